@@ -1,0 +1,34 @@
+/* The bell: how the processes of a node wake each other (one shared page). */
+#ifndef KEYDIR_BELL_H
+#define KEYDIR_BELL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BELL_SLOTS 60 /* processes of one node */
+
+struct bell;
+
+/* Opens DIR/bell and takes a free slot in it (held by a lock that dies with
+ * the process). 0, -EUSERS if all slots are taken, or -errno. */
+int bell_open(const char *dir, bool is_mount, struct bell **ret);
+void bell_close(struct bell *bell);
+
+/* The number that bell_wait compares with: read it, look for work, then wait. */
+uint32_t bell_ticket(struct bell *bell);
+/* Sleeps until this slot was rung after TICKET was read, or TIMEOUT_MS passed.
+ * For one thread per process. */
+void bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
+/* Wakes this process's waiter; from any thread. Costs a system call only if
+ * it sleeps. */
+void bell_ring_self(struct bell *bell);
+/* Wakes all other processes of the node. */
+void bell_ring_others(struct bell *bell);
+
+/* This mount has invalidated up to OFFSET; wakes the others if they asked. */
+void bell_ack(struct bell *bell, uint64_t offset);
+/* The least offset that all living mounts of the node have acknowledged;
+ * UINT64_MAX if there is no mount. */
+uint64_t bell_acked(struct bell *bell);
+
+#endif

@@ -1,0 +1,101 @@
+/* The node: submit events, learn their outcome, follow the feed. */
+#ifndef KEYDIR_NODE_H
+#define KEYDIR_NODE_H
+
+#include "feed.h"
+#include "store.h"
+#include "view.h"
+
+struct node;
+
+/* What a submitted event came to. Valid during the callback only. */
+struct outcome {
+	enum event_outcome code;
+	uint64_t offset;  /* where in the log; 0: never logged, or unknown */
+	uint64_t ino;
+	uint64_t version; /* of the entry, after; 0: gone */
+	int64_t number;   /* incr */
+	bool created;
+	const struct feed_event *feed; /* all details; NULL if it was not applied */
+};
+
+/* Called exactly once for each submit. From the submitting thread (before
+ * node_submit returns, when the log is embedded and in memory) or from the
+ * node's own thread. It must not wait for anything, nor take a lock that is
+ * held around node_submit. */
+typedef void node_done(void *arg, const struct outcome *out);
+
+/* Called for each feed event after the node was opened, in order, once, from
+ * one thread at a time, with the node's work lock held: copy what is needed
+ * and return; no waiting, no node_submit. GAP (with EV NULL): the feed moved
+ * on too far, events are missing, forget all that was derived from it. */
+typedef void node_follow(void *arg, const struct feed_event *ev, bool gap);
+
+struct node_config {
+	struct store_config store;
+	const char *log;         /* "local" or "kafka://..." */
+	const char *const *log_settings; /* -X name=value of librdkafka */
+	size_t nlog_settings;
+	const char *peers;       /* URLs to take a snapshot from; NULL: none */
+	uint64_t size_bytes;     /* quota */
+	uint64_t max_value;      /* bytes of one value */
+	int64_t write_timeout_ms;
+	bool read_only;          /* submits nothing, also no ticks */
+	bool is_mount;           /* acknowledges invalidations, see node_acked */
+	node_follow *follow;     /* may be NULL */
+	void *follow_arg;
+};
+
+/* Opens store and log and starts the node's thread. With an embedded log and
+ * a new store the volume is made. 0 and *RET (node_close()), or -errno with a
+ * sentence in WHY. */
+int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size);
+/* Stops: answers what waits (OUTCOME_STOPPING or UNKNOWN), flushes the log
+ * with a deadline, closes the store. */
+void node_close(struct node *node);
+
+struct store *node_store(struct node *node);
+const struct node_config *node_get_config(const struct node *node);
+
+/* Submits a copy of EV (its id is filled in); DONE(ARG) gets the outcome. A
+ * value can be handed over instead of copied: OWNED, if not NULL, is the
+ * malloc'd block that EV->value lies in and is freed by the node.
+ * Checks event_check, quota and value size first. Thread-safe. */
+void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg);
+
+/* An inode number to propose for an entry; never the same twice. */
+uint64_t node_propose_ino(struct node *node);
+
+/* Offset up to which this process has followed the feed. */
+uint64_t node_offset(struct node *node);
+
+/* Calls DONE when the node has applied (and followed) OFFSET, with OUTCOME_OK,
+ * or after TIMEOUT_MS with OUTCOME_UNKNOWN. May call at once. Thread-safe. */
+void node_wait(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done, void *arg);
+/* The same for the end that the log has now: what DONE then reads is as new
+ * as anything acknowledged before this call. OUTCOME_LOG_DOWN if the log
+ * cannot say. */
+void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
+
+/* Mounts say how far they have invalidated the kernel's caches ... */
+void node_ack(struct node *node, uint64_t offset);
+/* ... and a REST server waits until all mounts of the node have (bounded;
+ * OUTCOME_OK either way). Calls at once if there is no mount. */
+void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
+                     void *arg);
+
+struct node_status {
+	bool ready;            /* caught up to the end the log had at the start, and able to apply */
+	bool log_up;           /* the log answers */
+	bool applies;          /* this process applies (holds the lock) */
+	uint64_t applied;      /* this node's offset */
+	uint64_t log_end;      /* newest offset known of the log */
+	int64_t lag_ms;        /* age of the newest applied record while behind; 0: not behind */
+	uint64_t pending;      /* submits that wait */
+	uint64_t followed;     /* see node_offset */
+	const char *log;       /* as configured */
+	char why[160];         /* why it is not ready, or "" */
+};
+void node_status(struct node *node, struct node_status *ret);
+
+#endif
