@@ -13,7 +13,7 @@
 #define STORE_ENTRY_COST 128
 /* Values up to this size lie in the inode's row (one look-up reads both). */
 #define STORE_INLINE_MAX 512
-#define STORE_CHUNK_SIZE 65504 /* longer values: chunks that fill 16 pages */
+#define STORE_CHUNK_SIZE 65520 /* longer values: chunks that fill 16 pages */
 
 struct store;
 struct txn;
