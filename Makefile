@@ -1,0 +1,197 @@
+# Keydir. The targets that people use are listed by `make help`.
+#
+# CFLAGS, CPPFLAGS and LDFLAGS belong to whoever builds; what Keydir needs is
+# kept apart. Everything that is made goes below $(BUILD), or for
+# `make SANITIZER=address|undefined|thread` below $(BUILD)/$(SANITIZER), so that builds
+# of several kinds lie beside each other. Sources are found by wildcard: a new
+# file needs no edit here. A source with a main() becomes a program.
+
+VERSION = 0.1.0
+
+BUILD ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+SANITIZER ?=
+WERROR ?= 0
+
+bindir = $(PREFIX)/bin
+sbindir = $(PREFIX)/sbin
+mandir = $(PREFIX)/share/man
+unitdir = $(PREFIX)/lib/systemd/system
+
+comma := ,
+empty :=
+# Where this build goes: build, build/address, build/address-undefined ...
+OUT := $(BUILD)$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
+
+# --- flags ----------------------------------------------------------------
+
+WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough \
+	$(if $(filter 1,$(WERROR)),-Werror)
+# Headers are looked for from the top and from common/, for "" includes only:
+# a name such as event.h must never be found for somebody's <event.h>.
+KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 \
+	-iquote . -iquote common
+KD_CFLAGS = -std=gnu11 -pthread -fPIE -fno-common $(WARNINGS)
+KD_LDFLAGS = -pthread -pie
+ifeq ($(SANITIZER),)
+KD_CPPFLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+KD_CFLAGS += -fstack-protector-strong -fstack-clash-protection
+KD_LDFLAGS += -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+else
+KD_CFLAGS += -fsanitize=$(SANITIZER) -fno-omit-frame-pointer
+KD_LDFLAGS += -fsanitize=$(SANITIZER)
+ifneq ($(findstring undefined,$(SANITIZER)),)
+KD_CFLAGS += -fno-sanitize-recover=undefined
+endif
+endif
+
+# pkg_flags(--cflags or --libs,packages). Silent without pkg-config: then
+# compiling says what is missing, and `make deps` installs it.
+pkg_flags = $(shell pkg-config $(1) $(2) 2>/dev/null)
+PKGS_COMMON = lmdb jansson rdkafka
+COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lrdkafka)
+FUSE_CFLAGS := $(or $(call pkg_flags,--cflags,fuse3),-I/usr/include/fuse3)
+FUSE_LIBS := $(or $(call pkg_flags,--libs,fuse3),-lfuse3)
+MHD_LIBS := $(or $(call pkg_flags,--libs,libmicrohttpd),-lmicrohttpd)
+CMOCKA_LIBS := $(or $(call pkg_flags,--libs,cmocka),-lcmocka)
+PKG_CFLAGS := $(FUSE_CFLAGS) $(call pkg_flags,--cflags,$(PKGS_COMMON) libmicrohttpd)
+ALL_LIBS = $(FUSE_LIBS) $(MHD_LIBS) $(COMMON_LIBS)
+
+# The fuzzers need clang; they are always built with ASan and UBSan.
+FUZZ_CC ?= clang
+FUZZ_CFLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+# --- sources --------------------------------------------------------------
+
+# Of the files given, those with (or without) a main().
+with_main = $(if $(1),$(shell grep -lE '^int main[^a-z_]' $(1)))
+without_main = $(if $(1),$(shell grep -LE '^int main[^a-z_]' $(1)))
+objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
+
+COMMON_SRC := $(wildcard common/*.c)
+FS_SRC := $(wildcard fs/*.c)
+HTTPD_SRC := $(wildcard httpd/*.c)
+FS_MAIN := $(call with_main,$(FS_SRC))
+HTTPD_MAIN := $(call with_main,$(HTTPD_SRC))
+FS_LIB_SRC := $(filter-out $(FS_MAIN),$(FS_SRC))
+HTTPD_LIB_SRC := $(filter-out $(HTTPD_MAIN),$(HTTPD_SRC))
+
+UNIT_SRC := $(wildcard tests/unit/*.c)
+UNIT_MAIN := $(call with_main,$(UNIT_SRC))
+UNIT_LIB_SRC := $(filter-out $(UNIT_MAIN),$(UNIT_SRC))
+TOOL_SRC := $(wildcard tests/tools/*.c tests/bench/*.c)
+TOOL_MAIN := $(call with_main,$(TOOL_SRC))
+TOOL_LIB_SRC := $(filter-out $(TOOL_MAIN),$(TOOL_SRC))
+FUZZ_SRC := $(wildcard tests/fuzz/*.c)
+FUZZ_MAIN := $(if $(FUZZ_SRC),$(shell grep -l '^int LLVMFuzzerTestOneInput' $(FUZZ_SRC)))
+FUZZ_LIB_SRC := $(filter-out $(FUZZ_MAIN),$(FUZZ_SRC))
+
+PROGRAMS := $(if $(FS_MAIN),$(OUT)/keydir-fs) $(if $(HTTPD_MAIN),$(OUT)/keydir-httpd)
+UNITS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_MAIN))
+TOOLS := $(foreach src,$(TOOL_MAIN),$(OUT)/$(patsubst tests/%.c,%,$(src)))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_MAIN))
+LIBS := $(OUT)/libhttpd.a $(OUT)/libfs.a $(OUT)/libkeydir.a
+
+# V=1 shows whole commands.
+Q = $(if $(V),,@)
+say = $(if $(V),,@echo '  $(1) $@')
+
+# --- building -------------------------------------------------------------
+
+.PHONY: all help
+all: $(PROGRAMS) ## build $(BUILD)/keydir-fs and $(BUILD)/keydir-httpd
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
+		sed 's/$$(BUILD)/build/g' | expand -t 16
+
+# A change of flags rebuilds what they concern.
+.PHONY: force
+FLAGS_NOW = $(CC) $(CPPFLAGS) $(KD_CPPFLAGS) $(CFLAGS) $(KD_CFLAGS) $(LDFLAGS) $(KD_LDFLAGS)
+$(OUT)/flags: force
+	@mkdir -p $(@D)
+	@echo '$(subst ','\'',$(FLAGS_NOW))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS_NOW))' >$@
+
+$(OUT)/obj/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(call say,cc)
+	$(Q)$(CC) $(KD_CPPFLAGS) $(CPPFLAGS) $(KD_CFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,cc)
+	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE=2,$(KD_CPPFLAGS)) -std=gnu11 -pthread $(PKG_CFLAGS) \
+		$(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+# The archives are made anew each time, so that a source that is gone leaves no
+# member behind.
+archive = $(Q)rm -f $@; ar rcsD $@ $(filter %.o,$^)
+$(OUT)/libkeydir.a: $(call objects,$(COMMON_SRC))
+	$(archive)
+$(OUT)/libfs.a: $(call objects,$(FS_LIB_SRC))
+	$(archive)
+$(OUT)/libhttpd.a: $(call objects,$(HTTPD_LIB_SRC))
+	$(archive)
+$(OUT)/libunit.a: $(call objects,$(UNIT_LIB_SRC))
+	$(archive)
+$(OUT)/libtools.a: $(call objects,$(TOOL_LIB_SRC))
+	$(archive)
+$(BUILD)/fuzz/libfuzzed.a: $(call fuzz_objects,$(COMMON_SRC) $(FS_LIB_SRC) $(HTTPD_LIB_SRC) \
+		$(FUZZ_LIB_SRC))
+	$(archive)
+
+link = $(CC) $(KD_CFLAGS) $(CFLAGS) $(KD_LDFLAGS) $(LDFLAGS) -o $@ $(filter %.o %.a,$^)
+
+$(OUT)/keydir-fs: $(call objects,$(FS_MAIN)) $(OUT)/libfs.a $(OUT)/libkeydir.a
+	$(call say,ld)
+	$(Q)$(link) $(FUSE_LIBS) $(COMMON_LIBS) $(LDLIBS)
+
+$(OUT)/keydir-httpd: $(call objects,$(HTTPD_MAIN)) $(OUT)/libhttpd.a $(OUT)/libkeydir.a
+	$(call say,ld)
+	$(Q)$(link) $(MHD_LIBS) $(COMMON_LIBS) $(LDLIBS)
+
+# Tests may say in a comment what they need of the linker, for example
+# "LINK: -Wl,--wrap=malloc".
+$(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(OUT)/libunit.a $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,ld)
+	$(Q)$(link) $(shell sed -n 's/.*LINK: \(-[^*]*\).*/\1/p' tests/unit/$*.c) \
+		$(CMOCKA_LIBS) $(ALL_LIBS) $(LDLIBS)
+
+$(OUT)/tools/%: $(OUT)/obj/tests/tools/%.o $(OUT)/libtools.a $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,ld)
+	$(Q)$(link) $(ALL_LIBS) $(LDLIBS)
+
+$(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libtools.a $(LIBS)
+	@mkdir -p $(@D)
+	$(call say,ld)
+	$(Q)$(link) $(ALL_LIBS) $(LDLIBS)
+
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
+	@mkdir -p $(@D)
+	$(call say,ld)
+	$(Q)$(FUZZ_CC) -pthread $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(ALL_LIBS)
+
+# Objects are kept: they are what an incremental build lives on.
+.SECONDARY:
+
+-include $(patsubst %.o,%.d,$(call objects,$(COMMON_SRC) $(FS_SRC) $(HTTPD_SRC) $(UNIT_SRC) \
+	$(TOOL_SRC)) $(call fuzz_objects,$(COMMON_SRC) $(FS_LIB_SRC) $(HTTPD_LIB_SRC) $(FUZZ_SRC)))
+
+.PHONY: deps clean
+deps: ## install the Debian or Ubuntu packages that building, running and testing need
+	@tests/deps.sh
+
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+# --- tests ----------------------------------------------------------------
+
+.PHONY: unit fuzz tools
+unit: $(UNITS) ## build the unit tests
+fuzz: $(FUZZERS) ## build the fuzzers (clang)
+tools: $(TOOLS)

@@ -1,0 +1,63 @@
+#!/bin/bash
+# Installs the packages of tests/packages.txt that are missing. Quick and
+# silent when none is; asks for nothing.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "deps: this is no Debian or Ubuntu: install what tests/packages.txt lists yourself" >&2
+	exit 0
+fi
+
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null |
+	sed -n 's/^installed //p')
+is_installed() { grep -qxF -- "$1" <<<"$installed"; }
+
+# The lines whose alternatives are all missing.
+missing=()
+while read -r line; do
+	have=0
+	for package in ${line//|/ }; do
+		if is_installed "$package"; then have=1; fi
+	done
+	[ "$have" = 1 ] || missing+=("$line")
+done < <(sed 's/#.*//; /^[[:space:]]*$/d' packages.txt)
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+sudo=()
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "deps: missing: ${missing[*]}; neither root nor sudo, so install them yourself" >&2
+		exit 1
+	fi
+	sudo=(sudo)
+fi
+
+echo "deps: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0)
+"${apt[@]}" update
+packages=()
+for line in "${missing[@]}"; do
+	found=
+	for package in ${line//|/ }; do
+		if apt-cache show "$package" >/dev/null 2>&1; then
+			found=$package
+			break
+		fi
+	done
+	if [ -z "$found" ]; then
+		echo "deps: no package source has ${line//|/ or }" >&2
+		exit 1
+	fi
+	packages+=("$found")
+done
+# A server that a package would start at once (redis, nginx) is not wanted: the
+# benchmarks start their own.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+	printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null
+	"${sudo[@]}" chmod 755 "$policy"
+	trap '"${sudo[@]}" rm -f "$policy"' EXIT
+fi
+"${apt[@]}" install -y --no-install-recommends "${packages[@]}" </dev/null
