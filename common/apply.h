@@ -7,13 +7,12 @@
 /* Applies EV at OFFSET in the write transaction TXN: decides preconditions,
  * changes the entries, moves log time and the applied offset, purges what has
  * expired, writes the feed. EV->time_ms is the record's timestamp. EV may be
- * NULL for a record that was malformed: it is rejected, with WHY.
+ * NULL for a record that was malformed: it is rejected.
  * Depends on the store, the event, its offset and timestamp only.
  *
  * Returns 0 whatever the outcome (which is in the feed and in *RET, may be
- * NULL), -EALREADY if OFFSET was applied before (nothing is done), -EPROTO
- * for a format event of another volume, or -ENOSPC, -EIO, -ENOMEM: the
- * transaction must be aborted and can be tried again. */
+ * NULL), -EALREADY if OFFSET was applied before (nothing is done), or -ENOSPC,
+ * -EIO, -ENOMEM: the transaction must be aborted and can be tried again. */
 int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
                 enum event_outcome *ret);
 

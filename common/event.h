@@ -117,7 +117,10 @@ struct bytes {
  * is now), else by the last name of `key` below the directory `dir` if that is
  * not 0, else by `key` from the root; only the last way makes missing parent
  * directories (set, append, incr, mkdir with them existing is no error for the
- * parents). `key` is always given (but for tick, txn, format), so that a log
+ * parents). setxattr and removexattr of "user.default_ttl" on a directory set
+ * and clear the TTL (text, ttl.h) that keys made below it get; "user.ttl",
+ * "user.expires" and "user.version" are not attributes here: expire and persist
+ * are the operations for them. `key` is always given (but for tick, txn, format), so that a log
  * reads well. */
 struct event {
 	enum event_op op;

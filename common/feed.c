@@ -38,7 +38,7 @@ static uint8_t *put_bytes(uint8_t *p, struct bytes b)
 
 int feed_encode(const struct feed_event *ev, struct bytes *ret)
 {
-	size_t size = 12 * NUMBER_MAX + ev->idem.len + ev->nops * (4 * NUMBER_MAX);
+	size_t size = 13 * NUMBER_MAX + ev->idem.len + ev->nops * (4 * NUMBER_MAX);
 	for (size_t i = 0; i < ev->neffects; i++)
 		size += 7 * NUMBER_MAX + ev->effects[i].key.len;
 	uint8_t *row = malloc(size), *p = row;
@@ -53,6 +53,7 @@ int feed_encode(const struct feed_event *ev, struct bytes *ret)
 	p = put_number(p, ev->ino);
 	p = put_number(p, ev->version);
 	p = put_signed(p, ev->number);
+	p = put_number(p, ev->repeats);
 	p = put_bytes(p, ev->idem);
 	p = put_number(p, ev->neffects);
 	for (size_t i = 0; i < ev->neffects; i++) {
@@ -160,6 +161,7 @@ static void get_head(struct reader *r, struct feed_event *ev)
 	ev->ino = get_number(r);
 	ev->version = get_number(r);
 	ev->number = get_signed(r);
+	ev->repeats = get_number(r);
 	ev->idem = get_bytes(r);
 }
 
@@ -213,5 +215,16 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 		return -EBADMSG;
 	}
 	*ret = ev;
+	return 0;
+}
+
+int feed_decode_idem(struct bytes row, struct bytes *ret)
+{
+	struct reader r = { row.data, row.len, false };
+	struct feed_event head;
+	get_head(&r, &head);
+	if (r.bad)
+		return -EBADMSG;
+	*ret = head.idem;
 	return 0;
 }

@@ -41,6 +41,8 @@ struct feed_event {
 	uint64_t version;     /* of that entry, after; 0: gone */
 	int64_t number;       /* incr: the new value; txn: index of what failed */
 	bool created;         /* the event made the entry */
+	uint64_t repeats;     /* offset of the event of the same idempotency key
+	                       * whose outcome this repeats (nothing was done); 0: none */
 	struct bytes idem;    /* idempotency key */
 	struct feed_effect *effects;
 	size_t neffects;
@@ -60,5 +62,7 @@ int feed_encode(const struct feed_event *ev, struct bytes *ret);
 /* Decodes ROW into a new event in one allocation (free()); its strings point
  * into that. 0, -EBADMSG, -ENOMEM. */
 int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret);
+/* The idempotency key in ROW (empty if none), pointing into it. 0, -EBADMSG. */
+int feed_decode_idem(struct bytes row, struct bytes *ret);
 
 #endif

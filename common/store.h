@@ -7,6 +7,11 @@
 #include <sys/stat.h>
 
 #define STORE_ROOT_INO 1
+/* Inode numbers from here on are proposed by who creates an entry; those below
+ * are counted by the store (a txn or a set with missing directories can make
+ * many entries at one offset, so the offset itself would not do). */
+#define STORE_PROPOSED_MIN (UINT64_C(1) << 40)
+#define STORE_PROPOSED_MAX (UINT64_C(1) << 62)
 #define STORE_FEED_SIZE 65536 /* events that the feed keeps (a ring) */
 /* What an entry counts against the quota beside its value, name and
  * attributes: about what its rows cost in the tables. */
