@@ -1,4 +1,4 @@
-/* Metrics: one table of counters, gauges and histograms, in Prometheus text. */
+/* Metrics: one table of counters, and gauges, in Prometheus text. */
 #ifndef KEYDIR_METRICS_H
 #define KEYDIR_METRICS_H
 
