@@ -103,6 +103,7 @@ say = $(if $(V),,@echo '  $(1) $@')
 
 .PHONY: all help
 all: $(PROGRAMS) ## build $(BUILD)/keydir-fs and $(BUILD)/keydir-httpd
+	@:
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
@@ -193,5 +194,18 @@ clean: ## remove what was built
 
 .PHONY: unit fuzz tools
 unit: $(UNITS) ## build the unit tests
+	@:
 fuzz: $(FUZZERS) ## build the fuzzers (clang)
+	@:
 tools: $(TOOLS)
+	@:
+
+# FUZZERS only without a sanitizer: they have theirs built in.
+.PHONY: test check
+test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
+	@tests/deps.sh
+	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzz)
+	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
+
+check: ## formatting, static analysis, house rules, shellcheck
+	@tests/check.sh
