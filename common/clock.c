@@ -11,7 +11,7 @@
 
 static struct timespec now(clockid_t clock)
 {
-	struct timespec ts = {0};
+	struct timespec ts = { 0 };
 
 	clock_gettime(clock, &ts);
 	return ts;

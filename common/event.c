@@ -30,7 +30,7 @@ const char *event_op_text(enum event_op op)
 {
 	static const char *const texts[] = {
 #define X(name, text) text,
-	        EVENT_OPS(X)
+		EVENT_OPS(X)
 #undef X
 	};
 
@@ -54,8 +54,8 @@ static const struct {
 	const char *text;
 	int error;
 } outcomes[] = {
-#define X(name, text, err) {text, err},
-        EVENT_OUTCOMES(X)
+#define X(name, text, err) { text, err },
+	EVENT_OUTCOMES(X)
 #undef X
 };
 
@@ -92,13 +92,13 @@ static void copy_bytes(struct arena *arena, struct bytes *to, struct bytes from)
 
 	if (from.len == 0) {
 		if (arena->base)
-			*to = (struct bytes){"", 0};
+			*to = (struct bytes){ "", 0 };
 		return;
 	}
 	data = arena_take(arena, from.len, 1);
 	if (data) {
 		memcpy(data, from.data, from.len);
-		*to = (struct bytes){data, from.len};
+		*to = (struct bytes){ data, from.len };
 	}
 }
 
@@ -114,8 +114,7 @@ static void copy_event(struct arena *arena, struct event *to, const struct event
 	to->ranges = NULL;
 	if (from->nranges) {
 		size_t size = from->nranges * sizeof(*from->ranges);
-		struct event_range *ranges =
-		        arena_take(arena, size, _Alignof(struct event_range));
+		struct event_range *ranges = arena_take(arena, size, _Alignof(struct event_range));
 
 		if (ranges) {
 			memcpy(ranges, from->ranges, size);
@@ -144,7 +143,7 @@ static void copy_event(struct arena *arena, struct event *to, const struct event
 
 struct event *event_dup(const struct event *ev)
 {
-	struct arena arena = {0};
+	struct arena arena = { 0 };
 	struct event *copy;
 
 	arena_take(&arena, sizeof(*copy), _Alignof(struct event));
@@ -329,8 +328,8 @@ static const char *check_op(const struct event *ev)
 	case EVENT_WRITE:
 		return check_write(ev);
 	case EVENT_TRUNCATE:
-		return ev->size > SIZE_LIMIT ? "the size is beyond the largest size of a value"
-		                             : NULL;
+		return ev->size > SIZE_LIMIT ? "the size is beyond the largest size of a value" :
+		                               NULL;
 	case EVENT_RENAME:
 		return check_rename(ev);
 	case EVENT_EXPIRE:

@@ -12,12 +12,12 @@
 /* What is wrong with a key; KEY_OK is 0. */
 enum key_fault {
 	KEY_OK = 0,
-	KEY_EMPTY,     /* no byte at all */
-	KEY_TOO_LONG,  /* more than KEY_MAX bytes */
-	KEY_NAME_LONG, /* a name of more than KEY_NAME_MAX bytes */
+	KEY_EMPTY,      /* no byte at all */
+	KEY_TOO_LONG,   /* more than KEY_MAX bytes */
+	KEY_NAME_LONG,  /* a name of more than KEY_NAME_MAX bytes */
 	KEY_NAME_EMPTY, /* "//", or a slash at the start or the end */
-	KEY_DOT,       /* a name is "." or ".." */
-	KEY_NUL,       /* a NUL byte */
+	KEY_DOT,        /* a name is "." or ".." */
+	KEY_NUL,        /* a NUL byte */
 };
 
 /* Checks a whole key: names of 1 to 255 bytes joined by '/', no slash at

@@ -27,10 +27,10 @@ static const struct {
 	const char *text;
 	int priority;
 } levels[] = {
-        [LOGGER_ERROR] = {"error", LOG_ERR},
-        [LOGGER_WARN] = {"warn", LOG_WARNING},
-        [LOGGER_INFO] = {"info", LOG_INFO},
-        [LOGGER_DEBUG] = {"debug", LOG_DEBUG},
+	[LOGGER_ERROR] = { "error", LOG_ERR },
+	[LOGGER_WARN] = { "warn", LOG_WARNING },
+	[LOGGER_INFO] = { "info", LOG_INFO },
+	[LOGGER_DEBUG] = { "debug", LOG_DEBUG },
 };
 
 static const char *program = "keydir";
@@ -97,9 +97,9 @@ static size_t escape(const char *text, size_t len, char *buf, size_t size)
 			n = 1;
 			if (*c == '\n' || *c == '\t' || *c == '\r')
 				count = (size_t)snprintf(hex, sizeof(hex), "\\%c",
-				                         *c == '\n'   ? 'n'
-				                         : *c == '\t' ? 't'
-				                                      : 'r');
+				                         *c == '\n' ? 'n' :
+				                         *c == '\t' ? 't' :
+				                                      'r');
 			else
 				count = (size_t)snprintf(hex, sizeof(hex), "\\x%02x", *c);
 		}

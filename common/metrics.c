@@ -15,8 +15,8 @@ static const struct {
 	const char *name;
 	const char *help;
 } counters[] = {
-#define X(id, name, help) {name, help},
-        METRICS_COUNTERS(X)
+#define X(id, name, help) { name, help },
+	METRICS_COUNTERS(X)
 #undef X
 };
 

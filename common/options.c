@@ -23,7 +23,8 @@
 #define HELP_WIDTH 80
 #define LONG_BASE 256 /* values of getopt_long for rows, above any letter */
 
-__attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt,
+                                                        ...)
 {
 	va_list args;
 
@@ -70,8 +71,8 @@ static int parse_number(const char *text, bool units, uint64_t *ret)
 
 static int parse_flag(const char *text, bool *ret)
 {
-	static const char *const yes[] = {"1", "yes", "true", "on"};
-	static const char *const no[] = {"0", "no", "false", "off"};
+	static const char *const yes[] = { "1", "yes", "true", "on" };
+	static const char *const no[] = { "0", "no", "false", "off" };
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
 		if (strcasecmp(text, yes[i]) == 0 || strcasecmp(text, no[i]) == 0) {
@@ -228,9 +229,9 @@ static void table_free(struct getopt_table *table)
 static int table_make(const struct option_row *rows, size_t n, struct getopt_table *ret)
 {
 	struct getopt_table table = {
-	        .longs = calloc(n + 1, sizeof(*table.longs)),
-	        .shorts = calloc(2 * n + 2, 1),
-	        .seen = calloc(n + 1, sizeof(*table.seen)),
+		.longs = calloc(n + 1, sizeof(*table.longs)),
+		.shorts = calloc(2 * n + 2, 1),
+		.seen = calloc(n + 1, sizeof(*table.seen)),
 	};
 	char *c = table.shorts;
 
@@ -286,8 +287,9 @@ static int refuse_word(const struct option_row *rows, size_t n, int code, const 
 		              word);
 	for (size_t i = 0; i < n; i++)
 		matches += strncmp(rows[i].name, word + 2, name_len) == 0;
-	return refuse(why, why_size, matches ? "%.*s: stands for more than one option; see --help"
-	                                     : "%.*s: no such option; see --help",
+	return refuse(why, why_size,
+	              matches ? "%.*s: stands for more than one option; see --help" :
+	                        "%.*s: no such option; see --help",
 	              (int)name_len + 2, word);
 }
 
@@ -312,8 +314,8 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 		if (code == '?' || code == ':') {
 			/* A word that is done with lies before optind; one of
 			 * several letters may still be under it. */
-			const char *word = optind > at || optind >= argc ? argv[optind - 1]
-			                                                 : argv[optind];
+			const char *word = optind > at || optind >= argc ? argv[optind - 1] :
+			                                                   argv[optind];
 
 			return refuse_word(rows, n, code, word, why, why_size);
 		}
@@ -398,7 +400,8 @@ void options_help(const struct option_row *rows, FILE *to)
 		size_t at;
 		int n;
 
-		n = snprintf(left, sizeof(left), rows->letter ? "  -%c, --%s%s%s" : "  %c   --%s%s%s",
+		n = snprintf(left, sizeof(left),
+		             rows->letter ? "  -%c, --%s%s%s" : "  %c   --%s%s%s",
 		             rows->letter ? rows->letter : ' ', rows->name,
 		             rows->type != OPTION_FLAG ? " " : "",
 		             rows->type != OPTION_FLAG ? (rows->arg ? rows->arg : "VALUE") : "");
@@ -466,9 +469,9 @@ void options_man(const struct option_row *rows, FILE *to)
 			write_macro(to, ".Ql", rows->fallback, " .");
 		}
 		if (rows->env) {
-			fputs(rows->type == OPTION_LIST
-			              ? "Environment (items between semicolons):\n"
-			              : "Environment:\n",
+			fputs(rows->type == OPTION_LIST ?
+			              "Environment (items between semicolons):\n" :
+			              "Environment:\n",
 			      to);
 			write_macro(to, ".Ev", rows->env, " .");
 		}

@@ -24,9 +24,9 @@ struct option_list {
 
 /* One option. */
 struct option_row {
-	const char *name;     /* long option without the dashes */
-	char letter;          /* short option, or 0 */
-	const char *env;      /* environment variable, or NULL */
+	const char *name; /* long option without the dashes */
+	char letter;      /* short option, or 0 */
+	const char *env;  /* environment variable, or NULL */
 	enum option_type type;
 	const char *arg;      /* name of the argument for --help, or NULL */
 	const char *fallback; /* default as text, or NULL */

@@ -11,7 +11,9 @@ struct record_header {
 	struct bytes value;
 };
 
-/* A record: borrowed bytes. has_value tells an empty value from a null one. */
+/* A record: borrowed bytes. has_value tells an empty value from a null one. A
+ * record that had more headers than fit has nheaders > RECORD_HEADERS_MAX (what
+ * the array holds does not matter then); decoding it gives -EBADMSG. */
 struct record {
 	struct bytes key;
 	struct bytes value;
@@ -30,14 +32,16 @@ struct record_out {
 };
 
 /* Encodes EV. Key and value of OUT->rec borrow from EV, so EV must outlive it.
- * Returns 0 or -ENOMEM; record_out_free() releases on success. */
+ * EV must pass event_check(). Returns 0 or -ENOMEM; record_out_free() releases
+ * on success. Thread-safe. */
 int record_encode(const struct event *ev, struct record_out *out);
 void record_out_free(struct record_out *out);
 
 /* Decodes REC. Returns 0 and a new event that owns its bytes (event_free());
- * -EBADMSG for a malformed record (to be rejected while applying), with a
- * static text in *RET_WHY; -ENOTSUP for an operation or format version this
- * program does not know (the node must stop), or -ENOMEM.
+ * -EBADMSG for a malformed record (to be rejected while applying), also when
+ * event_check() refuses what it says; -ENOTSUP for an operation, header, flag
+ * or format version this program does not know (the node must stop), or
+ * -ENOMEM. On failure *RET_WHY (may be NULL) is a static text that says why.
  * A record without an `op` header is a plain change: a value sets the key, a
  * null value deletes it; other headers of a foreign producer are ignored.
  * Thread-safe. */

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define DAY_MS INT64_C(86400000)
-#define ERA_DAYS 146097 /* of 400 years */
+#define ERA_DAYS 146097   /* of 400 years */
 #define EPOCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
 
 static bool is_digit(char c)
@@ -36,7 +36,8 @@ int ttl_parse(const char *text, size_t len, int64_t *ret_ms)
 		const char *name;
 		int64_t ms;
 	} units[] = {
-	        {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", DAY_MS},
+		{ "", 1000 },   { "ms", 1 },      { "s", 1000 },
+		{ "m", 60000 }, { "h", 3600000 }, { "d", DAY_MS },
 	};
 	int64_t number = 0;
 	bool too_large = false;
@@ -86,7 +87,7 @@ static int64_t days_of(int year, int month, int day)
 
 static int days_in_month(int year, int month)
 {
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+	static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
 
 	return month == 2 && leap ? 29 : days[month - 1];
@@ -128,7 +129,7 @@ static bool take_char(struct cursor *c, const char *chars, char *ret)
 
 int moment_parse(const char *text, size_t len, int64_t *ret_ms)
 {
-	struct cursor c = {text, text + without_newline(text, len)};
+	struct cursor c = { text, text + without_newline(text, len) };
 	int year, month, day, hour, minute, second, offset_h = 0, offset_m = 0;
 	int64_t offset_ms, ms = 0;
 	char sep;
@@ -152,7 +153,7 @@ int moment_parse(const char *text, size_t len, int64_t *ret_ms)
 	if (!take_char(&c, "Zz+-", &sep))
 		return -EINVAL;
 	if ((sep == '+' || sep == '-') &&
-	    (!take_number(&c, 2, 0, 23, &offset_h) || !take_char(&c, ":", &(char){0}) ||
+	    (!take_number(&c, 2, 0, 23, &offset_h) || !take_char(&c, ":", &(char){ 0 }) ||
 	     !take_number(&c, 2, 0, 59, &offset_m)))
 		return -EINVAL;
 	if (c.at != c.end)
