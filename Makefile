@@ -208,4 +208,9 @@ test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
 check: ## formatting, static analysis, house rules, shellcheck
-	@tests/check.sh
+	@tests/deps.sh
+	@BUILD=$(BUILD) tests/check.sh
+
+.PHONY: format
+format: ## bring all C files into the house's form
+	clang-format -i $$(find common fs httpd tests -name '*.[ch]')

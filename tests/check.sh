@@ -1,0 +1,143 @@
+#!/bin/bash
+# `make check`: formatting, static analysis, house rules, shell scripts, man
+# pages. Names every fault; the last line counts the checks, and the status is
+# 0 if and only if all passed. CHECKS="format rules" picks some.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+mapfile -t sources < <(find common fs httpd tests -name '*.c' | sort)
+mapfile -t headers < <(find common fs httpd tests -name '*.h' | sort)
+mapfile -t shell < <(
+	find common fs httpd tests .ci -name '*.sh' -o -name '*.bash' -o -name '*.bats'
+	grep -rlE '^#!/bin/(ba)?sh' common fs httpd tests .ci
+)
+mapfile -t shell < <(printf '%s\n' "${shell[@]}" | sort -u)
+mapfile -t manuals < <(find fs httpd -name '*.[1-8]' | sort)
+
+jobs=$(nproc)
+flags=(-std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -iquote . -iquote common)
+read -ra pkg_flags < <(pkg-config --cflags fuse3 libmicrohttpd jansson rdkafka | tr '\n' ' ')
+flags+=("${pkg_flags[@]}")
+build=${BUILD:-build}/check
+mkdir -p "$build"
+
+check_format() {
+	local bad=0 file
+	for file in "${sources[@]}" "${headers[@]}"; do
+		if ! clang-format --dry-run -Werror "$file" 2>/dev/null; then
+			echo "$file: \`make format\` would change:"
+			diff "$file" <(clang-format "$file") | head -n 10
+			bad=1
+		fi
+	done
+	return $bad
+}
+
+check_cppcheck() {
+	mkdir -p "$build/cppcheck"
+	cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --language=c --inline-suppr \
+		--enable=warning,performance,portability --cppcheck-build-dir="$build/cppcheck" \
+		--suppress=missingIncludeSystem --suppress=unusedFunction --suppress=shiftTooManyBitsSigned \
+		-D_GNU_SOURCE -D__linux__ -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -I . -I common \
+		"${sources[@]}"
+}
+
+# A source is looked at again only if it, a header or the settings changed.
+check_tidy() {
+	local state source todo=()
+	state=$(cat "${headers[@]}" tests/clang-tidy.yml tests/check.sh | sha256sum | cut -c1-16)
+	mkdir -p "$build/tidy"
+	for source in "${sources[@]}"; do
+		local stamp
+		stamp=$build/tidy/$(sha256sum <"$source" | cut -c1-16)-$state
+		[ -e "$stamp" ] || todo+=("$source" "$stamp")
+	done
+	[ ${#todo[@]} -gt 0 ] || return 0
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	printf '%s\0' "${todo[@]}" | xargs -0 -n 2 -P "$jobs" bash -c '
+		source=${*: -2:1} stamp=${*: -1}
+		set -- "${@:1:$#-2}"
+		if out=$(clang-tidy --quiet --config-file=tests/clang-tidy.yml "$source" -- "$@" 2>&1); then
+			touch "$stamp"
+		else
+			grep -vE "^[0-9]+ warnings? (generated|treated)" <<<"$out"
+			exit 1
+		fi' tidy "${flags[@]}" 2>&1
+}
+
+check_headers() {
+	local bad=0 header
+	for header in "${headers[@]}"; do
+		printf '#include "%s"\n' "$header" |
+			gcc "${flags[@]}" -Wall -Wextra -Wno-unused-function -fsyntax-only -x c - || {
+			echo "$header does not compile alone"
+			bad=1
+		}
+	done
+	return $bad
+}
+
+# found WHAT-IS-WRONG LINES: complains if LINES is not empty.
+found() {
+	[ -n "$2" ] || return 0
+	printf '%s:\n%s\n' "$1" "$2"
+	return 1
+}
+
+check_rules() {
+	local bad=0 file
+	found "lmdb.h belongs into common/store*.c alone" \
+		"$(grep -rnE '#include <lmdb.h>' common fs httpd | grep -v '^common/store[a-z_]*\.c:')" || bad=1
+	found "rdkafka.h belongs into common/log_kafka*.c alone" \
+		"$(grep -rnE '#include <librdkafka/' common fs httpd | grep -v '^common/log_kafka[a-z_]*\.c:')" || bad=1
+	found "libfuse belongs into fs/ alone" \
+		"$(grep -rnE '#include <(fuse|fuse3/)' common httpd)" || bad=1
+	found "libmicrohttpd belongs into httpd/ alone" \
+		"$(grep -rn '#include <microhttpd.h>' common fs)" || bad=1
+	found "common/ includes nothing from fs/ and httpd/, nor they from each other" \
+		"$(grep -rnE '#include "(\.\./)?(fs|httpd)/' common
+		grep -rnE '#include "(\.\./)?httpd/' fs
+		grep -rnE '#include "(\.\./)?fs/' httpd)" || bad=1
+	found "no typedef over a struct" \
+		"$(grep -nE '^typedef (struct|union|enum)' "${headers[@]}" "${sources[@]}")" || bad=1
+	found "no unbounded or unsafe string functions" \
+		"$(grep -nE '[^a-z_](strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|alloca)\(' \
+			"${sources[@]}" "${headers[@]}")" || bad=1
+	found "common/ never ends the process" \
+		"$(grep -nE '[^a-z_](exit|_exit|abort|errx?)\(' common/*.c | grep -v '_exit(')" || bad=1
+	for file in "${headers[@]}" "${sources[@]}"; do
+		case $(head -c 2 "$file") in '/*') ;; *) found "no comment at its top" "$file" || bad=1 ;; esac
+	done
+	found "a fault in white space" \
+		"$(grep -nE '[[:space:]]+$' "${sources[@]}" "${headers[@]}" "${shell[@]}" Makefile)" || bad=1
+	return $bad
+}
+
+check_shell() {
+	local bad=0
+	[ ${#shell[@]} -gt 0 ] || return 0
+	# 1091, 2154: what a bats file loads; 2034, 2030, 2031: variables of a test
+	shellcheck -x -e SC1091,SC2154,SC2034,SC2030,SC2031 "${shell[@]}" || bad=1
+	return $bad
+}
+
+check_manuals() {
+	[ ${#manuals[@]} -gt 0 ] || return 0
+	# Lines that mdoc's own conventions would sort differently are fine.
+	mandoc -T lint -W warning "${manuals[@]}"
+}
+
+passed=0 failed=0
+for check in ${CHECKS:-format rules headers shell manuals cppcheck tidy}; do
+	begin=$SECONDS
+	if out=$("check_$check" 2>&1); then
+		passed=$((passed + 1))
+		echo "check $check: fine ($((SECONDS - begin)) s)"
+	else
+		failed=$((failed + 1))
+		echo "check $check: FAILED"
+		head -n 200 <<<"$out" | sed 's/^/    /'
+	fi
+done
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
