@@ -25,10 +25,10 @@ void bell_ring_self(struct bell *bell);
 /* Wakes all other processes of the node. */
 void bell_ring_others(struct bell *bell);
 
-/* This mount has invalidated up to OFFSET; wakes the others if they asked. */
+/* This mount has invalidated up to OFFSET; wakes the others. Never goes back. */
 void bell_ack(struct bell *bell, uint64_t offset);
-/* The least offset that all living mounts of the node have acknowledged;
- * UINT64_MAX if there is no mount. */
-uint64_t bell_acked(struct bell *bell);
+/* True if all living mounts of the node have acknowledged OFFSET (or there is
+ * none). */
+bool bell_acked(struct bell *bell, uint64_t offset);
 
 #endif
