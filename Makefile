@@ -190,6 +190,17 @@ deps: ## install the Debian or Ubuntu packages that building, running and testin
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
+# --- running --------------------------------------------------------------
+
+.PHONY: up down
+up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
+	@tests/deps.sh
+	+@$(MAKE) --no-print-directory all
+	@common/up.sh $(OUT)
+
+down: ## stop it: nothing mounted, nothing running
+	@common/down.sh
+
 # --- tests ----------------------------------------------------------------
 
 .PHONY: unit fuzz tools
