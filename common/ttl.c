@@ -168,7 +168,7 @@ int moment_parse(const char *text, size_t len, int64_t *ret_ms)
 int moment_format(int64_t ms, char *buf, size_t size)
 {
 	int64_t days = ms / DAY_MS - (ms % DAY_MS < 0);
-	int of_day = (int)(ms - days * DAY_MS);
+	int of_day = (int)(ms % DAY_MS < 0 ? ms % DAY_MS + DAY_MS : ms % DAY_MS);
 	int64_t shifted = days + EPOCH_DAYS;
 	int64_t era = (shifted >= 0 ? shifted : shifted - (ERA_DAYS - 1)) / ERA_DAYS;
 	int day_of_era = (int)(shifted - era * ERA_DAYS);

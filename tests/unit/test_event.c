@@ -1,0 +1,472 @@
+/* Tests of common/event.c.
+ * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+#include "cmocka_all.h"
+
+#include "event.h"
+#include "event_equal.h"
+#include "fault.h"
+#include "ttl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define B(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+#define SIZE_LIMIT (UINT64_C(1) << 40)
+#define MOMENT_LIMIT_MS INT64_C(253402300799999)
+
+/* --- texts --- */
+
+static void test_op_texts(void **state)
+{
+	enum event_op op;
+
+	(void)state;
+	for (int i = 0; i < EVENT_OP_COUNT; i++) {
+		const char *text = event_op_text((enum event_op)i);
+
+		op = EVENT_OP_COUNT;
+		assert_int_equal(event_op_parse(text, strlen(text), &op), 0);
+		assert_int_equal(op, i);
+	}
+	op = EVENT_TICK;
+	assert_int_equal(event_op_parse("", 0, &op), -ENOENT);
+	assert_int_equal(event_op_parse("se", 2, &op), -ENOENT);
+	assert_int_equal(event_op_parse("sets", 4, &op), -ENOENT);
+	assert_int_equal(event_op_parse("set", 2, &op), -ENOENT);
+	assert_int_equal(event_op_parse("SET", 3, &op), -ENOENT);
+	assert_int_equal(event_op_parse("set\0", 4, &op), -ENOENT);
+	assert_int_equal(op, EVENT_TICK);
+	assert_int_equal(event_op_parse("setxattr", 3, &op), 0);
+	assert_int_equal(op, EVENT_SET);
+	assert_string_equal(event_op_text(EVENT_REMOVEXATTR), "removexattr");
+	assert_string_equal(event_op_text((enum event_op)99), "unknown");
+}
+
+/* The numbers of operations and outcomes are stored: they must never change. */
+static void test_stored_numbers(void **state)
+{
+	(void)state;
+	assert_int_equal(EVENT_SET, 0);
+	assert_int_equal(EVENT_TRUNCATE, 3);
+	assert_int_equal(EVENT_RENAME, 7);
+	assert_int_equal(EVENT_CHMOD, 12);
+	assert_int_equal(EVENT_FORMAT, 17);
+	assert_int_equal(OUTCOME_OK, 0);
+	assert_int_equal(OUTCOME_VERSION, 3);
+	assert_int_equal(OUTCOME_NOT_NUMBER, 8);
+	assert_int_equal(OUTCOME_REJECTED, 13);
+}
+
+static void test_outcomes(void **state)
+{
+	(void)state;
+	assert_int_equal(event_outcome_errno(OUTCOME_OK), 0);
+	assert_int_equal(event_outcome_errno(OUTCOME_EXISTS), EEXIST);
+	assert_int_equal(event_outcome_errno(OUTCOME_NO_MEMORY), ENOMEM);
+	assert_int_equal(event_outcome_errno((enum event_outcome)OUTCOME_COUNT), EIO);
+	for (int i = 0; i < OUTCOME_COUNT; i++) {
+		assert_true(strlen(event_outcome_text((enum event_outcome)i)) > 3);
+		assert_true(event_outcome_errno((enum event_outcome)i) >= 0);
+		assert_int_equal(event_outcome_errno((enum event_outcome)i) == 0, i == OUTCOME_OK);
+	}
+	assert_string_equal(event_outcome_text((enum event_outcome)OUTCOME_COUNT),
+	                    "unknown outcome");
+}
+
+/* --- copies --- */
+
+static const struct event_range two_ranges[] = { { 0, 3 }, { 100, 2 } };
+
+/* An event that uses every field. */
+static const struct event full = {
+	.op = EVENT_WRITE,
+	.cond = IF_VERSION,
+	.ttl = TTL_SET,
+	.flags = EVENT_HAS_CUT | EVENT_HAS_MODE | EVENT_HAS_MTIME | EVENT_HAS_ATIME,
+	.if_version = 7,
+	.ttl_ms = 60000,
+	.proc = UINT64_C(0xfedcba9876543210),
+	.seq = UINT64_MAX,
+	.ino = 11,
+	.at = 12,
+	.dir = 13,
+	.to_dir = 14,
+	.size = 15,
+	.cut = 16,
+	.by = -17,
+	.mtime_ns = -18,
+	.atime_ns = 19,
+	.mode = 0640,
+	.time_ms = 20,
+	.key = B("dir/key"),
+	.value = B("hello"),
+	.to = B("other"),
+	.name = B("user.n"),
+	.type = B("text/plain"),
+	.idem = B("once"),
+	.ranges = two_ranges,
+	.nranges = 2,
+};
+
+static bool points_into(const void *p, const void *block, size_t size)
+{
+	return (const char *)p >= (const char *)block &&
+	       (const char *)p < (const char *)block + size;
+}
+
+static void test_dup(void **state)
+{
+	struct event ops[] = {
+		full,
+		{ .op = EVENT_DEL, .key = B("x") },
+		full,
+	};
+	struct event txn = { .op = EVENT_TXN, .idem = B("again"), .ops = ops, .nops = 3 };
+	struct event *copy;
+
+	(void)state;
+	copy = event_dup(&full);
+	assert_non_null(copy);
+	assert_null(event_differs(&full, copy));
+	assert_true(copy->key.data != full.key.data);
+	assert_true(copy->ranges != full.ranges);
+	event_free(copy);
+
+	/* One allocation, whatever is inside. */
+	fault_alloc(0);
+	copy = event_dup(&txn);
+	assert_int_equal(fault_end(), 1);
+	assert_non_null(copy);
+	assert_null(event_differs(&txn, copy));
+	assert_true(points_into(copy->ops, copy, 8192));
+	assert_true(points_into(copy->ops[2].ranges, copy, 8192));
+	assert_int_equal((uintptr_t)copy->ops % _Alignof(struct event), 0);
+	assert_int_equal((uintptr_t)copy->ops[2].ranges % _Alignof(struct event_range), 0);
+	/* The copy lives on when the original changes. */
+	ops[0].op = EVENT_SET;
+	ops[2].nranges = 0;
+	assert_int_equal(copy->ops[0].op, EVENT_WRITE);
+	assert_int_equal(copy->ops[2].nranges, 2);
+	event_free(copy);
+	event_free(NULL);
+}
+
+static void test_dup_empty(void **state)
+{
+	struct event tick = { .op = EVENT_TICK };
+	struct event *copy = event_dup(&tick);
+
+	(void)state;
+	assert_non_null(copy);
+	assert_null(event_differs(&tick, copy));
+	assert_null(copy->ranges);
+	assert_null(copy->ops);
+	/* Empty strings can be passed to memcpy() and the like. */
+	assert_non_null(copy->key.data);
+	assert_non_null(copy->value.data);
+	event_free(copy);
+}
+
+static void test_dup_without_memory(void **state)
+{
+	(void)state;
+	fault_alloc(1);
+	assert_null(event_dup(&full));
+	assert_int_equal(fault_end(), 1);
+}
+
+/* --- checks --- */
+
+static char long_name[257];
+static char long_text[300];
+static char key_4096[4096];
+static char key_4097[4097];
+static char xattr_max[EVENT_XATTR_VALUE_MAX + 1];
+
+static int fill(void **state)
+{
+	(void)state;
+	memset(long_name, 'n', sizeof(long_name));
+	memcpy(long_name, "user.", 5);
+	memset(long_text, 't', sizeof(long_text));
+	memset(key_4096, 'k', sizeof(key_4096));
+	memset(key_4097, 'k', sizeof(key_4097));
+	for (size_t i = 100; i < sizeof(key_4096); i += 101)
+		key_4096[i] = key_4097[i] = '/';
+	return 0;
+}
+
+/* Rows are events on key "k" unless they say more. WANT is a part of the text,
+ * or NULL where the event is fine. */
+struct row {
+	struct event ev;
+	const char *want;
+};
+
+static void check_rows(const struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct event ev = rows[i].ev;
+		const char *why;
+
+		if (!ev.key.data)
+			ev.key = (struct bytes)B("k");
+		why = event_check(&ev);
+		if (!rows[i].want && why)
+			fail_msg("row %zu (%s): \"%s\"", i, event_op_text(ev.op), why);
+		if (rows[i].want && (!why || !strstr(why, rows[i].want)))
+			fail_msg("row %zu (%s): \"%s\" instead of \"%s\"", i, event_op_text(ev.op),
+			         why ? why : "fine", rows[i].want);
+	}
+}
+
+static void test_check_common(void **state)
+{
+	const struct row rows[] = {
+		{ { .op = EVENT_SET }, NULL },
+		{ { .op = EVENT_APPEND }, NULL },
+		{ { .op = EVENT_DEL, .flags = EVENT_RECURSE | EVENT_EVICT }, NULL },
+		{ { .op = EVENT_MKDIR }, NULL },
+		{ { .op = EVENT_RMDIR }, NULL },
+		{ { .op = EVENT_PERSIST }, NULL },
+		{ { .op = EVENT_INCR, .by = INT64_MIN }, NULL },
+		{ { .op = EVENT_TICK, .key = { "", 0 } }, NULL },
+		{ { .op = EVENT_OP_COUNT }, "operation is unknown" },
+		{ { .op = (enum event_op) - 1 }, "operation is unknown" },
+		{ { .op = EVENT_SET, .cond = (enum event_if)4 }, "precondition is unknown" },
+		{ { .op = EVENT_SET, .cond = (enum event_if) - 1 }, "precondition is unknown" },
+		{ { .op = EVENT_SET, .cond = IF_VERSION, .if_version = UINT64_MAX }, NULL },
+		/* keys */
+		{ { .op = EVENT_SET, .key = { "", 0 } }, "key is empty" },
+		{ { .op = EVENT_SET, .key = B("/k") }, "slash" },
+		{ { .op = EVENT_DEL, .key = B("a/..") }, "\"..\"" },
+		{ { .op = EVENT_SET, .key = { key_4096, 4096 } }, NULL },
+		{ { .op = EVENT_SET, .key = { key_4097, 4097 } }, "4096" },
+		{ { .op = EVENT_CHMOD, .key = { "", 0 }, .at = 1, .flags = EVENT_HAS_MODE }, NULL },
+		{ { .op = EVENT_SET, .key = B("a//b"), .at = 5 }, "slash" },
+		{ { .op = EVENT_SET, .key = { "", 0 }, .dir = 5 }, "key is empty" },
+		/* expiry */
+		{ { .op = EVENT_SET, .ttl = TTL_KEEP, .ttl_ms = -1 }, NULL },
+		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 1 }, NULL },
+		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = TTL_MAX_MS }, NULL },
+		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 0 }, "TTL is not between" },
+		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = -1 }, "TTL is not between" },
+		{ { .op = EVENT_DEL, .ttl = TTL_SET, .ttl_ms = TTL_MAX_MS + 1 },
+		  "TTL is not between" },
+		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 1 }, NULL },
+		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = MOMENT_LIMIT_MS }, NULL },
+		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = MOMENT_LIMIT_MS + 1 },
+		  "1970 and 9999" },
+		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 0 }, "1970 and 9999" },
+		{ { .op = EVENT_SET, .ttl = (enum event_ttl)4 }, "kind of TTL" },
+		{ { .op = EVENT_EXPIRE, .ttl = TTL_SET, .ttl_ms = 5 }, NULL },
+		{ { .op = EVENT_EXPIRE, .ttl = TTL_UNTIL, .ttl_ms = 5 }, NULL },
+		{ { .op = EVENT_EXPIRE }, "expiry is missing" },
+		{ { .op = EVENT_EXPIRE, .ttl = TTL_KEEP }, "expiry is missing" },
+		/* mode, type, idempotency key */
+		{ { .op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 07777 }, NULL },
+		{ { .op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 010000 }, "7777" },
+		{ { .op = EVENT_SET, .mode = 010000 }, NULL },
+		{ { .op = EVENT_CHMOD }, "mode is missing" },
+		{ { .op = EVENT_CHMOD, .flags = EVENT_HAS_MODE, .mode = 0 }, NULL },
+		{ { .op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX } }, NULL },
+		{ { .op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX + 1 } }, "content type" },
+		{ { .op = EVENT_SET, .type = B("text/plain\r\nX: y") }, "content type" },
+		{ { .op = EVENT_SET, .type = B("text/\xc3\xa4") }, "content type" },
+		{ { .op = EVENT_SET, .type = B("a\x7f") }, "content type" },
+		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX } }, NULL },
+		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX + 1 } }, "idempotency" },
+		/* what belongs elsewhere */
+		{ { .op = EVENT_SET, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
+		  "only a write" },
+		{ { .op = EVENT_SET, .ops = &full, .nops = 1 }, "only a transaction" },
+	};
+
+	(void)state;
+	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+static void test_check_write(void **state)
+{
+	static const struct event_range overlap[] = { { 4, 2 }, { 0, 5 }, { 5, 1 } };
+	static const struct event_range empty[] = { { 4, 2 }, { 0, 0 } };
+	static const struct event_range last[] = { { SIZE_LIMIT - 5, 5 } };
+	static const struct event_range beyond[] = { { SIZE_LIMIT - 4, 5 } };
+	static const struct event_range wrapping[] = { { UINT64_MAX, 5 } };
+	static const struct event_range huge[] = { { 0, UINT64_MAX }, { 0, 6 } };
+	static struct event_range many[EVENT_RANGES_MAX + 1];
+	const struct row rows[] = {
+		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
+		  NULL },
+		{ { .op = EVENT_WRITE, .value = B("12345678"), .ranges = overlap, .nranges = 3 },
+		  NULL },
+		{ { .op = EVENT_WRITE, .size = 4 }, NULL },
+		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = 0 }, NULL },
+		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = last, .nranges = 1 }, NULL },
+		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = beyond, .nranges = 1 },
+		  "beyond" },
+		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = wrapping, .nranges = 1 },
+		  "beyond" },
+		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = huge, .nranges = 2 },
+		  "beyond" },
+		{ { .op = EVENT_WRITE, .value = B("hi"), .ranges = empty, .nranges = 2 },
+		  "is empty" },
+		{ { .op = EVENT_WRITE, .value = B("hell"), .ranges = two_ranges, .nranges = 2 },
+		  "do not add up" },
+		{ { .op = EVENT_WRITE, .value = B("hello!"), .ranges = two_ranges, .nranges = 2 },
+		  "do not add up" },
+		{ { .op = EVENT_WRITE, .value = B("hello") }, "do not add up" },
+		{ { .op = EVENT_WRITE, .size = SIZE_LIMIT }, NULL },
+		{ { .op = EVENT_WRITE, .size = SIZE_LIMIT + 1 }, "size is beyond" },
+		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = SIZE_LIMIT }, NULL },
+		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = UINT64_MAX },
+		  "cut is beyond" },
+		{ { .op = EVENT_WRITE, .cut = UINT64_MAX }, NULL },
+		{ { .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_RANGES_MAX },
+		    .ranges = many,
+		    .nranges = EVENT_RANGES_MAX },
+		  NULL },
+		{ { .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_RANGES_MAX + 1 },
+		    .ranges = many,
+		    .nranges = EVENT_RANGES_MAX + 1 },
+		  "too many ranges" },
+		{ { .op = EVENT_TRUNCATE, .size = 0 }, NULL },
+		{ { .op = EVENT_TRUNCATE, .size = SIZE_LIMIT }, NULL },
+		{ { .op = EVENT_TRUNCATE, .size = SIZE_LIMIT + 1 }, "size is beyond" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (struct event_range){ i, 1 };
+	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+static void test_check_xattr(void **state)
+{
+	const struct row rows[] = {
+		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .value = B("v") }, NULL },
+		{ { .op = EVENT_SETXATTR, .name = B("user.a") }, NULL },
+		{ { .op = EVENT_REMOVEXATTR, .name = B("user.a") }, NULL },
+		{ { .op = EVENT_SETXATTR, .name = { long_name, 255 } }, NULL },
+		{ { .op = EVENT_SETXATTR, .name = { long_name, 256 } }, "longer than 255" },
+		{ { .op = EVENT_SETXATTR, .name = { "", 0 } }, "user." },
+		{ { .op = EVENT_SETXATTR, .name = B("user.") }, "user." },
+		{ { .op = EVENT_SETXATTR, .name = B("trusted.a") }, "user." },
+		{ { .op = EVENT_REMOVEXATTR, .name = B("security.capability") }, "user." },
+		{ { .op = EVENT_SETXATTR, .name = B("user.a\0b") }, "NUL" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_CREATE },
+		  NULL },
+		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_REPLACE },
+		  NULL },
+		{ { .op = EVENT_SETXATTR,
+		    .name = B("user.a"),
+		    .flags = EVENT_XATTR_CREATE | EVENT_XATTR_REPLACE },
+		  "both new" },
+		{ { .op = EVENT_SETXATTR,
+		    .name = B("user.a"),
+		    .value = { xattr_max, EVENT_XATTR_VALUE_MAX } },
+		  NULL },
+		{ { .op = EVENT_SETXATTR,
+		    .name = B("user.a"),
+		    .value = { xattr_max, EVENT_XATTR_VALUE_MAX + 1 } },
+		  "65536" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.ttl"), .value = B("60") }, "expire" },
+		{ { .op = EVENT_REMOVEXATTR, .name = B("user.ttl") }, "persist" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.expires") }, "expire" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.version") }, "version" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl"), .value = B("90s\n") },
+		  NULL },
+		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl"), .value = B("soon") },
+		  "default TTL" },
+		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl") }, "default TTL" },
+		{ { .op = EVENT_REMOVEXATTR, .name = B("user.default_ttl") }, NULL },
+		{ { .op = EVENT_SETXATTR,
+		    .name = B("user.content_type"),
+		    .value = B("application/json") },
+		  NULL },
+		{ { .op = EVENT_SETXATTR, .name = B("user.content_type"), .value = B("a\nb") },
+		  "content type" },
+		{ { .op = EVENT_SETXATTR,
+		    .name = B("user.content_type"),
+		    .value = { long_text, 256 } },
+		  "content type" },
+	};
+
+	(void)state;
+	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+static void test_check_others(void **state)
+{
+	const struct row rows[] = {
+		{ { .op = EVENT_RENAME, .to = B("t") }, NULL },
+		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_NOREPLACE }, NULL },
+		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_EXCHANGE }, NULL },
+		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_EXCHANGE | EVENT_NOREPLACE },
+		  "both exchange" },
+		{ { .op = EVENT_RENAME }, "no target" },
+		{ { .op = EVENT_RENAME, .to_dir = 3 }, "no target" },
+		{ { .op = EVENT_RENAME, .to = B("t/") }, "slash" },
+		{ { .op = EVENT_TOUCH }, NULL },
+		{ { .op = EVENT_TOUCH,
+		    .flags = EVENT_HAS_MTIME | EVENT_ATIME_NOW,
+		    .mtime_ns = INT64_MIN },
+		  NULL },
+		{ { .op = EVENT_TOUCH, .flags = EVENT_HAS_MTIME | EVENT_MTIME_NOW }, "mtime" },
+		{ { .op = EVENT_TOUCH, .flags = EVENT_HAS_ATIME | EVENT_ATIME_NOW }, "atime" },
+		{ { .op = EVENT_FORMAT, .name = B("3f2a-b_c.D9") }, NULL },
+		{ { .op = EVENT_FORMAT, .name = { long_text, 39 } }, NULL },
+		{ { .op = EVENT_FORMAT, .name = { long_text, 40 } }, "volume id" },
+		{ { .op = EVENT_FORMAT }, "volume id" },
+		{ { .op = EVENT_FORMAT, .name = B("a b") }, "volume id" },
+		{ { .op = EVENT_FORMAT, .name = B("a\0") }, "volume id" },
+	};
+
+	(void)state;
+	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+static void test_check_txn(void **state)
+{
+	static struct event many[EVENT_OPS_MAX + 1];
+	static const struct event bad_key[] = { { .op = EVENT_DEL, .key = B("k") },
+		                                { .op = EVENT_SET, .key = B("/") } };
+	static const struct event nested[] = { { .op = EVENT_TXN, .ops = bad_key, .nops = 1 } };
+	static const struct event tick[] = { { .op = EVENT_TICK } };
+	static const struct event format[] = { { .op = EVENT_FORMAT, .name = B("v") } };
+	const struct row rows[] = {
+		{ { .op = EVENT_TXN, .key = { "", 0 }, .ops = many, .nops = 1 }, NULL },
+		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX }, NULL },
+		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX + 1 }, "more than 1024" },
+		{ { .op = EVENT_TXN }, "no operation" },
+		{ { .op = EVENT_TXN, .ops = bad_key, .nops = 2 }, "slash" },
+		{ { .op = EVENT_TXN, .ops = nested, .nops = 1 }, "cannot be part" },
+		{ { .op = EVENT_TXN, .ops = tick, .nops = 1 }, "cannot be part" },
+		{ { .op = EVENT_TXN, .ops = format, .nops = 1 }, "cannot be part" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
+		many[i] = (struct event){ .op = EVENT_DEL, .key = B("k") };
+	check_rows(rows, ARRAY_SIZE(rows));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_op_texts),     cmocka_unit_test(test_stored_numbers),
+		cmocka_unit_test(test_outcomes),     cmocka_unit_test(test_dup),
+		cmocka_unit_test(test_dup_empty),    cmocka_unit_test(test_dup_without_memory),
+		cmocka_unit_test(test_check_common), cmocka_unit_test(test_check_write),
+		cmocka_unit_test(test_check_xattr),  cmocka_unit_test(test_check_others),
+		cmocka_unit_test(test_check_txn),
+	};
+
+	return cmocka_run_group_tests_name("event", tests, fill, NULL);
+}
