@@ -1,0 +1,104 @@
+/* What the files of the node share. Internal to node*.c. */
+#ifndef KEYDIR_NODE_INTERNAL_H
+#define KEYDIR_NODE_INTERNAL_H
+
+#include "bell.h"
+#include "node.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uthash.h>
+
+/* A submitted event and, once it is known, what came of it. */
+struct pending {
+	UT_hash_handle hh;      /* in node->pending, by seq */
+	uint64_t seq;
+	struct event *ev;       /* until it was applied or handed to the log */
+	void *owned;            /* the caller's block that ev->value lies in */
+	uint64_t growth;        /* counted in node->ahead while under way */
+	int64_t deadline_ms;    /* monotonic; only with a log outside */
+	bool left_out;          /* was not logged: out has the outcome */
+	node_done *done;
+	void *arg;
+	struct outcome out;     /* for the callback */
+	struct feed_event *feed; /* owned */
+	struct pending *next;   /* in the queue, or in a list of finished ones */
+};
+
+/* Somebody who waits for an offset. */
+struct waiter {
+	uint64_t offset;
+	int64_t deadline_ms;
+	bool acked;             /* ... to be acknowledged by the mounts */
+	node_done *done;
+	void *arg;
+	enum event_outcome code;
+	struct waiter *next;
+};
+
+/* Callbacks to be made once no lock is held. */
+struct finished {
+	struct pending *first, **last;
+	struct waiter *waiters;
+};
+
+struct kafka; /* node_kafka.c */
+
+struct node {
+	struct node_config config;
+	struct store *store;
+	struct bell *bell;
+	struct kafka *kafka;    /* NULL: embedded log */
+	uint64_t proc;          /* first half of event ids */
+	_Atomic uint64_t ino_tag, ino_count;
+
+	pthread_t thread;
+	atomic_bool stopping;
+
+	/* Protects seq, queue, pending and waiters. Nothing is called with it
+	 * held. Taken inside work_lock, never the other way round. */
+	pthread_mutex_t queue_lock;
+	uint64_t seq;
+	struct pending *queue, **queue_last;
+	struct pending *pending;
+	struct waiter *waiters;
+	_Atomic int nwaiters;
+	_Atomic uint64_t ahead; /* bytes of growth under way */
+
+	/* The right to apply (embedded log) and to follow the feed. Whoever
+	 * submits tries to take it and does the work of all; the node's thread
+	 * does what is left. */
+	pthread_mutex_t work_lock;
+	_Atomic uint64_t followed;
+	bool any_followed;      /* protected by work_lock */
+
+	_Atomic int64_t wake_ms;   /* wall time at which the thread looks at expiry */
+	atomic_bool ticking;       /* a tick is under way */
+	_Atomic int stalled;       /* errno that applying waits for, or 0 */
+	atomic_bool ready;
+};
+
+void finished_init(struct finished *done);
+void finished_add(struct finished *done, struct pending *p);
+/* Calls the callbacks and frees; with no lock held. */
+void finished_run(struct finished *done);
+
+/* Takes P out of the index (if it is in it). With queue_lock held. */
+void node_forget(struct node *node, struct pending *p);
+/* Finishes the event SEQ without a feed event, if it still waits. */
+void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset);
+/* Follows the feed up to its end: completions, the follow callback, waiters.
+ * With work_lock held. */
+void node_follow_feed(struct node *node, struct finished *done);
+/* Applies what is queued (embedded log) and follows, if nobody else does. */
+void node_work(struct node *node);
+
+/* Kafka's part. */
+int kafka_open(struct node *node, char *why, size_t why_size);
+void kafka_stop(struct node *node);  /* ends the threads, flushes */
+void kafka_free(struct node *node);
+void kafka_submit(struct node *node, struct pending *p);
+void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
+void kafka_status(struct node *node, struct node_status *ret);
+
+#endif

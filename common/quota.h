@@ -1,0 +1,16 @@
+/* The quota: how much an event would let the cache grow. */
+#ifndef KEYDIR_QUOTA_H
+#define KEYDIR_QUOTA_H
+
+#include "store.h"
+
+/* True if the event fits: it does not grow the cache, or what it adds (about:
+ * what meta.used_bytes would grow by, AHEAD bytes of others under way counted
+ * too) stays within QUOTA bytes. Looks at existing entries only when there is
+ * little room, so it costs nothing in the usual case. */
+bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead);
+
+/* The most that EV can add to meta.used_bytes; 0 for one that only frees. */
+uint64_t quota_growth(const struct event *ev);
+
+#endif
