@@ -47,6 +47,8 @@
 #   require_fuse         skips without a usable /dev/fuse
 #   skip_or_fail REASON  what both of them do
 
+bats_require_minimum_version 1.5.0
+
 KEYDIR_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KEYDIR_BUILD=$(cd "${KEYDIR_BUILD:-$KEYDIR_ROOT/build}" && pwd)
 KEYDIR_FS=$KEYDIR_BUILD/keydir-fs

@@ -1,0 +1,186 @@
+# `make up` and `make down`, in a copy of the tree (with a blank in its path), on
+# a port and a store of its own.
+
+load helper
+
+setup() {
+	keydir_setup
+	require_fuse
+	TREE="$T/a tree"
+	mkdir -p "$TREE"
+	(cd "$KEYDIR_ROOT" && cp -a Makefile common fs httpd tests "$TREE/")
+	# What is built already is not built again.
+	OUT=build${SANITIZER:+/${SANITIZER//,/-}}
+	mkdir -p "$TREE/$OUT"
+	(cd "$KEYDIR_BUILD" && cp -a keydir-fs keydir-httpd obj flags ./*.a "$TREE/$OUT/")
+	PORT=$(free_port)
+	URL=http://127.0.0.1:$PORT
+	export KEYDIR_LISTEN=127.0.0.1:$PORT KEYDIR_STORE="$T/a store"
+	MNT=$TREE/mnt
+	RUN=$TREE/run
+}
+
+teardown() {
+	down >/dev/null 2>&1 || true
+	cat "$RUN"/*.log >"$T/fs-and-httpd.log" 2>/dev/null || true
+	keydir_teardown
+}
+
+# Bats' own descriptors would keep it waiting for the node.
+in_tree() { (cd "$TREE" && env -u MAKEFLAGS -u MAKELEVEL "$@" 3>&- 4>&-); }
+up() { in_tree make --no-print-directory up SANITIZER="${SANITIZER:-}"; }
+down() { in_tree make --no-print-directory down; }
+
+nothing_left() {
+	not is_mounted "$MNT"
+	same "" "$(processes)"
+}
+
+# This tree's programs that run.
+processes() {
+	local dir
+	for dir in /proc/[0-9]*; do
+		case $(readlink "$dir/cwd" 2>/dev/null) in
+		"$RUN"*) if is_running "${dir##*/}"; then cat "$dir/comm"; fi ;;
+		esac
+	done | sort
+}
+
+@test "up, what it says to type, up again, down" {
+	run -0 up
+	[[ $output == *"is up: ./mnt is the cache, and so is $URL"* ]]
+	local told=$output
+	same "keydir-fs
+keydir-httpd" "$(processes)"
+
+	# The lines to try are tried, in order.
+	local lines
+	lines=$(sed -n '/^Try:/,/^$/s/^  //p' <<<"$told")
+	same 5 "$(wc -l <<<"$lines")"
+	run -0 in_tree bash -euc "$lines"
+	[[ $output == *"hello"*"world"*"user.ttl=\"60\""* ]] || { echo "$output" && false; }
+
+	run -0 up
+	[[ $output == *"is up already"* ]]
+
+	run -0 down
+	[[ $output == *"is down"* ]]
+	nothing_left
+	not curl -s -o /dev/null "$URL/healthz"
+
+	run -0 down
+	same "Keydir is not up." "$output"
+}
+
+@test "the data outlives down and up" {
+	up
+	echo kept >"$MNT/key"
+	down
+	not test -e "$MNT/key"
+	up
+	same kept "$(cat "$MNT/key")"
+}
+
+@test "up starts again what was killed" {
+	up
+	echo before >"$MNT/key"
+	local httpd
+	httpd=$(cat "$RUN/httpd.pid")
+
+	kill_hard "$(cat "$RUN/fs.pid")"
+	run ls "$MNT"
+	[[ $output == *"not connected"* ]]
+	up
+	same before "$(cat "$MNT/key")"
+	same "$httpd" "$(cat "$RUN/httpd.pid")"
+
+	kill_hard "$httpd"
+	up
+	same before "$(curl -sf "$URL/v1/kv/key")"
+	same "keydir-fs
+keydir-httpd" "$(processes)"
+}
+
+@test "down after both were killed" {
+	up
+	kill_hard "$(cat "$RUN/fs.pid")"
+	kill_hard "$(cat "$RUN/httpd.pid")"
+	is_mounted "$MNT"
+	down
+	nothing_left
+}
+
+@test "down without its pid files, and with the mount in use" {
+	up
+	rm "$RUN"/*.pid
+	echo value >"$MNT/key"
+	start user sh -c 'cd "$1" && exec 9<key && sleep 1000' sh "$MNT"
+	wait_for 5 test -e "/proc/$PID/fd/9"
+	down
+	nothing_left
+}
+
+@test "two at once give one node" {
+	up >"$T/one" 2>&1 &
+	local one=$!
+	up >"$T/two" 2>&1
+	wait "$one"
+	cat "$T/one" "$T/two"
+	grep -q "is up already" "$T/one" "$T/two"
+	same "keydir-fs
+keydir-httpd" "$(processes)"
+}
+
+@test "a port that is taken" {
+	start other python3 -m http.server "$PORT" --bind 127.0.0.1
+	wait_for 10 curl -s -o /dev/null "$URL/"
+	run up
+	[ "$status" -ne 0 ]
+	[[ $output == *"something else listens on 127.0.0.1:$PORT"*KEYDIR_LISTEN=* ]]
+	nothing_left
+}
+
+@test "files where the mount should be are not hidden" {
+	mkdir "$MNT"
+	echo mine >"$MNT/file"
+	run up
+	[ "$status" -ne 0 ]
+	[[ $output == *"holds files that a mount would hide"* ]]
+	same mine "$(cat "$MNT/file")"
+	nothing_left
+}
+
+@test "a store that cannot be made" {
+	echo file >"$T/file"
+	KEYDIR_STORE=$T/file/store
+	run up
+	[ "$status" -ne 0 ]
+	[[ $output == *"keydir-fs did not start"* ]]
+	[[ $output == *"$T/file"* ]]
+	nothing_left
+	allow_log "$T/file"
+}
+
+@test "no /dev/fuse" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to hide /dev/fuse"
+	mkdir "$T/dev"
+	run in_tree unshare -m bash -c '
+		mount -t tmpfs none "$1" || exit 99
+		for name in null zero urandom; do cp -a /dev/$name "$1/"; done
+		mkdir "$1/shm" && mount --rbind /dev/shm "$1/shm" && mount --rbind "$1" /dev &&
+			make up' bash "$T/dev"
+	[ "$status" -ne 0 ] && [ "$status" -ne 99 ]
+	[[ $output == *"there is no /dev/fuse"* ]]
+	nothing_left
+}
+
+@test "another tree's node on the same store is the same node" {
+	start_httpd --store "$KEYDIR_STORE"
+	local other=$URL
+	URL=http://$KEYDIR_LISTEN
+	up
+	echo shared >"$MNT/key"
+	same shared "$(curl -sf "$other/v1/kv/key")"
+	down
+	same shared "$(curl -sf "$other/v1/kv/key")"
+}
