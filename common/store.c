@@ -931,7 +931,7 @@ int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_in
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 {
 	struct key_buf buf;
-	MDB_val key = key_expiry(&buf, expiry_ms, ino), val = { 0, "" };
+	MDB_val key = key_expiry(&buf, expiry_ms, ino), val = { 0, (void *)"" };
 	return error_of(mdb_put(txn->mdb, txn->store->dbi[EXPIRY], &key, &val, 0));
 }
 
