@@ -87,7 +87,7 @@ found() {
 check_rules() {
 	local bad=0 file
 	found "lmdb.h belongs into common/store*.c alone" \
-		"$(grep -rnE '#include <lmdb.h>' common fs httpd | grep -v '^common/store[a-z_]*\.c:')" || bad=1
+		"$(grep -rnE '#include <lmdb.h>' common fs httpd | grep -v '^common/store[a-z_]*\.[ch]:')" || bad=1
 	found "rdkafka.h belongs into common/log_kafka*.c alone" \
 		"$(grep -rnE '#include <librdkafka/' common fs httpd | grep -v '^common/log_kafka[a-z_]*\.c:')" || bad=1
 	found "libfuse belongs into fs/ alone" \

@@ -1,0 +1,36 @@
+/* What the files of the store share. Internal to store*.c. */
+#ifndef KEYDIR_STORE_INTERNAL_H
+#define KEYDIR_STORE_INTERNAL_H
+
+#include "store.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+
+enum table { NAMES, INODES, VALUES, XATTRS, EXPIRY, FEED, IDEM, META, TABLES };
+struct store {
+	MDB_env *env;
+	MDB_dbi dbi[TABLES];
+	char *dir;
+	bool in_memory;
+	pthread_mutex_t idle_lock;
+	struct txn *idle; /* protected by idle_lock */
+	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes, for the writer */
+};
+
+struct txn {
+	struct store *store;
+	MDB_txn *mdb;
+	struct txn *parent;
+	struct txn *next_idle;
+	bool write;
+	struct store_meta meta;
+};
+
+/* 0 or the negative errno of an LMDB or system error code. */
+int store_error(int rc);
+
+/* Name of a table in the file. */
+const char *store_table_name(enum table table);
+
+#endif
