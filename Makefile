@@ -15,9 +15,12 @@ SANITIZER ?=
 WERROR ?= 0
 
 bindir = $(PREFIX)/bin
-sbindir = $(PREFIX)/sbin
 mandir = $(PREFIX)/share/man
+docdir = $(PREFIX)/share/doc/keydir
 unitdir = $(PREFIX)/lib/systemd/system
+# mount(8) looks for its helpers in the system's sbin alone.
+helperdir = $(if $(filter /usr /usr/local,$(PREFIX)),/usr/sbin,$(PREFIX)/sbin)
+INSTALL ?= install
 
 comma := ,
 empty :=
@@ -225,3 +228,42 @@ check: ## formatting, static analysis, house rules, shellcheck
 .PHONY: format
 format: ## bring all C files into the house's form
 	clang-format -i $$(find common fs httpd tests -name '*.[ch]')
+
+# --- installing -----------------------------------------------------------
+
+# A page's options are its program's own table.
+$(OUT)/man/%.8: $(OUT)/%
+	@mkdir -p $(@D)
+	$(Q)$< --man-options >$@.options
+	$(Q)sed -e '/^@OPTIONS@$$/{' -e 'r $@.options' -e 'd' -e '}' $(wildcard */$*.8) >$@.new
+	$(Q)mv $@.new $@
+$(OUT)/man/keydir-fs.8: fs/keydir-fs.8
+$(OUT)/man/keydir-httpd.8: httpd/keydir-httpd.8
+
+MANUALS := $(patsubst $(OUT)/%,$(OUT)/man/%.8,$(PROGRAMS))
+UNITS_SYSTEMD := $(wildcard fs/*.service httpd/*.service)
+DOCS := $(wildcard README.md common/EVENTS.md LICENSE)
+
+.PHONY: man install uninstall
+man: $(MANUALS) ## build the man pages
+	@:
+
+install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
+	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(unitdir) \
+		$(DESTDIR)$(docdir) $(DESTDIR)$(helperdir)
+	$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(bindir)
+	$(INSTALL) -m 644 $(MANUALS) $(DESTDIR)$(mandir)/man8
+	$(INSTALL) -m 644 $(DOCS) $(DESTDIR)$(docdir)
+	for unit in $(UNITS_SYSTEMD); do \
+		sed 's|@bindir@|$(bindir)|g' $$unit >$(OUT)/unit.tmp && \
+		$(INSTALL) -m 644 $(OUT)/unit.tmp $(DESTDIR)$(unitdir)/$${unit##*/} || exit; \
+	done
+	ln -sf $(bindir)/keydir-fs $(DESTDIR)$(helperdir)/mount.fuse.keydir
+
+uninstall: ## remove what install put there, with the same PREFIX and DESTDIR
+	rm -f $(addprefix $(DESTDIR)$(bindir)/,keydir-fs keydir-httpd)
+	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,keydir-fs.8 keydir-httpd.8)
+	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(notdir $(UNITS_SYSTEMD)))
+	rm -f $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCS)))
+	rm -f $(DESTDIR)$(helperdir)/mount.fuse.keydir
+	-rmdir $(DESTDIR)$(docdir)

@@ -1,0 +1,93 @@
+# `make install` into a DESTDIR: what lands there works, is described, and goes
+# again with `make uninstall`.
+
+load helper
+
+setup() {
+	keydir_setup
+	DEST=$T/dest
+}
+
+# PREFIX is where the files would be in the end: the link of the mount helper
+# points there, so it is DEST itself where a test runs what it installed.
+make_it() {
+	(cd "$KEYDIR_ROOT" && env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory "$@" \
+		SANITIZER="${SANITIZER:-}" BUILD="${KEYDIR_BUILD%"${SANITIZER:+/${SANITIZER//,/-}}"}")
+}
+
+@test "installs what there is, and uninstall removes it" {
+	make_it install DESTDIR="$DEST" PREFIX=/usr
+	local file
+	for file in usr/bin/keydir-fs usr/bin/keydir-httpd usr/share/man/man8/keydir-fs.8 \
+		usr/share/man/man8/keydir-httpd.8 usr/lib/systemd/system/keydir-fs@.service \
+		usr/lib/systemd/system/keydir-httpd.service usr/share/doc/keydir/README.md; do
+		[ -s "$DEST/$file" ] || { echo "missing: $file" && false; }
+	done
+	same /usr/bin/keydir-fs "$(readlink "$DEST/usr/sbin/mount.fuse.keydir")"
+	same 755 "$(stat -c %a "$DEST/usr/bin/keydir-fs")"
+	same 644 "$(stat -c %a "$DEST/usr/share/man/man8/keydir-fs.8")"
+	not grep -rn '@bindir@\|@OPTIONS@' "$DEST"
+	grep -q '^ExecStart=/usr/bin/keydir-httpd' "$DEST/usr/lib/systemd/system/keydir-httpd.service"
+
+	make_it uninstall DESTDIR="$DEST" PREFIX=/usr
+	same "" "$(find "$DEST" ! -type d)"
+}
+
+@test "what is installed runs: mount, REST, and mount(8)'s helper" {
+	require_fuse
+	make_it install PREFIX="$DEST"
+	KEYDIR_FS=$DEST/bin/keydir-fs
+	KEYDIR_HTTPD=$DEST/bin/keydir-httpd
+	start_fs
+	start_httpd
+	echo value >"$MNT/key"
+	rest GET /v1/kv/key
+	same 200 "$status"
+	same value "$(body)"
+
+	# As mount(8) calls it: SOURCE DIRECTORY -o OPTIONS; it goes into the
+	# background by itself.
+	mkdir "$T/mnt2"
+	KEYDIR_STORE=$STORE "$DEST/sbin/mount.fuse.keydir" keydir "$T/mnt2" -o rw,noatime 3>&- 4>&-
+	is_mounted "$T/mnt2"
+	same value "$(cat "$T/mnt2/key")"
+	unmount "$T/mnt2"
+	not is_mounted "$T/mnt2"
+}
+
+@test "the man pages are clean mdoc and name every option and variable" {
+	require mandoc
+	make_it man
+	local program word words
+	for program in keydir-fs keydir-httpd; do
+		mandoc -T lint -W warning "$KEYDIR_BUILD/man/$program.8"
+		mandoc -T ascii "$KEYDIR_BUILD/man/$program.8" | col -b >"$T/page"
+		"$KEYDIR_BUILD/$program" --help >"$T/help"
+		words=$(grep -oE -- '--[a-z][a-z-]+|KEYDIR_[A-Z_]+' "$T/help" | sort -u)
+		[ "$(wc -l <<<"$words")" -ge 10 ]
+		for word in $words; do
+			grep -qF -- "$word" "$T/page" || { echo "$program(8) lacks $word" && false; }
+		done
+	done
+}
+
+@test "the version is the Makefile's" {
+	local version
+	version=$(sed -n 's/^VERSION = //p' "$KEYDIR_ROOT/Makefile")
+	run -0 "$KEYDIR_FS" --version
+	[[ $output == *"$version"* ]]
+	run -0 "$KEYDIR_HTTPD" --version
+	[[ $output == *"$version"* ]]
+}
+
+@test "systemd accepts the units" {
+	require systemd-analyze
+	make_it install PREFIX="$DEST"
+	# It reports faults in other units of the machine too: ours alone count.
+	local units=$DEST/lib/systemd/system
+	cp "$units/keydir-fs@.service" "$units/keydir-fs@srv-cache.service"
+	run systemd-analyze verify --man=no --recursive-errors=no "$units/keydir-httpd.service" \
+		"$units/keydir-fs@srv-cache.service"
+	echo "$output"
+	not grep -iE 'keydir.*(unknown|invalid|ignoring|failed|not executable|bad)' <<<"$output"
+}
