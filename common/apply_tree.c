@@ -70,8 +70,8 @@ int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry
 {
 	if (ap->feed.neffects == ap->effects_room) {
 		size_t room = ap->effects_room ? 2 * ap->effects_room : 4;
-		struct feed_effect *grown =
-		        realloc(ap->feed.effects, room * sizeof *ap->feed.effects);
+		struct feed_effect *grown = realloc(ap->feed.effects,
+		                                    room * sizeof *ap->feed.effects);
 		if (!grown)
 			return -ENOMEM;
 		ap->feed.effects = grown;

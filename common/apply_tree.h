@@ -18,19 +18,19 @@ struct apply {
 	struct txn *txn;
 	struct store_meta *meta; /* of txn */
 	uint64_t offset;
-	int64_t now_ms;          /* log time */
-	struct feed_event feed;  /* grows as things happen */
+	int64_t now_ms;         /* log time */
+	struct feed_event feed; /* grows as things happen */
 	size_t effects_room;
 };
 
 /* Where an operation aims. */
 struct target {
 	bool found;
-	struct held self;     /* if found */
-	uint64_t parent;      /* directory of the name */
-	const char *name;     /* last name */
+	struct held self; /* if found */
+	uint64_t parent;  /* directory of the name */
+	const char *name; /* last name */
 	size_t name_len;
-	const char *missing;  /* directories to be made between parent and name */
+	const char *missing; /* directories to be made between parent and name */
 	size_t missing_len;
 };
 

@@ -22,12 +22,12 @@
 #include <unistd.h>
 
 struct slot {
-	_Atomic uint32_t rings;    /* the futex word */
+	_Atomic uint32_t rings; /* the futex word */
 	_Atomic uint32_t sleeping;
 	_Atomic uint32_t in_use;
 	_Atomic uint32_t is_mount;
 	_Atomic uint64_t acked;
-	uint8_t pad[40];           /* a cache line for each */
+	uint8_t pad[40]; /* a cache line for each */
 };
 
 struct page {
@@ -69,7 +69,8 @@ int bell_open(const char *dir, bool is_mount, struct bell **ret)
 	r = -posix_fallocate(bell->fd, 0, sizeof(struct page));
 	if (r < 0)
 		goto err_close;
-	bell->page = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, bell->fd, 0);
+	bell->page = mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, bell->fd,
+	                  0);
 	if (bell->page == MAP_FAILED) {
 		r = -errno;
 		goto err_close;

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_MAX 10  /* bytes of a 64-bit LEB128 number */
-#define EFFECT_MIN 7   /* bytes of the smallest effect */
-#define OP_MIN 4       /* bytes of the smallest op */
+#define NUMBER_MAX 10 /* bytes of a 64-bit LEB128 number */
+#define EFFECT_MIN 7  /* bytes of the smallest effect */
+#define OP_MIN 4      /* bytes of the smallest op */
 
 static uint8_t *put_number(uint8_t *p, uint64_t n)
 {

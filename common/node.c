@@ -27,13 +27,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
-#define BATCH_EVENTS 512        /* events applied in one transaction ... */
-#define BATCH_BYTES (8u << 20)  /* ... or this many bytes of values */
-#define FOLLOW_ROWS 256         /* feed rows read from one snapshot */
-#define IDLE_MS 1000            /* the thread looks around at least this often */
-#define TICK_MS 200             /* between ticks that a log outside gets */
-#define WORK_ROUNDS 64          /* a submitter works for others this often, then hands over */
+#define BATCH_EVENTS 512       /* events applied in one transaction ... */
+#define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
+#define FOLLOW_ROWS 256        /* feed rows read from one snapshot */
+#define IDLE_MS 1000           /* the thread looks around at least this often */
+#define DRAIN_MS 5000           /* a stop waits so long for events under way */
+#define LOG_GRACE_MS 200       /* a write waits so much longer than the log does */
+#define TICK_MS 200            /* between ticks that a log outside gets */
+#define WORK_ROUNDS 64         /* a submitter works for others this often, then hands over */
 #define MAX_VALUE_LIMIT (UINT64_C(1) << 31)
 
 /* --- callbacks --- */
@@ -282,10 +285,12 @@ static int apply_batch(struct node *node, struct pending *batch)
 
 static enum event_outcome outcome_of_error(int r)
 {
-	return r == -ENOSPC ? OUTCOME_NO_SPACE : r == -ENOMEM ? OUTCOME_NO_MEMORY : OUTCOME_LOG_DOWN;
+	return r == -ENOSPC ? OUTCOME_NO_SPACE :
+	       r == -ENOMEM ? OUTCOME_NO_MEMORY :
+	                      OUTCOME_LOG_DOWN;
 }
 
-static void set_stalled(struct node *node, int err)
+void node_set_stalled(struct node *node, int err)
 {
 	int old = atomic_exchange(&node->stalled, err);
 	if (err && !old) {
@@ -320,7 +325,7 @@ static void apply_or_fail(struct node *node, struct pending *batch, struct finis
 {
 	int r = apply_batch(node, batch);
 	if (r == 0) {
-		set_stalled(node, 0);
+		node_set_stalled(node, 0);
 		finish_left_out(node, batch, done);
 		return;
 	}
@@ -331,7 +336,7 @@ static void apply_or_fail(struct node *node, struct pending *batch, struct finis
 		p->next = NULL;
 		if (!alone)
 			r = apply_batch(node, p);
-		set_stalled(node, r < 0 ? -r : 0);
+		node_set_stalled(node, r < 0 ? -r : 0);
 		if (r < 0) {
 			p->left_out = true;
 			p->out.code = outcome_of_error(r);
@@ -366,6 +371,16 @@ void node_work(struct node *node)
 			return;
 		}
 	}
+}
+
+void node_catch_up(struct node *node)
+{
+	struct finished done;
+	finished_init(&done);
+	pthread_mutex_lock(&node->work_lock);
+	node_follow_feed(node, &done);
+	pthread_mutex_unlock(&node->work_lock);
+	finished_run(&done);
 }
 
 /* --- submitting --- */
@@ -424,7 +439,8 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	enum event_outcome code = OUTCOME_OK;
 	if (!append_fits(txn, ev, node->config.max_value))
 		code = OUTCOME_TOO_LARGE;
-	else if (node->kafka && !quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
+	else if (node->kafka &&
+	         !quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
 		code = OUTCOME_NO_SPACE;
 	txn_abort(txn);
 	return code;
@@ -452,18 +468,20 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		return;
 	}
 	struct pending *p = calloc(1, sizeof *p);
-	if (p)
+	if (p && !node->kafka) {
 		p->ev = take_event(ev, owned);
-	if (!p || !p->ev) {
+		p->owned = owned;
+	}
+	if (!p || (!p->ev && !node->kafka)) {
 		free(p);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
 		return;
 	}
-	p->owned = owned;
 	p->done = done;
 	p->arg = arg;
 	p->growth = quota_growth(ev);
-	p->deadline_ms = clock_mono_ms() + node->config.write_timeout_ms;
+	/* The log gives up first: it knows whether the event got there. */
+	p->deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS;
 
 	pthread_mutex_lock(&node->queue_lock);
 	if (atomic_load(&node->stopping)) {
@@ -473,26 +491,30 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		refuse(OUTCOME_STOPPING, owned, done, arg);
 		return;
 	}
-	p->seq = ++node->seq;
-	p->ev->proc = node->proc;
-	p->ev->seq = p->seq;
+	uint64_t seq = p->seq = ++node->seq;
 	atomic_fetch_add(&node->ahead, p->growth);
 	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
-	if (node->kafka) {
-		/* In the lock, so that the log's order is the order of ids. */
-		kafka_submit(node, p);
-	} else {
+	if (!node->kafka) {
+		p->ev->proc = node->proc;
+		p->ev->seq = seq;
 		*node->queue_last = p;
 		node->queue_last = &p->next;
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 	metrics_add(METRIC_EVENTS_SUBMITTED, 1);
-	if (node->kafka)
-		return;
-	if (store_in_memory(node->store))
+
+	/* P may be gone by now: its outcome can come at any time. */
+	if (node->kafka) {
+		struct event with_id = *ev;
+		with_id.proc = node->proc;
+		with_id.seq = seq;
+		kafka_submit(node, &with_id);
+		free(owned);
+	} else if (store_in_memory(node->store)) {
 		node_work(node);
-	else
+	} else {
 		bell_ring_self(node->bell);
+	}
 }
 
 uint64_t node_propose_ino(struct node *node)
@@ -619,7 +641,7 @@ static int64_t look_at_deadlines(struct node *node)
 	}
 	if (node->kafka) {
 		/* In order of submission, and all wait equally long. */
-		HASH_ITER(hh, node->pending, p, tmp) {
+		HASH_ITER (hh, node->pending, p, tmp) {
 			if (p->deadline_ms > now) {
 				if (p->deadline_ms < next)
 					next = p->deadline_ms;
@@ -643,7 +665,7 @@ static void probe(struct node *node)
 	int r = txn_write(node->store, &txn);
 	if (r == 0)
 		r = txn_commit(txn);
-	set_stalled(node, r < 0 ? -r : 0);
+	node_set_stalled(node, r < 0 ? -r : 0);
 }
 
 static void *run(void *arg)
@@ -700,7 +722,8 @@ static int open_volume(struct node *node, char *why, size_t why_size)
 	char volume[40];
 	snprintf(volume, sizeof volume, "local-%016llx%016llx", (unsigned long long)id[0],
 	         (unsigned long long)id[1]);
-	struct event format = { .op = EVENT_FORMAT, .proc = node->proc,
+	struct event format = { .op = EVENT_FORMAT,
+		                .proc = node->proc,
 		                .name = { volume, strlen(volume) } };
 	r = apply_event(txn, &format, 0, clock_wall_ms(), NULL);
 	if (r == 0)
@@ -727,8 +750,8 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	}
 	bool kafka = strncmp(config->log, "kafka://", 8) == 0;
 	if (!kafka && strcmp(config->log, "local") != 0) {
-		snprintf(why, why_size,
-		         "--log %s: give local, or kafka://HOST:PORT,.../TOPIC", config->log);
+		snprintf(why, why_size, "--log %s: give local, or kafka://HOST:PORT,.../TOPIC",
+		         config->log);
 		return -EINVAL;
 	}
 	if (config->max_value == 0 || config->max_value > MAX_VALUE_LIMIT) {
@@ -804,6 +827,20 @@ err_free:
 	return r;
 }
 
+/* Gives what a log outside has, or is about to get, time to come back. */
+static void drain(struct node *node)
+{
+	int64_t deadline_ms = clock_mono_ms() + DRAIN_MS;
+	bool left = true;
+	while (left && clock_mono_ms() < deadline_ms) {
+		pthread_mutex_lock(&node->queue_lock);
+		left = node->pending;
+		pthread_mutex_unlock(&node->queue_lock);
+		if (left)
+			nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	}
+}
+
 void node_close(struct node *node)
 {
 	if (!node)
@@ -814,8 +851,10 @@ void node_close(struct node *node)
 	pthread_mutex_lock(&node->queue_lock);
 	atomic_store(&node->stopping, true);
 	pthread_mutex_unlock(&node->queue_lock);
-	if (node->kafka)
+	if (node->kafka) {
+		drain(node);
 		kafka_stop(node);
+	}
 	bell_ring_self(node->bell);
 	pthread_join(node->thread, NULL);
 	/* What was submitted before is applied; with a log outside, what has
@@ -823,7 +862,7 @@ void node_close(struct node *node)
 	pthread_mutex_lock(&node->work_lock);
 	pthread_mutex_unlock(&node->work_lock);
 	node_work(node);
-	HASH_ITER(hh, node->pending, p, tmp) {
+	HASH_ITER (hh, node->pending, p, tmp) {
 		HASH_DEL(node->pending, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
 		finished_add(&done, p);

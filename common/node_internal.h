@@ -11,25 +11,25 @@
 
 /* A submitted event and, once it is known, what came of it. */
 struct pending {
-	UT_hash_handle hh;      /* in node->pending, by seq */
+	UT_hash_handle hh; /* in node->pending, by seq */
 	uint64_t seq;
-	struct event *ev;       /* until it was applied or handed to the log */
-	void *owned;            /* the caller's block that ev->value lies in */
-	uint64_t growth;        /* counted in node->ahead while under way */
-	int64_t deadline_ms;    /* monotonic; only with a log outside */
-	bool left_out;          /* was not logged: out has the outcome */
+	struct event *ev;    /* until it was applied; NULL with a log outside */
+	void *owned;         /* the caller's block that ev->value lies in */
+	uint64_t growth;     /* counted in node->ahead while under way */
+	int64_t deadline_ms; /* monotonic; only with a log outside */
+	bool left_out;       /* was not logged: out has the outcome */
 	node_done *done;
 	void *arg;
-	struct outcome out;     /* for the callback */
+	struct outcome out;      /* for the callback */
 	struct feed_event *feed; /* owned */
-	struct pending *next;   /* in the queue, or in a list of finished ones */
+	struct pending *next;    /* in the queue, or in a list of finished ones */
 };
 
 /* Somebody who waits for an offset. */
 struct waiter {
 	uint64_t offset;
 	int64_t deadline_ms;
-	bool acked;             /* ... to be acknowledged by the mounts */
+	bool acked; /* ... to be acknowledged by the mounts */
 	node_done *done;
 	void *arg;
 	enum event_outcome code;
@@ -48,8 +48,8 @@ struct node {
 	struct node_config config;
 	struct store *store;
 	struct bell *bell;
-	struct kafka *kafka;    /* NULL: embedded log */
-	uint64_t proc;          /* first half of event ids */
+	struct kafka *kafka; /* NULL: embedded log */
+	uint64_t proc;       /* first half of event ids */
 	_Atomic uint64_t ino_tag, ino_count;
 
 	pthread_t thread;
@@ -70,11 +70,11 @@ struct node {
 	 * does what is left. */
 	pthread_mutex_t work_lock;
 	_Atomic uint64_t followed;
-	bool any_followed;      /* protected by work_lock */
+	bool any_followed; /* protected by work_lock */
 
-	_Atomic int64_t wake_ms;   /* wall time at which the thread looks at expiry */
-	atomic_bool ticking;       /* a tick is under way */
-	_Atomic int stalled;       /* errno that applying waits for, or 0 */
+	_Atomic int64_t wake_ms; /* wall time at which the thread looks at expiry */
+	atomic_bool ticking;     /* a tick is under way */
+	_Atomic int stalled;     /* errno that applying waits for, or 0 */
 	atomic_bool ready;
 };
 
@@ -93,11 +93,21 @@ void node_follow_feed(struct node *node, struct finished *done);
 /* Applies what is queued (embedded log) and follows, if nobody else does. */
 void node_work(struct node *node);
 
-/* Kafka's part. */
+/* Follows the feed now, waiting for who does it already. For threads that may. */
+void node_catch_up(struct node *node);
+/* Notes that applying waits for ERR (positive) or, with 0, that it goes on. */
+void node_set_stalled(struct node *node, int err);
+
+/* Kafka's part, node_kafka.c. */
+/* Opens the log and starts its threads; with a broker that answers, an unfit
+ * topic is refused here. 0 or -errno with a sentence in WHY. */
 int kafka_open(struct node *node, char *why, size_t why_size);
-void kafka_stop(struct node *node);  /* ends the threads, flushes */
+/* Ends the threads and flushes what was submitted; its callbacks come. */
+void kafka_stop(struct node *node);
 void kafka_free(struct node *node);
-void kafka_submit(struct node *node, struct pending *p);
+/* Produces EV, whose id is filled in; an event that is not logged ends in
+ * node_finish. Called with no lock held. */
+void kafka_submit(struct node *node, const struct event *ev);
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
 void kafka_status(struct node *node, struct node_status *ret);
 

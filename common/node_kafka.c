@@ -1,20 +1,577 @@
-/* The node's part that a log outside needs. */
+/* The node's part that a log outside needs.
+ *
+ * Every process of a node produces its own events; one of them, the holder of
+ * consumer.lock, reads the log and applies it. The others wait for the lock in
+ * turn: the kernel releases it when its holder dies, so they take over at once
+ * and go on behind the applied offset that the store has. Applying a batch and
+ * moving that offset are one transaction, so nothing is applied twice.
+ *
+ * A log that cannot be used (unfit topic, another volume, an operation from the
+ * future) stops the applying and makes the node not ready, with the reason in
+ * the status; the thread looks again every RETRY_MS, so that mending the log is
+ * enough. No record is ever skipped.
+ *
+ * Lock: kafka.lock guards the barriers' queue and the reason; it is not held
+ * across any call of the log. */
 #include "node_internal.h"
 
+#include "apply.h"
+#include "clock.h"
+#include "log_kafka.h"
+#include "logger.h"
+#include "metrics.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define FIRST_CHECK_MS 3000 /* a start waits so long for a broker */
+#define CHECK_MS 5000
+#define RETRY_MS 500
+#define LOCK_POLL_MS 20 /* a dead applier is replaced this fast */
+#define POLL_MS 500
+#define POLL_RECORDS 4096
+#define BATCH_BYTES (8u << 20) /* of values in one transaction, about */
+#define END_EVERY_MS 1000      /* how often the log's end is asked for the status */
+#define END_TIMEOUT_MS 2000
+#define FLUSH_MS 5000
+
+struct barrier {
+	int64_t deadline_ms;
+	node_done *done;
+	void *arg;
+	struct barrier *next;
+};
+
+struct kafka {
+	struct node *node;
+	struct log_kafka *log;
+	int lock_fd;
+	pthread_t consumer, asker;
+	bool consumer_runs, asker_runs;
+	atomic_bool stopping;
+	atomic_bool applies;
+	_Atomic uint64_t end;    /* of the log, as last heard; offset behind the newest */
+	_Atomic uint64_t target; /* the end at the start; UINT64_MAX: not known yet */
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct barrier *barriers; /* protected by lock */
+	char why[160];            /* protected by lock; "": nothing is wrong */
+};
+
+/* An append under way. */
+struct ref {
+	struct node *node;
+	uint64_t seq;
+};
+
+static void set_why(struct kafka *k, const char *why)
+{
+	pthread_mutex_lock(&k->lock);
+	bool news = strcmp(k->why, why) != 0;
+	snprintf(k->why, sizeof k->why, "%s", why);
+	pthread_mutex_unlock(&k->lock);
+	if (news && *why)
+		logger(LOGGER_ERROR, "the log cannot be used: %s", why);
+	else if (news)
+		logger(LOGGER_INFO, "the log can be used");
+}
+
+/* Sleeps, but not through a stop. */
+static void nap(struct kafka *k, int64_t ms)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	int64_t ns = ts.tv_nsec + (ms % 1000) * 1000000;
+	ts.tv_sec += ms / 1000 + ns / 1000000000;
+	ts.tv_nsec = ns % 1000000000;
+	pthread_mutex_lock(&k->lock);
+	if (!atomic_load(&k->stopping))
+		pthread_cond_timedwait(&k->wake, &k->lock, &ts);
+	pthread_mutex_unlock(&k->lock);
+}
+
+static void raise_end(struct kafka *k, uint64_t end)
+{
+	uint64_t old = atomic_load(&k->end);
+	while (old < end && !atomic_compare_exchange_weak(&k->end, &old, end))
+		;
+	uint64_t unknown = UINT64_MAX;
+	atomic_compare_exchange_strong(&k->target, &unknown, end);
+}
+
+static int read_meta(struct node *node, struct store_meta *ret)
+{
+	struct txn *txn;
+	int r = txn_read(node->store, &txn);
+	if (r < 0)
+		return r;
+	*ret = *txn_meta(txn);
+	txn_abort(txn);
+	return 0;
+}
+
+/* --- producing --- */
+
+static void appended(void *arg, enum log_append how, uint64_t offset)
+{
+	struct ref *ref = arg;
+	static const enum event_outcome codes[] = {
+		[LOG_NOT_APPENDED] = OUTCOME_LOG_DOWN,
+		[LOG_UNKNOWN] = OUTCOME_UNKNOWN,
+		[LOG_TOO_LARGE] = OUTCOME_TOO_LARGE,
+	};
+	if (how == LOG_APPENDED)
+		raise_end(ref->node->kafka, offset + 1);
+	else
+		node_finish(ref->node, ref->seq, codes[how], 0);
+	free(ref);
+}
+
+void kafka_submit(struct node *node, const struct event *ev)
+{
+	struct ref *ref = malloc(sizeof *ref);
+	if (!ref) {
+		node_finish(node, ev->seq, OUTCOME_NO_MEMORY, 0);
+		return;
+	}
+	*ref = (struct ref){ node, ev->seq };
+	log_kafka_append(node->kafka->log, ev, appended, ref);
+}
+
+static void ignore_append(void *arg, enum log_append how, uint64_t offset)
+{
+	(void)arg, (void)how, (void)offset;
+}
+
+/* Names the volume. If two nodes do, the first in the log counts. */
+static int append_format(struct kafka *k)
+{
+	uint64_t id[2];
+	if (getrandom(id, sizeof id, 0) != sizeof id)
+		return -EIO;
+	char volume[40];
+	snprintf(volume, sizeof volume, "kafka-%016llx%016llx", (unsigned long long)id[0],
+	         (unsigned long long)id[1]);
+	struct event format = { .op = EVENT_FORMAT,
+		                .proc = k->node->proc,
+		                .name = { volume, strlen(volume) } };
+	log_kafka_append(k->log, &format, ignore_append, NULL);
+	return 0;
+}
+
+/* --- checking the log --- */
+
+/* Whether the log is the one that the store came from. */
+static int check_volume(struct kafka *k, const struct store_meta *meta, uint64_t first, char *why,
+                        size_t why_size)
+{
+	if (!meta->volume[0] || meta->volume_offset < first)
+		return 0;
+	struct event *ev;
+	int r = log_kafka_get(k->log, meta->volume_offset, CHECK_MS, &ev);
+	if (r == -EAGAIN)
+		return r;
+	bool same = r == 0 && ev->op == EVENT_FORMAT && ev->name.len == strlen(meta->volume) &&
+	            memcmp(ev->name.data, meta->volume, ev->name.len) == 0;
+	if (r == 0)
+		event_free(ev);
+	if (same)
+		return 0;
+	snprintf(why, why_size,
+	         "the store %.60s belongs to another volume than this topic; use another --store",
+	         store_dir(k->node->store));
+	return -EINVAL;
+}
+
+/* Checks topic and store against each other; *RET_FROM is where to go on.
+ * 0; -EAGAIN without a broker; -EINVAL, -EACCES with a sentence in WHY. */
+static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, char *why,
+                     size_t why_size)
+{
+	uint64_t first, end;
+	struct store_meta meta;
+	int r = log_kafka_check(k->log, timeout_ms, &first, &end, why, why_size);
+	if (r == 0)
+		r = read_meta(k->node, &meta);
+	if (r < 0)
+		return r;
+	if (strncmp(meta.volume, "local-", 6) == 0) {
+		snprintf(why, why_size,
+		         "the store %.60s has an embedded log; use another --store for this topic",
+		         store_dir(k->node->store));
+		return -EINVAL;
+	}
+	uint64_t from = meta.started ? meta.applied + 1 : 0;
+	if (from > end) {
+		snprintf(why, why_size,
+		         "the topic ends at offset %llu, before the store's %llu: was it made "
+		         "anew? Use another --store",
+		         (unsigned long long)end, (unsigned long long)meta.applied);
+		return -EINVAL;
+	}
+	if (from < first) {
+		snprintf(why, why_size,
+		         "the topic no longer has offset %llu, only from %llu on: start with an "
+		         "empty --store and --peers",
+		         (unsigned long long)from, (unsigned long long)first);
+		return -EINVAL;
+	}
+	r = check_volume(k, &meta, first, why, why_size);
+	if (r < 0)
+		return r;
+	raise_end(k, end);
+	*ret_from = from;
+	return 0;
+}
+
+/* --- applying --- */
+
+struct batch {
+	struct kafka *k;
+	struct txn *txn;
+	size_t bytes;
+	uint64_t count;
+	uint64_t next; /* offset behind the last one applied */
+	int fatal;     /* why applying must stop, or 0 */
+	char why[160];
+};
+
+static int batch_commit(struct batch *b)
+{
+	if (!b->txn)
+		return 0;
+	int r = txn_commit(b->txn);
+	b->txn = NULL;
+	b->bytes = 0;
+	if (r == 0) {
+		metrics_add(METRIC_EVENTS_APPLIED, b->count);
+		raise_end(b->k, b->next);
+		bell_ring_others(b->k->node->bell);
+	}
+	b->count = 0;
+	return r;
+}
+
+static int apply_record(void *arg, uint64_t offset, const struct record *rec)
+{
+	struct batch *b = arg;
+	struct event *ev = NULL;
+	const char *what = NULL;
+	enum event_outcome outcome;
+	int r = record_decode(rec, &ev, &what);
+	if (r == -ENOTSUP) {
+		b->fatal = r;
+		snprintf(b->why, sizeof b->why,
+		         "the record at offset %llu needs a newer version: %s",
+		         (unsigned long long)offset, what ? what : "unknown operation");
+		return r;
+	}
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	if (!b->txn) {
+		r = txn_write(b->k->node->store, &b->txn);
+		if (r < 0) {
+			event_free(ev);
+			return r;
+		}
+	}
+	if (!ev)
+		logger(LOGGER_WARN, "record rejected offset=%llu why=\"%s\"",
+		       (unsigned long long)offset, what ? what : "malformed");
+	r = apply_event(b->txn, ev, offset, rec->time_ms, &outcome);
+	event_free(ev);
+	if (r == -EALREADY)
+		return 0;
+	if (r < 0) {
+		txn_abort(b->txn);
+		b->txn = NULL;
+		b->count = 0;
+		return r;
+	}
+	if (outcome == OUTCOME_REJECTED)
+		metrics_add(METRIC_EVENTS_REJECTED, 1);
+	b->count++;
+	b->next = offset + 1;
+	b->bytes += rec->value.len;
+	return b->bytes > BATCH_BYTES ? batch_commit(b) : 0;
+}
+
+/* Reads and applies until something is wrong. Returns what. */
+static int consume(struct kafka *k, uint64_t from)
+{
+	struct batch b = { .k = k, .next = from };
+	struct store_meta meta;
+	bool named = false;
+	int r = log_kafka_follow(k->log, from);
+	while (r >= 0 && !atomic_load(&k->stopping)) {
+		if (!named && b.next >= atomic_load(&k->end)) {
+			/* Read to the end, and nobody has named the volume. */
+			r = read_meta(k->node, &meta);
+			if (r == 0 && !meta.volume[0])
+				r = append_format(k);
+			named = r == 0;
+		}
+		if (r == 0)
+			r = log_kafka_poll(k->log, POLL_MS, POLL_RECORDS, apply_record, &b);
+		if (r == -EAGAIN)
+			r = 0; /* no broker now; librdkafka connects again by itself */
+		int c = r >= 0 ? batch_commit(&b) : 0;
+		if (c < 0)
+			r = c;
+		if (r >= 0) {
+			if (r > 0) {
+				node_catch_up(k->node);
+				node_set_stalled(k->node, 0);
+			}
+			r = 0;
+		}
+	}
+	if (b.txn)
+		txn_abort(b.txn);
+	node_catch_up(k->node);
+	log_kafka_unfollow(k->log);
+	if (b.fatal)
+		set_why(k, b.why);
+	else if (r == -ENOSPC || r == -ENOMEM || r == -EIO)
+		node_set_stalled(k->node, -r);
+	return r;
+}
+
+static bool take_lock(struct kafka *k)
+{
+	while (!atomic_load(&k->stopping)) {
+		if (flock(k->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+			atomic_store(&k->applies, true);
+			return true;
+		}
+		nap(k, LOCK_POLL_MS);
+	}
+	return false;
+}
+
+static void *consumer_run(void *arg)
+{
+	struct kafka *k = arg;
+	char why[160];
+	if (!take_lock(k))
+		return NULL;
+	while (!atomic_load(&k->stopping)) {
+		uint64_t from;
+		why[0] = '\0';
+		int r = check_log(k, CHECK_MS, &from, why, sizeof why);
+		if (r == 0) {
+			set_why(k, "");
+			r = consume(k, from);
+		} else if (r != -EAGAIN) {
+			set_why(k, why[0] ? why : strerror(-r));
+		}
+		if (r < 0)
+			nap(k, RETRY_MS);
+	}
+	return NULL;
+}
+
+/* --- the log's end --- */
+
+static void *asker_run(void *arg)
+{
+	struct kafka *k = arg;
+	while (!atomic_load(&k->stopping)) {
+		pthread_mutex_lock(&k->lock);
+		struct barrier *list = k->barriers;
+		k->barriers = NULL;
+		pthread_mutex_unlock(&k->lock);
+
+		/* All that asked before this question get its answer. */
+		int64_t timeout_ms = END_TIMEOUT_MS, now = clock_mono_ms();
+		for (struct barrier *b = list; b; b = b->next) {
+			if (b->deadline_ms - now < timeout_ms)
+				timeout_ms = b->deadline_ms > now ? b->deadline_ms - now : 1;
+		}
+		uint64_t end = 0;
+		int r = log_kafka_end(k->log, timeout_ms, &end);
+		if (r == 0)
+			raise_end(k, end);
+		now = clock_mono_ms();
+		while (list) {
+			struct barrier *b = list;
+			list = b->next;
+			struct outcome out = { .code = r < 0 ? OUTCOME_LOG_DOWN : OUTCOME_OK };
+			if (r < 0 || end == 0)
+				b->done(b->arg, &out);
+			else
+				node_wait(k->node, end - 1,
+				          b->deadline_ms > now ? b->deadline_ms - now : 1, b->done,
+				          b->arg);
+			free(b);
+		}
+		pthread_mutex_lock(&k->lock);
+		bool more = k->barriers;
+		pthread_mutex_unlock(&k->lock);
+		if (!more)
+			nap(k, END_EVERY_MS);
+	}
+	return NULL;
+}
+
+void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
+{
+	struct kafka *k = node->kafka;
+	struct barrier *b = calloc(1, sizeof *b);
+	if (!b) {
+		struct outcome out = { .code = OUTCOME_NO_MEMORY };
+		done(arg, &out);
+		return;
+	}
+	b->deadline_ms = clock_mono_ms() + timeout_ms;
+	b->done = done;
+	b->arg = arg;
+	pthread_mutex_lock(&k->lock);
+	bool stopping = atomic_load(&k->stopping);
+	if (!stopping) {
+		b->next = k->barriers;
+		k->barriers = b;
+		pthread_cond_broadcast(&k->wake);
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (stopping) {
+		struct outcome out = { .code = OUTCOME_STOPPING };
+		free(b);
+		done(arg, &out);
+	}
+}
+
+/* --- starting and stopping --- */
 
 int kafka_open(struct node *node, char *why, size_t why_size)
 {
-	(void)node;
-	snprintf(why, why_size, "this version has no Kafka log yet: give --log local");
-	return -ENOTSUP;
+	const struct node_config *c = &node->config;
+	struct log_kafka_config config = {
+		.url = c->log,
+		.settings = c->log_settings,
+		.nsettings = c->nlog_settings,
+		.max_value = c->max_value,
+		.write_timeout_ms = c->write_timeout_ms,
+	};
+	char path[4096];
+	struct kafka *k = calloc(1, sizeof *k);
+	if (!k) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	k->node = node;
+	atomic_store(&k->target, UINT64_MAX);
+	pthread_mutex_init(&k->lock, NULL);
+	pthread_cond_init(&k->wake, NULL);
+	snprintf(path, sizeof path, "%s/consumer.lock", store_dir(node->store));
+	k->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int r = k->lock_fd < 0 ? -errno : 0;
+	if (r < 0) {
+		snprintf(why, why_size, "cannot open %.100s: %s", path, strerror(-r));
+		goto err_free;
+	}
+	r = log_kafka_open(&config, &k->log, why, why_size);
+	if (r < 0)
+		goto err_close;
+	node->kafka = k;
+
+	/* What is certainly wrong is told now and not in a log later. */
+	uint64_t from;
+	r = check_log(k, FIRST_CHECK_MS, &from, why, why_size);
+	if (r == -EAGAIN)
+		logger(LOGGER_WARN, "no broker answers yet log=%s", c->log);
+	else if (r < 0)
+		goto err_log;
+	r = -pthread_create(&k->consumer, NULL, consumer_run, k);
+	k->consumer_runs = r == 0;
+	if (r == 0) {
+		r = -pthread_create(&k->asker, NULL, asker_run, k);
+		k->asker_runs = r == 0;
+	}
+	if (r == 0)
+		return 0;
+	snprintf(why, why_size, "cannot start the log's threads: %s", strerror(-r));
+	kafka_stop(node);
+	kafka_free(node);
+	return r;
+
+err_log:
+	log_kafka_close(k->log, 0);
+	node->kafka = NULL;
+err_close:
+	close(k->lock_fd);
+err_free:
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+	return r;
 }
-void kafka_stop(struct node *node) { (void)node; }
-void kafka_free(struct node *node) { (void)node; }
-void kafka_submit(struct node *node, struct pending *p) { (void)node, (void)p; }
-void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
+
+void kafka_stop(struct node *node)
 {
-	(void)node, (void)timeout_ms, (void)done, (void)arg;
+	struct kafka *k = node->kafka;
+	pthread_mutex_lock(&k->lock);
+	atomic_store(&k->stopping, true);
+	pthread_cond_broadcast(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+	log_kafka_wake(k->log);
+	if (k->consumer_runs)
+		pthread_join(k->consumer, NULL);
+	if (k->asker_runs)
+		pthread_join(k->asker, NULL);
+	while (k->barriers) {
+		struct barrier *b = k->barriers;
+		k->barriers = b->next;
+		struct outcome out = { .code = OUTCOME_STOPPING };
+		b->done(b->arg, &out);
+		free(b);
+	}
+	log_kafka_close(k->log, FLUSH_MS);
+	k->log = NULL;
 }
-void kafka_status(struct node *node, struct node_status *ret) { (void)node, (void)ret; }
+
+void kafka_free(struct node *node)
+{
+	struct kafka *k = node->kafka;
+	close(k->lock_fd); /* and with it the lock */
+	pthread_cond_destroy(&k->wake);
+	pthread_mutex_destroy(&k->lock);
+	free(k);
+	node->kafka = NULL;
+}
+
+void kafka_status(struct node *node, struct node_status *ret)
+{
+	struct kafka *k = node->kafka;
+	struct store_meta meta = { 0 };
+	uint64_t end = atomic_load(&k->end), target = atomic_load(&k->target);
+	ret->log_up = log_kafka_up(k->log);
+	ret->applies = atomic_load(&k->applies);
+	ret->log_end = end ? end - 1 : 0;
+	pthread_mutex_lock(&k->lock);
+	snprintf(ret->why, sizeof ret->why, "%s", k->why);
+	pthread_mutex_unlock(&k->lock);
+	read_meta(node, &meta);
+	uint64_t next = meta.started ? meta.applied + 1 : 0;
+	if (next < end && meta.started) {
+		int64_t lag = clock_wall_ms() - meta.log_time_ms;
+		ret->lag_ms = lag > 0 ? lag : 1;
+	}
+	if (target != UINT64_MAX && next >= target && meta.volume[0])
+		atomic_store(&node->ready, true);
+	ret->ready = atomic_load(&node->ready) && !ret->why[0];
+	if (!ret->ready && !ret->why[0]) {
+		if (target == UINT64_MAX)
+			snprintf(ret->why, sizeof ret->why, "no broker has answered yet");
+		else
+			snprintf(ret->why, sizeof ret->why, "catching up: applied %llu of %llu",
+			         (unsigned long long)next, (unsigned long long)target);
+	}
+}

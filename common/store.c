@@ -108,7 +108,7 @@ static int open_tables(struct store *store)
 			goto err_abort;
 	}
 	uint32_t format = FORMAT_VERSION;
-	MDB_val key = { 6, "format" }, val;
+	MDB_val key = { 6, (void *)"format" }, val;
 	r = store_error(mdb_get(txn->mdb, store->dbi[META], &key, &val));
 	if (r == -ENOENT) {
 		val = (MDB_val){ sizeof format, &format };
@@ -246,7 +246,7 @@ void store_reap_readers(struct store *store)
 
 static int load_meta(struct txn *txn)
 {
-	MDB_val key = { 4, "meta" }, val;
+	MDB_val key = { 4, (void *)"meta" }, val;
 	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
 	if (r == 0 && val.mv_size != sizeof txn->meta)
 		r = -EPROTO;
@@ -359,7 +359,7 @@ int txn_commit(struct txn *txn)
 		free(txn);
 		return r;
 	}
-	MDB_val key = { 4, "meta" }, val = { sizeof txn->meta, &txn->meta };
+	MDB_val key = { 4, (void *)"meta" }, val = { sizeof txn->meta, &txn->meta };
 	r = store_error(mdb_put(txn->mdb, txn->store->dbi[META], &key, &val, 0));
 	if (r < 0)
 		mdb_txn_abort(txn->mdb);
