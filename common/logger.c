@@ -131,7 +131,11 @@ void logger(enum logger_level level, const char *fmt, ...)
 	va_end(args);
 	if (n < 0) /* a format that the C library refuses: say what is known */
 		n = snprintf(message, sizeof(message), "%s", fmt);
-	len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
+	len = (size_t)n;
+	if (len >= sizeof(message)) {
+		len = sizeof(message) - 1;
+		memcpy(message + len - 3, "...", 3);
+	}
 	if (!use_syslog) {
 		char when[32];
 
