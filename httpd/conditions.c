@@ -1,0 +1,231 @@
+/* Conditions.
+ *
+ * Parsing only: what a condition means for a request is decided by the
+ * handlers, for reads at the view and for writes while applying. Malformed
+ * entity tags are told apart from tags that do not match, because a write with
+ * a lost precondition is worse than a refused one.
+ *
+ * Nothing here allocates, keeps state or depends on the locale. */
+#include "httpd/conditions.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char *skip_blanks(const char *at)
+{
+	while (*at == ' ' || *at == '\t')
+		at++;
+	return at;
+}
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* A whole number without sign that fits; *AT moves behind it. */
+static bool read_number(const char **at, uint64_t *ret)
+{
+	const char *p = *at;
+	uint64_t n = 0;
+	if (!is_digit(*p))
+		return false;
+	for (; is_digit(*p); p++) {
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
+			return false;
+	}
+	*at = p;
+	*ret = n;
+	return true;
+}
+
+/* The version that the opaque part of a tag names; false for a foreign one.
+ * Leading zeros make it foreign: tags are compared byte by byte. */
+static bool tag_version(const char *text, size_t len, uint64_t *ret)
+{
+	const char *at = text;
+	return len && (text[0] != '0' || len == 1) && read_number(&at, ret) && at == text + len;
+}
+
+int conditions_tags(const char *text, struct condition_tags *ret)
+{
+	ret->any = false;
+	ret->n = 0;
+	const char *at = skip_blanks(text);
+	if (*at == '*') {
+		ret->any = true;
+		return *skip_blanks(at + 1) ? -EINVAL : 0;
+	}
+	bool some = false;
+	for (;;) {
+		/* empty list elements are allowed (RFC 9110, 5.6.1) */
+		while (*at == ',' || *at == ' ' || *at == '\t')
+			at++;
+		if (!*at)
+			return some ? 0 : -EINVAL;
+		bool weak = at[0] == 'W' && at[1] == '/';
+		if (weak)
+			at += 2;
+		if (*at != '"')
+			return -EINVAL;
+		const char *end = strchr(at + 1, '"');
+		if (!end)
+			return -EINVAL;
+		uint64_t version;
+		if (tag_version(at + 1, (size_t)(end - at - 1), &version)) {
+			if (ret->n == CONDITIONS_TAGS_MAX)
+				return -E2BIG;
+			ret->weak[ret->n] = weak;
+			ret->versions[ret->n++] = version;
+		}
+		some = true;
+		at = skip_blanks(end + 1);
+		if (*at && *at != ',')
+			return -EINVAL;
+	}
+}
+
+bool conditions_match(const struct condition_tags *tags, uint64_t version, bool strong)
+{
+	if (tags->any)
+		return true;
+	for (size_t i = 0; i < tags->n; i++)
+		if (tags->versions[i] == version && !(strong && tags->weak[i]))
+			return true;
+	return false;
+}
+
+static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+
+static int month_number(const char *text)
+{
+	for (int m = 0; m < 12; m++)
+		if (!memcmp(text, months[m], 3))
+			return m;
+	return -1;
+}
+
+/* Checks the fields and makes seconds of them. */
+static int date_seconds(int day, int month, int year, int hour, int minute, int second,
+                        int64_t *ret_s)
+{
+	if (month < 0 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
+	    minute > 59 || second < 0 || second > 60)
+		return -EINVAL;
+	struct tm tm = {.tm_mday = day,
+	                .tm_mon = month,
+	                .tm_year = year - 1900,
+	                .tm_hour = hour,
+	                .tm_min = minute,
+	                .tm_sec = second};
+	*ret_s = timegm(&tm);
+	return 0;
+}
+
+int conditions_date_parse(const char *text, int64_t *ret_s)
+{
+	int day, year, hour, minute, second, end = 0;
+	char month[4];
+	/* IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT */
+	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, month, &year,
+	           &hour, &minute, &second, &end) == 6 &&
+	    end && !text[end])
+		return date_seconds(day, month_number(month), year, hour, minute, second, ret_s);
+	/* RFC 850: Sunday, 06-Nov-94 08:49:37 GMT */
+	end = 0;
+	if (sscanf(text, "%*[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &day, month, &year,
+	           &hour, &minute, &second, &end) == 6 &&
+	    end && !text[end]) {
+		/* two digits: what lies over 50 years ahead is past (RFC 9110, 5.6.7) */
+		time_t now = time(NULL);
+		struct tm tm;
+		gmtime_r(&now, &tm);
+		int this_year = tm.tm_year + 1900;
+		year += this_year / 100 * 100;
+		if (year > this_year + 50)
+			year -= 100;
+		return date_seconds(day, month_number(month), year, hour, minute, second, ret_s);
+	}
+	/* asctime: Sun Nov  6 08:49:37 1994 */
+	end = 0;
+	if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &day, &hour,
+	           &minute, &second, &year, &end) == 6 &&
+	    end && !text[end])
+		return date_seconds(day, month_number(month), year, hour, minute, second, ret_s);
+	return -EINVAL;
+}
+
+static char *put_digits(char *at, int n, int width)
+{
+	for (int i = width - 1; i >= 0; i--) {
+		at[i] = (char)('0' + n % 10);
+		n /= 10;
+	}
+	return at + width;
+}
+
+static char *put_text(char *at, const char *text, size_t len)
+{
+	memcpy(at, text, len);
+	return at + len;
+}
+
+void conditions_date_format(int64_t s, char *buf)
+{
+	/* four digits of year are all that the form has room for */
+	const int64_t max_s = INT64_C(253402300799);
+	time_t when = (time_t)(s < 0 ? 0 : s > max_s ? max_s : s);
+	struct tm tm;
+	gmtime_r(&when, &tm);
+	char *at = put_text(buf, days[tm.tm_wday], 3);
+	at = put_text(at, ", ", 2);
+	at = put_digits(at, tm.tm_mday, 2);
+	*at++ = ' ';
+	at = put_text(at, months[tm.tm_mon], 3);
+	*at++ = ' ';
+	at = put_digits(at, tm.tm_year + 1900, 4);
+	*at++ = ' ';
+	at = put_digits(at, tm.tm_hour, 2);
+	*at++ = ':';
+	at = put_digits(at, tm.tm_min, 2);
+	*at++ = ':';
+	at = put_digits(at, tm.tm_sec, 2);
+	memcpy(at, " GMT", 5);
+}
+
+enum range_kind conditions_range(const char *text, uint64_t size, uint64_t *ret_first,
+                                 uint64_t *ret_len)
+{
+	if (strncasecmp(text, "bytes=", 6))
+		return RANGE_WHOLE;
+	const char *at = skip_blanks(text + 6);
+	uint64_t first, last;
+	if (*at == '-') {
+		uint64_t suffix;
+		at++;
+		if (!read_number(&at, &suffix) || *skip_blanks(at))
+			return RANGE_WHOLE;
+		if (!suffix || !size)
+			return RANGE_UNSATISFIABLE;
+		*ret_len = suffix < size ? suffix : size;
+		*ret_first = size - *ret_len;
+		return RANGE_PART;
+	}
+	if (!read_number(&at, &first) || *at++ != '-')
+		return RANGE_WHOLE;
+	bool open = !*skip_blanks(at);
+	if (open)
+		last = UINT64_MAX;
+	else if (!read_number(&at, &last) || *skip_blanks(at) || last < first)
+		return RANGE_WHOLE;
+	if (first >= size)
+		return RANGE_UNSATISFIABLE;
+	*ret_first = first;
+	*ret_len = (last < size - 1 ? last : size - 1) - first + 1;
+	return RANGE_PART;
+}

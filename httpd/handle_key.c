@@ -1,0 +1,264 @@
+/* GET and HEAD of a key.
+ *
+ * The hot path: one snapshot, one look-up, one copy of the value into the
+ * response, no lock and no JSON. All of an answer (value, version, times,
+ * offset) comes from one snapshot, which is closed before MHD sees the
+ * response.
+ *
+ * A directory has no value, and a path without a slash at its end asks for
+ * one: the answer is 404 with the listing's place in it. A redirect would give
+ * every client that follows redirects a JSON listing in the place of a value. */
+#include "httpd/handlers.h"
+
+#include "common/ttl.h"
+#include "httpd/conditions.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char content_type_xattr[] = "user.content_type";
+
+/* What of a key an answer needs after the snapshot is closed. */
+struct found {
+	uint64_t offset;
+	uint64_t version;
+	int64_t mtime_s;
+	int64_t ttl_ms; /* -1: does not expire */
+	uint64_t size;
+	char type[EVENT_TYPE_MAX + 1]; /* "": none stored */
+};
+
+static int64_t floor_seconds(int64_t ns)
+{
+	return ns / 1000000000 - (ns % 1000000000 < 0);
+}
+
+/* Content type as stored. One that no header can carry, set through a mount,
+ * is refused by response_header(). */
+static void read_type(const struct view *view, const struct entry *e, struct found *f)
+{
+	struct bytes type;
+	f->type[0] = '\0';
+	if (e->has_xattrs &&
+	    !store_xattr_get(view->txn, e->ino, content_type_xattr, sizeof(content_type_xattr) - 1,
+	                     &type) &&
+	    type.len < sizeof(f->type)) {
+		memcpy(f->type, type.data, type.len);
+		f->type[type.len] = '\0';
+	}
+}
+
+/* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
+static void add_headers(struct MHD_Response *response, const struct found *f)
+{
+	char date[CONDITIONS_DATE_SIZE];
+	response_etag(response, f->version);
+	conditions_date_format(f->mtime_s, date);
+	response_header(response, "Last-Modified", date);
+	if (f->ttl_ms >= 0) {
+		char text[40];
+		int64_t whole_s = f->ttl_ms / 1000; /* a cache may not be generous */
+		response_header_u64(response, "X-Keydir-TTL",
+		                    (uint64_t)((f->ttl_ms + 999) / 1000));
+		snprintf(text, sizeof(text), "max-age=%lld", (long long)whole_s);
+		response_header(response, "Cache-Control", text);
+	} else {
+		response_header(response, "Cache-Control", "no-cache");
+	}
+}
+
+static void add_type(struct MHD_Response *response, const struct found *f)
+{
+	if (!f->type[0] || !response_header(response, "Content-Type", f->type)) {
+		response_header(response, "Content-Type", "application/octet-stream");
+		return;
+	}
+	/* a stored page must not run as part of this origin */
+	response_header(response, "X-Content-Type-Options", "nosniff");
+	response_header(response, "Content-Security-Policy", "sandbox");
+}
+
+/* What the preconditions of RQ say, in the order of RFC 9110 (13.2.2): 0 to go
+ * on, 304, 412, or 400 for an If-Match that is none. */
+static unsigned preconditions(const struct request_headers *h, const struct found *f)
+{
+	struct condition_tags tags;
+	int64_t date_s;
+	if (h->if_match) {
+		if (conditions_tags(h->if_match, &tags))
+			return 400;
+		if (!conditions_match(&tags, f->version, true))
+			return 412;
+	} else if (h->if_unmodified_since) {
+		if (!conditions_date_parse(h->if_unmodified_since, &date_s) && f->mtime_s > date_s)
+			return 412;
+	}
+	if (h->if_none_match) {
+		if (!conditions_tags(h->if_none_match, &tags) &&
+		    conditions_match(&tags, f->version, false))
+			return 304;
+	} else if (h->if_modified_since) {
+		if (!conditions_date_parse(h->if_modified_since, &date_s) && f->mtime_s <= date_s)
+			return 304;
+	}
+	return 0;
+}
+
+/* Does If-Range let the range count? */
+static bool if_range_holds(const char *text, const struct found *f)
+{
+	struct condition_tags tags;
+	int64_t date_s;
+	if (!conditions_date_parse(text, &date_s))
+		return date_s == f->mtime_s;
+	return !conditions_tags(text, &tags) && !tags.any &&
+	       conditions_match(&tags, f->version, true);
+}
+
+static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
+{
+	if (err == -ENOTDIR)
+		return problem(rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
+		               "A name in the path is a key, so there is nothing below it.");
+	if (err == -ENOENT)
+		return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such key.");
+	return problem_store(rq, err);
+}
+
+static enum MHD_Result is_directory(struct request *rq, uint64_t offset)
+{
+	char *listing = malloc(URL_ENCODED_MAX(rq->key_len) + sizeof("/v1/kv//"));
+	json_t *more = NULL;
+	if (listing) {
+		size_t n = (size_t)sprintf(listing, "/v1/kv/");
+		n += url_encode(rq->key, rq->key_len, listing + n);
+		listing[n++] = '/';
+		more = json_pack("{s:s%}", "listing", listing, n);
+		free(listing);
+	}
+	return respond_send(rq, 404, offset,
+	                    problem_response(rq, PROBLEM_IS_DIRECTORY_READ, more,
+	                                     "This is a directory, which has no value. Put a slash "
+	                                     "at the end of the path to list it."));
+}
+
+static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
+{
+	char text[40];
+	struct MHD_Response *response =
+	        problem_response(rq, PROBLEM_RANGE, NULL,
+	                         "The value has %llu bytes and the range lies behind them.",
+	                         (unsigned long long)f->size);
+	snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)f->size);
+	response_header(response, "Content-Range", text);
+	response_etag(response, f->version);
+	return respond_send(rq, 416, f->offset, response);
+}
+
+/* Bytes [FIRST, FIRST + LEN) of E's value, or NULL and *RET_ERR. */
+static struct MHD_Response *value_response(const struct view *view, const struct entry *e,
+                                           uint64_t first, uint64_t len, int *ret_err)
+{
+	*ret_err = 0;
+	if (!len)
+		return response_empty();
+	if (e->is_inline)
+		return response_copy((const char *)e->inline_value + first, len);
+	char *data = malloc(len);
+	if (!data)
+		return NULL;
+	int64_t n = store_read(view->txn, e, first, data, len);
+	if (n != (int64_t)len) {
+		free(data);
+		*ret_err = n < 0 ? (int)n : -EIO;
+		return NULL;
+	}
+	return response_owned(data, len);
+}
+
+/* Answers for the entry E of the open VIEW, which is closed here. */
+static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e)
+{
+	const struct request_headers *h = &rq->headers;
+	struct found f = {
+	        .offset = view_offset(view),
+	        .version = e->version,
+	        .mtime_s = floor_seconds(e->mtime_ns),
+	        .ttl_ms = view_ttl_ms(view, e),
+	        .size = e->size,
+	};
+	unsigned status = preconditions(h, &f);
+	uint64_t first = 0;
+	uint64_t len = e->size;
+	enum range_kind range = RANGE_WHOLE;
+	struct MHD_Response *response = NULL;
+	int err = 0;
+
+	if (!status && h->range && rq->method == HTTP_GET &&
+	    (!h->if_range || if_range_holds(h->if_range, &f)))
+		range = conditions_range(h->range, e->size, &first, &len);
+	if (!status && range != RANGE_UNSATISFIABLE) {
+		read_type(view, e, &f);
+		response = rq->method == HTTP_HEAD ? response_size(len) :
+		                                     value_response(view, e, first, len, &err);
+	}
+	view_close(view);
+
+	if (err)
+		return problem_store(rq, err);
+	if (status == 400)
+		return problem(rq, PROBLEM_BAD_CONDITION, f.offset,
+		               "If-Match must be * or a list of quoted entity tags, as in "
+		               "If-Match: \"42\".");
+	if (status == 412)
+		return problem(rq, PROBLEM_PRECONDITION, f.offset,
+		               "The key has version \"%llu\", which is not what the precondition "
+		               "asks for.",
+		               (unsigned long long)f.version);
+	if (range == RANGE_UNSATISFIABLE)
+		return unsatisfiable(rq, &f);
+	if (status == 304) {
+		response = response_size(f.size);
+		add_headers(response, &f);
+		return respond_send(rq, 304, f.offset, response);
+	}
+	add_headers(response, &f);
+	add_type(response, &f);
+	response_header(response, "Accept-Ranges", "bytes");
+	if (range == RANGE_PART) {
+		char text[80];
+		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
+		         (unsigned long long)(first + len - 1), (unsigned long long)f.size);
+		response_header(response, "Content-Range", text);
+		return respond_send(rq, 206, f.offset, response);
+	}
+	return respond_send(rq, 200, f.offset, response);
+}
+
+enum MHD_Result handle_key(struct request *rq)
+{
+	struct view view;
+	struct entry e;
+	if (rq->key_is_dir)
+		return handle_list(rq);
+	int r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return problem_store(rq, r);
+	r = view_key(&view, rq->key, rq->key_len, &e);
+	if (!r && !entry_is_dir(&e))
+		return answer(rq, &view, &e);
+	uint64_t offset = view_offset(&view);
+	view_close(&view);
+	if (!r)
+		return is_directory(rq, offset);
+	/* If-Match: * asks for something to be there (RFC 9110, 13.1.1) */
+	if (rq->headers.if_match && r == -ENOENT)
+		return problem(rq, PROBLEM_PRECONDITION, offset,
+		               "There is no such key, so If-Match does not hold.");
+	return missing(rq, r, offset);
+}

@@ -1,0 +1,132 @@
+/* GET of a directory: a page of its entries.
+ *
+ * A page is written under one snapshot and is consistent in itself; the next
+ * one starts from the cursor in a new snapshot. */
+#include "httpd/handlers.h"
+
+#include "httpd/page.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool read_limit(struct request *rq, struct page_query *query)
+{
+	const char *raw;
+	size_t len;
+	query->limit = PAGE_LIMIT_DEFAULT;
+	if (!url_param(&rq->url, "limit", &raw, &len))
+		return true;
+	uint64_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (raw[i] < '0' || raw[i] > '9' || n > PAGE_LIMIT_MAX)
+			return false;
+		n = n * 10 + (uint64_t)(raw[i] - '0');
+	}
+	query->limit = n;
+	return n >= 1 && n <= PAGE_LIMIT_MAX;
+}
+
+static bool read_cursor(struct request *rq, bool recurse, struct page_cursor *cursor)
+{
+	const char *raw;
+	size_t len;
+	cursor->inside = false;
+	cursor->len = 0;
+	if (!url_param(&rq->url, "cursor", &raw, &len) || !len)
+		return true;
+	if (page_cursor_read(raw, len, cursor))
+		return false;
+	/* only a walk through all levels stops inside one */
+	return recurse || (!cursor->inside && !memchr(cursor->path, '/', cursor->len));
+}
+
+/* Flags are true when they are there, but for "=0" and "=false". */
+static bool read_flag(const struct request *rq, const char *name)
+{
+	const char *raw;
+	size_t len;
+	return url_param(&rq->url, name, &raw, &len) && !(len == 1 && *raw == '0') &&
+	       !(len == 5 && !memcmp(raw, "false", 5));
+}
+
+static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
+{
+	if (err == -ENOENT)
+		return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such directory.");
+	if (err == -ENOTDIR)
+		return problem(rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
+		               "This, or a name in its path, is a key and not a directory. Leave the "
+		               "slash at the end away to read a key.");
+	return problem_store(rq, err);
+}
+
+/* The whole answer: what was listed, the entries, and where to go on. */
+static int write_listing(const struct request *rq, const struct view *view, const struct entry *dir,
+                         const struct page_query *query, struct page_cursor *cursor,
+                         struct json_text *text)
+{
+	char next[PAGE_CURSOR_TEXT];
+	bool more;
+	json_text_raw(text, "{\"path\":");
+	char *path = malloc(URL_ENCODED_MAX(rq->key_len) + 1);
+	if (!path)
+		return -ENOMEM;
+	size_t n = url_encode(rq->key, rq->key_len, path);
+	if (n)
+		path[n++] = '/';
+	json_text_string(text, path, n);
+	free(path);
+	json_text_raw(text, ",\"entries\":");
+	int r = page_write(view, dir, query, cursor, &more, text);
+	if (r)
+		return r;
+	json_text_raw(text, ",\"cursor\":");
+	if (more) {
+		page_cursor_write(cursor, next);
+		json_text_string(text, next, strlen(next));
+	} else {
+		json_text_raw(text, "null");
+	}
+	json_text_raw(text, "}\n");
+	return text->failed ? -ENOMEM : 0;
+}
+
+enum MHD_Result handle_list(struct request *rq)
+{
+	struct page_query query = {
+	        .recurse = read_flag(rq, "recurse"),
+	        .values = read_flag(rq, "values"),
+	};
+	struct page_cursor cursor;
+	struct json_text text = {0};
+	struct view view;
+	struct entry dir;
+	rq->metric = HTTP_ROUTE_LIST;
+	if (!read_limit(rq, &query))
+		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               "limit must be a number from 1 to %d.", PAGE_LIMIT_MAX);
+	if (!read_cursor(rq, query.recurse, &cursor))
+		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               "cursor must be the one of an earlier page of this listing; leave it "
+		               "away to begin.");
+	int r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return problem_store(rq, r);
+	uint64_t offset = view_offset(&view);
+	r = view_key(&view, rq->key, rq->key_len, &dir);
+	if (!r && !entry_is_dir(&dir))
+		r = -ENOTDIR;
+	if (!r)
+		r = write_listing(rq, &view, &dir, &query, &cursor, &text);
+	view_close(&view);
+	if (r) {
+		json_text_clear(&text);
+		return missing(rq, r, offset);
+	}
+	return respond_text(rq, 200, offset, "application/json", text.data, text.len);
+}

@@ -1,0 +1,221 @@
+/* PyCache's interface: /api/cache/<key>/ and /api/health/.
+ *
+ * Its clients move over unchanged, so paths, statuses, messages and the
+ * envelope are PyCache's, key by key. Beneath, a value is an ordinary key: the
+ * JSON text exactly as it was sent, with type application/json, so that it can
+ * be read and written through a mount and /v1/kv alike. A value that somebody
+ * wrote there and that is no JSON is given as a JSON string, if it is UTF-8,
+ * without the newline that echo leaves; other bytes are a problem.
+ *
+ * The envelope is put together around the stored text rather than around its
+ * parse: numbers keep all their digits and members their order.
+ *
+ * Two things differ on purpose: a write is answered when it is done (PyCache
+ * answered when it was sent), and the health of the message broker is true. */
+#include "httpd/handlers.h"
+
+#include "httpd/json_text.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+#include "httpd/write_event.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The errors that PyCache's clients look at have its envelope too. */
+static json_t *empty_envelope(const char *message)
+{
+	return json_pack("{s:s, s:{}}", "message", message, "payload");
+}
+
+/* 200 or 201 with {"message": ..., "payload": {"key": ..., "value": ...}};
+ * without VALUE the payload is empty. VALUE is JSON text. */
+static enum MHD_Result envelope(struct request *rq, unsigned status, uint64_t offset,
+                                const char *message, const char *value, size_t value_len)
+{
+	struct json_text t = {0};
+	json_text_raw(&t, "{\"message\": \"");
+	json_text_raw(&t, message);
+	json_text_raw(&t, "\", \"payload\": {");
+	if (value) {
+		json_text_raw(&t, "\"key\": ");
+		json_text_string(&t, rq->key, rq->key_len);
+		json_text_raw(&t, ", \"value\": ");
+		json_text_append(&t, value, value_len);
+	}
+	json_text_raw(&t, "}}\n");
+	if (t.failed) {
+		json_text_clear(&t);
+		return respond_send(rq, 503, offset, NULL);
+	}
+	return respond_text(rq, status, offset, "application/json", t.data, t.len);
+}
+
+static bool needs_key(struct request *rq, enum MHD_Result *ret)
+{
+	if (rq->key_len)
+		return true;
+	*ret = problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,
+	               "Name a key, as in /api/cache/KEY/.");
+	return false;
+}
+
+/* JSON text without the blanks around it. */
+static void trim(const char **text, size_t *len)
+{
+	while (*len && memchr(" \t\r\n", **text, 4)) {
+		(*text)++;
+		(*len)--;
+	}
+	while (*len && memchr(" \t\r\n", (*text)[*len - 1], 4))
+		(*len)--;
+}
+
+/* --- GET ------------------------------------------------------------------- */
+
+static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const char *value,
+                                    size_t len)
+{
+	static const char message[] = "Cache key get success";
+	const char *text = value;
+	size_t text_len = len;
+	trim(&text, &text_len);
+	json_t *parsed = json_loadb(text, text_len, JSON_DECODE_ANY, NULL);
+	if (parsed) {
+		json_decref(parsed);
+		return envelope(rq, 200, offset, message, text, text_len);
+	}
+	if (!json_text_is_utf8(value, len))
+		return respond_send(rq, 409, offset,
+		                    problem_response(rq, PROBLEM_CONFLICT,
+		                                     empty_envelope("Cache key get failed"),
+		                                     "The value is neither JSON nor text. Read it at "
+		                                     "/v1/kv/KEY."));
+	struct json_text quoted = {0};
+	if (len && value[len - 1] == '\n')
+		len--;
+	json_text_string(&quoted, value, len);
+	enum MHD_Result r = quoted.failed ? respond_send(rq, 503, offset, NULL) :
+	                                    envelope(rq, 200, offset, message, quoted.data,
+	                                             quoted.len);
+	json_text_clear(&quoted);
+	return r;
+}
+
+enum MHD_Result handle_pycache_get(struct request *rq)
+{
+	struct view view;
+	struct entry e;
+	enum MHD_Result ret;
+	char *value = NULL;
+	if (!needs_key(rq, &ret))
+		return ret;
+	int r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return problem_store(rq, r);
+	uint64_t offset = view_offset(&view);
+	r = view_key(&view, rq->key, rq->key_len, &e);
+	bool missing = r == -ENOENT || r == -ENOTDIR || (!r && entry_is_dir(&e));
+	size_t len = r ? 0 : e.size;
+	if (!r && !missing) {
+		value = malloc(len + 1);
+		int64_t n = value ? store_read(view.txn, &e, 0, value, len) : -ENOMEM;
+		if (n != (int64_t)len)
+			r = n < 0 ? (int)n : -EIO;
+	}
+	view_close(&view);
+	if (missing)
+		ret = envelope(rq, 200, offset, "Cache key get success", NULL, 0);
+	else if (r)
+		ret = problem_store(rq, r);
+	else
+		ret = answer_value(rq, offset, value, len);
+	free(value);
+	return ret;
+}
+
+/* --- POST ------------------------------------------------------------------ */
+
+/* PyCache's schema: a number, a string of one character or more, an object, or
+ * a list of one element or more. */
+static bool is_cache_item(const json_t *value)
+{
+	return json_is_number(value) || (json_is_string(value) && json_string_length(value)) ||
+	       json_is_object(value) || (json_is_array(value) && json_array_size(value));
+}
+
+static enum MHD_Result post_done(struct request *rq)
+{
+	const struct request_result *w = &rq->written;
+	if (w->code != OUTCOME_OK)
+		return problem_outcome(rq, w, false);
+	return envelope(rq, 201, w->offset, "Cache key set success", rq->body, rq->body_len);
+}
+
+enum MHD_Result handle_pycache_post(struct request *rq)
+{
+	static const char type[] = "application/json";
+	struct event ev = {.op = EVENT_SET, .type = {type, sizeof(type) - 1}};
+	enum MHD_Result ret;
+	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
+		return ret;
+	const char *text = rq->body ? rq->body : "";
+	size_t len = rq->body_len;
+	trim(&text, &len);
+	json_error_t error;
+	json_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	bool fits = value && is_cache_item(value);
+	bool parsed = value != NULL;
+	json_decref(value);
+	if (!fits)
+		return respond_send(rq, 400, RESPOND_OFFSET_NOW,
+		                    problem_response(rq, PROBLEM_BAD_BODY,
+		                                     empty_envelope("Invalid request body"),
+		                                     parsed ? "The body must be a number, a string of "
+		                                              "at least one character, an object, or "
+		                                              "a list of at least one element%s." :
+		                                              "The body is not JSON: %s.",
+		                                     parsed ? "" : error.text));
+	/* the answer repeats the value, so the body stays with the request */
+	memmove(rq->body, text, len);
+	rq->body_len = len;
+	ev.key = (struct bytes){rq->key, rq->key_len};
+	ev.value = (struct bytes){rq->body, len};
+	return request_submit(rq, &ev, NULL, post_done);
+}
+
+/* --- DELETE ---------------------------------------------------------------- */
+
+static enum MHD_Result delete_done(struct request *rq)
+{
+	const struct request_result *w = &rq->written;
+	/* gone is gone, also when it was not there */
+	if (w->code != OUTCOME_OK && w->code != OUTCOME_NOT_FOUND && w->code != OUTCOME_NOT_DIR)
+		return problem_outcome(rq, w, false);
+	return envelope(rq, 200, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired",
+	                NULL, 0);
+}
+
+enum MHD_Result handle_pycache_delete(struct request *rq)
+{
+	struct event ev = {.op = EVENT_DEL};
+	enum MHD_Result ret;
+	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
+		return ret;
+	ev.key = (struct bytes){rq->key, rq->key_len};
+	return request_submit(rq, &ev, NULL, delete_done);
+}
+
+/* --- health ---------------------------------------------------------------- */
+
+enum MHD_Result handle_pycache_health(struct request *rq)
+{
+	struct node_status status;
+	node_status(rq->server->node, &status);
+	json_t *doc = json_pack("{s:s, s:{s:s}}", "message",
+	                        status.log_up ? "It works!!!" : "The message broker is unreachable",
+	                        "payload", "message_broker", status.log_up ? "ok" : "unavailable");
+	return respond_json(rq, status.log_up ? 200 : 503, RESPOND_OFFSET_NOW, doc, 0);
+}

@@ -1,0 +1,142 @@
+/* Status, health, readiness and metrics.
+ *
+ * healthz says that the process answers; readyz that its answers are worth
+ * asking for: caught up, able to apply, not stopping. A load balancer asks
+ * readyz, a supervisor healthz. */
+#include "httpd/handlers.h"
+
+#include "common/clock.h"
+#include "common/metrics.h"
+#include "common/ttl.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Meta of the store as of now: 0 or -errno. */
+static int read_meta(const struct server *server, struct store_meta *ret)
+{
+	struct view view;
+	int r = view_open(node_store(server->node), &view);
+	if (r)
+		return r;
+	*ret = *txn_meta(view.txn);
+	view_close(&view);
+	return 0;
+}
+
+static json_t *number(uint64_t n)
+{
+	return json_integer((json_int_t)n);
+}
+
+enum MHD_Result handle_status(struct request *rq)
+{
+	struct server *server = rq->server;
+	const struct node_config *config = node_get_config(server->node);
+	struct node_status status;
+	struct store_meta meta;
+	char started[32];
+	int r = read_meta(server, &meta);
+	if (r)
+		return problem_store(rq, r);
+	node_status(server->node, &status);
+	moment_format(server->started_ms, started, sizeof(started));
+	int64_t uptime_s = (clock_wall_ms() - server->started_ms) / 1000;
+	bool ready = status.ready && !atomic_load(&server->draining);
+	json_t *doc = json_pack(
+	        "{s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
+	        "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}}",
+	        "version", KEYDIR_VERSION, "ready", ready, "why", ready ? "" : status.why, "volume",
+	        meta.volume, "started", started, "uptime", (json_int_t)(uptime_s > 0 ? uptime_s : 0),
+	        "offset", number(status.applied), "followed", number(status.followed), "log_end",
+	        number(status.log_end), "pending", number(status.pending), "log", "url", status.log,
+	        "up", status.log_up, "applies", status.applies, "lag",
+	        number(status.log_end > status.applied ? status.log_end - status.applied : 0),
+	        "lag_ms", (json_int_t)status.lag_ms, "store", "keys", number(meta.nkeys),
+	        "directories", number(meta.ndirs), "used_bytes", number(meta.used_bytes),
+	        "size_bytes", number(config->size_bytes), "max_value_bytes",
+	        number(config->max_value), "bytes", number(store_bytes(node_store(server->node))),
+	        "events", "rejected", number(meta.nrejected), "expired", number(meta.nexpired),
+	        "evicted", number(meta.nevicted));
+	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));
+}
+
+enum MHD_Result handle_healthz(struct request *rq)
+{
+	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response_copy("ok\n", 3));
+}
+
+enum MHD_Result handle_readyz(struct request *rq)
+{
+	struct node_status status;
+	if (atomic_load(&rq->server->draining))
+		return problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW, "This node is stopping.");
+	node_status(rq->server->node, &status);
+	if (!status.ready)
+		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW, "%s.",
+		               status.why[0] ? status.why : "The node is not ready");
+	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response_copy("ready\n", 6));
+}
+
+static void write_node(struct request *rq, FILE *to)
+{
+	struct server *server = rq->server;
+	const struct node_config *config = node_get_config(server->node);
+	struct node_status status;
+	struct store_meta meta;
+	node_status(server->node, &status);
+	metrics_gauge(to, "keydir_ready", "1 if the node is ready", status.ready);
+	metrics_gauge(to, "keydir_log_up", "1 if the log answers", status.log_up);
+	metrics_gauge(to, "keydir_applies", "1 if this process applies the log", status.applies);
+	metrics_gauge(to, "keydir_applied_offset", "Offset of the last event applied",
+	              (double)status.applied);
+	metrics_gauge(to, "keydir_log_end_offset", "Newest offset known of the log",
+	              (double)status.log_end);
+	metrics_gauge(to, "keydir_lag_events", "Events in the log that are not applied yet",
+	              status.log_end > status.applied ? (double)(status.log_end - status.applied) :
+	                                                0.0);
+	metrics_gauge(to, "keydir_lag_seconds", "Age of the newest applied event while behind",
+	              (double)status.lag_ms / 1000);
+	metrics_gauge(to, "keydir_pending_writes", "Writes that wait for their outcome",
+	              (double)status.pending);
+	if (read_meta(server, &meta))
+		return;
+	metrics_gauge(to, "keydir_keys", "Keys stored", (double)meta.nkeys);
+	metrics_gauge(to, "keydir_directories", "Directories stored", (double)meta.ndirs);
+	metrics_gauge(to, "keydir_used_bytes", "What counts against the quota",
+	              (double)meta.used_bytes);
+	metrics_gauge(to, "keydir_quota_bytes", "The quota (--size)", (double)config->size_bytes);
+	metrics_gauge(to, "keydir_store_bytes", "Memory that the store's tables take",
+	              (double)store_bytes(node_store(server->node)));
+	fprintf(to,
+	        "# HELP keydir_keys_expired_total Entries removed after their expiry\n"
+	        "# TYPE keydir_keys_expired_total counter\nkeydir_keys_expired_total %llu\n"
+	        "# HELP keydir_keys_evicted_total Entries evicted to make room\n"
+	        "# TYPE keydir_keys_evicted_total counter\nkeydir_keys_evicted_total %llu\n",
+	        (unsigned long long)meta.nexpired, (unsigned long long)meta.nevicted);
+	metrics_gauge(to, "keydir_start_time_seconds", "When this process started, Unix time",
+	              (double)server->started_ms / 1000);
+}
+
+enum MHD_Result handle_metrics(struct request *rq)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *to = open_memstream(&text, &len);
+	if (!to)
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+	metrics_write(to);
+	write_node(rq, to);
+	http_metrics_write(to);
+	bool failed = ferror(to);
+	if (fclose(to) || failed) {
+		free(text);
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+	}
+	return respond_text(rq, 200, RESPOND_OFFSET_NOW, "text/plain; version=0.0.4; charset=utf-8",
+	                    text, len);
+}

@@ -1,0 +1,109 @@
+/* PUT and DELETE.
+ *
+ * Both are one event. What it comes to is decided while applying, so a handler
+ * only makes the event, and its second step turns the outcome into an answer. */
+#include "httpd/handlers.h"
+
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+#include "httpd/write_event.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void add_location(struct request *rq, struct MHD_Response *response)
+{
+	char *text = malloc(URL_ENCODED_MAX(rq->key_len) + sizeof("/v1/kv//"));
+	if (!text)
+		return; /* a help for clients; the answer holds without it */
+	size_t n = (size_t)sprintf(text, "/v1/kv/");
+	n += url_encode(rq->key, rq->key_len, text + n);
+	if (rq->key_is_dir)
+		text[n++] = '/';
+	text[n] = '\0';
+	response_header(response, "Location", text);
+	free(text);
+}
+
+static enum MHD_Result put_done(struct request *rq)
+{
+	const struct request_result *w = &rq->written;
+	if (w->code != OUTCOME_OK)
+		return problem_outcome(rq, w, write_event_is_conditional(rq));
+	struct MHD_Response *response = response_empty();
+	/* the value is stored as it came, so its validator may be told (RFC 9110, 9.3.4) */
+	response_etag(response, w->version);
+	if (w->created)
+		add_location(rq, response);
+	return respond_send(rq, w->created ? 201 : 200, w->offset, response);
+}
+
+/* A directory: no value, no type, no TTL. */
+static enum MHD_Result put_directory(struct request *rq, struct event *ev)
+{
+	enum MHD_Result ret;
+	bool given;
+	if (!write_event_ttl(rq, ev, false, &given, &ret))
+		return ret;
+	if (given)
+		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               "A directory is made without a TTL. Give it one with POST "
+		               "?op=expire&ttl= afterwards.");
+	if (rq->body_len)
+		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
+		               "A slash at the end of the path makes a directory, which has no "
+		               "value. Leave the slash away to store a key.");
+	ev->op = EVENT_MKDIR;
+	return request_submit(rq, ev, NULL, put_done);
+}
+
+enum MHD_Result handle_put(struct request *rq)
+{
+	struct event ev = {.op = EVENT_SET};
+	enum MHD_Result ret;
+	bool given;
+	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
+	    !write_event_idem(rq, &ev, &ret))
+		return ret;
+	if (rq->key_is_dir)
+		return put_directory(rq, &ev);
+	if (!write_event_ttl(rq, &ev, true, &given, &ret) || !write_event_type(rq, &ev, &ret))
+		return ret;
+	size_t len = rq->body_len;
+	char *body = request_take_body(rq);
+	ev.value = (struct bytes){body ? body : "", len};
+	return request_submit(rq, &ev, body, put_done);
+}
+
+static enum MHD_Result delete_done(struct request *rq)
+{
+	const struct request_result *w = &rq->written;
+	if (w->code == OUTCOME_OK)
+		return respond_empty(rq, 204, w->offset);
+	if (w->code == OUTCOME_NOT_DIR && rq->key_is_dir)
+		return problem(rq, PROBLEM_NOT_A_DIRECTORY, w->offset,
+		               "This, or a name in its path, is a key and not a directory. Leave the "
+		               "slash at the end away to delete a key.");
+	if (w->code == OUTCOME_NOT_DIR) /* below a key there is nothing */
+		return problem(rq, PROBLEM_NOT_FOUND, w->offset,
+		               "A name in the path is a key, so there is nothing below it.");
+	return problem_outcome(rq, w, write_event_is_conditional(rq));
+}
+
+enum MHD_Result handle_delete(struct request *rq)
+{
+	struct event ev = {.op = EVENT_DEL};
+	enum MHD_Result ret;
+	const char *value;
+	size_t len;
+	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
+	    !write_event_idem(rq, &ev, &ret))
+		return ret;
+	if (url_param(&rq->url, "recurse", &value, &len))
+		ev.flags |= EVENT_RECURSE;
+	else if (rq->key_is_dir)
+		ev.op = EVENT_RMDIR;
+	return request_submit(rq, &ev, NULL, delete_done);
+}

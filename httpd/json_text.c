@@ -1,0 +1,180 @@
+/* JSON text.
+ *
+ * jansson makes and reads the documents that are small or come from outside;
+ * this writer is for listings, where building a tree of 10,000 objects first
+ * would cost ten times the reading of the entries. It can only append: values
+ * go through functions that escape, so no byte of a user can end a string.
+ *
+ * A json_text belongs to one thread. */
+#include "httpd/json_text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void json_text_clear(struct json_text *t)
+{
+	free(t->data);
+	*t = (struct json_text){0};
+}
+
+/* Room for MORE bytes, or NULL. */
+static char *room(struct json_text *t, size_t more)
+{
+	if (t->failed)
+		return NULL;
+	if (t->cap - t->len < more) {
+		size_t cap = t->cap ? t->cap : 1024;
+		while (cap - t->len < more) {
+			if (cap > SIZE_MAX / 2) {
+				t->failed = true;
+				return NULL;
+			}
+			cap *= 2;
+		}
+		char *data = realloc(t->data, cap);
+		if (!data) {
+			t->failed = true;
+			return NULL;
+		}
+		t->data = data;
+		t->cap = cap;
+	}
+	return t->data + t->len;
+}
+
+void json_text_append(struct json_text *t, const char *bytes, size_t len)
+{
+	char *at = room(t, len);
+	if (at && len) {
+		memcpy(at, bytes, len);
+		t->len += len;
+	}
+}
+
+void json_text_raw(struct json_text *t, const char *text)
+{
+	json_text_append(t, text, strlen(text));
+}
+
+/* Length of the valid UTF-8 sequence at P (not ASCII), or 0. Table 3-7 of the
+ * Unicode standard. */
+static size_t utf8_len(const unsigned char *p, size_t left)
+{
+	unsigned char low = 0x80;
+	unsigned char high = 0xBF;
+	size_t n;
+	if (p[0] >= 0xC2 && p[0] <= 0xDF) {
+		n = 2;
+	} else if (p[0] >= 0xE0 && p[0] <= 0xEF) {
+		n = 3;
+		if (p[0] == 0xE0)
+			low = 0xA0;
+		if (p[0] == 0xED)
+			high = 0x9F;
+	} else if (p[0] >= 0xF0 && p[0] <= 0xF4) {
+		n = 4;
+		if (p[0] == 0xF0)
+			low = 0x90;
+		if (p[0] == 0xF4)
+			high = 0x8F;
+	} else {
+		return 0;
+	}
+	if (left < n || p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xBF)
+			return 0;
+	return n;
+}
+
+bool json_text_is_utf8(const char *bytes, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)bytes;
+	for (size_t i = 0; i < len;) {
+		size_t n = p[i] < 0x80 ? 1 : utf8_len(p + i, len - i);
+		if (!n)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
+void json_text_string(struct json_text *t, const char *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *p = (const unsigned char *)bytes;
+	json_text_append(t, "\"", 1);
+	size_t start = 0; /* of what was not appended yet */
+	size_t i = 0;
+	while (i < len) {
+		unsigned char c = p[i];
+		if (c >= 0x20 && c < 0x7F && c != '"' && c != '\\') {
+			i++;
+			continue;
+		}
+		size_t n = c >= 0x80 ? utf8_len(p + i, len - i) : 0;
+		if (n) {
+			i += n;
+			continue;
+		}
+		json_text_append(t, bytes + start, i - start);
+		start = ++i;
+		if (c == '"' || c == '\\') {
+			json_text_append(t, (char[]){'\\', (char)c}, 2);
+		} else if (c >= 0x80) {
+			json_text_append(t, "\xEF\xBF\xBD", 3);
+		} else if (c == '\n') {
+			json_text_append(t, "\\n", 2);
+		} else {
+			json_text_append(t, (char[]){'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]},
+			       6);
+		}
+	}
+	json_text_append(t, bytes + start, len - start);
+	json_text_append(t, "\"", 1);
+}
+
+void json_text_base64(struct json_text *t, const void *bytes, size_t len)
+{
+	static const char digits[] =
+	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = bytes;
+	char *at = room(t, (len + 2) / 3 * 4 + 2);
+	if (!at)
+		return;
+	char *start = at;
+	*at++ = '"';
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		unsigned v = (unsigned)p[i] << 16;
+		if (n > 1)
+			v |= (unsigned)p[i + 1] << 8;
+		if (n > 2)
+			v |= p[i + 2];
+		*at++ = digits[v >> 18];
+		*at++ = digits[v >> 12 & 63];
+		*at++ = n > 1 ? digits[v >> 6 & 63] : '=';
+		*at++ = n > 2 ? digits[v & 63] : '=';
+	}
+	*at++ = '"';
+	t->len += (size_t)(at - start);
+}
+
+void json_text_u64(struct json_text *t, uint64_t n)
+{
+	char buf[20];
+	size_t at = sizeof(buf);
+	do {
+		buf[--at] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n);
+	json_text_append(t, buf + at, sizeof(buf) - at);
+}
+
+void json_text_i64(struct json_text *t, int64_t n)
+{
+	if (n < 0)
+		json_text_append(t, "-", 1);
+	json_text_u64(t, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+}

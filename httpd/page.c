@@ -1,0 +1,310 @@
+/* Pages of a listing.
+ *
+ * The walk needs no state but the path of the entry it visited last: the
+ * cursor. One scan is open at a time; going down into a directory closes it,
+ * and coming up opens the parent's again behind the name just left. That
+ * costs a look-up for each directory, and makes any depth take the same
+ * memory. Order is that of names within each directory, a directory's entries
+ * right behind its own place (depth first), so a cursor whose entry is gone
+ * still has its place.
+ *
+ * Bounds: entries by the client's limit, bytes of values by VALUES_MAX, steps
+ * by STEPS_MAX (a tree of empty directories or of expired keys has no entry to
+ * count). */
+#include "httpd/page.h"
+
+#include "common/ttl.h"
+#include "httpd/url.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VALUES_MAX (UINT64_C(8) << 20)
+#define STEPS_MAX 50000
+
+static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+void page_cursor_write(const struct page_cursor *cursor, char *buf)
+{
+	unsigned char raw[KEY_MAX + 1];
+	raw[0] = cursor->inside ? 'i' : 'b';
+	memcpy(raw + 1, cursor->path, cursor->len);
+	size_t len = cursor->len + 1;
+	for (size_t i = 0; i < len; i += 3) {
+		size_t n = len - i < 3 ? len - i : 3;
+		unsigned v = (unsigned)raw[i] << 16;
+		if (n > 1)
+			v |= (unsigned)raw[i + 1] << 8;
+		if (n > 2)
+			v |= raw[i + 2];
+		*buf++ = digits64[v >> 18];
+		*buf++ = digits64[v >> 12 & 63];
+		if (n > 1)
+			*buf++ = digits64[v >> 6 & 63];
+		if (n > 2)
+			*buf++ = digits64[v & 63];
+	}
+	*buf = '\0';
+}
+
+int page_cursor_read(const char *text, size_t len, struct page_cursor *ret)
+{
+	unsigned char raw[KEY_MAX + 3];
+	size_t n = 0;
+	unsigned v = 0;
+	if (!len || len >= PAGE_CURSOR_TEXT || len % 4 == 1)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		const char *digit = text[i] ? strchr(digits64, text[i]) : NULL;
+		if (!digit)
+			return -EINVAL;
+		v = v << 6 | (unsigned)(digit - digits64);
+		if (i % 4) /* every digit but the first of four completes a byte */
+			raw[n++] = (unsigned char)(v >> (6 - 2 * (i % 4)));
+	}
+	if (n < 2 || n - 1 > KEY_MAX || (raw[0] != 'i' && raw[0] != 'b') ||
+	    key_check((const char *)raw + 1, n - 1))
+		return -EINVAL;
+	ret->inside = raw[0] == 'i';
+	ret->len = n - 1;
+	memcpy(ret->path, raw + 1, n - 1);
+	return 0;
+}
+
+/* --- entries --------------------------------------------------------------- */
+
+struct walk {
+	const struct view *view;
+	const struct page_query *query;
+	struct page_cursor *at;
+	struct json_text *text;
+	uint64_t entries;
+	uint64_t value_bytes;
+	uint64_t steps;
+};
+
+static int write_value(struct walk *w, const struct entry *e)
+{
+	const char *data = e->inline_value;
+	char *copy = NULL;
+	if (!e->is_inline && e->size) {
+		copy = malloc(e->size);
+		if (!copy)
+			return -ENOMEM;
+		int64_t n = store_read(w->view->txn, e, 0, copy, e->size);
+		if (n != (int64_t)e->size) {
+			free(copy);
+			return n < 0 ? (int)n : -EIO;
+		}
+		data = copy;
+	}
+	if (json_text_is_utf8(data, e->size)) {
+		json_text_raw(w->text, ",\"value\":");
+		json_text_string(w->text, data, e->size);
+	} else {
+		json_text_raw(w->text, ",\"encoding\":\"base64\",\"value\":");
+		json_text_base64(w->text, data, e->size);
+	}
+	free(copy);
+	w->value_bytes += e->size;
+	return 0;
+}
+
+/* One entry as an object. Its name is text for people (U+FFFD for what is no
+ * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
+static int write_entry(struct walk *w, const struct entry *e)
+{
+	struct json_text *t = w->text;
+	char encoded[URL_ENCODED_MAX(KEY_MAX) + 1];
+	char moment[32];
+	size_t n = url_encode(w->at->path, w->at->len, encoded);
+	bool dir = entry_is_dir(e);
+	if (dir)
+		encoded[n++] = '/';
+	encoded[n] = '\0';
+	json_text_raw(t, w->entries ? ",\n{\"name\":" : "\n{\"name\":");
+	json_text_string(t, w->at->path, w->at->len);
+	json_text_raw(t, ",\"path\":\"");
+	json_text_raw(t, encoded);
+	json_text_raw(t, dir ? "\",\"type\":\"directory\"" : "\",\"type\":\"key\",\"size\":");
+	if (!dir)
+		json_text_u64(t, e->size);
+	json_text_raw(t, ",\"version\":");
+	json_text_u64(t, e->version);
+	moment_format(e->mtime_ns / 1000000, moment, sizeof(moment));
+	json_text_raw(t, ",\"modified\":\"");
+	json_text_raw(t, moment);
+	json_text_raw(t, "\"");
+	int64_t ttl_ms = view_ttl_ms(w->view, e);
+	if (ttl_ms >= 0) {
+		json_text_raw(t, ",\"ttl\":");
+		json_text_i64(t, (ttl_ms + 999) / 1000);
+	}
+	if (w->query->values && !dir) {
+		int r = write_value(w, e);
+		if (r)
+			return r;
+	}
+	json_text_raw(t, "}");
+	w->entries++;
+	return t->failed ? -ENOMEM : 0;
+}
+
+/* --- the walk -------------------------------------------------------------- */
+
+static bool is_full(const struct walk *w)
+{
+	return w->entries >= w->query->limit || w->value_bytes >= VALUES_MAX ||
+	       w->steps >= STEPS_MAX;
+}
+
+/* Start of the last name of the cursor's path. */
+static size_t name_start(const struct page_cursor *at)
+{
+	size_t parent = key_parent_len(at->path, at->len);
+	return parent ? parent + 1 : 0;
+}
+
+/* The directory with the first LEN bytes of the cursor's path, below DIR. */
+static int find_dir(const struct walk *w, const struct entry *dir, size_t len, uint64_t *ret)
+{
+	const char *key = w->at->path;
+	const char *name;
+	size_t name_len;
+	uint64_t ino = dir->ino;
+	while (key_next(&key, &len, &name, &name_len)) {
+		struct entry e;
+		int r = view_name(w->view, ino, name, name_len, &e);
+		if (r)
+			return r;
+		if (!entry_is_dir(&e))
+			return -ENOTDIR;
+		ino = e.ino;
+	}
+	*ret = ino;
+	return 0;
+}
+
+/* Appends a name to the cursor's path: false if it would be no key any more (a
+ * deep directory that was moved deeper; such entries have no URL). */
+static bool enter(struct page_cursor *at, size_t parent_len, const char *name, size_t len)
+{
+	size_t start = parent_len ? parent_len + 1 : 0;
+	if (start + len > KEY_MAX)
+		return false;
+	if (parent_len)
+		at->path[parent_len] = '/';
+	memcpy(at->path + start, name, len);
+	at->len = start + len;
+	at->inside = false;
+	return true;
+}
+
+/* Goes through directory INO, whose path is the first PARENT_LEN bytes of the
+ * cursor, behind AFTER. Returns 0 at its end, 1 when the page is full, 2 when
+ * a directory to go down into is at the cursor (its inode in *RET_DOWN). */
+static int walk_names(struct walk *w, uint64_t ino, size_t parent_len, const char *after,
+                      size_t after_len, uint64_t *ret_down)
+{
+	struct scan *scan;
+	const char *name;
+	size_t len;
+	uint64_t child;
+	bool dir;
+	int r = scan_open(w->view->txn, ino, after, after_len, &scan);
+	if (r)
+		return r;
+	while (!(r = scan_next(scan, &name, &len, &child, &dir))) {
+		struct entry e;
+		if (is_full(w)) {
+			r = 1;
+			break;
+		}
+		if (!enter(w->at, parent_len, name, len))
+			continue;
+		w->steps++;
+		r = view_inode(w->view, child, &e);
+		if (r == -ENOENT) /* expired */
+			continue;
+		if (r)
+			break;
+		if (dir && w->query->recurse) {
+			*ret_down = child;
+			r = 2;
+			break;
+		}
+		r = write_entry(w, &e);
+		if (r)
+			break;
+	}
+	scan_close(scan);
+	return r == -ENOENT ? 0 : r;
+}
+
+int page_write(const struct view *view, const struct entry *dir, const struct page_query *query,
+               struct page_cursor *cursor, bool *ret_more, struct json_text *text)
+{
+	struct walk w = {.view = view, .query = query, .at = cursor, .text = text};
+	uint64_t ino = dir->ino;
+	size_t parent_len = 0;
+	char after[KEY_NAME_MAX];
+	size_t after_len = 0;
+	int r;
+	*ret_more = false;
+	json_text_raw(text, "[");
+
+	/* Find the place of the cursor; what is gone of its path is passed over,
+	 * from the deepest name up. */
+	if (cursor->len && cursor->inside) {
+		parent_len = cursor->len;
+		r = find_dir(&w, dir, parent_len, &ino);
+		if (r == -ENOENT || r == -ENOTDIR)
+			cursor->inside = false;
+		else if (r)
+			return r;
+	}
+	for (;;) {
+		if (cursor->len && !cursor->inside) {
+			size_t start = name_start(cursor);
+			parent_len = start ? start - 1 : 0;
+			after_len = cursor->len - start;
+			memcpy(after, cursor->path + start, after_len);
+			r = find_dir(&w, dir, parent_len, &ino);
+			if (r == -ENOENT || r == -ENOTDIR) {
+				cursor->len = parent_len;
+				w.steps++;
+				continue;
+			}
+			if (r)
+				return r;
+		} else {
+			after_len = 0;
+		}
+		uint64_t down = 0;
+		r = walk_names(&w, ino, parent_len, after_len ? after : NULL, after_len, &down);
+		if (r < 0)
+			return r;
+		if (r == 1) {
+			*ret_more = true;
+			break;
+		}
+		if (r == 2) {
+			ino = down;
+			parent_len = cursor->len;
+			cursor->inside = true;
+			continue;
+		}
+		if (!parent_len)
+			break;
+		/* up: go on behind this directory in its parent */
+		cursor->len = parent_len;
+		cursor->inside = false;
+		if (is_full(&w)) {
+			*ret_more = true;
+			break;
+		}
+	}
+	json_text_raw(text, w.entries ? "\n]" : "]");
+	return text->failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,187 @@
+/* Problems.
+ *
+ * One table says status, type and title of each; the callers add the detail.
+ * Types are URNs: they name a kind of problem and need not be looked up. What
+ * a client sent gets into a document only through `instance`, which keeps
+ * printable ASCII and percent-encodes the rest, so that the document is always
+ * valid JSON. */
+#include "httpd/problem.h"
+
+#include "httpd/json_text.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct problem_row {
+	unsigned status;
+	const char *type;
+	const char *title;
+} rows[] = {
+#define X(id, status, slug, title) {status, "urn:keydir:problem:" slug, title},
+        PROBLEMS(X)
+#undef X
+};
+
+/* The path of RQ as text that JSON can hold; malloc'd. */
+static char *instance_text(const struct request *rq)
+{
+	size_t len = rq->url.path_len;
+	char *text = malloc(URL_ENCODED_MAX(len) + 1);
+	if (!text)
+		return NULL;
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = rq->url.path[i];
+		if (c > 0x20 && c < 0x7F)
+			text[n++] = c;
+		else
+			n += (size_t)sprintf(text + n, "%%%02X", (unsigned char)c);
+	}
+	text[n] = '\0';
+	return text;
+}
+
+__attribute__((format(printf, 4, 0))) static struct MHD_Response *
+make(struct request *rq, const struct problem_row *row, json_t *more, const char *fmt, va_list args)
+{
+	char detail[1024];
+	vsnprintf(detail, sizeof(detail), fmt, args);
+	if (!json_text_is_utf8(detail, strlen(detail))) /* a library quoted a client */
+		for (char *c = detail; *c; c++)
+			if ((unsigned char)*c >= 0x80)
+				*c = '?';
+	char *instance = instance_text(rq);
+	json_t *doc = json_pack("{s:s, s:s, s:i, s:s}", "type", row->type, "title", row->title,
+	                        "status", (int)row->status, "detail", detail);
+	if (instance && *instance)
+		json_object_set_new(doc, "instance", json_string(instance));
+	free(instance);
+	if (more)
+		json_object_update(doc, more);
+	json_decref(more);
+	char *text = doc ? json_dumps(doc, JSON_COMPACT) : NULL;
+	json_decref(doc);
+	if (!text)
+		return NULL;
+	size_t len = strlen(text);
+	text[len++] = '\n'; /* in place of the NUL: a line on a terminal */
+	struct MHD_Response *response = response_owned(text, len);
+	response_header(response, "Content-Type", "application/problem+json");
+	response_header(response, "Cache-Control", "no-store");
+	if (row->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		response_header(response, "Retry-After", "1");
+	return response;
+}
+
+struct MHD_Response *problem_response(struct request *rq, enum problem what, json_t *more,
+                                      const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	struct MHD_Response *response = make(rq, &rows[what], more, fmt, args);
+	va_end(args);
+	return response;
+}
+
+enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, const char *fmt,
+                        ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	struct MHD_Response *response = make(rq, &rows[what], NULL, fmt, args);
+	va_end(args);
+	return respond_send(rq, rows[what].status, offset, response);
+}
+
+enum MHD_Result problem_outcome(struct request *rq, const struct request_result *result,
+                                bool conditional)
+{
+	uint64_t offset = result->offset ? result->offset : RESPOND_OFFSET_NOW;
+	const char *text = event_outcome_text(result->code);
+	const struct node_config *config = node_get_config(rq->server->node);
+	switch (result->code) {
+	case OUTCOME_NOT_FOUND:
+		if (!conditional)
+			return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such key.");
+		return problem(rq, PROBLEM_PRECONDITION, offset,
+		               "There is no such key, so the precondition does not hold.");
+	case OUTCOME_EXISTS:
+		if (!conditional)
+			return problem(rq, PROBLEM_CONFLICT, offset,
+			               "There is an entry of that name already.");
+		return problem(rq, PROBLEM_PRECONDITION, offset,
+		               "There is an entry of that name already, and If-None-Match: * "
+		               "asked that there be none.");
+	case OUTCOME_VERSION:
+		return problem(rq, PROBLEM_PRECONDITION, offset,
+		               "The entry has another version than If-Match asks for. Read it "
+		               "again, and repeat the change with its new ETag.");
+	case OUTCOME_NOT_DIR:
+		return problem(rq, PROBLEM_NOT_A_DIRECTORY, offset,
+		               "A name in the path is a key and not a directory, so nothing can be "
+		               "below it. Delete that key first, or use another path.");
+	case OUTCOME_IS_DIR:
+		return problem(rq, PROBLEM_IS_DIRECTORY, offset,
+		               "This is a directory, which has no value. Use a key below it, or "
+		               "delete it first (DELETE with ?recurse for all that it holds).");
+	case OUTCOME_NOT_EMPTY:
+		return problem(rq, PROBLEM_NOT_EMPTY, offset,
+		               "The directory is not empty. DELETE with ?recurse deletes it with all "
+		               "that it holds.");
+	case OUTCOME_INTO_ITSELF:
+		return problem(rq, PROBLEM_CONFLICT, offset,
+		               "A directory cannot move below itself.");
+	case OUTCOME_NOT_NUMBER:
+		return problem(rq, PROBLEM_NOT_A_NUMBER, offset,
+		               "The value is not a whole number in decimal, so it cannot be "
+		               "incremented. PUT a number first.");
+	case OUTCOME_RANGE:
+		return problem(rq, PROBLEM_CONFLICT, offset,
+		               "The number would leave the range of 64 bits; it was not changed.");
+	case OUTCOME_TOO_LARGE:
+		return problem(rq, PROBLEM_TOO_LARGE, offset,
+		               "A value may have up to %llu bytes (--max-value). Nothing was "
+		               "changed.",
+		               (unsigned long long)config->max_value);
+	case OUTCOME_NO_SPACE:
+		return problem(rq, PROBLEM_FULL, offset,
+		               "The cache holds as much as it may (--size, %llu bytes). Delete keys, "
+		               "or let some expire; reads and deletes go on.",
+		               (unsigned long long)config->size_bytes);
+	case OUTCOME_LOG_DOWN:
+		return problem(rq, PROBLEM_LOG_DOWN, offset,
+		               "The log cannot be reached, so nothing was changed. Reads go on. Try "
+		               "again in a moment.");
+	case OUTCOME_UNKNOWN:
+		return problem(rq, PROBLEM_UNKNOWN, offset,
+		               "There was no answer from the log in time. The change may still "
+		               "happen: read before you repeat it, or repeat it with the same "
+		               "Idempotency-Key if it had one.");
+	case OUTCOME_STOPPING:
+		return problem(rq, PROBLEM_STOPPING, offset,
+		               "This node is stopping; nothing was changed. Try another one.");
+	case OUTCOME_NO_MEMORY:
+		return problem(rq, PROBLEM_BUSY, offset,
+		               "Out of memory; nothing was changed. Try again in a moment.");
+	case OUTCOME_REJECTED:
+		return problem(rq, PROBLEM_BAD_REQUEST, offset, "The change was refused: %s.",
+		               text);
+	default:
+		return problem(rq, PROBLEM_CONFLICT, offset, "The change was refused: %s.", text);
+	}
+}
+
+enum MHD_Result problem_store(struct request *rq, int err)
+{
+	if (err == -EAGAIN || err == -ENOMEM)
+		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+		               "Too many readers at once, or too little memory. Try again in a "
+		               "moment.");
+	return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW,
+	               "The store could not be read: %s.", strerror(-err));
+}

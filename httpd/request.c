@@ -1,0 +1,594 @@
+/* Requests.
+ *
+ * MHD calls request_handle() again and again for one request: at its headers,
+ * for each piece of its body, at its end, and after each resume. The stage
+ * says which of these a call is. All of it, and all route steps, run on the
+ * one MHD thread that the connection belongs to, so a request needs no lock of
+ * its own.
+ *
+ * Only request_done() comes from other threads (the node's). It hands over
+ * through two fields: `arrived`, which it alone writes, and then `wait`. Who
+ * changes `wait` away from WAIT_SUSPENDED resumes the connection: exactly one
+ * of the callback and request_abandon_all(). After being abandoned, a request
+ * lives on until its callback came: `refs`.
+ *
+ * MHD closes the connection after an answer that is given at the headers, so
+ * answers wait for the request's end, which comes at once without a body. A
+ * body that is refused is still read up to DRAIN_MAX and thrown away before the
+ * answer goes out: most clients write everything before they read, and closing
+ * on unread data destroys the answer on its way. Only a client that said
+ * "Expect: 100-continue", or that announces more, is answered at once. */
+#include "httpd/request.h"
+
+#include "common/clock.h"
+#include "common/logger.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/router.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Bytes of a refused body that are read, beyond the largest value. */
+#define DRAIN_MAX (UINT64_C(16) << 20)
+/* How long a request with X-Keydir-Offset or ?consistent waits. */
+#define OFFSET_WAIT_MS 5000
+
+enum wait_state {
+	WAIT_NONE,
+	WAIT_STARTED,   /* handed to the node, not suspended yet */
+	WAIT_SUSPENDED, /* whoever ends this state resumes */
+	WAIT_DONE,      /* `arrived` is filled */
+	WAIT_ABANDONED, /* resumed without an outcome; the callback will find this */
+};
+
+static const struct header_row {
+	const char *name;
+	size_t len;
+	size_t offset;
+} header_rows[] = {
+#define ROW(name, field) {name, sizeof(name) - 1, offsetof(struct request_headers, field)}
+        ROW("If-Match", if_match),
+        ROW("If-None-Match", if_none_match),
+        ROW("If-Modified-Since", if_modified_since),
+        ROW("If-Unmodified-Since", if_unmodified_since),
+        ROW("If-Range", if_range),
+        ROW("Range", range),
+        ROW("Content-Type", content_type),
+        ROW("Content-Length", content_length),
+        ROW("Content-Encoding", content_encoding),
+        ROW("Transfer-Encoding", transfer_encoding),
+        ROW("Expect", expect),
+        ROW("Idempotency-Key", idempotency_key),
+        ROW("X-Keydir-Offset", offset),
+        ROW("Authorization", authorization),
+        ROW("X-Request-Id", request_id),
+        ROW("Last-Event-ID", last_event_id),
+        ROW("Accept", accept),
+#undef ROW
+};
+
+void *request_new(void *server, const char *target, struct MHD_Connection *conn)
+{
+	size_t len = strlen(target);
+	/* the key, decoded, is never longer than the target */
+	struct request *rq = calloc(1, sizeof(*rq) + 2 * (len + 1));
+	if (!rq)
+		return NULL;
+	rq->server = server;
+	rq->conn = conn;
+	rq->start_ns = clock_mono_ns();
+	rq->refs = 1;
+	memcpy(rq->target, target, len + 1);
+	rq->key = rq->target + len + 1;
+	rq->metric = HTTP_ROUTE_OTHER;
+	rq->method = HTTP_METHOD_OTHER;
+	http_metrics_begin();
+	return rq;
+}
+
+static void request_unref(struct request *rq)
+{
+	if (atomic_fetch_sub(&rq->refs, 1) != 1)
+		return;
+	if (rq->body_cap)
+		atomic_fetch_sub(&rq->server->body_bytes, rq->body_cap);
+	if (rq->early)
+		MHD_destroy_response(rq->early);
+	free(rq->arrived.ops);
+	free(rq->result.ops);
+	free(rq->written.ops);
+	free(rq->body);
+	free(rq);
+}
+
+static void log_request(const struct request *rq, int64_t latency_ns)
+{
+	logger(LOGGER_DEBUG, "request method=%s path=%.*s status=%u us=%lld",
+	       rq->method_text ? rq->method_text : "-", (int)rq->url.path_len,
+	       rq->url.path ? rq->url.path : "", rq->status, (long long)(latency_ns / 1000));
+}
+
+void request_completed(void *server, struct MHD_Connection *conn, void **req,
+                       enum MHD_RequestTerminationCode how)
+{
+	(void)server;
+	(void)conn;
+	struct request *rq = *req;
+	if (!rq)
+		return;
+	*req = NULL;
+	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
+	bool gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
+	if (rq->server->settings->debug)
+		log_request(rq, latency_ns);
+	request_unref(rq);
+}
+
+/* --- waiting --------------------------------------------------------------- */
+
+void request_wait_start(struct request *rq)
+{
+	atomic_fetch_add(&rq->refs, 1);
+	atomic_store(&rq->wait, WAIT_STARTED);
+}
+
+static void copy_outcome(struct request_result *to, const struct outcome *out)
+{
+	*to = (struct request_result){
+	        .code = out->code,
+	        .created = out->created,
+	        .offset = out->offset,
+	        .ino = out->ino,
+	        .version = out->version,
+	        .number = out->number,
+	};
+	const struct feed_event *feed = out->feed;
+	if (!feed)
+		return;
+	for (size_t i = 0; i < feed->neffects; i++) {
+		const struct feed_effect *effect = &feed->effects[i];
+		if (effect->ino == out->ino && effect->kind != FEED_REMOVED &&
+		    effect->kind != FEED_EXPIRED && effect->kind != FEED_EVICTED) {
+			to->size = effect->size;
+			to->expiry_ms = effect->expiry_ms;
+		}
+	}
+	if (feed->nops) {
+		to->ops = malloc(feed->nops * sizeof(*to->ops));
+		if (to->ops) {
+			memcpy(to->ops, feed->ops, feed->nops * sizeof(*to->ops));
+			to->nops = feed->nops;
+		}
+	}
+}
+
+void request_done(void *arg, const struct outcome *out)
+{
+	struct request *rq = arg;
+	copy_outcome(&rq->arrived, out);
+	int was = WAIT_STARTED;
+	if (!atomic_compare_exchange_strong(&rq->wait, &was, WAIT_DONE) && was == WAIT_SUSPENDED &&
+	    atomic_compare_exchange_strong(&rq->wait, &was, WAIT_DONE))
+		MHD_resume_connection(rq->conn);
+	request_unref(rq);
+}
+
+static void list_add(struct request *rq)
+{
+	struct server *server = rq->server;
+	pthread_mutex_lock(&server->waiting_lock);
+	rq->waiting_prev = NULL;
+	rq->waiting_next = server->waiting;
+	if (server->waiting)
+		server->waiting->waiting_prev = rq;
+	server->waiting = rq;
+	pthread_mutex_unlock(&server->waiting_lock);
+}
+
+static void list_remove(struct request *rq)
+{
+	struct server *server = rq->server;
+	pthread_mutex_lock(&server->waiting_lock);
+	if (rq->waiting_prev)
+		rq->waiting_prev->waiting_next = rq->waiting_next;
+	else
+		server->waiting = rq->waiting_next;
+	if (rq->waiting_next)
+		rq->waiting_next->waiting_prev = rq->waiting_prev;
+	pthread_mutex_unlock(&server->waiting_lock);
+}
+
+/* Ends the waiting of a suspended request without its outcome. */
+static void abandon(struct request *rq)
+{
+	int was = WAIT_SUSPENDED;
+	if (atomic_compare_exchange_strong(&rq->wait, &was, WAIT_ABANDONED))
+		MHD_resume_connection(rq->conn);
+}
+
+void request_abandon_all(struct server *server)
+{
+	/* no MHD call while the lock is held: a few at a time, each kept alive */
+	struct request *some[64];
+	size_t n;
+	do {
+		n = 0;
+		pthread_mutex_lock(&server->waiting_lock);
+		for (struct request *rq = server->waiting; rq && n < 64; rq = rq->waiting_next) {
+			if (atomic_load(&rq->wait) == WAIT_SUSPENDED) {
+				atomic_fetch_add(&rq->refs, 1);
+				some[n++] = rq;
+			}
+		}
+		pthread_mutex_unlock(&server->waiting_lock);
+		for (size_t i = 0; i < n; i++) {
+			abandon(some[i]);
+			request_unref(some[i]);
+		}
+	} while (n);
+}
+
+/* Takes over what the callback brought. */
+static void take_result(struct request *rq)
+{
+	free(rq->result.ops);
+	rq->result = rq->arrived;
+	rq->arrived.ops = NULL;
+	rq->abandoned = false;
+}
+
+enum MHD_Result request_wait_end(struct request *rq, request_step *next)
+{
+	if (atomic_load(&rq->wait) == WAIT_DONE) {
+		take_result(rq);
+		return next(rq);
+	}
+	rq->next = next;
+	rq->stage = REQUEST_WAITING;
+	list_add(rq);
+	MHD_suspend_connection(rq->conn);
+	int was = WAIT_STARTED;
+	if (!atomic_compare_exchange_strong(&rq->wait, &was, WAIT_SUSPENDED))
+		MHD_resume_connection(rq->conn); /* it was done meanwhile */
+	else if (atomic_load(&rq->server->abandoning))
+		abandon(rq); /* request_abandon_all() may have missed it */
+	return MHD_YES;
+}
+
+/* The connection was resumed. */
+static enum MHD_Result wait_over(struct request *rq)
+{
+	list_remove(rq);
+	rq->stage = REQUEST_RUNNING;
+	if (atomic_load(&rq->wait) == WAIT_DONE) {
+		take_result(rq);
+	} else {
+		/* `arrived` may be written at any time, so it is left alone */
+		free(rq->result.ops);
+		rq->result = (struct request_result){.code = OUTCOME_UNKNOWN};
+		rq->abandoned = true;
+	}
+	return rq->next(rq);
+}
+
+/* --- writing --------------------------------------------------------------- */
+
+/* How long an answer waits for mounts of this node: they need microseconds,
+ * and one that hangs must not hold up REST. */
+#define ACK_WAIT_MS 100
+
+static enum MHD_Result acknowledged(struct request *rq)
+{
+	return rq->after_write(rq);
+}
+
+static enum MHD_Result written(struct request *rq)
+{
+	free(rq->written.ops);
+	rq->written = rq->result;
+	rq->result = (struct request_result){0};
+	if (rq->written.code != OUTCOME_OK)
+		return rq->after_write(rq);
+	request_wait_start(rq);
+	node_wait_acked(rq->server->node, rq->written.offset, ACK_WAIT_MS, request_done, rq);
+	return request_wait_end(rq, acknowledged);
+}
+
+enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
+                               request_step *next)
+{
+	rq->after_write = next;
+	request_wait_start(rq);
+	node_submit(rq->server->node, ev, owned, request_done, rq);
+	return request_wait_end(rq, written);
+}
+
+/* --- waiting for an offset ------------------------------------------------- */
+
+static enum MHD_Result run_route(struct request *rq)
+{
+	return router_method(rq->route, rq->method)->run(rq);
+}
+
+static enum MHD_Result offset_reached(struct request *rq)
+{
+	switch (rq->result.code) {
+	case OUTCOME_OK:
+		return run_route(rq);
+	case OUTCOME_UNKNOWN:
+		if (rq->abandoned)
+			return problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW,
+			               "This node is stopping. Ask another one.");
+		return problem(rq, PROBLEM_BEHIND, RESPOND_OFFSET_NOW,
+		               "This node has not reached the offset asked for within %d seconds. "
+		               "Ask again, or ask another node.",
+		               OFFSET_WAIT_MS / 1000);
+	default:
+		return problem_outcome(rq, &rq->result, false);
+	}
+}
+
+/* Waits for what X-Keydir-Offset or ?consistent asks for, then runs the route. */
+static enum MHD_Result run(struct request *rq)
+{
+	struct node *node = rq->server->node;
+	const char *value;
+	size_t len;
+	rq->stage = REQUEST_RUNNING;
+	if (rq->headers.offset) {
+		char *end;
+		errno = 0;
+		uint64_t offset = strtoull(rq->headers.offset, &end, 10);
+		if (end == rq->headers.offset || *end || errno || rq->headers.offset[0] == '-')
+			return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+			               "X-Keydir-Offset must be a whole number: the one that an "
+			               "earlier answer had in this header.");
+		if (offset > node_offset(node)) {
+			request_wait_start(rq);
+			node_wait(node, offset, OFFSET_WAIT_MS, request_done, rq);
+			return request_wait_end(rq, offset_reached);
+		}
+	} else if (rq->url.query_len && url_param(&rq->url, "consistent", &value, &len)) {
+		request_wait_start(rq);
+		node_barrier(node, OFFSET_WAIT_MS, request_done, rq);
+		return request_wait_end(rq, offset_reached);
+	}
+	return run_route(rq);
+}
+
+/* --- the body -------------------------------------------------------------- */
+
+char *request_take_body(struct request *rq)
+{
+	char *body = rq->body;
+	if (rq->body_cap)
+		atomic_fetch_sub(&rq->server->body_bytes, rq->body_cap);
+	rq->body = NULL;
+	rq->body_len = rq->body_cap = 0;
+	return body;
+}
+
+static void drop_body(struct request *rq)
+{
+	free(request_take_body(rq));
+}
+
+/* Makes room for NEED bytes of body: 0, -ENOMEM, or -EBUSY if all bodies
+ * together are too many. */
+static int body_room(struct request *rq, size_t need, size_t most)
+{
+	struct server *server = rq->server;
+	if (need <= rq->body_cap)
+		return 0;
+	size_t cap = rq->body_cap * 2;
+	if (cap < need)
+		cap = need;
+	if (cap > most)
+		cap = most;
+	uint64_t more = cap - rq->body_cap;
+	if (atomic_fetch_add(&server->body_bytes, more) + more > server->body_bytes_max) {
+		atomic_fetch_sub(&server->body_bytes, more);
+		return -EBUSY;
+	}
+	char *body = realloc(rq->body, cap);
+	if (!body) {
+		atomic_fetch_sub(&server->body_bytes, more);
+		return -ENOMEM;
+	}
+	rq->body = body;
+	rq->body_cap = cap;
+	return 0;
+}
+
+static enum MHD_Result refuse_too_large(struct request *rq)
+{
+	return problem(rq, PROBLEM_TOO_LARGE, RESPOND_OFFSET_NOW,
+	               "A request body may have up to %llu bytes here (--max-value). Store less, "
+	               "or split the value over several keys.",
+	               (unsigned long long)node_get_config(rq->server->node)->max_value);
+}
+
+/* The body's next bytes. */
+static enum MHD_Result body_data(struct request *rq, const char *data, size_t len)
+{
+	size_t most = node_get_config(rq->server->node)->max_value;
+	if (rq->early || !router_method(rq->route, rq->method)->takes_body) {
+		rq->discarded += len;
+		/* who sends without end loses the connection, not only the answer */
+		return rq->discarded > most + DRAIN_MAX ? MHD_NO : MHD_YES;
+	}
+	if (len > most - rq->body_len) {
+		drop_body(rq);
+		rq->discarded += len;
+		return refuse_too_large(rq);
+	}
+	/* the length announced is taken on trust up to a bound: no copying for
+	 * usual values, no memory for those that only announce */
+	size_t need = rq->body_len + len;
+	if (!rq->body_cap && rq->headers.content_length) {
+		uint64_t announced = strtoull(rq->headers.content_length, NULL, 10);
+		if (announced > need && announced <= 1 << 20)
+			need = announced;
+	}
+	int r = body_room(rq, need, most);
+	if (r) {
+		drop_body(rq);
+		rq->discarded += len;
+		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+		               r == -EBUSY ? "Too many request bodies are being read at once. Try "
+		                             "again in a moment." :
+		                             "Out of memory. Try again in a moment.");
+	}
+	memcpy(rq->body + rq->body_len, data, len);
+	rq->body_len += len;
+	return MHD_YES;
+}
+
+static enum MHD_Result body_end(struct request *rq)
+{
+	if (!rq->early)
+		return run(rq);
+	struct MHD_Response *response = rq->early;
+	rq->early = NULL;
+	rq->stage = REQUEST_ANSWERED;
+	enum MHD_Result r = MHD_queue_response(rq->conn, rq->early_status, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+/* --- the beginning --------------------------------------------------------- */
+
+static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key,
+                                   size_t key_len, const char *value, size_t value_len)
+{
+	(void)kind;
+	(void)value_len;
+	char *headers = arg;
+	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
+		const struct header_row *row = &header_rows[i];
+		if (row->len != key_len || strcasecmp(row->name, key))
+			continue;
+		const char **field = (const char **)(headers + row->offset);
+		if (!*field)
+			*field = value ? value : "";
+		break;
+	}
+	return MHD_YES;
+}
+
+/* Everything that can be said before the body. MHD_YES without an answer means
+ * go on. */
+static enum MHD_Result check(struct request *rq)
+{
+	if (!url_split(rq->target, strlen(rq->target), &rq->url))
+		return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "The request target must be a path that begins with a slash.");
+	rq->route = router_find(rq->url.path, rq->url.path_len);
+	if (!rq->route)
+		return problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,
+		               "Nothing is served at this path. Keys are at /v1/kv/KEY.");
+	rq->metric = rq->route->metric;
+	const struct route_method *method = router_method(rq->route, rq->method);
+	if (!method) {
+		char allow[64];
+		router_allow(rq->route, allow, sizeof(allow));
+		bool ask = rq->method == HTTP_OPTIONS;
+		struct MHD_Response *response =
+		        ask ? response_empty() :
+		              problem_response(rq, PROBLEM_METHOD, NULL, "This path takes %s.",
+		                               allow);
+		response_header(response, "Allow", allow);
+		return respond_send(rq, ask ? 204 : 405, RESPOND_OFFSET_NOW, response);
+	}
+	if (rq->route->has_key) {
+		size_t skip = strlen(rq->route->path);
+		if (skip > rq->url.path_len)
+			skip = rq->url.path_len; /* the route without its last slash */
+		const char *why =
+		        url_decode_key(rq->url.path + skip, rq->url.path_len - skip, rq->key,
+		                       &rq->key_len, &rq->key_is_dir);
+		if (why)
+			return problem(rq, PROBLEM_BAD_KEY, RESPOND_OFFSET_NOW,
+			               "%s. A key is names of 1 to 255 bytes joined by slashes, "
+			               "4096 bytes at most, none of them \".\" or \"..\"; other "
+			               "bytes are percent-encoded.",
+			               why);
+	}
+	if (method->params && rq->url.query_len) {
+		size_t len;
+		const char *name = url_unknown_param(&rq->url, method->params, &len);
+		if (name) {
+			char text[128] = "";
+			for (const char *const *p = method->params; *p; p++) {
+				size_t at = strlen(text);
+				snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "", *p);
+			}
+			return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+			               "There is a query parameter that this request does not "
+			               "have. %s%s.",
+			               *text ? "It may have: " : "It has none", text);
+		}
+	}
+	if (rq->headers.content_encoding && method->takes_body &&
+	    strcasecmp(rq->headers.content_encoding, "identity"))
+		return problem(rq, PROBLEM_ENCODING, RESPOND_OFFSET_NOW,
+		               "A body is stored as it comes and without its Content-Encoding "
+		               "nobody could read it. Send the bytes themselves.");
+	if (method->takes_body && rq->announced > node_get_config(rq->server->node)->max_value)
+		return refuse_too_large(rq);
+	return MHD_YES;
+}
+
+static enum MHD_Result begin(struct request *rq, const char *method)
+{
+	rq->method_text = method;
+	rq->method = router_parse_method(method);
+	MHD_get_connection_values_n(rq->conn, MHD_HEADER_KIND, take_header, &rq->headers);
+	if (rq->headers.content_length)
+		rq->announced = strtoull(rq->headers.content_length, NULL, 10);
+	bool has_body = rq->announced || rq->headers.transfer_encoding;
+	uint64_t most = node_get_config(rq->server->node)->max_value + DRAIN_MAX;
+	rq->stage = REQUEST_BODY;
+	rq->defer = rq->announced <= most && !(has_body && rq->headers.expect);
+	enum MHD_Result r = check(rq);
+	rq->defer = true;
+	return r;
+}
+
+enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const char *url,
+                               const char *method, const char *version, const char *upload_data,
+                               size_t *upload_data_size, void **req)
+{
+	(void)server;
+	(void)conn;
+	(void)url;
+	(void)version;
+	struct request *rq = *req;
+	enum MHD_Result r;
+	if (!rq)
+		return MHD_NO; /* no memory for it */
+	switch (rq->stage) {
+	case REQUEST_NEW:
+		return begin(rq, method);
+	case REQUEST_BODY:
+		if (!*upload_data_size) {
+			rq->defer = false;
+			return body_end(rq);
+		}
+		r = body_data(rq, upload_data, *upload_data_size);
+		*upload_data_size = 0;
+		return r;
+	case REQUEST_WAITING:
+		return wait_over(rq);
+	case REQUEST_RUNNING:
+	case REQUEST_ANSWERED:
+		break;
+	}
+	*upload_data_size = 0;
+	return MHD_YES;
+}

@@ -1,0 +1,142 @@
+/* Requests: the state of one HTTP request from its first line to its end. */
+#ifndef KEYDIR_HTTPD_REQUEST_H
+#define KEYDIR_HTTPD_REQUEST_H
+
+#include "common/node.h"
+#include "httpd/http_metrics.h"
+#include "httpd/url.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+struct request;
+struct route;
+struct server;
+
+/* One step of a request, run on the MHD thread of its connection. It answers
+ * (respond.h), or starts to wait (below) and names the next step. */
+typedef enum MHD_Result request_step(struct request *rq);
+
+enum request_stage {
+	REQUEST_NEW,      /* the handler was not called yet */
+	REQUEST_BODY,     /* the body is being read */
+	REQUEST_RUNNING,  /* the route's step runs, or a later one */
+	REQUEST_WAITING,  /* suspended: resumed by the node or by stopping */
+	REQUEST_ANSWERED, /* a response is queued */
+};
+
+/* Headers that something looks at; NULL without them. They live as long as the
+ * request. Of several of a name the first counts. */
+struct request_headers {
+	const char *if_match;
+	const char *if_none_match;
+	const char *if_modified_since;
+	const char *if_unmodified_since;
+	const char *if_range;
+	const char *range;
+	const char *content_type;
+	const char *content_length;
+	const char *content_encoding;
+	const char *transfer_encoding;
+	const char *expect;
+	const char *idempotency_key;
+	const char *offset;
+	const char *authorization;
+	const char *request_id;
+	const char *last_event_id;
+	const char *accept;
+};
+
+/* What came of a wait: a copy of struct outcome that outlives the callback. */
+struct request_result {
+	enum event_outcome code;
+	bool created;
+	uint64_t offset;
+	uint64_t ino;
+	uint64_t version;
+	int64_t number;
+	uint64_t size;     /* of the entry, after */
+	int64_t expiry_ms; /* of the entry, after; 0: none */
+	struct feed_op *ops; /* txn; freed with the request */
+	size_t nops;
+};
+
+struct request {
+	struct server *server;
+	struct MHD_Connection *conn;
+	const struct route *route;   /* NULL: no such path */
+	enum http_route metric;      /* the route's, unless the handler knows better */
+	enum http_method method;
+	enum request_stage stage;
+	unsigned status;             /* of the answer; 0 before it */
+	int64_t start_ns;
+	request_step *next;          /* the step that goes on after waiting */
+	request_step *after_write;   /* the step behind request_submit() */
+	enum event_op op;            /* of what was submitted, for that step */
+	struct request_headers headers;
+	const char *method_text;     /* as sent */
+
+	struct url url;              /* borrows from `target` */
+	char *key;                   /* decoded; where the route has one */
+	size_t key_len;
+	bool key_is_dir;             /* it was written with a slash at its end */
+
+	char *body;                  /* malloc'd; NULL: empty */
+	size_t body_len;
+	size_t body_cap;             /* counted in the server's body_bytes */
+	uint64_t announced;          /* Content-Length, or 0 */
+	uint64_t discarded;          /* body bytes read and thrown away */
+	bool defer;                  /* an answer waits until the body was read: */
+	struct MHD_Response *early;  /* this one */
+	unsigned early_status;
+
+	/* Waiting. A request is in REFS hands: MHD's and that of each callback
+	 * that will still come; the last one frees it. */
+	atomic_uint refs;
+	atomic_int wait;             /* enum wait_state in request.c */
+	struct request_result arrived; /* written by the callback before `wait` */
+	struct request_result result; /* what the next step reads */
+	struct request_result written; /* outcome of the write, see request_submit() */
+	bool abandoned;              /* no outcome came: the server stops */
+	struct request *waiting_next; /* links of the server's list; waiting_lock */
+	struct request *waiting_prev;
+
+	char target[];               /* raw request target, NUL-ended; then room for the key */
+};
+
+/* MHD's URI callback: a new request for the raw TARGET, or NULL. */
+void *request_new(void *server, const char *target, struct MHD_Connection *conn);
+/* MHD's handler. */
+enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const char *url,
+                               const char *method, const char *version, const char *upload_data,
+                               size_t *upload_data_size, void **req);
+/* MHD's end of a request: the answer was sent, or the client is gone. */
+void request_completed(void *server, struct MHD_Connection *conn, void **req,
+                       enum MHD_RequestTerminationCode how);
+
+/* Bytes of the body handed over to the caller (free()), or NULL if it is empty;
+ * the server's count of body bytes is settled. */
+char *request_take_body(struct request *rq);
+
+/* --- waiting for the node --------------------------------------------------
+ * A step that wants to wait calls request_wait_start(), hands request_done with
+ * the request to node_submit(), node_wait() ..., and returns what
+ * request_wait_end() returns. The callback may come before that, from this
+ * thread or another: then NEXT runs at once and nothing is suspended. NEXT
+ * finds rq->result filled. If the server stops meanwhile, NEXT finds
+ * OUTCOME_UNKNOWN for what may still happen. */
+void request_wait_start(struct request *rq);
+node_done request_done;
+enum MHD_Result request_wait_end(struct request *rq, request_step *next);
+
+/* Submits EV and goes on with NEXT when it is done and, if it was done well,
+ * when the mounts of this node have forgotten what it changed, so that a
+ * client reads its own write there too (DESIGN.md 6). NEXT finds the outcome in
+ * rq->written. OWNED as in node_submit(). */
+enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
+                               request_step *next);
+
+/* Resumes what still waits, to be answered without its outcome. */
+void request_abandon_all(struct server *server);
+
+#endif

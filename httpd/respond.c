@@ -1,0 +1,140 @@
+/* Responses.
+ *
+ * Every choice of who owns a response's bytes is made here: MHD copies, or MHD
+ * frees, never anything else; nothing that a handler has on its stack outlives
+ * it. An answer that comes before the request's body was read is kept until
+ * then (request.c says why). */
+#include "httpd/respond.h"
+
+#include "httpd/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct MHD_Response *response_copy(const void *data, size_t len)
+{
+	/* the cast drops a const that MHD_RESPMEM_MUST_COPY keeps */
+	return MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_MUST_COPY);
+}
+
+struct MHD_Response *response_owned(void *data, size_t len)
+{
+	struct MHD_Response *response =
+	        MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		free(data);
+	return response;
+}
+
+struct MHD_Response *response_empty(void)
+{
+	return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+}
+
+/* Never called: a response to HEAD has no body. */
+static ssize_t no_content(void *arg, uint64_t pos, char *buf, size_t max)
+{
+	(void)arg;
+	(void)pos;
+	(void)buf;
+	(void)max;
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+struct MHD_Response *response_size(uint64_t len)
+{
+	return MHD_create_response_from_callback(len, 1, no_content, NULL, NULL);
+}
+
+bool response_header(struct MHD_Response *response, const char *name, const char *value)
+{
+	if (!response)
+		return false;
+	/* MHD refuses line breaks itself; other control characters have no place
+	 * in a field value either (RFC 9110, 5.5) */
+	for (const char *c = value; *c; c++)
+		if ((unsigned char)*c < 0x20 ? *c != '\t' : *c == 0x7F)
+			return false;
+	return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+/* Decimal text at the end of BUF of 21 bytes, NUL-ended. */
+static char *decimal(uint64_t value, char *buf)
+{
+	char *at = buf + 20;
+	*at = '\0';
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return at;
+}
+
+bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value)
+{
+	char buf[21];
+	return response && MHD_add_response_header(response, name, decimal(value, buf)) == MHD_YES;
+}
+
+bool response_etag(struct MHD_Response *response, uint64_t version)
+{
+	char buf[24];
+	char *at = decimal(version, buf + 1);
+	*--at = '"';
+	memcpy(buf + 21, "\"", 2);
+	return response && MHD_add_response_header(response, "ETag", at) == MHD_YES;
+}
+
+enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
+                             struct MHD_Response *response)
+{
+	if (!response) {
+		status = MHD_HTTP_SERVICE_UNAVAILABLE;
+		response = response_empty();
+		if (!response)
+			return MHD_NO; /* closing the connection is all that is left */
+		response_header(response, "Retry-After", "1");
+	}
+	if (offset == RESPOND_OFFSET_NOW)
+		offset = node_offset(rq->server->node);
+	response_header_u64(response, "X-Keydir-Offset", offset);
+	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
+		response_header(response, "Connection", "close");
+	rq->status = status;
+	if (rq->defer) {
+		rq->early = response;
+		rq->early_status = status;
+		return MHD_YES;
+	}
+	rq->stage = REQUEST_ANSWERED;
+	enum MHD_Result r = MHD_queue_response(rq->conn, status, response);
+	MHD_destroy_response(response);
+	return r;
+}
+
+enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset)
+{
+	return respond_send(rq, status, offset, response_empty());
+}
+
+enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset,
+                             const char *type, char *text, size_t len)
+{
+	struct MHD_Response *response = response_owned(text, len);
+	response_header(response, "Content-Type", type);
+	response_header(response, "Cache-Control", "no-cache");
+	return respond_send(rq, status, offset, response);
+}
+
+enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
+                             size_t flags)
+{
+	char *text = json ? json_dumps(json, flags | JSON_ENCODE_ANY) : NULL;
+	json_decref(json);
+	if (!text)
+		return respond_send(rq, status, offset, NULL);
+	size_t len = strlen(text);
+	text[len++] = '\n'; /* in place of the NUL: a line on a terminal */
+	return respond_text(rq, status, offset, "application/json", text, len);
+}

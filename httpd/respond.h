@@ -1,0 +1,48 @@
+/* Responses: made, given their common headers, and queued. */
+#ifndef KEYDIR_HTTPD_RESPOND_H
+#define KEYDIR_HTTPD_RESPOND_H
+
+#include "httpd/request.h"
+
+#include <jansson.h>
+
+/* Each of the respond_* functions below answers RQ, exactly once, and returns
+ * what the handler returns to MHD. X-Keydir-Offset is added: OFFSET, or where
+ * the node is now for RESPOND_OFFSET_NOW. */
+#define RESPOND_OFFSET_NOW UINT64_MAX
+
+/* --- making responses ------------------------------------------------------
+ * NULL without memory; respond_send() then answers with 503. */
+
+/* LEN bytes copied from DATA. */
+struct MHD_Response *response_copy(const void *data, size_t len);
+/* LEN bytes of the malloc'd DATA, which is freed, also on failure. */
+struct MHD_Response *response_owned(void *data, size_t len);
+/* For HEAD: says LEN, sends nothing. */
+struct MHD_Response *response_size(uint64_t len);
+/* No body. */
+struct MHD_Response *response_empty(void);
+
+/* Adds a header; RESPONSE may be NULL. A VALUE that no header can carry (a line
+ * break, another control character) is left out and false returned. */
+bool response_header(struct MHD_Response *response, const char *name, const char *value);
+bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value);
+/* Adds ETag: "VERSION". */
+bool response_etag(struct MHD_Response *response, uint64_t version);
+
+/* --- answering ------------------------------------------------------------- */
+
+/* Queues RESPONSE (may be NULL) and gives it up. */
+enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
+                             struct MHD_Response *response);
+/* STATUS without a body. */
+enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset);
+/* A JSON document; JSON (may be NULL: no memory) is given up. FLAGS are those
+ * of json_dumps(). */
+enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
+                             size_t flags);
+/* Text of TYPE, malloc'd and given up. */
+enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset,
+                             const char *type, char *text, size_t len);
+
+#endif

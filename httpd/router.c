@@ -1,0 +1,106 @@
+/* The router.
+ *
+ * One table: path, what follows it, and a handler for each method. Whether a
+ * path exists, whether it takes a method (405 and Allow) and which query
+ * parameters it has all come from here, so that a handler sees only requests
+ * that fit it. A parameter that nobody knows is refused rather than ignored:
+ * a misspelt ?ttl= would otherwise store a key for ever. */
+#include "httpd/router.h"
+
+#include "httpd/handlers.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const no_params[] = {NULL};
+static const char *const get_params[] = {"consistent", "recurse", "values", "limit", "cursor", NULL};
+static const char *const put_params[] = {"ttl", NULL};
+static const char *const delete_params[] = {"recurse", NULL};
+static const char *const op_params[] = {"op", "by", "ttl", "to", "noreplace", "exchange", NULL};
+static const char *const read_params[] = {"consistent", NULL};
+
+static const struct route routes[] = {
+        {"/v1/kv/",
+         HTTP_ROUTE_KV,
+         true,
+         {{HTTP_GET, handle_key, false, get_params},
+          {HTTP_HEAD, handle_key, false, get_params},
+          {HTTP_PUT, handle_put, true, put_params},
+          {HTTP_DELETE, handle_delete, false, delete_params},
+          {HTTP_POST, handle_op, true, op_params}}},
+        {"/v1/status",
+         HTTP_ROUTE_OPS,
+         false,
+         {{HTTP_GET, handle_status, false, read_params},
+          {HTTP_HEAD, handle_status, false, read_params}}},
+        {"/healthz",
+         HTTP_ROUTE_OPS,
+         false,
+         {{HTTP_GET, handle_healthz, false, NULL}, {HTTP_HEAD, handle_healthz, false, NULL}}},
+        {"/readyz",
+         HTTP_ROUTE_OPS,
+         false,
+         {{HTTP_GET, handle_readyz, false, NULL}, {HTTP_HEAD, handle_readyz, false, NULL}}},
+        {"/metrics",
+         HTTP_ROUTE_OPS,
+         false,
+         {{HTTP_GET, handle_metrics, false, NULL}, {HTTP_HEAD, handle_metrics, false, NULL}}},
+        {"/api/cache/",
+         HTTP_ROUTE_PYCACHE,
+         true,
+         {{HTTP_GET, handle_pycache_get, false, no_params},
+          {HTTP_HEAD, handle_pycache_get, false, no_params},
+          {HTTP_POST, handle_pycache_post, true, no_params},
+          {HTTP_DELETE, handle_pycache_delete, false, no_params}}},
+        {"/api/health/",
+         HTTP_ROUTE_PYCACHE,
+         false,
+         {{HTTP_GET, handle_pycache_health, false, no_params},
+          {HTTP_HEAD, handle_pycache_health, false, no_params}}},
+};
+
+static const char *const method_texts[] = {
+        [HTTP_GET] = "GET",   [HTTP_HEAD] = "HEAD",     [HTTP_PUT] = "PUT",
+        [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+};
+
+const struct route *router_find(const char *path, size_t len)
+{
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const struct route *route = &routes[i];
+		size_t n = strlen(route->path);
+		bool below = route->path[n - 1] == '/';
+		if (below && len + 1 == n && !memcmp(path, route->path, len))
+			return route; /* written without its last slash */
+		if (len < n || memcmp(path, route->path, n))
+			continue;
+		if (len == n || (below && route->has_key))
+			return route;
+	}
+	return NULL;
+}
+
+const struct route_method *router_method(const struct route *route, enum http_method method)
+{
+	for (const struct route_method *m = route->methods; m->run; m++)
+		if (m->method == method)
+			return m;
+	return NULL;
+}
+
+void router_allow(const struct route *route, char *buf, size_t size)
+{
+	size_t at = 0;
+	buf[0] = '\0';
+	for (const struct route_method *m = route->methods; m->run && at < size; m++)
+		at += (size_t)snprintf(buf + at, size - at, "%s%s", at ? ", " : "",
+		                       method_texts[m->method]);
+}
+
+enum http_method router_parse_method(const char *text)
+{
+	for (size_t i = 0; i < sizeof(method_texts) / sizeof(method_texts[0]); i++)
+		if (!strcmp(text, method_texts[i]))
+			return (enum http_method)i;
+	return HTTP_METHOD_OTHER;
+}

@@ -1,0 +1,32 @@
+/* The router: which path and method leads to which handler. */
+#ifndef KEYDIR_HTTPD_ROUTER_H
+#define KEYDIR_HTTPD_ROUTER_H
+
+#include "httpd/request.h"
+
+#define ROUTE_METHODS_MAX 6 /* one row stays empty: the end */
+
+struct route_method {
+	enum http_method method;
+	request_step *run;        /* NULL ends the list */
+	bool takes_body;          /* else a body is read and ignored */
+	const char *const *params; /* query parameters known; NULL: any */
+};
+
+struct route {
+	const char *path;         /* one that ends with '/' stands for all below it */
+	enum http_route metric;
+	bool has_key;             /* what follows the path is a key */
+	struct route_method methods[ROUTE_METHODS_MAX];
+};
+
+/* The route of a raw path, or NULL. */
+const struct route *router_find(const char *path, size_t len);
+/* The row of METHOD, or NULL. */
+const struct route_method *router_method(const struct route *route, enum http_method method);
+/* The value of an Allow header for ROUTE, into BUF of 64 bytes. */
+void router_allow(const struct route *route, char *buf, size_t size);
+/* The method that TEXT names. */
+enum http_method router_parse_method(const char *text);
+
+#endif

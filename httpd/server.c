@@ -1,0 +1,231 @@
+/* The server.
+ *
+ * libmicrohttpd runs a small pool of threads, each with its own epoll set and
+ * connections; a connection stays on its thread. A client costs memory, never
+ * a thread: requests that wait for the log are suspended. What a client
+ * controls is bounded here: connections (in all and per address), silence,
+ * the memory of one connection's headers, and of all bodies together.
+ *
+ * MHD's own decoding of URLs is replaced by one that does nothing (url.c says
+ * why). Its complaints about single connections are debugging output.
+ *
+ * Stopping: MHD aborts the program if it is stopped with a connection
+ * suspended, so everything that waits is resumed first, and nothing new may
+ * wait from then on (`abandoning`). */
+#include "httpd/server.h"
+
+#include "common/clock.h"
+#include "common/logger.h"
+#include "httpd/request.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Memory of one connection: its request line and headers, and the answer's.
+ * A key of 4,096 bytes that are all percent-encoded takes 12 KiB. */
+#define CONNECTION_MEMORY (size_t)(32 << 10)
+/* All request bodies that are being read, together: at least this much, and
+ * room for several of the largest. */
+#define BODIES_MIN (UINT64_C(256) << 20)
+#define BODIES_LARGEST 8
+/* Files that are open beside connections: the store, the log, epoll. */
+#define OTHER_FILES 256
+
+static void log_from_mhd(void *arg, const char *fmt, va_list args)
+{
+	char text[512];
+	(void)arg;
+	vsnprintf(text, sizeof(text), fmt, args);
+	size_t len = strlen(text);
+	if (len && text[len - 1] == '\n')
+		text[len - 1] = '\0';
+	logger(LOGGER_DEBUG, "http: %s", text);
+}
+
+/* Leaves URLs and parameters as they came. */
+static size_t unescape_nothing(void *arg, struct MHD_Connection *conn, char *text)
+{
+	(void)arg;
+	(void)conn;
+	return strlen(text);
+}
+
+/* Makes room for the connections in the table of open files: 0, or how many
+ * fit. */
+static uint64_t raise_files(uint64_t connections)
+{
+	struct rlimit limit;
+	rlim_t want = connections + OTHER_FILES;
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
+		return 0;
+	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
+	if (want > limit.rlim_max) {
+		/* root may raise the hard limit too */
+		struct rlimit more = {want, want};
+		if (!setrlimit(RLIMIT_NOFILE, &more))
+			return 0;
+	}
+	setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur >= want ? 0 : limit.rlim_cur - OTHER_FILES;
+}
+
+static int listen_on(const struct settings *settings, char *why, size_t why_size)
+{
+	int fd = socket(settings->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int on = 1;
+	if (fd < 0)
+		goto err;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (const struct sockaddr *)&settings->address, settings->address_len) ||
+	    listen(fd, SOMAXCONN))
+		goto err;
+	return fd;
+err:;
+	int err = errno;
+	snprintf(why, why_size, "--listen %s: %s", settings->listen, strerror(err));
+	if (fd >= 0)
+		close(fd);
+	return -err;
+}
+
+static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connections)
+{
+	const struct settings *s = server->settings;
+	struct MHD_OptionItem options[] = {
+	        {MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
+	        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL},
+	        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(s->idle_timeout_ms / 1000), NULL},
+	        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL},
+	        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)s->per_address, NULL},
+	        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape_nothing, NULL},
+	        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server},
+	        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server},
+	        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+	        /* a pool of one is no pool, and MHD says so in the log */
+	        {s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+	         (intptr_t)s->threads, NULL},
+	        {MHD_OPTION_END, 0, NULL},
+	};
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
+	                 MHD_USE_ERROR_LOG;
+	if (s->address.ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, server,
+	                        MHD_OPTION_EXTERNAL_LOGGER, log_from_mhd, NULL, MHD_OPTION_ARRAY,
+	                        options, MHD_OPTION_END);
+}
+
+int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
+               size_t why_size)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	uint64_t connections = settings->connections;
+	int r;
+	if (!server) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	server->node = node;
+	server->settings = settings;
+	server->started_ms = clock_wall_ms();
+	server->body_bytes_max = BODIES_LARGEST * node_get_config(node)->max_value;
+	if (server->body_bytes_max < BODIES_MIN)
+		server->body_bytes_max = BODIES_MIN;
+	pthread_mutex_init(&server->waiting_lock, NULL);
+
+	uint64_t fit = raise_files(connections);
+	if (fit) {
+		logger(LOGGER_WARN,
+		       "the limit of open files allows fewer connections wanted=%llu allowed=%llu",
+		       (unsigned long long)connections, (unsigned long long)fit);
+		connections = fit;
+	}
+	server->listen_fd = listen_on(settings, why, why_size);
+	if (server->listen_fd < 0) {
+		r = server->listen_fd;
+		goto err_free;
+	}
+	server->daemon = start_daemon(server, connections);
+	if (!server->daemon) {
+		r = -EIO;
+		snprintf(why, why_size, "the HTTP server does not start; --log-level=debug says why");
+		goto err_close;
+	}
+	*ret = server;
+	return 0;
+err_close:
+	close(server->listen_fd);
+err_free:
+	pthread_mutex_destroy(&server->waiting_lock);
+	free(server);
+	return r;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec t = {.tv_nsec = ms * 1000000};
+	nanosleep(&t, NULL);
+}
+
+/* Waits until no request is under way, or FOR_MS passed. */
+static void await_idle(int64_t for_ms)
+{
+	int64_t end_ms = clock_mono_ms() + for_ms;
+	while (http_metrics_active() && clock_mono_ms() < end_ms)
+		pause_ms(2);
+}
+
+static bool some_wait(struct server *server)
+{
+	pthread_mutex_lock(&server->waiting_lock);
+	bool some = server->waiting != NULL;
+	pthread_mutex_unlock(&server->waiting_lock);
+	return some;
+}
+
+void server_stop(struct server *server, int64_t grace_ms)
+{
+	atomic_store(&server->draining, true);
+	MHD_quiesce_daemon(server->daemon);
+	await_idle(grace_ms);
+	atomic_store(&server->abandoning, true);
+	do {
+		request_abandon_all(server);
+		pause_ms(1);
+	} while (some_wait(server));
+	await_idle(200); /* what was just resumed is on its way out */
+	MHD_stop_daemon(server->daemon);
+	close(server->listen_fd);
+}
+
+void server_free(struct server *server)
+{
+	if (!server)
+		return;
+	pthread_mutex_destroy(&server->waiting_lock);
+	free(server);
+}
+
+void server_address(const struct server *server, char *buf, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t len = sizeof(address);
+	char text[INET6_ADDRSTRLEN] = "?";
+	memset(&address, 0, sizeof(address));
+	getsockname(server->listen_fd, (struct sockaddr *)&address, &len);
+	if (address.ss_family == AF_INET6) {
+		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&address;
+		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+		snprintf(buf, size, "[%s]:%u", text, ntohs(in6->sin6_port));
+	} else {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)&address;
+		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+		snprintf(buf, size, "%s:%u", text, ntohs(in->sin_port));
+	}
+}

@@ -1,0 +1,45 @@
+/* The server: libmicrohttpd with the node behind it, started and stopped. */
+#ifndef KEYDIR_HTTPD_SERVER_H
+#define KEYDIR_HTTPD_SERVER_H
+
+#include "common/node.h"
+#include "httpd/settings.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct request;
+
+struct server {
+	struct node *node;
+	const struct settings *settings;
+	struct MHD_Daemon *daemon;
+	int listen_fd;                 /* stays open until server_stop() has ended */
+	int64_t started_ms;            /* wall clock */
+	_Atomic uint64_t body_bytes;   /* of bodies being collected, in all */
+	uint64_t body_bytes_max;
+	atomic_bool draining;          /* stopping: connections close after their answer */
+	atomic_bool abandoning;        /* stopping: nothing may wait any more */
+
+	/* Requests that are suspended, a doubly linked list. */
+	pthread_mutex_t waiting_lock;  /* protects `waiting` and its links */
+	struct request *waiting;
+};
+
+/* Binds and listens on SETTINGS->listen, and starts serving NODE. Both must
+ * outlive server_stop(). 0 and *RET, or -errno with a sentence in WHY. */
+int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
+               size_t why_size);
+
+/* Stops: no new connections; what is under way is finished within GRACE_MS,
+ * what still waits for the log is then answered 504; connections are closed.
+ * The node must still be open; close it next: its last callbacks still use the
+ * server. */
+void server_stop(struct server *server, int64_t grace_ms);
+/* Frees a stopped server whose node is closed. NULL is fine. */
+void server_free(struct server *server);
+
+/* The address listened on, as text ("127.0.0.1:8080"), into BUF. */
+void server_address(const struct server *server, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,153 @@
+/* Settings.
+ *
+ * One table: parsing, --help, the environment and the man page come from it.
+ * Without access rules of its own the server listens on loopback only, unless
+ * --insecure says that the network around it is trusted. */
+#include "httpd/settings.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define THREADS_MAX 256
+#define CONNECTIONS_MAX 1000000
+
+const struct option_row settings_rows[] = {
+        NODE_OPTION_ROWS(struct settings, node),
+        {"listen", 0, "KEYDIR_LISTEN", OPTION_TEXT, "ADDR:PORT", "127.0.0.1:8080",
+         "address to serve REST on; an IPv6 address stands in brackets",
+         offsetof(struct settings, listen)},
+        {"insecure", 0, "KEYDIR_INSECURE", OPTION_FLAG, NULL, NULL,
+         "allow an address other than loopback, where anyone who reaches it can read and write",
+         offsetof(struct settings, insecure)},
+        {"threads", 0, "KEYDIR_THREADS", OPTION_COUNT, "N", "0",
+         "threads that serve; 0 means one for each processor",
+         offsetof(struct settings, threads)},
+        {"connections", 0, "KEYDIR_CONNECTIONS", OPTION_COUNT, "N", "10000",
+         "connections at once; more wait in the kernel's queue",
+         offsetof(struct settings, connections)},
+        {"connections-per-address", 0, "KEYDIR_CONNECTIONS_PER_ADDRESS", OPTION_COUNT, "N", "0",
+         "connections at once from one address; 0 means no limit of its own",
+         offsetof(struct settings, per_address)},
+        {"idle-timeout", 0, "KEYDIR_IDLE_TIMEOUT", OPTION_DURATION, "TIME", "75s",
+         "how long a connection may be silent before it is closed",
+         offsetof(struct settings, idle_timeout_ms)},
+        {"help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
+         offsetof(struct settings, help)},
+        {"version", 'V', NULL, OPTION_FLAG, NULL, NULL, "print the version and exit",
+         offsetof(struct settings, version)},
+        {0},
+};
+
+bool settings_is_loopback(const struct sockaddr_storage *address)
+{
+	if (address->ss_family == AF_INET) {
+		const struct sockaddr_in *in = (const struct sockaddr_in *)address;
+		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	}
+	if (address->ss_family == AF_INET6) {
+		const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+		return IN6_IS_ADDR_LOOPBACK(in6) ||
+		       (IN6_IS_ADDR_V4MAPPED(in6) && in6->s6_addr[12] == 127);
+	}
+	return false;
+}
+
+int settings_parse_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
+                           char *why, size_t why_size)
+{
+	char host[256];
+	const char *colon = strrchr(text, ':');
+	const char *start = text;
+	const char *end = colon;
+	if (colon && text[0] == '[' && colon > text && colon[-1] == ']') {
+		start++;
+		end--;
+	} else if (colon && memchr(text, ':', (size_t)(colon - text))) {
+		snprintf(why, why_size,
+		         "--listen %s: write an IPv6 address in brackets, as in [::1]:8080", text);
+		return -EINVAL;
+	}
+	if (!colon || end == start || (size_t)(end - start) >= sizeof(host)) {
+		snprintf(why, why_size, "--listen %s: expected ADDR:PORT, as in 127.0.0.1:8080",
+		         text);
+		return -EINVAL;
+	}
+	memcpy(host, start, (size_t)(end - start));
+	host[end - start] = '\0';
+	const char *port = colon + 1;
+	char *stop;
+	errno = 0;
+	unsigned long number = strtoul(port, &stop, 10);
+	if (!*port || *stop || *port == '-' || *port == '+' || number > 65535) {
+		snprintf(why, why_size, "--listen %s: the port must be a number up to 65535",
+		         text);
+		return -EINVAL;
+	}
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+	                         .ai_socktype = SOCK_STREAM,
+	                         .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo *list;
+	int r = getaddrinfo(host, port, &hints, &list);
+	if (r) {
+		snprintf(why, why_size, "--listen %s: %s", text, gai_strerror(r));
+		return -EINVAL;
+	}
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, list->ai_addr, list->ai_addrlen);
+	*ret_len = list->ai_addrlen;
+	freeaddrinfo(list);
+	return 0;
+}
+
+static int check(struct settings *s, char *why, size_t why_size)
+{
+	int r = settings_parse_address(s->listen, &s->address, &s->address_len, why, why_size);
+	if (r)
+		return r;
+	if (!s->insecure && !settings_is_loopback(&s->address)) {
+		snprintf(why, why_size,
+		         "--listen %s: anyone who reaches this address could read and write; "
+		         "listen on loopback behind Nginx, or give --insecure as well",
+		         s->listen);
+		return -EINVAL;
+	}
+	if (s->threads > THREADS_MAX) {
+		snprintf(why, why_size, "--threads: at most %d", THREADS_MAX);
+		return -EINVAL;
+	}
+	if (!s->threads) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+		s->threads = n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (uint64_t)n;
+	}
+	if (s->connections < s->threads || s->connections > CONNECTIONS_MAX) {
+		snprintf(why, why_size, "--connections: from one for each thread up to %d",
+		         CONNECTIONS_MAX);
+		return -EINVAL;
+	}
+	if (s->idle_timeout_ms < 1000 || s->idle_timeout_ms > 86400000) {
+		snprintf(why, why_size, "--idle-timeout: from 1s to 1d");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int settings_load(struct settings *settings, int argc, char **argv, char *why, size_t why_size)
+{
+	memset(settings, 0, sizeof(*settings));
+	int args;
+	int r = options_parse(settings_rows, argc, argv, settings, &args, why, why_size);
+	if (r)
+		return r;
+	if (settings->help || settings->version)
+		return 0;
+	if (args < argc) {
+		snprintf(why, why_size, "%s: keydir-httpd takes options only", argv[args]);
+		return -EINVAL;
+	}
+	return check(settings, why, why_size);
+}

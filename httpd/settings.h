@@ -1,0 +1,42 @@
+/* Settings of keydir-httpd: its option table and what it fills. */
+#ifndef KEYDIR_HTTPD_SETTINGS_H
+#define KEYDIR_HTTPD_SETTINGS_H
+
+#include "common/node_options.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+struct settings {
+	struct node_options node;
+	const char *listen;
+	bool insecure;
+	uint64_t threads;          /* 0: one for each processor */
+	uint64_t connections;      /* at once, in all */
+	uint64_t per_address;      /* at once, from one address; 0: no limit */
+	int64_t idle_timeout_ms;
+	bool help;
+	bool version;
+
+	/* made from the above by settings_load() */
+	struct sockaddr_storage address;
+	socklen_t address_len;
+	bool debug;                /* log each request */
+};
+
+extern const struct option_row settings_rows[];
+
+/* Fills SETTINGS from defaults, environment and ARGV, and checks it. Returns 0,
+ * or -EINVAL with a sentence in WHY. With help or version set nothing else is
+ * checked. */
+int settings_load(struct settings *settings, int argc, char **argv, char *why, size_t why_size);
+
+/* Reads "ADDR:PORT", "[ADDR]:PORT" or "NAME:PORT" (a name is resolved on this
+ * machine). 0, or -EINVAL with a sentence in WHY. */
+int settings_parse_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len,
+                           char *why, size_t why_size);
+
+/* True for 127.0.0.0/8, ::1 and their mapped form. */
+bool settings_is_loopback(const struct sockaddr_storage *address);
+
+#endif

@@ -1,0 +1,193 @@
+/* URLs.
+ *
+ * A key is decoded exactly once, from the raw target: MHD's own unescaping is
+ * switched off (server.c), because it would turn "%2F" into a slash and "%00"
+ * into the end of the string before anyone could refuse them. Splitting at
+ * slashes comes before decoding, so an encoded slash is a byte in a name,
+ * which no key can have.
+ *
+ * Nothing here allocates, keeps state or knows about requests; all functions
+ * are thread-safe. */
+#include "httpd/url.h"
+
+#include "common/key.h"
+
+#include <string.h>
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* The byte of the escape at RAW (a '%'), or -1. */
+static int unescape(const char *raw, size_t left)
+{
+	if (left < 3)
+		return -1;
+	int high = hex_digit(raw[1]);
+	int low = hex_digit(raw[2]);
+	return high < 0 || low < 0 ? -1 : high << 4 | low;
+}
+
+bool url_split(const char *target, size_t len, struct url *ret)
+{
+	const char *fragment = memchr(target, '#', len);
+	if (fragment)
+		len = (size_t)(fragment - target);
+	if (len && target[0] != '/') {
+		/* absolute form: a proxy may send it (RFC 9112, 3.2.2) */
+		const char *scheme = memmem(target, len, "://", 3);
+		if (!scheme)
+			return false;
+		const char *host = scheme + 3;
+		const char *path = memchr(host, '/', len - (size_t)(host - target));
+		if (!path)
+			return false;
+		len -= (size_t)(path - target);
+		target = path;
+	}
+	if (!len)
+		return false;
+	const char *mark = memchr(target, '?', len);
+	ret->path = target;
+	ret->path_len = mark ? (size_t)(mark - target) : len;
+	ret->query = mark ? mark + 1 : "";
+	ret->query_len = mark ? len - ret->path_len - 1 : 0;
+	return true;
+}
+
+const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
+{
+	size_t n = 0;
+	if (!len) {
+		*ret_len = 0;
+		*ret_dir = true;
+		return NULL;
+	}
+	bool dir = raw[len - 1] == '/';
+	if (dir)
+		len--;
+	for (size_t i = 0; i < len; i++) {
+		char c = raw[i];
+		if (c == '%') {
+			int byte = unescape(raw + i, len - i);
+			if (byte < 0)
+				return "the path has a % that two hexadecimal digits do not follow";
+			if (byte == '/')
+				return "%2F is refused: a name cannot hold a slash";
+			if (byte == 0)
+				return "%00 is refused: a name cannot hold a NUL byte";
+			c = (char)byte;
+			i += 2;
+		}
+		buf[n++] = c;
+	}
+	enum key_fault fault = n ? key_check(buf, n) : KEY_NAME_EMPTY;
+	if (fault)
+		return key_fault_text(fault);
+	*ret_len = n;
+	*ret_dir = dir;
+	return NULL;
+}
+
+size_t url_encode(const char *key, size_t len, char *buf)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	/* unreserved of RFC 3986 (2.3), and the slash */
+	static const bool plain[256] = {
+	        ['-'] = true, ['.'] = true, ['_'] = true, ['~'] = true, ['/'] = true,
+	        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+	};
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)key[i];
+		if (plain[c]) {
+			buf[n++] = (char)c;
+		} else {
+			buf[n++] = '%';
+			buf[n++] = digits[c >> 4];
+			buf[n++] = digits[c & 15];
+		}
+	}
+	return n;
+}
+
+/* Takes the next "name=value" off a query. */
+static bool next_param(const char **at, const char *end, const char **ret_name, size_t *ret_name_len,
+                       const char **ret_value, size_t *ret_value_len)
+{
+	while (*at < end && **at == '&')
+		(*at)++;
+	if (*at >= end)
+		return false;
+	const char *stop = memchr(*at, '&', (size_t)(end - *at));
+	if (!stop)
+		stop = end;
+	const char *equals = memchr(*at, '=', (size_t)(stop - *at));
+	*ret_name = *at;
+	*ret_name_len = (size_t)((equals ? equals : stop) - *at);
+	*ret_value = equals ? equals + 1 : stop;
+	*ret_value_len = (size_t)(stop - *ret_value);
+	*at = stop;
+	return true;
+}
+
+bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len)
+{
+	const char *at = url->query;
+	const char *end = at + url->query_len;
+	size_t want = strlen(name);
+	const char *param, *value;
+	size_t param_len, value_len;
+	while (next_param(&at, end, &param, &param_len, &value, &value_len)) {
+		if (param_len == want && !memcmp(param, name, want)) {
+			*ret = value;
+			*ret_len = value_len;
+			return true;
+		}
+	}
+	return false;
+}
+
+long url_decode_value(const char *raw, size_t len, char *buf)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++) {
+		char c = raw[i];
+		if (c == '+') {
+			c = ' ';
+		} else if (c == '%') {
+			int byte = unescape(raw + i, len - i);
+			if (byte <= 0)
+				return -1;
+			c = (char)byte;
+			i += 2;
+		}
+		buf[n++] = c;
+	}
+	return (long)n;
+}
+
+const char *url_unknown_param(const struct url *url, const char *const *known, size_t *ret_len)
+{
+	const char *at = url->query;
+	const char *end = at + url->query_len;
+	const char *param, *value;
+	size_t param_len, value_len;
+	while (next_param(&at, end, &param, &param_len, &value, &value_len)) {
+		const char *const *k = known;
+		while (*k && (strlen(*k) != param_len || memcmp(*k, param, param_len)))
+			k++;
+		if (!*k) {
+			*ret_len = param_len;
+			return param;
+		}
+	}
+	return NULL;
+}

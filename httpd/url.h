@@ -1,0 +1,47 @@
+/* URLs: keys and query parameters as requests write them, and back. */
+#ifndef KEYDIR_HTTPD_URL_H
+#define KEYDIR_HTTPD_URL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* A request target taken apart; the parts borrow from the target. */
+struct url {
+	const char *path; /* raw, begins with '/' */
+	size_t path_len;
+	const char *query; /* raw, behind the '?'; "" if there is none */
+	size_t query_len;
+};
+
+/* Takes a raw request target apart: origin form ("/a?b") or absolute form
+ * ("http://host/a?b"), a fragment cut off. False if it has no path. */
+bool url_split(const char *target, size_t len, struct url *ret);
+
+/* Decodes the raw path of a key, once, into BUF of at least LEN bytes (decoding
+ * never makes it longer) and checks the rules of keys. A slash at the end means
+ * a directory: it is cut off and *RET_DIR set; the empty path is the root.
+ * Returns NULL, or a sentence without its full stop that says what is wrong
+ * (static). */
+const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir);
+
+/* Bytes that url_encode() can need for LEN bytes. */
+#define URL_ENCODED_MAX(len) (3 * (len))
+
+/* Percent-encodes a key, its slashes kept, into BUF of URL_ENCODED_MAX(LEN)
+ * bytes; returns the length. Only unreserved characters of RFC 3986 stay as
+ * they are, so the result can stand in a path, a query, a header or JSON. */
+size_t url_encode(const char *key, size_t len, char *buf);
+
+/* Finds NAME in a raw query. Returns false without it. Of several the first
+ * counts. The value is still encoded. */
+bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len);
+
+/* Decodes a query value as HTML forms write it ('+' is a space) into BUF of at
+ * least LEN bytes. Returns the length, or -1 for a bad escape or a NUL byte. */
+long url_decode_value(const char *raw, size_t len, char *buf);
+
+/* Goes through the parameters of a query and returns the first whose name is
+ * not in KNOWN (names that end with NULL), or NULL. *RET_LEN: of its name. */
+const char *url_unknown_param(const struct url *url, const char *const *known, size_t *ret_len);
+
+#endif

@@ -1,0 +1,229 @@
+/* Write events.
+ *
+ * A precondition is decided while the event is applied, so what a header says
+ * must become the one condition that an event can carry. Where a header says
+ * more (several tags, a date), this node's current version is looked at: if
+ * the header holds for it, the event asks for exactly that version, so that a
+ * change in between is still found while applying. */
+#include "httpd/write_event.h"
+
+#include "common/ttl.h"
+#include "httpd/conditions.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+bool write_event_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	if (!rq->key_len) {
+		*ret = problem(rq, PROBLEM_IS_DIRECTORY, RESPOND_OFFSET_NOW,
+		               "This is the root directory: it stays as it is. Name a key below "
+		               "/v1/kv/.");
+		return false;
+	}
+	ev->key = (struct bytes){rq->key, rq->key_len};
+	return true;
+}
+
+bool write_event_is_conditional(const struct request *rq)
+{
+	const struct request_headers *h = &rq->headers;
+	return h->if_match || h->if_none_match || h->if_unmodified_since;
+}
+
+/* The entry as it is now: 0, -ENOENT (also below a key), or another -errno. */
+static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime_ns)
+{
+	struct view view;
+	struct entry e;
+	int r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return r;
+	r = view_key(&view, rq->key, rq->key_len, &e);
+	if (!r) {
+		*ret_version = e.version;
+		*ret_mtime_ns = e.mtime_ns;
+	}
+	view_close(&view);
+	return r == -ENOTDIR ? -ENOENT : r;
+}
+
+static enum MHD_Result failed(struct request *rq)
+{
+	return problem(rq, PROBLEM_PRECONDITION, RESPOND_OFFSET_NOW,
+	               "The entry is not what the precondition asks for. Read it again, and repeat "
+	               "the change with its new ETag.");
+}
+
+static bool bad(struct request *rq, const char *header, enum MHD_Result *ret)
+{
+	*ret = problem(rq, PROBLEM_BAD_CONDITION, RESPOND_OFFSET_NOW,
+	               "%s must be * or a list of at most %d quoted entity tags, as in %s: \"42\".",
+	               header, CONDITIONS_TAGS_MAX, header);
+	return false;
+}
+
+static bool if_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	struct condition_tags tags;
+	uint64_t version;
+	int64_t mtime_ns;
+	if (conditions_tags(rq->headers.if_match, &tags))
+		return bad(rq, "If-Match", ret);
+	if (tags.any) {
+		ev->cond = IF_PRESENT;
+		return true;
+	}
+	ev->cond = IF_VERSION;
+	if (tags.n == 1 && !tags.weak[0]) {
+		ev->if_version = tags.versions[0];
+		return true;
+	}
+	int r = current(rq, &version, &mtime_ns);
+	if (r && r != -ENOENT) {
+		*ret = problem_store(rq, r);
+		return false;
+	}
+	if (r || !conditions_match(&tags, version, true)) {
+		*ret = failed(rq);
+		return false;
+	}
+	ev->if_version = version;
+	return true;
+}
+
+static bool if_unmodified_since(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	uint64_t version;
+	int64_t mtime_ns, date_s;
+	/* a date that is none is no condition (RFC 9110, 13.1.4) */
+	if (conditions_date_parse(rq->headers.if_unmodified_since, &date_s))
+		return true;
+	int r = current(rq, &version, &mtime_ns);
+	if (r == -ENOENT)
+		return true;
+	if (r) {
+		*ret = problem_store(rq, r);
+		return false;
+	}
+	if (mtime_ns / 1000000000 > date_s) {
+		*ret = failed(rq);
+		return false;
+	}
+	ev->cond = IF_VERSION;
+	ev->if_version = version;
+	return true;
+}
+
+static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	struct condition_tags tags;
+	uint64_t version;
+	int64_t mtime_ns;
+	if (conditions_tags(rq->headers.if_none_match, &tags))
+		return bad(rq, "If-None-Match", ret);
+	if (tags.any) {
+		if (ev->cond != IF_NONE) { /* to be there and not to be there */
+			*ret = failed(rq);
+			return false;
+		}
+		ev->cond = IF_ABSENT;
+		return true;
+	}
+	int r = current(rq, &version, &mtime_ns);
+	if (r == -ENOENT)
+		return true;
+	if (r) {
+		*ret = problem_store(rq, r);
+		return false;
+	}
+	if (conditions_match(&tags, version, false)) {
+		*ret = failed(rq);
+		return false;
+	}
+	if (ev->cond != IF_VERSION) {
+		ev->cond = IF_VERSION;
+		ev->if_version = version;
+	}
+	return true;
+}
+
+bool write_event_condition(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	const struct request_headers *h = &rq->headers;
+	if (h->if_match && !if_match(rq, ev, ret))
+		return false;
+	if (!h->if_match && h->if_unmodified_since && !if_unmodified_since(rq, ev, ret))
+		return false;
+	return !h->if_none_match || if_none_match(rq, ev, ret);
+}
+
+bool write_event_ttl(struct request *rq, struct event *ev, bool keep_allowed, bool *ret_given,
+                     enum MHD_Result *ret)
+{
+	const char *raw;
+	size_t len;
+	char text[64];
+	*ret_given = url_param(&rq->url, "ttl", &raw, &len);
+	if (!*ret_given)
+		return true;
+	long n = len < sizeof(text) ? url_decode_value(raw, len, text) : -1;
+	if (n == 4 && keep_allowed && !memcmp(text, "keep", 4)) {
+		ev->ttl = TTL_KEEP;
+		return true;
+	}
+	int r = n < 0 ? -EINVAL : ttl_parse(text, (size_t)n, &ev->ttl_ms);
+	if (!r) {
+		ev->ttl = TTL_SET;
+		return true;
+	}
+	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               r == -ERANGE ? "The ttl is longer than 100 years. Leave it away for a key "
+	                              "that does not expire%s." :
+	                              "The ttl must be a whole number above 0 with a unit of ms, s, m, "
+	                              "h or d (seconds without one), as in ?ttl=90s%s.",
+	               keep_allowed ? "; ?ttl=keep keeps the one that the key has" : "");
+	return false;
+}
+
+bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	const char *idem = rq->headers.idempotency_key;
+	if (!idem)
+		return true;
+	size_t len = strlen(idem);
+	if (!len || len > EVENT_IDEM_MAX) {
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Idempotency-Key must have 1 to %d bytes; a UUID is a good one.",
+		               EVENT_IDEM_MAX);
+		return false;
+	}
+	ev->idem = (struct bytes){idem, len};
+	return true;
+}
+
+bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret)
+{
+	/* What every value is without a type, and what curl says of any --data:
+	 * neither tells anything worth the room beside the value. */
+	static const char *const no_types[] = {"application/octet-stream",
+	                                       "application/x-www-form-urlencoded"};
+	const char *type = rq->headers.content_type;
+	if (!type || !*type)
+		return true;
+	for (size_t i = 0; i < sizeof(no_types) / sizeof(no_types[0]); i++)
+		if (!strcasecmp(type, no_types[i]))
+			return true;
+	size_t len = strlen(type);
+	if (len > EVENT_TYPE_MAX) {
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Content-Type may have up to %d bytes.", EVENT_TYPE_MAX);
+		return false;
+	}
+	ev->type = (struct bytes){type, len};
+	return true;
+}
