@@ -53,8 +53,8 @@ endif
 # pkg_flags(--cflags or --libs,packages). Silent without pkg-config: then
 # compiling says what is missing, and `make deps` installs it.
 pkg_flags = $(shell pkg-config $(1) $(2) 2>/dev/null)
-PKGS_COMMON = lmdb jansson rdkafka
-COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lrdkafka)
+PKGS_COMMON = lmdb jansson rdkafka libcurl
+COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lrdkafka -lcurl)
 FUSE_CFLAGS := $(or $(call pkg_flags,--cflags,fuse3),-I/usr/include/fuse3)
 FUSE_LIBS := $(or $(call pkg_flags,--libs,fuse3),-lfuse3)
 MHD_LIBS := $(or $(call pkg_flags,--libs,libmicrohttpd),-lmicrohttpd)

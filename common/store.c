@@ -69,7 +69,7 @@ static int fail(int err, char *why, size_t why_size, const char *what, const cha
 	return err;
 }
 
-static int make_dirs(const char *dir)
+int store_make_dir(const char *dir)
 {
 	char path[4096];
 	size_t len = strlen(dir);
@@ -134,9 +134,29 @@ err_abort:
 	return r;
 }
 
+/* A copy that was cut short would be a SIGBUS when its end is read. (A file in
+ * use may well end before its last page, if that one is free.) */
+static int check_size(struct store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int fd;
+	int r = store_error(mdb_env_info(store->env, &info));
+	if (r == 0)
+		r = store_error(mdb_env_stat(store->env, &stat));
+	if (r == 0)
+		r = store_error(mdb_env_get_fd(store->env, &fd));
+	if (r == 0 && fstat(fd, &st) < 0)
+		r = -errno;
+	if (r == 0 && (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize)
+		r = -EPROTO;
+	return r;
+}
+
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size)
 {
-	int r = make_dirs(config->dir);
+	int r = store_make_dir(config->dir);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot make the store directory", config->dir);
 
@@ -168,6 +188,9 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	mdb_env_set_maxdbs(store->env, TABLES);
 	mdb_env_set_maxreaders(store->env, MAX_READERS);
 	r = store_error(mdb_env_open(store->env, config->dir, flags, 0600));
+	if (r < 0)
+		goto err_env;
+	r = config->copied ? check_size(store) : 0;
 	if (r < 0)
 		goto err_env;
 	int dead;
@@ -372,4 +395,76 @@ int txn_commit(struct txn *txn)
 struct store_meta *txn_meta(struct txn *txn)
 {
 	return &txn->meta;
+}
+
+/* --- checking --- */
+
+struct census {
+	struct txn *txn;
+	uint64_t nnames;
+	uint64_t nkeys;
+	uint64_t ndirs;
+	uint64_t used_bytes;
+};
+
+static int count_row(void *arg, const char *table, struct bytes key, struct bytes value)
+{
+	struct census *c = arg;
+	if (strcmp(table, "names") == 0)
+		c->nnames++;
+	if (strcmp(table, "xattrs") == 0)
+		c->used_bytes += store_row_rest(key) + value.len;
+	if (strcmp(table, "inodes") != 0)
+		return 0;
+	struct entry e;
+	uint64_t ino;
+	int r = store_row_inode(key, value, &e);
+	if (r == 0 && e.ino != STORE_ROOT_INO)
+		r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);
+	if (r < 0)
+		return r;
+	if (e.ino == STORE_ROOT_INO)
+		return 0;
+	if (ino != e.ino)
+		return -EIO;
+	if (entry_is_dir(&e))
+		c->ndirs++;
+	else
+		c->nkeys++;
+	c->used_bytes += STORE_ENTRY_COST + e.name_len + e.size;
+	return 0;
+}
+
+int store_check_file(const char *dir, char *why, size_t why_size)
+{
+	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .copied = true };
+	struct store *store;
+	char path[4096];
+	struct stat st;
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	if (stat(path, &st) < 0 || st.st_size == 0) {
+		snprintf(why, why_size, "the store is empty");
+		return -EPROTO;
+	}
+	int r = store_open(&config, &store, why, why_size);
+	if (r < 0)
+		return r;
+	struct census census = { 0 };
+	r = txn_read(store, &census.txn);
+	if (r == 0) {
+		struct store_meta *meta = txn_meta(census.txn);
+		r = store_each_row(census.txn, count_row, &census);
+		if (r == 0 &&
+		    (!meta->started || census.nkeys != meta->nkeys || census.ndirs != meta->ndirs ||
+		     census.nnames != meta->nkeys + meta->ndirs ||
+		     census.used_bytes != meta->used_bytes))
+			r = -EIO;
+		txn_abort(census.txn);
+	}
+	store_close(store);
+	if (r < 0) {
+		snprintf(why, why_size, "the store is damaged");
+		r = -EPROTO;
+	}
+	return r;
 }

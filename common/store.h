@@ -29,27 +29,28 @@ enum store_sync {
 };
 
 struct store_config {
-	const char *dir;      /* made (0700, parents too) if missing */
+	const char *dir; /* made (0700, parents too) if missing */
 	enum store_sync sync;
-	bool logged;          /* a log outside can restore what a crash loses */
+	bool logged; /* a log outside can restore what a crash loses */
+	bool copied; /* the file is a copy fresh from elsewhere: check that it is whole */
 };
 
 /* An inode's row, decoded. Pointers lie in the map or in the caller's memory
  * and are valid until the transaction ends or writes. */
 struct entry {
 	uint64_t ino;
-	uint64_t version;    /* offset of the last event that changed it */
-	uint64_t parent;     /* 0 for the root */
+	uint64_t version; /* offset of the last event that changed it */
+	uint64_t parent;  /* 0 for the root */
 	int64_t mtime_ns;
 	int64_t ctime_ns;
 	int64_t atime_ns;
-	int64_t expiry_ms;   /* 0: never */
+	int64_t expiry_ms;      /* 0: never */
 	int64_t default_ttl_ms; /* directories: for keys made below; 0: none */
-	uint32_t mode;       /* with S_IFREG or S_IFDIR */
-	uint32_t nsubdirs;   /* directories: how many directories are in it */
-	uint64_t size;       /* bytes of the value */
-	bool has_xattrs;     /* there are rows in xattrs */
-	bool is_inline;      /* the value lies in inline_value */
+	uint32_t mode;          /* with S_IFREG or S_IFDIR */
+	uint32_t nsubdirs;      /* directories: how many directories are in it */
+	uint64_t size;          /* bytes of the value */
+	bool has_xattrs;        /* there are rows in xattrs */
+	bool is_inline;         /* the value lies in inline_value */
 	const char *name;
 	size_t name_len;
 	const void *inline_value;
@@ -62,19 +63,19 @@ static inline bool entry_is_dir(const struct entry *e)
 
 /* Row of meta. */
 struct store_meta {
-	bool started;        /* an event was applied; without one, applied means nothing */
-	uint64_t applied;    /* offset of the last event applied */
-	int64_t log_time_ms; /* newest record timestamp applied */
-	uint64_t next_ino;   /* for entries without a proposed inode */
-	uint64_t nkeys;      /* entries that are keys */
-	uint64_t ndirs;      /* directories, the root not counted */
-	uint64_t used_bytes; /* quota: values, names, attributes, entry costs */
-	uint64_t ndefault_ttl; /* directories with a default TTL */
-	uint64_t nrejected;  /* events rejected while applying */
-	uint64_t nexpired;   /* entries purged after their expiry */
-	uint64_t nevicted;   /* entries evicted */
+	bool started;           /* an event was applied; without one, applied means nothing */
+	uint64_t applied;       /* offset of the last event applied */
+	int64_t log_time_ms;    /* newest record timestamp applied */
+	uint64_t next_ino;      /* for entries without a proposed inode */
+	uint64_t nkeys;         /* entries that are keys */
+	uint64_t ndirs;         /* directories, the root not counted */
+	uint64_t used_bytes;    /* quota: values, names, attributes, entry costs */
+	uint64_t ndefault_ttl;  /* directories with a default TTL */
+	uint64_t nrejected;     /* events rejected while applying */
+	uint64_t nexpired;      /* entries purged after their expiry */
+	uint64_t nevicted;      /* entries evicted */
 	uint64_t volume_offset; /* where the format event was */
-	char volume[40];     /* volume id (text), "" before the format event */
+	char volume[40];        /* volume id (text), "" before the format event */
 };
 
 /* Opens (and makes) the store. Several processes may have it open. Returns 0
@@ -82,6 +83,12 @@ struct store_meta {
  * -ENOSPC, -EACCES, -EPROTO for another format version or a broken file ... */
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size);
 void store_close(struct store *store);
+/* Makes DIR (0700, parents too) if it is missing. 0 or -errno. */
+int store_make_dir(const char *dir);
+/* Reads a whole store file (DIR/data.mdb) that came from elsewhere and is not
+ * open anywhere: size, format, every row decodable, totals right. 0, or
+ * -EPROTO with a sentence in WHY, -EIO, -ENOMEM. */
+int store_check_file(const char *dir, char *why, size_t why_size);
 const char *store_dir(const struct store *store);
 /* True if commits wait for no disk (tmpfs, or sync off). */
 bool store_in_memory(const struct store *store);
@@ -136,8 +143,7 @@ int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_
 void scan_close(struct scan *scan);
 
 /* Attributes. NAME with its "user.". */
-int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len,
-                    struct bytes *ret);
+int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len, struct bytes *ret);
 /* Calls FN for each attribute; stops and returns its result if not 0. */
 int store_xattr_each(struct txn *txn, uint64_t ino,
                      int (*fn)(void *arg, struct bytes name, struct bytes value), void *arg);

@@ -33,4 +33,9 @@ int store_error(int rc);
 /* Name of a table in the file. */
 const char *store_table_name(enum table table);
 
+/* Decodes a row of the table of inodes. 0 or -EIO. */
+int store_row_inode(struct bytes key, struct bytes value, struct entry *ret);
+/* Bytes of KEY behind its number. */
+size_t store_row_rest(struct bytes key);
+
 #endif

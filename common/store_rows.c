@@ -645,3 +645,17 @@ int store_each_row(struct txn *txn,
 	}
 	return 0;
 }
+
+int store_row_inode(struct bytes key, struct bytes value, struct entry *ret)
+{
+	uint64_t ino;
+	if (!num_get(key.data, key.len, &ino))
+		return -EIO;
+	return row_decode(ino, (MDB_val){ value.len, (void *)value.data }, ret);
+}
+
+size_t store_row_rest(struct bytes key)
+{
+	uint64_t n;
+	return key.len - num_get(key.data, key.len, &n);
+}
