@@ -193,6 +193,7 @@ static int set_list_from_env(const struct option_row *row, char *text, void *int
 static int set_from_env(const struct option_row *row, void *into, char *why, size_t why_size)
 {
 	const char *text = row->env ? getenv(row->env) : NULL;
+	int err;
 
 	/* Empty counts as unset: that is what service files and compose files
 	 * make of a variable that has no value. */
@@ -207,7 +208,12 @@ static int set_from_env(const struct option_row *row, void *into, char *why, siz
 			refuse(why, why_size, "%s: out of memory", row->env);
 			return -ENOMEM;
 		}
-		return set_list_from_env(row, copy, into, why, why_size);
+		err = set_list_from_env(row, copy, into, why, why_size);
+		if (err) {
+			clear_field(row, into);
+			free(copy);
+		}
+		return err;
 	}
 	return set_value(row, row->env, text, into, why, why_size);
 }
@@ -266,12 +272,12 @@ static size_t row_of_letter(const struct option_row *rows, size_t n, int letter)
 }
 
 /* Says what getopt_long() found wrong: CODE is its '?' or ':', WORD the
- * argument it was looking at. */
+ * argument that it took last, which is the one at fault if it is a long one. */
 static int refuse_word(const struct option_row *rows, size_t n, int code, const char *word,
                        char *why, size_t why_size)
 {
-	size_t name_len = strcspn(word + 2 * (word[0] == '-' && word[1] == '-'), "=");
 	size_t matches = 0;
+	size_t name_len;
 
 	if (optopt >= LONG_BASE && (size_t)(optopt - LONG_BASE) < n) {
 		const char *name = rows[optopt - LONG_BASE].name;
@@ -283,8 +289,8 @@ static int refuse_word(const struct option_row *rows, size_t n, int code, const 
 	if (optopt > 0 && code == ':')
 		return refuse(why, why_size, "-%c: needs a value", optopt);
 	if (optopt > 0)
-		return refuse(why, why_size, "-%c: no such option (\"%s\"); see --help", optopt,
-		              word);
+		return refuse(why, why_size, "-%c: no such option; see --help", optopt);
+	name_len = strcspn(word + 2, "=");
 	for (size_t i = 0; i < n; i++)
 		matches += strncmp(rows[i].name, word + 2, name_len) == 0;
 	return refuse(why, why_size,
@@ -302,7 +308,6 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 	optind = 0; /* start afresh, also if getopt was used before (glibc) */
 	opterr = 0;
 	for (;;) {
-		int at = optind ? optind : 1;
 		size_t i;
 		char where[64];
 		int err;
@@ -311,26 +316,20 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 		code = getopt_long(argc, argv, table->shorts, table->longs, NULL);
 		if (code == -1)
 			break;
-		if (code == '?' || code == ':') {
-			/* A word that is done with lies before optind; one of
-			 * several letters may still be under it. */
-			const char *word = optind > at || optind >= argc ? argv[optind - 1] :
-			                                                   argv[optind];
-
-			return refuse_word(rows, n, code, word, why, why_size);
-		}
+		if (code == '?' || code == ':')
+			return refuse_word(rows, n, code, argv[optind - 1], why, why_size);
 		i = code >= LONG_BASE ? (size_t)(code - LONG_BASE) : row_of_letter(rows, n, code);
 		if (code >= LONG_BASE)
 			snprintf(where, sizeof(where), "--%s", rows[i].name);
 		else
 			snprintf(where, sizeof(where), "-%c", code);
+		if (!table->seen[i])
+			clear_field(&rows[i], into);
+		table->seen[i] = true;
 		if (rows[i].type == OPTION_FLAG) {
 			*(bool *)((char *)into + rows[i].offset) = true;
 			continue;
 		}
-		if (!table->seen[i])
-			clear_field(&rows[i], into);
-		table->seen[i] = true;
 		err = set_value(&rows[i], where, optarg, into, why, why_size);
 		if (err)
 			return err;
@@ -344,6 +343,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 {
 	struct getopt_table table;
 	size_t n = 0;
+	int args;
 	int err;
 
 	for (; rows[n].name; n++) {
@@ -354,17 +354,21 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 			if (err)
 				return err;
 		}
-		err = set_from_env(&rows[n], into, why, why_size);
-		if (err)
-			return err;
 	}
 	err = table_make(rows, n, &table);
 	if (err) {
 		refuse(why, why_size, "out of memory");
 		return err;
 	}
-	err = set_from_argv(rows, n, &table, argc, argv, into, ret_args, why, why_size);
+	err = set_from_argv(rows, n, &table, argc, argv, into, &args, why, why_size);
+	/* What the command line says hides the environment, faults and all. */
+	for (size_t i = 0; i < n && !err; i++) {
+		if (!table.seen[i])
+			err = set_from_env(&rows[i], into, why, why_size);
+	}
 	table_free(&table);
+	if (!err)
+		*ret_args = args;
 	return err;
 }
 

@@ -10,7 +10,7 @@
 enum option_type {
 	OPTION_FLAG,     /* bool; no argument */
 	OPTION_TEXT,     /* const char *; borrowed from argv or the environment */
-	OPTION_BYTES,    /* uint64_t; K, M, G (powers of 1024) allowed */
+	OPTION_BYTES,    /* uint64_t; K, M, G, T (powers of 1024) allowed */
 	OPTION_DURATION, /* int64_t ms; TTL text (ttl.h) */
 	OPTION_COUNT,    /* uint64_t */
 	OPTION_LIST,     /* struct option_list; may be given several times */
@@ -34,14 +34,20 @@ struct option_row {
 	size_t offset;        /* of the field in the caller's struct */
 };
 
-/* Fills INTO from defaults, then the environment, then argv (which win in that
- * order). ROWS ends with a row whose name is NULL. *RET_ARGS is where the
- * operands start in ARGV (options and operands may be mixed; argv is
- * permuted). Returns 0, or -EINVAL with a sentence in WHY that names the
- * option. */
+/* Fills INTO: for each row from argv, else from the environment (unless the
+ * variable is empty), else from its default; without one the field is zero. A
+ * flag in the environment is 1, yes, true, on or their opposites; a list has
+ * its items between semicolons, and is given as a whole by one of the sources.
+ * ROWS ends with a row whose name is NULL. *RET_ARGS is where the operands
+ * start in ARGV (options and operands may be mixed; argv is permuted). Texts
+ * are borrowed from argv and the environment (the items of a list from there
+ * are copied once and live as long as the process). Returns 0; -EINVAL with a
+ * sentence in WHY (may be NULL) that names the option; -ENOMEM. For one
+ * thread, at the start. */
 int options_parse(const struct option_row *rows, int argc, char **argv, void *into, int *ret_args,
                   char *why, size_t why_size);
-/* Parses one value by hand, for `-o name=value`. */
+/* Parses one value by hand, for `-o name=value`; a list gets one item more.
+ * TEXT is borrowed. 0 or -EINVAL with a sentence in WHY. */
 int options_set(const struct option_row *row, const char *text, void *into, char *why,
                 size_t why_size);
 /* The options part of --help. */
