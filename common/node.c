@@ -21,6 +21,7 @@
 #include "logger.h"
 #include "metrics.h"
 #include "quota.h"
+#include "snapshot.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -741,6 +742,18 @@ static int fail(int err, char *why, size_t why_size, const char *what)
 	return err;
 }
 
+/* A new node starts from a peer's store, if one gives it; else from the log. */
+static int take_snapshot(const struct node_config *config, char *why, size_t why_size)
+{
+	int r = snapshot_fetch(config->peers, config->peer_token, config->store.dir, why, why_size);
+	if (r < 0)
+		return fail(r, why, why_size, "cannot make the store directory");
+	if (r == 0 && why[0])
+		logger(LOGGER_WARN, "no snapshot from a peer, replaying the log: %s", why);
+	why[0] = '\0';
+	return 0;
+}
+
 int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size)
 {
 	char ignored[8];
@@ -777,6 +790,11 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	}
 	/* 28 random bits, not too small, and 28 that count. */
 	atomic_store(&node->ino_tag, (tag & 0xfffffff) | 0x1000);
+	if (kafka && config->peers) {
+		r = take_snapshot(config, why, why_size);
+		if (r < 0)
+			goto err_free;
+	}
 	r = store_open(&node->config.store, &node->store, why, why_size);
 	if (r < 0)
 		goto err_free;

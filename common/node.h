@@ -37,6 +37,7 @@ struct node_config {
 	const char *const *log_settings; /* -X name=value of librdkafka */
 	size_t nlog_settings;
 	const char *peers;       /* URLs to take a snapshot from; NULL: none */
+	const char *peer_token;  /* bearer token for them; NULL: none */
 	uint64_t size_bytes;     /* quota */
 	uint64_t max_value;      /* bytes of one value */
 	int64_t write_timeout_ms;
