@@ -121,13 +121,18 @@ static int open_tables(struct store *store)
 		r = store_put(txn, &root);
 		if (r < 0)
 			goto err_abort;
-	} else if (r == 0 &&
-	           (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format))) {
-		r = -EPROTO;
+		return txn_commit(txn);
 	}
+	if (r == 0 &&
+	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
+		r = -EPROTO;
 	if (r < 0)
 		goto err_abort;
-	return txn_commit(txn);
+	/* Keeps the tables open and writes nothing: meta stays as it is, and a
+	 * store on a full disk can be opened and read. */
+	r = store_error(mdb_txn_commit(txn->mdb));
+	free(txn);
+	return r;
 
 err_abort:
 	txn_abort(txn);
