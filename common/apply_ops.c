@@ -362,6 +362,8 @@ static int op_del(struct apply *ap, const struct event *ev)
 		return OUTCOME_NOT_FOUND;
 	if (entry_is_dir(&t.self.e) && !(ev->flags & EVENT_RECURSE))
 		return OUTCOME_IS_DIR;
+	if (t.self.e.ino == STORE_ROOT_INO)
+		return OUTCOME_REJECTED;
 	bool evict = ev->flags & EVENT_EVICT;
 	r = tree_remove(ap, &t.self.e, evict ? FEED_EVICTED : FEED_REMOVED);
 	if (evict)

@@ -1,0 +1,365 @@
+/* The store's invariants, checked from its rows.
+ *
+ * Two passes: one over all rows, which collects the inodes (in a hash, with
+ * what other tables say about each) and checks rows alone; one over the
+ * inodes, which checks what was collected. The keys of rows are taken apart
+ * here and not by the store's own code, so that a fault there shows. */
+#include "store_check.h"
+
+#include "feed.h"
+#include "key.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+/* One inode, and what the other tables said about it. */
+struct node {
+	uint64_t ino;
+	struct entry e; /* its pointers are valid as long as the transaction */
+	uint64_t links;
+	uint64_t subdirs;
+	uint64_t xattrs;
+	uint64_t xattr_bytes;
+	uint64_t expiries;
+	uint64_t value_rows;
+	bool rooted; /* known to hang at the root */
+	UT_hash_handle hh;
+};
+
+struct check {
+	struct txn *txn;
+	const struct store_meta *meta;
+	struct node *nodes;
+	uint64_t feed_rows;
+	uint64_t feed_idems; /* rows of the feed that brought an idempotency key */
+	uint64_t idem_rows;
+	uint64_t last_feed;
+	char *why;
+	size_t why_size;
+};
+
+__attribute__((format(printf, 2, 3))) static int fault(struct check *c, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(c->why, c->why_size, fmt, args);
+	va_end(args);
+	return -EPROTO;
+}
+
+#define INO "%llu"
+#define ULL(n) ((unsigned long long)(n))
+
+/* A number in a row's key: a length, then that many bytes, the highest first
+ * and not zero (but for 0 itself). Returns the bytes taken, or 0. */
+static size_t number(const uint8_t *p, size_t size, uint64_t *ret)
+{
+	size_t len = size ? p[0] & 0x7f : 0;
+	uint64_t n = 0;
+
+	if (len < 1 || len > 8 || size < 1 + len || (len > 1 && p[1] == 0))
+		return 0;
+	for (size_t i = 1; i <= len; i++)
+		n = n << 8 | p[i];
+	*ret = n;
+	return 1 + len;
+}
+
+static uint64_t big_endian(const uint8_t *p, size_t size)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < size; i++)
+		n = n << 8 | p[i];
+	return n;
+}
+
+static struct node *node_of(struct check *c, uint64_t ino)
+{
+	struct node *node;
+
+	HASH_FIND(hh, c->nodes, &ino, sizeof(ino), node);
+	return node;
+}
+
+/* --- the first pass: inodes --- */
+
+static int check_entry(struct check *c, const struct entry *e)
+{
+	bool dir = S_ISDIR(e->mode);
+
+	if (!dir && !S_ISREG(e->mode))
+		return fault(c, "inode " INO ": neither key nor directory", ULL(e->ino));
+	if (e->mode & ~(uint32_t)(S_IFMT | 07777))
+		return fault(c, "inode " INO ": mode %o", ULL(e->ino), e->mode);
+	if (c->meta->started ? e->version > c->meta->applied : e->version != 0)
+		return fault(c, "inode " INO ": version from the future", ULL(e->ino));
+	if (e->ino == STORE_ROOT_INO && (!dir || e->parent || e->name_len))
+		return fault(c, "the root has a parent or a name, or is a key");
+	if (e->ino != STORE_ROOT_INO && key_check_name(e->name, e->name_len) != KEY_OK)
+		return fault(c, "inode " INO ": bad name", ULL(e->ino));
+	if (e->ino >= c->meta->next_ino &&
+	    (e->ino < STORE_PROPOSED_MIN || e->ino >= STORE_PROPOSED_MAX))
+		return fault(c, "inode " INO ": beyond the next inode", ULL(e->ino));
+	if (dir && (e->size || e->is_inline || e->expiry_ms))
+		return fault(c, "directory " INO ": size, value or expiry", ULL(e->ino));
+	if (!dir && (e->nsubdirs || e->default_ttl_ms))
+		return fault(c, "key " INO ": directories or a default TTL", ULL(e->ino));
+	if (!dir && e->is_inline != (e->size <= STORE_INLINE_MAX))
+		return fault(c, "key " INO ": %llu bytes, inline %d", ULL(e->ino), ULL(e->size),
+		             e->is_inline);
+	if (e->expiry_ms < 0 || e->default_ttl_ms < 0)
+		return fault(c, "inode " INO ": negative expiry or TTL", ULL(e->ino));
+	return 0;
+}
+
+static int take_inode(struct check *c, struct bytes key)
+{
+	struct node *node;
+	uint64_t ino;
+	int err;
+
+	if (number(key.data, key.len, &ino) != key.len)
+		return fault(c, "a row of inodes has a bad key");
+	node = calloc(1, sizeof(*node));
+	if (!node)
+		return -ENOMEM;
+	node->ino = ino;
+	HASH_ADD(hh, c->nodes, ino, sizeof(node->ino), node);
+	err = store_get(c->txn, ino, &node->e);
+	if (err)
+		return fault(c, "inode " INO ": cannot be read: %d", ULL(ino), err);
+	return check_entry(c, &node->e);
+}
+
+static int on_inode(void *arg, const char *table, struct bytes key, struct bytes value)
+{
+	(void)value;
+	return strcmp(table, "inodes") == 0 ? take_inode(arg, key) : 0;
+}
+
+/* --- the second pass: what the other tables say --- */
+
+static int take_name(struct check *c, struct bytes key, struct bytes value)
+{
+	const char *bytes = key.data;
+	const uint8_t *to = value.data;
+	uint64_t parent, ino;
+	size_t n = number(key.data, key.len, &parent);
+	struct node *node, *dir;
+
+	if (!n || number(to, value.len, &ino) != value.len)
+		return fault(c, "a row of names cannot be read");
+	node = node_of(c, ino);
+	dir = node_of(c, parent);
+	if (!dir || !S_ISDIR(dir->e.mode))
+		return fault(c, "a name below " INO ", which is no directory", ULL(parent));
+	if (!node)
+		return fault(c, "a name below " INO " leads to no inode", ULL(parent));
+	if (node->e.parent != parent || node->e.name_len != key.len - n ||
+	    memcmp(node->e.name, bytes + n, key.len - n) != 0)
+		return fault(c, "inode " INO " has another name or parent than leads to it",
+		             ULL(ino));
+	if (S_ISDIR(node->e.mode) != !!(to[0] & 0x80))
+		return fault(c, "the name of inode " INO " has the wrong kind", ULL(ino));
+	node->links++;
+	dir->subdirs += S_ISDIR(node->e.mode);
+	return 0;
+}
+
+static int take_value(struct check *c, struct bytes key, struct bytes value)
+{
+	const uint8_t *bytes = key.data;
+	uint64_t ino, start;
+	size_t n = number(bytes, key.len, &ino);
+	struct node *node;
+
+	if (!n || (key.len != n && key.len != n + 4))
+		return fault(c, "a row of values has a bad key");
+	if (key.len != n && big_endian(bytes + n, 4) == 0)
+		return fault(c, "the first chunk of inode " INO " is numbered", ULL(ino));
+	start = big_endian(bytes + n, key.len - n) * STORE_CHUNK_SIZE;
+	node = node_of(c, ino);
+	if (!node || !S_ISREG(node->e.mode) || node->e.is_inline)
+		return fault(c, "a chunk of inode " INO ", which has none", ULL(ino));
+	if (value.len == 0 || value.len > STORE_CHUNK_SIZE || start + value.len > node->e.size)
+		return fault(c, "inode " INO ": chunk of %zu at %llu in a value of %llu", ULL(ino),
+		             value.len, ULL(start), ULL(node->e.size));
+	node->value_rows++;
+	return 0;
+}
+
+static int take_xattr(struct check *c, struct bytes key, struct bytes value)
+{
+	const char *bytes = key.data;
+	uint64_t ino;
+	size_t n = number(key.data, key.len, &ino);
+	struct node *node = n ? node_of(c, ino) : NULL;
+
+	if (!node || !node->e.has_xattrs)
+		return fault(c, "an attribute of an inode that has none");
+	if (key.len - n <= 5 || key.len - n > 255 || memcmp(bytes + n, "user.", 5) != 0)
+		return fault(c, "inode " INO ": an attribute with a bad name", ULL(ino));
+	node->xattrs++;
+	node->xattr_bytes += key.len - n + value.len;
+	return 0;
+}
+
+static int take_expiry(struct check *c, struct bytes key, struct bytes value)
+{
+	const uint8_t *bytes = key.data;
+	struct node *node;
+	uint64_t ino;
+
+	if (key.len < 8 || number(bytes + 8, key.len - 8, &ino) != key.len - 8 || value.len)
+		return fault(c, "a row of expiry cannot be read");
+	node = node_of(c, ino);
+	if (!node || (uint64_t)node->e.expiry_ms != big_endian(bytes, 8))
+		return fault(c, "inode " INO ": expires at another time than its row", ULL(ino));
+	node->expiries++;
+	return 0;
+}
+
+static int take_feed(struct check *c, struct bytes key, struct bytes value)
+{
+	uint64_t offset = big_endian(key.data, key.len);
+	struct feed_event *ev;
+	uint64_t found;
+
+	if (key.len != 8 || feed_decode(offset, value, &ev) != 0)
+		return fault(c, "the feed's row %llu cannot be read", ULL(offset));
+	c->feed_rows++;
+	c->last_feed = offset;
+	if (ev->idem.len && !ev->repeats) {
+		c->feed_idems++;
+		if (store_idem_get(c->txn, ev->idem, &found) != 0 || found != offset) {
+			free(ev);
+			return fault(c, "the idempotency key of %llu leads elsewhere", ULL(offset));
+		}
+	}
+	free(ev);
+	return 0;
+}
+
+static int on_other(void *arg, const char *table, struct bytes key, struct bytes value)
+{
+	struct check *c = arg;
+
+	if (strcmp(table, "names") == 0)
+		return take_name(c, key, value);
+	if (strcmp(table, "values") == 0)
+		return take_value(c, key, value);
+	if (strcmp(table, "xattrs") == 0)
+		return take_xattr(c, key, value);
+	if (strcmp(table, "expiry") == 0)
+		return take_expiry(c, key, value);
+	if (strcmp(table, "feed") == 0)
+		return take_feed(c, key, value);
+	if (strcmp(table, "idem") == 0)
+		c->idem_rows++;
+	return 0;
+}
+
+/* --- what was collected --- */
+
+/* True if NODE hangs at the root. A loop is longer than there are inodes. */
+static bool is_rooted(struct check *c, struct node *node)
+{
+	struct node *at = node;
+
+	for (size_t steps = HASH_COUNT(c->nodes); at && steps; steps--) {
+		if (at->rooted || at->ino == STORE_ROOT_INO) {
+			node->rooted = true;
+			return true;
+		}
+		at = node_of(c, at->e.parent);
+	}
+	return false;
+}
+
+static int check_node(struct check *c, struct node *node)
+{
+	const struct entry *e = &node->e;
+
+	if (node->links != (e->ino != STORE_ROOT_INO))
+		return fault(c, "inode " INO ": %llu names", ULL(e->ino), ULL(node->links));
+	if (!is_rooted(c, node))
+		return fault(c, "inode " INO ": not below the root", ULL(e->ino));
+	if (node->subdirs != e->nsubdirs)
+		return fault(c, "inode " INO ": %llu directories, not %u", ULL(e->ino),
+		             ULL(node->subdirs), e->nsubdirs);
+	if ((node->xattrs != 0) != e->has_xattrs)
+		return fault(c, "inode " INO ": has no attribute", ULL(e->ino));
+	if (node->expiries != (e->expiry_ms != 0))
+		return fault(c, "inode " INO ": %llu rows of expiry", ULL(e->ino),
+		             ULL(node->expiries));
+	return 0;
+}
+
+static int check_totals(struct check *c)
+{
+	const struct store_meta *m = c->meta;
+	uint64_t keys = 0, dirs = 0, used = 0, default_ttls = 0;
+	struct node *node, *next;
+
+	HASH_ITER (hh, c->nodes, node, next) {
+		int err = check_node(c, node);
+
+		if (err)
+			return err;
+		used += node->xattr_bytes;
+		default_ttls += node->e.default_ttl_ms != 0;
+		if (node->ino == STORE_ROOT_INO)
+			continue;
+		used += STORE_ENTRY_COST + node->e.name_len + node->e.size;
+		if (S_ISDIR(node->e.mode))
+			dirs++;
+		else
+			keys++;
+	}
+	if (!node_of(c, STORE_ROOT_INO))
+		return fault(c, "there is no root");
+	if (keys != m->nkeys || dirs != m->ndirs)
+		return fault(c, "%llu keys and %llu directories, not %llu and %llu", ULL(keys),
+		             ULL(dirs), ULL(m->nkeys), ULL(m->ndirs));
+	if (used != m->used_bytes)
+		return fault(c, "%llu bytes used, not %llu", ULL(used), ULL(m->used_bytes));
+	if (default_ttls != m->ndefault_ttl)
+		return fault(c, "%llu default TTLs, not %llu", ULL(default_ttls),
+		             ULL(m->ndefault_ttl));
+	if (c->feed_rows > STORE_FEED_SIZE || (c->feed_rows != 0) != m->started ||
+	    (m->started && c->last_feed != m->applied))
+		return fault(c, "the feed has %llu rows and ends at %llu, not %llu",
+		             ULL(c->feed_rows), ULL(c->last_feed), ULL(m->applied));
+	if (c->idem_rows != c->feed_idems)
+		return fault(c, "%llu idempotency keys, not %llu", ULL(c->idem_rows),
+		             ULL(c->feed_idems));
+	return 0;
+}
+
+int store_check(struct txn *txn, char *why, size_t why_size)
+{
+	struct check c = { .txn = txn, .meta = txn_meta(txn), .why = why, .why_size = why_size };
+	struct node *node, *next;
+	int err;
+
+	if (why_size)
+		why[0] = '\0';
+	err = store_each_row(txn, on_inode, &c);
+	if (!err)
+		err = store_each_row(txn, on_other, &c);
+	if (!err)
+		err = check_totals(&c);
+	if (err && why_size && !why[0])
+		snprintf(why, why_size, "cannot read the store: %s", strerror(-err));
+	HASH_ITER (hh, c.nodes, node, next) {
+		HASH_DEL(c.nodes, node);
+		free(node);
+	}
+	return err;
+}

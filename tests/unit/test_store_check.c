@@ -1,0 +1,346 @@
+/* Tests of applying at random, checked by the store's invariants; and of that
+ * check: it must see each kind of damage. */
+#include "cmocka_all.h"
+
+#include "apply.h"
+#include "event_random.h"
+#include "store_check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define B(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+#define START_MS INT64_C(1769860800000)
+
+struct place {
+	char dir[64];
+	struct store *store;
+};
+
+static int open_place(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	struct store_config config = { .sync = STORE_SYNC_OFF };
+	char why[200] = "";
+
+	assert_non_null(place);
+	strcpy(place->dir, "/tmp/keydir-check-XXXXXX");
+	assert_non_null(mkdtemp(place->dir));
+	config.dir = place->dir;
+	if (store_open(&config, &place->store, why, sizeof(why)) != 0)
+		fail_msg("cannot open a store: %s", why);
+	*state = place;
+	return 0;
+}
+
+static int close_place(void **state)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb", "bell" };
+	struct place *place = *state;
+
+	store_close(place->store);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		char path[100];
+
+		snprintf(path, sizeof(path), "%s/%s", place->dir, files[i]);
+		unlink(path);
+	}
+	assert_int_equal(rmdir(place->dir), 0);
+	free(place);
+	return 0;
+}
+
+static void assert_sound(struct txn *txn)
+{
+	char why[200];
+
+	if (store_check(txn, why, sizeof(why)) != 0)
+		fail_msg("%s", why);
+}
+
+/* Several sequences, in batches of several sizes, checked after each batch. */
+static void test_random(void **state)
+{
+	struct place *place = *state;
+	static struct event_space space;
+	uint64_t offset = 0;
+	int64_t time_ms = START_MS;
+	unsigned counts[OUTCOME_COUNT] = { 0 };
+
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct dice dice = { .seed = seed };
+
+		for (int batch = 0; batch < 60; batch++) {
+			struct txn *txn;
+			uint32_t n = 1 + dice_below(&dice, 60);
+
+			assert_int_equal(txn_write(place->store, &txn), 0);
+			for (uint32_t i = 0; i < n; i++) {
+				struct event ev = { .time_ms = time_ms };
+				enum event_outcome outcome;
+				bool bad = dice_one_in(&dice, 50);
+				int err;
+
+				time_ms = event_random_time(&dice, time_ms);
+				ev.time_ms = time_ms;
+				event_random(&dice, &space, &ev);
+				err = apply_event(txn, bad ? NULL : &ev, offset++, time_ms,
+				                  &outcome);
+				if (err)
+					fail_msg("seed %" PRIu64 ", offset %" PRIu64 ", %s: %d",
+					         seed, offset - 1, event_op_text(ev.op), err);
+				counts[outcome]++;
+			}
+			assert_sound(txn);
+			assert_int_equal(txn_commit(txn), 0);
+		}
+	}
+	/* The sequence means something: all that can happen did. */
+	for (int i = 0; i <= OUTCOME_REJECTED; i++) {
+		if (!counts[i])
+			fail_msg("no event had the outcome \"%s\"",
+			         event_outcome_text((enum event_outcome)i));
+	}
+}
+
+/* A store with one of everything. */
+static void fill_store(struct txn *txn)
+{
+	static char large[2 * STORE_CHUNK_SIZE];
+	const struct event events[] = {
+		{ .op = EVENT_SET,
+		  .key = B("dir/small"),
+		  .value = B("hello"),
+		  .ttl = TTL_SET,
+		  .ttl_ms = 60000 },
+		{ .op = EVENT_SET,
+		  .key = B("large"),
+		  .value = { large, sizeof(large) },
+		  .type = B("text/plain"),
+		  .idem = B("once") },
+		{ .op = EVENT_MKDIR, .key = B("dir/sub/deep") },
+		{ .op = EVENT_SETXATTR,
+		  .key = B("dir"),
+		  .name = B("user.default_ttl"),
+		  .value = B("1h") },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		enum event_outcome outcome;
+
+		assert_int_equal(apply_event(txn, &events[i], i, START_MS, &outcome), 0);
+		assert_int_equal(outcome, OUTCOME_OK);
+	}
+}
+
+static uint64_t inode_of(struct txn *txn, uint64_t parent, const char *name)
+{
+	uint64_t ino;
+
+	assert_int_equal(store_lookup(txn, parent, name, strlen(name), &ino, NULL), 0);
+	return ino;
+}
+
+/* Ways to break it. Each changes what one row says. */
+enum damage {
+	NONE,
+	NAME_GONE,
+	NAME_TWICE,
+	NAME_OF_NOTHING,
+	NAME_OTHER_KIND,
+	INODE_GONE,
+	INODE_OTHER_NAME,
+	INODE_OTHER_SIZE,
+	INODE_FUTURE,
+	INODE_SUBDIRS,
+	INODE_EXPIRY,
+	LOOP,
+	CHUNK_OF_NOTHING,
+	CHUNK_BEYOND,
+	XATTR_EXTRA,
+	XATTR_GONE,
+	EXPIRY_GONE,
+	EXPIRY_EXTRA,
+	FEED_GONE,
+	FEED_UNREADABLE,
+	IDEM_GONE,
+	IDEM_EXTRA,
+	META_KEYS,
+	META_DIRS,
+	META_USED,
+	META_DEFAULT_TTL,
+	DAMAGES
+};
+
+static int put(struct txn *txn, uint64_t ino, void (*change)(struct entry *))
+{
+	struct entry e;
+	char name[256];
+
+	assert_int_equal(store_get(txn, ino, &e), 0);
+	memcpy(name, e.name, e.name_len);
+	e.name = name;
+	if (e.is_inline)
+		e.inline_value = "12345";
+	change(&e);
+	return store_put(txn, &e);
+}
+
+static void other_name(struct entry *e)
+{
+	e->name = "other";
+	e->name_len = 5;
+}
+
+static void other_size(struct entry *e)
+{
+	e->size--;
+}
+
+static void future(struct entry *e)
+{
+	e->version = 99;
+}
+
+static void more_subdirs(struct entry *e)
+{
+	e->nsubdirs++;
+}
+
+static void no_expiry(struct entry *e)
+{
+	e->expiry_ms = 0;
+}
+
+static int break_it(struct txn *txn, enum damage damage)
+{
+	uint64_t dir = inode_of(txn, STORE_ROOT_INO, "dir");
+	uint64_t small = inode_of(txn, dir, "small");
+	uint64_t large = inode_of(txn, STORE_ROOT_INO, "large");
+	uint64_t sub = inode_of(txn, dir, "sub");
+	uint64_t deep = inode_of(txn, sub, "deep");
+	struct store_meta *meta = txn_meta(txn);
+	const int64_t expiry_ms = START_MS + 60000;
+
+	switch (damage) {
+	case NONE:
+	case DAMAGES:
+		return 0;
+	case NAME_GONE:
+		return store_unlink(txn, dir, "small", 5);
+	case NAME_TWICE:
+		return store_link(txn, STORE_ROOT_INO, "small", 5, small, false);
+	case NAME_OF_NOTHING:
+		return store_link(txn, dir, "x", 1, 4242, false);
+	case NAME_OTHER_KIND:
+		return store_link(txn, dir, "small", 5, small, true);
+	case INODE_GONE:
+		return store_remove(txn, deep);
+	case INODE_OTHER_NAME:
+		return put(txn, small, other_name);
+	case INODE_OTHER_SIZE:
+		return put(txn, large, other_size);
+	case INODE_FUTURE:
+		return put(txn, small, future);
+	case INODE_SUBDIRS:
+		return put(txn, sub, more_subdirs);
+	case INODE_EXPIRY:
+		return put(txn, small, no_expiry);
+	case LOOP: {
+		struct entry e;
+
+		/* sub moves below deep: both are linked, neither from the root */
+		assert_int_equal(store_unlink(txn, dir, "sub", 3), 0);
+		assert_int_equal(store_link(txn, deep, "sub", 3, sub, true), 0);
+		assert_int_equal(store_get(txn, sub, &e), 0);
+		e.name = "sub";
+		e.parent = deep;
+		assert_int_equal(store_put(txn, &e), 0);
+		assert_int_equal(put(txn, deep, more_subdirs), 0);
+		assert_int_equal(store_get(txn, dir, &e), 0);
+		e.name = "dir";
+		e.nsubdirs--;
+		return store_put(txn, &e);
+	}
+	case CHUNK_OF_NOTHING:
+		return store_chunks_write(txn, small, 0, "x", 1);
+	case CHUNK_BEYOND:
+		return store_chunks_write(txn, large, 2 * STORE_CHUNK_SIZE, "x", 1);
+	case XATTR_EXTRA:
+		return store_xattr_put(txn, small, (struct bytes)B("user.x"), (struct bytes)B("x"));
+	case XATTR_GONE:
+		return store_xattr_del(txn, large, (struct bytes)B("user.content_type"));
+	case EXPIRY_GONE:
+		return store_expiry_del(txn, expiry_ms, small);
+	case EXPIRY_EXTRA:
+		return store_expiry_put(txn, expiry_ms, large);
+	case FEED_GONE:
+		return store_feed_del(txn, 3);
+	case FEED_UNREADABLE:
+		return store_feed_put(txn, 4, (struct bytes)B("\xff"));
+	case IDEM_GONE:
+		return store_idem_del(txn, (struct bytes)B("once"));
+	case IDEM_EXTRA:
+		return store_idem_put(txn, (struct bytes)B("twice"), 1);
+	case META_KEYS:
+		meta->nkeys++;
+		return 0;
+	case META_DIRS:
+		meta->ndirs--;
+		return 0;
+	case META_USED:
+		meta->used_bytes++;
+		return 0;
+	case META_DEFAULT_TTL:
+		meta->ndefault_ttl = 0;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static void test_damage_is_seen(void **state)
+{
+	struct place *place = *state;
+
+	for (int damage = NONE; damage < DAMAGES; damage++) {
+		struct txn *txn;
+		char why[200];
+		int err;
+
+		assert_int_equal(txn_write(place->store, &txn), 0);
+		fill_store(txn);
+		assert_int_equal(break_it(txn, (enum damage)damage), 0);
+		err = store_check(txn, why, sizeof(why));
+		if (err != (damage == NONE ? 0 : -EPROTO) || (damage != NONE && !why[0]))
+			fail_msg("damage %d: %d, %s", damage, err, why);
+		txn_abort(txn);
+	}
+}
+
+static void test_new_store(void **state)
+{
+	struct place *place = *state;
+	struct txn *txn;
+
+	assert_int_equal(txn_read(place->store, &txn), 0);
+	assert_sound(txn);
+	txn_abort(txn);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_new_store, open_place, close_place),
+		cmocka_unit_test_setup_teardown(test_damage_is_seen, open_place, close_place),
+		cmocka_unit_test_setup_teardown(test_random, open_place, close_place),
+	};
+
+	return cmocka_run_group_tests_name("store_check", tests, NULL, NULL);
+}
