@@ -213,6 +213,10 @@ static void pick_op(struct dice *dice, struct event_space *space, size_t part, e
 		pick_times(dice, ev);
 		break;
 	case EVENT_INCR:
+		if (dice_one_in(dice, 2)) { /* a key that mostly stays a number */
+			ev->key = (struct bytes){ "n", 1 };
+			ev->at = ev->dir = 0;
+		}
 		switch (dice_below(dice, 4)) {
 		case 0:
 			ev->by = (int64_t)dice_u64(dice);
