@@ -1,0 +1,197 @@
+/* Attributes: what stat(2) shows of an entry, and how long the kernel may keep it.
+ *
+ * Everything comes from the store, but for files with changes that are not
+ * logged yet: those show what this mount would read. Such answers are never
+ * kept by the kernel, and an answer about an entry that expires is kept no
+ * longer than the entry lives. */
+#include "op.h"
+
+#include <errno.h>
+#include <time.h>
+
+#define BLOCK_SIZE 512
+#define IO_SIZE 4096
+
+int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+static struct timespec timespec_of(int64_t ns)
+{
+	int64_t s = ns / 1000000000;
+	int64_t rest = ns % 1000000000;
+
+	if (rest < 0) {
+		rest += 1000000000;
+		s--;
+	}
+	return (struct timespec){ .tv_sec = s, .tv_nsec = rest };
+}
+
+void attr_fill(const struct mount *m, const struct entry *e, struct stat *st)
+{
+	bool dir = entry_is_dir(e);
+
+	*st = (struct stat){
+		.st_ino = e->ino,
+		.st_mode = e->mode & ~m->umask,
+		.st_nlink = dir ? 2 + e->nsubdirs : 1,
+		.st_uid = m->uid,
+		.st_gid = m->gid,
+		.st_size = dir ? 0 : (off_t)e->size,
+		.st_blksize = IO_SIZE,
+		.st_blocks = dir ? 0 : (blkcnt_t)((e->size + BLOCK_SIZE - 1) / BLOCK_SIZE),
+		.st_mtim = timespec_of(e->mtime_ns),
+		.st_ctim = timespec_of(e->ctime_ns),
+		.st_atim = timespec_of(e->atime_ns),
+	};
+}
+
+void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st)
+{
+	struct entry e = f->last;
+
+	if (f->buffer)
+		e.size = f->buffer->size;
+	else if (f->gone && f->content)
+		e.size = f->content->size;
+	attr_fill(m, &e, st);
+	if (f->gone)
+		st->st_nlink = 0;
+}
+
+double attr_timeout(const struct mount *m, const struct view *view, const struct entry *e)
+{
+	if (!m->caching)
+		return 0;
+	int64_t ttl_ms = view_ttl_ms(view, e);
+	return ttl_ms < 0 ? KEEP_LONG_S : (double)ttl_ms / 1000;
+}
+
+void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
+                struct fuse_entry_param *ret)
+{
+	double timeout = attr_timeout(m, view, e);
+	struct file *f = entry_is_dir(e) ? NULL : files_find(&m->files, e->ino);
+
+	*ret = (struct fuse_entry_param){
+		.ino = e->ino,
+		.attr_timeout = timeout,
+		.entry_timeout = timeout,
+	};
+	attr_fill(m, e, &ret->attr);
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	if (file_is_private(f))
+		attr_fill_file(m, f, &ret->attr);
+	if (file_is_private(f) || file_busy(f))
+		ret->attr_timeout = 0;
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+}
+
+void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *ret)
+{
+	*ret = (struct fuse_entry_param){ .ino = f->ino };
+	files_told(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	attr_fill_file(m, f, &ret->attr);
+	pthread_mutex_unlock(&f->lock);
+}
+
+/* --- getattr --------------------------------------------------------------- */
+
+struct parked_attr {
+	struct parked p;
+	fuse_ino_t ino;
+};
+
+static void attr_again(struct parked *p)
+{
+	attr_reply(p->mount, p->req, ((struct parked_attr *)p)->ino, true);
+}
+
+/* Fills ST for a file; F->lock is held. 0 or -errno. */
+static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double *ret_timeout)
+{
+	struct view view;
+
+	*ret_timeout = 0;
+	if (!file_is_private(f)) {
+		int r = view_open(m->store, &view);
+
+		if (r < 0)
+			return r;
+		r = file_load(f, &view, false);
+		if (r == 0 && !f->gone && !file_busy(f))
+			*ret_timeout = attr_timeout(m, &view, &f->last);
+		view_close(&view);
+		if (r < 0)
+			return r;
+	}
+	attr_fill_file(m, f, st);
+	return 0;
+}
+
+static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double *ret_timeout)
+{
+	struct view view;
+	struct entry e;
+	int r = view_open(m->store, &view);
+
+	if (r < 0)
+		return r;
+	r = view_inode(&view, ino, &e);
+	if (r == -ENOENT)
+		r = -ESTALE; /* the kernel looks the name up again */
+	if (r == 0) {
+		attr_fill(m, &e, st);
+		*ret_timeout = attr_timeout(m, &view, &e);
+	}
+	view_close(&view);
+	return r;
+}
+
+void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)
+{
+	struct file *f = ino == FUSE_ROOT_ID ? NULL : files_find(&m->files, ino);
+	struct stat st;
+	double timeout = 0;
+	int r;
+
+	if (f) {
+		pthread_mutex_lock(&f->lock);
+		if (!waited && !file_is_private(f) && file_busy(f)) {
+			struct parked_attr *p =
+			        op_new_parked(m, f, sizeof(*p), req, attr_again);
+
+			if (p) {
+				p->ino = ino;
+				p->p.direct = true;
+				op_park(f, &p->p);
+			}
+			pthread_mutex_unlock(&f->lock);
+			if (!p)
+				fuse_reply_err(req, ENOMEM);
+			files_unref(&m->files, f);
+			return;
+		}
+		r = attr_of_file(m, f, &st, &timeout);
+		pthread_mutex_unlock(&f->lock);
+		files_unref(&m->files, f);
+	} else {
+		r = attr_of_inode(m, real_ino(m, ino), &st, &timeout);
+	}
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (ino != FUSE_ROOT_ID)
+		st.st_ino = ino;
+	fuse_reply_attr(req, &st, timeout);
+}

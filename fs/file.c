@@ -1,0 +1,487 @@
+/* Files: keys that are open on this mount, or on their way into the log.
+ *
+ * A file is what a mount knows beyond the store: the copy that keeps an open
+ * key readable after it is deleted, changes that are not logged yet, names
+ * that were created here and that nobody else can see before their first
+ * flush. Everything else is read from the store each time.
+ *
+ * A name created without O_EXCL has only a proposed inode number until its
+ * event is applied. If another writer was faster, the entry has another
+ * number, but the kernel goes on using ours for what it has open: an alias
+ * leads from one to the other until the kernel forgets it.
+ *
+ * Locks: files->lock protects the tables and reference counts, file->lock the
+ * state of one file. file->lock may be held when files->lock is taken, never
+ * the other way round. No FUSE call and no event is sent from here. */
+#include "file.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static unsigned load(const unsigned *count)
+{
+	return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+}
+
+static void add(unsigned *count, int n)
+{
+	__atomic_add_fetch(count, (unsigned)n, __ATOMIC_ACQ_REL);
+}
+
+/* --- values ---------------------------------------------------------------- */
+
+void content_unref(struct content *content)
+{
+	if (!content || __atomic_sub_fetch(&content->refs, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	free(content->bytes);
+	free(content);
+}
+
+/* A value that owns BYTES, or NULL without memory (BYTES stay the caller's). */
+static struct content *content_new(unsigned char *bytes, uint64_t size, uint64_t version)
+{
+	struct content *content = malloc(sizeof(*content));
+
+	if (content)
+		*content = (struct content){ 1, version, size, bytes };
+	return content;
+}
+
+static int content_read(const struct view *view, const struct entry *e, struct content **ret)
+{
+	unsigned char *bytes = malloc(e->size ? e->size : 1);
+
+	if (!bytes)
+		return -ENOMEM;
+	int64_t n = e->size ? store_read(view->txn, e, 0, bytes, e->size) : 0;
+	int r = n == (int64_t)e->size ? 0 : -EIO;
+	if (r == 0) {
+		*ret = content_new(bytes, e->size, e->version);
+		if (*ret)
+			return 0;
+		r = -ENOMEM;
+	}
+	free(bytes);
+	return r;
+}
+
+/* --- tables ---------------------------------------------------------------- */
+
+int files_init(struct files *files)
+{
+	*files = (struct files){ 0 };
+	return -pthread_mutex_init(&files->lock, NULL);
+}
+
+static void file_free(struct file *f)
+{
+	assert(!f->queue && !f->flight && !f->parked);
+	file_drop_buffer(f);
+	content_unref(f->content);
+	pthread_mutex_destroy(&f->lock);
+	free(f->name_key);
+	free(f);
+}
+
+void files_close(struct files *files)
+{
+	struct file *f, *next_file;
+	struct alias *alias, *next_alias;
+
+	HASH_CLEAR(hh_name, files->by_name);
+	HASH_ITER(hh, files->by_ino, f, next_file) {
+		HASH_DEL(files->by_ino, f);
+		/* What was given up when stopping may still point to it. */
+		if (!f->queue && !f->flight && !f->parked)
+			file_free(f);
+	}
+	HASH_ITER(hh, files->aliases, alias, next_alias) {
+		HASH_DEL(files->aliases, alias);
+		free(alias);
+	}
+	pthread_mutex_destroy(&files->lock);
+}
+
+/* A new file, in no table yet. */
+static struct file *file_new(uint64_t ino)
+{
+	struct file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	if (pthread_mutex_init(&f->lock, NULL) != 0) {
+		free(f);
+		return NULL;
+	}
+	f->ino = ino;
+	f->real = ino;
+	f->refs = 1;
+	return f;
+}
+
+static struct alias *find_alias(struct files *files, uint64_t ino)
+{
+	struct alias *alias;
+
+	HASH_FIND(hh, files->aliases, &ino, sizeof(ino), alias);
+	return alias;
+}
+
+struct file *files_find(struct files *files, uint64_t ino)
+{
+	struct file *f;
+
+	if (load(&files->nfiles) == 0)
+		return NULL;
+	pthread_mutex_lock(&files->lock);
+	HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
+	if (f)
+		f->refs++;
+	pthread_mutex_unlock(&files->lock);
+	return f;
+}
+
+struct file *files_get(struct files *files, uint64_t ino)
+{
+	struct file *f;
+
+	pthread_mutex_lock(&files->lock);
+	HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
+	if (f) {
+		f->refs++;
+	} else {
+		f = file_new(ino);
+		if (f) {
+			struct alias *alias = find_alias(files, ino);
+
+			if (alias)
+				f->real = alias->real;
+			HASH_ADD(hh, files->by_ino, ino, sizeof(f->ino), f);
+			add(&files->nfiles, 1);
+		}
+	}
+	pthread_mutex_unlock(&files->lock);
+	return f;
+}
+
+/* Key of the table of names: the directory's number, then the name. */
+#define NAME_KEY_MAX (sizeof(uint64_t) + KEY_NAME_ROOM)
+#define KEY_NAME_ROOM 256
+
+static size_t name_key(unsigned char *key, uint64_t parent, const char *name, size_t len)
+{
+	assert(len < KEY_NAME_ROOM);
+	memcpy(key, &parent, sizeof(parent));
+	memcpy(key + sizeof(parent), name, len);
+	return sizeof(parent) + len;
+}
+
+int files_create(struct files *files, uint64_t ino, uint64_t parent, const char *name,
+                 uint32_t mode, int64_t now_ns, struct file **ret)
+{
+	size_t len = strlen(name);
+	struct file *f = file_new(ino);
+	struct file *other;
+
+	if (!f)
+		return -ENOMEM;
+	f->name_key = malloc(sizeof(parent) + len + 1);
+	if (!f->name_key || file_make_private(f, true) < 0) {
+		file_free(f);
+		return -ENOMEM;
+	}
+	f->name_key_len = name_key(f->name_key, parent, name, len);
+	f->name_key[f->name_key_len] = '\0';
+	f->name = (char *)f->name_key + sizeof(parent);
+	f->name_len = len;
+	f->parent = parent;
+	f->birth = FILE_UNBORN;
+	f->named = true;
+	f->last = (struct entry){
+		.ino = ino,
+		.parent = parent,
+		.mode = mode,
+		.mtime_ns = now_ns,
+		.ctime_ns = now_ns,
+		.atime_ns = now_ns,
+	};
+
+	pthread_mutex_lock(&files->lock);
+	HASH_FIND(hh_name, files->by_name, f->name_key, f->name_key_len, other);
+	if (other) {
+		pthread_mutex_unlock(&files->lock);
+		file_free(f);
+		return -EEXIST;
+	}
+	HASH_ADD(hh, files->by_ino, ino, sizeof(f->ino), f);
+	HASH_ADD_KEYPTR(hh_name, files->by_name, f->name_key, f->name_key_len, f);
+	add(&files->nfiles, 1);
+	add(&files->nnamed, 1);
+	pthread_mutex_unlock(&files->lock);
+	*ret = f;
+	return 0;
+}
+
+struct file *files_find_name(struct files *files, uint64_t parent, const char *name)
+{
+	unsigned char key[NAME_KEY_MAX];
+	size_t len = strlen(name);
+	struct file *f;
+
+	if (load(&files->nnamed) == 0 || len >= KEY_NAME_ROOM)
+		return NULL;
+	len = name_key(key, parent, name, len);
+	pthread_mutex_lock(&files->lock);
+	HASH_FIND(hh_name, files->by_name, key, len, f);
+	if (f)
+		f->refs++;
+	pthread_mutex_unlock(&files->lock);
+	return f;
+}
+
+struct file *file_ref(struct files *files, struct file *f)
+{
+	pthread_mutex_lock(&files->lock);
+	f->refs++;
+	pthread_mutex_unlock(&files->lock);
+	return f;
+}
+
+static void leave_names(struct files *files, struct file *f)
+{
+	if (!f->named)
+		return;
+	f->named = false;
+	HASH_DELETE(hh_name, files->by_name, f);
+	add(&files->nnamed, -1);
+}
+
+void files_unref(struct files *files, struct file *f)
+{
+	if (!f)
+		return;
+	pthread_mutex_lock(&files->lock);
+	assert(f->refs > 0);
+	bool last = --f->refs == 0;
+	if (last) {
+		leave_names(files, f);
+		HASH_DELETE(hh, files->by_ino, f);
+		add(&files->nfiles, -1);
+	}
+	pthread_mutex_unlock(&files->lock);
+	if (last)
+		file_free(f);
+}
+
+int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, struct file *f),
+                    void *arg)
+{
+	struct file *f, *next;
+	int r = 0;
+
+	if (load(&files->nnamed) == 0)
+		return 0;
+	pthread_mutex_lock(&files->lock);
+	HASH_ITER(hh_name, files->by_name, f, next) {
+		if (f->parent == parent)
+			r = fn(arg, f);
+		if (r != 0)
+			break;
+	}
+	pthread_mutex_unlock(&files->lock);
+	return r;
+}
+
+int files_settle(struct files *files, struct file *f, uint64_t real)
+{
+	struct alias *alias = NULL;
+	int r = 0;
+
+	if (real && real != f->ino) {
+		alias = calloc(1, sizeof(*alias));
+		if (!alias)
+			r = -ENOMEM;
+	}
+	pthread_mutex_lock(&files->lock);
+	leave_names(files, f);
+	if (alias && f->nlookup) {
+		alias->ino = f->ino;
+		alias->real = real;
+		alias->nlookup = f->nlookup;
+		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+		add(&files->naliases, 1);
+		alias = NULL;
+	}
+	pthread_mutex_unlock(&files->lock);
+	free(alias);
+	return r;
+}
+
+uint64_t files_real(struct files *files, uint64_t ino)
+{
+	if (load(&files->naliases) == 0)
+		return ino;
+	pthread_mutex_lock(&files->lock);
+	const struct alias *alias = find_alias(files, ino);
+	if (alias)
+		ino = alias->real;
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+uint64_t files_alias(struct files *files, uint64_t real, unsigned n)
+{
+	struct alias *alias, *next;
+	uint64_t ino = 0;
+
+	if (load(&files->naliases) == 0)
+		return 0;
+	pthread_mutex_lock(&files->lock);
+	HASH_ITER(hh, files->aliases, alias, next) {
+		if (alias->real == real && n-- == 0) {
+			ino = alias->ino;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+void files_told(struct files *files, struct file *f)
+{
+	pthread_mutex_lock(&files->lock);
+	struct alias *alias = f->named ? NULL : find_alias(files, f->ino);
+	if (alias)
+		alias->nlookup++;
+	else
+		f->nlookup++;
+	pthread_mutex_unlock(&files->lock);
+}
+
+void files_forget(struct files *files, uint64_t ino, uint64_t n)
+{
+	struct file *f;
+
+	if (load(&files->nnamed) == 0 && load(&files->naliases) == 0)
+		return;
+	pthread_mutex_lock(&files->lock);
+	struct alias *alias = find_alias(files, ino);
+	if (alias) {
+		alias->nlookup -= n < alias->nlookup ? n : alias->nlookup;
+		if (alias->nlookup == 0) {
+			HASH_DEL(files->aliases, alias);
+			add(&files->naliases, -1);
+			free(alias);
+		}
+	} else {
+		HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
+		if (f && f->named)
+			f->nlookup -= n < f->nlookup ? n : f->nlookup;
+	}
+	pthread_mutex_unlock(&files->lock);
+}
+
+/* --- one file -------------------------------------------------------------- */
+
+int file_load(struct file *f, const struct view *view, bool with_value)
+{
+	struct entry e;
+
+	if (f->birth != FILE_BORN || f->lost || f->gone)
+		return 0;
+	int r = view_inode(view, f->real, &e);
+	if (r == -ENOENT) {
+		f->gone = true;
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	if (with_value && (!f->content || f->content->version != e.version)) {
+		struct content *content;
+
+		r = content_read(view, &e, &content);
+		if (r < 0)
+			return r;
+		content_unref(f->content);
+		f->content = content;
+	}
+	f->last = e;
+	f->last.ino = f->ino;
+	f->last.name = NULL;
+	f->last.inline_value = NULL;
+	return 0;
+}
+
+/* Gives the bytes of F->content to BUFFER if nobody else reads them, else a copy. */
+static int fill_buffer(struct file *f, struct buffer *buffer)
+{
+	struct content *content = f->content;
+
+	if (__atomic_load_n(&content->refs, __ATOMIC_ACQUIRE) > 1)
+		return buffer_init(buffer, content->bytes, content->size);
+	*buffer = (struct buffer){ .bytes = content->bytes, .cap = content->size, .size = content->size };
+	content->bytes = NULL;
+	return 0;
+}
+
+int file_make_private(struct file *f, bool empty)
+{
+	if (f->buffer)
+		return 0;
+	struct buffer *buffer = calloc(1, sizeof(*buffer));
+	if (!buffer)
+		return -ENOMEM;
+	int r = f->content && !empty ? fill_buffer(f, buffer) : 0;
+	if (r < 0) {
+		free(buffer);
+		return r;
+	}
+	if (empty)
+		buffer->whole = true;
+	f->buffer = buffer;
+	f->base_size = f->last.size;
+	content_unref(f->content);
+	f->content = NULL;
+	return 0;
+}
+
+void file_drop_buffer(struct file *f)
+{
+	if (!f->buffer)
+		return;
+	buffer_close(f->buffer);
+	free(f->buffer);
+	f->buffer = NULL;
+}
+
+void file_settle_buffer(struct file *f, uint64_t version)
+{
+	if (!f->buffer)
+		return;
+	assert(!f->buffer->changed);
+	struct content *content = content_new(f->buffer->bytes, f->buffer->size, version);
+	if (content) {
+		f->buffer->bytes = NULL;
+		content_unref(f->content);
+		f->content = content;
+	}
+	file_drop_buffer(f);
+}
+
+struct content *file_content(struct file *f)
+{
+	if (f->content)
+		__atomic_add_fetch(&f->content->refs, 1, __ATOMIC_RELAXED);
+	return f->content;
+}
+
+int file_take_error(struct file *f)
+{
+	int error = f->error;
+
+	f->error = 0;
+	return error;
+}

@@ -1,0 +1,174 @@
+/* Files: keys that are open on this mount, or on their way into the log. */
+#ifndef KEYDIR_FS_FILE_H
+#define KEYDIR_FS_FILE_H
+
+#include "buffer.h"
+#include "view.h"
+
+#include <pthread.h>
+#include <uthash.h>
+
+struct op;
+struct parked;
+
+/* A value that does not change, shared by those who read it. */
+struct content {
+	unsigned refs; /* atomic */
+	uint64_t version; /* 0: surely none that the store has now */
+	uint64_t size;
+	unsigned char *bytes;
+};
+
+void content_unref(struct content *content);
+
+/* Whether the entry is in the log. */
+enum file_birth {
+	FILE_BORN,   /* it is */
+	FILE_UNBORN, /* created here, nothing sent yet */
+	FILE_BIRTH,  /* sent (or queued) and not applied yet */
+};
+
+/* One key. A file exists while it is open, has changes to log, events on their
+ * way, or a name that only this mount knows. */
+struct file {
+	/* Fixed when it is made. */
+	uint64_t ino;    /* as the kernel knows it */
+	uint64_t parent; /* of a file made unborn: its directory */
+	char *name;      /* ... and name, name_len bytes and a NUL */
+	size_t name_len;
+
+	/* Protected by files->lock. */
+	UT_hash_handle hh;
+	UT_hash_handle hh_name;
+	unsigned refs;
+	bool named;       /* in the table of names: not in the log yet */
+	uint64_t nlookup; /* how often the kernel was told of it while named */
+	unsigned char *name_key;
+	size_t name_key_len;
+
+	/* Protects all that follows. Taken before files->lock, never after. */
+	pthread_mutex_t lock;
+	enum file_birth birth;
+	uint64_t real;         /* its inode in the store: ino, but for an alias */
+	bool gone;             /* deleted: what is written now goes nowhere */
+	bool truncated;        /* unborn: its opener asked for an empty value */
+	int lost;              /* enum event_outcome: why its creation failed; gone, too */
+	int error;             /* errno to be told at the next write, flush or fsync */
+	struct entry last;     /* as last seen in the store, or as created; no pointers */
+	struct content *content;   /* as last read from the store, or NULL */
+	struct buffer *buffer; /* private copy with changes, or NULL */
+	uint64_t base_size;    /* of the value when the buffer was made */
+
+	/* Events, in the order of their submission (op.c). */
+	struct op *queue;      /* to be submitted */
+	struct op *flight;     /* submitted */
+	bool pumping;          /* some thread is submitting from the queue */
+	uint64_t last_seq;
+	struct parked *parked; /* requests that wait for events, oldest first */
+	unsigned nappends;     /* appends queued or in flight ... */
+	uint64_t append_bytes; /* ... and their bytes */
+};
+
+/* A proposed inode number that another creator of the same name made void. */
+struct alias {
+	UT_hash_handle hh;
+	uint64_t ino;
+	uint64_t real;
+	uint64_t nlookup;
+};
+
+struct files {
+	pthread_mutex_t lock; /* protects the tables */
+	struct file *by_ino;
+	struct file *by_name;
+	struct alias *aliases;
+	/* Atomic, for a look without the lock: tables that may have entries. */
+	unsigned nfiles;
+	unsigned nnamed;
+	unsigned naliases;
+};
+
+int files_init(struct files *files);
+/* Frees the tables and what is left in them. */
+void files_close(struct files *files);
+
+/* --- tables: thread-safe; what they return is a new reference ------------- */
+
+/* The file of an inode as the kernel knows it, or NULL. */
+struct file *files_find(struct files *files, uint64_t ino);
+/* The same, made if there is none. NULL without memory. */
+struct file *files_get(struct files *files, uint64_t ino);
+/* Makes an unborn, empty file. 0 and *RET; -EEXIST if another has that name,
+ * -ENOMEM. */
+int files_create(struct files *files, uint64_t ino, uint64_t parent, const char *name,
+                 uint32_t mode, int64_t now_ns, struct file **ret);
+/* The file of a name that is not in the log yet, or NULL. */
+struct file *files_find_name(struct files *files, uint64_t parent, const char *name);
+struct file *file_ref(struct files *files, struct file *f);
+void files_unref(struct files *files, struct file *f);
+
+/* Calls FN with each name of PARENT that is not in the log yet, under the
+ * lock: FN must not call back. Stops at a result other than 0, returns it. */
+int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, struct file *f),
+                    void *arg);
+
+/* Takes F out of the table of names: it is in the log as inode REAL, or will
+ * never be (REAL 0). Without memory for an alias, -ENOMEM: the kernel's
+ * number for it is void then. */
+int files_settle(struct files *files, struct file *f, uint64_t real);
+
+/* The store's inode for one that the kernel uses. */
+uint64_t files_real(struct files *files, uint64_t ino);
+
+/* The Nth number (from 0) under which the kernel knows the store's inode REAL
+ * beside REAL itself; 0: there is none. */
+uint64_t files_alias(struct files *files, uint64_t real, unsigned n);
+
+/* The kernel was told of F, or forgets an inode N times. */
+void files_told(struct files *files, struct file *f);
+void files_forget(struct files *files, uint64_t ino, uint64_t n);
+
+/* --- one file: the caller holds F->lock ------------------------------------ */
+
+/* True if events of F are queued or in flight. */
+static inline bool file_busy(const struct file *f)
+{
+	return f->queue || f->flight;
+}
+
+/* True if reads see something else than the store. */
+static inline bool file_is_private(const struct file *f)
+{
+	return f->buffer != NULL;
+}
+
+/* True if there is something to log. */
+static inline bool file_is_dirty(const struct file *f)
+{
+	return !f->gone && !f->lost &&
+	       (f->birth == FILE_UNBORN || (f->buffer && f->buffer->changed));
+}
+
+/* Brings F->last, and with WITH_VALUE F->content, up to VIEW, if it is born. 0,
+ * also for an entry that is gone (F->gone is set, and what was last seen
+ * stays); -ENOMEM, -EIO. */
+int file_load(struct file *f, const struct view *view, bool with_value);
+
+/* Makes the buffer from F->content (which must be loaded), or empty. 0, -ENOMEM.
+ * Nothing to do if there is one. */
+int file_make_private(struct file *f, bool empty);
+
+/* Frees the buffer; reads see the store again. */
+void file_drop_buffer(struct file *f);
+
+/* The buffer, unchanged, becomes F->content; VERSION as in struct content. Without
+ * memory it is dropped. */
+void file_settle_buffer(struct file *f, uint64_t version);
+
+/* Takes a reference of F->content, or NULL. */
+struct content *file_content(struct file *f);
+
+/* Takes the error to be told, 0 for none. */
+int file_take_error(struct file *f);
+
+#endif

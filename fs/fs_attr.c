@@ -1,0 +1,348 @@
+/* getattr, setattr, statfs.
+ *
+ * A setattr can be several events (size, mode, times). They are sent in that
+ * order and the request is answered when the last one is done, with the first
+ * error or the attributes as they then are. Times set on a file with changes
+ * come after its changes, or those would set them again. */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_SIZE 4096
+
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)fi;
+	attr_reply(mount_of(req), req, ino, false);
+}
+
+/* --- setattr --------------------------------------------------------------- */
+
+/* What a setattr asks for, apart from the owner. */
+struct change {
+	bool size, mode, atime, mtime, atime_now, mtime_now;
+	struct stat attr;
+};
+
+/* A setattr whose events are on their way. */
+struct setattr {
+	struct mount *mount;
+	fuse_req_t req;
+	fuse_ino_t ino;
+	unsigned left;  /* atomic: events not done, and one for who sends them */
+	int error;      /* atomic: the first */
+};
+
+static void setattr_step(struct setattr *sa, int error)
+{
+	int none = 0;
+
+	if (error)
+		__atomic_compare_exchange_n(&sa->error, &none, error, false, __ATOMIC_ACQ_REL,
+		                            __ATOMIC_ACQUIRE);
+	if (__atomic_sub_fetch(&sa->left, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	if (sa->error)
+		fuse_reply_err(sa->req, sa->error);
+	else
+		attr_reply(sa->mount, sa->req, sa->ino, true);
+	free(sa);
+}
+
+static void setattr_done(struct op *op, const struct outcome *out)
+{
+	struct setattr *sa = op->arg;
+	int error = op_errno(out);
+
+	/* A file that is open and deleted has attributes of its own. */
+	if (out->code == OUTCOME_NOT_FOUND)
+		error = op->file ? 0 : ESTALE;
+	setattr_step(sa, error);
+}
+
+static int64_t ns_of(struct timespec t)
+{
+	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+static void fill_times(struct event *ev, const struct change *c)
+{
+	if (c->mtime_now)
+		ev->flags |= EVENT_MTIME_NOW;
+	else if (c->mtime)
+		ev->flags |= EVENT_HAS_MTIME;
+	if (c->atime_now)
+		ev->flags |= EVENT_ATIME_NOW;
+	else if (c->atime)
+		ev->flags |= EVENT_HAS_ATIME;
+	ev->mtime_ns = ns_of(c->attr.st_mtim);
+	ev->atime_ns = ns_of(c->attr.st_atim);
+}
+
+/* One event of a setattr on inode REAL; FILE may be NULL. */
+static int new_setattr_op(struct setattr *sa, struct file *f, uint64_t real, const struct path *key,
+                          enum event_op what, const struct change *c, struct op **ret)
+{
+	struct op *op = op_new(sa->mount, what, key, f, (struct bytes){ 0 }, NULL);
+
+	if (!op)
+		return -ENOMEM;
+	op->ev.at = real;
+	op->arg = sa;
+	op->done = setattr_done;
+	if (what == EVENT_CHMOD) {
+		op->ev.mode = c->attr.st_mode & 07777;
+		op->ev.flags = EVENT_HAS_MODE;
+	} else if (what == EVENT_TRUNCATE) {
+		op->ev.size = (uint64_t)c->attr.st_size;
+	} else {
+		fill_times(&op->ev, c);
+	}
+	*ret = op;
+	return 0;
+}
+
+/* Sends the events of C for inode REAL, which F (may be NULL) is the file of. */
+static void send_changes(struct setattr *sa, struct file *f, uint64_t real, const struct change *c)
+{
+	const struct {
+		bool wanted;
+		enum event_op what;
+	} steps[] = {
+		{ c->size, EVENT_TRUNCATE },
+		{ c->mode, EVENT_CHMOD },
+		{ c->atime || c->mtime, EVENT_TOUCH },
+	};
+	struct mount *m = sa->mount;
+	struct path path;
+	struct view view;
+	int r = view_open(m->store, &view);
+
+	if (r == 0) {
+		path_inode(&view, real, &path);
+		view_close(&view);
+	}
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && r == 0; i++) {
+		struct op *op;
+
+		if (!steps[i].wanted)
+			continue;
+		r = new_setattr_op(sa, f, real, &path, steps[i].what, c, &op);
+		if (r < 0)
+			break;
+		__atomic_add_fetch(&sa->left, 1, __ATOMIC_ACQ_REL);
+		op_send(op);
+	}
+	setattr_step(sa, -r);
+}
+
+static struct setattr *setattr_new(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	struct setattr *sa = calloc(1, sizeof(*sa));
+
+	if (sa)
+		*sa = (struct setattr){ .mount = m, .req = req, .ino = ino, .left = 1 };
+	return sa;
+}
+
+/* --- setattr of a file that is open or has changes -------------------------- */
+
+struct parked_setattr {
+	struct parked p;
+	fuse_ino_t ino;
+	bool by_handle;
+	struct change c;
+};
+
+static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
+                     struct change c, bool by_handle, bool waited);
+
+static void set_again(struct parked *p)
+{
+	const struct parked_setattr *ps = (struct parked_setattr *)p;
+
+	set_file(p->mount, p->req, ps->ino, p->file, ps->c, ps->by_handle, true);
+}
+
+/* F->lock is held and F is busy. */
+static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
+                        const struct change *c, bool by_handle)
+{
+	struct parked_setattr *ps = op_new_parked(m, f, sizeof(*ps), req, set_again);
+
+	if (!ps)
+		return -ENOMEM;
+	ps->ino = ino;
+	ps->by_handle = by_handle;
+	ps->c = *c;
+	op_park(f, &ps->p);
+	return 0;
+}
+
+/* Queues what F has to log, as a step of SA. */
+static int flush_step(struct setattr *sa, struct file *f)
+{
+	if (!file_is_dirty(f))
+		return 0;
+	int r = op_queue_flush(sa->mount, f);
+	if (r < 0)
+		return r;
+	struct op *op = f->queue->prev;
+	op->req = sa->req;
+	op->arg = sa;
+	op->done = setattr_done;
+	__atomic_add_fetch(&sa->left, 1, __ATOMIC_ACQ_REL);
+	return 0;
+}
+
+/* Does what needs no event of its own, and takes it out of C. F->lock is held.
+ * 0, or -errno. */
+static int set_here(struct setattr *sa, struct file *f, struct change *c, bool by_handle)
+{
+	struct mount *m = sa->mount;
+	int r = 0;
+
+	/* ftruncate: part of what the next flush logs. truncate of a file with
+	 * changes: the same, but logged at once, as the caller has no flush. */
+	if (c->size && (by_handle || file_is_private(f))) {
+		r = write_begin(m, f, false);
+		if (r == 0)
+			r = write_resize(m, f, (uint64_t)c->attr.st_size);
+		if (r == 0 && !by_handle)
+			r = flush_step(sa, f);
+		c->size = false;
+	}
+	if (r < 0)
+		return r;
+	if (f->birth == FILE_UNBORN || f->gone) {
+		if (c->mode) {
+			f->last.mode = S_IFREG | (c->attr.st_mode & 07777);
+			c->mode = false;
+		}
+	}
+	/* A new file gets the time of its creation, when that is logged. */
+	if (f->birth == FILE_UNBORN && !f->buffer->changed && c->atime_now && c->mtime_now)
+		c->atime = c->mtime = false;
+	if (f->gone) {
+		if (c->mtime)
+			f->last.mtime_ns = c->mtime_now ? now_ns() : ns_of(c->attr.st_mtim);
+		if (c->atime)
+			f->last.atime_ns = c->atime_now ? now_ns() : ns_of(c->attr.st_atim);
+		c->atime = c->mtime = false;
+	}
+	return c->atime || c->mtime ? flush_step(sa, f) : 0;
+}
+
+/* With WAITED, F was waited for already. */
+static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
+                     struct change c, bool by_handle, bool waited)
+{
+	struct setattr *sa = setattr_new(m, req, ino);
+	int r = sa ? 0 : -ENOMEM;
+	bool park = false;
+
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	if (r == 0 && c.size && !waited && !file_is_private(f) && file_busy(f)) {
+		r = park_setattr(m, req, ino, f, &c, by_handle);
+		park = r == 0;
+	}
+	if (r == 0 && !park)
+		r = set_here(sa, f, &c, by_handle);
+	uint64_t real = f->real;
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	if (!sa)
+		fuse_reply_err(req, ENOMEM);
+	else if (park)
+		free(sa);
+	else if (r < 0)
+		setattr_step(sa, -r);
+	else
+		send_changes(sa, f, real, &c);
+	files_unref(&m->files, f);
+}
+
+/* Only to what it is already: the mount has one owner. */
+static int check_owner(const struct mount *m, const struct stat *attr, int to_set)
+{
+	if ((to_set & FUSE_SET_ATTR_UID) && attr->st_uid != m->uid)
+		return -EPERM;
+	if ((to_set & FUSE_SET_ATTR_GID) && attr->st_gid != m->gid)
+		return -EPERM;
+	return 0;
+}
+
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct change c = {
+		.size = to_set & FUSE_SET_ATTR_SIZE,
+		.mode = to_set & FUSE_SET_ATTR_MODE,
+		.atime = to_set & (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_ATIME_NOW),
+		.mtime = to_set & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW),
+		.atime_now = to_set & FUSE_SET_ATTR_ATIME_NOW,
+		.mtime_now = to_set & FUSE_SET_ATTR_MTIME_NOW,
+		.attr = *attr,
+	};
+	int r = check_owner(m, attr, to_set);
+
+	/* The kernel sends the time along with a size; the change sets it. */
+	if (c.size)
+		c.mtime = c.mtime && !c.mtime_now;
+	if (r == 0 && c.size && (uint64_t)attr->st_size > m->max_value)
+		r = -EFBIG;
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	struct file *f = fi ? file_ref(&m->files, handle_of(fi)->file) :
+	                      files_find(&m->files, ino);
+	if (f) {
+		set_file(m, req, ino, f, c, fi != NULL, false);
+		files_unref(&m->files, f);
+		return;
+	}
+	struct setattr *sa = setattr_new(m, req, ino);
+	if (sa)
+		send_changes(sa, NULL, real_ino(m, ino), &c);
+	else
+		fuse_reply_err(req, ENOMEM);
+}
+
+/* --- statfs ---------------------------------------------------------------- */
+
+/* The quota, and what is left of it. An entry costs something even if it is
+ * empty, so that bounds their number as well. */
+void fs_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	struct mount *m = mount_of(req);
+	struct view view;
+	int r = view_open(m->store, &view);
+
+	(void)ino;
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	const struct store_meta *meta = txn_meta(view.txn);
+	uint64_t left = m->size_bytes > meta->used_bytes ? m->size_bytes - meta->used_bytes : 0;
+	uint64_t entries = meta->nkeys + meta->ndirs;
+	view_close(&view);
+
+	struct statvfs st = {
+		.f_bsize = BLOCK_SIZE,
+		.f_frsize = BLOCK_SIZE,
+		.f_blocks = m->size_bytes / BLOCK_SIZE,
+		.f_bfree = left / BLOCK_SIZE,
+		.f_bavail = left / BLOCK_SIZE,
+		.f_files = entries + left / STORE_ENTRY_COST,
+		.f_ffree = left / STORE_ENTRY_COST,
+		.f_favail = left / STORE_ENTRY_COST,
+		.f_namemax = KEY_NAME_MAX,
+	};
+	fuse_reply_statfs(req, &st);
+}

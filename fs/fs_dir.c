@@ -1,0 +1,429 @@
+/* Reading directories.
+ *
+ * An open directory collects its names in the store's order, some hundred per
+ * snapshot, and keeps them as long as it is open: the position of a name is
+ * its index, so that seekdir works, a name that exists throughout is seen
+ * exactly once however many come and go, and a million names cost a million
+ * steps. Names that this mount has created and not logged yet are added.
+ * Attributes (readdirplus) are of the moment of the answer. rewinddir starts
+ * anew.
+ *
+ * Lock: dir->lock, held while an answer is made, not while it is sent. */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Names taken from one snapshot. */
+#define CHUNK_NAMES 512
+
+/* Offsets of a directory stream: 0 is ".", 1 is "..", then the names. */
+#define FIRST_NAME 2
+
+struct name {
+	uint64_t ino;
+	size_t text; /* offset in texts, NUL-ended */
+	bool is_dir;
+	bool unlogged;
+};
+
+/* A name that was not in the log when the listing began. */
+struct unlogged {
+	uint64_t ino;
+	bool seen;
+	char name[KEY_NAME_MAX + 1];
+};
+
+struct dir {
+	uint64_t real;          /* the store's inode */
+	pthread_mutex_t lock;   /* protects what follows */
+	struct name *names;
+	size_t nnames, names_cap;
+	char *texts;
+	size_t ntexts, texts_cap;
+	struct unlogged *unlogged; /* by name */
+	size_t nunlogged, unlogged_cap;
+	bool begun;             /* unlogged is filled in */
+	char last[KEY_NAME_MAX]; /* name that the store's scan has come to ... */
+	size_t last_len;        /* ... and its length; 0: at the start */
+	bool complete;
+};
+
+static struct dir *dir_of(const struct fuse_file_info *fi)
+{
+	return (struct dir *)(uintptr_t)fi->fh;
+}
+
+static void reset(struct dir *d)
+{
+	d->nnames = 0;
+	d->ntexts = 0;
+	d->nunlogged = 0;
+	d->last_len = 0;
+	d->begun = false;
+	d->complete = false;
+}
+
+/* Room for one element more in a growing array; NULL without memory. */
+static void *grow(void *array, size_t n, size_t *cap, size_t size)
+{
+	if (n < *cap)
+		return array;
+	size_t more = *cap ? *cap * 2 : 64;
+	void *bigger = realloc(array, more * size);
+	if (bigger)
+		*cap = more;
+	return bigger;
+}
+
+/* --- collecting names ------------------------------------------------------ */
+
+static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, bool is_dir,
+                    bool unlogged)
+{
+	struct name *names = grow(d->names, d->nnames, &d->names_cap, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	d->names = names;
+	while (d->ntexts + len + 1 > d->texts_cap) {
+		size_t cap = d->texts_cap ? d->texts_cap * 2 : 4096;
+		char *texts = realloc(d->texts, cap);
+
+		if (!texts)
+			return -ENOMEM;
+		d->texts = texts;
+		d->texts_cap = cap;
+	}
+	memcpy(d->texts + d->ntexts, name, len);
+	d->texts[d->ntexts + len] = '\0';
+	d->names[d->nnames++] = (struct name){ ino, d->ntexts, is_dir, unlogged };
+	d->ntexts += len + 1;
+	return 0;
+}
+
+static int note_unlogged(void *arg, struct file *f)
+{
+	struct dir *d = arg;
+	struct unlogged *more =
+	        grow(d->unlogged, d->nunlogged, &d->unlogged_cap, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	d->unlogged = more;
+	more = &d->unlogged[d->nunlogged++];
+	more->ino = f->ino;
+	more->seen = false;
+	memcpy(more->name, f->name, f->name_len + 1);
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct unlogged *)a)->name, ((const struct unlogged *)b)->name);
+}
+
+static int begin(struct mount *m, struct dir *d)
+{
+	int r = files_each_name(&m->files, d->real, note_unlogged, d);
+
+	if (r < 0)
+		return r;
+	if (d->nunlogged)
+		qsort(d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
+	d->begun = true;
+	return 0;
+}
+
+static void mark_seen(struct dir *d, const char *name, size_t len)
+{
+	struct unlogged key;
+
+	if (d->nunlogged == 0)
+		return;
+	memcpy(key.name, name, len);
+	key.name[len] = '\0';
+	struct unlogged *found =
+	        bsearch(&key, d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
+	if (found)
+		found->seen = true;
+}
+
+/* Adds what was created here and has not come into the log before its place in
+ * the order was passed, if it still exists. */
+static int add_unlogged(struct mount *m, const struct view *view, struct dir *d)
+{
+	for (size_t i = 0; i < d->nunlogged; i++) {
+		const struct unlogged *u = &d->unlogged[i];
+		struct entry e;
+		int r = 0;
+
+		if (u->seen)
+			continue;
+		struct file *f = files_find_name(&m->files, d->real, u->name);
+		if (f)
+			r = add_name(d, u->name, strlen(u->name), f->ino, false, true);
+		else if (view_name(view, d->real, u->name, strlen(u->name), &e) == 0)
+			r = add_name(d, u->name, strlen(u->name), e.ino, entry_is_dir(&e), false);
+		files_unref(&m->files, f);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Whether entries can be in the tables whose time is over. */
+static bool any_expired(const struct view *view)
+{
+	int64_t expiry_ms;
+	uint64_t ino;
+
+	return store_first_expiry(view->txn, &expiry_ms, &ino) == 0 && expiry_ms <= view->now_ms;
+}
+
+/* Collects up to CHUNK_NAMES names more. 0 or -errno. */
+static int collect(struct mount *m, const struct view *view, struct dir *d)
+{
+	bool check = any_expired(view);
+	struct scan *scan;
+	int r = d->begun ? 0 : begin(m, d);
+
+	if (r == 0)
+		r = scan_open(view->txn, d->real, d->last_len ? d->last : NULL, d->last_len, &scan);
+	if (r < 0)
+		return r;
+	for (int n = 0; n < CHUNK_NAMES && r == 0; n++) {
+		const char *name;
+		size_t len;
+		uint64_t ino;
+		bool is_dir;
+		struct entry e;
+
+		r = scan_next(scan, &name, &len, &ino, &is_dir);
+		if (r < 0)
+			break;
+		memcpy(d->last, name, len);
+		d->last_len = len;
+		mark_seen(d, name, len);
+		if (check && view_inode(view, ino, &e) < 0)
+			continue;
+		r = add_name(d, name, len, ino, is_dir, false);
+	}
+	scan_close(scan);
+	if (r == -ENOENT) {
+		r = add_unlogged(m, view, d);
+		d->complete = r == 0;
+	}
+	return r;
+}
+
+/* --- answering ------------------------------------------------------------- */
+
+/* An answer being made. */
+struct listing {
+	struct mount *m;
+	fuse_req_t req;
+	struct dir *d;
+	struct view view;
+	bool plus;
+	char *buf;
+	size_t size;
+	size_t used;
+};
+
+/* Adds one entry; false if it has no room. */
+static bool put(struct listing *l, const char *name, const struct fuse_entry_param *param,
+                off_t next)
+{
+	size_t left = l->size - l->used;
+	size_t need;
+
+	if (l->plus)
+		need = fuse_add_direntry_plus(l->req, l->buf + l->used, left, name, param, next);
+	else
+		need = fuse_add_direntry(l->req, l->buf + l->used, left, name, &param->attr, next);
+	if (need > left)
+		return false;
+	l->used += need;
+	return true;
+}
+
+static bool put_dots(struct listing *l, off_t off)
+{
+	struct fuse_entry_param param = { .attr.st_mode = S_IFDIR };
+	uint64_t parent = l->d->real;
+	struct entry e;
+
+	if (view_inode(&l->view, l->d->real, &e) == 0 && e.parent && l->d->real != l->m->root)
+		parent = e.parent;
+	param.attr.st_ino = off == 0 ? l->d->real : parent;
+	return put(l, off == 0 ? "." : "..", &param, off + 1);
+}
+
+/* Attributes of a name, of this moment. False if it is gone. Without an inode
+ * number in it the kernel looks the name up when it needs to. */
+static bool look(struct listing *l, const struct name *n, const char *text,
+                 struct fuse_entry_param *param)
+{
+	struct entry e;
+	size_t len = strlen(text);
+
+	*param = (struct fuse_entry_param){
+		.attr.st_ino = n->ino,
+		.attr.st_mode = n->is_dir ? S_IFDIR : S_IFREG,
+	};
+	if (!l->plus || n->unlogged)
+		return true;
+	int r = view_inode(&l->view, n->ino, &e);
+	if (r < 0 || e.parent != l->d->real || e.name_len != len ||
+	    memcmp(e.name, text, len) != 0)
+		r = view_name(&l->view, l->d->real, text, len, &e);
+	if (r < 0)
+		return false;
+	attr_entry(l->m, &l->view, &e, param);
+	return true;
+}
+
+/* Fills the answer from OFF on. 0 or -errno. */
+static int list(struct listing *l, off_t off)
+{
+	struct dir *d = l->d;
+
+	while (off < FIRST_NAME) {
+		if (!put_dots(l, off))
+			return 0;
+		off++;
+	}
+	for (size_t i = (size_t)off - FIRST_NAME;; i++) {
+		struct fuse_entry_param param;
+
+		while (i >= d->nnames && !d->complete) {
+			int r = collect(l->m, &l->view, d);
+
+			if (r < 0)
+				return r;
+		}
+		if (i >= d->nnames)
+			return 0;
+		const char *text = d->texts + d->names[i].text;
+		if (!look(l, &d->names[i], text, &param))
+			continue;
+		if (!put(l, text, &param, (off_t)(i + FIRST_NAME + 1)))
+			return 0;
+	}
+}
+
+static void read_dir(fuse_req_t req, size_t size, off_t off, struct dir *d, bool plus)
+{
+	struct listing l = {
+		.m = mount_of(req),
+		.req = req,
+		.d = d,
+		.plus = plus,
+		.buf = malloc(size ? size : 1),
+		.size = size,
+	};
+	int r = l.buf ? view_open(l.m->store, &l.view) : -ENOMEM;
+
+	if (r == 0) {
+		pthread_mutex_lock(&d->lock);
+		if (off == 0)
+			reset(d);
+		r = list(&l, off);
+		pthread_mutex_unlock(&d->lock);
+		view_close(&l.view);
+	}
+	if (r < 0 && l.used == 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, l.buf, l.used);
+	free(l.buf);
+}
+
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	(void)ino;
+	read_dir(req, size, off, dir_of(fi), false);
+}
+
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi)
+{
+	(void)ino;
+	read_dir(req, size, off, dir_of(fi), true);
+}
+
+/* --- opening and closing --------------------------------------------------- */
+
+static void dir_free(struct dir *d)
+{
+	pthread_mutex_destroy(&d->lock);
+	free(d->names);
+	free(d->texts);
+	free(d->unlogged);
+	free(d);
+}
+
+static int dir_open(struct mount *m, uint64_t real, struct dir **ret)
+{
+	struct view view;
+	struct entry e;
+	int r = view_open(m->store, &view);
+
+	if (r < 0)
+		return r;
+	r = view_inode(&view, real, &e);
+	view_close(&view);
+	if (r < 0)
+		return r == -ENOENT ? -ESTALE : r;
+	struct dir *d = calloc(1, sizeof(*d));
+	if (!d)
+		return -ENOMEM;
+	d->real = real;
+	r = -pthread_mutex_init(&d->lock, NULL);
+	if (r < 0) {
+		free(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct dir *d;
+	int r = dir_open(m, real_ino(m, ino), &d);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = (uintptr_t)d;
+	if (fuse_reply_open(req, fi) < 0)
+		dir_free(d);
+}
+
+void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	dir_free(dir_of(fi));
+	fuse_reply_err(req, 0);
+}
+
+/* --- fsync of a directory -------------------------------------------------- */
+
+static void barrier_done(void *arg, const struct outcome *out)
+{
+	fuse_reply_err(arg, op_errno(out));
+}
+
+/* Answered when this node is as new as the log's end at the call. */
+void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+
+	(void)ino, (void)datasync, (void)fi;
+	node_barrier(m->node, m->timeout_ms, barrier_done, req);
+}

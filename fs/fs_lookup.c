@@ -1,0 +1,72 @@
+/* Looking names up, and forgetting them.
+ *
+ * Names come from the store, and before it from those that this mount has
+ * created and not logged yet. A name that does not exist is an answer that the
+ * kernel may keep as well: the feed tells it when somebody makes one. */
+#include "handle.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, const char *name)
+{
+	struct view view;
+	struct entry e;
+	struct fuse_entry_param param;
+	int r = view_open(m->store, &view);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	r = view_name(&view, parent, name, strlen(name), &e);
+	if (r == 0)
+		attr_entry(m, &view, &e, &param);
+	view_close(&view);
+	if (r == -ENOENT && m->caching) {
+		param = (struct fuse_entry_param){ .entry_timeout = KEEP_LONG_S };
+		r = 0;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &param);
+}
+
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct mount *m = mount_of(req);
+	uint64_t dir = real_ino(m, parent);
+	struct file *f;
+	int r = check_name(name);
+
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	f = files_find_name(&m->files, dir, name);
+	if (f) {
+		struct fuse_entry_param param;
+
+		attr_entry_file(m, f, &param);
+		files_unref(&m->files, f);
+		fuse_reply_entry(req, &param);
+		return;
+	}
+	lookup_in_store(m, req, dir, name);
+}
+
+void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+	files_forget(&mount_of(req)->files, ino, n);
+	fuse_reply_none(req);
+}
+
+void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	struct files *files = &mount_of(req)->files;
+
+	for (size_t i = 0; i < count; i++)
+		files_forget(files, forgets[i].ino, forgets[i].nlookup);
+	fuse_reply_none(req);
+}

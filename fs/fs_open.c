@@ -1,0 +1,313 @@
+/* Opening, reading, flushing and closing files.
+ *
+ * A file opened for reading gets a copy of its value, shared by all who have
+ * it open and renewed when the store has a newer version: so it stays readable
+ * to its end after it is deleted, replaced or expired, and every read is of
+ * one version. Changes go to the log at flush (close) and fsync, which are
+ * answered when they are applied, with the outcome. What no flush has seen (a
+ * mapping outlives its descriptor) is logged at release. */
+#include "handle.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- open ------------------------------------------------------------------ */
+
+/* Looks at the store; for a reader also takes the value. F->lock is held. */
+static int refresh(struct mount *m, struct file *f, bool with_content)
+{
+	struct view view;
+
+	if (file_is_private(f) || f->birth != FILE_BORN)
+		return 0;
+	int r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	r = file_load(f, &view, with_content);
+	view_close(&view);
+	return r;
+}
+
+/* O_TRUNC; F->lock is held. */
+static int truncate_at_open(struct mount *m, struct file *f)
+{
+	int r = 0;
+
+	if (!file_is_private(f))
+		return write_begin(m, f, true);
+	if (f->buffer->size)
+		r = buffer_truncate(f->buffer, 0);
+	if (f->birth == FILE_UNBORN)
+		f->truncated = true;
+	return r;
+}
+
+int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
+{
+	struct handle *h = calloc(1, sizeof(*h));
+	int access = fi->flags & O_ACCMODE;
+	int r;
+
+	if (!h)
+		return -ENOMEM;
+	h->mount = m;
+	h->reads = access != O_WRONLY;
+	h->writes = access != O_RDONLY;
+	h->appends = h->writes && (fi->flags & O_APPEND);
+
+	pthread_mutex_lock(&f->lock);
+	r = refresh(m, f, h->reads && !(fi->flags & O_TRUNC));
+	/* The name may lead to another inode by now: ESTALE makes the kernel ask
+	 * for it again, and say ENOENT if there is none. */
+	if (r == 0 && f->gone && !f->content && !f->buffer)
+		r = -ESTALE;
+	if (r == 0 && (fi->flags & O_TRUNC))
+		r = truncate_at_open(m, f);
+	/* A flush concerns who can write, and who has created. */
+	fi->noflush = !h->writes && !(fi->flags & O_TRUNC) && f->birth == FILE_BORN;
+	pthread_mutex_unlock(&f->lock);
+	if (r < 0) {
+		free(h);
+		return r;
+	}
+	h->file = file_ref(&m->files, f);
+	fi->fh = (uintptr_t)h;
+	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC);
+	/* The kernel's idea of where an append lands is only a guess. */
+	fi->direct_io = h->appends;
+	return 0;
+}
+
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct file *f = files_get(&m->files, ino);
+	int r = f ? handle_open(m, f, fi) : -ENOMEM;
+
+	files_unref(&m->files, f);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_open(req, fi) < 0)
+		handle_close(fi);
+}
+
+/* --- read ------------------------------------------------------------------ */
+
+struct parked_read {
+	struct parked p;
+	size_t size;
+	off_t off;
+};
+
+static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
+                      bool waited);
+
+static void read_again(struct parked *p)
+{
+	struct parked_read *pr = (struct parked_read *)p;
+
+	read_file(p->mount, p->req, p->file, pr->size, pr->off, true);
+}
+
+static void reply_content(fuse_req_t req, const struct content *content, size_t size, off_t off)
+{
+	if (!content || (uint64_t)off >= content->size) {
+		fuse_reply_buf(req, NULL, 0);
+		return;
+	}
+	if (size > content->size - (uint64_t)off)
+		size = content->size - (uint64_t)off;
+	fuse_reply_buf(req, (const char *)content->bytes + off, size);
+}
+
+/* F->lock is held and F is private: its bytes can change once it is not. */
+static void reply_buffer_and_unlock(fuse_req_t req, struct file *f, size_t size, off_t off)
+{
+	uint64_t left = (uint64_t)off < f->buffer->size ? f->buffer->size - (uint64_t)off : 0;
+
+	if (size > left)
+		size = left;
+	char *copy = malloc(size ? size : 1);
+	if (copy)
+		buffer_read(f->buffer, (uint64_t)off, copy, size);
+	pthread_mutex_unlock(&f->lock);
+	if (copy)
+		fuse_reply_buf(req, copy, size);
+	else
+		fuse_reply_err(req, ENOMEM);
+	free(copy);
+}
+
+static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
+                      bool waited)
+{
+	pthread_mutex_lock(&f->lock);
+	if (file_is_private(f)) {
+		reply_buffer_and_unlock(req, f, size, off);
+		return;
+	}
+	if (file_busy(f) && !waited) {
+		struct parked_read *pr = op_new_parked(m, f, sizeof(*pr), req, read_again);
+
+		if (pr) {
+			pr->size = size;
+			pr->off = off;
+			pr->p.direct = true;
+			op_park(f, &pr->p);
+		}
+		pthread_mutex_unlock(&f->lock);
+		if (!pr)
+			fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	int r = refresh(m, f, true);
+	struct content *content = file_content(f);
+	pthread_mutex_unlock(&f->lock);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_content(req, content, size, off);
+	content_unref(content);
+}
+
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	(void)ino;
+	read_file(mount_of(req), req, handle_of(fi)->file, size, off, false);
+}
+
+/* --- flush and fsync ------------------------------------------------------- */
+
+/* Takes what F has to tell; F->lock is held. */
+static int take_error(struct file *f)
+{
+	int error = file_take_error(f);
+
+	if (!error && f->lost)
+		error = event_outcome_errno((enum event_outcome)f->lost);
+	return error;
+}
+
+static void flush_done(struct parked *p)
+{
+	pthread_mutex_lock(&p->file->lock);
+	int error = take_error(p->file);
+	pthread_mutex_unlock(&p->file->lock);
+	fuse_reply_err(p->req, error);
+}
+
+/* Logs what F has, and answers when all that it sent is applied. */
+static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
+{
+	struct parked *p = op_new_parked(m, f, sizeof(*p), req, flush_done);
+	int error = 0;
+
+	if (!p) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	/* The request may be answered, and the handle closed, before pumping ends. */
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	int r = op_queue_flush(m, f);
+	bool busy = file_busy(f);
+	if (busy) {
+		p->direct = true;
+		op_park(f, p);
+		if (r < 0 && !f->error)
+			f->error = -r;
+	} else {
+		error = r < 0 ? -r : take_error(f);
+	}
+	pthread_mutex_unlock(&f->lock);
+	if (busy) {
+		op_pump(m, f);
+	} else {
+		files_unref(&m->files, p->file);
+		free(p);
+		fuse_reply_err(req, error);
+	}
+	files_unref(&m->files, f);
+}
+
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	const struct handle *h = handle_of(fi);
+	bool needed = h->writes;
+
+	(void)ino;
+	if (!needed) {
+		pthread_mutex_lock(&h->file->lock);
+		needed = file_is_dirty(h->file);
+		pthread_mutex_unlock(&h->file->lock);
+	}
+	if (needed)
+		flush_file(mount_of(req), req, h->file);
+	else
+		fuse_reply_err(req, 0);
+}
+
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+	(void)ino, (void)datasync;
+	flush_file(mount_of(req), req, handle_of(fi)->file);
+}
+
+/* --- release --------------------------------------------------------------- */
+
+/* The changes of a file that nobody waits for: only the log can tell. */
+static void release_done(struct op *op, const struct outcome *out)
+{
+	if (out->code != OUTCOME_OK && out->code != OUTCOME_NOT_FOUND)
+		logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
+		       (unsigned long long)op->file->ino, event_outcome_text(out->code));
+}
+
+static void close_handle(struct handle *h)
+{
+	struct mount *m = h->mount;
+	struct file *f = h->file;
+
+	pthread_mutex_lock(&f->lock);
+	if ((h->writes || f->birth == FILE_UNBORN) && file_is_dirty(f)) {
+		int r = op_queue_flush(m, f);
+
+		if (r < 0)
+			logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
+			       (unsigned long long)f->ino, strerror(-r));
+		else
+			f->queue->prev->done = release_done;
+	}
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	files_unref(&m->files, f);
+	free(h);
+}
+
+void handle_close(struct fuse_file_info *fi)
+{
+	close_handle(handle_of(fi));
+}
+
+static void close_job(struct job *job)
+{
+	close_handle((struct handle *)((char *)job - offsetof(struct handle, job)));
+}
+
+void handle_close_later(struct mount *m, const struct fuse_file_info *fi)
+{
+	struct handle *h = handle_of(fi);
+
+	h->job.run = close_job;
+	worker_add(m->worker, &h->job);
+}
+
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	handle_close(fi);
+	fuse_reply_err(req, 0);
+}

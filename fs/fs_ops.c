@@ -1,0 +1,61 @@
+/* The table of operations, and what is agreed with the kernel at the start. */
+#include "handle.h"
+
+#include "logger.h"
+
+/* Requests that the kernel sends without anybody waiting (readahead). */
+#define BACKGROUND_MAX 64
+
+static void fs_init(void *userdata, struct fuse_conn_info *conn)
+{
+	struct mount *m = userdata;
+
+	/* The kernel clears setuid and setgid bits when a file is written; it
+	 * asks for that as for any change of mode. */
+	conn->want &= ~(unsigned)FUSE_CAP_HANDLE_KILLPRIV;
+	/* O_TRUNC comes with the open, so that open, write and close are one
+	 * event. */
+	if (conn->capable & FUSE_CAP_ATOMIC_O_TRUNC)
+		conn->want |= FUSE_CAP_ATOMIC_O_TRUNC;
+	else
+		logger(LOGGER_WARN, "this kernel truncates apart from opening");
+	if (m->caching && (conn->capable & FUSE_CAP_EXPLICIT_INVAL_DATA)) {
+		conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
+		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
+	}
+	conn->max_background = BACKGROUND_MAX;
+}
+
+const struct fuse_lowlevel_ops fs_ops = {
+	.init = fs_init,
+	.lookup = fs_lookup,
+	.forget = fs_forget,
+	.forget_multi = fs_forget_multi,
+	.getattr = fs_getattr,
+	.setattr = fs_setattr,
+	.statfs = fs_statfs,
+	.create = fs_create,
+	.mknod = fs_mknod,
+	.mkdir = fs_mkdir,
+	.symlink = fs_symlink,
+	.link = fs_link,
+	.unlink = fs_unlink,
+	.rmdir = fs_rmdir,
+	.rename = fs_rename,
+	.open = fs_open,
+	.read = fs_read,
+	.write = fs_write,
+	.flush = fs_flush,
+	.fsync = fs_fsync,
+	.release = fs_release,
+	.fallocate = fs_fallocate,
+	.opendir = fs_opendir,
+	.readdir = fs_readdir,
+	.readdirplus = fs_readdirplus,
+	.releasedir = fs_releasedir,
+	.fsyncdir = fs_fsyncdir,
+	.setxattr = fs_setxattr,
+	.getxattr = fs_getxattr,
+	.listxattr = fs_listxattr,
+	.removexattr = fs_removexattr,
+};

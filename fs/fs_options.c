@@ -1,0 +1,301 @@
+/* Options of keydir-fs: the command line, and what mount(8) passes with -o.
+ *
+ * Two tables: long options, and the names that -o takes. Every long option is
+ * also a name of -o, so that one line in fstab can say everything. Of what else
+ * mount(8) may pass, the rest of -o, libfuse gets what it knows, things meant
+ * for others are dropped, and anything unknown is an error that names it.
+ * Paths are made absolute here, because a daemon changes its directory. */
+#include "fs_options.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct option_row rows[] = {
+	NODE_OPTION_ROWS(struct fs_options, node),
+	{ "options", 'o', NULL, OPTION_LIST, "NAME[=VALUE],...", NULL,
+	  "mount options, as listed below; each long option is one, too",
+	  offsetof(struct fs_options, mount_options) },
+	{ "foreground", 'f', NULL, OPTION_FLAG, NULL, NULL,
+	  "stay in the foreground and log to stderr", offsetof(struct fs_options, foreground) },
+	{ "log-file", 0, NULL, OPTION_TEXT, "FILE", NULL,
+	  "append the log to a file instead of syslog or stderr",
+	  offsetof(struct fs_options, log_file) },
+	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "show this help",
+	  offsetof(struct fs_options, help) },
+	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "show the version",
+	  offsetof(struct fs_options, version) },
+	{ 0 },
+};
+
+static const struct option_row mount_rows[] = {
+	{ "ro", 0, NULL, OPTION_FLAG, NULL, NULL, "nothing can be changed through this mount",
+	  offsetof(struct fs_options, read_only) },
+	{ "allow_other", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "other users may use the mount, as far as modes allow",
+	  offsetof(struct fs_options, allow_other) },
+	{ "uid", 0, NULL, OPTION_COUNT, "UID", NULL,
+	  "owner that all files show (otherwise who mounts)", offsetof(struct fs_options, uid) },
+	{ "gid", 0, NULL, OPTION_COUNT, "GID", NULL,
+	  "group that all files show (otherwise who mounts)", offsetof(struct fs_options, gid) },
+	{ "umask", 0, NULL, OPTION_TEXT, "OCTAL", NULL, "mode bits that no file shows",
+	  offsetof(struct fs_options, umask) },
+	{ "subdir", 0, NULL, OPTION_TEXT, "KEY", NULL,
+	  "mount this directory of the cache instead of all of it",
+	  offsetof(struct fs_options, subdir) },
+	{ "nocache", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "the kernel asks each time instead of keeping names, attributes and pages",
+	  offsetof(struct fs_options, no_cache) },
+	{ 0 },
+};
+
+/* Passed on to libfuse and the kernel as they are. */
+static const char *const passed[] = {
+	"dev", "nodev", "suid", "nosuid", "exec", "noexec", "sync", "dirsync", "noatime",
+	"nodiratime", "norelatime", "nostrictatime", "symfollow", "nosymfollow", "fsname=",
+	"context=", "fscontext=", "rootcontext=", NULL,
+};
+
+/* For mount(8), systemd and others, or what holds anyway. */
+static const char *const ignored[] = {
+	"rw", "defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "group",
+	"_netdev", "nofail", "async", "atime", "diratime", "relatime", "strictatime", "lazytime",
+	"nolazytime", "default_permissions", "loud", "silent", "comment=", "x-", "X-", "subtype=",
+	"uhelper=", "user=", NULL,
+};
+
+__attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt,
+                                                        ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why, size, fmt, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* Whether NAME (with its value) is in LIST; an entry that ends in '=' or '-'
+ * is a beginning. */
+static bool is_listed(const char *const *list, const char *item)
+{
+	for (; *list; list++) {
+		size_t len = strlen(*list);
+		char end = (*list)[len - 1];
+
+		if (end == '=' || end == '-' ? strncmp(item, *list, len) == 0 :
+		                               strcmp(item, *list) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct option_row *find_row(const struct option_row *table, const char *name,
+                                         size_t len)
+{
+	for (; table->name; table++) {
+		if (strlen(table->name) == len && memcmp(table->name, name, len) == 0)
+			return table;
+	}
+	return NULL;
+}
+
+static int pass_on(struct fs_options *options, const char *item, char *why, size_t why_size)
+{
+	size_t used = strlen(options->pass);
+	char *to = options->pass + used;
+
+	/* libfuse takes the list apart again, by commas. */
+	if (strchr(item, ','))
+		return refuse(why, why_size, "-o %s: cannot have a comma", item);
+	if ((size_t)snprintf(to, FS_PASS_MAX - used, ",%s", item) >= FS_PASS_MAX - used)
+		return refuse(why, why_size, "-o %s: too many mount options", item);
+	return 0;
+}
+
+static int set_mount_option(struct fs_options *options, char *item, char *why, size_t why_size)
+{
+	size_t len = strcspn(item, "=");
+	const char *value = item[len] ? item + len + 1 : NULL;
+	const struct option_row *row = find_row(mount_rows, item, len);
+	char reason[200];
+
+	if (!row)
+		row = find_row(rows, item, len);
+	if (row && row->type == OPTION_LIST && row->letter == 'o')
+		row = NULL;
+	if (row && row->type != OPTION_FLAG && !value)
+		return refuse(why, why_size, "-o %s: needs a value", item);
+	if (row) {
+		item[len] = '\0';
+		if (options_set(row, value ? value : "yes", options, reason, sizeof(reason)) < 0)
+			return refuse(why, why_size, "-o %s", reason);
+		return 0;
+	}
+	if (is_listed(ignored, item))
+		return 0;
+	if (is_listed(passed, item))
+		return pass_on(options, item, why, why_size);
+	return refuse(why, why_size, "-o %s: no such mount option; see --help", item);
+}
+
+/* Takes the next item off *REST: ends it at its comma, and undoes the
+ * backslashes that keep commas in it. */
+static char *next_item(char **rest)
+{
+	char *item = *rest, *to = item, *from = item;
+
+	for (; *from && *from != ','; from++) {
+		if (*from == '\\' && from[1])
+			from++;
+		*to++ = *from;
+	}
+	*rest = *from ? from + 1 : from;
+	*to = '\0';
+	return item;
+}
+
+static int set_mount_options(struct fs_options *options, char *why, size_t why_size)
+{
+	const struct option_list given = options->mount_options;
+	size_t len = 1;
+
+	for (size_t i = 0; i < given.n; i++)
+		len += strlen(given.items[i]) + 1;
+	options->text = calloc(1, len);
+	if (!options->text) {
+		refuse(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < given.n; i++) {
+		strcat(options->text, i ? "," : "");
+		strcat(options->text, given.items[i]);
+	}
+	for (char *rest = options->text; *rest;) {
+		char *item = next_item(&rest);
+		int r = *item ? set_mount_option(options, item, why, why_size) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* A path that stays right in another directory; owned by the program's life. */
+static const char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *full;
+
+	if (!path || path[0] == '/' || !getcwd(cwd, sizeof(cwd)))
+		return path;
+	return asprintf(&full, "%s/%s", cwd, path) < 0 ? path : full;
+}
+
+/* SOURCE MOUNTPOINT or MOUNTPOINT. */
+static int set_operands(struct fs_options *options, char **args, int n, char *why, size_t why_size)
+{
+	if (n < 1)
+		return refuse(why, why_size, "where to mount? give a directory; see --help");
+	if (n > 2)
+		return refuse(why, why_size, "\"%s\" is one operand too many", args[2]);
+	options->mountpoint = absolute(args[n - 1]);
+	options->source = n == 2 ? args[0] : NULL;
+	if (n == 1 || strcmp(args[0], "keydir") == 0 || strcmp(args[0], "none") == 0)
+		return 0;
+	if (strncmp(args[0], "kafka://", 8) == 0)
+		options->node.log = args[0];
+	else if (strchr(args[0], '/'))
+		options->node.store = args[0];
+	else
+		return refuse(why, why_size,
+		              "\"%s\": a source is keydir, a store's directory, or kafka://...",
+		              args[0]);
+	return 0;
+}
+
+/* mount(8) gives its helpers flags that mean nothing here. */
+static int drop_helper_flags(int argc, char **argv)
+{
+	char name[NAME_MAX + 1];
+	int n = 1;
+
+	snprintf(name, sizeof(name), "%s", argv[0] ? argv[0] : "");
+	if (strncmp(basename(name), "mount.", 6) != 0)
+		return argc;
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "-n") == 0 || strcmp(argv[i], "-s") == 0 ||
+		    strcmp(argv[i], "-v") == 0)
+			continue;
+		if (strcmp(argv[i], "-t") == 0 || strcmp(argv[i], "-N") == 0) {
+			i++;
+			continue;
+		}
+		argv[n++] = argv[i];
+	}
+	argv[n] = NULL;
+	return n;
+}
+
+int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, size_t why_size)
+{
+	int first, r;
+
+	*ret = (struct fs_options){ .uid = UINT64_MAX, .gid = UINT64_MAX };
+	/* Not for people: the man page is made with it. */
+	if (argc == 2 && strcmp(argv[1], "--man-options") == 0) {
+		ret->man = true;
+		return 0;
+	}
+	argc = drop_helper_flags(argc, argv);
+	r = options_parse(rows, argc, argv, ret, &first, why, why_size);
+	if (r < 0 || ret->help || ret->version)
+		return r;
+	r = set_mount_options(ret, why, why_size);
+	if (r == 0)
+		r = set_operands(ret, argv + first, argc - first, why, why_size);
+	if (r < 0) {
+		fs_options_close(ret);
+		return r;
+	}
+	ret->node.store = absolute(ret->node.store);
+	ret->log_file = absolute(ret->log_file);
+	return 0;
+}
+
+void fs_options_close(struct fs_options *options)
+{
+	free(options->text);
+	options->text = NULL;
+}
+
+void fs_options_help(FILE *to)
+{
+	fputs("Usage: keydir-fs [OPTION...] [SOURCE] MOUNTPOINT\n"
+	      "Mounts a Keydir cache: a file is a key, its content the value.\n"
+	      "SOURCE, as in fstab, is keydir, a store's directory, or kafka://...\n\n",
+	      to);
+	options_help(rows, to);
+	fputs("\nMount options (-o):\n", to);
+	for (const struct option_row *row = mount_rows; row->name; row++)
+		fprintf(to, "  %s%s%-*s %s\n", row->name, row->arg ? "=" : "",
+		        (int)(27 - strlen(row->name) - (row->arg ? 1 : 0)),
+		        row->arg ? row->arg : "", row->help);
+}
+
+void fs_options_man(FILE *to)
+{
+	options_man(rows, to);
+	fputs(".Pp\nNames that\n.Fl o\ntakes:\n.Bl -tag -width Ds\n", to);
+	for (const struct option_row *row = mount_rows; row->name; row++) {
+		if (row->arg)
+			fprintf(to, ".It Cm %s Ns = Ns Ar %s\n", row->name, row->arg);
+		else
+			fprintf(to, ".It Cm %s\n", row->name);
+		fprintf(to, "%s.\n", row->help);
+	}
+	fputs(".El\n", to);
+}

@@ -1,0 +1,43 @@
+/* Options of keydir-fs: the command line, and what mount(8) passes with -o. */
+#ifndef KEYDIR_FS_OPTIONS_H
+#define KEYDIR_FS_OPTIONS_H
+
+#include "node_options.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Room for what is passed on to libfuse. */
+#define FS_PASS_MAX 1024
+
+struct fs_options {
+	struct node_options node;
+	struct option_list mount_options; /* -o, each a list with commas */
+	bool foreground;
+	bool help;
+	bool version;
+	bool man;
+	const char *log_file;
+	const char *source;     /* NULL: none given */
+	const char *mountpoint;
+
+	/* By -o. */
+	bool read_only;
+	bool allow_other;
+	bool no_cache;
+	uint64_t uid;           /* UINT64_MAX: not given */
+	uint64_t gid;
+	const char *umask;      /* octal, or NULL */
+	const char *subdir;     /* key of the directory to mount, or NULL */
+	char pass[FS_PASS_MAX]; /* options for libfuse and the kernel, with commas */
+	char *text;             /* owned copy that the fields above point into */
+};
+
+/* Reads the command line of keydir-fs or mount.fuse.keydir. Returns 0, or
+ * -EINVAL with a sentence in WHY. fs_options_close() after success. */
+int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, size_t why_size);
+void fs_options_close(struct fs_options *options);
+void fs_options_help(FILE *to);
+void fs_options_man(FILE *to);
+
+#endif

@@ -1,0 +1,246 @@
+/* Removing and renaming.
+ *
+ * One event each, whose outcome is the answer: the order of the log decides
+ * what an unlink or a rename meets, for directories of any size. A name that
+ * this mount has created and not logged yet is either dropped (unlink) or
+ * logged first; the request then goes on from there. */
+#include "handle.h"
+
+#include <errno.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- names that are not in the log yet ------------------------------------- */
+
+struct parked_name {
+	struct parked p;
+	void (*again)(fuse_req_t req, const struct parked_name *pn);
+	fuse_ino_t parent;
+	fuse_ino_t newparent;
+	unsigned flags;
+	const char *name;
+	const char *newname;
+	char text[];
+};
+
+static void name_again(struct parked *p)
+{
+	const struct parked_name *pn = (struct parked_name *)p;
+
+	pn->again(p->req, pn);
+}
+
+/* A copy of CALL that waits for F, whose creation is queued if it is not yet.
+ * F->lock is held. */
+static int park_name(struct mount *m, fuse_req_t req, struct file *f,
+                     const struct parked_name *call)
+{
+	size_t len = strlen(call->name) + 1;
+	size_t newlen = call->newname ? strlen(call->newname) + 1 : 0;
+	struct parked_name *pn = op_new_parked(m, f, sizeof(*pn) + len + newlen, req, name_again);
+	int r = pn ? op_queue_flush(m, f) : -ENOMEM;
+
+	if (r == 0 && !file_busy(f))
+		r = -EAGAIN; /* it came into the log meanwhile */
+	if (r < 0) {
+		if (pn)
+			files_unref(&m->files, pn->p.file);
+		free(pn);
+		return r;
+	}
+	pn->again = call->again;
+	pn->parent = call->parent;
+	pn->newparent = call->newparent;
+	pn->flags = call->flags;
+	pn->name = memcpy(pn->text, call->name, len);
+	if (newlen)
+		pn->newname = memcpy(pn->text + len, call->newname, newlen);
+	op_park(f, &pn->p);
+	return 0;
+}
+
+/* If NAME of DIR is not in the log yet, lets CALL wait until it is. Returns 1
+ * if it does, 0 if there is nothing to wait for, or -errno. */
+static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
+                         const struct parked_name *call)
+{
+	struct file *f = files_find_name(&m->files, dir, name);
+	int r;
+
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	r = f->birth == FILE_BORN ? -EAGAIN : park_name(m, req, f, call);
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	files_unref(&m->files, f);
+	return r == -EAGAIN ? 0 : r < 0 ? r : 1;
+}
+
+/* --- unlink and rmdir ------------------------------------------------------ */
+
+static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const char *name)
+{
+	struct mount *m = mount_of(req);
+	struct path path;
+	struct view view;
+	int r = view_open(m->store, &view);
+
+	if (r == 0) {
+		r = path_child(&view, dir, name, true, &path);
+		view_close(&view);
+	}
+	struct op *op = r == 0 ? op_new(m, what, &path, NULL, (struct bytes){ 0 }, NULL) : NULL;
+	if (!op) {
+		fuse_reply_err(req, r < 0 ? -r : ENOMEM);
+		return;
+	}
+	op->ev.dir = dir;
+	op->req = req;
+	op_send(op);
+}
+
+/* Drops a file that was never logged. Returns 1 if F was one. */
+static int drop_unborn(struct mount *m, struct file *f)
+{
+	pthread_mutex_lock(&f->lock);
+	bool unborn = f->birth == FILE_UNBORN;
+	if (unborn) {
+		f->birth = FILE_BORN;
+		f->gone = true;
+		files_settle(&m->files, f, 0);
+	}
+	pthread_mutex_unlock(&f->lock);
+	return unborn;
+}
+
+static void unlink_again(fuse_req_t req, const struct parked_name *pn)
+{
+	fs_unlink(req, pn->parent, pn->name);
+}
+
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct mount *m = mount_of(req);
+	uint64_t dir = real_ino(m, parent);
+	int r = check_name(name);
+	struct file *f = r == 0 ? files_find_name(&m->files, dir, name) : NULL;
+
+	if (f) {
+		r = drop_unborn(m, f);
+		files_unref(&m->files, f);
+		if (r > 0) {
+			fuse_reply_err(req, 0);
+			return;
+		}
+	}
+	if (r == 0) {
+		struct parked_name call = { .again = unlink_again,
+			                    .parent = parent,
+			                    .name = name };
+
+		r = wait_for_name(m, req, dir, name, &call);
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (r == 0)
+		send_removal(req, EVENT_DEL, dir, name);
+}
+
+static int any_name(void *arg, struct file *f)
+{
+	(void)arg, (void)f;
+	return 1;
+}
+
+void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct mount *m = mount_of(req);
+	uint64_t dir = real_ino(m, parent), ino = 0;
+	struct entry e;
+	struct view view;
+	int r = check_name(name);
+
+	if (r == 0)
+		r = view_open(m->store, &view);
+	if (r == 0) {
+		if (view_name(&view, dir, name, strlen(name), &e) == 0)
+			ino = e.ino;
+		view_close(&view);
+		/* What was made here and not logged yet is in it, too. */
+		if (ino && files_each_name(&m->files, ino, any_name, NULL))
+			r = -ENOTEMPTY;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		send_removal(req, EVENT_RMDIR, dir, name);
+}
+
+/* --- rename ---------------------------------------------------------------- */
+
+static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t newdir,
+                        const char *newname, unsigned flags)
+{
+	struct mount *m = mount_of(req);
+	struct path from, to;
+	struct view view;
+	struct bytes target;
+	int r = view_open(m->store, &view);
+
+	if (r == 0) {
+		r = path_child(&view, dir, name, true, &from);
+		if (r == 0)
+			r = path_child(&view, newdir, newname, false, &to);
+		view_close(&view);
+	}
+	struct op *op = NULL;
+	if (r == 0)
+		op = op_new(m, EVENT_RENAME, &from, NULL, (struct bytes){ to.text, to.len }, &target);
+	if (!op) {
+		fuse_reply_err(req, r < 0 ? -r : ENOMEM);
+		return;
+	}
+	op->ev.to = target;
+	op->ev.dir = dir;
+	op->ev.to_dir = newdir;
+	if (flags & RENAME_NOREPLACE)
+		op->ev.flags |= EVENT_NOREPLACE;
+	if (flags & RENAME_EXCHANGE)
+		op->ev.flags |= EVENT_EXCHANGE;
+	op->req = req;
+	op_send(op);
+}
+
+static void rename_again(fuse_req_t req, const struct parked_name *pn)
+{
+	fs_rename(req, pn->parent, pn->name, pn->newparent, pn->newname, pn->flags);
+}
+
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+               const char *newname, unsigned flags)
+{
+	struct mount *m = mount_of(req);
+	uint64_t dir = real_ino(m, parent), newdir = real_ino(m, newparent);
+	struct parked_name call = { .again = rename_again,
+		                    .parent = parent,
+		                    .newparent = newparent,
+		                    .flags = flags,
+		                    .name = name,
+		                    .newname = newname };
+	int r = check_name(name);
+
+	if (r == 0)
+		r = check_name(newname);
+	if (r == 0 && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
+		r = -EINVAL;
+	if (r == 0)
+		r = wait_for_name(m, req, dir, name, &call);
+	if (r == 0)
+		r = wait_for_name(m, req, newdir, newname, &call);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (r == 0)
+		send_rename(req, dir, name, newdir, newname, flags);
+}

@@ -1,0 +1,306 @@
+/* Writing.
+ *
+ * A write changes the file's private buffer; flush logs it. A write through a
+ * descriptor opened with O_APPEND is an event of its own, sent at once, so
+ * that every node appends it whole, where the log puts it: the offset that the
+ * kernel gives is not looked at. It is answered at once too, unless many are
+ * on their way; reads of this mount wait for them.
+ *
+ * Limits are checked where the program can still be told: the size of a value
+ * here exactly, the quota here if it is surely exceeded, and in the end by the
+ * outcome of the event. */
+#include "handle.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Appends of one file on their way before a writer has to wait. */
+#define APPENDS_MAX 256
+#define APPEND_BYTES_MAX (8u << 20)
+
+int write_begin(struct mount *m, struct file *f, bool empty)
+{
+	struct view view;
+
+	if (file_is_private(f))
+		return 0;
+	int r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	r = file_load(f, &view, !empty);
+	view_close(&view);
+	if (r == 0)
+		r = file_make_private(f, empty);
+	if (r == 0 && empty)
+		f->buffer->changed = f->last.size > 0;
+	return r;
+}
+
+/* Whether the cache can hold F at SIZE bytes, as far as it can be told now. */
+static int check_room(struct mount *m, const struct file *f, uint64_t size)
+{
+	struct view view;
+
+	if (size > m->max_value)
+		return -EFBIG;
+	if (size <= f->buffer->size || size <= f->base_size || f->gone)
+		return 0;
+	int r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	uint64_t used = txn_meta(view.txn)->used_bytes;
+	view_close(&view);
+	return used + (size - f->base_size) > m->size_bytes ? -ENOSPC : 0;
+}
+
+int write_resize(struct mount *m, struct file *f, uint64_t size)
+{
+	int r = check_room(m, f, size);
+
+	if (r == 0)
+		r = buffer_truncate(f->buffer, size);
+	if (r == 0)
+		f->last.mtime_ns = f->last.ctime_ns = now_ns();
+	return r;
+}
+
+/* --- parked writes --------------------------------------------------------- */
+
+struct parked_write {
+	struct parked p;
+	size_t size;
+	off_t off;
+	char data[];
+};
+
+static void write_file(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+                       size_t size, off_t off, bool waited);
+
+static void write_again(struct parked *p)
+{
+	const struct parked_write *pw = (struct parked_write *)p;
+
+	write_file(p->mount, p->req, p->file, pw->data, pw->size, pw->off, true);
+}
+
+/* F->lock is held. */
+static int park_write(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+                      size_t size, off_t off)
+{
+	struct parked_write *pw = op_new_parked(m, f, sizeof(*pw) + size, req, write_again);
+
+	if (!pw)
+		return -ENOMEM;
+	pw->size = size;
+	pw->off = off;
+	memcpy(pw->data, data, size);
+	op_park(f, &pw->p);
+	return 0;
+}
+
+/* --- writes ---------------------------------------------------------------- */
+
+/* Writes into the buffer of F, which is made if need be; F->lock is held. */
+static int change(struct mount *m, struct file *f, const char *data, size_t size, uint64_t off)
+{
+	int r = write_begin(m, f, false);
+
+	if (r == 0)
+		r = check_room(m, f, off + size);
+	if (r == 0)
+		r = buffer_write(f->buffer, off, data, size);
+	if (r == -ENOBUFS) {
+		/* More ranges than an event holds: these first. */
+		r = op_queue_flush(m, f);
+		if (r == 0)
+			r = buffer_write(f->buffer, off, data, size);
+	}
+	if (r == 0)
+		f->last.mtime_ns = f->last.ctime_ns = now_ns();
+	return r;
+}
+
+static void write_file(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+                       size_t size, off_t off, bool waited)
+{
+	int r = 0;
+
+	/* What fits is written; the rest fails when it is tried. */
+	if ((uint64_t)off >= m->max_value && size > 0) {
+		fuse_reply_err(req, EFBIG);
+		return;
+	}
+	if (size > m->max_value - (uint64_t)off)
+		size = m->max_value - (uint64_t)off;
+
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	if (f->lost)
+		r = -event_outcome_errno((enum event_outcome)f->lost);
+	bool park = r == 0 && !file_is_private(f) && file_busy(f) && !waited;
+	if (park)
+		r = park_write(m, req, f, data, size, off);
+	else if (r == 0)
+		r = change(m, f, data, size, (uint64_t)off);
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	files_unref(&m->files, f);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (!park)
+		fuse_reply_write(req, size);
+}
+
+/* --- appends --------------------------------------------------------------- */
+
+static void append_done(struct op *op, const struct outcome *out)
+{
+	int error = out->code == OUTCOME_NOT_FOUND && !op->births ? 0 : op_errno(out);
+
+	if (!op->req)
+		return;
+	if (error)
+		fuse_reply_err(op->req, error);
+	else
+		fuse_reply_write(op->req, op->size);
+}
+
+static int new_append(struct mount *m, struct file *f, const char *data, size_t size,
+                      struct op **ret)
+{
+	struct op *op;
+	int r = 0;
+
+	if (f->birth == FILE_UNBORN) {
+		r = op_birth(m, f, EVENT_APPEND, &op);
+	} else {
+		struct path path = { .len = 0 };
+		struct view view;
+
+		r = view_open(m->store, &view);
+		if (r < 0)
+			return r;
+		path_inode(&view, f->real, &path);
+		view_close(&view);
+		op = op_new(m, EVENT_APPEND, &path, f, (struct bytes){ 0 }, NULL);
+		if (!op)
+			return -ENOMEM;
+		/* Its inode stands in when it is submitted; this only says that
+		 * it is not found by its key. */
+		op->ev.at = f->real;
+		op->is_data = true;
+	}
+	if (r == 0) {
+		r = op_value(op, data, size);
+		if (r < 0)
+			op_free(op);
+	}
+	if (r < 0)
+		return r;
+	op->size = size;
+	op->done = append_done;
+	*ret = op;
+	return 0;
+}
+
+/* Queues an append; F->lock is held. *RET_LATER: REQ is answered by the op. */
+static int append(struct mount *m, fuse_req_t req, struct file *f, const char *data, size_t size,
+                  bool *ret_later)
+{
+	struct op *op;
+	int r = -file_take_error(f);
+
+	if (r == 0 && f->lost)
+		r = -event_outcome_errno((enum event_outcome)f->lost);
+	if (r < 0)
+		return r;
+	if (f->gone) {
+		r = write_begin(m, f, false);
+		return r < 0 ? r : change(m, f, data, size, f->buffer->size);
+	}
+	/* What was written otherwise comes first. A new file that nothing was
+	 * written to begins with the append. */
+	bool fresh = f->birth == FILE_UNBORN && !f->buffer->changed && !f->truncated;
+	if (!fresh)
+		r = op_queue_flush(m, f);
+	if (r == 0)
+		r = new_append(m, f, data, size, &op);
+	if (r < 0)
+		return r;
+	file_drop_buffer(f);
+	*ret_later = f->nappends >= APPENDS_MAX || f->append_bytes + size > APPEND_BYTES_MAX;
+	if (*ret_later)
+		op->req = req;
+	op_queue(op);
+	return 0;
+}
+
+static void append_file(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+                        size_t size)
+{
+	bool later = false;
+
+	if (size > m->max_value) {
+		fuse_reply_err(req, EFBIG);
+		return;
+	}
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	int r = append(m, req, f, data, size, &later);
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	if (r == 0 && !later) {
+		/* What has failed by now is told now. */
+		pthread_mutex_lock(&f->lock);
+		r = -file_take_error(f);
+		pthread_mutex_unlock(&f->lock);
+	}
+	files_unref(&m->files, f);
+	if (later)
+		return;
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_write(req, size);
+}
+
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+              struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	const struct handle *h = handle_of(fi);
+
+	(void)ino;
+	/* Pages of a mapping know their place, whatever descriptor they use. */
+	if (h->appends && !fi->writepage)
+		append_file(m, req, h->file, data, size);
+	else
+		write_file(m, req, h->file, data, size, off, false);
+}
+
+/* --- fallocate ------------------------------------------------------------- */
+
+/* Only what needs no holes: reserving room does nothing here but lengthen. */
+void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+                  struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	struct file *f = handle_of(fi)->file;
+	uint64_t end = (uint64_t)off + (uint64_t)len;
+	int r;
+
+	(void)ino;
+	if (mode & ~FALLOC_FL_KEEP_SIZE) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	pthread_mutex_lock(&f->lock);
+	r = write_begin(m, f, false);
+	if (r == 0 && (mode & FALLOC_FL_KEEP_SIZE))
+		r = check_room(m, f, end);
+	else if (r == 0 && end > f->buffer->size)
+		r = write_resize(m, f, end);
+	pthread_mutex_unlock(&f->lock);
+	fuse_reply_err(req, -r);
+}

@@ -1,0 +1,85 @@
+/* Handles: what one open(2) or opendir(3) of this mount holds. */
+#ifndef KEYDIR_FS_HANDLE_H
+#define KEYDIR_FS_HANDLE_H
+
+#include "op.h"
+
+#include <fcntl.h>
+
+/* Of an open file, in fi->fh. Fixed once it is made. */
+struct handle {
+	struct file *file; /* a reference */
+	bool reads;
+	bool writes;
+	bool appends;
+	struct job job;       /* for handle_close_later */
+	struct mount *mount;
+};
+
+static inline struct handle *handle_of(const struct fuse_file_info *fi)
+{
+	return (struct handle *)(uintptr_t)fi->fh;
+}
+
+/* The callbacks, by the file that has them. */
+/* fs_lookup.c */
+void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
+void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets);
+/* fs_attr.c */
+void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                struct fuse_file_info *fi);
+void fs_statfs(fuse_req_t req, fuse_ino_t ino);
+/* fs_create.c */
+void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *fi);
+void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void fs_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name);
+void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name);
+/* fs_remove.c */
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
+               const char *newname, unsigned flags);
+/* fs_open.c */
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+/* fs_write.c */
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+              struct fuse_file_info *fi);
+void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
+                  struct fuse_file_info *fi);
+/* fs_dir.c */
+void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi);
+void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+/* fs_xattr.c */
+void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
+                 int flags);
+void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* Makes a handle of F (takes a reference) for an open with FLAGS, applies
+ * O_TRUNC, and fills FI. 0 or -errno. (fs_open.c) */
+int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi);
+/* Ends it, also when the reply could not be delivered; what is not logged yet
+ * is sent. The second one is for completions: the worker does it. */
+void handle_close(struct fuse_file_info *fi);
+void handle_close_later(struct mount *m, const struct fuse_file_info *fi);
+
+/* Makes F's buffer, with the value of the store unless EMPTY; F->lock is held,
+ * F is not busy (or that was waited for). 0 or -errno. (fs_write.c) */
+int write_begin(struct mount *m, struct file *f, bool empty);
+/* Sets the size of F's buffer; F->lock is held. 0, -EFBIG, -ENOSPC, -ENOMEM. */
+int write_resize(struct mount *m, struct file *f, uint64_t size);
+
+#endif

@@ -1,0 +1,33 @@
+/* The invalidator: tells the kernel what others changed. */
+#ifndef KEYDIR_FS_INVAL_H
+#define KEYDIR_FS_INVAL_H
+
+#include "feed.h"
+
+struct inval;
+struct mount;
+
+/* Makes an invalidator for M. 0 and *RET, or -errno. */
+int inval_new(struct mount *m, struct inval **ret);
+/* Starts its thread; M's session is mounted, node and files are set. */
+int inval_start(struct inval *inval);
+/* Does what is queued, then ends the thread; what comes later is ignored. Call
+ * while requests are still served: the kernel may hold a lock that it waits
+ * for. NULL is fine. */
+void inval_stop(struct inval *inval);
+void inval_free(struct inval *inval);
+
+/* The node's follow callback; ARG is the invalidator. */
+void inval_follow(void *arg, const struct feed_event *ev, bool gap);
+
+/* The process id in the events of this mount's own node. Events of that process
+ * change nothing that the kernel does not know, but where said in inval.c. */
+void inval_learn_proc(struct inval *inval, uint64_t proc);
+
+/* What this mount made must be forgotten: a name (PARENT is the store's
+ * inode), or the value of an inode (as the kernel knows it). Never waits;
+ * INVAL may be NULL. */
+void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t len);
+void inval_value(struct inval *inval, uint64_t ino);
+
+#endif

@@ -1,0 +1,184 @@
+/* keydir-fs: a node of Keydir that is a file system.
+ *
+ * A daemon forks before it opens anything, because neither the store nor
+ * threads survive a fork. The parent waits at a pipe for what the child has to
+ * say, "ready" or why not, and ends with the status that this means. */
+#include "fs_options.h"
+#include "serve.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+#define WHY_MAX 512
+#define READY '\n' /* what the child sends; anything else is a sentence */
+
+/* Appends stderr, where the logger writes, to a file. */
+static int open_log_file(const char *path, char *why, size_t why_size)
+{
+	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
+		snprintf(why, why_size, "%s: %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -EIO;
+	}
+	close(fd);
+	return 0;
+}
+
+static void ready_in_foreground(void *arg)
+{
+	(void)arg;
+}
+
+static int run_in_foreground(const struct fs_options *options)
+{
+	char why[WHY_MAX] = "";
+
+	if (serve(options, ready_in_foreground, NULL, why, sizeof(why)) == 0)
+		return EXIT_SUCCESS;
+	logger(LOGGER_ERROR, "%s", why);
+	return EXIT_FAILURE;
+}
+
+/* --- daemon ---------------------------------------------------------------- */
+
+/* The child's side of it. */
+struct child {
+	int to_parent;
+	bool keep_stderr; /* it is the log */
+};
+
+static void tell(const struct child *child, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(child->to_parent, text, len);
+
+		if (n < 0 && errno != EINTR)
+			return;
+		if (n > 0) {
+			text += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+/* Lets go of the terminal, and of the parent. */
+static void ready_in_background(void *arg)
+{
+	struct child *child = arg;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	const char word = READY;
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+		if (!child->keep_stderr)
+			dup2(null, STDERR_FILENO);
+		close(null);
+	}
+	tell(child, &word, 1);
+	close(child->to_parent);
+	child->to_parent = -1;
+}
+
+static int run_child(const struct fs_options *options, int to_parent)
+{
+	struct child child = { .to_parent = to_parent, .keep_stderr = options->log_file };
+	char why[WHY_MAX] = "";
+
+	setsid();
+	if (chdir("/") < 0)
+		logger(LOGGER_WARN, "cannot change to / why=\"%s\"", strerror(errno));
+	if (serve(options, ready_in_background, &child, why, sizeof(why)) == 0)
+		return EXIT_SUCCESS;
+	tell(&child, why, strlen(why));
+	return EXIT_FAILURE;
+}
+
+static int wait_for_child(pid_t pid, int from_child)
+{
+	char text[WHY_MAX];
+	size_t len = 0;
+	int status;
+
+	while (len < sizeof(text)) {
+		ssize_t n = read(from_child, text + len, sizeof(text) - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		if (text[0] == READY)
+			return EXIT_SUCCESS;
+	}
+	waitpid(pid, &status, 0);
+	if (len)
+		fprintf(stderr, "keydir-fs: %.*s\n", (int)len, text);
+	else
+		fprintf(stderr, "keydir-fs: died before it was ready\n");
+	return EXIT_FAILURE;
+}
+
+static int run_in_background(const struct fs_options *options)
+{
+	int fds[2];
+
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		fprintf(stderr, "keydir-fs: pipe: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	pid_t pid = fork();
+	if (pid < 0) {
+		fprintf(stderr, "keydir-fs: fork: %s\n", strerror(errno));
+		return EXIT_FAILURE;
+	}
+	if (pid == 0) {
+		close(fds[0]);
+		return run_child(options, fds[1]);
+	}
+	close(fds[1]);
+	return wait_for_child(pid, fds[0]);
+}
+
+int main(int argc, char **argv)
+{
+	struct fs_options options;
+	enum logger_level level;
+	char why[WHY_MAX] = "";
+	int status;
+
+	if (fs_options_parse(argc, argv, &options, why, sizeof(why)) < 0) {
+		fprintf(stderr, "keydir-fs: %s\n", why);
+		return EXIT_USAGE;
+	}
+	if (options.man || options.help || options.version) {
+		if (options.man)
+			fs_options_man(stdout);
+		else if (options.help)
+			fs_options_help(stdout);
+		else
+			puts("keydir-fs " KEYDIR_VERSION);
+		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	if (node_options_level(&options.node, &level, why, sizeof(why)) < 0 ||
+	    (options.log_file && open_log_file(options.log_file, why, sizeof(why)) < 0)) {
+		fprintf(stderr, "keydir-fs: %s\n", why);
+		fs_options_close(&options);
+		return EXIT_USAGE;
+	}
+	logger_init("keydir-fs", level, !options.foreground && !options.log_file);
+	status = options.foreground ? run_in_foreground(&options) : run_in_background(&options);
+	fs_options_close(&options);
+	return status;
+}

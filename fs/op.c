@@ -1,0 +1,446 @@
+/* Ops: events on their way from this mount into the log, and who waits for them.
+ *
+ * The events of one file are submitted in the order in which they were queued:
+ * whoever queues one submits everything that is ready, unless another thread
+ * is doing so (file->pumping). So no lock is held around node_submit, and yet
+ * a flush cannot overtake the one before it. While the event that creates the
+ * file is on its way, its other events wait in the queue, because only the
+ * outcome tells their inode.
+ *
+ * A request that must see these events (a read of what was appended, a flush)
+ * is parked with the number of the last of them, and goes on when all up to
+ * that one are done; no thread waits. Completions come from any thread and in
+ * nearly any order, so what they do depends on what is outstanding, not on
+ * what they are.
+ *
+ * Lock: file->lock, not held around node_submit, a reply or a callback. */
+#include "op.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct op *op_new(struct mount *m, enum event_op what, const struct path *key, struct file *file,
+                  struct bytes extra, struct bytes *ret_extra)
+{
+	struct op *op = calloc(1, sizeof(*op) + key->len + extra.len + 1);
+
+	if (!op)
+		return NULL;
+	op->mount = m;
+	op->ev.op = what;
+	memcpy(op->text, key->text, key->len);
+	op->ev.key = (struct bytes){ op->text, key->len };
+	if (extra.len) {
+		memcpy(op->text + key->len, extra.data, extra.len);
+		*ret_extra = (struct bytes){ op->text + key->len, extra.len };
+	}
+	if (file)
+		op->file = file_ref(&m->files, file);
+	op->done = op_reply_err;
+	return op;
+}
+
+int op_value(struct op *op, const void *data, size_t len)
+{
+	op->owned = malloc(len ? len : 1);
+	if (!op->owned)
+		return -ENOMEM;
+	if (len)
+		memcpy(op->owned, data, len);
+	op->ev.value = (struct bytes){ op->owned, len };
+	return 0;
+}
+
+void op_free(struct op *op)
+{
+	if (!op)
+		return;
+	files_unref(&op->mount->files, op->file);
+	free(op->owned);
+	free(op);
+}
+
+int op_errno(const struct outcome *out)
+{
+	return event_outcome_errno(out->code);
+}
+
+void op_reply_err(struct op *op, const struct outcome *out)
+{
+	if (op->req)
+		fuse_reply_err(op->req, op_errno(out));
+}
+
+/* --- completion ------------------------------------------------------------ */
+
+static void run_parked(struct parked *p)
+{
+	struct files *files = &p->mount->files;
+	struct file *f = p->file;
+
+	p->run(p);
+	free(p);
+	files_unref(files, f);
+}
+
+static void run_parked_job(struct job *job)
+{
+	run_parked((struct parked *)((char *)job - offsetof(struct parked, job)));
+}
+
+static void resume(struct parked *list)
+{
+	while (list) {
+		struct parked *p = list;
+
+		list = p->next;
+		if (p->direct) {
+			run_parked(p);
+		} else {
+			p->job.run = run_parked_job;
+			worker_add(p->mount->worker, &p->job);
+		}
+	}
+}
+
+/* Takes off the parked requests whose events are all done; F->lock is held. */
+static struct parked *take_ready(struct file *f)
+{
+	const struct op *oldest = f->flight;
+	const struct op *op;
+	struct parked *list = f->parked, *last = NULL;
+
+	DL_FOREACH(f->flight, op) {
+		if (op->seq < oldest->seq)
+			oldest = op;
+	}
+	if (!oldest)
+		oldest = f->queue;
+	while (f->parked && (!oldest || f->parked->seq < oldest->seq)) {
+		last = f->parked;
+		f->parked = last->next;
+	}
+	if (!last)
+		return NULL;
+	last->next = NULL;
+	return list;
+}
+
+/* The inode that a name has now, 0 for none. */
+static uint64_t find_ino(struct mount *m, uint64_t parent, const char *name, size_t len)
+{
+	struct view view;
+	struct entry e;
+	uint64_t ino = 0;
+
+	if (view_open(m->store, &view) < 0)
+		return 0;
+	if (view_name(&view, parent, name, len, &e) == 0 && !entry_is_dir(&e))
+		ino = e.ino;
+	view_close(&view);
+	return ino;
+}
+
+/* F's creation came to OUT. F->lock is held. */
+static void settle_birth(struct mount *m, struct file *f, const struct outcome *out)
+{
+	uint64_t real = out->code == OUTCOME_OK ? out->ino : 0;
+
+	if (out->code == OUTCOME_EXISTS)
+		real = find_ino(m, f->parent, f->name, f->name_len);
+	f->birth = FILE_BORN;
+	if (real) {
+		f->real = real;
+	} else {
+		f->gone = true;
+		if (out->code != OUTCOME_EXISTS)
+			f->lost = out->code;
+	}
+	if (files_settle(&m->files, f, real) < 0)
+		logger(LOGGER_WARN, "no memory to remember the inode of a new file ino=%llu",
+		       (unsigned long long)f->ino);
+	if (real && real != f->ino)
+		inval_name(m->inval, f->parent, f->name, f->name_len);
+}
+
+/* Whether an outcome leaves the caller without what it wrote. The value of a
+ * file that was deleted meanwhile is nobody's loss. */
+static bool is_failure(const struct op *op, const struct outcome *out)
+{
+	if (out->code == OUTCOME_OK)
+		return false;
+	if (op->births)
+		return out->code != OUTCOME_EXISTS || op->ev.cond != IF_ABSENT;
+	return out->code != OUTCOME_NOT_FOUND;
+}
+
+/* Brings F up to date after OP; F->lock is held. */
+static void settle(struct op *op, const struct outcome *out)
+{
+	struct file *f = op->file;
+	struct mount *m = op->mount;
+
+	DL_DELETE(f->flight, op);
+	if (op->ev.op == EVENT_APPEND) {
+		f->nappends--;
+		f->append_bytes -= op->size;
+	}
+	if (op->births)
+		settle_birth(m, f, out);
+	else if (out->code == OUTCOME_NOT_FOUND)
+		f->gone = true;
+	if (!op->is_data)
+		return;
+	if (is_failure(op, out)) {
+		if (!op->req && !f->error)
+			f->error = op_errno(out);
+		/* What the kernel keeps of it was never stored. */
+		inval_value(m->inval, f->ino);
+	}
+	/* Reads see the store again when nothing is on its way. */
+	if (f->buffer && !f->buffer->changed && !file_busy(f) && !f->gone) {
+		bool exact = out->code == OUTCOME_OK && op->ev.op == EVENT_SET &&
+		             op->seq == f->last_seq;
+
+		if (is_failure(op, out))
+			file_drop_buffer(f);
+		else
+			file_settle_buffer(f, exact ? out->version : 0);
+	}
+}
+
+/* Goes on with a file's queue; nobody else will, after a creation. */
+static void pump_job(struct job *job)
+{
+	struct op *op = (struct op *)((char *)job - offsetof(struct op, job));
+
+	op_pump(op->mount, op->file);
+	op_free(op);
+}
+
+static void complete(void *arg, const struct outcome *out)
+{
+	struct op *op = arg;
+	struct mount *m = op->mount;
+	struct file *f = op->file;
+	struct parked *ready = NULL;
+	bool pump = false;
+
+	if (out->feed)
+		inval_learn_proc(m->inval, out->feed->proc);
+	if (f) {
+		pthread_mutex_lock(&f->lock);
+		settle(op, out);
+		ready = take_ready(f);
+		pump = f->queue && !f->pumping;
+		pthread_mutex_unlock(&f->lock);
+	}
+	if (op->done)
+		op->done(op, out);
+	resume(ready);
+	if (pump) {
+		op->job.run = pump_job;
+		worker_add(m->worker, &op->job);
+	} else {
+		op_free(op);
+	}
+	__atomic_sub_fetch(&m->nops, 1, __ATOMIC_RELEASE);
+}
+
+/* --- sending --------------------------------------------------------------- */
+
+static void submit(struct op *op)
+{
+	void *owned = op->owned;
+
+	op->owned = NULL;
+	__atomic_add_fetch(&op->mount->nops, 1, __ATOMIC_RELAXED);
+	node_submit(op->mount->node, &op->ev, owned, complete, op);
+}
+
+/* The outcome of an op that need not be sent any more. */
+static void complete_here(struct op *op, enum event_outcome code)
+{
+	struct outcome out = { .code = code };
+
+	__atomic_add_fetch(&op->mount->nops, 1, __ATOMIC_RELAXED);
+	complete(op, &out);
+}
+
+void op_queue(struct op *op)
+{
+	struct file *f = op->file;
+
+	op->seq = ++f->last_seq;
+	if (op->births)
+		f->birth = FILE_BIRTH;
+	if (op->ev.op == EVENT_APPEND) {
+		f->nappends++;
+		f->append_bytes += op->size;
+	}
+	DL_APPEND(f->queue, op);
+}
+
+void op_pump(struct mount *m, struct file *f)
+{
+	struct op *op;
+
+	(void)m;
+	pthread_mutex_lock(&f->lock);
+	if (f->pumping) {
+		pthread_mutex_unlock(&f->lock);
+		return;
+	}
+	f->pumping = true;
+	while ((op = f->queue) && (op->births || f->birth != FILE_BIRTH)) {
+		enum event_outcome lost = f->lost ? (enum event_outcome)f->lost : OUTCOME_NOT_FOUND;
+		bool send = !f->gone || op->births;
+
+		DL_DELETE(f->queue, op);
+		DL_APPEND(f->flight, op);
+		if (!op->births)
+			op->ev.at = f->real;
+		pthread_mutex_unlock(&f->lock);
+		if (send)
+			submit(op);
+		else
+			complete_here(op, lost);
+		pthread_mutex_lock(&f->lock);
+	}
+	f->pumping = false;
+	pthread_mutex_unlock(&f->lock);
+}
+
+void op_send(struct op *op)
+{
+	struct file *f = op->file;
+	struct mount *m = op->mount;
+
+	if (!f) {
+		submit(op);
+		return;
+	}
+	/* The op may be done and its reference gone before pumping ends. */
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	op_queue(op);
+	pthread_mutex_unlock(&f->lock);
+	op_pump(m, f);
+	files_unref(&m->files, f);
+}
+
+int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **ret)
+{
+	struct path path;
+	struct view view;
+	int r = view_open(m->store, &view);
+
+	if (r < 0)
+		return r;
+	r = path_child(&view, f->parent, f->name, true, &path);
+	view_close(&view);
+	if (r < 0)
+		return r;
+	struct op *op = op_new(m, what, &path, f, (struct bytes){ 0 }, NULL);
+	if (!op)
+		return -ENOMEM;
+	op->births = true;
+	op->is_data = true;
+	op->done = NULL;
+	op->ev.ttl = TTL_KEEP;
+	op->ev.dir = f->parent;
+	op->ev.ino = f->ino;
+	op->ev.mode = f->last.mode & 07777;
+	op->ev.flags = EVENT_HAS_MODE;
+	*ret = op;
+	return 0;
+}
+
+/* The first event of a file. One that nobody wrote to or asked to be empty
+ * must not empty what another writer made of that name meanwhile. */
+static int birth_op(struct mount *m, struct file *f, struct op **ret)
+{
+	struct op *op;
+	int r = op_birth(m, f, EVENT_SET, &op);
+
+	if (r < 0)
+		return r;
+	if (!f->truncated && !f->buffer->changed)
+		op->ev.cond = IF_ABSENT;
+	r = buffer_take(f->buffer, &op->ev, &op->owned);
+	if (r < 0) {
+		op_free(op);
+		return r;
+	}
+	*ret = op;
+	return 0;
+}
+
+static int change_op(struct mount *m, struct file *f, struct op **ret)
+{
+	struct path path;
+	struct view view;
+	int r = view_open(m->store, &view);
+
+	if (r < 0)
+		return r;
+	path_inode(&view, f->real, &path);
+	view_close(&view);
+	struct op *op = op_new(m, EVENT_SET, &path, f, (struct bytes){ 0 }, NULL);
+	if (!op)
+		return -ENOMEM;
+	op->is_data = true;
+	op->done = NULL;
+	op->ev.at = f->real;
+	r = buffer_take(f->buffer, &op->ev, &op->owned);
+	if (r < 0) {
+		op_free(op);
+		return r;
+	}
+	*ret = op;
+	return 0;
+}
+
+int op_queue_flush(struct mount *m, struct file *f)
+{
+	struct op *op;
+
+	if (!file_is_dirty(f))
+		return 0;
+	int r = f->birth == FILE_UNBORN ? birth_op(m, f, &op) : change_op(m, f, &op);
+	if (r < 0)
+		return r;
+	op_queue(op);
+	return 0;
+}
+
+/* --- waiting --------------------------------------------------------------- */
+
+void *op_new_parked(struct mount *m, struct file *f, size_t size, fuse_req_t req,
+                    void (*run)(struct parked *p))
+{
+	struct parked *p = calloc(1, size);
+
+	if (!p)
+		return NULL;
+	p->mount = m;
+	p->file = file_ref(&m->files, f);
+	p->req = req;
+	p->run = run;
+	return p;
+}
+
+void op_park(struct file *f, struct parked *p)
+{
+	struct parked **last = &f->parked;
+
+	p->seq = f->last_seq;
+	p->next = NULL;
+	while (*last)
+		last = &(*last)->next;
+	*last = p;
+}

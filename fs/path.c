@@ -1,0 +1,45 @@
+/* Paths: the keys of events that this mount sends.
+ *
+ * The kernel names entries by inode and a last name, and so do our events; the
+ * key is written along so that a log reads well. It is computed when the event
+ * is made. If a directory is renamed before it is applied, the event still
+ * means the right entry, by its numbers. No state, no lock. */
+#include "mount.h"
+
+#include "key.h"
+
+#include <errno.h>
+#include <string.h>
+
+int path_child(const struct view *view, uint64_t parent, const char *name, bool may_cut,
+               struct path *ret)
+{
+	size_t name_len = strlen(name);
+	int64_t n = view_path(view, parent, ret->text, KEY_MAX);
+
+	if (n >= 0 && (size_t)n + (n > 0) + name_len > KEY_MAX)
+		n = -ENAMETOOLONG;
+	if (n < 0) {
+		if (!may_cut || (n != -ENAMETOOLONG && n != -ENOENT))
+			return (int)n;
+		n = 0;
+	}
+	ret->len = (size_t)n;
+	if (n > 0)
+		ret->text[ret->len++] = '/';
+	memcpy(ret->text + ret->len, name, name_len);
+	ret->len += name_len;
+	return 0;
+}
+
+void path_inode(const struct view *view, uint64_t ino, struct path *ret)
+{
+	int64_t n = view_path(view, ino, ret->text, KEY_MAX);
+
+	ret->len = n > 0 ? (size_t)n : 0;
+}
+
+int check_name(const char *name)
+{
+	return strlen(name) > KEY_NAME_MAX ? -ENAMETOOLONG : 0;
+}

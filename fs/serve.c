@@ -1,0 +1,375 @@
+/* Serving: one mount from its start to its end.
+ *
+ * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
+ * signal: first the invalidator, while requests are still served, because the
+ * kernel may hold what it waits for until one of them is answered; then the
+ * loop, so that no new request comes in; then what is on its way is waited
+ * for, and the node closed, while replies can still be sent; then the mount is
+ * taken away. Unmounting by hand ends the loop, and the rest is the same.
+ *
+ * Signals are blocked in all threads and taken by one of their own. */
+#include "serve.h"
+
+#include "clock.h"
+#include "logger.h"
+#include "mount.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MAX_THREADS 16
+#define POLL_US 10000
+/* Sent to the thread in the loop, whose wait a signal ends. */
+#define SIGNAL_WAKE SIGUSR1
+
+extern char **environ;
+
+static int fail(int err, char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/* --- parts of the start ---------------------------------------------------- */
+
+static int set_identity(struct mount *m, const struct fs_options *options, char *why,
+                        size_t why_size)
+{
+	m->uid = options->uid == UINT64_MAX ? getuid() : (uid_t)options->uid;
+	m->gid = options->gid == UINT64_MAX ? getgid() : (gid_t)options->gid;
+	if (options->umask) {
+		char *end;
+		unsigned long mask = strtoul(options->umask, &end, 8);
+
+		if (*options->umask == '\0' || *end || mask > 0777) {
+			snprintf(why, why_size, "-o umask: \"%s\" is not an octal mode mask",
+			         options->umask);
+			return -EINVAL;
+		}
+		m->umask = (mode_t)mask;
+	}
+	return 0;
+}
+
+static int open_node(struct mount *m, const struct fs_options *options, char *why, size_t why_size)
+{
+	struct node_config config = { 0 };
+	int r = node_options_config(&options->node, &config, why, why_size);
+
+	if (r < 0)
+		return r;
+	config.read_only = options->read_only;
+	config.is_mount = m->caching;
+	if (m->caching) {
+		config.follow = inval_follow;
+		config.follow_arg = m->inval;
+	}
+	r = node_open(&config, &m->node, why, why_size);
+	if (r < 0)
+		return r;
+	m->store = node_store(m->node);
+	m->size_bytes = config.size_bytes;
+	m->max_value = config.max_value;
+	m->timeout_ms = config.write_timeout_ms;
+	return 0;
+}
+
+/* A node that catches up would show the past; but one whose log is down is
+ * better than none. */
+static void wait_until_ready(const struct mount *m)
+{
+	int64_t deadline = clock_mono_ms() + m->timeout_ms;
+	struct node_status status;
+
+	for (node_status(m->node, &status); !status.ready; node_status(m->node, &status)) {
+		if (clock_mono_ms() > deadline) {
+			logger(LOGGER_WARN, "mounting before the node is ready why=\"%s\"",
+			       status.why);
+			return;
+		}
+		usleep(POLL_US);
+	}
+}
+
+static int find_root(struct mount *m, const char *subdir, char *why, size_t why_size)
+{
+	struct view view;
+	struct entry e;
+	size_t len;
+
+	m->root = STORE_ROOT_INO;
+	if (!subdir)
+		return 0;
+	while (*subdir == '/')
+		subdir++;
+	len = strlen(subdir);
+	while (len && subdir[len - 1] == '/')
+		len--;
+	int r = view_open(m->store, &view);
+	if (r < 0)
+		return fail(r, why, why_size, "cannot read the store");
+	r = view_key(&view, subdir, len, &e);
+	if (r == 0 && !entry_is_dir(&e))
+		r = -ENOTDIR;
+	if (r == 0)
+		m->root = e.ino;
+	view_close(&view);
+	if (r < 0)
+		snprintf(why, why_size, "-o subdir=%s: %s", subdir,
+		         r == -ENOENT ? "there is no such directory in the cache; make it first" :
+		                        strerror(-r));
+	return r;
+}
+
+/* Lazily unmounts, as root or through fusermount3. */
+static void unmount_stale(const char *mountpoint)
+{
+	const char *const argv[] = { "fusermount3", "-u", "-z", "--", mountpoint, NULL };
+	pid_t pid;
+	int status;
+
+	if (umount2(mountpoint, MNT_DETACH) == 0)
+		return;
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ) == 0)
+		waitpid(pid, &status, 0);
+}
+
+/* What a process that died left is in the way of everybody. */
+static int check_mountpoint(const char *mountpoint, char *why, size_t why_size)
+{
+	struct stat st;
+	int r = stat(mountpoint, &st) < 0 ? -errno : 0;
+
+	if (r == -ENOTCONN) {
+		logger(LOGGER_WARN, "unmounting what a dead process left at %s", mountpoint);
+		unmount_stale(mountpoint);
+		r = stat(mountpoint, &st) < 0 ? -errno : 0;
+	}
+	if (r == 0 && !S_ISDIR(st.st_mode))
+		r = -ENOTDIR;
+	return r < 0 ? fail(r, why, why_size, mountpoint) : 0;
+}
+
+static void log_fuse(enum fuse_log_level level, const char *fmt, va_list args)
+{
+	char line[512];
+	int n = vsnprintf(line, sizeof(line), fmt, args);
+
+	if (n > 0 && (size_t)n < sizeof(line) && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	logger(level <= FUSE_LOG_ERR     ? LOGGER_ERROR :
+	       level == FUSE_LOG_WARNING ? LOGGER_WARN :
+	                                   LOGGER_DEBUG,
+	       "libfuse: %s", line);
+}
+
+static int new_session(struct mount *m, const struct fs_options *options, char *why,
+                       size_t why_size)
+{
+	const char *source = options->source && !strchr(options->source, ',') ? options->source :
+	                                                                        "keydir";
+	char list[FS_PASS_MAX + 256];
+	char program[] = "keydir-fs", o[] = "-o";
+	char *argv[] = { program, o, list, NULL };
+	struct fuse_args args = { .argc = 3, .argv = argv };
+	bool named = strstr(options->pass, ",fsname=");
+
+	int n = snprintf(list, sizeof(list), "default_permissions,subtype=keydir%s%s%s%s%s",
+	                 options->read_only ? ",ro" : "", options->allow_other ? ",allow_other" : "",
+	                 named ? "" : ",fsname=", named ? "" : source, options->pass);
+	if (n < 0 || (size_t)n >= sizeof(list)) {
+		snprintf(why, why_size, "the mount options are too long");
+		return -EINVAL;
+	}
+	fuse_set_log_func(log_fuse);
+	m->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), m);
+	if (!m->session) {
+		snprintf(why, why_size, "libfuse does not take the mount options: %s", list);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* --- stopping -------------------------------------------------------------- */
+
+/* Who takes the signals. */
+struct stopper {
+	struct mount *mount;
+	pthread_t thread;
+	pthread_t loop;
+	sigset_t signals;
+	bool ended; /* atomic: the loop is over */
+};
+
+static void wake(int number)
+{
+	(void)number;
+}
+
+static void *wait_for_signal(void *arg)
+{
+	struct stopper *s = arg;
+	int number = 0;
+
+	while (sigwait(&s->signals, &number) != 0)
+		;
+	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
+		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
+	inval_stop(s->mount->inval);
+	fuse_session_exit(s->mount->session);
+	while (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
+		pthread_kill(s->loop, SIGNAL_WAKE);
+		usleep(POLL_US);
+	}
+	return NULL;
+}
+
+static void block_signals(sigset_t *signals)
+{
+	struct sigaction action = { .sa_handler = wake };
+
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+	sigaction(SIGNAL_WAKE, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+}
+
+/* Waits for events on their way, but not for ever. */
+static void drain(struct mount *m)
+{
+	int64_t deadline = clock_mono_ms() + m->timeout_ms;
+
+	while (__atomic_load_n(&m->nops, __ATOMIC_ACQUIRE) || !worker_idle(m->worker)) {
+		if (clock_mono_ms() > deadline) {
+			logger(LOGGER_ERROR, "changes on their way when stopping; they may be lost "
+			       "events=%u", __atomic_load_n(&m->nops, __ATOMIC_ACQUIRE));
+			return;
+		}
+		usleep(1000);
+	}
+}
+
+/* --- serving --------------------------------------------------------------- */
+
+static int loop(struct mount *m)
+{
+	struct fuse_loop_config *config = fuse_loop_cfg_create();
+
+	if (!config)
+		return -ENOMEM;
+	fuse_loop_cfg_set_clone_fd(config, 1);
+	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
+	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
+	int r = fuse_session_loop_mt(m->session, config);
+	fuse_loop_cfg_destroy(config);
+	return r;
+}
+
+/* From the mount being there to its end. */
+static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, size_t why_size)
+{
+	struct stopper stopper = { .mount = m, .loop = pthread_self() };
+	int r = m->inval ? inval_start(m->inval) : 0;
+
+	if (r < 0)
+		return fail(r, why, why_size, "cannot start a thread");
+	sigemptyset(&stopper.signals);
+	sigaddset(&stopper.signals, SIGTERM);
+	sigaddset(&stopper.signals, SIGINT);
+	r = -pthread_create(&stopper.thread, NULL, wait_for_signal, &stopper);
+	if (r < 0) {
+		inval_stop(m->inval);
+		return fail(r, why, why_size, "cannot start a thread");
+	}
+	ready(arg);
+	r = loop(m);
+	if (r < 0)
+		logger(LOGGER_ERROR, "the session ended why=\"%s\"", strerror(-r));
+	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
+	pthread_kill(stopper.thread, SIGTERM);
+	pthread_join(stopper.thread, NULL);
+	drain(m);
+	return 0;
+}
+
+static int mount_and_run(struct mount *m, const struct fs_options *options,
+                         void (*ready)(void *arg), void *arg, char *why, size_t why_size)
+{
+	int r = check_mountpoint(options->mountpoint, why, why_size);
+
+	if (r == 0)
+		r = find_root(m, options->subdir, why, why_size);
+	if (r == 0)
+		r = new_session(m, options, why, why_size);
+	if (r < 0)
+		return r;
+	if (fuse_session_mount(m->session, options->mountpoint) < 0) {
+		snprintf(why, why_size, "cannot mount at %s", options->mountpoint);
+		return -EIO;
+	}
+	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s",
+	       options->mountpoint, store_dir(m->store), node_get_config(m->node)->log,
+	       KEYDIR_VERSION);
+	return run(m, ready, arg, why, why_size);
+}
+
+int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg, char *why,
+          size_t why_size)
+{
+	struct mount m = {
+		.read_only = options->read_only,
+		.caching = !options->no_cache,
+	};
+	sigset_t signals;
+	int r;
+
+	block_signals(&signals);
+	r = set_identity(&m, options, why, why_size);
+	if (r < 0)
+		return r;
+	r = files_init(&m.files);
+	if (r < 0)
+		return fail(r, why, why_size, "cannot start");
+	r = worker_start(&m.worker);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot start a thread");
+		goto close_files;
+	}
+	if (m.caching) {
+		r = inval_new(&m, &m.inval);
+		if (r < 0) {
+			fail(r, why, why_size, "cannot start");
+			goto stop_worker;
+		}
+	}
+	r = open_node(&m, options, why, why_size);
+	if (r < 0)
+		goto free_inval;
+	wait_until_ready(&m);
+	r = mount_and_run(&m, options, ready, arg, why, why_size);
+	worker_stop(m.worker);
+	m.worker = NULL;
+	node_close(m.node);
+	if (m.session) {
+		fuse_session_unmount(m.session);
+		fuse_session_destroy(m.session);
+	}
+	if (r == 0)
+		logger(LOGGER_INFO, "unmounted mountpoint=%s", options->mountpoint);
+free_inval:
+	inval_free(m.inval);
+stop_worker:
+	worker_stop(m.worker);
+close_files:
+	files_close(&m.files);
+	return r;
+}
