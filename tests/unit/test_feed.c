@@ -1,0 +1,242 @@
+/* Tests of the feed's rows (common/feed.c).
+ * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+#include "cmocka_all.h"
+
+#include "dice.h"
+#include "fault.h"
+#include "feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define B(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+
+static void assert_same_bytes(struct bytes a, struct bytes b)
+{
+	assert_int_equal(a.len, b.len);
+	if (a.len)
+		assert_memory_equal(a.data, b.data, a.len);
+}
+
+static void assert_same(const struct feed_event *a, const struct feed_event *b)
+{
+	assert_true(a->offset == b->offset);
+	assert_true(a->proc == b->proc && a->seq == b->seq);
+	assert_true(a->time_ms == b->time_ms);
+	assert_int_equal(a->op, b->op);
+	assert_int_equal(a->outcome, b->outcome);
+	assert_true(a->ino == b->ino && a->version == b->version);
+	assert_true(a->number == b->number && a->repeats == b->repeats);
+	assert_int_equal(a->created, b->created);
+	assert_same_bytes(a->idem, b->idem);
+	assert_int_equal(a->neffects, b->neffects);
+	for (size_t i = 0; i < a->neffects; i++) {
+		const struct feed_effect *x = &a->effects[i], *y = &b->effects[i];
+
+		assert_int_equal(x->kind, y->kind);
+		assert_int_equal(x->dir, y->dir);
+		assert_true(x->ino == y->ino && x->parent == y->parent);
+		assert_true(x->size == y->size && x->expiry_ms == y->expiry_ms);
+		assert_same_bytes(x->key, y->key);
+	}
+	assert_int_equal(a->nops, b->nops);
+	for (size_t i = 0; i < a->nops; i++) {
+		assert_int_equal(a->ops[i].outcome, b->ops[i].outcome);
+		assert_int_equal(a->ops[i].created, b->ops[i].created);
+		assert_true(a->ops[i].version == b->ops[i].version);
+		assert_true(a->ops[i].number == b->ops[i].number);
+	}
+}
+
+static void assert_round_trip(const struct feed_event *ev)
+{
+	struct feed_event *back = NULL;
+	struct bytes row, idem;
+
+	assert_int_equal(feed_encode(ev, &row), 0);
+	assert_int_equal(feed_decode(ev->offset, row, &back), 0);
+	assert_same(ev, back);
+	assert_int_equal(feed_decode_idem(row, &idem), 0);
+	assert_same_bytes(idem, ev->idem);
+	/* The event does not need the row. */
+	memset((void *)row.data, 0xa5, row.len);
+	assert_same(ev, back);
+	free((void *)row.data);
+	free(back);
+}
+
+static struct feed_effect effects[] = {
+	{ FEED_ADDED, UINT64_MAX, UINT64_MAX, B("a/b"), UINT64_MAX, INT64_MAX, true },
+	{ FEED_EVICTED, 0, 0, { "", 0 }, 0, INT64_MIN, false },
+	{ FEED_EXPIRED, 127, 128, B("\xff\0/"), 16383, 1, false },
+};
+
+static struct feed_op ops[] = {
+	{ OUTCOME_TXN_FAILED, false, 0, INT64_MIN },
+	{ OUTCOME_OK, true, UINT64_MAX, INT64_MAX },
+};
+
+static const struct feed_event edges = {
+	.offset = UINT64_MAX,
+	.proc = UINT64_MAX,
+	.seq = UINT64_MAX,
+	.time_ms = INT64_MIN,
+	.op = EVENT_FORMAT,
+	.outcome = OUTCOME_REJECTED,
+	.ino = UINT64_MAX,
+	.version = UINT64_MAX,
+	.number = INT64_MIN,
+	.repeats = UINT64_MAX,
+	.created = true,
+	.idem = B("once\n"),
+	.effects = effects,
+	.neffects = 3,
+	.ops = ops,
+	.nops = 2,
+};
+
+static void test_edges(void **state)
+{
+	const struct feed_event nothing = { 0 };
+
+	(void)state;
+	assert_round_trip(&edges);
+	assert_round_trip(&nothing);
+}
+
+static void test_random(void **state)
+{
+	struct dice dice = { .seed = 7 };
+
+	(void)state;
+	for (int i = 0; i < 3000; i++) {
+		static char key[4096];
+		static struct feed_effect some[20];
+		static struct feed_op few[20];
+		struct feed_event ev = { .effects = some, .ops = few };
+
+		memset(key, 'k', sizeof(key));
+		ev.offset = dice_u64(&dice);
+		ev.proc = dice_u64(&dice) >> dice_below(&dice, 64);
+		ev.seq = dice_u64(&dice) >> dice_below(&dice, 64);
+		ev.time_ms = (int64_t)dice_u64(&dice) >> dice_below(&dice, 64);
+		ev.number = (int64_t)dice_u64(&dice) >> dice_below(&dice, 64);
+		ev.op = (enum event_op)dice_below(&dice, EVENT_OP_COUNT);
+		ev.outcome = (enum event_outcome)dice_below(&dice, OUTCOME_COUNT);
+		ev.idem = (struct bytes){ key, dice_below(&dice, 3) * 100 };
+		ev.neffects = dice_below(&dice, 20);
+		ev.nops = dice_below(&dice, 20);
+		for (size_t k = 0; k < ev.neffects; k++)
+			some[k] = (struct feed_effect){
+				.kind = (enum feed_effect_kind)dice_below(&dice, FEED_EVICTED + 1),
+				.ino = dice_u64(&dice) >> dice_below(&dice, 64),
+				.parent = dice_u64(&dice) >> dice_below(&dice, 64),
+				.key = { key, dice_below(&dice, sizeof(key) + 1) },
+				.size = dice_u64(&dice) >> dice_below(&dice, 64),
+				.expiry_ms = (int64_t)dice_u64(&dice),
+				.dir = dice_one_in(&dice, 2),
+			};
+		for (size_t k = 0; k < ev.nops; k++)
+			few[k] = (struct feed_op){
+				.outcome = (enum event_outcome)dice_below(&dice, OUTCOME_COUNT),
+				.created = dice_one_in(&dice, 2),
+				.version = dice_u64(&dice),
+				.number = (int64_t)dice_u64(&dice),
+			};
+		assert_round_trip(&ev);
+	}
+}
+
+/* Every beginning of a row is refused, without reading behind its end. */
+static void test_truncated(void **state)
+{
+	struct feed_event *ev = NULL;
+	struct bytes row;
+
+	(void)state;
+	assert_int_equal(feed_encode(&edges, &row), 0);
+	for (size_t len = 0; len < row.len; len++) {
+		char *copy = malloc(len ? len : 1);
+
+		assert_non_null(copy);
+		memcpy(copy, row.data, len);
+		assert_int_equal(feed_decode(1, (struct bytes){ copy, len }, &ev), -EBADMSG);
+		assert_null(ev);
+		free(copy);
+	}
+	free((void *)row.data);
+}
+
+static void test_refused(void **state)
+{
+	/* op, outcome, created, seven numbers, idem, effects, ops */
+	static const struct {
+		const char *name;
+		struct bytes row;
+		int want;
+	} rows[] = {
+		{ "fine", B("\0\0\0\0\0\0\0\0\0\0\0\0\0"), 0 },
+		{ "one byte more", B("\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "operation", B("\x12\0\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "outcome", B("\0\x40\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "number without end",
+		  B("\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0"),
+		  -EBADMSG },
+		{ "idem too long", B("\0\0\0\0\0\0\0\0\0\0\x03zz"), -EBADMSG },
+		{ "idem huge",
+		  B("\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0"),
+		  -EBADMSG },
+		{ "effects huge",
+		  B("\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0"), -EBADMSG },
+		{ "ops huge", B("\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+		  -EBADMSG },
+		{ "effect's kind", B("\0\0\0\0\0\0\0\0\0\0\0\x01\x06\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "an effect", B("\0\0\0\0\0\0\0\0\0\0\0\x01\x05\0\0\0\0\0\0\0"), 0 },
+		{ "an op's outcome", B("\0\0\0\0\0\0\0\0\0\0\0\0\x01\x40\0\0\0"), -EBADMSG },
+		{ "an op", B("\0\0\0\0\0\0\0\0\0\0\0\0\x01\x05\0\0\0"), 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct feed_event *ev = NULL;
+		int err = feed_decode(1, rows[i].row, &ev);
+
+		if (err != rows[i].want)
+			fail_msg("%s: %d", rows[i].name, err);
+		assert_true((ev != NULL) == (err == 0));
+		free(ev);
+	}
+}
+
+static void test_without_memory(void **state)
+{
+	struct feed_event *ev = NULL;
+	struct bytes row, none = { NULL, 0 };
+
+	(void)state;
+	fault_alloc(1);
+	assert_int_equal(feed_encode(&edges, &none), -ENOMEM);
+	assert_int_equal(fault_end(), 1);
+	assert_null(none.data);
+	assert_int_equal(feed_encode(&edges, &row), 0);
+	fault_alloc(1);
+	assert_int_equal(feed_decode(1, row, &ev), -ENOMEM);
+	assert_int_equal(fault_end(), 1);
+	assert_null(ev);
+	free((void *)row.data);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_edges),          cmocka_unit_test(test_random),
+		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_without_memory),
+	};
+
+	return cmocka_run_group_tests_name("feed", tests, NULL, NULL);
+}
