@@ -98,9 +98,9 @@ bool conditions_match(const struct condition_tags *tags, uint64_t version, bool 
 	return false;
 }
 
-static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
+	                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 
 static int month_number(const char *text)
 {
@@ -117,12 +117,12 @@ static int date_seconds(int day, int month, int year, int hour, int minute, int 
 	if (month < 0 || day < 1 || day > 31 || hour < 0 || hour > 23 || minute < 0 ||
 	    minute > 59 || second < 0 || second > 60)
 		return -EINVAL;
-	struct tm tm = {.tm_mday = day,
-	                .tm_mon = month,
-	                .tm_year = year - 1900,
-	                .tm_hour = hour,
-	                .tm_min = minute,
-	                .tm_sec = second};
+	struct tm tm = { .tm_mday = day,
+		         .tm_mon = month,
+		         .tm_year = year - 1900,
+		         .tm_hour = hour,
+		         .tm_min = minute,
+		         .tm_sec = second };
 	*ret_s = timegm(&tm);
 	return 0;
 }
@@ -175,26 +175,42 @@ static char *put_text(char *at, const char *text, size_t len)
 	return at + len;
 }
 
+/* Day, month (from 0) and year of a day counted from 1970-01-01, by Howard
+ * Hinnant's civil_from_days: no time zone, so no lock as in gmtime_r(). */
+static void civil_from_days(int64_t day, int *ret_day, int *ret_month, int *ret_year)
+{
+	day += 719468; /* from 0000-03-01 */
+	int64_t era = day / 146097;
+	int in_era = (int)(day - era * 146097);
+	int year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
+	int in_year = in_era - (365 * year + year / 4 - year / 100);
+	int month = (5 * in_year + 2) / 153; /* from March */
+	*ret_day = in_year - (153 * month + 2) / 5 + 1;
+	*ret_month = month < 10 ? month + 2 : month - 10;
+	*ret_year = year + (int)era * 400 + (month >= 10);
+}
+
 void conditions_date_format(int64_t s, char *buf)
 {
 	/* four digits of year are all that the form has room for */
 	const int64_t max_s = INT64_C(253402300799);
-	time_t when = (time_t)(s < 0 ? 0 : s > max_s ? max_s : s);
-	struct tm tm;
-	gmtime_r(&when, &tm);
-	char *at = put_text(buf, days[tm.tm_wday], 3);
+	int day, month, year;
+	s = s < 0 ? 0 : s > max_s ? max_s : s;
+	int in_day = (int)(s % 86400);
+	civil_from_days(s / 86400, &day, &month, &year);
+	char *at = put_text(buf, days[(s / 86400 + 4) % 7], 3); /* 1970-01-01: a Thursday */
 	at = put_text(at, ", ", 2);
-	at = put_digits(at, tm.tm_mday, 2);
+	at = put_digits(at, day, 2);
 	*at++ = ' ';
-	at = put_text(at, months[tm.tm_mon], 3);
+	at = put_text(at, months[month], 3);
 	*at++ = ' ';
-	at = put_digits(at, tm.tm_year + 1900, 4);
+	at = put_digits(at, year, 4);
 	*at++ = ' ';
-	at = put_digits(at, tm.tm_hour, 2);
+	at = put_digits(at, in_day / 3600, 2);
 	*at++ = ':';
-	at = put_digits(at, tm.tm_min, 2);
+	at = put_digits(at, in_day / 60 % 60, 2);
 	*at++ = ':';
-	at = put_digits(at, tm.tm_sec, 2);
+	at = put_digits(at, in_day % 60, 2);
 	memcpy(at, " GMT", 5);
 }
 

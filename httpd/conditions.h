@@ -10,10 +10,10 @@
  * "VERSION"; a foreign tag is valid and matches nothing. */
 #define CONDITIONS_TAGS_MAX 64
 struct condition_tags {
-	bool any;                              /* "*" */
-	size_t n;                              /* of versions */
+	bool any; /* "*" */
+	size_t n; /* of versions */
 	uint64_t versions[CONDITIONS_TAGS_MAX];
-	bool weak[CONDITIONS_TAGS_MAX];        /* versions[i] was W/"..." */
+	bool weak[CONDITIONS_TAGS_MAX]; /* versions[i] was W/"..." */
 };
 
 /* Reads a tag list. Returns 0, -EINVAL for a text that is none, or -E2BIG for

@@ -63,8 +63,7 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 	if (f->ttl_ms >= 0) {
 		char text[40];
 		int64_t whole_s = f->ttl_ms / 1000; /* a cache may not be generous */
-		response_header_u64(response, "X-Keydir-TTL",
-		                    (uint64_t)((f->ttl_ms + 999) / 1000));
+		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
 		snprintf(text, sizeof(text), "max-age=%lld", (long long)whole_s);
 		response_header(response, "Cache-Control", text);
 	} else {
@@ -132,11 +131,13 @@ static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
 
 static enum MHD_Result is_directory(struct request *rq, uint64_t offset)
 {
-	char *listing = malloc(URL_ENCODED_MAX(rq->key_len) + sizeof("/v1/kv//"));
+	static const char top[] = "/v1/kv/";
+	size_t top_len = sizeof(top) - 1;
+	char *listing = malloc(top_len + URL_ENCODED_MAX(rq->key_len) + 1);
 	json_t *more = NULL;
 	if (listing) {
-		size_t n = (size_t)sprintf(listing, "/v1/kv/");
-		n += url_encode(rq->key, rq->key_len, listing + n);
+		memcpy(listing, top, top_len);
+		size_t n = top_len + url_encode(rq->key, rq->key_len, listing + top_len);
 		listing[n++] = '/';
 		more = json_pack("{s:s%}", "listing", listing, n);
 		free(listing);
@@ -150,10 +151,9 @@ static enum MHD_Result is_directory(struct request *rq, uint64_t offset)
 static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
 {
 	char text[40];
-	struct MHD_Response *response =
-	        problem_response(rq, PROBLEM_RANGE, NULL,
-	                         "The value has %llu bytes and the range lies behind them.",
-	                         (unsigned long long)f->size);
+	struct MHD_Response *response = problem_response(
+	        rq, PROBLEM_RANGE, NULL, "The value has %llu bytes and the range lies behind them.",
+	        (unsigned long long)f->size);
 	snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)f->size);
 	response_header(response, "Content-Range", text);
 	response_etag(response, f->version);
@@ -186,11 +186,11 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 {
 	const struct request_headers *h = &rq->headers;
 	struct found f = {
-	        .offset = view_offset(view),
-	        .version = e->version,
-	        .mtime_s = floor_seconds(e->mtime_ns),
-	        .ttl_ms = view_ttl_ms(view, e),
-	        .size = e->size,
+		.offset = view_offset(view),
+		.version = e->version,
+		.mtime_s = floor_seconds(e->mtime_ns),
+		.ttl_ms = view_ttl_ms(view, e),
+		.size = e->size,
 	};
 	unsigned status = preconditions(h, &f);
 	uint64_t first = 0;
@@ -229,7 +229,8 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	}
 	add_headers(response, &f);
 	add_type(response, &f);
-	response_header(response, "Accept-Ranges", "bytes");
+	if (rq->method == HTTP_HEAD) /* who wants to know asks with HEAD */
+		response_header(response, "Accept-Ranges", "bytes");
 	if (range == RANGE_PART) {
 		char text[80];
 		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,

@@ -59,9 +59,10 @@ static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
 	if (err == -ENOENT)
 		return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such directory.");
 	if (err == -ENOTDIR)
-		return problem(rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
-		               "This, or a name in its path, is a key and not a directory. Leave the "
-		               "slash at the end away to read a key.");
+		return problem(
+		        rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
+		        "This, or a name in its path, is a key and not a directory. Leave the "
+		        "slash at the end away to read a key.");
 	return problem_store(rq, err);
 }
 
@@ -99,11 +100,11 @@ static int write_listing(const struct request *rq, const struct view *view, cons
 enum MHD_Result handle_list(struct request *rq)
 {
 	struct page_query query = {
-	        .recurse = read_flag(rq, "recurse"),
-	        .values = read_flag(rq, "values"),
+		.recurse = read_flag(rq, "recurse"),
+		.values = read_flag(rq, "values"),
 	};
 	struct page_cursor cursor;
-	struct json_text text = {0};
+	struct json_text text = { 0 };
 	struct view view;
 	struct entry dir;
 	rq->metric = HTTP_ROUTE_LIST;
@@ -111,9 +112,10 @@ enum MHD_Result handle_list(struct request *rq)
 		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 		               "limit must be a number from 1 to %d.", PAGE_LIMIT_MAX);
 	if (!read_cursor(rq, query.recurse, &cursor))
-		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		               "cursor must be the one of an earlier page of this listing; leave it "
-		               "away to begin.");
+		return problem(
+		        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		        "cursor must be the one of an earlier page of this listing; leave it "
+		        "away to begin.");
 	int r = view_open(node_store(rq->server->node), &view);
 	if (r)
 		return problem_store(rq, r);

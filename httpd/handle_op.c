@@ -23,7 +23,7 @@ typedef bool make_event(struct request *rq, struct event *ev, enum MHD_Result *r
 static bool make_append(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	bool given;
-	ev->value = (struct bytes){rq->body ? rq->body : "", rq->body_len};
+	ev->value = (struct bytes){ rq->body ? rq->body : "", rq->body_len };
 	return write_event_ttl(rq, ev, false, &given, ret);
 }
 
@@ -42,9 +42,11 @@ static bool make_incr(struct request *rq, struct event *ev, enum MHD_Result *ret
 			text[n] = '\0';
 			ev->by = strtoll(text, &end, 10);
 		}
-		if (n <= 0 || *end || errno || (text[0] != '-' && (text[0] < '0' || text[0] > '9'))) {
-			*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-			               "by must be a whole number of 64 bits, as in ?op=incr&by=-5.");
+		if (n <= 0 || *end || errno ||
+		    (text[0] != '-' && (text[0] < '0' || text[0] > '9'))) {
+			*ret = problem(
+			        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+			        "by must be a whole number of 64 bits, as in ?op=incr&by=-5.");
 			return false;
 		}
 	}
@@ -57,9 +59,10 @@ static bool make_expire(struct request *rq, struct event *ev, enum MHD_Result *r
 	if (!write_event_ttl(rq, ev, false, &given, ret))
 		return false;
 	if (!given)
-		*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		               "?op=expire needs a ttl, as in ?op=expire&ttl=90s. ?op=persist makes "
-		               "the key permanent.");
+		*ret = problem(
+		        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		        "?op=expire needs a ttl, as in ?op=expire&ttl=90s. ?op=persist makes "
+		        "the key permanent.");
 	return given;
 }
 
@@ -96,7 +99,7 @@ static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *r
 		               "The parameter to is not a valid key: %s.", key_fault_text(fault));
 		return false;
 	}
-	ev->to = (struct bytes){to, (size_t)to_len};
+	ev->to = (struct bytes){ to, (size_t)to_len };
 	return true;
 }
 
@@ -107,11 +110,11 @@ static const struct op_row {
 	bool has_body;
 	const char *params[4]; /* beside op */
 } rows[] = {
-        {"append", EVENT_APPEND, make_append, true, {"ttl"}},
-        {"incr", EVENT_INCR, make_incr, false, {"by", "ttl"}},
-        {"expire", EVENT_EXPIRE, make_expire, false, {"ttl"}},
-        {"persist", EVENT_PERSIST, make_persist, false, {NULL}},
-        {"rename", EVENT_RENAME, make_rename, false, {"to", "noreplace", "exchange"}},
+	{ "append", EVENT_APPEND, make_append, true, { "ttl" } },
+	{ "incr", EVENT_INCR, make_incr, false, { "by", "ttl" } },
+	{ "expire", EVENT_EXPIRE, make_expire, false, { "ttl" } },
+	{ "persist", EVENT_PERSIST, make_persist, false, { NULL } },
+	{ "rename", EVENT_RENAME, make_rename, false, { "to", "noreplace", "exchange" } },
 };
 
 static const struct op_row *find_row(const struct request *rq)
@@ -148,15 +151,16 @@ static enum MHD_Result op_done(struct request *rq)
 		json_object_set_new(doc, "size", json_integer((json_int_t)w->size));
 	if (op != EVENT_RENAME && w->expiry_ms) {
 		int64_t left_ms = w->expiry_ms - clock_wall_ms();
-		json_object_set_new(doc, "ttl", json_integer(left_ms > 0 ? (left_ms + 999) / 1000 : 0));
+		json_object_set_new(doc, "ttl",
+		                    json_integer(left_ms > 0 ? (left_ms + 999) / 1000 : 0));
 	}
 	return respond_json(rq, 200, w->offset, doc, JSON_COMPACT);
 }
 
 enum MHD_Result handle_op(struct request *rq)
 {
-	static const char *const optional[] = {"by", "ttl", "to", "noreplace", "exchange"};
-	struct event ev = {0};
+	static const char *const optional[] = { "by", "ttl", "to", "noreplace", "exchange" };
+	struct event ev = { 0 };
 	enum MHD_Result ret;
 	const char *value;
 	size_t len;
@@ -166,7 +170,8 @@ enum MHD_Result handle_op(struct request *rq)
 		               "POST to a key needs ?op= with append, incr, expire, persist or "
 		               "rename. To store a value use PUT.");
 	for (size_t i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)
-		if (url_param(&rq->url, optional[i], &value, &len) && !takes_param(row, optional[i]))
+		if (url_param(&rq->url, optional[i], &value, &len) &&
+		    !takes_param(row, optional[i]))
 			return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 			               "?op=%s does not take %s.", row->name, optional[i]);
 	if (rq->body_len && !row->has_body)

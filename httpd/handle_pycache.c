@@ -35,7 +35,7 @@ static json_t *empty_envelope(const char *message)
 static enum MHD_Result envelope(struct request *rq, unsigned status, uint64_t offset,
                                 const char *message, const char *value, size_t value_len)
 {
-	struct json_text t = {0};
+	struct json_text t = { 0 };
 	json_text_raw(&t, "{\"message\": \"");
 	json_text_raw(&t, message);
 	json_text_raw(&t, "\", \"payload\": {");
@@ -88,18 +88,19 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 		return envelope(rq, 200, offset, message, text, text_len);
 	}
 	if (!json_text_is_utf8(value, len))
-		return respond_send(rq, 409, offset,
-		                    problem_response(rq, PROBLEM_CONFLICT,
-		                                     empty_envelope("Cache key get failed"),
-		                                     "The value is neither JSON nor text. Read it at "
-		                                     "/v1/kv/KEY."));
-	struct json_text quoted = {0};
+		return respond_send(
+		        rq, 409, offset,
+		        problem_response(rq, PROBLEM_CONFLICT,
+		                         empty_envelope("Cache key get failed"),
+		                         "The value is neither JSON nor text. Read it at "
+		                         "/v1/kv/KEY."));
+	struct json_text quoted = { 0 };
 	if (len && value[len - 1] == '\n')
 		len--;
 	json_text_string(&quoted, value, len);
-	enum MHD_Result r = quoted.failed ? respond_send(rq, 503, offset, NULL) :
-	                                    envelope(rq, 200, offset, message, quoted.data,
-	                                             quoted.len);
+	enum MHD_Result r = quoted.failed ?
+	                            respond_send(rq, 503, offset, NULL) :
+	                            envelope(rq, 200, offset, message, quoted.data, quoted.len);
 	json_text_clear(&quoted);
 	return r;
 }
@@ -157,7 +158,7 @@ static enum MHD_Result post_done(struct request *rq)
 enum MHD_Result handle_pycache_post(struct request *rq)
 {
 	static const char type[] = "application/json";
-	struct event ev = {.op = EVENT_SET, .type = {type, sizeof(type) - 1}};
+	struct event ev = { .op = EVENT_SET, .type = { type, sizeof(type) - 1 } };
 	enum MHD_Result ret;
 	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
 		return ret;
@@ -170,19 +171,20 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 	bool parsed = value != NULL;
 	json_decref(value);
 	if (!fits)
-		return respond_send(rq, 400, RESPOND_OFFSET_NOW,
-		                    problem_response(rq, PROBLEM_BAD_BODY,
-		                                     empty_envelope("Invalid request body"),
-		                                     parsed ? "The body must be a number, a string of "
-		                                              "at least one character, an object, or "
-		                                              "a list of at least one element%s." :
-		                                              "The body is not JSON: %s.",
-		                                     parsed ? "" : error.text));
+		return respond_send(
+		        rq, 400, RESPOND_OFFSET_NOW,
+		        problem_response(rq, PROBLEM_BAD_BODY,
+		                         empty_envelope("Invalid request body"),
+		                         parsed ? "The body must be a number, a string of "
+		                                  "at least one character, an object, or "
+		                                  "a list of at least one element%s." :
+		                                  "The body is not JSON: %s.",
+		                         parsed ? "" : error.text));
 	/* the answer repeats the value, so the body stays with the request */
 	memmove(rq->body, text, len);
 	rq->body_len = len;
-	ev.key = (struct bytes){rq->key, rq->key_len};
-	ev.value = (struct bytes){rq->body, len};
+	ev.key = (struct bytes){ rq->key, rq->key_len };
+	ev.value = (struct bytes){ rq->body, len };
 	return request_submit(rq, &ev, NULL, post_done);
 }
 
@@ -200,11 +202,11 @@ static enum MHD_Result delete_done(struct request *rq)
 
 enum MHD_Result handle_pycache_delete(struct request *rq)
 {
-	struct event ev = {.op = EVENT_DEL};
+	struct event ev = { .op = EVENT_DEL };
 	enum MHD_Result ret;
 	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
 		return ret;
-	ev.key = (struct bytes){rq->key, rq->key_len};
+	ev.key = (struct bytes){ rq->key, rq->key_len };
 	return request_submit(rq, &ev, NULL, delete_done);
 }
 

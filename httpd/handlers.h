@@ -5,23 +5,23 @@
 #include "httpd/request.h"
 
 /* handle_key.c: GET and HEAD of a key; of a directory they list. */
-request_step handle_key;
+enum MHD_Result handle_key(struct request *rq);
 /* handle_list.c: a page of a directory. */
-request_step handle_list;
+enum MHD_Result handle_list(struct request *rq);
 /* handle_write.c */
-request_step handle_put;
-request_step handle_delete;
+enum MHD_Result handle_put(struct request *rq);
+enum MHD_Result handle_delete(struct request *rq);
 /* handle_op.c: POST ?op= */
-request_step handle_op;
+enum MHD_Result handle_op(struct request *rq);
 /* handle_status.c */
-request_step handle_status;
-request_step handle_healthz;
-request_step handle_readyz;
-request_step handle_metrics;
+enum MHD_Result handle_status(struct request *rq);
+enum MHD_Result handle_healthz(struct request *rq);
+enum MHD_Result handle_readyz(struct request *rq);
+enum MHD_Result handle_metrics(struct request *rq);
 /* handle_pycache.c */
-request_step handle_pycache_get;
-request_step handle_pycache_post;
-request_step handle_pycache_delete;
-request_step handle_pycache_health;
+enum MHD_Result handle_pycache_get(struct request *rq);
+enum MHD_Result handle_pycache_post(struct request *rq);
+enum MHD_Result handle_pycache_delete(struct request *rq);
+enum MHD_Result handle_pycache_health(struct request *rq);
 
 #endif

@@ -32,25 +32,25 @@
 
 static const int64_t bounds_ns[] = {
 #define X(ns, text) INT64_C(ns),
-        BUCKETS(X)
+	BUCKETS(X)
 #undef X
 };
 static const char *const bounds_text[] = {
 #define X(ns, text) text,
-        BUCKETS(X)
+	BUCKETS(X)
 #undef X
 };
 #define NBUCKETS (sizeof(bounds_ns) / sizeof(bounds_ns[0]))
 
 static const char *const route_names[] = {
 #define X(id, name) name,
-        HTTP_ROUTES(X)
+	HTTP_ROUTES(X)
 #undef X
 };
-static const char *const method_names[] = {"GET",    "HEAD",    "PUT",  "POST",
-                                           "DELETE", "OPTIONS", "other"};
+static const char *const method_names[] = { "GET",    "HEAD",    "PUT",  "POST",
+	                                    "DELETE", "OPTIONS", "other" };
 /* 2xx to 5xx, and clients that went away */
-static const char *const class_names[] = {"2xx", "3xx", "4xx", "5xx", "gone"};
+static const char *const class_names[] = { "2xx", "3xx", "4xx", "5xx", "gone" };
 #define NCLASSES (sizeof(class_names) / sizeof(class_names[0]))
 
 struct block {
@@ -95,9 +95,9 @@ static void add(struct block *b, _Atomic uint64_t *counter, uint64_t n)
 	if (b == &shared_block)
 		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 	else /* the only writer: no locked instruction */
-		atomic_store_explicit(
-		        counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
-		        memory_order_relaxed);
+		atomic_store_explicit(counter,
+		                      atomic_load_explicit(counter, memory_order_relaxed) + n,
+		                      memory_order_relaxed);
 }
 
 static uint64_t get(const _Atomic uint64_t *counter)
@@ -165,7 +165,7 @@ static void write_latencies(FILE *to)
 	      "of the answer\n# TYPE keydir_http_request_duration_seconds histogram\n",
 	      to);
 	for (int r = 0; r < HTTP_ROUTE_COUNT; r++) {
-		uint64_t n[NBUCKETS + 1] = {0};
+		uint64_t n[NBUCKETS + 1] = { 0 };
 		uint64_t sum_ns = 0;
 		uint64_t total = 0;
 		for (struct block *b = atomic_load(&blocks); b; b = b->next) {

@@ -14,7 +14,7 @@
 void json_text_clear(struct json_text *t)
 {
 	free(t->data);
-	*t = (struct json_text){0};
+	*t = (struct json_text){ 0 };
 }
 
 /* Room for MORE bytes, or NULL. */
@@ -121,14 +121,15 @@ void json_text_string(struct json_text *t, const char *bytes, size_t len)
 		json_text_append(t, bytes + start, i - start);
 		start = ++i;
 		if (c == '"' || c == '\\') {
-			json_text_append(t, (char[]){'\\', (char)c}, 2);
+			json_text_append(t, (char[]){ '\\', (char)c }, 2);
 		} else if (c >= 0x80) {
 			json_text_append(t, "\xEF\xBF\xBD", 3);
 		} else if (c == '\n') {
 			json_text_append(t, "\\n", 2);
 		} else {
-			json_text_append(t, (char[]){'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]},
-			       6);
+			json_text_append(
+			        t, (char[]){ '\\', 'u', '0', '0', digits[c >> 4], digits[c & 15] },
+			        6);
 		}
 	}
 	json_text_append(t, bytes + start, len - start);

@@ -37,7 +37,7 @@ static void wait_for_end(const sigset_t *signals)
 
 static int serve(const struct settings *settings, const sigset_t *signals)
 {
-	struct node_config config = {0};
+	struct node_config config = { 0 };
 	struct node *node;
 	struct server *server;
 	char why[256] = "";
@@ -57,8 +57,7 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 	}
 	server_address(server, address, sizeof(address));
 	logger(LOGGER_INFO, "serving listen=%s store=%s log=%s threads=%llu version=%s", address,
-	       config.store.dir, config.log, (unsigned long long)settings->threads,
-	       KEYDIR_VERSION);
+	       config.store.dir, config.log, (unsigned long long)settings->threads, KEYDIR_VERSION);
 	wait_for_end(signals);
 	server_stop(server, STOP_GRACE_MS);
 	node_close(node);

@@ -245,7 +245,7 @@ static int walk_names(struct walk *w, uint64_t ino, size_t parent_len, const cha
 int page_write(const struct view *view, const struct entry *dir, const struct page_query *query,
                struct page_cursor *cursor, bool *ret_more, struct json_text *text)
 {
-	struct walk w = {.view = view, .query = query, .at = cursor, .text = text};
+	struct walk w = { .view = view, .query = query, .at = cursor, .text = text };
 	uint64_t ino = dir->ino;
 	size_t parent_len = 0;
 	char after[KEY_NAME_MAX];

@@ -22,8 +22,8 @@ static const struct problem_row {
 	const char *type;
 	const char *title;
 } rows[] = {
-#define X(id, status, slug, title) {status, "urn:keydir:problem:" slug, title},
-        PROBLEMS(X)
+#define X(id, status, slug, title) { status, "urn:keydir:problem:" slug, title },
+	PROBLEMS(X)
 #undef X
 };
 
@@ -40,14 +40,15 @@ static char *instance_text(const struct request *rq)
 		if (c > 0x20 && c < 0x7F)
 			text[n++] = c;
 		else
-			n += (size_t)sprintf(text + n, "%%%02X", (unsigned char)c);
+			n += (size_t)snprintf(text + n, 4, "%%%02X", (unsigned char)c);
 	}
 	text[n] = '\0';
 	return text;
 }
 
-__attribute__((format(printf, 4, 0))) static struct MHD_Response *
-make(struct request *rq, const struct problem_row *row, json_t *more, const char *fmt, va_list args)
+__attribute__((format(printf, 4, 0))) static struct MHD_Response *make(
+        struct request *rq, const struct problem_row *row, json_t *more, const char *fmt,
+        va_list args)
 {
 	char detail[1024];
 	vsnprintf(detail, sizeof(detail), fmt, args);
@@ -130,9 +131,10 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		               "This is a directory, which has no value. Use a key below it, or "
 		               "delete it first (DELETE with ?recurse for all that it holds).");
 	case OUTCOME_NOT_EMPTY:
-		return problem(rq, PROBLEM_NOT_EMPTY, offset,
-		               "The directory is not empty. DELETE with ?recurse deletes it with all "
-		               "that it holds.");
+		return problem(
+		        rq, PROBLEM_NOT_EMPTY, offset,
+		        "The directory is not empty. DELETE with ?recurse deletes it with all "
+		        "that it holds.");
 	case OUTCOME_INTO_ITSELF:
 		return problem(rq, PROBLEM_CONFLICT, offset,
 		               "A directory cannot move below itself.");
@@ -149,14 +151,16 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		               "changed.",
 		               (unsigned long long)config->max_value);
 	case OUTCOME_NO_SPACE:
-		return problem(rq, PROBLEM_FULL, offset,
-		               "The cache holds as much as it may (--size, %llu bytes). Delete keys, "
-		               "or let some expire; reads and deletes go on.",
-		               (unsigned long long)config->size_bytes);
+		return problem(
+		        rq, PROBLEM_FULL, offset,
+		        "The cache holds as much as it may (--size, %llu bytes). Delete keys, "
+		        "or let some expire; reads and deletes go on.",
+		        (unsigned long long)config->size_bytes);
 	case OUTCOME_LOG_DOWN:
-		return problem(rq, PROBLEM_LOG_DOWN, offset,
-		               "The log cannot be reached, so nothing was changed. Reads go on. Try "
-		               "again in a moment.");
+		return problem(
+		        rq, PROBLEM_LOG_DOWN, offset,
+		        "The log cannot be reached, so nothing was changed. Reads go on. Try "
+		        "again in a moment.");
 	case OUTCOME_UNKNOWN:
 		return problem(rq, PROBLEM_UNKNOWN, offset,
 		               "There was no answer from the log in time. The change may still "
@@ -182,6 +186,6 @@ enum MHD_Result problem_store(struct request *rq, int err)
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
 		               "Too many readers at once, or too little memory. Try again in a "
 		               "moment.");
-	return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW,
-	               "The store could not be read: %s.", strerror(-err));
+	return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW, "The store could not be read: %s.",
+	               strerror(-err));
 }

@@ -51,8 +51,7 @@ enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, 
  * memory. MORE (a JSON object or NULL), members beside those of RFC 9457, is
  * given up. */
 struct MHD_Response *problem_response(struct request *rq, enum problem what, json_t *more,
-                                      const char *fmt, ...)
-        __attribute__((format(printf, 4, 5)));
+                                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Answers RQ with what a write came to (not OUTCOME_OK). With CONDITIONAL the
  * request had a precondition, so a missing or existing entry is 412. */

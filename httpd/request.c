@@ -50,24 +50,27 @@ static const struct header_row {
 	size_t len;
 	size_t offset;
 } header_rows[] = {
-#define ROW(name, field) {name, sizeof(name) - 1, offsetof(struct request_headers, field)}
-        ROW("If-Match", if_match),
-        ROW("If-None-Match", if_none_match),
-        ROW("If-Modified-Since", if_modified_since),
-        ROW("If-Unmodified-Since", if_unmodified_since),
-        ROW("If-Range", if_range),
-        ROW("Range", range),
-        ROW("Content-Type", content_type),
-        ROW("Content-Length", content_length),
-        ROW("Content-Encoding", content_encoding),
-        ROW("Transfer-Encoding", transfer_encoding),
-        ROW("Expect", expect),
-        ROW("Idempotency-Key", idempotency_key),
-        ROW("X-Keydir-Offset", offset),
-        ROW("Authorization", authorization),
-        ROW("X-Request-Id", request_id),
-        ROW("Last-Event-ID", last_event_id),
-        ROW("Accept", accept),
+#define ROW(name, field)                                                                           \
+	{                                                                                          \
+		name, sizeof(name) - 1, offsetof(struct request_headers, field)                    \
+	}
+	ROW("If-Match", if_match),
+	ROW("If-None-Match", if_none_match),
+	ROW("If-Modified-Since", if_modified_since),
+	ROW("If-Unmodified-Since", if_unmodified_since),
+	ROW("If-Range", if_range),
+	ROW("Range", range),
+	ROW("Content-Type", content_type),
+	ROW("Content-Length", content_length),
+	ROW("Content-Encoding", content_encoding),
+	ROW("Transfer-Encoding", transfer_encoding),
+	ROW("Expect", expect),
+	ROW("Idempotency-Key", idempotency_key),
+	ROW("X-Keydir-Offset", offset),
+	ROW("Authorization", authorization),
+	ROW("X-Request-Id", request_id),
+	ROW("Last-Event-ID", last_event_id),
+	ROW("Accept", accept),
 #undef ROW
 };
 
@@ -140,12 +143,12 @@ void request_wait_start(struct request *rq)
 static void copy_outcome(struct request_result *to, const struct outcome *out)
 {
 	*to = (struct request_result){
-	        .code = out->code,
-	        .created = out->created,
-	        .offset = out->offset,
-	        .ino = out->ino,
-	        .version = out->version,
-	        .number = out->number,
+		.code = out->code,
+		.created = out->created,
+		.offset = out->offset,
+		.ino = out->ino,
+		.version = out->version,
+		.number = out->number,
 	};
 	const struct feed_event *feed = out->feed;
 	if (!feed)
@@ -242,7 +245,7 @@ static void take_result(struct request *rq)
 	rq->abandoned = false;
 }
 
-enum MHD_Result request_wait_end(struct request *rq, request_step *next)
+enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(struct request *rq))
 {
 	if (atomic_load(&rq->wait) == WAIT_DONE) {
 		take_result(rq);
@@ -270,7 +273,7 @@ static enum MHD_Result wait_over(struct request *rq)
 	} else {
 		/* `arrived` may be written at any time, so it is left alone */
 		free(rq->result.ops);
-		rq->result = (struct request_result){.code = OUTCOME_UNKNOWN};
+		rq->result = (struct request_result){ .code = OUTCOME_UNKNOWN };
 		rq->abandoned = true;
 	}
 	return rq->next(rq);
@@ -291,7 +294,7 @@ static enum MHD_Result written(struct request *rq)
 {
 	free(rq->written.ops);
 	rq->written = rq->result;
-	rq->result = (struct request_result){0};
+	rq->result = (struct request_result){ 0 };
 	if (rq->written.code != OUTCOME_OK)
 		return rq->after_write(rq);
 	request_wait_start(rq);
@@ -300,7 +303,7 @@ static enum MHD_Result written(struct request *rq)
 }
 
 enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
-                               request_step *next)
+                               enum MHD_Result (*next)(struct request *rq))
 {
 	rq->after_write = next;
 	request_wait_start(rq);
@@ -498,10 +501,10 @@ static enum MHD_Result check(struct request *rq)
 		char allow[64];
 		router_allow(rq->route, allow, sizeof(allow));
 		bool ask = rq->method == HTTP_OPTIONS;
-		struct MHD_Response *response =
-		        ask ? response_empty() :
-		              problem_response(rq, PROBLEM_METHOD, NULL, "This path takes %s.",
-		                               allow);
+		struct MHD_Response *response = ask ? response_empty() :
+		                                      problem_response(rq, PROBLEM_METHOD, NULL,
+		                                                       "This path takes %s.",
+		                                                       allow);
 		response_header(response, "Allow", allow);
 		return respond_send(rq, ask ? 204 : 405, RESPOND_OFFSET_NOW, response);
 	}
@@ -509,15 +512,15 @@ static enum MHD_Result check(struct request *rq)
 		size_t skip = strlen(rq->route->path);
 		if (skip > rq->url.path_len)
 			skip = rq->url.path_len; /* the route without its last slash */
-		const char *why =
-		        url_decode_key(rq->url.path + skip, rq->url.path_len - skip, rq->key,
-		                       &rq->key_len, &rq->key_is_dir);
+		const char *why = url_decode_key(rq->url.path + skip, rq->url.path_len - skip,
+		                                 rq->key, &rq->key_len, &rq->key_is_dir);
 		if (why)
-			return problem(rq, PROBLEM_BAD_KEY, RESPOND_OFFSET_NOW,
-			               "%s. A key is names of 1 to 255 bytes joined by slashes, "
-			               "4096 bytes at most, none of them \".\" or \"..\"; other "
-			               "bytes are percent-encoded.",
-			               why);
+			return problem(
+			        rq, PROBLEM_BAD_KEY, RESPOND_OFFSET_NOW,
+			        "The key is not valid: %s. A key is names of 1 to 255 bytes joined by slashes, "
+			        "4096 bytes at most, none of them \".\" or \"..\"; other "
+			        "bytes are percent-encoded.",
+			        why);
 	}
 	if (method->params && rq->url.query_len) {
 		size_t len;

@@ -13,9 +13,9 @@ struct request;
 struct route;
 struct server;
 
-/* One step of a request, run on the MHD thread of its connection. It answers
- * (respond.h), or starts to wait (below) and names the next step. */
-typedef enum MHD_Result request_step(struct request *rq);
+/* A step is a function that moves a request on, on the MHD thread of its
+ * connection: it answers (respond.h), or starts to wait (below) and names the
+ * next step. What those return it returns to MHD. */
 
 enum request_stage {
 	REQUEST_NEW,      /* the handler was not called yet */
@@ -55,8 +55,8 @@ struct request_result {
 	uint64_t ino;
 	uint64_t version;
 	int64_t number;
-	uint64_t size;     /* of the entry, after */
-	int64_t expiry_ms; /* of the entry, after; 0: none */
+	uint64_t size;       /* of the entry, after */
+	int64_t expiry_ms;   /* of the entry, after; 0: none */
 	struct feed_op *ops; /* txn; freed with the request */
 	size_t nops;
 };
@@ -64,44 +64,44 @@ struct request_result {
 struct request {
 	struct server *server;
 	struct MHD_Connection *conn;
-	const struct route *route;   /* NULL: no such path */
-	enum http_route metric;      /* the route's, unless the handler knows better */
+	const struct route *route; /* NULL: no such path */
+	enum http_route metric;    /* the route's, unless the handler knows better */
 	enum http_method method;
 	enum request_stage stage;
-	unsigned status;             /* of the answer; 0 before it */
+	unsigned status; /* of the answer; 0 before it */
 	int64_t start_ns;
-	request_step *next;          /* the step that goes on after waiting */
-	request_step *after_write;   /* the step behind request_submit() */
-	enum event_op op;            /* of what was submitted, for that step */
+	enum MHD_Result (*next)(struct request *rq); /* the step that goes on after waiting */
+	enum MHD_Result (*after_write)(struct request *rq); /* the step behind request_submit() */
+	enum event_op op; /* of what was submitted, for that step */
 	struct request_headers headers;
-	const char *method_text;     /* as sent */
+	const char *method_text; /* as sent */
 
-	struct url url;              /* borrows from `target` */
-	char *key;                   /* decoded; where the route has one */
+	struct url url; /* borrows from `target` */
+	char *key;      /* decoded; where the route has one */
 	size_t key_len;
-	bool key_is_dir;             /* it was written with a slash at its end */
+	bool key_is_dir; /* it was written with a slash at its end */
 
-	char *body;                  /* malloc'd; NULL: empty */
+	char *body; /* malloc'd; NULL: empty */
 	size_t body_len;
-	size_t body_cap;             /* counted in the server's body_bytes */
-	uint64_t announced;          /* Content-Length, or 0 */
-	uint64_t discarded;          /* body bytes read and thrown away */
-	bool defer;                  /* an answer waits until the body was read: */
-	struct MHD_Response *early;  /* this one */
+	size_t body_cap;            /* counted in the server's body_bytes */
+	uint64_t announced;         /* Content-Length, or 0 */
+	uint64_t discarded;         /* body bytes read and thrown away */
+	bool defer;                 /* an answer waits until the body was read: */
+	struct MHD_Response *early; /* this one */
 	unsigned early_status;
 
 	/* Waiting. A request is in REFS hands: MHD's and that of each callback
 	 * that will still come; the last one frees it. */
 	atomic_uint refs;
-	atomic_int wait;             /* enum wait_state in request.c */
+	atomic_int wait;               /* enum wait_state in request.c */
 	struct request_result arrived; /* written by the callback before `wait` */
-	struct request_result result; /* what the next step reads */
+	struct request_result result;  /* what the next step reads */
 	struct request_result written; /* outcome of the write, see request_submit() */
-	bool abandoned;              /* no outcome came: the server stops */
-	struct request *waiting_next; /* links of the server's list; waiting_lock */
+	bool abandoned;                /* no outcome came: the server stops */
+	struct request *waiting_next;  /* links of the server's list; waiting_lock */
 	struct request *waiting_prev;
 
-	char target[];               /* raw request target, NUL-ended; then room for the key */
+	char target[]; /* raw request target, NUL-ended; then room for the key */
 };
 
 /* MHD's URI callback: a new request for the raw TARGET, or NULL. */
@@ -127,14 +127,14 @@ char *request_take_body(struct request *rq);
  * OUTCOME_UNKNOWN for what may still happen. */
 void request_wait_start(struct request *rq);
 node_done request_done;
-enum MHD_Result request_wait_end(struct request *rq, request_step *next);
+enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(struct request *rq));
 
 /* Submits EV and goes on with NEXT when it is done and, if it was done well,
  * when the mounts of this node have forgotten what it changed, so that a
  * client reads its own write there too (DESIGN.md 6). NEXT finds the outcome in
  * rq->written. OWNED as in node_submit(). */
 enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
-                               request_step *next);
+                               enum MHD_Result (*next)(struct request *rq));
 
 /* Resumes what still waits, to be answered without its outcome. */
 void request_abandon_all(struct server *server);

@@ -20,8 +20,8 @@ struct MHD_Response *response_copy(const void *data, size_t len)
 
 struct MHD_Response *response_owned(void *data, size_t len)
 {
-	struct MHD_Response *response =
-	        MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+	struct MHD_Response *response = MHD_create_response_from_buffer(len, data,
+	                                                                MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(data);
 	return response;
@@ -118,8 +118,8 @@ enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offs
 	return respond_send(rq, status, offset, response_empty());
 }
 
-enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset,
-                             const char *type, char *text, size_t len)
+enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
+                             char *text, size_t len)
 {
 	struct MHD_Response *response = response_owned(text, len);
 	response_header(response, "Content-Type", type);

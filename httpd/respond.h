@@ -42,7 +42,7 @@ enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offs
 enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
                              size_t flags);
 /* Text of TYPE, malloc'd and given up. */
-enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset,
-                             const char *type, char *text, size_t len);
+enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
+                             char *text, size_t len);
 
 #endif

@@ -12,56 +12,60 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const no_params[] = {NULL};
-static const char *const get_params[] = {"consistent", "recurse", "values", "limit", "cursor", NULL};
-static const char *const put_params[] = {"ttl", NULL};
-static const char *const delete_params[] = {"recurse", NULL};
-static const char *const op_params[] = {"op", "by", "ttl", "to", "noreplace", "exchange", NULL};
-static const char *const read_params[] = {"consistent", NULL};
+static const char *const no_params[] = { NULL };
+static const char *const get_params[] = {
+	"consistent", "recurse", "values", "limit", "cursor", NULL
+};
+static const char *const put_params[] = { "ttl", NULL };
+static const char *const delete_params[] = { "recurse", NULL };
+static const char *const op_params[] = { "op", "by", "ttl", "to", "noreplace", "exchange", NULL };
+static const char *const read_params[] = { "consistent", NULL };
 
 static const struct route routes[] = {
-        {"/v1/kv/",
-         HTTP_ROUTE_KV,
-         true,
-         {{HTTP_GET, handle_key, false, get_params},
-          {HTTP_HEAD, handle_key, false, get_params},
-          {HTTP_PUT, handle_put, true, put_params},
-          {HTTP_DELETE, handle_delete, false, delete_params},
-          {HTTP_POST, handle_op, true, op_params}}},
-        {"/v1/status",
-         HTTP_ROUTE_OPS,
-         false,
-         {{HTTP_GET, handle_status, false, read_params},
-          {HTTP_HEAD, handle_status, false, read_params}}},
-        {"/healthz",
-         HTTP_ROUTE_OPS,
-         false,
-         {{HTTP_GET, handle_healthz, false, NULL}, {HTTP_HEAD, handle_healthz, false, NULL}}},
-        {"/readyz",
-         HTTP_ROUTE_OPS,
-         false,
-         {{HTTP_GET, handle_readyz, false, NULL}, {HTTP_HEAD, handle_readyz, false, NULL}}},
-        {"/metrics",
-         HTTP_ROUTE_OPS,
-         false,
-         {{HTTP_GET, handle_metrics, false, NULL}, {HTTP_HEAD, handle_metrics, false, NULL}}},
-        {"/api/cache/",
-         HTTP_ROUTE_PYCACHE,
-         true,
-         {{HTTP_GET, handle_pycache_get, false, no_params},
-          {HTTP_HEAD, handle_pycache_get, false, no_params},
-          {HTTP_POST, handle_pycache_post, true, no_params},
-          {HTTP_DELETE, handle_pycache_delete, false, no_params}}},
-        {"/api/health/",
-         HTTP_ROUTE_PYCACHE,
-         false,
-         {{HTTP_GET, handle_pycache_health, false, no_params},
-          {HTTP_HEAD, handle_pycache_health, false, no_params}}},
+	{ "/v1/kv/",
+	  HTTP_ROUTE_KV,
+	  true,
+	  { { HTTP_GET, handle_key, false, get_params },
+	    { HTTP_HEAD, handle_key, false, get_params },
+	    { HTTP_PUT, handle_put, true, put_params },
+	    { HTTP_DELETE, handle_delete, false, delete_params },
+	    { HTTP_POST, handle_op, true, op_params } } },
+	{ "/v1/status",
+	  HTTP_ROUTE_OPS,
+	  false,
+	  { { HTTP_GET, handle_status, false, read_params },
+	    { HTTP_HEAD, handle_status, false, read_params } } },
+	{ "/healthz",
+	  HTTP_ROUTE_OPS,
+	  false,
+	  { { HTTP_GET, handle_healthz, false, NULL },
+	    { HTTP_HEAD, handle_healthz, false, NULL } } },
+	{ "/readyz",
+	  HTTP_ROUTE_OPS,
+	  false,
+	  { { HTTP_GET, handle_readyz, false, NULL }, { HTTP_HEAD, handle_readyz, false, NULL } } },
+	{ "/metrics",
+	  HTTP_ROUTE_OPS,
+	  false,
+	  { { HTTP_GET, handle_metrics, false, NULL },
+	    { HTTP_HEAD, handle_metrics, false, NULL } } },
+	{ "/api/cache/",
+	  HTTP_ROUTE_PYCACHE,
+	  true,
+	  { { HTTP_GET, handle_pycache_get, false, no_params },
+	    { HTTP_HEAD, handle_pycache_get, false, no_params },
+	    { HTTP_POST, handle_pycache_post, true, no_params },
+	    { HTTP_DELETE, handle_pycache_delete, false, no_params } } },
+	{ "/api/health/",
+	  HTTP_ROUTE_PYCACHE,
+	  false,
+	  { { HTTP_GET, handle_pycache_health, false, no_params },
+	    { HTTP_HEAD, handle_pycache_health, false, no_params } } },
 };
 
 static const char *const method_texts[] = {
-        [HTTP_GET] = "GET",   [HTTP_HEAD] = "HEAD",     [HTTP_PUT] = "PUT",
-        [HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
+	[HTTP_GET] = "GET",   [HTTP_HEAD] = "HEAD",     [HTTP_PUT] = "PUT",
+	[HTTP_POST] = "POST", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
 };
 
 const struct route *router_find(const char *path, size_t len)

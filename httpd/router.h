@@ -8,15 +8,15 @@
 
 struct route_method {
 	enum http_method method;
-	request_step *run;        /* NULL ends the list */
-	bool takes_body;          /* else a body is read and ignored */
-	const char *const *params; /* query parameters known; NULL: any */
+	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
+	bool takes_body;                            /* else a body is read and ignored */
+	const char *const *params;                  /* query parameters known; NULL: any */
 };
 
 struct route {
-	const char *path;         /* one that ends with '/' stands for all below it */
+	const char *path; /* one that ends with '/' stands for all below it */
 	enum http_route metric;
-	bool has_key;             /* what follows the path is a key */
+	bool has_key; /* what follows the path is a key */
 	struct route_method methods[ROUTE_METHODS_MAX];
 };
 

@@ -27,9 +27,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Memory of one connection: its request line and headers, and the answer's.
- * A key of 4,096 bytes that are all percent-encoded takes 12 KiB. */
-#define CONNECTION_MEMORY (size_t)(32 << 10)
+/* Memory of one connection: its request line and headers, and the answer's. A
+ * key of 4,096 bytes that are all percent-encoded takes 12 KiB. MHD clears all
+ * of it after each request, so more would cost every request. */
+#define CONNECTION_MEMORY (size_t)(24 << 10)
 /* All request bodies that are being read, together: at least this much, and
  * room for several of the largest. */
 #define BODIES_MIN (UINT64_C(256) << 20)
@@ -67,7 +68,7 @@ static uint64_t raise_files(uint64_t connections)
 	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
 	if (want > limit.rlim_max) {
 		/* root may raise the hard limit too */
-		struct rlimit more = {want, want};
+		struct rlimit more = { want, want };
 		if (!setrlimit(RLIMIT_NOFILE, &more))
 			return 0;
 	}
@@ -98,19 +99,19 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 {
 	const struct settings *s = server->settings;
 	struct MHD_OptionItem options[] = {
-	        {MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL},
-	        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL},
-	        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(s->idle_timeout_ms / 1000), NULL},
-	        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL},
-	        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)s->per_address, NULL},
-	        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape_nothing, NULL},
-	        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server},
-	        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server},
-	        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-	        /* a pool of one is no pool, and MHD says so in the log */
-	        {s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-	         (intptr_t)s->threads, NULL},
-	        {MHD_OPTION_END, 0, NULL},
+		{ MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
+		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL },
+		{ MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(s->idle_timeout_ms / 1000), NULL },
+		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL },
+		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)s->per_address, NULL },
+		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape_nothing, NULL },
+		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server },
+		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server },
+		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
+		/* a pool of one is no pool, and MHD says so in the log */
+		{ s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+		  (intptr_t)s->threads, NULL },
+		{ MHD_OPTION_END, 0, NULL },
 	};
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 	                 MHD_USE_ERROR_LOG;
@@ -154,7 +155,8 @@ int server_new(struct node *node, const struct settings *settings, struct server
 	server->daemon = start_daemon(server, connections);
 	if (!server->daemon) {
 		r = -EIO;
-		snprintf(why, why_size, "the HTTP server does not start; --log-level=debug says why");
+		snprintf(why, why_size,
+		         "the HTTP server does not start; --log-level=debug says why");
 		goto err_close;
 	}
 	*ret = server;
@@ -169,7 +171,7 @@ err_free:
 
 static void pause_ms(long ms)
 {
-	struct timespec t = {.tv_nsec = ms * 1000000};
+	struct timespec t = { .tv_nsec = ms * 1000000 };
 	nanosleep(&t, NULL);
 }
 

@@ -14,15 +14,15 @@ struct server {
 	struct node *node;
 	const struct settings *settings;
 	struct MHD_Daemon *daemon;
-	int listen_fd;                 /* stays open until server_stop() has ended */
-	int64_t started_ms;            /* wall clock */
-	_Atomic uint64_t body_bytes;   /* of bodies being collected, in all */
+	int listen_fd;               /* stays open until server_stop() has ended */
+	int64_t started_ms;          /* wall clock */
+	_Atomic uint64_t body_bytes; /* of bodies being collected, in all */
 	uint64_t body_bytes_max;
-	atomic_bool draining;          /* stopping: connections close after their answer */
-	atomic_bool abandoning;        /* stopping: nothing may wait any more */
+	atomic_bool draining;   /* stopping: connections close after their answer */
+	atomic_bool abandoning; /* stopping: nothing may wait any more */
 
 	/* Requests that are suspended, a doubly linked list. */
-	pthread_mutex_t waiting_lock;  /* protects `waiting` and its links */
+	pthread_mutex_t waiting_lock; /* protects `waiting` and its links */
 	struct request *waiting;
 };
 

@@ -17,30 +17,30 @@
 #define CONNECTIONS_MAX 1000000
 
 const struct option_row settings_rows[] = {
-        NODE_OPTION_ROWS(struct settings, node),
-        {"listen", 0, "KEYDIR_LISTEN", OPTION_TEXT, "ADDR:PORT", "127.0.0.1:8080",
-         "address to serve REST on; an IPv6 address stands in brackets",
-         offsetof(struct settings, listen)},
-        {"insecure", 0, "KEYDIR_INSECURE", OPTION_FLAG, NULL, NULL,
-         "allow an address other than loopback, where anyone who reaches it can read and write",
-         offsetof(struct settings, insecure)},
-        {"threads", 0, "KEYDIR_THREADS", OPTION_COUNT, "N", "0",
-         "threads that serve; 0 means one for each processor",
-         offsetof(struct settings, threads)},
-        {"connections", 0, "KEYDIR_CONNECTIONS", OPTION_COUNT, "N", "10000",
-         "connections at once; more wait in the kernel's queue",
-         offsetof(struct settings, connections)},
-        {"connections-per-address", 0, "KEYDIR_CONNECTIONS_PER_ADDRESS", OPTION_COUNT, "N", "0",
-         "connections at once from one address; 0 means no limit of its own",
-         offsetof(struct settings, per_address)},
-        {"idle-timeout", 0, "KEYDIR_IDLE_TIMEOUT", OPTION_DURATION, "TIME", "75s",
-         "how long a connection may be silent before it is closed",
-         offsetof(struct settings, idle_timeout_ms)},
-        {"help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
-         offsetof(struct settings, help)},
-        {"version", 'V', NULL, OPTION_FLAG, NULL, NULL, "print the version and exit",
-         offsetof(struct settings, version)},
-        {0},
+	NODE_OPTION_ROWS(struct settings, node),
+	{ "listen", 0, "KEYDIR_LISTEN", OPTION_TEXT, "ADDR:PORT", "127.0.0.1:8080",
+	  "address to serve REST on; an IPv6 address stands in brackets",
+	  offsetof(struct settings, listen) },
+	{ "insecure", 0, "KEYDIR_INSECURE", OPTION_FLAG, NULL, NULL,
+	  "allow an address other than loopback, where anyone who reaches it can read and write",
+	  offsetof(struct settings, insecure) },
+	{ "threads", 0, "KEYDIR_THREADS", OPTION_COUNT, "N", "0",
+	  "threads that serve; 0 means one for each processor",
+	  offsetof(struct settings, threads) },
+	{ "connections", 0, "KEYDIR_CONNECTIONS", OPTION_COUNT, "N", "10000",
+	  "connections at once; more wait in the kernel's queue",
+	  offsetof(struct settings, connections) },
+	{ "connections-per-address", 0, "KEYDIR_CONNECTIONS_PER_ADDRESS", OPTION_COUNT, "N", "0",
+	  "connections at once from one address; 0 means no limit of its own",
+	  offsetof(struct settings, per_address) },
+	{ "idle-timeout", 0, "KEYDIR_IDLE_TIMEOUT", OPTION_DURATION, "TIME", "75s",
+	  "how long a connection may be silent before it is closed",
+	  offsetof(struct settings, idle_timeout_ms) },
+	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
+	  offsetof(struct settings, help) },
+	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "print the version and exit",
+	  offsetof(struct settings, version) },
+	{ 0 },
 };
 
 bool settings_is_loopback(const struct sockaddr_storage *address)
@@ -84,13 +84,12 @@ int settings_parse_address(const char *text, struct sockaddr_storage *ret, sockl
 	errno = 0;
 	unsigned long number = strtoul(port, &stop, 10);
 	if (!*port || *stop || *port == '-' || *port == '+' || number > 65535) {
-		snprintf(why, why_size, "--listen %s: the port must be a number up to 65535",
-		         text);
+		snprintf(why, why_size, "--listen %s: the port must be a number up to 65535", text);
 		return -EINVAL;
 	}
-	struct addrinfo hints = {.ai_family = AF_UNSPEC,
-	                         .ai_socktype = SOCK_STREAM,
-	                         .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	struct addrinfo hints = { .ai_family = AF_UNSPEC,
+		                  .ai_socktype = SOCK_STREAM,
+		                  .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
 	struct addrinfo *list;
 	int r = getaddrinfo(host, port, &hints, &list);
 	if (r) {

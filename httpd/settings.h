@@ -11,9 +11,9 @@ struct settings {
 	struct node_options node;
 	const char *listen;
 	bool insecure;
-	uint64_t threads;          /* 0: one for each processor */
-	uint64_t connections;      /* at once, in all */
-	uint64_t per_address;      /* at once, from one address; 0: no limit */
+	uint64_t threads;     /* 0: one for each processor */
+	uint64_t connections; /* at once, in all */
+	uint64_t per_address; /* at once, from one address; 0: no limit */
 	int64_t idle_timeout_ms;
 	bool help;
 	bool version;
@@ -21,7 +21,7 @@ struct settings {
 	/* made from the above by settings_load() */
 	struct sockaddr_storage address;
 	socklen_t address_len;
-	bool debug;                /* log each request */
+	bool debug; /* log each request */
 };
 
 extern const struct option_row settings_rows[];

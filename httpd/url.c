@@ -101,8 +101,8 @@ size_t url_encode(const char *key, size_t len, char *buf)
 	static const char digits[] = "0123456789ABCDEF";
 	/* unreserved of RFC 3986 (2.3), and the slash */
 	static const bool plain[256] = {
-	        ['-'] = true, ['.'] = true, ['_'] = true, ['~'] = true, ['/'] = true,
-	        ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+		['-'] = true, ['.'] = true,         ['_'] = true,         ['~'] = true,
+		['/'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
 	};
 	size_t n = 0;
 	for (size_t i = 0; i < len; i++) {
@@ -119,8 +119,8 @@ size_t url_encode(const char *key, size_t len, char *buf)
 }
 
 /* Takes the next "name=value" off a query. */
-static bool next_param(const char **at, const char *end, const char **ret_name, size_t *ret_name_len,
-                       const char **ret_value, size_t *ret_value_len)
+static bool next_param(const char **at, const char *end, const char **ret_name,
+                       size_t *ret_name_len, const char **ret_value, size_t *ret_value_len)
 {
 	while (*at < end && **at == '&')
 		(*at)++;

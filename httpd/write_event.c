@@ -25,7 +25,7 @@ bool write_event_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
 		               "/v1/kv/.");
 		return false;
 	}
-	ev->key = (struct bytes){rq->key, rq->key_len};
+	ev->key = (struct bytes){ rq->key, rq->key_len };
 	return true;
 }
 
@@ -182,10 +182,11 @@ bool write_event_ttl(struct request *rq, struct event *ev, bool keep_allowed, bo
 		return true;
 	}
 	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-	               r == -ERANGE ? "The ttl is longer than 100 years. Leave it away for a key "
-	                              "that does not expire%s." :
-	                              "The ttl must be a whole number above 0 with a unit of ms, s, m, "
-	                              "h or d (seconds without one), as in ?ttl=90s%s.",
+	               r == -ERANGE ?
+	                       "The ttl is longer than 100 years. Leave it away for a key "
+	                       "that does not expire%s." :
+	                       "The ttl must be a whole number above 0 with a unit of ms, s, m, "
+	                       "h or d (seconds without one), as in ?ttl=90s%s.",
 	               keep_allowed ? "; ?ttl=keep keeps the one that the key has" : "");
 	return false;
 }
@@ -202,7 +203,7 @@ bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret
 		               EVENT_IDEM_MAX);
 		return false;
 	}
-	ev->idem = (struct bytes){idem, len};
+	ev->idem = (struct bytes){ idem, len };
 	return true;
 }
 
@@ -210,8 +211,8 @@ bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret
 {
 	/* What every value is without a type, and what curl says of any --data:
 	 * neither tells anything worth the room beside the value. */
-	static const char *const no_types[] = {"application/octet-stream",
-	                                       "application/x-www-form-urlencoded"};
+	static const char *const no_types[] = { "application/octet-stream",
+		                                "application/x-www-form-urlencoded" };
 	const char *type = rq->headers.content_type;
 	if (!type || !*type)
 		return true;
@@ -224,6 +225,6 @@ bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret
 		               "Content-Type may have up to %d bytes.", EVENT_TYPE_MAX);
 		return false;
 	}
-	ev->type = (struct bytes){type, len};
+	ev->type = (struct bytes){ type, len };
 	return true;
 }
