@@ -229,6 +229,13 @@ check: ## formatting, static analysis, house rules, shellcheck
 format: ## bring all C files into the house's form
 	clang-format -i $$(find common fs httpd tests -name '*.[ch]')
 
+# Always the plain build: a sanitizer's numbers mean nothing.
+.PHONY: bench
+bench: ## the mount, REST and the store beside their peers (BENCH="get put", BENCH_QUICK=1)
+	@tests/deps.sh
+	+@$(MAKE) --no-print-directory SANITIZER= all tools
+	@KEYDIR_BUILD=$(BUILD) tests/bench/run $(BENCH)
+
 # --- installing -----------------------------------------------------------
 
 # A page's options are its program's own table.

@@ -382,8 +382,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bare_fuse [-m] MOUNTPOINT\n");
 		return 2;
 	}
-	char *words[] = { argv[0], "-o", "fsname=bare,subtype=bare", NULL };
-	struct fuse_args args = FUSE_ARGS_INIT(3, words);
+	char option[] = "-ofsname=bare,subtype=bare";
+	char *words[] = { argv[0], option, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(2, words);
 	struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	int r = 1;
 	if (!session)
