@@ -150,6 +150,8 @@ static int op_set(struct apply *ap, const struct event *ev)
 		return r;
 	if (t.found && entry_is_dir(&t.self.e))
 		return OUTCOME_IS_DIR;
+	if (ev->value.len > UINT32_MAX)
+		return OUTCOME_TOO_LARGE;
 
 	bool created = !t.found;
 	uint32_t mode = ev->flags & EVENT_HAS_MODE ? ev->mode & 07777 : KEY_MODE;
@@ -185,7 +187,7 @@ static int op_append(struct apply *ap, const struct event *ev)
 		return r;
 	if (t.found && entry_is_dir(&t.self.e))
 		return OUTCOME_IS_DIR;
-	if (t.found && t.self.e.size + ev->value.len > UINT32_MAX)
+	if ((t.found ? t.self.e.size : 0) + ev->value.len > UINT32_MAX)
 		return OUTCOME_TOO_LARGE;
 
 	bool created = !t.found;

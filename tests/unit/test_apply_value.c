@@ -1,0 +1,455 @@
+/* Tests of common/apply_ops.c: operations on values (set, append, write,
+ * truncate, incr), and what they do to modes, times, totals and the feed. */
+#include "cmocka_all.h"
+
+#include "apply.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define NS(ms) ((ms)*INT64_C(1000000))
+#define COST STORE_ENTRY_COST
+
+static int set_up(void **state)
+{
+	struct rig *rig = malloc(sizeof *rig);
+
+	assert_non_null(rig);
+	rig_init(rig);
+	*state = rig;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	rig_free(*state);
+	free(*state);
+	return 0;
+}
+
+/* A value of LEN bytes that differ; the caller frees it. */
+static struct bytes pattern(size_t len)
+{
+	uint8_t *bytes = malloc(len);
+
+	assert_non_null(bytes);
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(i * 7 + i / 251);
+	return (struct bytes){ bytes, len };
+}
+
+/* --- set --- */
+
+static void test_set_new(void **state)
+{
+	struct rig *rig = *state;
+	const struct entry *e;
+
+	EXPECT(rig, OK, "added a=5", .op = EVENT_SET, .key = B("a"), .value = B("hello"));
+	assert_true(rig->feed->created);
+	assert_int_equal(rig->feed->version, 0);
+	e = rig_get(rig, "a");
+	assert_int_equal(e->ino, 2);
+	assert_int_equal(rig->feed->ino, 2);
+	assert_int_equal(e->mode, S_IFREG | 0644);
+	assert_int_equal(e->version, 0);
+	assert_int_equal(e->mtime_ns, NS(RIG_START_MS));
+	assert_int_equal(e->ctime_ns, NS(RIG_START_MS));
+	assert_int_equal(e->atime_ns, NS(RIG_START_MS));
+	assert_int_equal(e->expiry_ms, 0);
+	assert_false(e->has_xattrs);
+	assert_value(rig, "a", "hello");
+	rig_totals(rig, 1, 0, COST + 1 + 5);
+
+	/* The directory's times are those of its newest name. */
+	rig->time_ms += 10;
+	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"));
+	assert_int_equal(rig_get(rig, "")->mtime_ns, NS(RIG_START_MS + 10));
+	rig_totals(rig, 2, 0, 2 * COST + 2 + 5);
+	assert_value(rig, "b", "");
+}
+
+static void test_set_makes_directories(void **state)
+{
+	struct rig *rig = *state;
+
+	EXPECT(rig, OK, "added x/, added x/y/, added x/y/z=1", .op = EVENT_SET, .key = B("x/y/z"),
+	       .value = B("1"));
+	rig_totals(rig, 1, 2, 3 * COST + 3 + 1);
+	assert_int_equal(rig_get(rig, "x")->mode, S_IFDIR | 0755);
+	assert_int_equal(rig_get(rig, "x")->nsubdirs, 1);
+	assert_int_equal(rig_get(rig, "x/y")->nsubdirs, 0);
+	assert_int_equal(rig_get(rig, "")->nsubdirs, 1);
+	EXPECT(rig, OK, "added x/w/, added x/w/z=1", .op = EVENT_SET, .key = B("x/w/z"),
+	       .value = B("1"));
+	assert_int_equal(rig_get(rig, "x")->nsubdirs, 2);
+	/* A key is in the way: nothing is made. */
+	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a"), .value = B("1"));
+	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a/b/c"), .value = B("1"));
+	EXPECT(rig, IS_DIR, "", .op = EVENT_SET, .key = B("x/y"), .value = B("1"));
+	EXPECT(rig, IS_DIR, "", .op = EVENT_SET, .at = STORE_ROOT_INO, .value = B("1"));
+}
+
+/* The proposed inode is taken if it is one and free. */
+static void test_set_inode(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t low = STORE_PROPOSED_MIN, high = STORE_PROPOSED_MAX - 1;
+
+	EXPECT(rig, OK, "added a=0", .op = EVENT_SET, .key = B("a"), .ino = low);
+	assert_int_equal(rig_ino(rig, "a"), low);
+	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ino = high);
+	assert_int_equal(rig_ino(rig, "b"), high);
+	/* Taken, and out of range on either side. */
+	EXPECT(rig, OK, "added c=0", .op = EVENT_SET, .key = B("c"), .ino = low);
+	assert_int_equal(rig_ino(rig, "c"), 2);
+	EXPECT(rig, OK, "added d=0", .op = EVENT_SET, .key = B("d"), .ino = low - 1);
+	assert_int_equal(rig_ino(rig, "d"), 3);
+	EXPECT(rig, OK, "added e=0", .op = EVENT_SET, .key = B("e"), .ino = high + 1);
+	assert_int_equal(rig_ino(rig, "e"), 4);
+	EXPECT(rig, OK, "added f=0", .op = EVENT_SET, .key = B("f"), .ino = 2);
+	assert_int_equal(rig_ino(rig, "f"), 5);
+	EXPECT(rig, OK, "added g=0", .op = EVENT_SET, .key = B("g"), .ino = UINT64_MAX);
+	assert_int_equal(rig_ino(rig, "g"), 6);
+	/* What exists keeps its own; missing directories get the store's. */
+	EXPECT(rig, OK, "data g=0", .op = EVENT_SET, .key = B("g"), .ino = low + 1);
+	assert_int_equal(rig_ino(rig, "g"), 6);
+	EXPECT(rig, OK, "added h/, added h/i=0", .op = EVENT_SET, .key = B("h/i"), .ino = low + 1);
+	assert_int_equal(rig_ino(rig, "h"), 7);
+	assert_int_equal(rig_ino(rig, "h/i"), low + 1);
+	EXPECT(rig, OK, "added j/", .op = EVENT_MKDIR, .key = B("j"), .ino = low + 2);
+	assert_int_equal(rig_ino(rig, "j"), low + 2);
+	/* Deleted inodes of the store's own are not given again. */
+	EXPECT(rig, OK, "removed g=0", .op = EVENT_DEL, .key = B("g"));
+	EXPECT(rig, OK, "added g=0", .op = EVENT_SET, .key = B("g"));
+	assert_int_equal(rig_ino(rig, "g"), 8);
+}
+
+/* Without TTL_KEEP a set replaces the resource: TTL, attributes, type. */
+static void test_set_replaces(void **state)
+{
+	struct rig *rig = *state;
+
+	EXPECT(rig, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("text/plain"), .mode = 0600,
+	       .flags = EVENT_HAS_MODE);
+	EXPECT(rig, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
+	       .name = B("user.x"), .value = B("yes"));
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "text/plain");
+	rig_totals(rig, 1, 0, COST + 2 + 17 + 10 + 6 + 3);
+	rig->time_ms += 100;
+	EXPECT(rig, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"));
+	assert_false(rig->feed->created);
+	assert_null(rig_xattr(rig, "a", "user.x"));
+	assert_null(rig_xattr(rig, "a", "user.content_type"));
+	assert_false(rig_get(rig, "a")->has_xattrs);
+	assert_int_equal(rig_get(rig, "a")->expiry_ms, 0);
+	assert_int_equal(rig_get(rig, "a")->mode, S_IFREG | 0600); /* stays unless given */
+	assert_int_equal(rig_get(rig, "a")->mtime_ns, NS(RIG_START_MS + 100));
+	rig_totals(rig, 1, 0, COST + 1 + 3);
+	EXPECT(rig, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"),
+	       .mode = 04755, .flags = EVENT_HAS_MODE, .type = B("a/b"));
+	assert_int_equal(rig_get(rig, "a")->mode, S_IFREG | 04755);
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "a/b");
+	rig_totals(rig, 1, 0, COST + 1 + 3 + 17 + 3);
+	/* Another type in the place of the first. */
+	EXPECT(rig, OK, "data a=0", .op = EVENT_SET, .key = B("a"), .type = B("image/png"));
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "image/png");
+	rig_totals(rig, 1, 0, COST + 1 + 17 + 9);
+}
+
+static void test_set_keeps(void **state)
+{
+	struct rig *rig = *state;
+
+	EXPECT(rig, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("text/plain"));
+	EXPECT(rig, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
+	       .name = B("user.x"), .value = B("yes"));
+	EXPECT(rig, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
+	       .ttl = TTL_KEEP);
+	assert_string_equal(rig_xattr(rig, "a", "user.x"), "yes");
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "text/plain");
+	EXPECT(rig, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
+	       .ttl = TTL_KEEP, .type = B("a/b"));
+	assert_string_equal(rig_xattr(rig, "a", "user.x"), "yes");
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "a/b");
+	rig_totals(rig, 1, 0, COST + 1 + 2 + 17 + 3 + 6 + 3);
+	/* A new key has nothing to keep. */
+	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ttl = TTL_KEEP);
+}
+
+/* A value that no store can hold is refused before a byte of it is read. */
+static void test_too_large(void **state)
+{
+	struct rig *rig = *state;
+	size_t len = (size_t)UINT32_MAX + 1;
+	void *big = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_ptr_not_equal(big, MAP_FAILED);
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_SET, .key = B("a"), .value = { big, len });
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = { big, len });
+	EXPECT(rig, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"));
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = { big, len - 1 });
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_TRUNCATE, .key = B("a"), .size = len);
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .size = len);
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .value = B("x"),
+	       .ranges = &(struct event_range){ UINT32_MAX, 1 }, .nranges = 1);
+	/* The largest there is takes no memory, and none when it is cut again. */
+	EXPECT(rig, OK, "data a=4294967295", .op = EVENT_TRUNCATE, .key = B("a"),
+	       .size = UINT32_MAX);
+	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = B("x"));
+	rig_totals(rig, 1, 0, COST + 1 + (uint64_t)UINT32_MAX);
+	EXPECT(rig, OK, "data a=2", .op = EVENT_TRUNCATE, .key = B("a"), .size = 2);
+	assert_int_equal(rig_value(rig, "a").len, 2);
+	assert_memory_equal(rig_value(rig, "a").data, "1", 2);
+	munmap(big, len);
+}
+
+/* --- append --- */
+
+static void test_append(void **state)
+{
+	struct rig *rig = *state;
+
+	EXPECT(rig, OK, "added d/, added d/log=4@1000700", .op = EVENT_APPEND, .key = B("d/log"),
+	       .value = B("one\n"), .ttl = TTL_SET, .ttl_ms = 700, .mode = 0600,
+	       .flags = EVENT_HAS_MODE);
+	assert_true(rig->feed->created);
+	rig->time_ms += 10;
+	EXPECT(rig, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"),
+	       .value = B("two\n"), .mode = 0644, .flags = EVENT_HAS_MODE);
+	assert_value(rig, "d/log", "one\ntwo\n");
+	assert_int_equal(rig_get(rig, "d/log")->mode, S_IFREG | 0600); /* only when it is made */
+	assert_int_equal(rig_get(rig, "d/log")->mtime_ns, NS(RIG_START_MS + 10));
+	rig_totals(rig, 1, 1, 2 * COST + 4 + 8);
+	EXPECT(rig, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"));
+	EXPECT(rig, OK, "data d/log=9@1001010", .op = EVENT_APPEND, .key = B("d/log"),
+	       .value = B("."), .ttl = TTL_SET, .ttl_ms = 1000);
+	EXPECT(rig, OK, "data d/log=10@2000000", .op = EVENT_APPEND, .key = B("d/log"),
+	       .value = B("."), .ttl = TTL_UNTIL, .ttl_ms = 2000000);
+	EXPECT(rig, OK, "added e=0", .op = EVENT_APPEND, .key = B("e"));
+	assert_value(rig, "e", "");
+}
+
+/* Across the border from inline to chunks, and across that of a chunk. */
+static void test_append_grows(void **state)
+{
+	struct rig *rig = *state;
+	const size_t total = STORE_CHUNK_SIZE * 2 + 100;
+	struct bytes all = pattern(total);
+	size_t sizes[] = {
+		1, STORE_INLINE_MAX - 1, 1, 100, STORE_CHUNK_SIZE - STORE_INLINE_MAX - 102,
+		2, STORE_CHUNK_SIZE,     99
+	};
+	size_t at = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct event ev = { .op = EVENT_APPEND,
+			            .key = B("a"),
+			            .value = { (const char *)all.data + at, sizes[i] } };
+		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		at += sizes[i];
+		assert_int_equal(rig->feed->effects[0].size, at);
+		assert_int_equal(rig_value(rig, "a").len, at);
+		assert_memory_equal(rig->value.data, all.data, at);
+		assert_int_equal(rig_get(rig, "a")->is_inline, at <= STORE_INLINE_MAX);
+		rig_totals(rig, 1, 0, COST + 1 + at);
+	}
+	assert_int_equal(at, total);
+	free((void *)all.data);
+}
+
+/* --- write, truncate --- */
+
+static void test_write_ranges(void **state)
+{
+	struct rig *rig = *state;
+	const struct event_range two[] = { { 1, 2 }, { 6, 3 } };
+	const struct event_range overlap[] = { { 0, 3 }, { 2, 2 }, { 1, 1 } };
+
+	EXPECT(rig, OK, "added a=5@1000500", .op = EVENT_SET, .key = B("a"), .value = B("abcde"),
+	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("t/t"));
+	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .value = B("BCxyz"),
+	       .ranges = two, .nranges = 2);
+	assert_memory_equal(rig_value(rig, "a").data, "aBCde\0xyz", 9);
+	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "t/t");
+	/* Later ranges win. */
+	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .value = B("123456"),
+	       .ranges = overlap, .nranges = 3);
+	assert_memory_equal(rig_value(rig, "a").data, "1645e\0xyz", 9);
+	/* At least this size; no range at all. */
+	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 4);
+	EXPECT(rig, OK, "data a=11@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 11);
+	assert_memory_equal(rig_value(rig, "a").data, "1645e\0xyz\0\0", 11);
+	rig_totals(rig, 1, 0, COST + 1 + 11 + 17 + 3);
+}
+
+/* First shorten, then write, then lengthen: what was cut off reads as zeros. */
+static void test_write_cut(void **state)
+{
+	struct rig *rig = *state;
+	const struct event_range at4 = { 4, 1 };
+
+	EXPECT(rig, OK, "added a=6", .op = EVENT_SET, .key = B("a"), .value = B("abcdef"));
+	EXPECT(rig, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .value = B("X"),
+	       .ranges = &at4, .nranges = 1, .cut = 2, .size = 8, .flags = EVENT_HAS_CUT);
+	assert_memory_equal(rig_value(rig, "a").data, "ab\0\0X\0\0\0", 8);
+	EXPECT(rig, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .cut = 100,
+	       .flags = EVENT_HAS_CUT);
+	EXPECT(rig, OK, "data a=0", .op = EVENT_WRITE, .key = B("a"), .cut = 0,
+	       .flags = EVENT_HAS_CUT);
+	/* Without the flag there is no cut. */
+	EXPECT(rig, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .value = B("Y"),
+	       .ranges = &at4, .nranges = 1);
+	EXPECT(rig, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .cut = 2);
+	rig_totals(rig, 1, 0, COST + 1 + 5);
+}
+
+static void test_truncate(void **state)
+{
+	struct rig *rig = *state;
+	const size_t sizes[] = { 10,
+		                 3,
+		                 STORE_INLINE_MAX,
+		                 STORE_INLINE_MAX + 1,
+		                 4,
+		                 STORE_CHUNK_SIZE + 5,
+		                 STORE_CHUNK_SIZE,
+		                 STORE_INLINE_MAX,
+		                 3 * STORE_CHUNK_SIZE,
+		                 STORE_INLINE_MAX + 1,
+		                 0 };
+	size_t keep = 6;
+
+	EXPECT(rig, OK, "added a=6@1000500", .op = EVENT_SET, .key = B("a"), .value = B("abcdef"),
+	       .ttl = TTL_SET, .ttl_ms = 500);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		struct event ev = { .op = EVENT_TRUNCATE, .key = B("a"), .size = sizes[i] };
+		rig->time_ms++;
+		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		if (sizes[i] < keep)
+			keep = sizes[i];
+		struct bytes value = rig_value(rig, "a");
+		const char *p = value.data;
+		assert_int_equal(value.len, sizes[i]);
+		assert_memory_equal(p, "abcdef", keep);
+		for (size_t k = keep; k < value.len; k++) {
+			if (p[k])
+				fail_msg("byte %zu of %zu is not zero", k, value.len);
+		}
+		rig_totals(rig, 1, 0, COST + 1 + sizes[i]);
+		assert_int_equal(rig_get(rig, "a")->mtime_ns, NS(rig->time_ms));
+		assert_int_equal(rig_get(rig, "a")->expiry_ms, 1000500);
+	}
+}
+
+/* --- incr --- */
+
+static void test_incr(void **state)
+{
+	static const struct {
+		const char *before;
+		int64_t by;
+		const char *after; /* NULL: unchanged */
+		enum event_outcome outcome;
+	} cases[] = {
+		{ "", 5, "5", OUTCOME_OK },
+		{ "1", 1, "2", OUTCOME_OK },
+		{ "9", 1, "10", OUTCOME_OK },
+		{ "10", -1, "9", OUTCOME_OK },
+		{ "5\n", 1, "6\n", OUTCOME_OK },
+		{ "99\n", 1, "100\n", OUTCOME_OK },
+		{ "0", 0, "0", OUTCOME_OK },
+		{ "3", -10, "-7", OUTCOME_OK },
+		{ "-7\n", 7, "0\n", OUTCOME_OK },
+		{ "-1", 1, "0", OUTCOME_OK },
+		{ "007", 1, "8", OUTCOME_OK },
+		{ "9223372036854775806", 1, "9223372036854775807", OUTCOME_OK },
+		{ "9223372036854775807", 1, NULL, OUTCOME_RANGE },
+		{ "9223372036854775807\n", INT64_MAX, NULL, OUTCOME_RANGE },
+		{ "-9223372036854775807", -1, "-9223372036854775808", OUTCOME_OK },
+		{ "-9223372036854775808", 1, "-9223372036854775807", OUTCOME_OK },
+		{ "-9223372036854775808", -1, NULL, OUTCOME_RANGE },
+		{ "-9223372036854775808\n", INT64_MIN, NULL, OUTCOME_RANGE },
+		{ "0", INT64_MIN, "-9223372036854775808", OUTCOME_OK },
+		{ "9223372036854775808", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "-9223372036854775809", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "99999999999999999999", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "18446744073709551616", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "x", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1x", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1 ", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ " 1", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "+1", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1.5", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "0x1", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "-", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "-\n", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "--1", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "\n", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1\n\n", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1\r\n", 1, NULL, OUTCOME_NOT_NUMBER },
+		{ "1\n2", 1, NULL, OUTCOME_NOT_NUMBER },
+	};
+	struct rig *rig = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct event set = { .op = EVENT_SET,
+			             .key = B("n"),
+			             .value = { cases[i].before, strlen(cases[i].before) } };
+		struct event incr = { .op = EVENT_INCR, .key = B("n"), .by = cases[i].by };
+		assert_int_equal(rig_apply(rig, &set), OUTCOME_OK);
+		enum event_outcome got = rig_apply(rig, &incr);
+		if (got != cases[i].outcome)
+			fail_msg("incr of \"%s\": %s", cases[i].before, event_outcome_text(got));
+		assert_value(rig, "n", cases[i].after ? cases[i].after : cases[i].before);
+		assert_int_equal(rig->feed->number,
+		                 cases[i].after ? strtoll(cases[i].after, NULL, 10) : 0);
+		rig_totals(rig, 1, 0, COST + 1 + rig_value(rig, "n").len);
+	}
+}
+
+static void test_incr_keeps(void **state)
+{
+	struct rig *rig = *state;
+	struct bytes digits = pattern(STORE_INLINE_MAX + 1);
+
+	EXPECT(rig, OK, "added d/, added d/n=3@1000500", .op = EVENT_INCR, .key = B("d/n"),
+	       .by = -42, .ttl = TTL_SET, .ttl_ms = 500);
+	assert_true(rig->feed->created);
+	assert_int_equal(rig->feed->number, -42);
+	EXPECT(rig, OK, "attr d/n=3@1000500", .op = EVENT_SETXATTR, .key = B("d/n"),
+	       .name = B("user.x"), .value = B("y"));
+	EXPECT(rig, OK, "data d/n=1@1000500", .op = EVENT_INCR, .key = B("d/n"), .by = 42);
+	assert_string_equal(rig_xattr(rig, "d/n", "user.x"), "y");
+	EXPECT(rig, OK, "data d/n=1@1000900", .op = EVENT_INCR, .key = B("d/n"), .by = 1,
+	       .ttl = TTL_SET, .ttl_ms = 900);
+	/* A long value is no number, whatever its bytes. */
+	memset((void *)digits.data, '1', digits.len);
+	EXPECT(rig, OK, "added long=513", .op = EVENT_SET, .key = B("long"), .value = digits);
+	EXPECT(rig, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
+	EXPECT(rig, OK, "data long=512", .op = EVENT_SET, .key = B("long"),
+	       .value = { digits.data, STORE_INLINE_MAX });
+	EXPECT(rig, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
+	free((void *)digits.data);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_set_new),      TEST(test_set_makes_directories),
+		TEST(test_set_inode),    TEST(test_set_replaces),
+		TEST(test_set_keeps),    TEST(test_too_large),
+		TEST(test_append),       TEST(test_append_grows),
+		TEST(test_write_ranges), TEST(test_write_cut),
+		TEST(test_truncate),     TEST(test_incr),
+		TEST(test_incr_keeps),
+	};
+
+	return cmocka_run_group_tests_name("apply_value", tests, NULL, NULL);
+}
