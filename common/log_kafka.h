@@ -7,11 +7,11 @@
 struct log_kafka;
 
 struct log_kafka_config {
-	const char *url;                 /* kafka://host:port,host:port/topic */
-	const char *const *settings;     /* "name=value" for librdkafka (-X) */
+	const char *url;             /* kafka://host:port,host:port/topic */
+	const char *const *settings; /* "name=value" for librdkafka (-X) */
 	size_t nsettings;
-	uint64_t max_value;              /* bytes; sets the message size limits */
-	int64_t write_timeout_ms;        /* a produce gives up after this */
+	uint64_t max_value;       /* bytes; sets the message size limits */
+	int64_t write_timeout_ms; /* a produce gives up after this */
 };
 
 /* How an append ended. */
@@ -22,53 +22,83 @@ enum log_append {
 	LOG_TOO_LARGE,    /* refused by size; not in the log */
 };
 
-/* Opens clients; needs no broker to be up. 0; -EINVAL for a bad url or a
- * setting that librdkafka refuses, with a sentence in WHY; -ENOMEM. */
+/* Given with LOG_APPENDED when the broker confirmed a repeated attempt without
+ * saying where the first one had put the event. */
+#define LOG_NO_OFFSET UINT64_MAX
+
+/* What a record may take beside a value of max_value bytes: its key, headers
+ * (a write has up to EVENT_RANGES_MAX ranges in one) and framing. */
+#define LOG_RECORD_ROOM (UINT64_C(1) << 20)
+
+/* Called exactly once for an append; OFFSET only counts with LOG_APPENDED. */
+typedef void log_done(void *arg, enum log_append how, uint64_t offset);
+
+/* Opens the producer and starts its thread; needs no broker to be up. 0;
+ * -EINVAL for a bad url, or a setting that librdkafka or Keydir refuses, with
+ * a sentence in WHY; -ENOMEM. CONFIG and what it points to need not outlive
+ * the call. */
 int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret, char *why,
                    size_t why_size);
-/* Flushes what was appended, for at most TIMEOUT_MS; the rest is reported
- * LOG_UNKNOWN. Then frees. */
+/* Flushes what was appended, for at most TIMEOUT_MS; of the rest, what never
+ * left is reported LOG_NOT_APPENDED, what did LOG_UNKNOWN. Then frees. No
+ * other call may be under way. NULL is fine. */
 void log_kafka_close(struct log_kafka *log, int64_t timeout_ms);
 
 /* Creates the topic if it is missing and checks it: one partition, no
- * compaction, LogAppendTime, size limit. 0 when it is fit for use; -EAGAIN
- * when no broker answers (try again later); -EINVAL for an unfit topic, with
- * a sentence in WHY that says what to change; -EACCES for failed
+ * compaction, LogAppendTime, size limit, no unclean leader election. 0 when it
+ * is fit for use: then WHY is empty or a warning that an operator should see;
+ * -EAGAIN when no broker answers (try again later); -EINVAL for an unfit
+ * topic, with a sentence in WHY that says what to change; -EACCES for failed
  * authentication or authorization. *RET_FIRST and *RET_END: the first offset
  * still in the log, and the offset behind the newest record. Blocks up to
- * TIMEOUT_MS. */
+ * TIMEOUT_MS. Thread-safe. */
 int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_first,
                     uint64_t *ret_end, char *why, size_t why_size);
 
-/* Produces EV (copied). DONE is called exactly once, from the log's own
- * thread or from this one. Thread-safe; never blocks. */
-void log_kafka_append(struct log_kafka *log, const struct event *ev,
-                      void (*done)(void *arg, enum log_append how, uint64_t offset), void *arg);
+/* Produces EV (copied). DONE comes from the log's own thread, with no lock
+ * held, or from this one. Gives up after the write timeout, and may need a
+ * second more to say so. Thread-safe; never blocks. */
+void log_kafka_append(struct log_kafka *log, const struct event *ev, log_done *done, void *arg);
 
-/* Starts to consume at FROM (stops an older run). 0 or -EIO. */
+/* --- reading: follow, unfollow and poll are called by one thread at a time. - */
+
+/* Starts to consume at FROM (stops an older run). 0, -ENOMEM or -EIO. */
 int log_kafka_follow(struct log_kafka *log, uint64_t from);
 void log_kafka_unfollow(struct log_kafka *log);
 /* Waits up to TIMEOUT_MS for records and gives up to MAX of them to FN in
- * order (the record's bytes are valid during the call). FN returns 0 to go on
- * or an error to stop (that record counts as not taken: the next poll gives
- * it again). Returns how many were taken, FN's error,
- * -EAGAIN (no broker now), -ENODATA (the log no longer has the offset asked
- * for), -EIO. Called by one thread. */
+ * order (the record's bytes are valid during the call; of more headers than
+ * RECORD_HEADERS_MAX, the first ones). FN returns 0 to go on or an error to
+ * stop (that record counts as not taken: the next poll gives it again).
+ * Returns how many were taken (0: none came in time, or woken), FN's error (the
+ * records before it are taken), -EAGAIN (none came, and no broker answers now),
+ * -ENODATA (the log does not have the offset asked for, any more or
+ * yet; it stays so until the next follow), -EACCES, -EIO (a record could not
+ * be read; it is fetched again, none is skipped). */
 int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
                    int (*fn)(void *arg, uint64_t offset, const struct record *rec), void *arg);
-/* Ends a poll early; from any thread. */
+/* Ends a poll early, or the next one if none waits; from any thread. */
 void log_kafka_wake(struct log_kafka *log);
+/* Everything before this offset has been given to poll's FN. Usually the last
+ * one taken + 1, but also behind what readers never see at the end of the log
+ * (transaction markers of a foreign producer): such an end, as log_kafka_end
+ * tells it, is reached within a second although no record comes. 0 before the
+ * first follow. Thread-safe. */
+uint64_t log_kafka_position(struct log_kafka *log);
 
 /* Asks the broker (not a cache) for the offset behind the newest record;
- * 0, -EAGAIN after TIMEOUT_MS. Blocks: call it from a thread that may. */
+ * 0, -EAGAIN after TIMEOUT_MS. Blocks: call it from a thread that may.
+ * Thread-safe. */
 int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end);
-/* Reads the one record at OFFSET, for the volume id: 0 and a decoded event,
- * -ENODATA, -EAGAIN, -EBADMSG. Blocks. Not while following. */
+/* Reads the one record at OFFSET, for the volume id: 0 and a decoded event
+ * (event_free()), -ENODATA, -EAGAIN, -EIO, or what record_decode returns.
+ * Blocks. Thread-safe. */
 int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, struct event **ret);
 
-/* True while a broker connection is up, as far as librdkafka has said. */
+/* True while a broker connection is up, as far as librdkafka has said (it may
+ * take two seconds to). Thread-safe. */
 bool log_kafka_up(struct log_kafka *log);
-/* Errors that librdkafka reported, and the last one's text (copied). */
+/* Errors that librdkafka reported, and the last one's text (copied, cut to
+ * SIZE; "" if there was none). Thread-safe. */
 uint64_t log_kafka_errors(struct log_kafka *log, char *last, size_t size);
 
 #endif
