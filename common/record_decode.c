@@ -263,23 +263,26 @@ static int parse_ranges(struct bytes text, struct event *ev)
 static int parse_flags(struct bytes text, struct event *ev)
 {
 	bool last = false;
+	int err = 0;
 
 	while (!last) {
 		struct bytes word = take_part(&text, ',', &last);
 		size_t i = 0;
 
+		if (word.len == 0) {
+			err = -EBADMSG;
+			continue; /* an unknown word behind it counts for more */
+		}
 		while (i < FLAG_WORDS && !bytes_are(word, flag_words[i].word))
 			i++;
-		if (word.len == 0)
-			return -EBADMSG;
 		if (i == FLAG_WORDS)
 			return -ENOTSUP;
 		ev->flags |= flag_words[i].flag;
 	}
-	return 0;
+	return err;
 }
 
-/* Reads one header into EV. 0, -EBADMSG, -ENOTSUP, -ENOMEM. */
+/* Reads one header into EV. 0, -EBADMSG, -ENOMEM. */
 static int parse_header(enum header header, struct bytes text, struct event *ev)
 {
 	switch (header) {
@@ -333,7 +336,7 @@ static int parse_header(enum header header, struct bytes text, struct event *ev)
 	case HEADER_COUNT:
 		break;
 	}
-	return -ENOTSUP;
+	return -EBADMSG;
 }
 
 static const struct bytes *header_named(const struct record *rec, enum header header)
@@ -353,6 +356,7 @@ static int check_known(const struct record *rec, const struct bytes *op, struct 
                        const char **ret_why)
 {
 	const struct bytes *version = header_named(rec, HEADER_V);
+	struct event flags = { 0 }; /* only looked at, not kept */
 	uint64_t number = 1;
 	enum header header;
 
@@ -369,8 +373,15 @@ static int check_known(const struct record *rec, const struct bytes *op, struct 
 	for (size_t i = 0; i < rec->nheaders; i++) {
 		struct bytes name = rec->headers[i].name;
 
-		if (!find_header(name, &header) && !is_ignored(name)) {
+		if (!find_header(name, &header)) {
+			if (is_ignored(name))
+				continue;
 			*ret_why = "the record has a header unknown to this program";
+			return -ENOTSUP;
+		}
+		if (header == HEADER_FLAGS &&
+		    parse_flags(rec->headers[i].value, &flags) == -ENOTSUP) {
+			*ret_why = "the record has a flag unknown to this program";
 			return -ENOTSUP;
 		}
 	}
@@ -400,8 +411,6 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 		err = parse_header(header, rec->headers[i].value, ev);
 		if (err == -EBADMSG)
 			*ret_why = faults[header];
-		else if (err == -ENOTSUP)
-			*ret_why = "the record has a flag unknown to this program";
 		if (err)
 			return err;
 	}

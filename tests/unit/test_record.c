@@ -235,6 +235,9 @@ static void test_decode_bad(void **state)
 		{ { "k", NULL, { "op", "del", "flags", "recurse,often" } }, -ENOTSUP, "flag" },
 		{ { "k", NULL, { "op", "del", "flags", " recurse" } }, -ENOTSUP, "flag" },
 		/* also where something else is wrong */
+		{ { "/", NULL, { "op", "del", "ttl", "x", "flags", "recurse,,often" } },
+		  -ENOTSUP,
+		  "flag" },
 		{ { "/", NULL, { "ttl", "x", "op", "set", "colour", "red" } },
 		  -ENOTSUP,
 		  "header unknown" },
