@@ -8,10 +8,10 @@ cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/running.sh
 . ./running.sh
 
-BUILD=$(realpath -m "${1:-$ROOT/build}")
+# Relative paths are meant from the top: the programs run in ./run.
+BUILD=$(cd "$ROOT" && realpath -m "${1:-build}")
 export KEYDIR_STORE=${KEYDIR_STORE:-/dev/shm/keydir}
 export KEYDIR_LISTEN=${KEYDIR_LISTEN:-127.0.0.1:8080}
-# The programs run in ./run, so a relative path is meant from the top.
 KEYDIR_STORE=$(cd "$ROOT" && realpath -m "$KEYDIR_STORE")
 URL=http://$KEYDIR_LISTEN
 

@@ -89,9 +89,9 @@ keydir_teardown() {
 		stop "$pid" || bad=1
 	done
 	local dir
-	for dir in $(mounts_below "$T"); do
+	while read -r dir; do
 		forget_mount "$dir" || bad=1
-	done
+	done < <(mounts_below "$T")
 	check_reports || bad=1
 	release_ports
 	if [ "$bad" != 0 ] || [ -z "${BATS_TEST_COMPLETED:-}" ]; then
@@ -250,11 +250,23 @@ forget_mount() {
 	umount -l "$dir" 2>/dev/null || fusermount3 -u -z "$dir"
 }
 
-is_mounted() { awk -v dir="$1" '$5 == dir { found = 1 } END { exit !found }' /proc/self/mountinfo; }
+# mountinfo writes blanks, tabs and backslashes as octal numbers.
+octal() {
+	local path=${1//\\/\\134}
+	path=${path// /\\040}
+	printf %s "${path//$'\t'/\\011}"
+}
+
+is_mounted() {
+	DIR=$(octal "$1") awk '$5 == ENVIRON["DIR"] { found = 1 } END { exit !found }' \
+		/proc/self/mountinfo
+}
 
 # Deepest first.
 mounts_below() {
-	awk -v top="$1/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r
+	local dir
+	TOP=$(octal "$1")/ awk 'index($5, ENVIRON["TOP"]) == 1 { print $5 }' /proc/self/mountinfo |
+		sort -r | while read -r dir; do printf '%b\n' "${dir//\\/\\0}"; done
 }
 
 # --- requests and waiting ----------------------------------------------------

@@ -167,9 +167,10 @@ keydir-httpd" "$(processes)"
 	run in_tree unshare -m bash -c '
 		mount -t tmpfs none "$1" || exit 99
 		for name in null zero urandom; do cp -a /dev/$name "$1/"; done
-		mkdir "$1/shm" && mount --rbind /dev/shm "$1/shm" && mount --rbind "$1" /dev &&
+		ln -s /proc/self/fd "$1/fd" && mkdir "$1/shm" && mount --rbind /dev/shm "$1/shm" && mount --rbind "$1" /dev &&
 			make up' bash "$T/dev"
 	[ "$status" -ne 0 ] && [ "$status" -ne 99 ]
+	echo "$output"
 	[[ $output == *"there is no /dev/fuse"* ]]
 	nothing_left
 }
