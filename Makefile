@@ -90,7 +90,8 @@ TOOL_MAIN := $(call with_main,$(TOOL_SRC))
 TOOL_LIB_SRC := $(filter-out $(TOOL_MAIN),$(TOOL_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
 FUZZ_MAIN := $(if $(FUZZ_SRC),$(shell grep -l '^int LLVMFuzzerTestOneInput' $(FUZZ_SRC)))
-FUZZ_LIB_SRC := $(filter-out $(FUZZ_MAIN),$(FUZZ_SRC))
+# Unit tests and fuzzers share what makes events and checks stores.
+FUZZ_LIB_SRC := $(filter-out $(FUZZ_MAIN),$(FUZZ_SRC)) $(UNIT_LIB_SRC)
 
 PROGRAMS := $(if $(FS_MAIN),$(OUT)/keydir-fs) $(if $(HTTPD_MAIN),$(OUT)/keydir-httpd)
 UNITS := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_MAIN))
@@ -184,7 +185,8 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
 .SECONDARY:
 
 -include $(patsubst %.o,%.d,$(call objects,$(COMMON_SRC) $(FS_SRC) $(HTTPD_SRC) $(UNIT_SRC) \
-	$(TOOL_SRC)) $(call fuzz_objects,$(COMMON_SRC) $(FS_LIB_SRC) $(HTTPD_LIB_SRC) $(FUZZ_SRC)))
+	$(TOOL_SRC)) $(call fuzz_objects,$(COMMON_SRC) $(FS_LIB_SRC) $(HTTPD_LIB_SRC) $(FUZZ_SRC) \
+	$(UNIT_LIB_SRC)))
 
 .PHONY: deps clean
 deps: ## install the Debian or Ubuntu packages that building, running and testing need

@@ -5,13 +5,12 @@
 #include "apply.h"
 #include "event_random.h"
 #include "store_check.h"
+#include "temp_dir.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define B(text)                                                                                    \
 	{                                                                                          \
@@ -20,7 +19,7 @@
 #define START_MS INT64_C(1769860800000)
 
 struct place {
-	char dir[64];
+	char *dir;
 	struct store *store;
 };
 
@@ -31,8 +30,7 @@ static int open_place(void **state)
 	char why[200] = "";
 
 	assert_non_null(place);
-	strcpy(place->dir, "/tmp/keydir-check-XXXXXX");
-	assert_non_null(mkdtemp(place->dir));
+	place->dir = temp_dir_new();
 	config.dir = place->dir;
 	if (store_open(&config, &place->store, why, sizeof(why)) != 0)
 		fail_msg("cannot open a store: %s", why);
@@ -42,17 +40,10 @@ static int open_place(void **state)
 
 static int close_place(void **state)
 {
-	static const char *const files[] = { "data.mdb", "lock.mdb", "bell" };
 	struct place *place = *state;
 
 	store_close(place->store);
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
-		char path[100];
-
-		snprintf(path, sizeof(path), "%s/%s", place->dir, files[i]);
-		unlink(path);
-	}
-	assert_int_equal(rmdir(place->dir), 0);
+	temp_dir_remove(place->dir);
 	free(place);
 	return 0;
 }
