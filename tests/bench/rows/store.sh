@@ -13,12 +13,12 @@ bench_apply() {
 # The same keys ("key:N") and values in both.
 bench_memory() {
 	local before
-	"$TOOLS/fill" "$DIR/store" "$KEYS" 100 >&2 || return
+	"$TOOLS/fill" "$DIR/store" "$KEYS" 100 >/dev/null || return
 	# On tmpfs, what is allocated is the memory taken: tables, feed and all.
 	memory_keydir() { du -s --block-size=1 "$DIR/store" | cut -f 1; }
 	serve_redis --enable-debug-command local || return
 	before=$(redis_memory)
-	redis-cli -p "$REDIS_PORT" debug populate "$KEYS" key 100 >&2 || return
+	redis-cli -p "$REDIS_PORT" debug populate "$KEYS" key 100 >/dev/null || return
 	memory_redis() { awk -v a="$before" -v b="$(redis_memory)" 'BEGIN { print b - a }'; }
 	per_key() { awk -v n="$("$1")" -v k="$KEYS" 'BEGIN { print n / k }'; }
 	per_key_keydir() { per_key memory_keydir; }
