@@ -19,6 +19,8 @@
 
 /* Entries purged with one event: bounds what one event can cost. */
 #define PURGE_MAX 256
+/* The newest log time there can be (in the year 2262): entries keep it as ns. */
+#define TIME_MAX_MS (INT64_MAX / 1000000)
 
 static int purge(struct apply *ap)
 {
@@ -225,7 +227,7 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
 	if (meta->started && offset <= meta->applied)
 		return -EALREADY;
 	if (time_ms > meta->log_time_ms)
-		meta->log_time_ms = time_ms;
+		meta->log_time_ms = time_ms < TIME_MAX_MS ? time_ms : TIME_MAX_MS;
 	struct apply ap = {
 		.txn = txn,
 		.meta = meta,
