@@ -59,6 +59,8 @@ void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st
 		e.size = f->buffer->size;
 	else if (f->gone && f->content)
 		e.size = f->content->size;
+	if (f->buffer && f->changed_ns)
+		e.mtime_ns = e.ctime_ns = f->changed_ns;
 	attr_fill(m, &e, st);
 	if (f->gone)
 		st->st_nlink = 0;
@@ -87,6 +89,7 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
+	file_note(f, e);
 	if (file_is_private(f))
 		attr_fill_file(m, f, &ret->attr);
 	if (file_is_private(f) || file_busy(f))
@@ -121,21 +124,18 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 {
 	struct view view;
 
-	*ret_timeout = 0;
-	if (!file_is_private(f)) {
-		int r = view_open(m->store, &view);
+	int r = view_open(m->store, &view);
 
-		if (r < 0)
-			return r;
-		r = file_load(f, &view, false);
-		if (r == 0 && !f->gone && !file_busy(f))
-			*ret_timeout = attr_timeout(m, &view, &f->last);
-		view_close(&view);
-		if (r < 0)
-			return r;
-	}
-	attr_fill_file(m, f, st);
-	return 0;
+	if (r < 0)
+		return r;
+	r = file_load(f, &view, false);
+	*ret_timeout = 0;
+	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f))
+		*ret_timeout = attr_timeout(m, &view, &f->last);
+	view_close(&view);
+	if (r == 0)
+		attr_fill_file(m, f, st);
+	return r;
 }
 
 static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double *ret_timeout)

@@ -408,11 +408,18 @@ int file_load(struct file *f, const struct view *view, bool with_value)
 		content_unref(f->content);
 		f->content = content;
 	}
-	f->last = e;
+	file_note(f, &e);
+	return 0;
+}
+
+void file_note(struct file *f, const struct entry *e)
+{
+	if (f->birth != FILE_BORN || f->lost || f->gone)
+		return;
+	f->last = *e;
 	f->last.ino = f->ino;
 	f->last.name = NULL;
 	f->last.inline_value = NULL;
-	return 0;
 }
 
 /* Gives the bytes of F->content to BUFFER if nobody else reads them, else a copy. */
@@ -455,6 +462,7 @@ void file_drop_buffer(struct file *f)
 	buffer_close(f->buffer);
 	free(f->buffer);
 	f->buffer = NULL;
+	f->changed_ns = 0;
 }
 
 void file_settle_buffer(struct file *f, uint64_t version)

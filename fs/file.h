@@ -58,6 +58,7 @@ struct file {
 	struct content *content;   /* as last read from the store, or NULL */
 	struct buffer *buffer; /* private copy with changes, or NULL */
 	uint64_t base_size;    /* of the value when the buffer was made */
+	int64_t changed_ns;    /* when the buffer was changed last; 0: not yet */
 
 	/* Events, in the order of their submission (op.c). */
 	struct op *queue;      /* to be submitted */
@@ -153,6 +154,9 @@ static inline bool file_is_dirty(const struct file *f)
  * also for an entry that is gone (F->gone is set, and what was last seen
  * stays); -ENOMEM, -EIO. */
 int file_load(struct file *f, const struct view *view, bool with_value);
+
+/* Takes over what the store shows of F, if it is born: E is its entry. */
+void file_note(struct file *f, const struct entry *e);
 
 /* Makes the buffer from F->content (which must be loaded), or empty. 0, -ENOMEM.
  * Nothing to do if there is one. */

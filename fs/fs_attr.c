@@ -202,8 +202,16 @@ static int flush_step(struct setattr *sa, struct file *f)
 static int set_here(struct setattr *sa, struct file *f, struct change *c, bool by_handle)
 {
 	struct mount *m = sa->mount;
-	int r = 0;
+	struct view view;
+	int r = view_open(m->store, &view);
 
+	/* One that is deleted has attributes of its own. */
+	if (r == 0) {
+		r = file_load(f, &view, false);
+		view_close(&view);
+	}
+	if (r < 0)
+		return r;
 	/* ftruncate: part of what the next flush logs. truncate of a file with
 	 * changes: the same, but logged at once, as the caller has no flush. */
 	if (c->size && (by_handle || file_is_private(f))) {
@@ -226,6 +234,7 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 	if (f->birth == FILE_UNBORN && !f->buffer->changed && c->atime_now && c->mtime_now)
 		c->atime = c->mtime = false;
 	if (f->gone) {
+		f->changed_ns = 0;
 		if (c->mtime)
 			f->last.mtime_ns = c->mtime_now ? now_ns() : ns_of(c->attr.st_mtim);
 		if (c->atime)

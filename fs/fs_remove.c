@@ -78,6 +78,41 @@ static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	return r == -EAGAIN ? 0 : r < 0 ? r : 1;
 }
 
+/* If NAME is about to go and is open here, takes the last of its value, which
+ * those who have it open go on reading. */
+static void keep_open(struct mount *m, const struct view *view, uint64_t dir, const char *name)
+{
+	struct entry e;
+
+	if (view_name(view, dir, name, strlen(name), &e) < 0 || entry_is_dir(&e))
+		return;
+	struct file *f = files_find(&m->files, e.ino);
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	/* Without memory the value that it was opened with has to do. */
+	if (!file_is_private(f))
+		file_load(f, view, true);
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+}
+
+static int any_name(void *arg, struct file *f)
+{
+	(void)arg, (void)f;
+	return 1;
+}
+
+/* Whether NAME is a directory with files that were made here and are not
+ * logged yet: the store would find it empty. */
+static bool has_unlogged(struct mount *m, const struct view *view, uint64_t dir, const char *name)
+{
+	struct entry e;
+
+	return view_name(view, dir, name, strlen(name), &e) == 0 &&
+	       files_each_name(&m->files, e.ino, any_name, NULL) != 0;
+}
+
 /* --- unlink and rmdir ------------------------------------------------------ */
 
 static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const char *name)
@@ -89,6 +124,8 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 
 	if (r == 0) {
 		r = path_child(&view, dir, name, true, &path);
+		if (what == EVENT_DEL)
+			keep_open(m, &view, dir, name);
 		view_close(&view);
 	}
 	struct op *op = r == 0 ? op_new(m, what, &path, NULL, (struct bytes){ 0 }, NULL) : NULL;
@@ -148,29 +185,19 @@ void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		send_removal(req, EVENT_DEL, dir, name);
 }
 
-static int any_name(void *arg, struct file *f)
-{
-	(void)arg, (void)f;
-	return 1;
-}
-
 void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent), ino = 0;
-	struct entry e;
+	uint64_t dir = real_ino(m, parent);
 	struct view view;
 	int r = check_name(name);
 
 	if (r == 0)
 		r = view_open(m->store, &view);
 	if (r == 0) {
-		if (view_name(&view, dir, name, strlen(name), &e) == 0)
-			ino = e.ino;
-		view_close(&view);
-		/* What was made here and not logged yet is in it, too. */
-		if (ino && files_each_name(&m->files, ino, any_name, NULL))
+		if (has_unlogged(m, &view, dir, name))
 			r = -ENOTEMPTY;
+		view_close(&view);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -193,6 +220,9 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 		r = path_child(&view, dir, name, true, &from);
 		if (r == 0)
 			r = path_child(&view, newdir, newname, false, &to);
+		if (r == 0 && !(flags & RENAME_EXCHANGE) && has_unlogged(m, &view, newdir, newname))
+			r = flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
+		keep_open(m, &view, newdir, newname);
 		view_close(&view);
 	}
 	struct op *op = NULL;

@@ -32,8 +32,10 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	view_close(&view);
 	if (r == 0)
 		r = file_make_private(f, empty);
-	if (r == 0 && empty)
-		f->buffer->changed = f->last.size > 0;
+	if (r == 0 && empty && f->last.size > 0) {
+		f->buffer->changed = true;
+		f->changed_ns = now_ns();
+	}
 	return r;
 }
 
@@ -61,7 +63,7 @@ int write_resize(struct mount *m, struct file *f, uint64_t size)
 	if (r == 0)
 		r = buffer_truncate(f->buffer, size);
 	if (r == 0)
-		f->last.mtime_ns = f->last.ctime_ns = now_ns();
+		f->changed_ns = now_ns();
 	return r;
 }
 
@@ -117,7 +119,7 @@ static int change(struct mount *m, struct file *f, const char *data, size_t size
 			r = buffer_write(f->buffer, off, data, size);
 	}
 	if (r == 0)
-		f->last.mtime_ns = f->last.ctime_ns = now_ns();
+		f->changed_ns = now_ns();
 	return r;
 }
 
@@ -209,10 +211,17 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
                   bool *ret_later)
 {
 	struct op *op;
+	struct view view;
 	int r = -file_take_error(f);
 
 	if (r == 0 && f->lost)
 		r = -event_outcome_errno((enum event_outcome)f->lost);
+	if (r == 0)
+		r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	r = file_load(f, &view, false);
+	view_close(&view);
 	if (r < 0)
 		return r;
 	if (f->gone) {
