@@ -153,14 +153,16 @@ static int repeat(struct apply *ap, const struct event *ev)
 
 static int run(struct apply *ap, const struct event *ev)
 {
+	if (ev) { /* who waits for a rejected event knows it by its id, too */
+		ap->feed.op = (unsigned)ev->op < EVENT_OP_COUNT ? ev->op : EVENT_TICK;
+		ap->feed.proc = ev->proc;
+		ap->feed.seq = ev->seq;
+	}
 	if (!ev || event_check(ev)) {
 		ap->meta->nrejected++;
 		ap->feed.outcome = OUTCOME_REJECTED;
 		return 0;
 	}
-	ap->feed.op = ev->op;
-	ap->feed.proc = ev->proc;
-	ap->feed.seq = ev->seq;
 	int r;
 	if (ev->idem.len) {
 		r = repeat(ap, ev);
