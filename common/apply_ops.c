@@ -44,6 +44,12 @@ static void report(struct apply *ap, const struct held *h, bool created)
 	ap->feed.created = created;
 }
 
+/* Whether E's bytes can be changed in place. */
+static enum event_outcome check_key(const struct entry *e)
+{
+	return entry_is_dir(e) ? OUTCOME_IS_DIR : S_ISLNK(e->mode) ? OUTCOME_IS_LINK : OUTCOME_OK;
+}
+
 /* Finds an existing key (not a directory) and checks the condition. */
 static int find_key(struct apply *ap, const struct event *ev, struct target *t)
 {
@@ -153,12 +159,19 @@ static int op_set(struct apply *ap, const struct event *ev)
 	if (ev->value.len > UINT32_MAX)
 		return OUTCOME_TOO_LARGE;
 
-	bool created = !t.found;
+	bool link = ev->flags & EVENT_SYMLINK;
 	uint32_t mode = ev->flags & EVENT_HAS_MODE ? ev->mode & 07777 : KEY_MODE;
-	if (created)
-		r = tree_create(ap, &t, S_IFREG | mode, ev->ino);
+	mode = link ? S_IFLNK | 0777 : S_IFREG | mode;
+	if (t.found && S_ISLNK(t.self.e.mode) != link) {
+		/* An inode never changes its type: a new entry takes the name. */
+		r = tree_remove(ap, &t.self.e, FEED_REMOVED);
+		t.found = false;
+	}
+	bool created = !t.found;
+	if (r == 0 && created)
+		r = tree_create(ap, &t, mode, ev->ino);
 	else if (ev->flags & EVENT_HAS_MODE)
-		t.self.e.mode = S_IFREG | mode;
+		t.self.e.mode = mode;
 	if (r == 0 && !created && ev->ttl != TTL_KEEP)
 		r = attr_clear(ap, &t.self);
 	if (r == 0 && ev->type.len)
@@ -185,8 +198,9 @@ static int op_append(struct apply *ap, const struct event *ev)
 	r = check(ev, &t);
 	if (r)
 		return r;
-	if (t.found && entry_is_dir(&t.self.e))
-		return OUTCOME_IS_DIR;
+	r = t.found ? check_key(&t.self.e) : 0;
+	if (r)
+		return r;
 	if ((t.found ? t.self.e.size : 0) + ev->value.len > UINT32_MAX)
 		return OUTCOME_TOO_LARGE;
 
@@ -215,6 +229,8 @@ static int op_write(struct apply *ap, const struct event *ev)
 {
 	struct target t;
 	int r = find_key(ap, ev, &t);
+	if (r == 0)
+		r = check_key(&t.self.e);
 	if (r)
 		return r;
 	uint64_t end = ev->size;
@@ -250,6 +266,8 @@ static int op_truncate(struct apply *ap, const struct event *ev)
 {
 	struct target t;
 	int r = find_key(ap, ev, &t);
+	if (r == 0)
+		r = check_key(&t.self.e);
 	if (r)
 		return r;
 	if (ev->size > UINT32_MAX)
@@ -318,8 +336,9 @@ static int op_incr(struct apply *ap, const struct event *ev)
 	r = check(ev, &t);
 	if (r)
 		return r;
-	if (t.found && entry_is_dir(&t.self.e))
-		return OUTCOME_IS_DIR;
+	r = t.found ? check_key(&t.self.e) : 0;
+	if (r)
+		return r;
 	if (t.found && t.self.e.size) {
 		if (!t.self.e.is_inline)
 			return OUTCOME_NOT_NUMBER;
@@ -428,7 +447,7 @@ static int rename_to(struct apply *ap, struct held *h, uint64_t parent, const ch
 	memcpy(h->name, name, name_len);
 	h->e.name = h->name;
 	h->e.name_len = name_len;
-	int r = store_link(ap->txn, parent, name, name_len, h->e.ino, entry_is_dir(&h->e));
+	int r = store_link_type(ap->txn, parent, name, name_len, h->e.ino, h->e.mode);
 	if (r == 0)
 		r = tree_save(ap, h, h->e.size, false);
 	if (r == 0)

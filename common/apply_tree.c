@@ -377,7 +377,7 @@ static int create_one(struct apply *ap, uint64_t parent, const char *name, size_
 		return r;
 	bool dir = S_ISDIR(mode);
 	int64_t now_ns = ap->now_ms * 1000000;
-	memcpy(ret->name, name, name_len);
+	memmove(ret->name, name, name_len); /* may be the name it had before */
 	ret->e = (struct entry){
 		.ino = ino,
 		.version = ap->offset,
@@ -391,7 +391,7 @@ static int create_one(struct apply *ap, uint64_t parent, const char *name, size_
 		.name = ret->name,
 		.name_len = name_len,
 	};
-	r = store_link(ap->txn, parent, name, name_len, ino, dir);
+	r = store_link_type(ap->txn, parent, name, name_len, ino, mode);
 	if (r == 0)
 		r = tree_touch_dir(ap, parent, dir);
 	if (r < 0)

@@ -321,6 +321,17 @@ static const char *check_txn(const struct event *ev)
 	return NULL;
 }
 
+static const char *check_set(const struct event *ev)
+{
+	if (!(ev->flags & EVENT_SYMLINK))
+		return NULL;
+	if (ev->value.len == 0 || ev->value.len > EVENT_TARGET_MAX)
+		return "the target of a symbolic link has no byte, or more than 4095";
+	if (memchr(ev->value.data, '\0', ev->value.len))
+		return "the target of a symbolic link has a NUL byte";
+	return NULL;
+}
+
 /* What one operation needs beside its key. */
 static const char *check_op(const struct event *ev)
 {
@@ -346,6 +357,7 @@ static const char *check_op(const struct event *ev)
 	case EVENT_FORMAT:
 		return is_volume_id(ev->name) ? NULL : "the volume id is missing or not valid";
 	case EVENT_SET:
+		return check_set(ev);
 	case EVENT_APPEND:
 	case EVENT_DEL:
 	case EVENT_MKDIR:

@@ -51,6 +51,7 @@ enum event_op {
 	X(RANGE, "the number would leave the range of 64 bits", ERANGE)                            \
 	X(NO_XATTR, "no such attribute", ENODATA)                                                  \
 	X(XATTR_EXISTS, "attribute exists already", EEXIST)                                        \
+	X(IS_LINK, "is a symbolic link", ELOOP)                                                    \
 	X(TXN_FAILED, "an operation of the transaction failed, so none was done", EAGAIN)          \
 	X(REJECTED, "the event is malformed", EINVAL)                                              \
 	X(TOO_LARGE, "the value is over the limit of one value", EFBIG)                            \
@@ -96,6 +97,7 @@ enum event_flag {
 	EVENT_EVICT = 1 << 9,         /* del: made by eviction, not by a user */
 	EVENT_MTIME_NOW = 1 << 10,    /* touch: mtime = the record's time */
 	EVENT_ATIME_NOW = 1 << 11,    /* touch: atime = the record's time */
+	EVENT_SYMLINK = 1 << 12,      /* set: a symbolic link; the value is its target */
 };
 
 /* One range of a write: LEN bytes of the value go to OFF. */
@@ -143,12 +145,12 @@ struct event {
 	uint32_t mode;       /* permission bits 07777; chmod, set, mkdir */
 	int64_t time_ms;     /* the record's timestamp; set by the log */
 	struct bytes key;
-	struct bytes value;  /* payload; a set, append, setxattr */
-	struct bytes to;     /* rename: the target key */
-	struct bytes name;   /* setxattr, removexattr: the attribute's name with
+	struct bytes value;               /* payload; a set, append, setxattr */
+	struct bytes to;                  /* rename: the target key */
+	struct bytes name;                /* setxattr, removexattr: the attribute's name with
 	                      * its "user."; format: the volume id */
-	struct bytes type;   /* content type of a set, or empty */
-	struct bytes idem;   /* idempotency key, or empty */
+	struct bytes type;                /* content type of a set, or empty */
+	struct bytes idem;                /* idempotency key, or empty */
 	const struct event_range *ranges; /* write */
 	size_t nranges;
 	const struct event *ops; /* txn: operations, none of them a txn */
@@ -158,6 +160,7 @@ struct event {
 /* Limits of what an event may hold beside its value. */
 #define EVENT_XATTR_VALUE_MAX 65536 /* XATTR_SIZE_MAX of Linux */
 #define EVENT_TYPE_MAX 255
+#define EVENT_TARGET_MAX 4095 /* of a symbolic link: PATH_MAX of Linux, less the NUL */
 #define EVENT_IDEM_MAX 255
 #define EVENT_RANGES_MAX 4096
 #define EVENT_OPS_MAX 1024

@@ -46,7 +46,8 @@ _Static_assert(HEADER_COUNT <= RECORD_HEADERS_MAX, "an event may need all header
 	X(EVENT_EXCHANGE, "exchange")                                                              \
 	X(EVENT_XATTR_CREATE, "create")                                                            \
 	X(EVENT_XATTR_REPLACE, "replace")                                                          \
-	X(EVENT_EVICT, "evict")
+	X(EVENT_EVICT, "evict")                                                                    \
+	X(EVENT_SYMLINK, "symlink")
 
 /* True for an operation whose value may be empty but not null. */
 static inline bool record_needs_value(enum event_op op)

@@ -140,6 +140,8 @@ int scan_open(struct txn *txn, uint64_t parent, const char *after, size_t after_
 /* The next name; the pointers are valid until the next call. -ENOENT at the end. */
 int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_t *ret_ino,
               bool *ret_dir);
+/* S_IFREG, S_IFDIR or S_IFLNK: the type of the name that scan_next gave last. */
+uint32_t scan_type(const struct scan *scan);
 void scan_close(struct scan *scan);
 
 /* Attributes. NAME with its "user.". */
@@ -166,6 +168,9 @@ int store_put(struct txn *txn, const struct entry *e);
 int store_remove(struct txn *txn, uint64_t ino);
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                bool dir);
+/* The same with the type as in MODE (S_IFREG, S_IFDIR, S_IFLNK). */
+int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
+                    uint32_t mode);
 int store_unlink(struct txn *txn, uint64_t parent, const char *name, size_t len);
 /* Replaces the bytes [off, off + len) of a value that is kept in chunks. Does
  * not touch the inode's row. */

@@ -1,7 +1,7 @@
 /* The rows of the store: how entries, names, values and the rest lie in tables.
  *
  * Rows:
- *   names   num(parent) name          -> num(ino), top bit of the first byte: directory
+ *   names   num(parent) name          -> num(ino), in the first byte 0x80: directory, 0x40: link
  *   inodes  num(ino)                  -> struct row, num(parent), [struct row_ext], name, [value]
  *   values  num(ino) [chunk, u32 BE]  -> bytes; the first chunk has no number
  *   xattrs  num(ino) name             -> bytes
@@ -24,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUM_MAX 9 /* bytes of the longest num() */
+#define NUM_MAX 9     /* bytes of the longest num() */
+#define NAME_DIR 0x80 /* in the first byte of a name's inode */
+#define NAME_LINK 0x40
 
 /* Fixed part of an inode's row. */
 struct row {
@@ -59,13 +61,13 @@ static size_t num_put(uint8_t *to, uint64_t n)
 	return 1 + len;
 }
 
-/* Returns the bytes taken, 0 if there is no number. The length byte's top bit
- * is not part of it. */
+/* Returns the bytes taken, 0 if there is no number. The length byte's two
+ * top bits are not part of it. */
 static size_t num_get(const uint8_t *from, size_t size, uint64_t *ret)
 {
 	if (size < 2)
 		return 0;
-	size_t len = from[0] & 0x7f;
+	size_t len = from[0] & 0x3f;
 	if (len < 1 || len > 8 || size < 1 + len)
 		return 0;
 	uint64_t n = 0;
@@ -256,7 +258,7 @@ static int name_decode(MDB_val val, uint64_t *ret, bool *ret_dir)
 	if (!num_get(p, val.mv_size, ret))
 		return -EIO;
 	if (ret_dir)
-		*ret_dir = p[0] & 0x80;
+		*ret_dir = p[0] & NAME_DIR;
 	return 0;
 }
 
@@ -272,10 +274,18 @@ int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len,
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                bool dir)
 {
+	return store_link_type(txn, parent, name, len, ino, dir ? S_IFDIR : S_IFREG);
+}
+
+int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
+                    uint32_t mode)
+{
 	struct key_buf buf, to;
 	MDB_val key = key_name(&buf, parent, name, len), val = key_num(&to, ino);
-	if (dir)
-		to.bytes[0] |= 0x80;
+	if (S_ISDIR(mode))
+		to.bytes[0] |= NAME_DIR;
+	else if (S_ISLNK(mode))
+		to.bytes[0] |= NAME_LINK;
 	return store_error(mdb_put(txn->mdb, txn->store->dbi[NAMES], &key, &val, 0));
 }
 
@@ -290,6 +300,7 @@ struct scan {
 	MDB_cursor *cursor;
 	struct key_buf from; /* where to start */
 	size_t prefix_len;   /* of from: num(parent) */
+	uint8_t first_byte;  /* of the last row's inode */
 	bool started;
 	bool skip; /* `from` itself is not wanted */
 };
@@ -328,7 +339,15 @@ int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_
 		return -ENOENT;
 	*ret_name = (const char *)key.mv_data + scan->prefix_len;
 	*ret_len = key.mv_size - scan->prefix_len;
+	scan->first_byte = val.mv_size ? *(const uint8_t *)val.mv_data : 0;
 	return name_decode(val, ret_ino, ret_dir);
+}
+
+uint32_t scan_type(const struct scan *scan)
+{
+	return scan->first_byte & NAME_DIR  ? S_IFDIR :
+	       scan->first_byte & NAME_LINK ? S_IFLNK :
+	                                      S_IFREG;
 }
 
 void scan_close(struct scan *scan)

@@ -1,4 +1,4 @@
-/* Making entries: create, mknod, mkdir; and what cannot be made.
+/* Making entries: create, mknod, mkdir, symlink; and what cannot be made.
  *
  * A file created without O_EXCL is not logged before its first flush, so that
  * nobody sees it half-written: it gets a proposed inode and a name that only
@@ -32,7 +32,9 @@ static void param_of_made(struct op *op, const struct outcome *out, struct fuse_
 	int64_t now = now_ns();
 	e = (struct entry){
 		.ino = out->ino,
-		.mode = op->ev.mode | (op->ev.op == EVENT_MKDIR ? S_IFDIR : S_IFREG),
+		.mode = op->ev.mode | (op->ev.op == EVENT_MKDIR     ? S_IFDIR :
+		                       op->ev.flags & EVENT_SYMLINK ? S_IFLNK :
+		                                                      S_IFREG),
 		.mtime_ns = now,
 		.ctime_ns = now,
 		.atime_ns = now,
@@ -136,13 +138,31 @@ void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 		fuse_reply_err(req, EPERM);
 }
 
-/* A key has one name and a value, nothing else. */
+/* A symbolic link is a key whose value is the target (DESIGN.md section 6 says
+ * EPERM; but copying a source tree with cp -a, git, tar or npm needs links, and
+ * one flag of a set is all that they cost). */
 void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
-	(void)link, (void)parent, (void)name;
-	fuse_reply_err(req, EPERM);
+	struct mount *m = mount_of(req);
+	struct op *op;
+	int r = new_entry_op(m, EVENT_SET, real_ino(m, parent), name, 0777, &op);
+
+	if (r == 0) {
+		op->ev.flags |= EVENT_SYMLINK;
+		r = op_value(op, link, strlen(link));
+		if (r < 0)
+			op_free(op);
+	}
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	op->req = req;
+	op->done = entry_done;
+	op_send(op);
 }
 
+/* A key has one name: hard links would need several, in every node's mind. */
 void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	(void)ino, (void)parent, (void)name;
@@ -242,8 +262,8 @@ static int check_new(struct mount *m, uint64_t dir, const char *name)
 	r = view_inode(&view, dir, &e);
 	if (r == 0)
 		r = path_child(&view, dir, name, false, &path);
-	if (r == 0 && txn_meta(view.txn)->used_bytes + STORE_ENTRY_COST + strlen(name) >
-	                      m->size_bytes)
+	if (r == 0 &&
+	    txn_meta(view.txn)->used_bytes + STORE_ENTRY_COST + strlen(name) > m->size_bytes)
 		r = -ENOSPC;
 	view_close(&view);
 	return r;

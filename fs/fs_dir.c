@@ -23,8 +23,8 @@
 
 struct name {
 	uint64_t ino;
-	size_t text; /* offset in texts, NUL-ended */
-	bool is_dir;
+	size_t text;   /* offset in texts, NUL-ended */
+	uint32_t type; /* S_IFREG, S_IFDIR, S_IFLNK */
 	bool unlogged;
 };
 
@@ -36,17 +36,17 @@ struct unlogged {
 };
 
 struct dir {
-	uint64_t real;          /* the store's inode */
-	pthread_mutex_t lock;   /* protects what follows */
+	uint64_t real;        /* the store's inode */
+	pthread_mutex_t lock; /* protects what follows */
 	struct name *names;
 	size_t nnames, names_cap;
 	char *texts;
 	size_t ntexts, texts_cap;
 	struct unlogged *unlogged; /* by name */
 	size_t nunlogged, unlogged_cap;
-	bool begun;             /* unlogged is filled in */
+	bool begun;              /* unlogged is filled in */
 	char last[KEY_NAME_MAX]; /* name that the store's scan has come to ... */
-	size_t last_len;        /* ... and its length; 0: at the start */
+	size_t last_len;         /* ... and its length; 0: at the start */
 	bool complete;
 };
 
@@ -79,7 +79,7 @@ static void *grow(void *array, size_t n, size_t *cap, size_t size)
 
 /* --- collecting names ------------------------------------------------------ */
 
-static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, bool is_dir,
+static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, uint32_t type,
                     bool unlogged)
 {
 	struct name *names = grow(d->names, d->nnames, &d->names_cap, sizeof(*names));
@@ -98,7 +98,7 @@ static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, b
 	}
 	memcpy(d->texts + d->ntexts, name, len);
 	d->texts[d->ntexts + len] = '\0';
-	d->names[d->nnames++] = (struct name){ ino, d->ntexts, is_dir, unlogged };
+	d->names[d->nnames++] = (struct name){ ino, d->ntexts, type, unlogged };
 	d->ntexts += len + 1;
 	return 0;
 }
@@ -106,8 +106,7 @@ static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, b
 static int note_unlogged(void *arg, struct file *f)
 {
 	struct dir *d = arg;
-	struct unlogged *more =
-	        grow(d->unlogged, d->nunlogged, &d->unlogged_cap, sizeof(*more));
+	struct unlogged *more = grow(d->unlogged, d->nunlogged, &d->unlogged_cap, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
@@ -144,8 +143,8 @@ static void mark_seen(struct dir *d, const char *name, size_t len)
 		return;
 	memcpy(key.name, name, len);
 	key.name[len] = '\0';
-	struct unlogged *found =
-	        bsearch(&key, d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
+	struct unlogged *found = bsearch(&key, d->unlogged, d->nunlogged, sizeof(*d->unlogged),
+	                                 by_name);
 	if (found)
 		found->seen = true;
 }
@@ -165,7 +164,7 @@ static int add_unlogged(struct mount *m, const struct view *view, struct dir *d)
 		if (f)
 			r = add_name(d, u->name, strlen(u->name), f->ino, false, true);
 		else if (view_name(view, d->real, u->name, strlen(u->name), &e) == 0)
-			r = add_name(d, u->name, strlen(u->name), e.ino, entry_is_dir(&e), false);
+			r = add_name(d, u->name, strlen(u->name), e.ino, e.mode & S_IFMT, false);
 		files_unref(&m->files, f);
 		if (r < 0)
 			return r;
@@ -197,10 +196,9 @@ static int collect(struct mount *m, const struct view *view, struct dir *d)
 		const char *name;
 		size_t len;
 		uint64_t ino;
-		bool is_dir;
 		struct entry e;
 
-		r = scan_next(scan, &name, &len, &ino, &is_dir);
+		r = scan_next(scan, &name, &len, &ino, NULL);
 		if (r < 0)
 			break;
 		memcpy(d->last, name, len);
@@ -208,7 +206,7 @@ static int collect(struct mount *m, const struct view *view, struct dir *d)
 		mark_seen(d, name, len);
 		if (check && view_inode(view, ino, &e) < 0)
 			continue;
-		r = add_name(d, name, len, ino, is_dir, false);
+		r = add_name(d, name, len, ino, scan_type(scan), false);
 	}
 	scan_close(scan);
 	if (r == -ENOENT) {
@@ -271,13 +269,12 @@ static bool look(struct listing *l, const struct name *n, const char *text,
 
 	*param = (struct fuse_entry_param){
 		.attr.st_ino = n->ino,
-		.attr.st_mode = n->is_dir ? S_IFDIR : S_IFREG,
+		.attr.st_mode = n->type,
 	};
 	if (!l->plus || n->unlogged)
 		return true;
 	int r = view_inode(&l->view, n->ino, &e);
-	if (r < 0 || e.parent != l->d->real || e.name_len != len ||
-	    memcmp(e.name, text, len) != 0)
+	if (r < 0 || e.parent != l->d->real || e.name_len != len || memcmp(e.name, text, len) != 0)
 		r = view_name(&l->view, l->d->real, text, len, &e);
 	if (r < 0)
 		return false;

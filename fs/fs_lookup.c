@@ -56,6 +56,30 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	lookup_in_store(m, req, dir, name);
 }
 
+void fs_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct mount *m = mount_of(req);
+	char target[EVENT_TARGET_MAX + 1];
+	struct view view;
+	struct entry e;
+	int64_t n = view_open(m->store, &view);
+
+	if (n == 0) {
+		n = view_inode(&view, real_ino(m, ino), &e);
+		if (n == 0)
+			n = S_ISLNK(e.mode) ?
+			            store_read(view.txn, &e, 0, target, sizeof(target) - 1) :
+			            -EINVAL;
+		view_close(&view);
+	}
+	if (n < 0) {
+		fuse_reply_err(req, (int)-n);
+		return;
+	}
+	target[n] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
 void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
 {
 	files_forget(&mount_of(req)->files, ino, n);

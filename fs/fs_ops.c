@@ -38,6 +38,7 @@ const struct fuse_lowlevel_ops fs_ops = {
 	.mknod = fs_mknod,
 	.mkdir = fs_mkdir,
 	.symlink = fs_symlink,
+	.readlink = fs_readlink,
 	.link = fs_link,
 	.unlink = fs_unlink,
 	.rmdir = fs_rmdir,
