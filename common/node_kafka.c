@@ -127,10 +127,10 @@ static void appended(void *arg, enum log_append how, uint64_t offset)
 		[LOG_UNKNOWN] = OUTCOME_UNKNOWN,
 		[LOG_TOO_LARGE] = OUTCOME_TOO_LARGE,
 	};
-	if (how == LOG_APPENDED)
-		raise_end(ref->node->kafka, offset + 1);
-	else
+	if (how != LOG_APPENDED)
 		node_finish(ref->node, ref->seq, codes[how], 0);
+	else if (offset != LOG_NO_OFFSET)
+		raise_end(ref->node->kafka, offset + 1);
 	free(ref);
 }
 
@@ -198,6 +198,8 @@ static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, ch
 	uint64_t first, end;
 	struct store_meta meta;
 	int r = log_kafka_check(k->log, timeout_ms, &first, &end, why, why_size);
+	if (r == 0 && why[0])
+		logger(LOGGER_WARN, "%s", why);
 	if (r == 0)
 		r = read_meta(k->node, &meta);
 	if (r < 0)
