@@ -417,7 +417,8 @@ int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *
 		} else {
 			/* The row is read and written: its page may move meanwhile. */
 			size_t size = old > in + n ? old : in + n;
-			memcpy(scratch, val.mv_data, old);
+			if (old)
+				memcpy(scratch, val.mv_data, old);
 			if (old < in)
 				memset(scratch + old, 0, in - old);
 			memcpy(scratch + in, from, n);
