@@ -51,6 +51,17 @@ static struct bytes pick_value(struct dice *dice)
 	return (struct bytes){ pattern + from, len };
 }
 
+/* What a symbolic link says: short, inline to the end, or in chunks. */
+static struct bytes pick_target(struct dice *dice)
+{
+	static char target[EVENT_TARGET_MAX];
+	static const size_t sizes[] = { 1, STORE_INLINE_MAX, STORE_INLINE_MAX + 1,
+		                        EVENT_TARGET_MAX };
+
+	memset(target, 't', sizeof(target));
+	return (struct bytes){ target, sizes[dice_below(dice, 4)] };
+}
+
 static struct bytes pick_key(struct dice *dice, char *buf)
 {
 	uint32_t depth = 1 + dice_below(dice, 4);
@@ -183,8 +194,12 @@ static void pick_op(struct dice *dice, struct event_space *space, size_t part, e
 	case EVENT_SET:
 	case EVENT_APPEND:
 		ev->value = pick_value(dice);
-		if (dice_one_in(dice, 6)) /* for incr to meet */
+		if (dice_one_in(dice, 6)) { /* for incr to meet */
 			ev->value = (struct bytes){ "41\n", 2 + dice_below(dice, 2) };
+		} else if (op == EVENT_SET && dice_one_in(dice, 6)) {
+			ev->flags |= EVENT_SYMLINK;
+			ev->value = pick_target(dice);
+		}
 		break;
 	case EVENT_WRITE:
 		pick_ranges(dice, space->ranges[part], ev);

@@ -55,11 +55,12 @@ __attribute__((format(printf, 2, 3))) static int fault(struct check *c, const ch
 #define INO "%llu"
 #define ULL(n) ((unsigned long long)(n))
 
-/* A number in a row's key: a length, then that many bytes, the highest first
- * and not zero (but for 0 itself). Returns the bytes taken, or 0. */
+/* A number in a row: a length (and two bits beside it), then that many bytes,
+ * the highest first and not zero (but for 0 itself). Returns the bytes taken,
+ * or 0. */
 static size_t number(const uint8_t *p, size_t size, uint64_t *ret)
 {
-	size_t len = size ? p[0] & 0x7f : 0;
+	size_t len = size ? p[0] & 0x3f : 0;
 	uint64_t n = 0;
 
 	if (len < 1 || len > 8 || size < 1 + len || (len > 1 && p[1] == 0))
@@ -93,8 +94,10 @@ static int check_entry(struct check *c, const struct entry *e)
 {
 	bool dir = S_ISDIR(e->mode);
 
-	if (!dir && !S_ISREG(e->mode))
-		return fault(c, "inode " INO ": neither key nor directory", ULL(e->ino));
+	if (!dir && !S_ISREG(e->mode) && !S_ISLNK(e->mode))
+		return fault(c, "inode " INO ": neither key, link nor directory", ULL(e->ino));
+	if (S_ISLNK(e->mode) && (e->size == 0 || e->size > EVENT_TARGET_MAX))
+		return fault(c, "link " INO ": %llu bytes", ULL(e->ino), ULL(e->size));
 	if (e->mode & ~(uint32_t)(S_IFMT | 07777))
 		return fault(c, "inode " INO ": mode %o", ULL(e->ino), e->mode);
 	if (c->meta->started ? e->version > c->meta->applied : e->version != 0)
@@ -165,7 +168,7 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 	    memcmp(node->e.name, bytes + n, key.len - n) != 0)
 		return fault(c, "inode " INO " has another name or parent than leads to it",
 		             ULL(ino));
-	if (S_ISDIR(node->e.mode) != !!(to[0] & 0x80))
+	if ((to[0] & 0xc0) != (S_ISDIR(node->e.mode) ? 0x80 : S_ISLNK(node->e.mode) ? 0x40 : 0))
 		return fault(c, "the name of inode " INO " has the wrong kind", ULL(ino));
 	node->links++;
 	dir->subdirs += S_ISDIR(node->e.mode);
@@ -185,7 +188,7 @@ static int take_value(struct check *c, struct bytes key, struct bytes value)
 		return fault(c, "the first chunk of inode " INO " is numbered", ULL(ino));
 	start = big_endian(bytes + n, key.len - n) * STORE_CHUNK_SIZE;
 	node = node_of(c, ino);
-	if (!node || !S_ISREG(node->e.mode) || node->e.is_inline)
+	if (!node || S_ISDIR(node->e.mode) || node->e.is_inline)
 		return fault(c, "a chunk of inode " INO ", which has none", ULL(ino));
 	if (value.len == 0 || value.len > STORE_CHUNK_SIZE || start + value.len > node->e.size)
 		return fault(c, "inode " INO ": chunk of %zu at %llu in a value of %llu", ULL(ino),

@@ -58,7 +58,7 @@ static void test_stored_numbers(void **state)
 	assert_int_equal(OUTCOME_OK, 0);
 	assert_int_equal(OUTCOME_VERSION, 3);
 	assert_int_equal(OUTCOME_NOT_NUMBER, 8);
-	assert_int_equal(OUTCOME_REJECTED, 13);
+	assert_int_equal(OUTCOME_REJECTED, 14);
 }
 
 static void test_outcomes(void **state)
@@ -280,6 +280,18 @@ static void test_check_common(void **state)
 		{ { .op = EVENT_SET, .type = B("a\x7f") }, "content type" },
 		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX } }, NULL },
 		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX + 1 } }, "idempotency" },
+		/* links */
+		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("../a") }, NULL },
+		{ { .op = EVENT_SET,
+		    .flags = EVENT_SYMLINK,
+		    .value = { key_4096, EVENT_TARGET_MAX } },
+		  NULL },
+		{ { .op = EVENT_SET,
+		    .flags = EVENT_SYMLINK,
+		    .value = { key_4096, EVENT_TARGET_MAX + 1 } },
+		  "symbolic link" },
+		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK }, "symbolic link" },
+		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("a\0b") }, "NUL" },
 		/* what belongs elsewhere */
 		{ { .op = EVENT_SET, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
 		  "only a write" },

@@ -81,6 +81,8 @@ static void test_decode_good(void **state)
 		    .cond = IF_ABSENT,
 		    .key = B("k"),
 		    .type = B("text/plain") } },
+		{ { "k", "../v", { "op", "set", "flags", "symlink" } },
+		  { .op = EVENT_SET, .flags = EVENT_SYMLINK, .key = B("k"), .value = B("../v") } },
 		{ { "k", "v", { "op", "set", "ttl", "keep", "if", "present", "v", "1" } },
 		  { .op = EVENT_SET,
 		    .ttl = TTL_KEEP,
@@ -627,9 +629,11 @@ static void pick_event(struct dice *dice, bool nested, struct space *space, stru
 	ev->mode = (uint32_t)pick_number(dice, 07777);
 	if (!nested)
 		ev->time_ms = (int64_t)pick_number(dice, INT64_MAX);
-	ev->flags = dice_below(dice, EVENT_ATIME_NOW << 1);
+	ev->flags = dice_below(dice, EVENT_SYMLINK << 1);
 	if (ev->op == EVENT_CHMOD)
 		ev->flags |= EVENT_HAS_MODE;
+	if (ev->op == EVENT_SET) /* random bytes are no target */
+		ev->flags &= ~(unsigned)EVENT_SYMLINK;
 	if (ev->flags & EVENT_NOREPLACE)
 		ev->flags &= ~(unsigned)EVENT_EXCHANGE;
 	if (ev->flags & EVENT_XATTR_CREATE)
