@@ -78,7 +78,7 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
                 struct fuse_entry_param *ret)
 {
 	double timeout = attr_timeout(m, view, e);
-	struct file *f = entry_is_dir(e) ? NULL : files_find(&m->files, e->ino);
+	struct file *f = files_find(&m->files, e->ino);
 
 	*ret = (struct fuse_entry_param){
 		.ino = e->ino,

@@ -29,7 +29,8 @@ enum file_birth {
 };
 
 /* One key. A file exists while it is open, has changes to log, events on their
- * way, or a name that only this mount knows. */
+ * way, or a name that only this mount knows. Open directories are files as
+ * well, for their attributes. */
 struct file {
 	/* Fixed when it is made. */
 	uint64_t ino;    /* as the kernel knows it */

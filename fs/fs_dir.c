@@ -37,6 +37,7 @@ struct unlogged {
 
 struct dir {
 	uint64_t real;        /* the store's inode */
+	struct file *file;      /* keeps its attributes when it is removed; NULL: the root */
 	pthread_mutex_t lock; /* protects what follows */
 	struct name *names;
 	size_t nnames, names_cap;
@@ -353,8 +354,9 @@ void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 /* --- opening and closing --------------------------------------------------- */
 
-static void dir_free(struct dir *d)
+static void dir_free(struct mount *m, struct dir *d)
 {
+	files_unref(&m->files, d->file);
 	pthread_mutex_destroy(&d->lock);
 	free(d->names);
 	free(d->texts);
@@ -362,7 +364,8 @@ static void dir_free(struct dir *d)
 	free(d);
 }
 
-static int dir_open(struct mount *m, uint64_t real, struct dir **ret)
+/* Looks at the directory, and keeps what it shows. 0 or -errno. */
+static int dir_look(struct mount *m, struct dir *d)
 {
 	struct view view;
 	struct entry e;
@@ -370,17 +373,36 @@ static int dir_open(struct mount *m, uint64_t real, struct dir **ret)
 
 	if (r < 0)
 		return r;
-	r = view_inode(&view, real, &e);
+	r = view_inode(&view, d->real, &e);
+	if (r == 0 && d->file) {
+		pthread_mutex_lock(&d->file->lock);
+		file_note(d->file, &e);
+		pthread_mutex_unlock(&d->file->lock);
+	}
 	view_close(&view);
-	if (r < 0)
-		return r == -ENOENT ? -ESTALE : r;
+	return r == -ENOENT ? -ESTALE : r;
+}
+
+static int dir_open(struct mount *m, fuse_ino_t ino, struct dir **ret)
+{
 	struct dir *d = calloc(1, sizeof(*d));
+
 	if (!d)
 		return -ENOMEM;
-	d->real = real;
-	r = -pthread_mutex_init(&d->lock, NULL);
+	int r = -pthread_mutex_init(&d->lock, NULL);
 	if (r < 0) {
 		free(d);
+		return r;
+	}
+	d->real = real_ino(m, ino);
+	if (ino != FUSE_ROOT_ID) {
+		d->file = files_get(&m->files, ino);
+		r = d->file ? 0 : -ENOMEM;
+	}
+	if (r == 0)
+		r = dir_look(m, d);
+	if (r < 0) {
+		dir_free(m, d);
 		return r;
 	}
 	*ret = d;
@@ -391,7 +413,7 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct dir *d;
-	int r = dir_open(m, real_ino(m, ino), &d);
+	int r = dir_open(m, ino, &d);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -399,13 +421,13 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	}
 	fi->fh = (uintptr_t)d;
 	if (fuse_reply_open(req, fi) < 0)
-		dir_free(d);
+		dir_free(m, d);
 }
 
 void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	dir_free(dir_of(fi));
+	dir_free(mount_of(req), dir_of(fi));
 	fuse_reply_err(req, 0);
 }
 

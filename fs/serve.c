@@ -189,6 +189,7 @@ static int new_session(struct mount *m, const struct fs_options *options, char *
 	}
 	fuse_set_log_func(log_fuse);
 	m->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), m);
+	fuse_opt_free_args(&args);
 	if (!m->session) {
 		snprintf(why, why_size, "libfuse does not take the mount options: %s", list);
 		return -EINVAL;
