@@ -37,7 +37,7 @@ fi
 rmdir "$MNT" 2>/dev/null
 
 if [ $did = 1 ]; then
-	say "Keydir is down. Its data stays in ${KEYDIR_STORE:-/dev/shm/keydir} until you remove it."
+	say "Keydir is down. Its data stays in $(cat "$RUN/store" 2>/dev/null || echo "its store")."
 else
 	say "Keydir is not up."
 fi

@@ -106,6 +106,7 @@ else
 		"was it started with another KEYDIR_LISTEN? See run/httpd.log, or: make down"
 fi
 
+echo "$KEYDIR_STORE" >"$RUN/store"
 cat <<END
 Keydir $what: ./mnt is the cache, and so is $URL.
 Its data is in $KEYDIR_STORE, its logs are run/fs.log and run/httpd.log.

@@ -64,7 +64,7 @@ keydir-httpd" "$(processes)"
 	[[ $output == *"is up already"* ]]
 
 	run -0 down
-	[[ $output == *"is down"* ]]
+	[[ $output == *"is down"*"stays in $KEYDIR_STORE"* ]]
 	nothing_left
 	not curl -s -o /dev/null "$URL/healthz"
 
