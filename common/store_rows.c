@@ -265,6 +265,8 @@ static int name_decode(MDB_val val, uint64_t *ret, bool *ret_dir)
 int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t *ret,
                  bool *ret_dir)
 {
+	if (len > 255)
+		return -ENOENT;
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, parent, name, len), val;
 	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[NAMES], &key, &val));

@@ -1,11 +1,19 @@
-/* Tests of common/store*.c: opening, tables, snapshots, damage. */
+/* Tests of common/store*.c: tables, scans, transactions, snapshots. */
 #include "cmocka_all.h"
 
 #include "store.h"
 #include "temp_dir.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+struct bench {
+	char *dir;
+	struct store *store;
+	struct txn *txn; /* a write transaction */
+};
 
 static struct store *open_store(const char *dir)
 {
@@ -34,39 +42,571 @@ static struct txn *begin_read(struct store *store)
 	return txn;
 }
 
-/* What was counted is there when the store is opened again, also while another
- * process has it open. */
+static int set_up(void **state)
+{
+	struct bench *bench = calloc(1, sizeof *bench);
+
+	assert_non_null(bench);
+	bench->dir = temp_dir_new();
+	bench->store = open_store(bench->dir);
+	bench->txn = begin_write(bench->store);
+	*state = bench;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *bench = *state;
+
+	txn_abort(bench->txn);
+	store_close(bench->store);
+	temp_dir_remove(bench->dir);
+	free(bench);
+	return 0;
+}
+
+static void commit(struct bench *bench)
+{
+	assert_int_equal(txn_commit(bench->txn), 0);
+	bench->txn = begin_write(bench->store);
+}
+
+/* --- opening --- */
+
+static void test_new(void **state)
+{
+	struct bench *bench = *state;
+	struct entry root;
+
+	assert_string_equal(store_dir(bench->store), bench->dir);
+	assert_true(store_in_memory(bench->store));
+	assert_true(store_bytes(bench->store) > 0);
+	assert_false(txn_meta(bench->txn)->started);
+	assert_int_equal(txn_meta(bench->txn)->next_ino, STORE_ROOT_INO + 1);
+	assert_int_equal(store_get(bench->txn, STORE_ROOT_INO, &root), 0);
+	assert_int_equal(root.mode, S_IFDIR | 0755);
+	assert_int_equal(root.parent, 0);
+	assert_int_equal(root.name_len, 0);
+}
+
+/* What was counted is there when the store is opened again. */
 static void test_reopen_keeps_meta(void **state)
 {
-	char *dir = temp_dir_new();
-	struct store *store = open_store(dir);
-	struct txn *txn = begin_write(store);
+	struct bench *bench = *state;
 	struct store_meta meta;
 
-	(void)state;
-	assert_int_equal(txn_meta(txn)->next_ino, STORE_ROOT_INO + 1);
-	assert_false(txn_meta(txn)->started);
-	txn_meta(txn)->started = true;
-	txn_meta(txn)->applied = 41;
-	txn_meta(txn)->used_bytes = 1234567;
-	strcpy(txn_meta(txn)->volume, "local-1");
-	meta = *txn_meta(txn);
-	assert_int_equal(txn_commit(txn), 0);
+	txn_meta(bench->txn)->started = true;
+	txn_meta(bench->txn)->applied = 41;
+	txn_meta(bench->txn)->used_bytes = 1234567;
+	memcpy(txn_meta(bench->txn)->volume, "local-1", 8);
+	meta = *txn_meta(bench->txn);
+	assert_int_equal(txn_commit(bench->txn), 0);
 	for (int i = 0; i < 3; i++) {
-		store_close(store);
-		store = open_store(dir);
-		txn = i == 1 ? begin_write(store) : begin_read(store);
-		assert_memory_equal(txn_meta(txn), &meta, sizeof meta);
-		txn_abort(txn);
+		store_close(bench->store);
+		bench->store = open_store(bench->dir);
+		bench->txn = i == 1 ? begin_write(bench->store) : begin_read(bench->store);
+		assert_memory_equal(txn_meta(bench->txn), &meta, sizeof meta);
+		txn_abort(bench->txn);
 	}
+	bench->txn = NULL;
+}
+
+static void test_open_errors(void **state)
+{
+	char *dir = temp_dir_new(), path[4200], why[256] = "";
+	struct store_config config = { .dir = path };
+	struct store *store = NULL;
+	FILE *file;
+
+	(void)state;
+	/* Parents are made. */
+	snprintf(path, sizeof path, "%s/a/b/c", dir);
+	assert_int_equal(store_open(&config, &store, why, sizeof why), 0);
 	store_close(store);
+	store = NULL;
+	/* A file is in the way. */
+	snprintf(path, sizeof path, "%s/file", dir);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fclose(file);
+	assert_int_equal(store_open(&config, &store, why, sizeof why), -ENOTDIR);
+	assert_non_null(strstr(why, path));
+	assert_non_null(strstr(why, "Not a directory"));
+	snprintf(path, sizeof path, "%s/file/below", dir);
+	assert_int_equal(store_open(&config, &store, NULL, 0), -ENOTDIR);
+	path[0] = '\0';
+	assert_int_equal(store_open(&config, &store, why, sizeof why), -ENAMETOOLONG);
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	assert_int_equal(store_open(&config, &store, why, 10), -ENAMETOOLONG);
+	assert_int_equal(strlen(why), 9);
+	assert_null(store);
+	store_close(NULL);
 	temp_dir_remove(dir);
+}
+
+/* --- inodes and names --- */
+
+static void test_inodes(void **state)
+{
+	struct bench *bench = *state;
+	const struct entry samples[] = {
+		{ .ino = 2,
+		  .version = 1,
+		  .parent = 1,
+		  .mode = S_IFREG | 0644,
+		  .mtime_ns = 5,
+		  .ctime_ns = 5,
+		  .atime_ns = 5,
+		  .name = "a",
+		  .name_len = 1,
+		  .is_inline = true,
+		  .inline_value = "hello",
+		  .size = 5 },
+		{ .ino = 255,
+		  .version = UINT64_MAX,
+		  .parent = UINT64_C(1) << 40,
+		  .mode = S_IFREG | 07777,
+		  .mtime_ns = INT64_MIN,
+		  .ctime_ns = INT64_MAX,
+		  .atime_ns = -1,
+		  .name = "b",
+		  .name_len = 1,
+		  .size = UINT32_MAX,
+		  .expiry_ms = INT64_MAX,
+		  .has_xattrs = true },
+		{ .ino = 256,
+		  .mode = S_IFDIR,
+		  .parent = 255,
+		  .name = "dir",
+		  .name_len = 3,
+		  .nsubdirs = UINT32_MAX,
+		  .default_ttl_ms = 7 },
+		{ .ino = UINT64_MAX,
+		  .mode = S_IFREG,
+		  .parent = UINT64_MAX,
+		  .mtime_ns = 9,
+		  .ctime_ns = 9,
+		  .atime_ns = 8,
+		  .name = "c",
+		  .name_len = 1,
+		  .is_inline = true },
+	};
+	struct entry e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
+		assert_int_equal(store_put(bench->txn, &samples[i]), 0);
+	commit(bench);
+	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
+		const struct entry *s = &samples[i];
+
+		assert_int_equal(store_get(bench->txn, s->ino, &e), 0);
+		assert_int_equal(e.ino, s->ino);
+		assert_int_equal(e.version, s->version);
+		assert_int_equal(e.parent, s->parent);
+		assert_int_equal(e.mode, s->mode);
+		assert_int_equal(e.mtime_ns, s->mtime_ns);
+		assert_int_equal(e.ctime_ns, s->ctime_ns);
+		assert_int_equal(e.atime_ns, s->atime_ns);
+		assert_int_equal(e.expiry_ms, s->expiry_ms);
+		assert_int_equal(e.default_ttl_ms, s->default_ttl_ms);
+		assert_int_equal(e.nsubdirs, s->nsubdirs);
+		assert_int_equal(e.size, s->size);
+		assert_int_equal(e.has_xattrs, s->has_xattrs);
+		assert_int_equal(e.is_inline, s->is_inline);
+		assert_int_equal(e.name_len, s->name_len);
+		assert_memory_equal(e.name, s->name, s->name_len);
+		if (s->is_inline)
+			assert_memory_equal(e.inline_value, s->size ? s->inline_value : "",
+			                    s->size);
+		assert_int_equal(entry_is_dir(&e), S_ISDIR(s->mode));
+	}
+	assert_int_equal(store_remove(bench->txn, 255), 0);
+	assert_int_equal(store_get(bench->txn, 255, &e), -ENOENT);
+	assert_int_equal(store_remove(bench->txn, 255), -ENOENT);
+	assert_int_equal(store_get(bench->txn, 256, &e), 0);
+	assert_int_equal(store_get(bench->txn, 0, &e), -ENOENT);
+}
+
+static void test_names(void **state)
+{
+	struct bench *bench = *state;
+	char longest[255];
+	uint64_t ino;
+	bool dir;
+
+	memset(longest, 0xff, sizeof longest);
+	assert_int_equal(store_link(bench->txn, 1, "a", 1, 2, false), 0);
+	assert_int_equal(store_link(bench->txn, 1, "ab", 2, UINT64_C(1) << 61, true), 0);
+	assert_int_equal(store_link(bench->txn, 1, longest, 255, 4, true), 0);
+	assert_int_equal(store_link(bench->txn, 2, "a", 1, 5, false), 0);
+	commit(bench);
+	assert_int_equal(store_lookup(bench->txn, 1, "a", 1, &ino, &dir), 0);
+	assert_int_equal(ino, 2);
+	assert_false(dir);
+	assert_int_equal(store_lookup(bench->txn, 1, "ab", 2, &ino, &dir), 0);
+	assert_int_equal(ino, UINT64_C(1) << 61);
+	assert_true(dir);
+	assert_int_equal(store_lookup(bench->txn, 1, longest, 255, &ino, NULL), 0);
+	assert_int_equal(ino, 4);
+	assert_int_equal(store_lookup(bench->txn, 1, longest, 254, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(bench->txn, 1, "", 0, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(bench->txn, 3, "a", 1, &ino, NULL), -ENOENT);
+	assert_int_equal(store_link(bench->txn, 1, "a", 1, 9, true), 0); /* in its place */
+	assert_int_equal(store_lookup(bench->txn, 1, "a", 1, &ino, &dir), 0);
+	assert_int_equal(ino, 9);
+	assert_true(dir);
+	assert_int_equal(store_unlink(bench->txn, 1, "a", 1), 0);
+	assert_int_equal(store_unlink(bench->txn, 1, "a", 1), -ENOENT);
+	assert_int_equal(store_lookup(bench->txn, 2, "a", 1, &ino, NULL), 0);
+}
+
+/* Longer than any name: answers "not there", and writes past no buffer. */
+static void test_names_too_long(void **state)
+{
+	struct bench *bench = *state;
+	char name[300];
+	uint64_t ino;
+	struct bytes value;
+
+	memset(name, 'n', sizeof name);
+	assert_int_equal(store_link(bench->txn, 1, name, 255, 2, false), 0);
+	assert_int_equal(store_lookup(bench->txn, 1, name, 256, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(bench->txn, 1, name, 300, &ino, NULL), -ENOENT);
+	assert_int_equal(store_xattr_put(bench->txn, 1, (struct bytes){ name, 255 },
+	                                 (struct bytes){ "v", 1 }),
+	                 0);
+	assert_int_equal(store_xattr_get(bench->txn, 1, name, 256, &value), -ENOENT);
+}
+
+static void expect_scan(struct txn *txn, uint64_t parent, const char *after, const char *want)
+{
+	struct scan *scan;
+	const char *name;
+	size_t len, used = 0;
+	uint64_t ino;
+	bool dir;
+	char got[256] = "";
+	int r;
+
+	assert_int_equal(scan_open(txn, parent, after, after ? strlen(after) : 0, &scan), 0);
+	while ((r = scan_next(scan, &name, &len, &ino, &dir)) == 0)
+		used += (size_t)snprintf(got + used, sizeof got - used, "%.*s=%d%s ", (int)len,
+		                         name, (int)ino, dir ? "/" : "");
+	assert_int_equal(r, -ENOENT);
+	scan_close(scan);
+	assert_string_equal(got, want);
+}
+
+static void test_scan(void **state)
+{
+	struct bench *bench = *state;
+	/* Numbers of which one's bytes begin like the other's. */
+	const uint64_t parents[] = { 1, 255, 256, 257, 65535, 65536, UINT64_C(1) << 56 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
+		uint64_t p = parents[i];
+		assert_int_equal(store_link(bench->txn, p, "b", 1, 10 + i, true), 0);
+		assert_int_equal(store_link(bench->txn, p, "a", 1, 20 + i, false), 0);
+		assert_int_equal(store_link(bench->txn, p, "\xff", 1, 30 + i, false), 0);
+		assert_int_equal(store_link(bench->txn, p, "ab", 2, 40 + i, false), 0);
+	}
+	commit(bench);
+	expect_scan(bench->txn, 1, NULL, "a=20 ab=40 b=10/ \xff=30 ");
+	expect_scan(bench->txn, 255, NULL, "a=21 ab=41 b=11/ \xff=31 ");
+	expect_scan(bench->txn, 256, NULL, "a=22 ab=42 b=12/ \xff=32 ");
+	expect_scan(bench->txn, 65536, NULL, "a=25 ab=45 b=15/ \xff=35 ");
+	expect_scan(bench->txn, UINT64_C(1) << 56, NULL, "a=26 ab=46 b=16/ \xff=36 ");
+	expect_scan(bench->txn, 1, "a", "ab=40 b=10/ \xff=30 ");
+	expect_scan(bench->txn, 1, "aa", "ab=40 b=10/ \xff=30 "); /* gone, or never there */
+	expect_scan(bench->txn, 1, "", "a=20 ab=40 b=10/ \xff=30 ");
+	expect_scan(bench->txn, 1, "b", "\xff=30 ");
+	expect_scan(bench->txn, 1, "\xff", "");
+	expect_scan(bench->txn, UINT64_C(1) << 56, "\xff", "");
+	expect_scan(bench->txn, 2, NULL, "");
+	expect_scan(bench->txn, UINT64_MAX, NULL, "");
+	expect_scan(bench->txn, 0, NULL, "");
+	scan_close(NULL);
+}
+
+/* --- values --- */
+
+static void test_chunks(void **state)
+{
+	struct bench *bench = *state;
+	const size_t size = 3 * STORE_CHUNK_SIZE;
+	struct entry e = { .ino = 7, .size = size }, neighbour = { .ino = 0x0701, .size = 4 };
+	uint8_t *data = malloc(size), *buf = malloc(size + 10), *zeros = calloc(1, size);
+
+	assert_non_null(data);
+	assert_non_null(buf);
+	assert_non_null(zeros);
+	memset(data, 'x', size);
+	assert_int_equal(store_chunks_write(bench->txn, 0x0701, 0, "next", 4), 0);
+	/* Nothing but a hole. */
+	assert_int_equal(store_read(bench->txn, &e, 0, buf, size + 10), size);
+	assert_memory_equal(buf, zeros, size);
+	/* Across a border, with a hole before and behind. */
+	assert_int_equal(store_chunks_write(bench->txn, 7, STORE_CHUNK_SIZE - 3, data, 6), 0);
+	commit(bench);
+	assert_int_equal(store_read(bench->txn, &e, 0, buf, size), size);
+	assert_memory_equal(buf, zeros, STORE_CHUNK_SIZE - 3);
+	assert_memory_equal(buf + STORE_CHUNK_SIZE - 3, data, 6);
+	assert_memory_equal(buf + STORE_CHUNK_SIZE + 3, zeros, 2 * STORE_CHUNK_SIZE - 3);
+	assert_int_equal(store_read(bench->txn, &e, STORE_CHUNK_SIZE - 4, buf, 3), 3);
+	assert_memory_equal(buf, "\0xx", 3);
+	assert_int_equal(store_read(bench->txn, &e, size - 1, buf, 10), 1);
+	assert_int_equal(store_read(bench->txn, &e, size, buf, 10), 0);
+	assert_int_equal(store_read(bench->txn, &e, UINT64_MAX, buf, 10), 0);
+	/* Cut in the middle of a chunk, and at a border. */
+	assert_int_equal(store_chunks_write(bench->txn, 7, 0, data, size), 0);
+	assert_int_equal(store_chunks_cut(bench->txn, 7, STORE_CHUNK_SIZE + 10), 0);
+	assert_int_equal(store_read(bench->txn, &e, 0, buf, size), size);
+	assert_memory_equal(buf, data, STORE_CHUNK_SIZE + 10);
+	assert_memory_equal(buf + STORE_CHUNK_SIZE + 10, zeros, 2 * STORE_CHUNK_SIZE - 10);
+	assert_int_equal(store_chunks_cut(bench->txn, 7, STORE_CHUNK_SIZE), 0);
+	assert_int_equal(store_read(bench->txn, &e, 0, buf, size), size);
+	assert_memory_equal(buf, data, STORE_CHUNK_SIZE);
+	assert_memory_equal(buf + STORE_CHUNK_SIZE, zeros, 2 * STORE_CHUNK_SIZE);
+	assert_int_equal(store_chunks_cut(bench->txn, 7, size), 0); /* nothing to cut */
+	assert_int_equal(store_chunks_cut(bench->txn, 7, 0), 0);
+	assert_int_equal(store_read(bench->txn, &e, 0, buf, size), size);
+	assert_memory_equal(buf, zeros, size);
+	assert_int_equal(store_chunks_cut(bench->txn, 7, 0), 0);
+	assert_int_equal(store_read(bench->txn, &neighbour, 0, buf, 4), 4);
+	assert_memory_equal(buf, "next", 4);
+	free(data);
+	free(buf);
+	free(zeros);
+}
+
+/* --- attributes --- */
+
+struct seen {
+	char text[256];
+	size_t used;
+	int stop_at, n;
+};
+
+static int see(void *arg, struct bytes name, struct bytes value)
+{
+	struct seen *seen = arg;
+
+	seen->used += (size_t)snprintf(seen->text + seen->used, sizeof seen->text - seen->used,
+	                               "%.*s=%.*s ", (int)name.len, (const char *)name.data,
+	                               (int)value.len, (const char *)value.data);
+	return ++seen->n == seen->stop_at ? 42 : 0;
+}
+
+static void put_xattr(struct bench *bench, uint64_t ino, const char *name, const char *value)
+{
+	assert_int_equal(store_xattr_put(bench->txn, ino, (struct bytes){ name, strlen(name) },
+	                                 (struct bytes){ value, strlen(value) }),
+	                 0);
+}
+
+static void test_xattrs(void **state)
+{
+	struct bench *bench = *state;
+	struct seen seen = { .stop_at = -1 };
+	struct bytes value;
+	uint64_t bytes = 999;
+
+	put_xattr(bench, 256, "user.b", "2");
+	put_xattr(bench, 256, "user.a", "");
+	put_xattr(bench, 1, "user.other", "1");
+	put_xattr(bench, 257, "user.other", "257");
+	assert_int_equal(store_xattr_each(bench->txn, 256, see, &seen), 0);
+	assert_string_equal(seen.text, "user.a= user.b=2 ");
+	seen = (struct seen){ .stop_at = 1 };
+	assert_int_equal(store_xattr_each(bench->txn, 256, see, &seen), 42);
+	assert_string_equal(seen.text, "user.a= ");
+	seen = (struct seen){ .stop_at = -1 };
+	assert_int_equal(store_xattr_each(bench->txn, 2, see, &seen), 0);
+	assert_string_equal(seen.text, "");
+	assert_int_equal(store_xattr_get(bench->txn, 256, "user.b", 6, &value), 0);
+	assert_int_equal(value.len, 1);
+	assert_int_equal(store_xattr_get(bench->txn, 256, "user.c", 6, &value), -ENOENT);
+	assert_int_equal(store_xattr_del(bench->txn, 256, (struct bytes){ "user.c", 6 }), -ENOENT);
+	assert_int_equal(store_xattr_del(bench->txn, 256, (struct bytes){ "user.a", 6 }), 0);
+	put_xattr(bench, 256, "user.c", "three");
+	assert_int_equal(store_xattr_clear(bench->txn, 256, &bytes), 0);
+	assert_int_equal(bytes, 6 + 1 + 6 + 5);
+	assert_int_equal(store_xattr_clear(bench->txn, 256, &bytes), 0);
+	assert_int_equal(bytes, 0);
+	assert_int_equal(store_xattr_get(bench->txn, 257, "user.other", 10, &value), 0);
+	assert_int_equal(store_xattr_get(bench->txn, 1, "user.other", 10, &value), 0);
+}
+
+/* --- expiry, feed, idempotency --- */
+
+static void test_expiry(void **state)
+{
+	struct bench *bench = *state;
+	int64_t expiry = 0;
+	uint64_t ino = 0;
+
+	assert_int_equal(store_first_expiry(bench->txn, &expiry, &ino), -ENOENT);
+	assert_int_equal(store_expiry_put(bench->txn, 1000, 3), 0);
+	assert_int_equal(store_expiry_put(bench->txn, 255, 400), 0);
+	assert_int_equal(store_expiry_put(bench->txn, 255, 5), 0);
+	assert_int_equal(store_expiry_put(bench->txn, INT64_MAX, 1), 0);
+	assert_int_equal(store_first_expiry(bench->txn, &expiry, &ino), 0);
+	assert_int_equal(expiry, 255);
+	assert_int_equal(ino, 5); /* in a fixed order at the same moment */
+	assert_int_equal(store_expiry_del(bench->txn, 255, 5), 0);
+	assert_int_equal(store_expiry_del(bench->txn, 255, 5), -ENOENT);
+	assert_int_equal(store_expiry_del(bench->txn, 255, 400), 0);
+	assert_int_equal(store_first_expiry(bench->txn, &expiry, &ino), 0);
+	assert_int_equal(expiry, 1000);
+	assert_int_equal(ino, 3);
+	assert_int_equal(store_expiry_del(bench->txn, 1000, 3), 0);
+	assert_int_equal(store_first_expiry(bench->txn, &expiry, &ino), 0);
+	assert_int_equal(expiry, INT64_MAX);
+}
+
+static void test_feed_and_idem(void **state)
+{
+	struct bench *bench = *state;
+	uint64_t offset = 99;
+	struct bytes row;
+
+	assert_int_equal(store_feed_next(bench->txn, 0, &offset, &row), -ENOENT);
+	assert_int_equal(store_feed_put(bench->txn, 5, (struct bytes){ "five", 4 }), 0);
+	assert_int_equal(store_feed_put(bench->txn, 256, (struct bytes){ "big", 3 }), 0);
+	assert_int_equal(store_feed_next(bench->txn, 0, &offset, &row), 0);
+	assert_int_equal(offset, 5);
+	assert_memory_equal(row.data, "five", 4);
+	assert_int_equal(store_feed_next(bench->txn, 6, &offset, &row), 0);
+	assert_int_equal(offset, 256);
+	assert_int_equal(store_feed_next(bench->txn, 257, &offset, &row), -ENOENT);
+	assert_int_equal(store_feed_del(bench->txn, 5), 0);
+	assert_int_equal(store_feed_del(bench->txn, 5), -ENOENT);
+	assert_int_equal(store_feed_next(bench->txn, 0, &offset, &row), 0);
+	assert_int_equal(offset, 256);
+
+	assert_int_equal(store_idem_get(bench->txn, (struct bytes){ "k", 1 }, &offset), -ENOENT);
+	assert_int_equal(store_idem_put(bench->txn, (struct bytes){ "k", 1 }, 77), 0);
+	assert_int_equal(store_idem_get(bench->txn, (struct bytes){ "k", 1 }, &offset), 0);
+	assert_int_equal(offset, 77);
+	assert_int_equal(store_idem_del(bench->txn, (struct bytes){ "k", 1 }), 0);
+	assert_int_equal(store_idem_del(bench->txn, (struct bytes){ "k", 1 }), -ENOENT);
+}
+
+/* --- transactions --- */
+
+static bool has(struct txn *txn, const char *name)
+{
+	uint64_t ino;
+
+	return store_lookup(txn, STORE_ROOT_INO, name, strlen(name), &ino, NULL) == 0;
+}
+
+static void add(struct txn *txn, const char *name)
+{
+	assert_int_equal(store_link(txn, STORE_ROOT_INO, name, strlen(name), 5, false), 0);
+	txn_meta(txn)->nkeys++;
+}
+
+/* A snapshot stays as it was when it began, whatever is committed meanwhile;
+ * one that is used again is as new as one that is made. */
+static void test_snapshots(void **state)
+{
+	struct bench *bench = *state;
+	struct txn *old, *newer;
+
+	add(bench->txn, "a");
+	old = begin_read(bench->store);
+	assert_false(has(old, "a"));
+	commit(bench);
+	newer = begin_read(bench->store);
+	assert_true(has(newer, "a"));
+	assert_int_equal(txn_meta(newer)->nkeys, 1);
+	for (int i = 0; i < 50; i++) { /* enough to reuse pages, if that were allowed */
+		char name[16];
+		snprintf(name, sizeof name, "n%d", i);
+		add(bench->txn, name);
+		assert_int_equal(store_chunks_write(bench->txn, 5, (uint64_t)i * 1000, name, 4), 0);
+		commit(bench);
+	}
+	assert_false(has(old, "a"));
+	assert_int_equal(txn_meta(old)->nkeys, 0);
+	assert_true(has(newer, "a"));
+	assert_false(has(newer, "n0"));
+	txn_abort(newer);
+	txn_abort(old);
+	old = begin_read(bench->store);
+	newer = begin_read(bench->store);
+	assert_true(has(old, "n49"));
+	assert_true(has(newer, "n49"));
+	assert_int_equal(txn_meta(old)->nkeys, 51);
+	txn_abort(old);
+	txn_abort(newer);
+}
+
+static void test_abort(void **state)
+{
+	struct bench *bench = *state;
+
+	add(bench->txn, "a");
+	txn_abort(bench->txn);
+	bench->txn = begin_write(bench->store);
+	assert_false(has(bench->txn, "a"));
+	assert_int_equal(txn_meta(bench->txn)->nkeys, 0);
+	txn_abort(NULL);
+}
+
+static void test_nested(void **state)
+{
+	struct bench *bench = *state;
+	struct txn *inner, *innermost;
+
+	add(bench->txn, "outer");
+	assert_int_equal(txn_nest(bench->txn, &inner), 0);
+	assert_true(has(inner, "outer"));
+	assert_int_equal(txn_meta(inner)->nkeys, 1);
+	add(inner, "undone");
+	assert_int_equal(store_unlink(inner, STORE_ROOT_INO, "outer", 5), 0);
+	txn_abort(inner);
+	assert_true(has(bench->txn, "outer"));
+	assert_false(has(bench->txn, "undone"));
+	assert_int_equal(txn_meta(bench->txn)->nkeys, 1);
+
+	assert_int_equal(txn_nest(bench->txn, &inner), 0);
+	add(inner, "inner");
+	assert_int_equal(txn_nest(inner, &innermost), 0);
+	add(innermost, "undone");
+	txn_abort(innermost);
+	assert_int_equal(txn_nest(inner, &innermost), 0);
+	add(innermost, "innermost");
+	assert_int_equal(txn_commit(innermost), 0);
+	assert_int_equal(txn_commit(inner), 0);
+	assert_int_equal(txn_meta(bench->txn)->nkeys, 3);
+	commit(bench);
+	assert_true(has(bench->txn, "inner"));
+	assert_true(has(bench->txn, "innermost"));
+	assert_false(has(bench->txn, "undone"));
+	assert_int_equal(txn_meta(bench->txn)->nkeys, 3);
 }
 
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reopen_keeps_meta),
+		TEST(test_new),
+		TEST(test_reopen_keeps_meta),
+		cmocka_unit_test(test_open_errors),
+		TEST(test_inodes),
+		TEST(test_names),
+		TEST(test_names_too_long),
+		TEST(test_scan),
+		TEST(test_chunks),
+		TEST(test_xattrs),
+		TEST(test_expiry),
+		TEST(test_feed_and_idem),
+		TEST(test_snapshots),
+		TEST(test_abort),
+		TEST(test_nested),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
