@@ -1,0 +1,71 @@
+# What README.md shows is what happens: its console sessions are typed, line by
+# line, into a node of this test, and what comes out is compared.
+
+load helper
+
+setup() {
+	keydir_setup
+	require_fuse
+	mkdir "$T/session"
+	MNT=$T/session/mnt
+	start_fs -m "$MNT"
+	start_httpd
+}
+
+# Splits the ```console blocks of README.md into $T/N.command and $T/N.expected.
+split_sessions() {
+	awk -v top="$T" '
+		/^```console$/ { inside = 1; next }
+		/^```$/ { inside = 0 }
+		!inside { next }
+		/^\$ / { n++; print substr($0, 3) > (top "/" n ".command"); printf "" > (top "/" n ".expected"); next }
+		{ print > (top "/" n ".expected") }
+		END { print n + 0 }' "$KEYDIR_ROOT/README.md"
+}
+
+# How many events came before is no part of the promise, nor are line ends of HTTP.
+any_version() {
+	tr -d '\r' <"$1" | sed -E 's/"version":[0-9]+/"version":N/; s/^(ETag: )"[0-9]+"/\1"N"/'
+}
+
+@test "the README's sessions" {
+	local n i
+	n=$(split_sessions)
+	[ "$n" -ge 10 ]
+	cd "$T/session"
+	for ((i = 1; i <= n; i++)); do
+		sed -i "s|http://127.0.0.1:8080|$URL|g" "$T/$i.command"
+		bash "$T/$i.command" >"$T/actual" 2>&1 3>&- || true
+		diff -u <(any_version "$T/$i.expected") <(any_version "$T/actual") || {
+			echo "after: $(cat "$T/$i.command")"
+			return 1
+		}
+	done
+	cd /
+}
+
+@test "every make target that the README names exists" {
+	local target
+	for target in $(grep -oE '\bmake [a-z-]+' "$KEYDIR_ROOT/README.md" | awk '{ print $2 }' | sort -u); do
+		case $target in cluster-up) continue ;; esac
+		grep -qE "^$target:" "$KEYDIR_ROOT/Makefile" || { echo "no target $target" && false; }
+	done
+}
+
+@test "every option and variable that the README names exists" {
+	"$KEYDIR_FS" --help >"$T/help"
+	"$KEYDIR_HTTPD" --help >>"$T/help"
+	local word
+	# --shm-size is docker's, --now systemctl's.
+	for word in $(grep -oE '`(--[a-z-]+|KEYDIR_[A-Z_]+)' "$KEYDIR_ROOT/README.md" | tr -d '`' |
+		grep -vx -e KEYDIR_ -e --shm-size | sort -u); do
+		grep -qF -- "$word" "$T/help" || { echo "no option $word" && false; }
+	done
+}
+
+@test "every file that the README links to exists" {
+	local file
+	for file in $(grep -oE '\]\([A-Za-z/._-]+\)' "$KEYDIR_ROOT/README.md" | tr -d ']()'); do
+		[ -e "$KEYDIR_ROOT/$file" ] || { echo "no $file" && false; }
+	done
+}
