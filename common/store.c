@@ -21,8 +21,11 @@
 #define FORMAT_VERSION 1
 #define MAP_BYTES (UINT64_C(256) << 30)
 #define MAX_READERS 1024
-#define TMPFS_MAGIC 0x01021994 /* statfs(2) */
-#define RAMFS_MAGIC 0x858458f6 /* statfs(2) */
+#define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
+#define NEW_BYTES (64 << 10)                 /* of a store without entries; far less */
+#define LOW_BYTES (1 << 20)                  /* a file system with less is full */
+#define TMPFS_MAGIC 0x01021994               /* statfs(2) */
+#define RAMFS_MAGIC 0x858458f6               /* statfs(2) */
 
 _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
 
@@ -95,6 +98,17 @@ static bool dir_in_memory(const char *dir)
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
+static int load_meta(struct txn *txn)
+{
+	MDB_val key = { 4, (void *)"meta" }, val;
+	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
+	if (r == 0 && val.mv_size != sizeof txn->meta)
+		r = -EPROTO;
+	if (r == 0)
+		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);
+	return r == -ENOENT ? 0 : r;
+}
+
 /* Makes tables, format row and root in a new store; checks an old one. */
 static int open_tables(struct store *store)
 {
@@ -123,9 +137,10 @@ static int open_tables(struct store *store)
 			goto err_abort;
 		return txn_commit(txn);
 	}
-	if (r == 0 &&
-	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
+	if (r == 0 && (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
 		r = -EPROTO;
+	if (r == 0)
+		r = load_meta(txn);
 	if (r < 0)
 		goto err_abort;
 	/* Keeps the tables open and writes nothing: meta stays as it is, and a
@@ -136,6 +151,29 @@ static int open_tables(struct store *store)
 
 err_abort:
 	txn_abort(txn);
+	return r;
+}
+
+/* Takes room for what LMDB maps and then writes to, or writes in pieces: on a
+ * full tmpfs the first would be a SIGBUS, and the second could leave a file that
+ * is no store. A file that is there keeps its size: others may have mapped it. */
+static int reserve(const char *dir, const char *name, off_t bytes, bool keep_size)
+{
+	char path[4096];
+	struct stat st;
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
+		return -ENAMETOOLONG;
+	if (stat(path, &st) < 0)
+		st = (struct stat){ 0 };
+	if (st.st_size && (keep_size || st.st_blocks * 512 >= st.st_size))
+		return 0;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int r = fallocate(fd, keep_size ? FALLOC_FL_KEEP_SIZE : 0, 0,
+	                  st.st_size ? st.st_size : bytes);
+	r = r < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : 0;
+	close(fd); /* others: the file system cannot, so LMDB makes do */
 	return r;
 }
 
@@ -186,7 +224,11 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		flags |= MDB_NOMETASYNC;
 	store->in_memory = flags & MDB_NOSYNC;
 
-	r = store_error(mdb_env_create(&store->env));
+	r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
+	if (r == 0)
+		r = reserve(config->dir, "data.mdb", NEW_BYTES, true);
+	if (r == 0)
+		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
 		goto err_free;
 	mdb_env_set_mapsize(store->env, MAP_BYTES);
@@ -271,17 +313,6 @@ void store_reap_readers(struct store *store)
 }
 
 /* --- transactions --- */
-
-static int load_meta(struct txn *txn)
-{
-	MDB_val key = { 4, (void *)"meta" }, val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && val.mv_size != sizeof txn->meta)
-		r = -EPROTO;
-	if (r == 0)
-		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);
-	return r == -ENOENT ? 0 : r;
-}
 
 int txn_read(struct store *store, struct txn **ret)
 {
@@ -377,6 +408,16 @@ void txn_abort(struct txn *txn)
 	pthread_mutex_unlock(&store->idle_lock);
 }
 
+/* LMDB calls it an I/O error when a write came to an end half-way. */
+static int commit_error(struct store *store, int r)
+{
+	struct statfs fs;
+	if (r == -EIO && statfs(store->dir, &fs) == 0 &&
+	    fs.f_bavail * (uint64_t)fs.f_bsize < LOW_BYTES)
+		return -ENOSPC;
+	return r;
+}
+
 int txn_commit(struct txn *txn)
 {
 	int r = 0;
@@ -393,6 +434,7 @@ int txn_commit(struct txn *txn)
 		mdb_txn_abort(txn->mdb);
 	else
 		r = store_error(mdb_txn_commit(txn->mdb));
+	r = commit_error(txn->store, r);
 	free(txn);
 	return r;
 }
