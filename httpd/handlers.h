@@ -18,6 +18,8 @@ enum MHD_Result handle_status(struct request *rq);
 enum MHD_Result handle_healthz(struct request *rq);
 enum MHD_Result handle_readyz(struct request *rq);
 enum MHD_Result handle_metrics(struct request *rq);
+/* handle_snapshot.c */
+enum MHD_Result handle_snapshot(struct request *rq);
 /* handle_pycache.c */
 enum MHD_Result handle_pycache_get(struct request *rq);
 enum MHD_Result handle_pycache_post(struct request *rq);

@@ -188,7 +188,7 @@ static bool some_wait(struct server *server)
 	pthread_mutex_lock(&server->waiting_lock);
 	bool some = server->waiting != NULL;
 	pthread_mutex_unlock(&server->waiting_lock);
-	return some;
+	return some || atomic_load(&server->snapshots_waiting);
 }
 
 void server_stop(struct server *server, int64_t grace_ms)

@@ -18,8 +18,10 @@ struct server {
 	int64_t started_ms;          /* wall clock */
 	_Atomic uint64_t body_bytes; /* of bodies being collected, in all */
 	uint64_t body_bytes_max;
-	atomic_bool draining;   /* stopping: connections close after their answer */
-	atomic_bool abandoning; /* stopping: nothing may wait any more */
+	atomic_int snapshots;         /* being sent */
+	atomic_int snapshots_waiting; /* of those, whose connection is suspended */
+	atomic_bool draining;         /* stopping: connections close after their answer */
+	atomic_bool abandoning;       /* stopping: nothing may wait any more */
 
 	/* Requests that are suspended, a doubly linked list. */
 	pthread_mutex_t waiting_lock; /* protects `waiting` and its links */
