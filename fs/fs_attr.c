@@ -241,7 +241,11 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 			f->last.atime_ns = c->atime_now ? now_ns() : ns_of(c->attr.st_atim);
 		c->atime = c->mtime = false;
 	}
-	return c->atime || c->mtime ? flush_step(sa, f) : 0;
+	if (c->atime || c->mtime) {
+		r = flush_step(sa, f);
+		f->changed_ns = 0;
+	}
+	return r;
 }
 
 /* With WAITED, F was waited for already. */

@@ -19,6 +19,7 @@ struct parked_name {
 	fuse_ino_t parent;
 	fuse_ino_t newparent;
 	unsigned flags;
+	bool waited; /* for the file that goes, whose events have no end */
 	const char *name;
 	const char *newname;
 	char text[];
@@ -53,6 +54,7 @@ static int park_name(struct mount *m, fuse_req_t req, struct file *f,
 	pn->parent = call->parent;
 	pn->newparent = call->newparent;
 	pn->flags = call->flags;
+	pn->waited = call->waited;
 	pn->name = memcpy(pn->text, call->name, len);
 	if (newlen)
 		pn->newname = memcpy(pn->text + len, call->newname, newlen);
@@ -79,22 +81,37 @@ static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 }
 
 /* If NAME is about to go and is open here, takes the last of its value, which
- * those who have it open go on reading. */
-static void keep_open(struct mount *m, const struct view *view, uint64_t dir, const char *name)
+ * those who have it open go on reading. What was written last may be on its
+ * way; then CALL waits for it first. Returns as wait_for_name(). */
+static int keep_open(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
+                     const struct parked_name *call)
 {
+	struct parked_name again = *call;
+	struct view view;
 	struct entry e;
+	int r = view_open(m->store, &view);
 
-	if (view_name(view, dir, name, strlen(name), &e) < 0 || entry_is_dir(&e))
-		return;
-	struct file *f = files_find(&m->files, e.ino);
-	if (!f)
-		return;
-	pthread_mutex_lock(&f->lock);
-	/* Without memory the value that it was opened with has to do. */
-	if (!file_is_private(f))
-		file_load(f, view, true);
-	pthread_mutex_unlock(&f->lock);
-	files_unref(&m->files, f);
+	if (r < 0)
+		return r;
+	struct file *f = NULL;
+	if (view_name(&view, dir, name, strlen(name), &e) == 0 && !entry_is_dir(&e))
+		f = files_find(&m->files, e.ino);
+	if (f) {
+		pthread_mutex_lock(&f->lock);
+		if (file_is_private(f)) {
+			/* Its value is here anyway. */
+		} else if (file_busy(f) && !call->waited) {
+			again.waited = true;
+			r = park_name(m, req, f, &again);
+			r = r < 0 ? r : 1;
+		} else {
+			r = file_load(f, &view, true);
+		}
+		pthread_mutex_unlock(&f->lock);
+		files_unref(&m->files, f);
+	}
+	view_close(&view);
+	return r;
 }
 
 static int any_name(void *arg, struct file *f)
@@ -124,8 +141,6 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 
 	if (r == 0) {
 		r = path_child(&view, dir, name, true, &path);
-		if (what == EVENT_DEL)
-			keep_open(m, &view, dir, name);
 		view_close(&view);
 	}
 	struct op *op = r == 0 ? op_new(m, what, &path, NULL, (struct bytes){ 0 }, NULL) : NULL;
@@ -152,37 +167,48 @@ static int drop_unborn(struct mount *m, struct file *f)
 	return unborn;
 }
 
+static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool waited);
+
 static void unlink_again(fuse_req_t req, const struct parked_name *pn)
 {
-	fs_unlink(req, pn->parent, pn->name);
+	unlink_name(req, pn->parent, pn->name, pn->waited);
 }
 
-void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool waited)
 {
 	struct mount *m = mount_of(req);
 	uint64_t dir = real_ino(m, parent);
-	int r = check_name(name);
-	struct file *f = r == 0 ? files_find_name(&m->files, dir, name) : NULL;
+	const struct parked_name call = {
+		.again = unlink_again, .parent = parent, .name = name, .waited = waited
+	};
+	struct file *f = files_find_name(&m->files, dir, name);
 
 	if (f) {
-		r = drop_unborn(m, f);
+		bool dropped = drop_unborn(m, f);
+
 		files_unref(&m->files, f);
-		if (r > 0) {
+		if (dropped) {
 			fuse_reply_err(req, 0);
 			return;
 		}
 	}
-	if (r == 0) {
-		struct parked_name call = { .again = unlink_again,
-			                    .parent = parent,
-			                    .name = name };
-
-		r = wait_for_name(m, req, dir, name, &call);
-	}
+	int r = wait_for_name(m, req, dir, name, &call);
+	if (r == 0)
+		r = keep_open(m, req, dir, name, &call);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (r == 0)
 		send_removal(req, EVENT_DEL, dir, name);
+}
+
+void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	int r = check_name(name);
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		unlink_name(req, parent, name, false);
 }
 
 void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -222,7 +248,6 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 			r = path_child(&view, newdir, newname, false, &to);
 		if (r == 0 && !(flags & RENAME_EXCHANGE) && has_unlogged(m, &view, newdir, newname))
 			r = flags & RENAME_NOREPLACE ? -EEXIST : -ENOTEMPTY;
-		keep_open(m, &view, newdir, newname);
 		view_close(&view);
 	}
 	struct op *op = NULL;
@@ -243,34 +268,39 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 	op_send(op);
 }
 
-static void rename_again(fuse_req_t req, const struct parked_name *pn)
+static void rename_name(fuse_req_t req, const struct parked_name *call)
 {
-	fs_rename(req, pn->parent, pn->name, pn->newparent, pn->newname, pn->flags);
+	struct mount *m = mount_of(req);
+	uint64_t dir = real_ino(m, call->parent), newdir = real_ino(m, call->newparent);
+	int r = wait_for_name(m, req, dir, call->name, call);
+
+	if (r == 0)
+		r = wait_for_name(m, req, newdir, call->newname, call);
+	if (r == 0)
+		r = keep_open(m, req, newdir, call->newname, call);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (r == 0)
+		send_rename(req, dir, call->name, newdir, call->newname, call->flags);
 }
 
 void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
                const char *newname, unsigned flags)
 {
-	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent), newdir = real_ino(m, newparent);
-	struct parked_name call = { .again = rename_again,
-		                    .parent = parent,
-		                    .newparent = newparent,
-		                    .flags = flags,
-		                    .name = name,
-		                    .newname = newname };
+	const struct parked_name call = { .again = rename_name,
+		                          .parent = parent,
+		                          .newparent = newparent,
+		                          .flags = flags,
+		                          .name = name,
+		                          .newname = newname };
 	int r = check_name(name);
 
 	if (r == 0)
 		r = check_name(newname);
 	if (r == 0 && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		r = -EINVAL;
-	if (r == 0)
-		r = wait_for_name(m, req, dir, name, &call);
-	if (r == 0)
-		r = wait_for_name(m, req, newdir, newname, &call);
 	if (r < 0)
 		fuse_reply_err(req, -r);
-	else if (r == 0)
-		send_rename(req, dir, name, newdir, newname, flags);
+	else
+		rename_name(req, &call);
 }

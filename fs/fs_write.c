@@ -32,7 +32,8 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	view_close(&view);
 	if (r == 0)
 		r = file_make_private(f, empty);
-	if (r == 0 && empty && f->last.size > 0) {
+	/* What is on its way may put something there. */
+	if (r == 0 && empty && (f->last.size > 0 || file_busy(f))) {
 		f->buffer->changed = true;
 		f->changed_ns = now_ns();
 	}

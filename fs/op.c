@@ -193,9 +193,8 @@ static void settle(struct op *op, const struct outcome *out)
 		settle_birth(m, f, out);
 	else if (out->code == OUTCOME_NOT_FOUND)
 		f->gone = true;
-	if (!op->is_data)
-		return;
-	if (is_failure(op, out)) {
+	bool failed = op->is_data && is_failure(op, out);
+	if (failed) {
 		if (!op->req && !f->error)
 			f->error = op_errno(out);
 		/* What the kernel keeps of it was never stored. */
@@ -206,7 +205,7 @@ static void settle(struct op *op, const struct outcome *out)
 		bool exact = out->code == OUTCOME_OK && op->ev.op == EVENT_SET &&
 		             op->seq == f->last_seq;
 
-		if (is_failure(op, out))
+		if (failed)
 			file_drop_buffer(f);
 		else
 			file_settle_buffer(f, exact ? out->version : 0);

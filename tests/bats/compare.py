@@ -19,7 +19,7 @@ NAMES = ["a", "b", "c", "dir", "sub", "x" * 255]
 LONG_NAME = "y" * 256
 SIZES = [0, 1, 2, 100, 511, 512, 513, 4095, 4096, 4097, 10000, 65520, 65521, 200000]
 MAX_OPEN = 8
-HISTORY = 40
+HISTORY = 60
 
 libc = ctypes.CDLL(None, use_errno=True)
 AT_FDCWD = -100
