@@ -102,15 +102,12 @@ static void copy_bytes(struct arena *arena, struct bytes *to, struct bytes from)
 	}
 }
 
-/* Copies what FROM points to; TO (not touched while counting) is a shallow
- * copy of FROM already. */
+/* Copies what FROM points to; TO is a shallow copy of FROM already. While
+ * counting, TO is anything that may be written to. */
 static void copy_event(struct arena *arena, struct event *to, const struct event *from)
 {
-	/* While counting there is no TO; its fields go nowhere. */
 	struct event scratch;
 
-	if (!arena->base)
-		to = &scratch;
 	to->ranges = NULL;
 	if (from->nranges) {
 		size_t size = from->nranges * sizeof(*from->ranges);
@@ -131,7 +128,7 @@ static void copy_event(struct arena *arena, struct event *to, const struct event
 			to->ops = ops;
 		}
 		for (size_t i = 0; i < from->nops; i++)
-			copy_event(arena, ops ? &ops[i] : NULL, &from->ops[i]);
+			copy_event(arena, ops ? &ops[i] : &scratch, &from->ops[i]);
 	}
 	copy_bytes(arena, &to->key, from->key);
 	copy_bytes(arena, &to->value, from->value);
@@ -144,10 +141,11 @@ static void copy_event(struct arena *arena, struct event *to, const struct event
 struct event *event_dup(const struct event *ev)
 {
 	struct arena arena = { 0 };
+	struct event scratch;
 	struct event *copy;
 
 	arena_take(&arena, sizeof(*copy), _Alignof(struct event));
-	copy_event(&arena, NULL, ev);
+	copy_event(&arena, &scratch, ev);
 	arena.base = malloc(arena.used);
 	if (!arena.base)
 		return NULL;

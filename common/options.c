@@ -193,29 +193,24 @@ static int set_list_from_env(const struct option_row *row, char *text, void *int
 static int set_from_env(const struct option_row *row, void *into, char *why, size_t why_size)
 {
 	const char *text = row->env ? getenv(row->env) : NULL;
-	int err;
+	struct option_list *list;
+	char *copy;
 
 	/* Empty counts as unset: that is what service files and compose files
 	 * make of a variable that has no value. */
 	if (!text || !*text)
 		return 0;
 	clear_field(row, into);
-	if (row->type == OPTION_LIST) {
-		/* The items are used as long as the process lives. */
-		char *copy = strdup(text);
-
-		if (!copy) {
-			refuse(why, why_size, "%s: out of memory", row->env);
-			return -ENOMEM;
-		}
-		err = set_list_from_env(row, copy, into, why, why_size);
-		if (err) {
-			clear_field(row, into);
-			free(copy);
-		}
-		return err;
+	if (row->type != OPTION_LIST)
+		return set_value(row, row->env, text, into, why, why_size);
+	copy = strdup(text);
+	if (!copy) {
+		refuse(why, why_size, "%s: out of memory", row->env);
+		return -ENOMEM;
 	}
-	return set_value(row, row->env, text, into, why, why_size);
+	list = (struct option_list *)((char *)into + row->offset);
+	list->text = copy;
+	return set_list_from_env(row, copy, into, why, why_size);
 }
 
 /* What getopt_long() needs, made from the rows. */
@@ -343,7 +338,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 {
 	struct getopt_table table;
 	size_t n = 0;
-	int args;
+	int args = 1;
 	int err;
 
 	for (; rows[n].name; n++) {

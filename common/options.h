@@ -20,6 +20,7 @@ enum option_type {
 struct option_list {
 	const char *items[OPTION_LIST_MAX];
 	size_t n;
+	char *text; /* what items from the environment lie in; free() it when done, or never */
 };
 
 /* One option. */
@@ -41,9 +42,8 @@ struct option_row {
  * ROWS ends with a row whose name is NULL. *RET_ARGS is where the operands
  * start in ARGV (options and operands may be mixed; argv is permuted). Texts
  * are borrowed from argv and the environment (the items of a list from there
- * are copied once and live as long as the process). Returns 0; -EINVAL with a
- * sentence in WHY (may be NULL) that names the option; -ENOMEM. For one
- * thread, at the start. */
+ * are copied into its `text`). Returns 0; -EINVAL with a sentence in WHY (may
+ * be NULL) that names the option; -ENOMEM. For one thread, at the start. */
 int options_parse(const struct option_row *rows, int argc, char **argv, void *into, int *ret_args,
                   char *why, size_t why_size);
 /* Parses one value by hand, for `-o name=value`; a list gets one item more.

@@ -396,9 +396,10 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 #define X(id, text) "the header " text " is not valid",
 		RECORD_HEADERS(X)
 #undef X
+		        "a header is not valid",
 	};
 	unsigned seen = 0;
-	enum header header;
+	enum header header = HEADER_COUNT;
 
 	for (size_t i = 0; i < rec->nheaders; i++) {
 		int err;

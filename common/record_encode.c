@@ -222,7 +222,7 @@ static int buffer_reserve(struct buffer *buf, size_t more)
 	size_t capacity = buf->capacity ? buf->capacity : 256;
 	char *data;
 
-	if (more <= buf->capacity - buf->len)
+	if (buf->data && more <= buf->capacity - buf->len)
 		return 0;
 	while (capacity - buf->len < more)
 		capacity *= 2;

@@ -54,7 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint64_t offset = 0; dice_left(&dice) && offset < EVENTS_MAX; offset++) {
 		enum event_outcome outcome = OUTCOME_COUNT;
 		bool malformed = dice_one_in(&dice, 64);
-		struct event ev;
+		struct event ev = { 0 };
 		int err;
 
 		time_ms = event_random_time(&dice, time_ms);

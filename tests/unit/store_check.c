@@ -26,14 +26,16 @@ struct node {
 	uint64_t xattr_bytes;
 	uint64_t expiries;
 	uint64_t value_rows;
-	bool rooted; /* known to hang at the root */
+	bool rooted;        /* known to hang at the root */
+	struct node *older; /* collected before */
 	UT_hash_handle hh;
 };
 
 struct check {
 	struct txn *txn;
 	const struct store_meta *meta;
-	struct node *nodes;
+	struct node *nodes;  /* the hash */
+	struct node *newest; /* all of them, for freeing */
 	uint64_t feed_rows;
 	uint64_t feed_idems; /* rows of the feed that brought an idempotency key */
 	uint64_t idem_rows;
@@ -124,7 +126,7 @@ static int check_entry(struct check *c, const struct entry *e)
 static int take_inode(struct check *c, struct bytes key)
 {
 	struct node *node;
-	uint64_t ino;
+	uint64_t ino = 0;
 	int err;
 
 	if (number(key.data, key.len, &ino) != key.len)
@@ -133,6 +135,8 @@ static int take_inode(struct check *c, struct bytes key)
 	if (!node)
 		return -ENOMEM;
 	node->ino = ino;
+	node->older = c->newest;
+	c->newest = node;
 	HASH_ADD(hh, c->nodes, ino, sizeof(node->ino), node);
 	err = store_get(c->txn, ino, &node->e);
 	if (err)
@@ -152,7 +156,7 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 {
 	const char *bytes = key.data;
 	const uint8_t *to = value.data;
-	uint64_t parent, ino;
+	uint64_t parent = 0, ino = 0;
 	size_t n = number(key.data, key.len, &parent);
 	struct node *node, *dir;
 
@@ -178,7 +182,7 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 static int take_value(struct check *c, struct bytes key, struct bytes value)
 {
 	const uint8_t *bytes = key.data;
-	uint64_t ino, start;
+	uint64_t ino = 0, start;
 	size_t n = number(bytes, key.len, &ino);
 	struct node *node;
 
@@ -200,7 +204,7 @@ static int take_value(struct check *c, struct bytes key, struct bytes value)
 static int take_xattr(struct check *c, struct bytes key, struct bytes value)
 {
 	const char *bytes = key.data;
-	uint64_t ino;
+	uint64_t ino = 0;
 	size_t n = number(key.data, key.len, &ino);
 	struct node *node = n ? node_of(c, ino) : NULL;
 
@@ -217,7 +221,7 @@ static int take_expiry(struct check *c, struct bytes key, struct bytes value)
 {
 	const uint8_t *bytes = key.data;
 	struct node *node;
-	uint64_t ino;
+	uint64_t ino = 0;
 
 	if (key.len < 8 || number(bytes + 8, key.len - 8, &ino) != key.len - 8 || value.len)
 		return fault(c, "a row of expiry cannot be read");
@@ -308,9 +312,8 @@ static int check_totals(struct check *c)
 {
 	const struct store_meta *m = c->meta;
 	uint64_t keys = 0, dirs = 0, used = 0, default_ttls = 0;
-	struct node *node, *next;
 
-	HASH_ITER (hh, c->nodes, node, next) {
+	for (struct node *node = c->newest; node; node = node->older) {
 		int err = check_node(c, node);
 
 		if (err)
@@ -348,7 +351,6 @@ static int check_totals(struct check *c)
 int store_check(struct txn *txn, char *why, size_t why_size)
 {
 	struct check c = { .txn = txn, .meta = txn_meta(txn), .why = why, .why_size = why_size };
-	struct node *node, *next;
 	int err;
 
 	if (why_size)
@@ -360,8 +362,11 @@ int store_check(struct txn *txn, char *why, size_t why_size)
 		err = check_totals(&c);
 	if (err && why_size && !why[0])
 		snprintf(why, why_size, "cannot read the store: %s", strerror(-err));
-	HASH_ITER (hh, c.nodes, node, next) {
-		HASH_DEL(c.nodes, node);
+	HASH_CLEAR(hh, c.nodes);
+	while (c.newest) {
+		struct node *node = c.newest;
+
+		c.newest = node->older;
 		free(node);
 	}
 	return err;

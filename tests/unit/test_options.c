@@ -281,7 +281,7 @@ static void test_lists(void **state)
 	assert_string_equal(call.settings.list.items[0], "x=1,2");
 	assert_string_equal(call.settings.list.items[1], "y=a b");
 	assert_string_equal(call.settings.list.items[2], "z=");
-	free((void *)call.settings.list.items[0]);
+	free(call.settings.list.text);
 	/* the command line replaces what the environment says */
 	assert_int_equal(parse(&call, ARGS("-X", "a", "-X", "b")), 0);
 	assert_int_equal(call.settings.list.n, 2);
@@ -291,6 +291,7 @@ static void test_lists(void **state)
 	setenv("KDTEST_SETTINGS", many, 1);
 	assert_int_equal(parse(&call, NO_ARGS), -EINVAL);
 	assert_string_equal(call.why, "KDTEST_SETTINGS: given more than 64 times");
+	free(call.settings.list.text);
 	unsetenv("KDTEST_SETTINGS");
 
 	for (int i = 0; i < OPTION_LIST_MAX; i++)
