@@ -85,7 +85,7 @@ static enum MHD_Result delete_done(struct request *rq)
 		return respond_empty(rq, 204, w->offset);
 	if (w->code == OUTCOME_NOT_DIR && rq->key_is_dir)
 		return problem(
-		        rq, PROBLEM_NOT_A_DIRECTORY, w->offset,
+		        rq, PROBLEM_NOT_A_DIRECTORY_READ, w->offset,
 		        "This, or a name in its path, is a key and not a directory. Leave the "
 		        "slash at the end away to delete a key.");
 	if (w->code == OUTCOME_NOT_DIR) /* below a key there is nothing */

@@ -1,0 +1,332 @@
+# POST ?op= and TTLs over REST, and Idempotency-Key.
+
+load helper
+
+post() { # PATH [CURL OPTION...]
+	rest POST "$@"
+}
+answer() { jq -r "$1" "$T/body"; }
+
+@test "append" {
+	start_httpd
+	post '/v1/kv/log?op=append' --data-binary one
+	same 200 "$status"
+	same application/json "$(header Content-Type)"
+	same true "$(answer .created)"
+	same 3 "$(answer .size)"
+	post '/v1/kv/log?op=append' --data-binary ' two'
+	same false "$(answer .created)"
+	same 7 "$(answer .size)"
+	same "$(header X-Keydir-Offset)" "$(answer .version)"
+	rest GET /v1/kv/log
+	same "one two" "$(body)"
+	post '/v1/kv/log?op=append'
+	same 200 "$status"
+	same 7 "$(answer .size)"
+	# Beyond what is stored inline, and with any bytes.
+	head -c 100000 /dev/urandom >"$T/more"
+	post '/v1/kv/log?op=append' --data-binary "@$T/more"
+	same 100007 "$(answer .size)"
+	rest GET /v1/kv/log
+	cmp "$T/body" <(printf 'one two' && cat "$T/more")
+}
+
+@test "lines appended by many clients stay whole" {
+	start_httpd
+	seq 400 | xargs -P 8 -I{} curl -sS -o /dev/null --fail -X POST --data-binary $'line {}\n' "$URL/v1/kv/log?op=append"
+	rest GET /v1/kv/log
+	same "$(seq 400 | sed 's/^/line /' | sort)" "$(sort "$T/body")"
+}
+
+@test "incr" {
+	start_httpd
+	post '/v1/kv/n?op=incr'
+	same 200 "$status"
+	same 1 "$(answer .value)"
+	same true "$(answer .created)"
+	post '/v1/kv/n?op=incr&by=41'
+	same 42 "$(answer .value)"
+	post '/v1/kv/n?op=incr&by=-50'
+	same -8 "$(answer .value)"
+	post '/v1/kv/n?op=incr&by=0'
+	same -8 "$(answer .value)"
+	rest GET /v1/kv/n
+	same -8 "$(body)"
+	rest PUT /v1/kv/n --data-binary 9223372036854775806
+	post '/v1/kv/n?op=incr'
+	grep -q '"value":9223372036854775807[,}]' "$T/body"
+	post '/v1/kv/n?op=incr'
+	same 409 "$status"
+	rest GET /v1/kv/n
+	same 9223372036854775807 "$(body)"
+	rest PUT /v1/kv/n --data-binary word
+	post '/v1/kv/n?op=incr'
+	same 409 "$status"
+	same urn:keydir:problem:not-a-number "$(answer .type)"
+	local by
+	for by in '' x 1.5 9223372036854775808 1x %20 0x10 --1; do
+		post "/v1/kv/m?op=incr&by=$by"
+		same 400 "$status"
+	done
+	post '/v1/kv/m?op=incr&by=-9223372036854775808'
+	grep -q '"value":-9223372036854775808[,}]' "$T/body"
+}
+
+@test "1000 increments of 8 clients are 1000" {
+	start_httpd
+	# The fragment is not sent; it makes curl ask 125 times on one connection.
+	seq 8 | xargs -P 8 -I{} curl -sS --fail -o /dev/null -X POST "$URL/v1/kv/n?op=incr#[1-125]"
+	rest GET /v1/kv/n
+	same 1000 "$(body)"
+}
+
+@test "expire, persist, and TTLs of PUT" {
+	start_httpd
+	rest PUT '/v1/kv/a?ttl=90' --data-binary 1
+	same 201 "$status"
+	rest GET /v1/kv/a
+	same 90 "$(header X-Keydir-TTL)"
+	[[ $(header Cache-Control) =~ ^max-age=(89|90)$ ]]
+	post '/v1/kv/a?op=persist'
+	same 200 "$status"
+	same null "$(answer .ttl)"
+	rest GET /v1/kv/a
+	same "" "$(header X-Keydir-TTL)"
+	post '/v1/kv/a?op=expire&ttl=2h'
+	same 7200 "$(answer .ttl)"
+	rest GET /v1/kv/a
+	same 7200 "$(header X-Keydir-TTL)"
+	# A PUT replaces the resource, TTL included; keep keeps it.
+	rest PUT '/v1/kv/a?ttl=keep' --data-binary 2
+	same 200 "$status"
+	rest GET /v1/kv/a
+	same 2 "$(body)"
+	[ "$(header X-Keydir-TTL)" -gt 7100 ]
+	rest PUT /v1/kv/a --data-binary 3
+	rest GET /v1/kv/a
+	same "" "$(header X-Keydir-TTL)"
+	rest PUT '/v1/kv/new?ttl=keep' --data-binary 1
+	same 201 "$status"
+	# Other operations with a TTL.
+	post '/v1/kv/count?op=incr&ttl=1h'
+	same 3600 "$(answer .ttl)"
+	post '/v1/kv/tail?op=append&ttl=1h' --data-binary x
+	same 3600 "$(answer .ttl)"
+	rest GET /v1/kv/tail
+	same 3600 "$(header X-Keydir-TTL)"
+
+	local ttl
+	for ttl in '' 0 -1 1.5 60x keeps s 1w %00; do
+		rest PUT "/v1/kv/b?ttl=$ttl" --data-binary 1
+		same 400 "$status"
+		post "/v1/kv/a?op=expire&ttl=$ttl"
+		same 400 "$status"
+	done
+	rest PUT '/v1/kv/b?ttl=40000d' --data-binary 1
+	same 400 "$status"
+	[[ $(answer .detail) == *"100 years"* ]]
+	post '/v1/kv/a?op=expire'
+	same 400 "$status"
+	post '/v1/kv/a?op=expire&ttl=keep'
+	same 400 "$status"
+	post '/v1/kv/none?op=expire&ttl=5'
+	same 404 "$status"
+	post '/v1/kv/none?op=persist'
+	same 404 "$status"
+	rest GET /v1/kv/b
+	same 404 "$status"
+}
+
+gone() {
+	rest GET "$1" && [ "$status" = 404 ]
+}
+
+@test "a key is gone when its time is over, and can be made again" {
+	start_httpd
+	rest PUT '/v1/kv/a?ttl=700ms' --data-binary 1
+	rest GET /v1/kv/a
+	same 200 "$status"
+	same 1 "$(header X-Keydir-TTL)"
+	same max-age=0 "$(header Cache-Control)"
+	wait_for 3 gone /v1/kv/a
+	rest GET /v1/kv/
+	same 0 "$(jq '.entries | length' "$T/body")"
+	rest PUT /v1/kv/a --data-binary 2 -H 'If-None-Match: *'
+	same 201 "$status"
+	rest GET /v1/kv/a
+	same "" "$(header X-Keydir-TTL)"
+	# Not before its time.
+	rest PUT '/v1/kv/b?ttl=2s' --data-binary 1
+	rest GET /v1/kv/b
+	same 200 "$status"
+	# An expired counter begins anew.
+	post '/v1/kv/n?op=incr&by=5&ttl=300ms'
+	wait_for 3 gone /v1/kv/n
+	post '/v1/kv/n?op=incr'
+	same 1 "$(answer .value)"
+	# What is purged no longer counts.
+	wait_for 10 nothing_expires
+}
+nothing_expires() {
+	rest GET /v1/status && [ "$(answer '.events.expired')" -ge 2 ]
+}
+
+@test "rename" {
+	start_httpd
+	rest PUT '/v1/kv/a?ttl=1h' --data-binary value -H 'Content-Type: text/plain'
+	post '/v1/kv/a?op=rename&to=new/place/b'
+	same 200 "$status"
+	rest GET /v1/kv/a
+	same 404 "$status"
+	rest GET /v1/kv/new/place/b
+	same value "$(body)"
+	same text/plain "$(header Content-Type)"
+	[ "$(header X-Keydir-TTL)" -gt 3500 ]
+	# The target is decoded once, as forms are.
+	post '/v1/kv/new/place/b?op=rename&to=x%2Fy+z%2B%25%FF'
+	same 200 "$status"
+	rest GET '/v1/kv/x/y%20z+%25%FF'
+	same value "$(body)"
+	# Over another key, and not.
+	rest PUT /v1/kv/p --data-binary P
+	rest PUT /v1/kv/q --data-binary Q
+	post '/v1/kv/p?op=rename&to=q&noreplace'
+	same 409 "$status"
+	post '/v1/kv/p?op=rename&to=q'
+	same 200 "$status"
+	rest GET /v1/kv/q
+	same P "$(body)"
+	# Directories, whole.
+	rest PUT /v1/kv/d/e/f --data-binary deep
+	post '/v1/kv/d/?op=rename&to=moved/'
+	same 200 "$status"
+	rest GET /v1/kv/moved/e/f
+	same deep "$(body)"
+	post '/v1/kv/moved?op=rename&to=moved/e/x'
+	same 409 "$status"
+	rest PUT /v1/kv/one/k --data-binary 1
+	rest PUT /v1/kv/two/k --data-binary 2
+	post '/v1/kv/one?op=rename&to=two&exchange'
+	same 200 "$status"
+	rest GET /v1/kv/one/k
+	same 2 "$(body)"
+	post '/v1/kv/none?op=rename&to=z'
+	same 404 "$status"
+	local to
+	for to in '' / .. a/../b a//b '%00' '%' "$(printf 'n%.0s' {1..256})"; do
+		post "/v1/kv/q?op=rename&to=$to"
+		same 400 "$status"
+	done
+	post '/v1/kv/q?op=rename'
+	same 400 "$status"
+}
+
+@test "operations that are none" {
+	start_httpd
+	rest PUT /v1/kv/a --data-binary 1
+	local query
+	for query in '' '?op' '?op=' '?op=set' '?op=INCR' '?by=1' '?op=incr&to=b' '?op=append&by=1' '?op=persist&ttl=5' \
+		'?op=incr&bye=1' '?op=rename&to=b&noreplace&by=3'; do
+		post "/v1/kv/a$query"
+		same 400 "$status"
+		same application/problem+json "$(header Content-Type)"
+	done
+	post '/v1/kv/a?op=incr' --data-binary body
+	same 400 "$status"
+	rest GET /v1/kv/a
+	same 1 "$(body)"
+}
+
+@test "Idempotency-Key: the same request again has the first answer and no effect" {
+	start_httpd
+	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
+	cp "$T/body" "$T/first"
+	local offset
+	offset=$(header X-Keydir-Offset)
+	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-2'
+	local i
+	for i in 1 2 3; do
+		post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
+		same 200 "$status"
+		cmp "$T/first" "$T/body"
+		[ "$(header X-Keydir-Offset)" -ge "$offset" ]
+	done
+	rest GET /v1/kv/n
+	same 10 "$(body)"
+	# Twenty at once.
+	seq 20 | xargs -P 20 -I{} curl -sS -o /dev/null --fail -X POST -H 'Idempotency-Key: burst' \
+		--data-binary 'once;' "$URL/v1/kv/log?op=append"
+	rest GET /v1/kv/log
+	same 'once;' "$(body)"
+	# A failure is repeated too: the key that was there then is there in the answer.
+	rest PUT /v1/kv/f --data-binary 1
+	rest PUT /v1/kv/f --data-binary 2 -H 'If-None-Match: *' -H 'Idempotency-Key: f'
+	same 412 "$status"
+	rest DELETE /v1/kv/f
+	rest PUT /v1/kv/f --data-binary 2 -H 'If-None-Match: *' -H 'Idempotency-Key: f'
+	same 412 "$status"
+	# Also for PUT and DELETE.
+	rest PUT /v1/kv/g --data-binary 1 -H 'Idempotency-Key: g'
+	same 201 "$status"
+	rest PUT /v1/kv/g --data-binary 1 -H 'Idempotency-Key: g'
+	same 201 "$status"
+	rest DELETE /v1/kv/g -H 'Idempotency-Key: h'
+	same 204 "$status"
+	rest DELETE /v1/kv/g -H 'Idempotency-Key: h'
+	same 204 "$status"
+	# Its bounds.
+	post '/v1/kv/n?op=incr' -H "Idempotency-Key: $(printf 'k%.0s' {1..255})"
+	same 200 "$status"
+	post '/v1/kv/n?op=incr' -H "Idempotency-Key: $(printf 'k%.0s' {1..256})"
+	same 400 "$status"
+	post '/v1/kv/n?op=incr' -H "Idempotency-Key;"
+	same 400 "$status"
+}
+
+@test "a repeated answer survives a restart" {
+	start_httpd
+	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
+	cp "$T/body" "$T/first"
+	kill_hard "$HTTPD_PID"
+	start_httpd
+	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
+	cmp "$T/first" "$T/body"
+	rest GET /v1/kv/n
+	same 5 "$(body)"
+}
+
+@test "X-Keydir-Offset on a request and ?consistent" {
+	start_httpd
+	rest PUT /v1/kv/a --data-binary 1
+	local offset
+	offset=$(header X-Keydir-Offset)
+	rest GET /v1/kv/a -H "X-Keydir-Offset: $offset"
+	same 200 "$status"
+	rest GET '/v1/kv/a?consistent'
+	same 200 "$status"
+	rest GET '/v1/kv/?consistent'
+	same 200 "$status"
+	local text
+	for text in x -1 1.5 18446744073709551616 ' '; do
+		rest GET /v1/kv/a -H "X-Keydir-Offset;" -H "X-Keydir-Offset: ${text/ /''}x"
+		same 400 "$status"
+	done
+	# One that is never reached: 412 after a bounded wait; others are served meanwhile.
+	local begin=$SECONDS pid
+	curl -sS -o "$T/late" -w '%{http_code}' -H "X-Keydir-Offset: $((offset + 1000))" "$URL/v1/kv/a" >"$T/code" 3>&- &
+	pid=$!
+	rest GET /v1/kv/a
+	same 200 "$status"
+	wait $pid
+	same 412 "$(cat "$T/code")"
+	same urn:keydir:problem:not-there-yet "$(jq -r .type "$T/late")"
+	[ $((SECONDS - begin)) -le $((12 * PATIENCE)) ]
+	# One that is reached while the request waits.
+	curl -sS -o "$T/late" -w '%{http_code}' -H "X-Keydir-Offset: $((offset + 3))" "$URL/v1/kv/a" >"$T/code" 3>&- &
+	pid=$!
+	local i
+	for i in 1 2 3; do rest PUT /v1/kv/a --data-binary "new $i"; done
+	wait $pid
+	same 200 "$(cat "$T/code")"
+	same "new 3" "$(cat "$T/late")"
+}
