@@ -1,0 +1,369 @@
+/* Two stores that applied the same log are equal, row by row, whatever the
+ * batches in which they applied it, whatever died meanwhile, and wherever a copy
+ * was taken: one random sequence of all operations, bad records too, through
+ * the codec as the log would give it. */
+#include "cmocka_all.h"
+
+#include "apply.h"
+#include "child.h"
+#include "event_random.h"
+#include "record.h"
+#include "store_check.h"
+#include "store_equal.h"
+#include "temp_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SEED 6
+#define NEVENTS 5000
+#define KILLS 25
+#define START_MS INT64_C(1769860800000)
+
+/* What the log holds at an offset. */
+struct logged {
+	uint64_t offset;
+	int64_t time_ms;
+	struct event *ev; /* NULL: malformed */
+};
+
+struct log {
+	struct logged records[NEVENTS];
+	unsigned malformed;
+};
+
+/* --- the log --- */
+
+/* Spoils a record as a foreign or faulty producer might. */
+static void spoil(struct dice *dice, struct record *rec)
+{
+	size_t i = rec->nheaders ? dice_below(dice, (uint32_t)rec->nheaders) : 0;
+
+	switch (dice_below(dice, 6)) {
+	case 0:
+		rec->key = (struct bytes){ "a//b", 4 };
+		break;
+	case 1:
+		rec->has_value = false;
+		break;
+	case 2:
+		rec->key.len = 0;
+		break;
+	case 3:
+		if (rec->nheaders)
+			rec->headers[i] = rec->headers[--rec->nheaders];
+		break;
+	case 4:
+		if (rec->nheaders)
+			rec->headers[i].value = (struct bytes){ "\xff-1", 3 };
+		break;
+	default:
+		rec->nheaders = RECORD_HEADERS_MAX + 1;
+	}
+}
+
+/* An event as it comes out of a log: encoded, perhaps spoiled, decoded. */
+static struct event *through_log(struct dice *dice, const struct event *ev)
+{
+	struct record_out out;
+	struct event *decoded = NULL;
+
+	assert_int_equal(record_encode(ev, &out), 0);
+	struct record rec = out.rec;
+	rec.time_ms = ev->time_ms;
+	if (dice_one_in(dice, 20)) {
+		rec.nheaders = 0; /* a plain change */
+		rec.has_value = !dice_one_in(dice, 3);
+	} else if (dice_one_in(dice, 12)) {
+		spoil(dice, &rec);
+	}
+	int r = record_decode(&rec, &decoded, NULL);
+	if (r == -ENOTSUP) /* would stop the node; not what is tested here */
+		r = record_decode(&out.rec, &decoded, NULL);
+	assert_true(r == 0 || r == -EBADMSG);
+	record_out_free(&out);
+	return r == 0 ? decoded : NULL;
+}
+
+static void make_log(struct log *log, uint64_t seed)
+{
+	static struct event_space space;
+	struct dice dice = { .seed = seed };
+	int64_t time_ms = START_MS;
+	uint64_t offset = 0;
+
+	for (size_t i = 0; i < NEVENTS; i++) {
+		struct event ev = { .op = EVENT_FORMAT, .name = { "volume", 6 } };
+
+		time_ms = event_random_time(&dice, time_ms);
+		ev.time_ms = time_ms;
+		if (!dice_one_in(&dice, 200))
+			event_random(&dice, &space, &ev);
+		log->records[i] = (struct logged){ offset, time_ms, through_log(&dice, &ev) };
+		log->malformed += !log->records[i].ev;
+		/* Gaps, also such as turn the feed's ring. */
+		offset += dice_one_in(&dice, 100) ? dice_below(&dice, STORE_FEED_SIZE / 4) : 1;
+		offset += dice_one_in(&dice, 800) ? STORE_FEED_SIZE : 0;
+	}
+}
+
+static void free_log(struct log *log)
+{
+	for (size_t i = 0; i < NEVENTS; i++)
+		event_free(log->records[i].ev);
+	free(log);
+}
+
+/* --- stores --- */
+
+static struct store *open_store(const char *dir)
+{
+	struct store_config config = { .dir = dir };
+	struct store *store;
+	char why[256] = "";
+
+	if (store_open(&config, &store, why, sizeof why) != 0)
+		fail_msg("%s", why);
+	return store;
+}
+
+/* Index of the first record that the store has not applied. */
+static size_t position(const struct log *log, const struct store_meta *meta)
+{
+	size_t i = 0;
+
+	while (meta->started && i < NEVENTS && log->records[i].offset <= meta->applied)
+		i++;
+	return i;
+}
+
+/* Applies the next records, at most N of them and none from END on, in one
+ * transaction; undoes it all if ABORT. Returns how many, or -errno. */
+static int apply_some(struct store *store, const struct log *log, size_t n, size_t end, bool abort,
+                      unsigned *counts)
+{
+	struct txn *txn;
+	int done = 0, r = txn_write(store, &txn);
+
+	if (r < 0)
+		return r;
+	size_t i = position(log, txn_meta(txn));
+	for (; n && i < end; i++, n--, done++) {
+		const struct logged *rec = &log->records[i];
+		enum event_outcome outcome;
+
+		r = apply_event(txn, rec->ev, rec->offset, rec->time_ms, &outcome);
+		if (r < 0) {
+			txn_abort(txn);
+			return r;
+		}
+		if (counts)
+			counts[outcome]++;
+	}
+	if (abort) {
+		txn_abort(txn);
+		return done;
+	}
+	r = txn_commit(txn);
+	return r < 0 ? r : done;
+}
+
+/* Applies all up to END in batches of up to MOST, and every now and then one
+ * that is undone first. */
+static void apply_all(struct store *store, const struct log *log, size_t end, uint32_t most,
+                      unsigned *counts)
+{
+	struct dice dice = { .seed = most };
+	int r;
+
+	do {
+		size_t n = 1 + dice_below(&dice, most);
+		if (most > 1 && dice_one_in(&dice, 6))
+			assert_true(apply_some(store, log, n, end, true, NULL) >= 0);
+		r = apply_some(store, log, n, end, false, counts);
+		assert_true(r >= 0);
+	} while (r > 0);
+}
+
+static void expect_equal(const char *what, struct store *a, struct store *b)
+{
+	char why[1024];
+
+	if (store_differs(a, b, why, sizeof why) != 0)
+		fail_msg("%s: %s", what, why);
+}
+
+static void expect_sound(struct store *store)
+{
+	struct txn *txn;
+	char why[256];
+
+	assert_int_equal(txn_read(store, &txn), 0);
+	if (store_check(txn, why, sizeof why) != 0)
+		fail_msg("%s", why);
+	txn_abort(txn);
+}
+
+/* --- the tests --- */
+
+/* In batches of one, of some, of all. */
+static void test_batches(void **state)
+{
+	const uint32_t sizes[] = { 7, 64, 4 * NEVENTS };
+	const struct log *log = *state;
+	unsigned counts[OUTCOME_COUNT] = { 0 };
+	char *dir = temp_dir_new();
+	struct store *one = open_store(dir);
+
+	apply_all(one, log, NEVENTS, 1, counts);
+	expect_sound(one);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		char *other_dir = temp_dir_new();
+		struct store *other = open_store(other_dir);
+
+		apply_all(other, log, NEVENTS, sizes[i], NULL);
+		expect_equal("batches", one, other);
+		store_close(other);
+		temp_dir_remove(other_dir);
+	}
+	store_close(one);
+	temp_dir_remove(dir);
+	/* The sequence means something: nearly all that can happen did. */
+	int seen = 0;
+	for (int i = 0; i <= OUTCOME_REJECTED; i++)
+		seen += counts[i] > 0;
+	assert_true(seen >= OUTCOME_REJECTED - 2);
+	assert_true(counts[OUTCOME_OK] > NEVENTS / 10);
+	assert_true(log->malformed > NEVENTS / 100);
+}
+
+/* A copy taken anywhere, also while the store is written to, and applied on. */
+static void test_copies(void **state)
+{
+	const struct log *log = *state;
+	const size_t places[] = { 0, 1, NEVENTS / 3, NEVENTS - 1, NEVENTS };
+	char *dir = temp_dir_new(), path[4200];
+	struct store *store = open_store(dir), *copies[ARRAY_SIZE(places)];
+	char *dirs[ARRAY_SIZE(places)];
+
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		struct store_config config = { .copied = true };
+		char why[256] = "";
+
+		apply_all(store, log, places[i], 16, NULL);
+		config.dir = dirs[i] = temp_dir_new();
+		snprintf(path, sizeof path, "%s/data.mdb", dirs[i]);
+		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+		assert_true(fd >= 0);
+		assert_int_equal(store_copy_fd(store, fd), 0);
+		close(fd);
+		if (store_open(&config, &copies[i], why, sizeof why) != 0)
+			fail_msg("%s", why);
+		expect_equal("a fresh copy", store, copies[i]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		apply_all(copies[i], log, NEVENTS, (uint32_t)(3 + i), NULL);
+		expect_equal("a copy that went on", store, copies[i]);
+		store_close(copies[i]);
+		temp_dir_remove(dirs[i]);
+	}
+	store_close(store);
+	temp_dir_remove(dir);
+}
+
+struct applier {
+	const struct log *log;
+	char dir[4096];
+	_Atomic uint64_t transactions;
+	uint64_t round;
+	size_t end;
+};
+
+/* Applies up to END; from there on it only tries, and undoes, until it is killed. */
+static void apply_on(void *arg)
+{
+	struct applier *applier = arg;
+	struct store_config config = { .dir = applier->dir };
+	struct dice dice = { .seed = applier->round };
+	struct store *store;
+	bool there = false;
+	int r;
+
+	CHILD_CHECK(store_open(&config, &store, NULL, 0) == 0);
+	for (;;) {
+		r = apply_some(store, applier->log, 1 + dice_below(&dice, 12),
+		               there ? NEVENTS : applier->end, there, NULL);
+		CHILD_CHECK(r >= 0);
+		if (r == 0 && applier->end == NEVENTS)
+			break;
+		there = r == 0 || there;
+		atomic_fetch_add(&applier->transactions, 1);
+	}
+	store_close(store);
+}
+
+/* One that is killed at any moment, again and again, and opened again. */
+static void test_kills(void **state)
+{
+	const struct log *log = *state;
+	char *dir = temp_dir_new(), *killed_dir = temp_dir_new();
+	struct applier *applier = child_share(sizeof *applier);
+	struct dice dice = { .seed = SEED };
+	struct store *store = open_store(dir), *killed;
+
+	applier->log = log;
+	snprintf(applier->dir, sizeof applier->dir, "%s", killed_dir);
+	for (applier->round = 1; applier->round <= KILLS; applier->round++) {
+		uint64_t until = atomic_load(&applier->transactions) + 1 + dice_below(&dice, 20);
+
+		applier->end = NEVENTS / (KILLS + 1) * applier->round;
+		pid_t pid = child_start(apply_on, applier);
+		UNTIL(atomic_load(&applier->transactions) >= until);
+		usleep(dice_below(&dice, 500));
+		child_kill(pid);
+	}
+	applier->end = NEVENTS;
+	child_join(child_start(apply_on, applier));
+	apply_all(store, log, NEVENTS, 5, NULL);
+	killed = open_store(killed_dir);
+	expect_equal("killed and opened again", store, killed);
+	expect_sound(killed);
+	store_close(killed);
+	store_close(store);
+	temp_dir_remove(dir);
+	temp_dir_remove(killed_dir);
+}
+
+static int set_up(void **state)
+{
+	struct log *log = calloc(1, sizeof *log);
+
+	assert_non_null(log);
+	print_message("# seed %d, %d events\n", SEED, NEVENTS);
+	make_log(log, SEED);
+	*state = log;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	free_log(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_copies),
+		cmocka_unit_test(test_kills),
+	};
+
+	return cmocka_run_group_tests_name("determinism", tests, set_up, tear_down);
+}
