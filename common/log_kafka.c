@@ -310,13 +310,13 @@ err_free:
 /* Reports what librdkafka could not be made to report in time. */
 static void give_up(struct log_kafka *log)
 {
-	struct log_kafka_append *append, *next;
+	struct log_kafka_append *append;
 
-	DL_FOREACH_SAFE (log->appends, append, next) {
+	while ((append = log->appends)) {
+		DL_DELETE(log->appends, append);
 		append->done(append->arg, LOG_UNKNOWN, LOG_NO_OFFSET);
 		free(append);
 	}
-	log->appends = NULL;
 }
 
 void log_kafka_close(struct log_kafka *log, int64_t timeout_ms)

@@ -225,7 +225,8 @@ static int set(rd_kafka_conf_t *conf, const char *name, const char *value, char 
 
 	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
 		return 0;
-	return invalid(why, why_size, "-X: %s", text);
+	/* Not the value: it may be a password. */
+	return invalid(why, why_size, "-X %s: %s", name, text);
 }
 
 static int set_number(rd_kafka_conf_t *conf, const char *name, uint64_t number, char *why,

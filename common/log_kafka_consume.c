@@ -169,6 +169,10 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
 	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
 	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+	case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
 		/* librdkafka tries again by itself. */
 		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
 		return -EAGAIN;

@@ -1,0 +1,419 @@
+/* Tests of reading the Kafka log (common/log_kafka_consume.c): everything is
+ * given, in order, once, whatever happens to brokers. */
+#include "cmocka_all.h"
+
+#include "mock_kafka.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define B(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
+
+static void append_numbers(struct mock *mock, int from, int to)
+{
+	struct told *t = calloc((size_t)(to - from), sizeof(*t));
+	char value[16];
+
+	assert_non_null(t);
+	for (int i = from; i < to; i++) {
+		snprintf(value, sizeof(value), "%d", i);
+		mock_append(mock, "key", value, &t[i - from]);
+	}
+	for (int i = from; i < to; i++)
+		assert_int_equal(mock_wait(&t[i - from], 60000), LOG_APPENDED);
+	free(t);
+}
+
+/* TAKEN must be the numbers from FROM on, at the offsets of the same value. */
+static void are_numbers(const struct taken *taken, int from)
+{
+	char value[16];
+
+	for (size_t i = 0; i < taken->n; i++) {
+		snprintf(value, sizeof(value), "%d", from + (int)i);
+		assert_string_equal(taken->records[i].rec.value.data, value);
+		assert_int_equal(taken->records[i].offset, from + i);
+	}
+}
+
+static bool bytes_are(struct bytes b, const char *text)
+{
+	return b.len == strlen(text) && (!b.len || !memcmp(b.data, text, b.len));
+}
+
+static void test_records(void **state)
+{
+	static const struct record records[] = {
+		{ .key = B("plain"), .value = B("value"), .has_value = true },
+		{ .key = B("empty"), .value = B(""), .has_value = true },
+		{ .key = B("null") },
+		{ .value = B("no key"), .has_value = true },
+		{ .key = B("nul\0inside"), .value = B("\0\xff"), .has_value = true },
+		{ .key = B("headers"),
+		  .value = B("v"),
+		  .has_value = true,
+		  .headers = { { B("op"), B("set") }, { B("x"), B("") }, { B("x"), B("2") } },
+		  .nheaders = 3 },
+	};
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		mock_produce(mock, &records[i]);
+	assert_int_equal(log_kafka_position(mock->log), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		const struct record *want = &records[i], *got = &taken.records[i].rec;
+
+		assert_int_equal(taken.records[i].offset, i);
+		assert_int_equal(got->key.len, want->key.len);
+		assert_memory_equal(got->key.data ? got->key.data : "",
+		                    want->key.data ? want->key.data : "", want->key.len);
+		assert_int_equal(got->has_value, want->has_value);
+		assert_int_equal(got->value.len, want->value.len);
+		assert_memory_equal(got->value.data ? got->value.data : "",
+		                    want->value.data ? want->value.data : "", want->value.len);
+		assert_true(got->time_ms > 0);
+		assert_int_equal(got->nheaders, want->nheaders);
+		for (size_t k = 0; k < want->nheaders; k++) {
+			assert_true(bytes_are(got->headers[k].name, want->headers[k].name.data));
+			assert_true(bytes_are(got->headers[k].value, want->headers[k].value.data));
+		}
+	}
+	assert_int_equal(log_kafka_position(mock->log), ARRAY_SIZE(records));
+	mock_taken_free(&taken);
+}
+
+/* Of too many headers the first ones are given. */
+static void test_many_headers(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	struct record rec = { .key = B("k"), .value = B("v"), .has_value = true };
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(100);
+	rd_kafka_t *rk;
+	char text[300];
+
+	for (int i = 0; i < 100; i++) {
+		snprintf(text, sizeof(text), "h%d", i);
+		rd_kafka_header_add(headers, text, -1, "", 0);
+	}
+	rd_kafka_conf_set(conf, "bootstrap.servers",
+	                  rd_kafka_mock_cluster_bootstraps(mock->cluster), text, sizeof(text));
+	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+	assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(MOCK_TOPIC),
+	                                   RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END),
+	                 0);
+	rd_kafka_flush(rk, 10000);
+	rd_kafka_destroy(rk);
+	mock_produce(mock, &rec);
+	mock_open(mock, 5000, NULL);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 2, 10000);
+	assert_int_equal(taken.records[0].rec.nheaders, RECORD_HEADERS_MAX);
+	assert_true(bytes_are(taken.records[0].rec.headers[RECORD_HEADERS_MAX - 1].name, "h23"));
+	assert_int_equal(taken.records[1].rec.nheaders, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_from(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 100);
+	assert_int_equal(log_kafka_follow(mock->log, 40), 0);
+	assert_int_equal(log_kafka_position(mock->log), 40);
+	mock_poll(mock, &taken, 60, 10000);
+	are_numbers(&taken, 40);
+	/* A new run forgets the old one, also half-way. */
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_taken_free(&taken);
+	mock_poll(mock, &taken, 10, 10000);
+	assert_int_equal(log_kafka_position(mock->log), 10);
+	assert_int_equal(log_kafka_follow(mock->log, 90), 0);
+	mock_taken_free(&taken);
+	mock_poll(mock, &taken, 10, 10000);
+	are_numbers(&taken, 90);
+	/* Nothing more now, and then something. */
+	assert_int_equal(log_kafka_poll(mock->log, 50, 10, mock_take, &taken), 0);
+	append_numbers(mock, 100, 101);
+	mock_poll(mock, &taken, 11, 10000);
+	are_numbers(&taken, 90);
+	log_kafka_unfollow(mock->log);
+	log_kafka_unfollow(mock->log);
+	assert_int_equal(log_kafka_poll(mock->log, 50, 10, mock_take, &taken), -EIO);
+	mock_taken_free(&taken);
+}
+
+/* A record that was not taken is given again, and nothing before it. */
+static void test_refused(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .refuse_at = 31, .refusal = -ENOSPC };
+	int r = 0;
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 100);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	for (int i = 0; i < 1000 && r != -ENOSPC; i++)
+		r = log_kafka_poll(mock->log, 100, 1000, mock_take, &taken);
+	assert_int_equal(r, -ENOSPC);
+	assert_int_equal(taken.n, 30);
+	assert_int_equal(log_kafka_position(mock->log), 30);
+	mock_poll(mock, &taken, 100, 10000);
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_max(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 10);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 1, 10000);
+	assert_int_equal(log_kafka_poll(mock->log, 1000, 3, mock_take, &taken), 3);
+	assert_int_equal(log_kafka_poll(mock->log, 1000, 0, mock_take, &taken), 0);
+	assert_int_equal(log_kafka_poll(mock->log, 1000, 100, mock_take, &taken), 6);
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void *wake_later(void *arg)
+{
+	usleep(100000);
+	log_kafka_wake(arg);
+	return NULL;
+}
+
+static void test_wake(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	pthread_t thread;
+	int64_t start_ms;
+
+	mock_open(mock, 5000, NULL);
+	log_kafka_wake(mock->log); /* nobody follows */
+	append_numbers(mock, 0, 1);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 1, 10000);
+	start_ms = clock_mono_ms();
+	assert_int_equal(pthread_create(&thread, NULL, wake_later, mock->log), 0);
+	assert_int_equal(log_kafka_poll(mock->log, 10000, 10, mock_take, &taken), 0);
+	assert_in_range(clock_mono_ms() - start_ms, 50, 5000);
+	pthread_join(thread, NULL);
+	/* Before anybody waits. */
+	log_kafka_wake(mock->log);
+	start_ms = clock_mono_ms();
+	assert_int_equal(log_kafka_poll(mock->log, 10000, 10, mock_take, &taken), 0);
+	assert_true(clock_mono_ms() - start_ms < 5000);
+	/* Once. */
+	start_ms = clock_mono_ms();
+	assert_int_equal(log_kafka_poll(mock->log, 200, 10, mock_take, &taken), 0);
+	assert_true(clock_mono_ms() - start_ms >= 190);
+	mock_taken_free(&taken);
+}
+
+static void test_lost(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	int r = 0;
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 10);
+	assert_int_equal(log_kafka_follow(mock->log, 12), 0);
+	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
+		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
+	assert_int_equal(r, -ENODATA);
+	append_numbers(mock, 10, 20);
+	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ENODATA);
+	assert_int_equal(taken.n, 0);
+	/* The end itself is no loss. */
+	assert_int_equal(log_kafka_follow(mock->log, 20), 0);
+	append_numbers(mock, 20, 25);
+	mock_poll(mock, &taken, 5, 10000);
+	are_numbers(&taken, 20);
+	mock_taken_free(&taken);
+}
+
+/* Errors of fetching, each for a while: nothing is lost. */
+static void test_fetch_errors(void **state)
+{
+	static const rd_kafka_resp_err_t errs[] = {
+		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
+		RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+		RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
+		RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH,
+		RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH,
+		RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE,
+		RD_KAFKA_RESP_ERR_UNKNOWN,
+		RD_KAFKA_RESP_ERR__TRANSPORT,
+	};
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	int64_t until_ms;
+	size_t before;
+	int r;
+
+	mock_open(mock, 30000, NULL);
+	append_numbers(mock, 0, 1);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 1, 10000);
+	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
+		int n = (int)taken.n;
+
+		mock_fail(mock, MOCK_FETCH, errs[i], 3);
+		append_numbers(mock, n, n + 20);
+		/* Poll may say that it had trouble; it goes on by itself. */
+		until_ms = clock_mono_ms() + 30000;
+		while (taken.n < (size_t)n + 20) {
+			before = taken.n;
+			r = log_kafka_poll(mock->log, 100, 100, mock_take, &taken);
+			assert_true(r >= 0 || r == -EAGAIN || r == -EIO);
+			assert_int_equal(taken.n - before, r < 0 ? 0 : r);
+			if (clock_mono_ms() > until_ms)
+				fail_msg("%s: stuck at %zu", rd_kafka_err2name(errs[i]), taken.n);
+		}
+	}
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_denied(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	int r = 0;
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 5);
+	mock_fail(mock, MOCK_FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 5);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
+		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
+	assert_int_equal(r, -EACCES);
+	/* The right was given meanwhile. */
+	mock_poll(mock, &taken, 5, 20000);
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_brokers_down(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	int r = 0;
+
+	mock_open(mock, 60000, NULL);
+	append_numbers(mock, 0, 10);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 10, 10000);
+	mock_set_up(mock, false);
+	for (int i = 0; i < 200 && r == 0; i++)
+		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
+	assert_int_equal(r, -EAGAIN);
+	mock_set_up(mock, true);
+	append_numbers(mock, 10, 20);
+	mock_poll(mock, &taken, 20, 20000);
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_leader_changes(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 60000, NULL);
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	for (int i = 0; i < 12; i++) {
+		rd_kafka_mock_partition_set_leader(mock->cluster, MOCK_TOPIC, 0,
+		                                   1 + i % MOCK_BROKERS);
+		append_numbers(mock, 50 * i, 50 * (i + 1));
+		mock_poll(mock, &taken, (size_t)(50 * i + 25), 20000);
+	}
+	mock_poll(mock, &taken, 600, 20000);
+	are_numbers(&taken, 0);
+	mock_taken_free(&taken);
+}
+
+static void test_get(void **state)
+{
+	static const struct record strange[] = {
+		{ .key = B("k"),
+		  .has_value = true,
+		  .value = B(""),
+		  .headers = { { B("op"), B("no such") } },
+		  .nheaders = 1 },
+		{ .key = B("/bad/"), .value = B("v"), .has_value = true },
+	};
+	struct mock *mock = *state;
+	struct event *ev = NULL;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	assert_int_equal(log_kafka_get(mock->log, 0, 5000, &ev), -ENODATA);
+	append_numbers(mock, 0, 5);
+	for (size_t i = 0; i < ARRAY_SIZE(strange); i++)
+		mock_produce(mock, &strange[i]);
+	/* Also while following. */
+	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	mock_poll(mock, &taken, 2, 10000);
+	assert_int_equal(log_kafka_get(mock->log, 3, 5000, &ev), 0);
+	assert_int_equal(ev->op, EVENT_SET);
+	assert_true(bytes_are(ev->key, "key"));
+	assert_true(bytes_are(ev->value, "3"));
+	event_free(ev);
+	ev = NULL;
+	assert_int_equal(log_kafka_get(mock->log, 5, 5000, &ev), -ENOTSUP);
+	assert_int_equal(log_kafka_get(mock->log, 6, 5000, &ev), -EBADMSG);
+	assert_int_equal(log_kafka_get(mock->log, 7, 5000, &ev), -ENODATA);
+	assert_int_equal(log_kafka_get(mock->log, 100, 5000, &ev), -ENODATA);
+	assert_null(ev);
+	mock_poll(mock, &taken, 5, 10000);
+	mock_set_up(mock, false);
+	assert_int_equal(log_kafka_get(mock->log, 3, 500, &ev), -EAGAIN);
+	assert_null(ev);
+	mock_taken_free(&taken);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_records),
+		TEST(test_many_headers),
+		TEST(test_from),
+		TEST(test_refused),
+		TEST(test_max),
+		TEST(test_wake),
+		TEST(test_lost),
+		TEST(test_fetch_errors),
+		TEST(test_denied),
+		TEST(test_brokers_down),
+		TEST(test_leader_changes),
+		TEST(test_get),
+	};
+#undef TEST
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,307 @@
+/* Tests of opening the Kafka log: URLs, settings, and checking the topic
+ * (common/log_kafka.c, log_kafka_conf.c, log_kafka_topic.c). A topic's
+ * settings are checked against a real broker: tests/bats/kafka_log.bats. */
+#include "cmocka_all.h"
+
+#include "mock_kafka.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Opens and closes a log that needs no broker. WHY must hold TEXT. */
+static int open_with(const char *url, const char *setting, uint64_t max_value, const char *text)
+{
+	struct log_kafka_config config = { .url = url,
+		                           .settings = &setting,
+		                           .nsettings = setting ? 1 : 0,
+		                           .max_value = max_value,
+		                           .write_timeout_ms = 1000 };
+	struct log_kafka *log = NULL;
+	char why[512] = "";
+	int err = log_kafka_open(&config, &log, why, sizeof(why));
+
+	if (!err) {
+		assert_non_null(log);
+		log_kafka_close(log, 0);
+	} else {
+		assert_null(log);
+	}
+	if (text && !strstr(why, text))
+		fail_msg("\"%s\" lacks \"%s\"", why, text);
+	return err;
+}
+
+/* A port on which nobody listens. */
+#define NOBODY "127.0.0.1:1"
+
+static void test_url(void **state)
+{
+	static const char *const good[] = {
+		"kafka://" NOBODY "/t",
+		"kafka://localhost/topic",
+		"kafka://[::1]:1/t",
+		"kafka://[::1]/t",
+		"kafka://" NOBODY "," NOBODY "/a.b_c-D9",
+	};
+	static const struct {
+		const char *url, *text;
+	} bad[] = {
+		{ "", "kafka://HOST:PORT" },
+		{ "local", "kafka://HOST:PORT" },
+		{ "http://h:1/t", "kafka://HOST:PORT" },
+		{ "kafka://", "a broker and a topic" },
+		{ "kafka:///t", "a broker and a topic" },
+		{ "kafka://h:1", "a broker and a topic" },
+		{ "kafka://h:1/", "a topic's name" },
+		{ "kafka://h:1/.", "a topic's name" },
+		{ "kafka://h:1/..", "a topic's name" },
+		{ "kafka://h:1/a/b", "a topic's name" },
+		{ "kafka://h:1/a b", "a topic's name" },
+		{ "kafka://h:1/t?x", "a topic's name" },
+		{ "kafka://,/t", "HOST:PORT" },
+		{ "kafka://h:1,/t", "HOST:PORT" },
+		{ "kafka://,h:1/t", "HOST:PORT" },
+		{ "kafka://h:/t", "HOST:PORT" },
+		{ "kafka://:1/t", "HOST:PORT" },
+		{ "kafka://h:1x/t", "HOST:PORT" },
+		{ "kafka://h:123456/t", "HOST:PORT" },
+		{ "kafka://h h:1/t", "HOST:PORT" },
+		{ "kafka://[::1:1/t", "HOST:PORT" },
+		{ "kafka://[]:1/t", "HOST:PORT" },
+		{ "kafka://[::1]x/t", "HOST:PORT" },
+	};
+	char url[300];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		assert_int_equal(open_with(good[i], NULL, 1 << 20, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (open_with(bad[i].url, NULL, 1 << 20, bad[i].text) != -EINVAL)
+			fail_msg("%s was taken", bad[i].url);
+	/* The longest name of a topic, and one more. */
+	snprintf(url, sizeof(url), "kafka://h:1/%0249d", 0);
+	assert_int_equal(open_with(url, NULL, 1 << 20, NULL), 0);
+	snprintf(url, sizeof(url), "kafka://h:1/%0250d", 0);
+	assert_int_equal(open_with(url, NULL, 1 << 20, "a topic's name"), -EINVAL);
+}
+
+static void test_settings(void **state)
+{
+	static const char *const good[] = {
+		"linger.ms=5",
+		"compression.type=lz4",
+		"security.protocol=plaintext",
+		"sasl.password=a=b",
+		"sasl.username=",
+		"client.id=me",
+		"queued.min.messages=5",
+		/* What holds anyway may be said. */
+		"enable.idempotence=true",
+		"acks=all",
+		"request.required.acks=-1",
+		"isolation.level=read_committed",
+		"auto.offset.reset=error",
+	};
+	static const struct {
+		const char *setting, *text;
+	} bad[] = {
+		{ "linger.ms", "-X takes name=value, not \"linger.ms\"" },
+		{ "=5", "-X takes name=value" },
+		{ "", "-X takes name=value" },
+		{ "no.such.setting=1", "no.such.setting" },
+		{ "linger.ms=abc", "linger.ms" },
+		{ "linger.ms=-1", "linger.ms" },
+		{ "security.protocol=magic", "magic" },
+		{ "bootstrap.servers=h:1", "URL" },
+		{ "metadata.broker.list=h:1", "URL" },
+		{ "enable.idempotence=false", "once and in order" },
+		{ "acks=1", "once and in order" },
+		{ "acks=0", "once and in order" },
+		{ "request.required.acks=1", "once and in order" },
+		{ "queuing.strategy=lifo", "once and in order" },
+		{ "transactional.id=x", "one event" },
+		{ "message.timeout.ms=5", "--write-timeout" },
+		{ "delivery.timeout.ms=5", "--write-timeout" },
+		{ "message.max.bytes=1000", "--max-value" },
+		{ "receive.message.max.bytes=1000", "--max-value" },
+		{ "group.id=x", "consumer group" },
+		{ "enable.auto.commit=true", "consumer group" },
+		{ "auto.offset.reset=earliest", "consumer group" },
+		{ "check.crcs=false", "the same log" },
+		{ "isolation.level=read_uncommitted", "the same log" },
+		{ "allow.auto.create.topics=true", "not fit" },
+		{ "topic.blacklist=t", "names the topic" },
+		{ "statistics.interval.ms=0", "uses it itself" },
+		/* What contradicts something fixed is librdkafka's to refuse. */
+		{ "max.in.flight=6", "max.in.flight" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
+		if (open_with("kafka://" NOBODY "/t", good[i], 1 << 20, NULL))
+			fail_msg("%s was refused", good[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		if (open_with("kafka://" NOBODY "/t", bad[i].setting, 1 << 20, bad[i].text) !=
+		    -EINVAL)
+			fail_msg("%s was taken", bad[i].setting);
+}
+
+static void test_two_settings(void **state)
+{
+	/* A certificate counts only with TLS. */
+	const char *settings[] = { "security.protocol=ssl", "ssl.ca.location=/no/such/file" };
+	struct log_kafka_config config = { .url = "kafka://" NOBODY "/t",
+		                           .settings = settings,
+		                           .nsettings = 2,
+		                           .max_value = 1,
+		                           .write_timeout_ms = 1000 };
+	struct log_kafka *log = NULL;
+	char why[512] = "";
+
+	(void)state;
+	assert_int_equal(log_kafka_open(&config, &log, why, sizeof(why)), -EINVAL);
+	assert_null(log);
+	assert_non_null(strstr(why, "ssl.ca.location"));
+	/* Nobody has to want to know why. */
+	assert_int_equal(log_kafka_open(&config, &log, NULL, 0), -EINVAL);
+}
+
+static void test_sizes(void **state)
+{
+	(void)state;
+	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 0, NULL), 0);
+	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, UINT64_C(950) << 20, NULL), 0);
+	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 1000000000, "--max-value"),
+	                 -EINVAL);
+}
+
+/* Checks; WHY must hold TEXT, and the time limit must be kept. */
+static int check(struct mock *mock, int64_t timeout_ms, const char *text)
+{
+	uint64_t first, end;
+	char why[512] = "?";
+	int64_t start_ms = clock_mono_ms();
+	int err = log_kafka_check(mock->log, timeout_ms, &first, &end, why, sizeof(why));
+
+	assert_true(clock_mono_ms() - start_ms < timeout_ms + 3000);
+	if (!strstr(why, text))
+		fail_msg("\"%s\" lacks \"%s\"", why, text);
+	return err;
+}
+
+static void test_check_no_broker(void **state)
+{
+	struct mock *mock = *state;
+	uint64_t end;
+
+	mock_set_up(mock, false);
+	mock_open(mock, 1000, NULL);
+	assert_false(log_kafka_up(mock->log));
+	assert_int_equal(check(mock, 500, "no answer from"), -EAGAIN);
+	assert_int_equal(log_kafka_end(mock->log, 300, &end), -EAGAIN);
+	assert_int_equal(check(mock, 0, "no answer from"), -EAGAIN);
+}
+
+static void test_check_partitions(void **state)
+{
+	struct mock *mock = *state;
+	struct log_kafka_config config = { .max_value = 1, .write_timeout_ms = 1000 };
+	char url[1024];
+
+	rd_kafka_mock_topic_create(mock->cluster, "three", 3, 1);
+	snprintf(url, sizeof(url), "kafka://%s/three",
+	         rd_kafka_mock_cluster_bootstraps(mock->cluster));
+	config.url = url;
+	assert_int_equal(log_kafka_open(&config, &mock->log, NULL, 0), 0);
+	assert_int_equal(check(mock, 5000, "topic three has 3 partitions"), -EINVAL);
+}
+
+static void test_check_authorization(void **state)
+{
+	struct mock *mock = *state;
+
+	rd_kafka_mock_topic_set_error(mock->cluster, MOCK_TOPIC,
+	                              RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+	mock_open(mock, 1000, NULL);
+	assert_int_equal(check(mock, 5000, "refused the description of topic " MOCK_TOPIC),
+	                 -EACCES);
+}
+
+/* Metadata comes, but no leader: for a while, and then for good. */
+static void test_check_leader(void **state)
+{
+	struct mock *mock = *state;
+	uint64_t end;
+
+	mock_open(mock, 1000, NULL);
+	mock_fail(mock, MOCK_LIST_OFFSETS, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, 4);
+	assert_int_equal(log_kafka_end(mock->log, 5000, &end), 0);
+	assert_int_equal(end, 0);
+	mock_fail(mock, MOCK_LIST_OFFSETS, RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, 1000);
+	assert_int_equal(log_kafka_end(mock->log, 700, &end), -EAGAIN);
+	rd_kafka_mock_clear_request_errors(mock->cluster, MOCK_LIST_OFFSETS);
+	assert_int_equal(log_kafka_end(mock->log, 5000, &end), 0);
+}
+
+/* The mock has no controller, as a cluster has none for a moment. */
+static void test_check_no_controller(void **state)
+{
+	struct mock *mock = *state;
+
+	mock_open(mock, 1000, NULL);
+	assert_int_equal(check(mock, 1500, "no answer from"), -EAGAIN);
+}
+
+static bool is_up(void *arg)
+{
+	return log_kafka_up(((struct mock *)arg)->log);
+}
+
+static bool is_down(void *arg)
+{
+	return !is_up(arg);
+}
+
+static void test_up(void **state)
+{
+	struct mock *mock = *state;
+	char last[300];
+	char cut[4];
+
+	mock_open(mock, 1000, NULL);
+	assert_int_equal(log_kafka_errors(mock->log, last, sizeof(last)), 0);
+	assert_string_equal(last, "");
+	mock_wait_for(is_up, mock, 5000);
+	mock_set_up(mock, false);
+	mock_wait_for(is_down, mock, 10000);
+	assert_true(log_kafka_errors(mock->log, last, sizeof(last)) > 0);
+	assert_true(strlen(last) > 10);
+	log_kafka_errors(mock->log, cut, sizeof(cut));
+	assert_int_equal(strlen(cut), 3);
+	log_kafka_errors(mock->log, NULL, 0);
+	mock_set_up(mock, true);
+	mock_wait_for(is_up, mock, 10000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_url),
+		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_two_settings),
+		cmocka_unit_test(test_sizes),
+		cmocka_unit_test_setup_teardown(test_check_no_broker, mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_check_partitions, mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_check_authorization, mock_setup,
+		                                mock_teardown),
+		cmocka_unit_test_setup_teardown(test_check_leader, mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_check_no_controller, mock_setup,
+		                                mock_teardown),
+		cmocka_unit_test_setup_teardown(test_up, mock_setup, mock_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
