@@ -57,6 +57,7 @@ int main(int argc, char **argv)
 	struct store_config config = { .dir = argv[1] };
 	if (store_open(&config, &store, why, sizeof(why))) {
 		fprintf(stderr, "apply_load: %s\n", why);
+		free(value);
 		return 1;
 	}
 	double begin = now();

@@ -48,6 +48,7 @@ int main(int argc, char **argv)
 	};
 	if (node_open(&config, &node, why, sizeof(why))) {
 		fprintf(stderr, "fill: %s\n", why);
+		free(value);
 		return 1;
 	}
 	struct timespec begin, end;
