@@ -16,14 +16,16 @@ enum state {
 	ABSENT,
 	KEY,
 	DIR,
+	LINK,       /* a symbolic link */
 	EXPIRED,    /* and among the first that are due: purged before the operation */
 	LATE,       /* expired, but so many others are due that the operation finds it */
 	NO_PARENT,  /* its directory is missing too */
 	KEY_PARENT, /* what should be its directory is a key */
 	STATES
 };
-static const char *const state_names[STATES] = { "absent", "key",       "directory", "expired",
-	                                         "late",   "no parent", "key parent" };
+static const char *const state_names[STATES] = {
+	"absent", "key", "directory", "link", "expired", "late", "no parent", "key parent",
+};
 
 enum way { BY_PATH, BY_DIR, BY_AT, WAYS };
 static const char *const way_names[WAYS] = { "path", "dir", "at" };
@@ -35,32 +37,34 @@ static const char *const cond_names[CONDS] = { "no condition", "if absent", "if 
 /* An operation, and what it gives without a condition. */
 static const struct row {
 	struct event ev;
-	enum event_outcome absent, key, dir;
+	enum event_outcome absent, key, dir, link;
 	bool removes; /* the name is gone afterwards */
 } rows[] = {
-#define ROW(absent, key, dir, removes, ...)                                                        \
+#define ROW(absent, key, dir, link, removes, ...)                                                  \
 	{                                                                                          \
-		{ __VA_ARGS__ }, OUTCOME_##absent, OUTCOME_##key, OUTCOME_##dir, removes           \
+		{ __VA_ARGS__ }, OUTCOME_##absent, OUTCOME_##key, OUTCOME_##dir, OUTCOME_##link,   \
+		        removes                                                                    \
 	}
-	ROW(OK, OK, IS_DIR, false, .op = EVENT_SET, .value = B("v")),
-	ROW(OK, OK, IS_DIR, false, .op = EVENT_APPEND, .value = B("v")),
-	ROW(OK, OK, IS_DIR, false, .op = EVENT_INCR, .by = 3),
-	ROW(NOT_FOUND, OK, IS_DIR, false, .op = EVENT_WRITE, .value = B("v"),
+	ROW(OK, OK, IS_DIR, OK, false, .op = EVENT_SET, .value = B("v")),
+	ROW(OK, OK, IS_DIR, IS_LINK, false, .op = EVENT_APPEND, .value = B("v")),
+	ROW(OK, OK, IS_DIR, IS_LINK, false, .op = EVENT_INCR, .by = 3),
+	ROW(NOT_FOUND, OK, IS_DIR, IS_LINK, false, .op = EVENT_WRITE, .value = B("v"),
 	    .ranges = &(struct event_range){ 1, 1 }, .nranges = 1),
-	ROW(NOT_FOUND, OK, IS_DIR, false, .op = EVENT_TRUNCATE, .size = 3),
-	ROW(NOT_FOUND, OK, IS_DIR, true, .op = EVENT_DEL),
-	ROW(NOT_FOUND, OK, OK, true, .op = EVENT_DEL, .flags = EVENT_RECURSE),
-	ROW(NOT_FOUND, OK, IS_DIR, true, .op = EVENT_DEL, .flags = EVENT_EVICT),
-	ROW(OK, EXISTS, OK, false, .op = EVENT_MKDIR),
-	ROW(NOT_FOUND, NOT_DIR, OK, true, .op = EVENT_RMDIR),
-	ROW(NOT_FOUND, OK, OK, true, .op = EVENT_RENAME, .to = B("p/to")),
-	ROW(NOT_FOUND, OK, OK, true, .op = EVENT_RENAME, .to = B("new/to")),
-	ROW(NOT_FOUND, OK, IS_DIR, false, .op = EVENT_EXPIRE, .ttl = TTL_SET, .ttl_ms = 5),
-	ROW(NOT_FOUND, OK, IS_DIR, false, .op = EVENT_PERSIST),
-	ROW(NOT_FOUND, OK, OK, false, .op = EVENT_SETXATTR, .name = B("user.b"), .value = B("v")),
-	ROW(NOT_FOUND, OK, OK, false, .op = EVENT_REMOVEXATTR, .name = B("user.a")),
-	ROW(NOT_FOUND, OK, OK, false, .op = EVENT_CHMOD, .mode = 0600, .flags = EVENT_HAS_MODE),
-	ROW(NOT_FOUND, OK, OK, false, .op = EVENT_TOUCH),
+	ROW(NOT_FOUND, OK, IS_DIR, IS_LINK, false, .op = EVENT_TRUNCATE, .size = 3),
+	ROW(NOT_FOUND, OK, IS_DIR, OK, true, .op = EVENT_DEL),
+	ROW(NOT_FOUND, OK, OK, OK, true, .op = EVENT_DEL, .flags = EVENT_RECURSE),
+	ROW(NOT_FOUND, OK, IS_DIR, OK, true, .op = EVENT_DEL, .flags = EVENT_EVICT),
+	ROW(OK, EXISTS, OK, EXISTS, false, .op = EVENT_MKDIR),
+	ROW(NOT_FOUND, NOT_DIR, OK, NOT_DIR, true, .op = EVENT_RMDIR),
+	ROW(NOT_FOUND, OK, OK, OK, true, .op = EVENT_RENAME, .to = B("p/to")),
+	ROW(NOT_FOUND, OK, OK, OK, true, .op = EVENT_RENAME, .to = B("new/to")),
+	ROW(NOT_FOUND, OK, IS_DIR, OK, false, .op = EVENT_EXPIRE, .ttl = TTL_SET, .ttl_ms = 5),
+	ROW(NOT_FOUND, OK, IS_DIR, OK, false, .op = EVENT_PERSIST),
+	ROW(NOT_FOUND, OK, OK, OK, false, .op = EVENT_SETXATTR, .name = B("user.b"),
+	    .value = B("v")),
+	ROW(NOT_FOUND, OK, OK, OK, false, .op = EVENT_REMOVEXATTR, .name = B("user.a")),
+	ROW(NOT_FOUND, OK, OK, OK, false, .op = EVENT_CHMOD, .mode = 0600, .flags = EVENT_HAS_MODE),
+	ROW(NOT_FOUND, OK, OK, OK, false, .op = EVENT_TOUCH),
 };
 
 #define HOUR_MS 3600000
@@ -80,6 +84,10 @@ static void set_up(struct rig *rig)
 	       .name = B("user.a"), .value = B("a"));
 	EXPECT(rig, OK, "attr p/dir/", .op = EVENT_SETXATTR, .key = B("p/dir"), .name = B("user.a"),
 	       .value = B("a"));
+	EXPECT(rig, OK, "added p/link=1@4600000", .op = EVENT_SET, .key = B("p/link"),
+	       .value = B("t"), .ttl = TTL_SET, .ttl_ms = HOUR_MS, .flags = EVENT_SYMLINK);
+	EXPECT(rig, OK, "attr p/link=1@4600000", .op = EVENT_SETXATTR, .key = B("p/link"),
+	       .name = B("user.a"), .value = B("a"));
 	EXPECT(rig, OK, "added p/expired=1@1000010", .op = EVENT_SET, .key = B("p/expired"),
 	       .value = B("5"), .ttl = TTL_UNTIL, .ttl_ms = SOON_MS);
 	EXPECT(rig, OK, "added p/late=1@1002001", .op = EVENT_SET, .key = B("p/late"),
@@ -105,8 +113,8 @@ struct aim {
 
 static struct aim aim_at(struct rig *rig, enum state state)
 {
-	static const char *const keys[STATES] = { "p/absent", "p/key", "p/dir", "p/expired",
-		                                  "p/late",   "q/x",   "k/x" };
+	static const char *const keys[STATES] = { "p/absent",  "p/key",  "p/dir", "p/link",
+		                                  "p/expired", "p/late", "q/x",   "k/x" };
 	struct aim aim = { .key = keys[state], .dir = rig_ino(rig, "p"), .ino = 999999 };
 	const struct entry *e = rig_get(rig, aim.key);
 
@@ -121,10 +129,15 @@ static struct aim aim_at(struct rig *rig, enum state state)
 	return aim;
 }
 
+static bool is_there(enum state state)
+{
+	return state == KEY || state == DIR || state == LINK;
+}
+
 static enum event_outcome wanted(const struct row *row, enum cond cond, enum state state,
                                  enum way way)
 {
-	bool makes = row->absent == OUTCOME_OK, found = state == KEY || state == DIR;
+	bool makes = row->absent == OUTCOME_OK, found = is_there(state);
 
 	/* 1. The way to the target. */
 	if (state == KEY_PARENT)
@@ -141,7 +154,10 @@ static enum event_outcome wanted(const struct row *row, enum cond cond, enum sta
 	if (cond == WRONG_VERSION || (cond == RIGHT_VERSION && !found))
 		return OUTCOME_VERSION;
 	/* 3. The operation. */
-	return state == KEY ? row->key : state == DIR ? row->dir : row->absent;
+	return state == KEY  ? row->key :
+	       state == DIR  ? row->dir :
+	       state == LINK ? row->link :
+	                       row->absent;
 }
 
 static bool exists(struct txn *txn, const struct aim *aim, enum state state)
@@ -201,14 +217,16 @@ static void check_case(struct rig *rig, const struct row *row, enum cond cond, e
 	if (store_check(txn, why, sizeof why) != 0)
 		fail_msg("%s", why);
 
-	bool is = state == KEY || state == DIR, done = got == OUTCOME_OK;
+	bool is = is_there(state), done = got == OUTCOME_OK;
+	/* A key never becomes a link, nor back: a new entry takes the name. */
+	bool same = is && !(ev.op == EVENT_SET && state == LINK);
 	assert_int_equal(feed->op, ev.op);
-	assert_int_equal(feed->created, done && !is);
+	assert_int_equal(feed->created, done && !same);
 	if (done && row->removes && ev.op != EVENT_RENAME)
 		assert_int_equal(feed->version, 0);
 	else if (done && !(ev.op == EVENT_MKDIR && is))
 		assert_int_equal(feed->version, offset);
-	if (done && is)
+	if (done && same)
 		assert_int_equal(feed->ino, aim.ino);
 	assert_int_equal(exists(txn, &aim, state), done ? !row->removes : is);
 	/* Those that the event itself purges, then the one that stood in the way. */

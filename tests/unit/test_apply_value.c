@@ -182,6 +182,37 @@ static void test_set_keeps(void **state)
 	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ttl = TTL_KEEP);
 }
 
+/* A link is a key that was set as one: only its whole value can change. */
+static void test_set_link(void **state)
+{
+	struct rig *rig = *state;
+
+	EXPECT(rig, OK, "added l=6@1000500", .op = EVENT_SET, .key = B("l"), .value = B("target"),
+	       .flags = EVENT_SYMLINK | EVENT_HAS_MODE, .mode = 0600, .ttl = TTL_SET, .ttl_ms = 500,
+	       .ino = STORE_PROPOSED_MIN);
+	assert_int_equal(rig_get(rig, "l")->mode, S_IFLNK | 0777);
+	assert_int_equal(rig_ino(rig, "l"), STORE_PROPOSED_MIN);
+	EXPECT(rig, OK, "data l=5", .op = EVENT_SET, .key = B("l"), .value = B("other"),
+	       .flags = EVENT_SYMLINK | EVENT_HAS_MODE, .mode = 0600);
+	assert_int_equal(rig_get(rig, "l")->mode, S_IFLNK | 0777);
+	assert_false(rig->feed->created);
+	EXPECT(rig, IS_LINK, "", .op = EVENT_APPEND, .key = B("l"), .value = B("x"));
+	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("l/below"));
+	rig_totals(rig, 1, 0, COST + 1 + 5);
+	/* Another kind is another entry, however it is found. */
+	EXPECT(rig, OK, "removed l=5, added l=1", .op = EVENT_SET, .key = B("l"), .value = B("k"),
+	       .ttl = TTL_KEEP);
+	assert_true(rig->feed->created);
+	assert_int_equal(rig_get(rig, "l")->mode, S_IFREG | 0644);
+	assert_int_not_equal(rig_ino(rig, "l"), STORE_PROPOSED_MIN);
+	EXPECT(rig, OK, "removed l=1, added l=2", .op = EVENT_SET, .at = rig_ino(rig, "l"),
+	       .value = B("to"), .flags = EVENT_SYMLINK);
+	EXPECT(rig, OK, "removed l=2, added l=1", .op = EVENT_SET, .dir = STORE_ROOT_INO,
+	       .key = B("stale/l"), .value = B("k"));
+	assert_value(rig, "l", "k");
+	rig_totals(rig, 1, 0, COST + 1 + 1);
+}
+
 /* A value that no store can hold is refused before a byte of it is read. */
 static void test_too_large(void **state)
 {
@@ -444,11 +475,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_set_new),      TEST(test_set_makes_directories),
 		TEST(test_set_inode),    TEST(test_set_replaces),
-		TEST(test_set_keeps),    TEST(test_too_large),
-		TEST(test_append),       TEST(test_append_grows),
-		TEST(test_write_ranges), TEST(test_write_cut),
-		TEST(test_truncate),     TEST(test_incr),
-		TEST(test_incr_keeps),
+		TEST(test_set_keeps),    TEST(test_set_link),
+		TEST(test_too_large),    TEST(test_append),
+		TEST(test_append_grows), TEST(test_write_ranges),
+		TEST(test_write_cut),    TEST(test_truncate),
+		TEST(test_incr),         TEST(test_incr_keeps),
 	};
 
 	return cmocka_run_group_tests_name("apply_value", tests, NULL, NULL);
