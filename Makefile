@@ -57,9 +57,9 @@ PKGS_COMMON = lmdb jansson rdkafka libcurl
 COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lrdkafka -lcurl)
 FUSE_CFLAGS := $(or $(call pkg_flags,--cflags,fuse3),-I/usr/include/fuse3)
 FUSE_LIBS := $(or $(call pkg_flags,--libs,fuse3),-lfuse3)
-MHD_LIBS := $(or $(call pkg_flags,--libs,libmicrohttpd),-lmicrohttpd)
+MHD_LIBS := $(or $(call pkg_flags,--libs,libmicrohttpd gnutls),-lmicrohttpd -lgnutls)
 CMOCKA_LIBS := $(or $(call pkg_flags,--libs,cmocka),-lcmocka)
-PKG_CFLAGS := $(FUSE_CFLAGS) $(call pkg_flags,--cflags,$(PKGS_COMMON) libmicrohttpd)
+PKG_CFLAGS := $(FUSE_CFLAGS) $(call pkg_flags,--cflags,$(PKGS_COMMON) libmicrohttpd gnutls)
 ALL_LIBS = $(FUSE_LIBS) $(MHD_LIBS) $(COMMON_LIBS)
 
 # The fuzzers need clang; they are always built with ASan and UBSan.

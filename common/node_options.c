@@ -73,6 +73,7 @@ int node_options_config(const struct node_options *options, struct node_config *
 	config->log_settings = options->settings.items;
 	config->nlog_settings = options->settings.n;
 	config->peers = options->peers;
+	config->peer_token = options->peer_token;
 	config->size_bytes = options->size_bytes;
 	config->max_value = options->max_value;
 	config->write_timeout_ms = options->write_timeout_ms;

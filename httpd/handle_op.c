@@ -100,7 +100,7 @@ static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *r
 		return false;
 	}
 	ev->to = (struct bytes){ to, (size_t)to_len };
-	return true;
+	return access_key(rq, TOKEN_WRITE, to, (size_t)to_len, ret);
 }
 
 static const struct op_row {

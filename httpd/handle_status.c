@@ -133,6 +133,8 @@ enum MHD_Result handle_metrics(struct request *rq)
 	metrics_write(to);
 	write_node(rq, to);
 	http_metrics_write(to);
+	clients_metrics_write(rq->server->clients, to);
+	access_metrics_write(to);
 	bool failed = ferror(to);
 	if (fclose(to) || failed) {
 		free(text);

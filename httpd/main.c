@@ -2,11 +2,12 @@
  *
  * Start: options, log, node, server. Stop (SIGTERM, SIGINT) in reverse: the
  * server finishes what is under way, then the node flushes the log and closes
- * the store. Signals are blocked in every thread and taken by this one, so no
- * handler ever runs. */
+ * the store. SIGHUP reads tokens and certificates again. Signals are blocked in
+ * every thread and taken by this one, so no handler ever runs. */
 #include "common/logger.h"
 #include "httpd/server.h"
 #include "httpd/settings.h"
+#include "httpd/tokens.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -27,12 +28,40 @@ static int usage(void)
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static void wait_for_end(const sigset_t *signals)
+/* --hash-token: from standard input, so that no list of processes shows it. */
+static int hash_token(void)
 {
-	int number;
-	while (sigwait(signals, &number))
-		;
+	char text[TOKEN_MAX + 2];
+	char hash[TOKEN_HASH_SIZE];
+	size_t len = fread(text, 1, sizeof(text), stdin);
+	if (len && text[len - 1] == '\n')
+		len--;
+	if (token_hash(text, len, hash)) {
+		fprintf(stderr,
+		        "keydir-httpd: a token has %d to %d characters of A-Z a-z 0-9 - . _ ~ + / =\n"
+		        "and should be random: head -c 24 /dev/urandom | base64\n",
+		        TOKEN_MIN, TOKEN_MAX);
+		return EXIT_USAGE;
+	}
+	puts(hash);
+	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+static void wait_for_end(struct server *server, const sigset_t *signals)
+{
+	int number = 0;
+	while (sigwait(signals, &number) || number == SIGHUP)
+		if (number == SIGHUP)
+			server_reload(server);
 	logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
+}
+
+static void warn_of_plain_tokens(const struct settings *settings)
+{
+	if (settings->tokens && !settings->tls_cert && !settings_is_loopback(&settings->address))
+		logger(LOGGER_WARN,
+		       "tokens cross the network unencrypted: give --tls-cert, or listen "
+		       "on loopback behind a proxy that speaks TLS");
 }
 
 static int serve(const struct settings *settings, const sigset_t *signals)
@@ -55,10 +84,11 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 		node_close(node);
 		return EXIT_FAILURE;
 	}
+	warn_of_plain_tokens(settings);
 	server_address(server, address, sizeof(address));
 	logger(LOGGER_INFO, "serving listen=%s store=%s log=%s threads=%llu version=%s", address,
 	       config.store.dir, config.log, (unsigned long long)settings->threads, KEYDIR_VERSION);
-	wait_for_end(signals);
+	wait_for_end(server, signals);
 	server_stop(server, STOP_GRACE_MS);
 	node_close(node);
 	server_free(server);
@@ -78,7 +108,7 @@ int main(int argc, char **argv)
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
 	if (settings_load(&settings, argc, argv, why, sizeof(why)) ||
-	    (!settings.help && !settings.version &&
+	    (!settings.help && !settings.version && !settings.hash_token &&
 	     node_options_level(&settings.node, &level, why, sizeof(why)))) {
 		fprintf(stderr, "keydir-httpd: %s\n", why);
 		return EXIT_USAGE;
@@ -89,12 +119,15 @@ int main(int argc, char **argv)
 		puts("keydir-httpd " KEYDIR_VERSION);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
+	if (settings.hash_token)
+		return hash_token();
 	settings.debug = level == LOGGER_DEBUG;
 	logger_init("keydir-httpd", level, false);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	return serve(&settings, &signals);
 }

@@ -13,6 +13,8 @@
 	X(BAD_PARAMETER, 400, "bad-parameter", "Bad query parameter")                              \
 	X(BAD_CONDITION, 400, "bad-condition", "Bad precondition")                                 \
 	X(BAD_BODY, 400, "bad-body", "Bad request body")                                           \
+	X(UNAUTHENTICATED, 401, "unauthenticated", "Token needed")                                 \
+	X(FORBIDDEN, 403, "forbidden", "Not allowed")                                              \
 	X(NOT_FOUND, 404, "not-found", "Not found")                                                \
 	X(IS_DIRECTORY_READ, 404, "is-directory", "Is a directory")                                \
 	X(NOT_A_DIRECTORY_READ, 404, "not-a-directory", "Not a directory")                         \

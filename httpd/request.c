@@ -22,6 +22,7 @@
 
 #include "common/clock.h"
 #include "common/logger.h"
+#include "httpd/cors.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/router.h"
@@ -71,6 +72,9 @@ static const struct header_row {
 	ROW("X-Request-Id", request_id),
 	ROW("Last-Event-ID", last_event_id),
 	ROW("Accept", accept),
+	ROW("Origin", origin),
+	ROW("Sec-Fetch-Site", sec_fetch_site),
+	ROW("X-Forwarded-For", forwarded_for),
 #undef ROW
 };
 
@@ -85,6 +89,8 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 	rq->conn = conn;
 	rq->start_ns = clock_mono_ns();
 	rq->refs = 1;
+	rq->client = client_of(conn);
+	client_enter(rq->client, CLIENT_RECEIVING);
 	memcpy(rq->target, target, len + 1);
 	rq->key = rq->target + len + 1;
 	rq->metric = HTTP_ROUTE_OTHER;
@@ -101,6 +107,7 @@ static void request_unref(struct request *rq)
 		atomic_fetch_sub(&rq->server->body_bytes, rq->body_cap);
 	if (rq->early)
 		MHD_destroy_response(rq->early);
+	tokens_unref(rq->tokens);
 	free(rq->arrived.ops);
 	free(rq->result.ops);
 	free(rq->written.ops);
@@ -124,6 +131,7 @@ void request_completed(void *server, struct MHD_Connection *conn, void **req,
 	if (!rq)
 		return;
 	*req = NULL;
+	client_enter(rq->client, CLIENT_IDLE);
 	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
 	bool gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
 	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
@@ -343,6 +351,7 @@ static enum MHD_Result run(struct request *rq)
 	const char *value;
 	size_t len;
 	rq->stage = REQUEST_RUNNING;
+	client_enter(rq->client, CLIENT_WORKING);
 	if (rq->headers.offset) {
 		char *end;
 		errno = 0;
@@ -459,6 +468,7 @@ static enum MHD_Result body_end(struct request *rq)
 	struct MHD_Response *response = rq->early;
 	rq->early = NULL;
 	rq->stage = REQUEST_ANSWERED;
+	client_enter(rq->client, CLIENT_SENDING);
 	enum MHD_Result r = MHD_queue_response(rq->conn, rq->early_status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -506,6 +516,8 @@ static enum MHD_Result check(struct request *rq)
 		                                                       "This path takes %s.",
 		                                                       allow);
 		response_header(response, "Allow", allow);
+		if (ask)
+			cors_add_preflight(rq, response, allow);
 		return respond_send(rq, ask ? 204 : 405, RESPOND_OFFSET_NOW, response);
 	}
 	if (rq->route->has_key) {
@@ -522,6 +534,9 @@ static enum MHD_Result check(struct request *rq)
 			        "bytes are percent-encoded.",
 			        why);
 	}
+	enum MHD_Result refused;
+	if (!access_check(rq, &refused))
+		return refused;
 	if (method->params && rq->url.query_len) {
 		size_t len;
 		const char *name = url_unknown_param(&rq->url, method->params, &len);

@@ -3,6 +3,8 @@
 #define KEYDIR_HTTPD_REQUEST_H
 
 #include "common/node.h"
+#include "httpd/access.h"
+#include "httpd/clients.h"
 #include "httpd/http_metrics.h"
 #include "httpd/url.h"
 
@@ -45,6 +47,9 @@ struct request_headers {
 	const char *request_id;
 	const char *last_event_id;
 	const char *accept;
+	const char *origin;
+	const char *sec_fetch_site;
+	const char *forwarded_for;
 };
 
 /* What came of a wait: a copy of struct outcome that outlives the callback. */
@@ -75,6 +80,12 @@ struct request {
 	enum event_op op; /* of what was submitted, for that step */
 	struct request_headers headers;
 	const char *method_text; /* as sent */
+	struct client *client;   /* the connection's record; may be NULL */
+	bool endless; /* the answer is a stream without an end: it takes as long as it takes */
+
+	/* Who asks; see access.h. */
+	struct tokens *tokens;     /* the table in force when it began; NULL: there are none */
+	const struct token *token; /* in `tokens`; NULL: none known */
 
 	struct url url; /* borrows from `target` */
 	char *key;      /* decoded; where the route has one */

@@ -6,6 +6,7 @@
  * then (request.c says why). */
 #include "httpd/respond.h"
 
+#include "httpd/cors.h"
 #include "httpd/server.h"
 
 #include <stdio.h>
@@ -99,6 +100,7 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 	if (offset == RESPOND_OFFSET_NOW)
 		offset = node_offset(rq->server->node);
 	response_header_u64(response, "X-Keydir-Offset", offset);
+	cors_add(rq, response);
 	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
 		response_header(response, "Connection", "close");
 	rq->status = status;
@@ -108,6 +110,8 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 		return MHD_YES;
 	}
 	rq->stage = REQUEST_ANSWERED;
+	if (!rq->endless)
+		client_enter(rq->client, CLIENT_SENDING);
 	enum MHD_Result r = MHD_queue_response(rq->conn, status, response);
 	MHD_destroy_response(response);
 	return r;

@@ -1,9 +1,9 @@
 /* The router.
  *
  * One table: path, what follows it, and a handler for each method. Whether a
- * path exists, whether it takes a method (405 and Allow) and which query
- * parameters it has all come from here, so that a handler sees only requests
- * that fit it. A parameter that nobody knows is refused rather than ignored:
+ * path exists, whether it takes a method (405 and Allow), which query parameters
+ * it has and which right it needs all come from here, so that a handler sees
+ * only requests that fit it. A parameter that nobody knows is refused rather than ignored:
  * a misspelt ?ttl= would otherwise store a key for ever. */
 #include "httpd/router.h"
 
@@ -25,47 +25,48 @@ static const struct route routes[] = {
 	{ "/v1/kv/",
 	  HTTP_ROUTE_KV,
 	  true,
-	  { { HTTP_GET, handle_key, false, get_params },
-	    { HTTP_HEAD, handle_key, false, get_params },
-	    { HTTP_PUT, handle_put, true, put_params },
-	    { HTTP_DELETE, handle_delete, false, delete_params },
-	    { HTTP_POST, handle_op, true, op_params } } },
+	  { { HTTP_GET, handle_key, false, get_params, ACCESS_READ },
+	    { HTTP_HEAD, handle_key, false, get_params, ACCESS_READ },
+	    { HTTP_PUT, handle_put, true, put_params, ACCESS_WRITE },
+	    { HTTP_DELETE, handle_delete, false, delete_params, ACCESS_WRITE },
+	    { HTTP_POST, handle_op, true, op_params, ACCESS_WRITE } } },
 	{ "/v1/status",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_status, false, read_params },
-	    { HTTP_HEAD, handle_status, false, read_params } } },
+	  { { HTTP_GET, handle_status, false, read_params, ACCESS_MONITOR },
+	    { HTTP_HEAD, handle_status, false, read_params, ACCESS_MONITOR } } },
 	{ "/v1/snapshot",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_snapshot, false, no_params },
-	    { HTTP_HEAD, handle_snapshot, false, no_params } } },
+	  { { HTTP_GET, handle_snapshot, false, no_params, ACCESS_ADMIN },
+	    { HTTP_HEAD, handle_snapshot, false, no_params, ACCESS_ADMIN } } },
 	{ "/healthz",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_healthz, false, NULL },
-	    { HTTP_HEAD, handle_healthz, false, NULL } } },
+	  { { HTTP_GET, handle_healthz, false, NULL, ACCESS_OPEN },
+	    { HTTP_HEAD, handle_healthz, false, NULL, ACCESS_OPEN } } },
 	{ "/readyz",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_readyz, false, NULL }, { HTTP_HEAD, handle_readyz, false, NULL } } },
+	  { { HTTP_GET, handle_readyz, false, NULL, ACCESS_OPEN },
+	    { HTTP_HEAD, handle_readyz, false, NULL, ACCESS_OPEN } } },
 	{ "/metrics",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_metrics, false, NULL },
-	    { HTTP_HEAD, handle_metrics, false, NULL } } },
+	  { { HTTP_GET, handle_metrics, false, NULL, ACCESS_MONITOR },
+	    { HTTP_HEAD, handle_metrics, false, NULL, ACCESS_MONITOR } } },
 	{ "/api/cache/",
 	  HTTP_ROUTE_PYCACHE,
 	  true,
-	  { { HTTP_GET, handle_pycache_get, false, no_params },
-	    { HTTP_HEAD, handle_pycache_get, false, no_params },
-	    { HTTP_POST, handle_pycache_post, true, no_params },
-	    { HTTP_DELETE, handle_pycache_delete, false, no_params } } },
+	  { { HTTP_GET, handle_pycache_get, false, no_params, ACCESS_READ },
+	    { HTTP_HEAD, handle_pycache_get, false, no_params, ACCESS_READ },
+	    { HTTP_POST, handle_pycache_post, true, no_params, ACCESS_WRITE },
+	    { HTTP_DELETE, handle_pycache_delete, false, no_params, ACCESS_WRITE } } },
 	{ "/api/health/",
 	  HTTP_ROUTE_PYCACHE,
 	  false,
-	  { { HTTP_GET, handle_pycache_health, false, no_params },
-	    { HTTP_HEAD, handle_pycache_health, false, no_params } } },
+	  { { HTTP_GET, handle_pycache_health, false, no_params, ACCESS_OPEN },
+	    { HTTP_HEAD, handle_pycache_health, false, no_params, ACCESS_OPEN } } },
 };
 
 static const char *const method_texts[] = {

@@ -11,6 +11,7 @@ struct route_method {
 	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
 	bool takes_body;                            /* else a body is read and ignored */
 	const char *const *params;                  /* query parameters known; NULL: any */
+	enum access_need need;                      /* who may; nothing: an admin alone */
 };
 
 struct route {

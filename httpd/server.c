@@ -4,7 +4,8 @@
  * connections; a connection stays on its thread. A client costs memory, never
  * a thread: requests that wait for the log are suspended. What a client
  * controls is bounded here: connections (in all and per address), silence,
- * the memory of one connection's headers, and of all bodies together.
+ * the memory of one connection's headers, and of all bodies together; how long
+ * a request may take is clients.c's.
  *
  * MHD's own decoding of URLs is replaced by one that does nothing (url.c says
  * why). Its complaints about single connections are debugging output.
@@ -17,6 +18,7 @@
 #include "common/clock.h"
 #include "common/logger.h"
 #include "httpd/request.h"
+#include "httpd/tls.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -107,19 +109,29 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape_nothing, NULL },
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server },
+		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)clients_notify, server->clients },
 		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
 		/* a pool of one is no pool, and MHD says so in the log */
 		{ s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		  (intptr_t)s->threads, NULL },
 		{ MHD_OPTION_END, 0, NULL },
 	};
+	char priorities[] = TLS_PRIORITIES;
+	struct MHD_OptionItem tls_options[] = {
+		{ MHD_OPTION_HTTPS_CERT_CALLBACK, 0, tls_callback() },
+		{ MHD_OPTION_HTTPS_PRIORITIES, 0, priorities },
+		{ MHD_OPTION_END, 0, NULL },
+	};
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
 	                 MHD_USE_ERROR_LOG;
 	if (s->address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
+	if (s->tls_cert)
+		flags |= MHD_USE_TLS;
 	return MHD_start_daemon(flags, 0, NULL, NULL, request_handle, server,
 	                        MHD_OPTION_EXTERNAL_LOGGER, log_from_mhd, NULL, MHD_OPTION_ARRAY,
-	                        options, MHD_OPTION_END);
+	                        options, s->tls_cert ? MHD_OPTION_ARRAY : MHD_OPTION_END,
+	                        tls_options, MHD_OPTION_END);
 }
 
 int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
@@ -147,10 +159,28 @@ int server_new(struct node *node, const struct settings *settings, struct server
 		       (unsigned long long)connections, (unsigned long long)fit);
 		connections = fit;
 	}
+	r = access_new(settings->tokens, &server->access, why, why_size);
+	if (r)
+		goto err_free;
+	if (settings->tls_cert) {
+		r = tls_load(settings->tls_cert, settings->tls_key, why, why_size);
+		if (r)
+			goto err_access;
+	}
+	struct clients_config limits = {
+		.most = connections,
+		.idle_ms = settings->idle_timeout_ms,
+		.request_ms = settings->request_timeout_ms,
+	};
+	r = clients_new(&limits, &server->clients);
+	if (r) {
+		snprintf(why, why_size, "no thread for the connections: %s", strerror(-r));
+		goto err_tls;
+	}
 	server->listen_fd = listen_on(settings, why, why_size);
 	if (server->listen_fd < 0) {
 		r = server->listen_fd;
-		goto err_free;
+		goto err_clients;
 	}
 	server->daemon = start_daemon(server, connections);
 	if (!server->daemon) {
@@ -163,10 +193,30 @@ int server_new(struct node *node, const struct settings *settings, struct server
 	return 0;
 err_close:
 	close(server->listen_fd);
+err_clients:
+	clients_free(server->clients);
+err_tls:
+	tls_free();
+err_access:
+	access_free(server->access);
 err_free:
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);
 	return r;
+}
+
+void server_reload(struct server *server)
+{
+	const struct settings *s = server->settings;
+	char why[512];
+	if (access_reload(server->access, why, sizeof(why)))
+		logger(LOGGER_ERROR, "tokens not read, the old ones stay: %s", why);
+	if (!s->tls_cert)
+		return;
+	if (tls_load(s->tls_cert, s->tls_key, why, sizeof(why)))
+		logger(LOGGER_ERROR, "certificate not read, the old one stays: %s", why);
+	else
+		logger(LOGGER_INFO, "certificate read file=%s", s->tls_cert);
 }
 
 static void pause_ms(long ms)
@@ -204,12 +254,15 @@ void server_stop(struct server *server, int64_t grace_ms)
 	await_idle(200); /* what was just resumed is on its way out */
 	MHD_stop_daemon(server->daemon);
 	close(server->listen_fd);
+	clients_free(server->clients);
+	tls_free();
 }
 
 void server_free(struct server *server)
 {
 	if (!server)
 		return;
+	access_free(server->access);
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);
 }

@@ -8,12 +8,16 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+struct access;
+struct clients;
 struct request;
 
 struct server {
 	struct node *node;
 	const struct settings *settings;
 	struct MHD_Daemon *daemon;
+	struct access *access;
+	struct clients *clients;
 	int listen_fd;               /* stays open until server_stop() has ended */
 	int64_t started_ms;          /* wall clock */
 	_Atomic uint64_t body_bytes; /* of bodies being collected, in all */
@@ -32,6 +36,10 @@ struct server {
  * outlive server_stop(). 0 and *RET, or -errno with a sentence in WHY. */
 int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
                size_t why_size);
+
+/* Reads the files again that --tokens, --tls-cert and --tls-key name. What cannot
+ * be read is logged as an error, and what was in force stays. */
+void server_reload(struct server *server);
 
 /* Stops: no new connections; what is under way is finished within GRACE_MS,
  * what still waits for the log is then answered 504; connections are closed.

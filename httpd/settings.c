@@ -5,6 +5,8 @@
  * --insecure says that the network around it is trusted. */
 #include "httpd/settings.h"
 
+#include "httpd/cors.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -21,21 +23,41 @@ const struct option_row settings_rows[] = {
 	{ "listen", 0, "KEYDIR_LISTEN", OPTION_TEXT, "ADDR:PORT", "127.0.0.1:8080",
 	  "address to serve REST on; an IPv6 address stands in brackets",
 	  offsetof(struct settings, listen) },
+	{ "tokens", 0, "KEYDIR_TOKENS", OPTION_TEXT, "FILE", NULL,
+	  "file that says which bearer tokens may do what; read again on SIGHUP",
+	  offsetof(struct settings, tokens) },
 	{ "insecure", 0, "KEYDIR_INSECURE", OPTION_FLAG, NULL, NULL,
-	  "allow an address other than loopback, where anyone who reaches it can read and write",
+	  "without --tokens, allow an address other than loopback, where anyone who reaches it can "
+	  "read and write",
 	  offsetof(struct settings, insecure) },
+	{ "tls-cert", 0, "KEYDIR_TLS_CERT", OPTION_TEXT, "FILE", NULL,
+	  "serve HTTPS with this certificate (PEM, the chain behind it); read again on SIGHUP",
+	  offsetof(struct settings, tls_cert) },
+	{ "tls-key", 0, "KEYDIR_TLS_KEY", OPTION_TEXT, "FILE", NULL,
+	  "the private key of the certificate (PEM)", offsetof(struct settings, tls_key) },
+	{ "cors-origin", 0, "KEYDIR_CORS_ORIGIN", OPTION_TEXT, "ORIGIN,...", NULL,
+	  "origins whose pages may use this server from a browser; * for all",
+	  offsetof(struct settings, cors_origin) },
 	{ "threads", 0, "KEYDIR_THREADS", OPTION_COUNT, "N", "0",
 	  "threads that serve; 0 means one for each processor",
 	  offsetof(struct settings, threads) },
 	{ "connections", 0, "KEYDIR_CONNECTIONS", OPTION_COUNT, "N", "10000",
-	  "connections at once; more wait in the kernel's queue",
+	  "connections at once; when they get short, idle ones are closed",
 	  offsetof(struct settings, connections) },
 	{ "connections-per-address", 0, "KEYDIR_CONNECTIONS_PER_ADDRESS", OPTION_COUNT, "N", "0",
-	  "connections at once from one address; 0 means no limit of its own",
+	  "connections at once from one address; 0 means no limit on loopback, where a proxy may be "
+	  "the one client, and a quarter of all elsewhere",
 	  offsetof(struct settings, per_address) },
 	{ "idle-timeout", 0, "KEYDIR_IDLE_TIMEOUT", OPTION_DURATION, "TIME", "75s",
 	  "how long a connection may be silent before it is closed",
 	  offsetof(struct settings, idle_timeout_ms) },
+	{ "request-timeout", 0, "KEYDIR_REQUEST_TIMEOUT", OPTION_DURATION, "TIME", "60s",
+	  "how long a request may take to arrive, and its answer to be taken; each 64 KiB adds a "
+	  "second",
+	  offsetof(struct settings, request_timeout_ms) },
+	{ "hash-token", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "read a token from standard input, print its hash for the file of tokens, and exit",
+	  offsetof(struct settings, hash_token) },
 	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
 	  offsetof(struct settings, help) },
 	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "print the version and exit",
@@ -108,11 +130,23 @@ static int check(struct settings *s, char *why, size_t why_size)
 	int r = settings_parse_address(s->listen, &s->address, &s->address_len, why, why_size);
 	if (r)
 		return r;
-	if (!s->insecure && !settings_is_loopback(&s->address)) {
+	bool loopback = settings_is_loopback(&s->address);
+	if (!s->insecure && !s->tokens && !loopback) {
 		snprintf(why, why_size,
 		         "--listen %s: anyone who reaches this address could read and write; "
-		         "listen on loopback behind Nginx, or give --insecure as well",
+		         "give --tokens, listen on loopback behind Nginx, or give --insecure",
 		         s->listen);
+		return -EINVAL;
+	}
+	if (!s->tls_cert != !s->tls_key) {
+		snprintf(why, why_size, "--tls-cert and --tls-key: one needs the other");
+		return -EINVAL;
+	}
+	if (s->cors_origin && !cors_is_valid(s->cors_origin)) {
+		snprintf(why, why_size,
+		         "--cors-origin %s: expected origins as browsers name them, joined by "
+		         "commas (https://app.example), or *",
+		         s->cors_origin);
 		return -EINVAL;
 	}
 	if (s->threads > THREADS_MAX) {
@@ -128,8 +162,14 @@ static int check(struct settings *s, char *why, size_t why_size)
 		         CONNECTIONS_MAX);
 		return -EINVAL;
 	}
+	if (!s->per_address && !loopback)
+		s->per_address = (s->connections + 3) / 4;
 	if (s->idle_timeout_ms < 1000 || s->idle_timeout_ms > 86400000) {
 		snprintf(why, why_size, "--idle-timeout: from 1s to 1d");
+		return -EINVAL;
+	}
+	if (s->request_timeout_ms < 1000 || s->request_timeout_ms > 86400000) {
+		snprintf(why, why_size, "--request-timeout: from 1s to 1d");
 		return -EINVAL;
 	}
 	return 0;
@@ -142,7 +182,7 @@ int settings_load(struct settings *settings, int argc, char **argv, char *why, s
 	int r = options_parse(settings_rows, argc, argv, settings, &args, why, why_size);
 	if (r)
 		return r;
-	if (settings->help || settings->version)
+	if (settings->help || settings->version || settings->hash_token)
 		return 0;
 	if (args < argc) {
 		snprintf(why, why_size, "%s: keydir-httpd takes options only", argv[args]);

@@ -13,8 +13,14 @@ struct settings {
 	bool insecure;
 	uint64_t threads;     /* 0: one for each processor */
 	uint64_t connections; /* at once, in all */
-	uint64_t per_address; /* at once, from one address; 0: no limit */
+	uint64_t per_address; /* at once, from one address; 0: see settings_rows */
 	int64_t idle_timeout_ms;
+	int64_t request_timeout_ms;
+	const char *tokens;      /* file; NULL: everyone may do all */
+	const char *tls_cert;    /* file; NULL: no TLS */
+	const char *tls_key;     /* file */
+	const char *cors_origin; /* NULL: none */
+	bool hash_token;
 	bool help;
 	bool version;
 

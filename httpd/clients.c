@@ -1,0 +1,396 @@
+/* Clients.
+ *
+ * libmicrohttpd closes a connection that is silent. One that sends a byte now
+ * and then is not silent, and ten thousand of them leave no room for others
+ * ("slow loris"). So each connection has a record that says since when it does
+ * what, and one thread looks at all records once a second:
+ *  - a request must arrive, and its answer be taken, within a time that grows
+ *    with the bytes moved, which the kernel counts (TCP_INFO);
+ *  - an idle connection must bring a whole request line in time;
+ *  - when room gets short, connections that nothing is lost with are closed:
+ *    those that never asked anything, then idle ones, then slow ones, within
+ *    each the longest first. So whoever opens thousands of connections closes
+ *    their own, and others are served.
+ * Closing is shutdown(2) on the socket: its MHD thread sees the end of the
+ * connection and frees it. The record is taken off the list, under the lock,
+ * before MHD closes the descriptor, so a number that was given out again is
+ * never shut down.
+ *
+ * `since` is written by the connection's thread and read by ours, relaxed: a
+ * second more or less is nothing. The lock protects the list and `n`. */
+#include "httpd/clients.h"
+
+#include "common/logger.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* Ages beyond this are the same when room is made. */
+#define AGE_MAX 255
+/* What is this young is not closed to make room: a request may be on its way. */
+#define IDLE_MIN_S 1
+#define SLOW_MIN_S 5
+
+struct client {
+	_Atomic uint64_t since; /* phase in the highest byte, below it the second it began */
+	struct clients *clients;
+	struct client *next; /* clients.lock */
+	struct client *prev; /* clients.lock */
+	int fd;
+	_Atomic bool asked; /* a request came */
+	/* of our thread alone */
+	bool closing;  /* was shut down: on its way out */
+	uint64_t seen; /* the phase for which the two below are where counting began */
+	uint64_t received;
+	uint64_t acked;
+};
+
+struct clients {
+	struct clients_config config;
+	pthread_t thread;
+	pthread_mutex_t lock; /* protects all below but the counters */
+	pthread_cond_t wake;
+	struct client *first;
+	uint64_t n;
+	bool stopping;
+	bool crowded; /* there is little room: `wake` was signalled */
+	_Atomic uint64_t closed_slow;
+	_Atomic uint64_t closed_room;
+	int64_t told_s; /* when the log last told of it; our thread's */
+};
+
+/* Seconds of a clock that costs nothing to ask. */
+static int64_t coarse_s(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	return t.tv_sec;
+}
+
+static uint64_t pack(enum client_phase phase, int64_t now_s)
+{
+	return (uint64_t)phase << 56 | ((uint64_t)now_s & ((UINT64_C(1) << 56) - 1));
+}
+
+static enum client_phase phase_of(uint64_t since)
+{
+	return (enum client_phase)(since >> 56);
+}
+
+static int64_t age_of(uint64_t since, int64_t now_s)
+{
+	return now_s - (int64_t)(since & ((UINT64_C(1) << 56) - 1));
+}
+
+/* Connections from which on room is made, and down to which. */
+static uint64_t high_water(const struct clients *c)
+{
+	return c->config.most - c->config.most / 8;
+}
+
+static uint64_t low_water(const struct clients *c)
+{
+	return c->config.most - c->config.most / 4;
+}
+
+/* --- from MHD's threads ---------------------------------------------------- */
+
+static struct client *add(struct clients *clients, int fd)
+{
+	struct client *client = calloc(1, sizeof(*client));
+	if (!client)
+		return NULL; /* it is served, only not watched */
+	client->clients = clients;
+	client->fd = fd;
+	client->since = pack(CLIENT_IDLE, coarse_s());
+	pthread_mutex_lock(&clients->lock);
+	client->next = clients->first;
+	if (client->next)
+		client->next->prev = client;
+	clients->first = client;
+	if (++clients->n > high_water(clients) && !clients->crowded) {
+		clients->crowded = true;
+		pthread_cond_signal(&clients->wake);
+	}
+	pthread_mutex_unlock(&clients->lock);
+	return client;
+}
+
+static void drop(struct client *client)
+{
+	struct clients *clients = client->clients;
+	pthread_mutex_lock(&clients->lock);
+	if (client->prev)
+		client->prev->next = client->next;
+	else
+		clients->first = client->next;
+	if (client->next)
+		client->next->prev = client->prev;
+	clients->n--;
+	pthread_mutex_unlock(&clients->lock);
+	free(client);
+}
+
+void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_context,
+                    enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *info;
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (*socket_context)
+			drop(*socket_context);
+		*socket_context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	*socket_context = info ? add(clients, (int)info->connect_fd) : NULL;
+}
+
+struct client *client_of(struct MHD_Connection *conn)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	        conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+void client_enter(struct client *client, enum client_phase phase)
+{
+	if (!client)
+		return;
+	atomic_store_explicit(&client->since, pack(phase, coarse_s()), memory_order_relaxed);
+	if (phase == CLIENT_RECEIVING)
+		atomic_store_explicit(&client->asked, true, memory_order_relaxed);
+}
+
+void client_address(struct MHD_Connection *conn, char *buf, size_t size)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	        conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+	const void *bytes = NULL;
+	if (address && address->sa_family == AF_INET)
+		bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
+	else if (address && address->sa_family == AF_INET6)
+		bytes = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+	if (!bytes || !inet_ntop(address->sa_family, bytes, buf, (socklen_t)size))
+		snprintf(buf, size, "-");
+}
+
+/* --- our thread ------------------------------------------------------------ */
+
+static bool count_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	memset(&info, 0, sizeof(info));
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return false;
+	*ret_received = info.tcpi_bytes_received;
+	*ret_acked = info.tcpi_bytes_acked;
+	return true;
+}
+
+/* True if CLIENT takes longer than it may. */
+static bool is_overdue(struct client *client, const struct clients_config *config, uint64_t since,
+                       int64_t now_s)
+{
+	int64_t age_s = age_of(since, now_s);
+	enum client_phase phase = phase_of(since);
+	uint64_t received = 0;
+	uint64_t acked = 0;
+	if (phase == CLIENT_WORKING)
+		return false;
+	if (phase == CLIENT_IDLE) {
+		bool asked = atomic_load_explicit(&client->asked, memory_order_relaxed);
+		return age_s * 1000 > (asked ? config->idle_ms : config->request_ms);
+	}
+	if (client->seen != since) { /* new to us: its bytes count from here on */
+		client->seen = since;
+		count_bytes(client->fd, &client->received, &client->acked);
+		return false;
+	}
+	if (age_s * 1000 <= config->request_ms || !count_bytes(client->fd, &received, &acked))
+		return false;
+	uint64_t moved = phase == CLIENT_RECEIVING ? received - client->received :
+	                                             acked - client->acked;
+	return age_s * 1000 > config->request_ms + (int64_t)(moved * 1000 / CLIENTS_BYTES_PER_S);
+}
+
+/* How little is lost with CLIENT: 3 the least; 0: it stays. */
+static int dispensable(const struct client *client, uint64_t since, int64_t age_s)
+{
+	switch (phase_of(since)) {
+	case CLIENT_IDLE:
+		if (age_s < IDLE_MIN_S)
+			return 0;
+		return atomic_load_explicit(&client->asked, memory_order_relaxed) ? 2 : 3;
+	case CLIENT_RECEIVING:
+	case CLIENT_SENDING:
+		return age_s < SLOW_MIN_S ? 0 : 1;
+	case CLIENT_WORKING:
+		break;
+	}
+	return 0;
+}
+
+/* A place in the order in which room is made; 0: it stays. */
+static unsigned rank_of(const struct client *client, int64_t now_s)
+{
+	if (client->closing)
+		return 0;
+	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
+	int64_t age_s = age_of(since, now_s);
+	int class = dispensable(client, since, age_s);
+	if (!class)
+		return 0;
+	return (unsigned)class * (AGE_MAX + 1) + (unsigned)(age_s > AGE_MAX ? AGE_MAX : age_s);
+}
+
+static bool hang_up(struct client *client)
+{
+	client->closing = !shutdown(client->fd, SHUT_RDWR);
+	return client->closing;
+}
+
+/* Closes connections, the most dispensable first, until only low_water() are
+ * left or all others are needed. Returns how many. With the lock held. */
+static uint64_t make_room(struct clients *c, int64_t now_s)
+{
+	static uint32_t ranks[4 * (AGE_MAX + 1)]; /* one thread uses it */
+	uint64_t left = c->n;
+	uint64_t closed = 0;
+	uint64_t sum = 0;
+	size_t least = sizeof(ranks) / sizeof(ranks[0]);
+	memset(ranks, 0, sizeof(ranks));
+	for (const struct client *client = c->first; client; client = client->next) {
+		ranks[rank_of(client, now_s)]++;
+		left -= client->closing;
+	}
+	uint64_t excess = left > low_water(c) ? left - low_water(c) : 0;
+	while (least > 1 && sum < excess)
+		sum += ranks[--least];
+	for (struct client *client = c->first; client && closed < excess; client = client->next) {
+		unsigned rank = rank_of(client, now_s);
+		if (rank && rank >= least && hang_up(client))
+			closed++;
+	}
+	return closed;
+}
+
+/* One look at all of them. With the lock held. */
+static void look(struct clients *c)
+{
+	int64_t now_s = coarse_s();
+	uint64_t slow = 0;
+	uint64_t room = 0;
+	for (struct client *client = c->first; client; client = client->next) {
+		uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
+		if (!client->closing && is_overdue(client, &c->config, since, now_s) &&
+		    hang_up(client))
+			slow++;
+	}
+	if (c->n > high_water(c))
+		room = make_room(c, now_s);
+	c->crowded = false;
+	atomic_fetch_add(&c->closed_slow, slow);
+	atomic_fetch_add(&c->closed_room, room);
+	if (room && (now_s - c->told_s >= 60 || !c->told_s)) {
+		c->told_s = now_s;
+		logger(LOGGER_WARN,
+		       "closing idle connections to make room connections=%llu most=%llu",
+		       (unsigned long long)c->n, (unsigned long long)c->config.most);
+	}
+}
+
+/* Waits for MS, or until it is time to stop, or, with CROWDED, there is little
+ * room. With the lock held. */
+static void pause_ms(struct clients *c, long ms, bool crowded)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += (until.tv_nsec + ms * 1000000) / 1000000000;
+	until.tv_nsec = (until.tv_nsec + ms * 1000000) % 1000000000;
+	while (!c->stopping && !(crowded && c->crowded) &&
+	       pthread_cond_timedwait(&c->wake, &c->lock, &until) != ETIMEDOUT)
+		;
+}
+
+static void *watch(void *arg)
+{
+	struct clients *c = arg;
+	pthread_mutex_lock(&c->lock);
+	while (!c->stopping) {
+		look(c);
+		/* however many come: a look at all of them is not for nothing */
+		pause_ms(c, 100, false);
+		pause_ms(c, 900, true);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+int clients_new(const struct clients_config *config, struct clients **ret)
+{
+	struct clients *c = calloc(1, sizeof(*c));
+	pthread_condattr_t attr;
+	if (!c)
+		return -ENOMEM;
+	c->config = *config;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&c->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	int r = pthread_create(&c->thread, NULL, watch, c);
+	if (r) {
+		pthread_cond_destroy(&c->wake);
+		pthread_mutex_destroy(&c->lock);
+		free(c);
+		return -r;
+	}
+	*ret = c;
+	return 0;
+}
+
+void clients_free(struct clients *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->lock);
+	c->stopping = true;
+	pthread_cond_signal(&c->wake);
+	pthread_mutex_unlock(&c->lock);
+	pthread_join(c->thread, NULL);
+	pthread_cond_destroy(&c->wake);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+void clients_metrics_write(const struct clients *clients, FILE *to)
+{
+	struct clients *c = (struct clients *)(uintptr_t)clients;
+	pthread_mutex_lock(&c->lock);
+	uint64_t n = c->n;
+	pthread_mutex_unlock(&c->lock);
+	fprintf(to,
+	        "# HELP keydir_http_connections Connections open\n"
+	        "# TYPE keydir_http_connections gauge\n"
+	        "keydir_http_connections %llu\n"
+	        "# HELP keydir_http_connections_limit Connections that there may be (--connections)\n"
+	        "# TYPE keydir_http_connections_limit gauge\n"
+	        "keydir_http_connections_limit %llu\n"
+	        "# HELP keydir_http_connections_closed_total Connections closed on clients\n"
+	        "# TYPE keydir_http_connections_closed_total counter\n"
+	        "keydir_http_connections_closed_total{reason=\"slow\"} %llu\n"
+	        "keydir_http_connections_closed_total{reason=\"room\"} %llu\n",
+	        (unsigned long long)n, (unsigned long long)c->config.most,
+	        (unsigned long long)atomic_load(&c->closed_slow),
+	        (unsigned long long)atomic_load(&c->closed_room));
+}

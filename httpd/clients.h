@@ -1,0 +1,53 @@
+/* Clients: the connections, how long each may take, and which go first. */
+#ifndef KEYDIR_HTTPD_CLIENTS_H
+#define KEYDIR_HTTPD_CLIENTS_H
+
+#include <microhttpd.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct clients;
+struct client;
+
+/* What a connection does. Only waiting for us may last. */
+enum client_phase {
+	CLIENT_IDLE,      /* no request line is here: keep-alive, a handshake, silence */
+	CLIENT_RECEIVING, /* headers and body come in */
+	CLIENT_WORKING,   /* it waits for us, or is a stream that ends when it ends */
+	CLIENT_SENDING,   /* the answer goes out */
+};
+
+struct clients_config {
+	uint64_t most;      /* connections that there may be at once */
+	int64_t idle_ms;    /* the longest CLIENT_IDLE of one that had a request */
+	int64_t request_ms; /* the longest RECEIVING, and SENDING, not counting a second
+	                     * for each CLIENTS_BYTES_PER_S */
+};
+
+/* A client slower than this is taken for one that does not want to end. */
+#define CLIENTS_BYTES_PER_S (UINT64_C(64) << 10)
+
+/* Starts the thread that watches over them. 0 and *RET, or -errno. */
+int clients_new(const struct clients_config *config, struct clients **ret);
+/* Ends the thread; no connection may be left. NULL is fine. */
+void clients_free(struct clients *clients);
+
+/* MHD's callback for connections that come and go; CLIENTS is its argument. */
+void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_context,
+                    enum MHD_ConnectionNotificationCode code);
+
+/* The record of CONN: it lives as long as the connection; NULL without memory. */
+struct client *client_of(struct MHD_Connection *conn);
+/* Says what CLIENT (may be NULL) does from now on. Cheap: no lock, no system
+ * call. On the connection's own thread. */
+void client_enter(struct client *client, enum client_phase phase);
+
+/* The peer's address as text, without its port, into BUF; "-" if unknown. */
+#define CLIENT_ADDRESS_SIZE INET6_ADDRSTRLEN
+void client_address(struct MHD_Connection *conn, char *buf, size_t size);
+
+/* Connections now, and those closed and why, in the Prometheus text format. */
+void clients_metrics_write(const struct clients *clients, FILE *to);
+
+#endif

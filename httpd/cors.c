@@ -1,0 +1,91 @@
+/* CORS.
+ *
+ * Off unless --cors-origin is given: then browsers show pages of other origins
+ * nothing of ours. A token is sent by the page itself and never by the browser
+ * (no cookie, no Basic), so credentials in the sense of CORS do not exist here.
+ *
+ * Reads settings, changes nothing: thread-safe. */
+#include "httpd/cors.h"
+
+#include "httpd/respond.h"
+#include "httpd/server.h"
+
+#include <string.h>
+
+/* "scheme://host" or "scheme://host:port", as browsers write origins. */
+static bool is_origin(const char *text, size_t len)
+{
+	const char *host = memmem(text, len, "://", 3);
+	if (!host || host == text)
+		return false;
+	host += 3;
+	if (host >= text + len)
+		return false;
+	for (const char *c = text; c < text + len; c++)
+		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7F ||
+		    (c >= host && (*c == '/' || *c == '?' || *c == '#' || *c == '*')))
+			return false;
+	return true;
+}
+
+bool cors_is_valid(const char *text)
+{
+	if (!strcmp(text, "*"))
+		return true;
+	for (;;) {
+		size_t len = strcspn(text, ",");
+		if (!is_origin(text, len))
+			return false;
+		if (!text[len])
+			return true;
+		text += len + 1;
+	}
+}
+
+bool cors_allows(const struct request *rq)
+{
+	const char *allowed = rq->server->settings->cors_origin;
+	const char *origin = rq->headers.origin;
+	if (!allowed || !origin)
+		return false;
+	if (!strcmp(allowed, "*"))
+		return true;
+	size_t want = strlen(origin);
+	for (;;) {
+		size_t len = strcspn(allowed, ",");
+		if (len == want && !memcmp(allowed, origin, len))
+			return true;
+		if (!allowed[len])
+			return false;
+		allowed += len + 1;
+	}
+}
+
+void cors_add(const struct request *rq, struct MHD_Response *response)
+{
+	const char *allowed = rq->server->settings->cors_origin;
+	if (!allowed)
+		return;
+	bool any = !strcmp(allowed, "*");
+	if (!any) /* a cache must not show one origin's answer to another */
+		response_header(response, "Vary", "Origin");
+	if (!cors_allows(rq))
+		return;
+	response_header(response, "Access-Control-Allow-Origin", any ? "*" : rq->headers.origin);
+	response_header(response, "Access-Control-Expose-Headers",
+	                "Accept-Ranges, Content-Range, ETag, Location, Retry-After, "
+	                "WWW-Authenticate, X-Keydir-Offset, X-Keydir-TTL, X-Request-Id");
+}
+
+void cors_add_preflight(const struct request *rq, struct MHD_Response *response, const char *allow)
+{
+	if (!cors_allows(rq))
+		return;
+	response_header(response, "Access-Control-Allow-Methods", allow);
+	response_header(
+	        response, "Access-Control-Allow-Headers",
+	        "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, "
+	        "If-None-Match, If-Range, If-Unmodified-Since, Last-Event-ID, Range, "
+	        "X-Keydir-Offset, X-Request-Id");
+	response_header(response, "Access-Control-Max-Age", "600");
+}

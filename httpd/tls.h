@@ -1,0 +1,21 @@
+/* TLS: the server's certificate and key, replaceable while it runs. */
+#ifndef KEYDIR_HTTPD_TLS_H
+#define KEYDIR_HTTPD_TLS_H
+
+#include <stddef.h>
+
+/* What connections may use: TLS 1.2 and 1.3, the server's order of ciphers. */
+#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+
+/* Reads certificate (its chain behind it) and key, both PEM, and makes them
+ * those of connections that begin from now on. 0, or -EINVAL, -ENOMEM with a
+ * sentence in WHY; then nothing changes. One thread at a time. */
+int tls_load(const char *cert_file, const char *key_file, char *why, size_t why_size);
+
+/* For MHD_OPTION_HTTPS_CERT_CALLBACK. */
+void *tls_callback(void);
+
+/* Frees all that was loaded. No connection may be left. */
+void tls_free(void);
+
+#endif
