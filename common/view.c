@@ -59,8 +59,11 @@ int view_key(const struct view *view, const char *key, size_t len, struct entry 
 	const char *name;
 	size_t name_len;
 	while (key_next(&key, &len, &name, &name_len)) {
-		if (!dir)
-			return -ENOTDIR;
+		if (!dir) { /* and not even there if its time is over */
+			struct entry key_above;
+			int r = view_inode(view, ino, &key_above);
+			return r < 0 ? r : -ENOTDIR;
+		}
 		int r = store_lookup(view->txn, ino, name, name_len, &ino, &dir);
 		if (r < 0)
 			return r;

@@ -1,0 +1,179 @@
+/* Tests of common/view.c: what readers see, and what is hidden from them. */
+#include "cmocka_all.h"
+
+#include "clock.h"
+#include "key.h"
+#include "rig.h"
+#include "view.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bench {
+	struct rig rig;
+	struct view view;
+};
+
+static int set_up(void **state)
+{
+	struct bench *bench = malloc(sizeof *bench);
+
+	assert_non_null(bench);
+	rig_init(&bench->rig);
+	*state = bench;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *bench = *state;
+
+	rig_free(&bench->rig);
+	free(bench);
+	return 0;
+}
+
+/* Opens a view that is read at NOW_MS. */
+static const struct view *look(struct bench *bench, int64_t now_ms)
+{
+	assert_int_equal(view_open(bench->rig.store, &bench->view), 0);
+	assert_true(bench->view.now_ms >= rig_meta(&bench->rig).log_time_ms);
+	bench->view.now_ms = now_ms;
+	return &bench->view;
+}
+
+static int by_key(const struct view *view, const char *key)
+{
+	struct entry e;
+
+	return view_key(view, key, strlen(key), &e);
+}
+
+static void test_expiry(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+	struct entry e = { .ino = 77 };
+
+	EXPECT(rig, OK, "added d/, added d/k=1@1000100", .op = EVENT_SET, .key = B("d/k"),
+	       .value = B("v"), .ttl = TTL_SET, .ttl_ms = 100);
+	uint64_t k = rig_ino(rig, "d/k"), d = rig_ino(rig, "d");
+
+	const struct view *view = look(bench, RIG_START_MS + 99);
+	assert_int_equal(by_key(view, "d/k"), 0);
+	assert_int_equal(view_inode(view, k, &e), 0);
+	assert_int_equal(view_ttl_ms(view, &e), 1);
+	assert_int_equal(view_name(view, d, "k", 1, &e), 0);
+	assert_int_equal(by_key(view, "d/k/below"), -ENOTDIR);
+	assert_int_equal(by_key(view, "d/k/far/below"), -ENOTDIR);
+	assert_int_equal(view_offset(view), 0);
+	view_close(&bench->view);
+
+	/* Over, though nothing was purged: as if it were gone. */
+	view = look(bench, RIG_START_MS + 100);
+	e.ino = 77;
+	assert_int_equal(by_key(view, "d/k"), -ENOENT);
+	assert_int_equal(view_inode(view, k, &e), -ENOENT);
+	assert_int_equal(view_name(view, d, "k", 1, &e), -ENOENT);
+	assert_int_equal(e.ino, 77);
+	assert_int_equal(by_key(view, "d/k/below"), -ENOENT);
+	assert_int_equal(by_key(view, "d/k/far/below"), -ENOENT);
+	assert_int_equal(by_key(view, "d"), 0);
+	view_close(&bench->view);
+
+	/* The wall clock is far past it. */
+	assert_int_equal(view_open(rig->store, &bench->view), 0);
+	assert_true(bench->view.now_ms <= clock_wall_ms());
+	assert_int_equal(by_key(&bench->view, "d/k"), -ENOENT);
+	view_close(&bench->view);
+}
+
+/* A reader whose clock is behind log time sees nothing come back. */
+static void test_clock_behind(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+	int64_t ahead = clock_wall_ms() + 3600 * 1000;
+
+	rig->time_ms = ahead;
+	EXPECT(rig, OK, "added k=0@1", .op = EVENT_SET, .key = B("k"), .ttl = TTL_UNTIL,
+	       .ttl_ms = 1);
+	assert_int_equal(view_open(rig->store, &bench->view), 0);
+	assert_int_equal(bench->view.now_ms, ahead);
+	view_close(&bench->view);
+}
+
+static void test_keys(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+	char name[300];
+	struct entry e;
+
+	EXPECT(rig, OK, "added a/, added a/b/, added a/b/c=0", .op = EVENT_SET, .key = B("a/b/c"));
+	const struct view *view = look(bench, RIG_START_MS);
+	assert_int_equal(view_key(view, "", 0, &e), 0);
+	assert_int_equal(e.ino, STORE_ROOT_INO);
+	assert_int_equal(view_key(view, "a/b/c", 5, &e), 0);
+	assert_int_equal(view_ttl_ms(view, &e), -1);
+	assert_int_equal(view_key(view, "a/b", 3, &e), 0);
+	assert_true(entry_is_dir(&e));
+	assert_int_equal(by_key(view, "a/x"), -ENOENT);
+	assert_int_equal(by_key(view, "x/b/c"), -ENOENT);
+	assert_int_equal(by_key(view, "a/b/c/d"), -ENOTDIR);
+	assert_int_equal(view_inode(view, 999, &e), -ENOENT);
+	assert_int_equal(view_name(view, 999, "a", 1, &e), -ENOENT);
+	memset(name, 'n', sizeof name);
+	assert_int_equal(view_name(view, STORE_ROOT_INO, name, sizeof name, &e), -ENOENT);
+	view_close(&bench->view);
+	view_close(&(struct view){ .txn = NULL });
+}
+
+static void test_path(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+	char buf[KEY_MAX], name[255];
+	uint64_t dir = STORE_ROOT_INO;
+
+	EXPECT(rig, OK, "added a/, added a/bc/, added a/bc/d=0", .op = EVENT_SET,
+	       .key = B("a/bc/d"));
+	uint64_t d = rig_ino(rig, "a/bc/d");
+	const struct view *view = look(bench, RIG_START_MS);
+	assert_int_equal(view_path(view, STORE_ROOT_INO, buf, sizeof buf), 0);
+	assert_int_equal(view_path(view, d, buf, sizeof buf), 6);
+	assert_memory_equal(buf, "a/bc/d", 6);
+	assert_int_equal(view_path(view, d, buf, 6), 6);
+	assert_memory_equal(buf, "a/bc/d", 6);
+	assert_int_equal(view_path(view, d, buf, 5), -ENAMETOOLONG);
+	assert_int_equal(view_path(view, d, buf, 1), -ENAMETOOLONG);
+	assert_int_equal(view_path(view, d, buf, 0), -ENAMETOOLONG);
+	assert_int_equal(view_path(view, 999, buf, sizeof buf), -ENOENT);
+	view_close(&bench->view);
+
+	/* 16 names of 255 bytes and 15 slashes are 4095 bytes; one more is too long. */
+	memset(name, 'n', sizeof name);
+	for (int i = 0; i < 17; i++) {
+		struct event ev = { .op = EVENT_MKDIR, .dir = dir, .key = { name, 255 } };
+		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		dir = rig->feed->ino;
+		view = look(bench, RIG_START_MS);
+		assert_int_equal(view_path(view, dir, buf, sizeof buf),
+		                 i < 16 ? (i + 1) * 256 - 1 : -ENAMETOOLONG);
+		view_close(&bench->view);
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_expiry),
+		TEST(test_clock_behind),
+		TEST(test_keys),
+		TEST(test_path),
+	};
+
+	return cmocka_run_group_tests_name("view", tests, NULL, NULL);
+}
