@@ -115,31 +115,6 @@ static void request_unref(struct request *rq)
 	free(rq);
 }
 
-static void log_request(const struct request *rq, int64_t latency_ns)
-{
-	logger(LOGGER_DEBUG, "request method=%s path=%.*s status=%u us=%lld",
-	       rq->method_text ? rq->method_text : "-", (int)rq->url.path_len,
-	       rq->url.path ? rq->url.path : "", rq->status, (long long)(latency_ns / 1000));
-}
-
-void request_completed(void *server, struct MHD_Connection *conn, void **req,
-                       enum MHD_RequestTerminationCode how)
-{
-	(void)server;
-	(void)conn;
-	struct request *rq = *req;
-	if (!rq)
-		return;
-	*req = NULL;
-	client_enter(rq->client, CLIENT_IDLE);
-	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
-	bool gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
-	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
-	if (rq->server->settings->debug)
-		log_request(rq, latency_ns);
-	request_unref(rq);
-}
-
 /* --- waiting --------------------------------------------------------------- */
 
 void request_wait_start(struct request *rq)
@@ -285,6 +260,35 @@ static enum MHD_Result wait_over(struct request *rq)
 		rq->abandoned = true;
 	}
 	return rq->next(rq);
+}
+
+/* --- the end --------------------------------------------------------------- */
+
+static void log_request(const struct request *rq, int64_t latency_ns)
+{
+	logger(LOGGER_DEBUG, "request method=%s path=%.*s status=%u us=%lld",
+	       rq->method_text ? rq->method_text : "-", (int)rq->url.path_len,
+	       rq->url.path ? rq->url.path : "", rq->status, (long long)(latency_ns / 1000));
+}
+
+void request_completed(void *server, struct MHD_Connection *conn, void **req,
+                       enum MHD_RequestTerminationCode how)
+{
+	(void)server;
+	(void)conn;
+	struct request *rq = *req;
+	if (!rq)
+		return;
+	*req = NULL;
+	if (rq->stage == REQUEST_WAITING) /* resumed, but the client was gone */
+		list_remove(rq);
+	client_enter(rq->client, CLIENT_IDLE);
+	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
+	bool gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
+	if (rq->server->settings->debug)
+		log_request(rq, latency_ns);
+	request_unref(rq);
 }
 
 /* --- writing --------------------------------------------------------------- */
