@@ -44,7 +44,9 @@ check_cppcheck() {
 		"${sources[@]}"
 }
 
-# A source is looked at again only if it, a header or the settings changed.
+# A source is looked at again only if it, a header or the settings changed. The
+# analyzer stops in a function after fewer paths than is its custom: that takes
+# a quarter of the time.
 check_tidy() {
 	local state source todo=()
 	state=$(cat "${headers[@]}" tests/clang-tidy.yml tests/check.sh | sha256sum | cut -c1-16)
@@ -59,7 +61,9 @@ check_tidy() {
 	printf '%s\0' "${todo[@]}" | xargs -0 -n 2 -P "$jobs" bash -c '
 		source=${*: -2:1} stamp=${*: -1}
 		set -- "${@:1:$#-2}"
-		if out=$(clang-tidy --quiet --config-file=tests/clang-tidy.yml "$source" -- "$@" 2>&1); then
+		if out=$(clang-tidy --quiet --config-file=tests/clang-tidy.yml --extra-arg=-Xclang \
+			--extra-arg=-analyzer-config --extra-arg=-Xclang --extra-arg=max-nodes=40000 \
+			"$source" -- "$@" 2>&1); then
 			touch "$stamp"
 		else
 			grep -vE "^[0-9]+ warnings? (generated|treated)" <<<"$out"
@@ -118,8 +122,11 @@ check_rules() {
 check_shell() {
 	local bad=0
 	[ ${#shell[@]} -gt 0 ] || return 0
-	# 2016: a script in single quotes is meant so; 1091, 2154: what a bats file loads; 2034, 2030, 2031: variables of a test
-	shellcheck -x -e SC1091,SC2154,SC2034,SC2030,SC2031,SC2016,SC2317 "${shell[@]}" || bad=1
+	# 1091, 2153, 2154: what a bats file loads; 2030, 2031, 2034: variables of a
+	# test; 2119, 2120, 2317: functions that others call; 2016: a script in single
+	# quotes is meant so; 2012, 2103: ls and cd are what a test may be about
+	local off=SC1091,SC2153,SC2154,SC2030,SC2031,SC2034,SC2119,SC2120,SC2317,SC2016,SC2012,SC2103
+	shellcheck -x -e "$off" "${shell[@]}" || bad=1
 	return $bad
 }
 
