@@ -36,7 +36,7 @@ enum event_op {
 };
 
 /* Outcomes: what applying an event gave, or why it never got that far.
- * name, text for people, errno for the mount. Those up to REJECTED are stored
+ * name, text for people, errno for the mount. Those up to TOO_LARGE are stored
  * in the feed, so append only there; the rest come from submitting. */
 #define EVENT_OUTCOMES(X)                                                                          \
 	X(OK, "done", 0)                                                                           \

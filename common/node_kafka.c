@@ -328,6 +328,7 @@ static int consume(struct kafka *k, uint64_t from)
 		if (c < 0)
 			r = c;
 		if (r >= 0) {
+			set_why(k, ""); /* only now: the next record may be what stopped it */
 			if (r > 0) {
 				node_catch_up(k->node);
 				node_set_stalled(k->node, 0);
@@ -369,7 +370,6 @@ static void *consumer_run(void *arg)
 		why[0] = '\0';
 		int r = check_log(k, CHECK_MS, &from, why, sizeof why);
 		if (r == 0) {
-			set_why(k, "");
 			r = consume(k, from);
 		} else if (r != -EAGAIN) {
 			set_why(k, why[0] ? why : strerror(-r));
