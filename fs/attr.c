@@ -167,8 +167,7 @@ void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)
 	if (f) {
 		pthread_mutex_lock(&f->lock);
 		if (!waited && !file_is_private(f) && file_busy(f)) {
-			struct parked_attr *p =
-			        op_new_parked(m, f, sizeof(*p), req, attr_again);
+			struct parked_attr *p = op_new_parked(m, f, sizeof(*p), req, attr_again);
 
 			if (p) {
 				p->ino = ino;

@@ -38,7 +38,7 @@ static int reserve(struct buffer *buf, uint64_t size)
 
 int buffer_init(struct buffer *buf, const void *bytes, uint64_t size)
 {
-	*buf = (struct buffer){0};
+	*buf = (struct buffer){ 0 };
 	if (size == 0)
 		return 0;
 	buf->bytes = malloc(size);
@@ -54,7 +54,7 @@ void buffer_close(struct buffer *buf)
 {
 	free(buf->bytes);
 	free(buf->ranges);
-	*buf = (struct buffer){0};
+	*buf = (struct buffer){ 0 };
 }
 
 /* The first range that ends at or behind OFF, so that it touches or follows. */
@@ -90,9 +90,8 @@ static int note_range(struct buffer *buf, uint64_t off, uint64_t len)
 			end = last->off + last->len;
 		if (into->off < off)
 			off = into->off;
-		*into = (struct event_range){off, end - off};
-		memmove(into + 1, buf->ranges + past,
-		        (buf->nranges - past) * sizeof(*buf->ranges));
+		*into = (struct event_range){ off, end - off };
+		memmove(into + 1, buf->ranges + past, (buf->nranges - past) * sizeof(*buf->ranges));
 		buf->nranges -= past - first - 1;
 		return 0;
 	}
@@ -109,7 +108,7 @@ static int note_range(struct buffer *buf, uint64_t off, uint64_t len)
 	}
 	memmove(buf->ranges + first + 1, buf->ranges + first,
 	        (buf->nranges - first) * sizeof(*buf->ranges));
-	buf->ranges[first] = (struct event_range){off, len};
+	buf->ranges[first] = (struct event_range){ off, len };
 	buf->nranges++;
 	return 0;
 }
@@ -189,7 +188,7 @@ static int take_whole(struct buffer *buf, struct event *ev, void **ret_owned)
 		memcpy(copy, buf->bytes, buf->size);
 	ev->op = EVENT_SET;
 	ev->ttl = TTL_KEEP;
-	ev->value = (struct bytes){copy, buf->size};
+	ev->value = (struct bytes){ copy, buf->size };
 	*ret_owned = copy;
 	return 0;
 }
@@ -212,7 +211,7 @@ static int take_ranges(struct buffer *buf, struct event *ev, void **ret_owned)
 		to += block[i].len;
 	}
 	ev->op = EVENT_WRITE;
-	ev->value = (struct bytes){(unsigned char *)block + head, total};
+	ev->value = (struct bytes){ (unsigned char *)block + head, total };
 	ev->ranges = buf->nranges ? block : NULL;
 	ev->nranges = buf->nranges;
 	ev->size = buf->grow;

@@ -9,12 +9,12 @@
 struct buffer {
 	unsigned char *bytes;
 	uint64_t cap;
-	uint64_t size;        /* of the value as it now reads */
-	bool whole;           /* the value was emptied: log all of it */
-	bool changed;         /* there is something to log */
-	bool has_cut;         /* it was shortened: to cut bytes at the least */
+	uint64_t size; /* of the value as it now reads */
+	bool whole;    /* the value was emptied: log all of it */
+	bool changed;  /* there is something to log */
+	bool has_cut;  /* it was shortened: to cut bytes at the least */
 	uint64_t cut;
-	uint64_t grow;        /* it must reach this size, with or without data */
+	uint64_t grow;              /* it must reach this size, with or without data */
 	struct event_range *ranges; /* written, in order, neither touching another */
 	size_t nranges;
 	size_t ranges_cap;

@@ -92,13 +92,13 @@ void files_close(struct files *files)
 	struct alias *alias, *next_alias;
 
 	HASH_CLEAR(hh_name, files->by_name);
-	HASH_ITER(hh, files->by_ino, f, next_file) {
+	HASH_ITER (hh, files->by_ino, f, next_file) {
 		HASH_DEL(files->by_ino, f);
 		/* What was given up when stopping may still point to it. */
 		if (!f->queue && !f->flight && !f->parked)
 			file_free(f);
 	}
-	HASH_ITER(hh, files->aliases, alias, next_alias) {
+	HASH_ITER (hh, files->aliases, alias, next_alias) {
 		HASH_DEL(files->aliases, alias);
 		free(alias);
 	}
@@ -285,7 +285,7 @@ int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, s
 	if (load(&files->nnamed) == 0)
 		return 0;
 	pthread_mutex_lock(&files->lock);
-	HASH_ITER(hh_name, files->by_name, f, next) {
+	HASH_ITER (hh_name, files->by_name, f, next) {
 		if (f->parent == parent)
 			r = fn(arg, f);
 		if (r != 0)
@@ -340,7 +340,7 @@ uint64_t files_alias(struct files *files, uint64_t real, unsigned n)
 	if (load(&files->naliases) == 0)
 		return 0;
 	pthread_mutex_lock(&files->lock);
-	HASH_ITER(hh, files->aliases, alias, next) {
+	HASH_ITER (hh, files->aliases, alias, next) {
 		if (alias->real == real && n-- == 0) {
 			ino = alias->ino;
 			break;
@@ -429,7 +429,9 @@ static int fill_buffer(struct file *f, struct buffer *buffer)
 
 	if (__atomic_load_n(&content->refs, __ATOMIC_ACQUIRE) > 1)
 		return buffer_init(buffer, content->bytes, content->size);
-	*buffer = (struct buffer){ .bytes = content->bytes, .cap = content->size, .size = content->size };
+	*buffer = (struct buffer){ .bytes = content->bytes,
+		                   .cap = content->size,
+		                   .size = content->size };
 	content->bytes = NULL;
 	return 0;
 }

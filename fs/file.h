@@ -13,7 +13,7 @@ struct parked;
 
 /* A value that does not change, shared by those who read it. */
 struct content {
-	unsigned refs; /* atomic */
+	unsigned refs;    /* atomic */
 	uint64_t version; /* 0: surely none that the store has now */
 	uint64_t size;
 	unsigned char *bytes;
@@ -50,21 +50,21 @@ struct file {
 	/* Protects all that follows. Taken before files->lock, never after. */
 	pthread_mutex_t lock;
 	enum file_birth birth;
-	uint64_t real;         /* its inode in the store: ino, but for an alias */
-	bool gone;             /* deleted: what is written now goes nowhere */
-	bool truncated;        /* unborn: its opener asked for an empty value */
-	int lost;              /* enum event_outcome: why its creation failed; gone, too */
-	int error;             /* errno to be told at the next write, flush or fsync */
-	struct entry last;     /* as last seen in the store, or as created; no pointers */
-	struct content *content;   /* as last read from the store, or NULL */
-	struct buffer *buffer; /* private copy with changes, or NULL */
-	uint64_t base_size;    /* of the value when the buffer was made */
-	int64_t changed_ns;    /* when the buffer was changed last; 0: not yet */
+	uint64_t real;           /* its inode in the store: ino, but for an alias */
+	bool gone;               /* deleted: what is written now goes nowhere */
+	bool truncated;          /* unborn: its opener asked for an empty value */
+	int lost;                /* enum event_outcome: why its creation failed; gone, too */
+	int error;               /* errno to be told at the next write, flush or fsync */
+	struct entry last;       /* as last seen in the store, or as created; no pointers */
+	struct content *content; /* as last read from the store, or NULL */
+	struct buffer *buffer;   /* private copy with changes, or NULL */
+	uint64_t base_size;      /* of the value when the buffer was made */
+	int64_t changed_ns;      /* when the buffer was changed last; 0: not yet */
 
 	/* Events, in the order of their submission (op.c). */
-	struct op *queue;      /* to be submitted */
-	struct op *flight;     /* submitted */
-	bool pumping;          /* some thread is submitting from the queue */
+	struct op *queue;  /* to be submitted */
+	struct op *flight; /* submitted */
+	bool pumping;      /* some thread is submitting from the queue */
 	uint64_t last_seq;
 	struct parked *parked; /* requests that wait for events, oldest first */
 	unsigned nappends;     /* appends queued or in flight ... */

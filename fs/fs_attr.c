@@ -31,8 +31,8 @@ struct setattr {
 	struct mount *mount;
 	fuse_req_t req;
 	fuse_ino_t ino;
-	unsigned left;  /* atomic: events not done, and one for who sends them */
-	int error;      /* atomic: the first */
+	unsigned left; /* atomic: events not done, and one for who sends them */
+	int error;     /* atomic: the first */
 };
 
 static void setattr_step(struct setattr *sa, int error)
@@ -312,8 +312,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 		fuse_reply_err(req, -r);
 		return;
 	}
-	struct file *f = fi ? file_ref(&m->files, handle_of(fi)->file) :
-	                      files_find(&m->files, ino);
+	struct file *f = fi ? file_ref(&m->files, handle_of(fi)->file) : files_find(&m->files, ino);
 	if (f) {
 		set_file(m, req, ino, f, c, fi != NULL, false);
 		files_unref(&m->files, f);

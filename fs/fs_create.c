@@ -234,6 +234,8 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	r = view_name(&view, dir, name, strlen(name), &e);
 	if (r == 0 && entry_is_dir(&e))
 		r = -EISDIR;
+	if (r == 0 && S_ISLNK(e.mode))
+		r = -ESTALE; /* the kernel asks again, and follows it */
 	if (r == 0)
 		attr_entry(m, &view, &e, &param);
 	view_close(&view);

@@ -37,7 +37,7 @@ struct unlogged {
 
 struct dir {
 	uint64_t real;        /* the store's inode */
-	struct file *file;      /* keeps its attributes when it is removed; NULL: the root */
+	struct file *file;    /* keeps its attributes when it is removed; NULL: the root */
 	pthread_mutex_t lock; /* protects what follows */
 	struct name *names;
 	size_t nnames, names_cap;
@@ -163,7 +163,7 @@ static int add_unlogged(struct mount *m, const struct view *view, struct dir *d)
 			continue;
 		struct file *f = files_find_name(&m->files, d->real, u->name);
 		if (f)
-			r = add_name(d, u->name, strlen(u->name), f->ino, false, true);
+			r = add_name(d, u->name, strlen(u->name), f->ino, S_IFREG, true);
 		else if (view_name(view, d->real, u->name, strlen(u->name), &e) == 0)
 			r = add_name(d, u->name, strlen(u->name), e.ino, e.mode & S_IFMT, false);
 		files_unref(&m->files, f);

@@ -55,17 +55,20 @@ static const struct option_row mount_rows[] = {
 
 /* Passed on to libfuse and the kernel as they are. */
 static const char *const passed[] = {
-	"dev", "nodev", "suid", "nosuid", "exec", "noexec", "sync", "dirsync", "noatime",
-	"nodiratime", "norelatime", "nostrictatime", "symfollow", "nosymfollow", "fsname=",
-	"context=", "fscontext=", "rootcontext=", NULL,
+	"dev",        "nodev",         "suid",         "nosuid",      "exec",
+	"noexec",     "sync",          "dirsync",      "noatime",     "nodiratime",
+	"norelatime", "nostrictatime", "symfollow",    "nosymfollow", "fsname=",
+	"context=",   "fscontext=",    "rootcontext=", NULL,
 };
 
 /* For mount(8), systemd and others, or what holds anyway. */
 static const char *const ignored[] = {
-	"rw", "defaults", "auto", "noauto", "user", "nouser", "users", "nousers", "owner", "group",
-	"_netdev", "nofail", "async", "atime", "diratime", "relatime", "strictatime", "lazytime",
-	"nolazytime", "default_permissions", "loud", "silent", "comment=", "x-", "X-", "subtype=",
-	"uhelper=", "user=", NULL,
+	"rw",       "defaults",    "auto",     "noauto",     "user",
+	"nouser",   "users",       "nousers",  "owner",      "group",
+	"_netdev",  "nofail",      "async",    "atime",      "diratime",
+	"relatime", "strictatime", "lazytime", "nolazytime", "default_permissions",
+	"loud",     "silent",      "comment=", "x-",         "X-",
+	"subtype=", "uhelper=",    "user=",    NULL,
 };
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt,

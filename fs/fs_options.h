@@ -18,14 +18,14 @@ struct fs_options {
 	bool version;
 	bool man;
 	const char *log_file;
-	const char *source;     /* NULL: none given */
+	const char *source; /* NULL: none given */
 	const char *mountpoint;
 
 	/* By -o. */
 	bool read_only;
 	bool allow_other;
 	bool no_cache;
-	uint64_t uid;           /* UINT64_MAX: not given */
+	uint64_t uid; /* UINT64_MAX: not given */
 	uint64_t gid;
 	const char *umask;      /* octal, or NULL */
 	const char *subdir;     /* key of the directory to mount, or NULL */

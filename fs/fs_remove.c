@@ -252,7 +252,8 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 	}
 	struct op *op = NULL;
 	if (r == 0)
-		op = op_new(m, EVENT_RENAME, &from, NULL, (struct bytes){ to.text, to.len }, &target);
+		op = op_new(m, EVENT_RENAME, &from, NULL, (struct bytes){ to.text, to.len },
+		            &target);
 	if (!op) {
 		fuse_reply_err(req, r < 0 ? -r : ENOMEM);
 		return;

@@ -123,8 +123,9 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	if (r == 0) {
 		r = view_inode(&view, real_ino(m, ino), &e);
 		/* Not in the log yet, or not any more: it has none. */
-		r = r == 0 ? find(&view, &e, name, text, sizeof(text), &found) :
-		    r == -ENOENT ? -ENODATA : r;
+		r = r == 0       ? find(&view, &e, name, text, sizeof(text), &found) :
+		    r == -ENOENT ? -ENODATA :
+		                   r;
 		if (r == 0) {
 			copy = malloc(found.len ? found.len : 1);
 			if (copy)
@@ -267,8 +268,8 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
 
 /* Whether INO can have ATTR set to VALUE with FLAGS; fills in what the event
  * needs. 0 or -errno. */
-static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct bytes value,
-                     int flags, struct event *ev)
+static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct bytes value, int flags,
+                     struct event *ev)
 {
 	struct view view;
 	struct entry e = { .mode = S_IFREG };
@@ -349,8 +350,8 @@ void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 		return;
 	}
 	struct file *f = files_find(&m->files, ino);
-	struct op *op =
-	        new_change(m, req, ino, f, expires ? EVENT_PERSIST : EVENT_REMOVEXATTR, name);
+	struct op *op = new_change(m, req, ino, f, expires ? EVENT_PERSIST : EVENT_REMOVEXATTR,
+	                           name);
 	if (op)
 		send_change(m, op, f);
 	files_unref(&m->files, f);

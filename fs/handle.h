@@ -12,7 +12,7 @@ struct handle {
 	bool reads;
 	bool writes;
 	bool appends;
-	struct job job;       /* for handle_close_later */
+	struct job job; /* for handle_close_later */
 	struct mount *mount;
 };
 

@@ -39,12 +39,12 @@
 #define NOTIFY_INC_EPOCH 8
 
 enum item_kind {
-	ITEM_NAME,   /* a name leads elsewhere */
+	ITEM_NAME,    /* a name leads elsewhere */
 	ITEM_REMOVED, /* a name is gone, and ino with it */
-	ITEM_VALUE,  /* value and attributes of ino */
-	ITEM_ATTR,   /* attributes of ino */
+	ITEM_VALUE,   /* value and attributes of ino */
+	ITEM_ATTR,    /* attributes of ino */
 	ITEM_LISTING, /* what is in directory ino */
-	ITEM_ALL,    /* events were missed */
+	ITEM_ALL,     /* events were missed */
 };
 
 struct item {
@@ -60,13 +60,13 @@ struct inval {
 	struct mount *mount;
 	pthread_t thread;
 	bool running;
-	uint64_t own_proc;     /* atomic; 0: not known yet */
-	pthread_mutex_t lock;  /* protects what follows */
+	uint64_t own_proc;    /* atomic; 0: not known yet */
+	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t wake;
 	struct item *first;
 	struct item **last;
-	uint64_t offset;       /* of the last event that was followed */
-	bool wanted;           /* there is something to do or to acknowledge */
+	uint64_t offset; /* of the last event that was followed */
+	bool wanted;     /* there is something to do or to acknowledge */
 	bool stop;
 };
 
@@ -128,8 +128,10 @@ static void push(struct inval *inval, enum item_kind kind, uint64_t ino, uint64_
 
 	inval->wanted = true;
 	if (!item) {
-		logger(LOGGER_WARN, "no memory to invalidate ino=%llu; the kernel may show old "
-		       "data of it", (unsigned long long)ino);
+		logger(LOGGER_WARN,
+		       "no memory to invalidate ino=%llu; the kernel may show old "
+		       "data of it",
+		       (unsigned long long)ino);
 		return;
 	}
 	*item = (struct item){ .kind = kind, .ino = ino, .parent = parent, .len = len };

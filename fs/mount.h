@@ -28,13 +28,13 @@ struct mount {
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	uint64_t max_value;
-	int64_t timeout_ms;  /* of a barrier */
+	int64_t timeout_ms; /* of a barrier */
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;
 	bool read_only;
-	bool caching;        /* the kernel may keep what it learns */
-	unsigned nops;       /* atomic: events on their way */
+	bool caching;  /* the kernel may keep what it learns */
+	unsigned nops; /* atomic: events on their way */
 };
 
 static inline struct mount *mount_of(fuse_req_t req)

@@ -114,7 +114,7 @@ static struct parked *take_ready(struct file *f)
 	const struct op *op;
 	struct parked *list = f->parked, *last = NULL;
 
-	DL_FOREACH(f->flight, op) {
+	DL_FOREACH (f->flight, op) {
 		if (op->seq < oldest->seq)
 			oldest = op;
 	}

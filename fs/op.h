@@ -9,17 +9,17 @@ struct op {
 	struct op *prev, *next; /* of file->queue or file->flight */
 	struct job job;
 	struct mount *mount;
-	struct file *file;      /* a reference, or NULL: not of a file */
-	uint64_t seq;           /* in the file */
-	struct event ev;        /* its texts lie in `text` or in `owned` */
-	void *owned;            /* malloc'd; its value and ranges */
-	uint64_t size;          /* what an append counts */
-	bool births;            /* creates the file: found by directory and name */
-	bool is_data;           /* changes the value: its error concerns who writes */
-	fuse_req_t req;         /* to be answered by `done`, or NULL */
-	fuse_ino_t ino;         /* that the request is about */
+	struct file *file; /* a reference, or NULL: not of a file */
+	uint64_t seq;      /* in the file */
+	struct event ev;   /* its texts lie in `text` or in `owned` */
+	void *owned;       /* malloc'd; its value and ranges */
+	uint64_t size;     /* what an append counts */
+	bool births;       /* creates the file: found by directory and name */
+	bool is_data;      /* changes the value: its error concerns who writes */
+	fuse_req_t req;    /* to be answered by `done`, or NULL */
+	fuse_ino_t ino;    /* that the request is about */
 	struct fuse_file_info fi;
-	void *arg;              /* for `done` */
+	void *arg; /* for `done` */
 	/* Told the outcome, from any thread. May reply; must not submit. */
 	void (*done)(struct op *op, const struct outcome *out);
 	char text[];

@@ -181,7 +181,8 @@ static int new_session(struct mount *m, const struct fs_options *options, char *
 	bool named = strstr(options->pass, ",fsname=");
 
 	int n = snprintf(list, sizeof(list), "default_permissions,subtype=keydir%s%s%s%s%s",
-	                 options->read_only ? ",ro" : "", options->allow_other ? ",allow_other" : "",
+	                 options->read_only ? ",ro" : "",
+	                 options->allow_other ? ",allow_other" : "",
 	                 named ? "" : ",fsname=", named ? "" : source, options->pass);
 	if (n < 0 || (size_t)n >= sizeof(list)) {
 		snprintf(why, why_size, "the mount options are too long");
@@ -251,8 +252,10 @@ static void drain(struct mount *m)
 
 	while (__atomic_load_n(&m->nops, __ATOMIC_ACQUIRE) || !worker_idle(m->worker)) {
 		if (clock_mono_ms() > deadline) {
-			logger(LOGGER_ERROR, "changes on their way when stopping; they may be lost "
-			       "events=%u", __atomic_load_n(&m->nops, __ATOMIC_ACQUIRE));
+			logger(LOGGER_ERROR,
+			       "changes on their way when stopping; they may be lost "
+			       "events=%u",
+			       __atomic_load_n(&m->nops, __ATOMIC_ACQUIRE));
 			return;
 		}
 		usleep(1000);
@@ -317,9 +320,8 @@ static int mount_and_run(struct mount *m, const struct fs_options *options,
 		snprintf(why, why_size, "cannot mount at %s", options->mountpoint);
 		return -EIO;
 	}
-	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s",
-	       options->mountpoint, store_dir(m->store), node_get_config(m->node)->log,
-	       KEYDIR_VERSION);
+	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
+	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
 	return run(m, ready, arg, why, why_size);
 }
 

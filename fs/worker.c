@@ -19,10 +19,10 @@ struct worker {
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct job *first;  /* protected by lock */
-	struct job **last;  /* protected by lock */
-	bool busy;          /* protected by lock */
-	bool stop;          /* protected by lock */
+	struct job *first; /* protected by lock */
+	struct job **last; /* protected by lock */
+	bool busy;         /* protected by lock */
+	bool stop;         /* protected by lock */
 };
 
 static void *work(void *arg)

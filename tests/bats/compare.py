@@ -50,7 +50,7 @@ class Side:
 
     def describe(self, st):
         kind = stat.S_IFMT(st.st_mode)
-        size = st.st_size if stat.S_ISREG(st.st_mode) else None
+        size = None if stat.S_ISDIR(st.st_mode) else st.st_size
         return (kind, stat.S_IMODE(st.st_mode), st.st_nlink, size)
 
     def open(self, slot, rel, flags, mode):
@@ -101,6 +101,12 @@ class Side:
     def rmdir(self, rel):
         return os.rmdir(self.path(rel))
 
+    def symlink(self, target, rel):
+        return os.symlink(target, self.path(rel))
+
+    def readlink(self, rel):
+        return os.readlink(self.path(rel))
+
     def rename(self, old, new):
         return os.rename(self.path(old), self.path(new))
 
@@ -147,10 +153,13 @@ class Side:
                 full = os.path.join(here, name)
                 st = os.lstat(full)
                 data = b""
+                if stat.S_ISLNK(st.st_mode):
+                    data = os.readlink(full)
                 if stat.S_ISREG(st.st_mode):
                     with open(full, "rb") as f:
                         data = f.read()
-                xattrs = {n: os.getxattr(full, n) for n in os.listxattr(full)
+                xattrs = {n: os.getxattr(full, n, follow_symlinks=False)
+                          for n in os.listxattr(full, follow_symlinks=False)
                           if n.startswith("user.")}
                 found[os.path.relpath(full, self.top)] = (self.describe(st), data, xattrs)
         return found
@@ -182,6 +191,8 @@ class Driver:
             (3, lambda: ("unlink", self.rel())),
             (4, lambda: ("mkdir", self.rel(), r.choice([0o755, 0o700]))),
             (2, lambda: ("rmdir", self.rel())),
+            (2, lambda: ("symlink", r.choice(NAMES[:5] + ["../a", "../dir/b", "a/b"]), self.rel())),
+            (1, lambda: ("readlink", self.rel())),
             (4, lambda: ("rename", self.rel(), self.rel())),
             (2, lambda: ("rename2", self.rel(), self.rel(),
                          r.choice([RENAME_NOREPLACE, RENAME_EXCHANGE, 3]))),

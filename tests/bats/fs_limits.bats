@@ -1,0 +1,191 @@
+# Quota, size of a value, names and paths, and the error numbers of each call.
+
+load helper
+
+setup() { keydir_setup; }
+
+teardown() {
+	cd /
+	keydir_teardown
+}
+
+@test "statfs shows the quota and what is left" {
+	start_fs --size 64M
+	same 67108864 "$(($(stat -f -c '%b * %S' "$MNT")))"
+	same 255 "$(stat -f -c %l "$MNT")"
+	local before after
+	before=$(stat -f -c %f "$MNT")
+	head -c 8M /dev/urandom >"$MNT/key"
+	after=$(stat -f -c %f "$MNT")
+	[ $((before - after)) -ge 2048 ] && [ $((before - after)) -le 2060 ]
+	rm "$MNT/key"
+	same "$before" "$(stat -f -c %f "$MNT")"
+	[ "$(df --output=iavail "$MNT" | tail -n 1)" -gt 100000 ]
+}
+
+@test "over the quota: ENOSPC, and reading and removing go on" {
+	start_fs --size 4M
+	head -c 3M /dev/urandom >"$MNT/big"
+	fails_with "No space left" cp "$MNT/big" "$MNT/second"
+	fails_with "No space left" dd if=/dev/zero of="$MNT/big" bs=1M seek=3 count=2 conv=notrunc
+	same 3145728 "$(stat -c %s "$MNT/big")"
+	# An append may find out only when it is applied.
+	fails_with "No space left" bash -c "head -c 2M /dev/zero >>'$MNT/big'"
+	rm "$MNT/big"
+	rm -f "$MNT/second"
+	head -c 3M /dev/zero >"$MNT/again"
+	cmp -n 3145728 "$MNT/again" /dev/zero
+}
+
+@test "many small keys reach the quota as well" {
+	start_fs --size 256K
+	local n=0
+	while echo "$n" >"$MNT/key$n" && [ $n -lt 5000 ]; do
+		n=$((n + 1))
+	done 2>"$T/err"
+	grep -q "No space left" "$T/err"
+	[ $n -gt 500 ] && [ $n -lt 2500 ]
+	same "$((n - 1))" "$(cat "$MNT/key$((n - 1))")"
+	rm "$MNT/key0"
+	echo fits >"$MNT/key0"
+}
+
+@test "over the limit of one value: EFBIG" {
+	start_fs --max-value 1M
+	head -c 1M /dev/zero >"$MNT/key"
+	fails_with "File too large" bash -c "echo more >>'$MNT/key'"
+	fails_with "File too large" truncate -s 1048577 "$MNT/key"
+	fails_with "File too large" dd if=/dev/zero of="$MNT/other" bs=1M count=2
+	same 1048576 "$(stat -c %s "$MNT/key")"
+	truncate -s 1048575 "$MNT/key"
+	printf x >>"$MNT/key"
+	same 1048576 "$(stat -c %s "$MNT/key")"
+}
+
+@test "16 MiB there and back" {
+	start_fs
+	head -c 16M /dev/urandom >"$T/random"
+	cp "$T/random" "$MNT/key"
+	cmp "$T/random" "$MNT/key"
+	printf x | dd of="$MNT/key" bs=1 seek=9000000 conv=notrunc status=none
+	printf x | dd of="$T/random" bs=1 seek=9000000 conv=notrunc status=none
+	stop "$FS_PID"
+	start_fs
+	cmp "$T/random" "$MNT/key"
+}
+
+@test "names and paths" {
+	start_fs
+	cd "$MNT"
+	local name=n
+	name=$(printf 'n%.0s' {1..255})
+	echo v >"$name"
+	same v "$(cat "$name")"
+	fails_with "File name too long" touch "${name}n"
+	fails_with "File name too long" mkdir "${name}n"
+	fails_with "File name too long" mv "$name" "${name}n"
+	fails_with "File name too long" stat "${name}n"
+	# A key has 4,096 bytes at most: 16 names of 255 and their slashes are one less.
+	local i
+	for i in {1..16}; do
+		mkdir "$name.d" 2>/dev/null || mkdir "${name:2}.d"
+		cd "${name:2}.d" 2>/dev/null || cd "$name.d"
+	done
+	fails_with "File name too long" touch x
+	cd "$MNT"
+	printf odd >$'new\nline \x01\xff \\ "quote"'
+	same odd "$(cat $'new\nline \x01\xff \\ "quote"')"
+}
+
+@test "O_EXCL: one of many wins each name" {
+	start_fs
+	mkdir "$MNT/race"
+	local w pids=()
+	for w in 1 2 3 4; do
+		python3 - "$MNT/race" $w >"$T/wins$w" <<-'PY' &
+			import os, sys
+			won = 0
+			for i in range(300):
+			    try:
+			        fd = os.open(f"{sys.argv[1]}/{i}", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+			        os.write(fd, sys.argv[2].encode())
+			        os.close(fd)
+			        won += 1
+			    except FileExistsError:
+			        pass
+			print(won)
+		PY
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	same 300 "$(awk '{ n += $1 } END { print n }' "$T"/wins?)"
+	same 300 "$(find "$MNT/race" -type f -size 1c | wc -l)"
+}
+
+@test "the error numbers of a local file system" {
+	start_fs
+	mkdir "$MNT/ours" "$T/theirs"
+	python3 "$BATS_TEST_DIRNAME/errors.py" "$MNT/ours" >"$T/ours.txt"
+	python3 "$BATS_TEST_DIRNAME/errors.py" "$T/theirs" >"$T/theirs.txt"
+	diff "$T/theirs.txt" "$T/ours.txt"
+	[ "$(wc -l <"$T/ours.txt")" -gt 60 ]
+}
+
+@test "what a key cannot be: a second name, a pipe, a device" {
+	start_fs
+	cd "$MNT"
+	echo v >key
+	fails_with "Operation not permitted" ln key hard
+	fails_with "Operation not permitted" mkfifo pipe
+	same key "$(ls -A)"
+}
+
+@test "renaming with flags" {
+	start_fs
+	cd "$MNT"
+	python3 - <<'PY'
+import ctypes, errno, os
+libc = ctypes.CDLL(None, use_errno=True)
+
+def renameat2(old, new, flags):
+    if libc.renameat2(-100, old.encode(), -100, new.encode(), flags) == 0:
+        return 0
+    return ctypes.get_errno()
+
+def put(name, value):
+    with open(name, "w") as f:
+        f.write(value)
+
+def get(name):
+    with open(name) as f:
+        return f.read()
+
+put("a", "A")
+put("b", "B")
+assert renameat2("a", "b", 1) == errno.EEXIST
+assert renameat2("a", "c", 1) == 0 and get("c") == "A"
+assert renameat2("c", "b", 2) == 0 and (get("c"), get("b")) == ("B", "A")
+assert renameat2("c", "none", 2) == errno.ENOENT
+os.mkdir("dir")
+put("dir/in", "I")
+assert renameat2("dir", "b", 2) == 0 and get("b/in") == "I" and get("dir") == "A"
+assert renameat2("b", "b/below", 0) == errno.EINVAL
+assert renameat2("c", "c", 1) == errno.EEXIST
+assert renameat2("c", "c", 0) == 0
+assert renameat2("b", "dir", 0) == errno.ENOTDIR
+assert renameat2("dir", "b", 0) == errno.EISDIR
+os.mkdir("full")
+put("full/x", "x")
+os.mkdir("empty")
+assert renameat2("empty", "full", 0) == errno.ENOTEMPTY
+assert renameat2("full", "empty", 0) == 0 and get("empty/x") == "x"
+# Open and not flushed: still found under its new name.
+f = open("unflushed", "w")
+f.write("later")
+f.flush()
+assert renameat2("unflushed", "renamed", 0) == 0
+f.write("!")
+f.close()
+assert get("renamed") == "later!" and not os.path.exists("unflushed")
+PY
+}
