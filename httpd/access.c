@@ -113,7 +113,10 @@ static const char *bearer(const char *header, size_t *ret_len)
 	header += 6;
 	while (*header == ' ')
 		header++;
-	*ret_len = strlen(header);
+	size_t len = strlen(header);
+	while (len && (header[len - 1] == ' ' || header[len - 1] == '\t'))
+		len--; /* blanks around a value are no part of it (RFC 9110, 5.5) */
+	*ret_len = len;
 	return header;
 }
 

@@ -1,0 +1,616 @@
+# Tokens, TLS, foreign pages, and clients that take more than their share.
+
+load helper
+
+py() {
+	PORT=$PORT URL=$URL PID=${HTTPD_PID:-} PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 \
+		PYTHONPATH="$BATS_TEST_DIRNAME" timeout $((180 * PATIENCE)) python3 -
+}
+
+# Makes a token and prints it; grant NAME adds it to the file with the grants
+# given as RIGHT PREFIX pairs.
+grant() { # NAME TOKEN RIGHT PREFIX [RIGHT PREFIX...]
+	local name=$1 hash
+	hash=$(printf '%s\n' "$2" | "$KEYDIR_HTTPD" --hash-token)
+	shift 2
+	while [ $# -gt 0 ]; do
+		echo "$name $hash $1 $2" >>"$T/tokens"
+		shift 2
+	done
+}
+new_token() { head -c 24 /dev/urandom | base64; }
+
+# as TOKEN METHOD PATH [CURL OPTION...]
+as() {
+	local token=$1
+	shift
+	rest "$@" -H "Authorization: Bearer $token"
+}
+
+# The usual cast.
+cast() {
+	local name
+	for name in ADMIN ALL WRITER READER MONITOR NOBODY; do printf -v $name %s "$(new_token)"; done
+	echo '# who may do what' >"$T/tokens"
+	grant admin "$ADMIN" admin /
+	grant all "$ALL" read /
+	grant writer "$WRITER" write /app/ read shared
+	grant reader "$READER" read app/one read 'with%20blank'
+	grant monitor "$MONITOR" monitor /
+}
+
+@test "without tokens only loopback is listened on, unless told otherwise" {
+	local address
+	for address in 0.0.0.0:0 '[::]:0'; do
+		fails_with "--tokens" "$KEYDIR_HTTPD" --store "$STORE" --listen "$address"
+	done
+	cast
+	PORT=$(free_port)
+	start_httpd --listen "0.0.0.0:$PORT" --tokens "$T/tokens"
+	rest GET /v1/kv/a
+	same 401 "$status"
+	grep -q 'tokens cross the network unencrypted' "$T"/httpd1.log
+	stop "$HTTPD_PID"
+	PORT=$(free_port)
+	start_httpd --listen "0.0.0.0:$PORT" --insecure
+	rest GET /v1/kv/a
+	same 404 "$status"
+}
+
+@test "--hash-token is SHA-256, of what may be a token" {
+	local token
+	token=$(new_token)
+	same "sha256:$(printf %s "$token" | sha256sum | cut -d' ' -f1)" "$("$KEYDIR_HTTPD" --hash-token <<<"$token")"
+	same "sha256:$(printf %s "$token" | sha256sum | cut -d' ' -f1)" "$(printf %s "$token" | "$KEYDIR_HTTPD" --hash-token)"
+	for token in '' short fifteen-letters 'sixteen letters!!' $'line-of-sixteen+\nline-of-sixteen+' "$(printf 'x%.0s' {1..513})"; do
+		fails_with "should be random" "$KEYDIR_HTTPD" --hash-token <<<"$token"
+	done
+	"$KEYDIR_HTTPD" --hash-token <<<"$(printf 'x%.0s' {1..512})"
+}
+
+@test "a file of tokens with a fault is refused, with its line" {
+	local hash line other
+	hash=$(new_token | "$KEYDIR_HTTPD" --hash-token)
+	other=$(new_token | "$KEYDIR_HTTPD" --hash-token)
+	fails_with "No such file" "$KEYDIR_HTTPD" --store "$STORE" --tokens "$T/none"
+	while read -r line; do
+		printf '# one\n\ngood %s read /\n%b\n' "$hash" "$line" >"$T/tokens"
+		fails_with "$T/tokens:4: " "$KEYDIR_HTTPD" --store "$STORE" --listen 127.0.0.1:0 --tokens "$T/tokens"
+	done <<END
+name
+name $other
+name $other read
+name $other read / more
+name $other read with blank
+name $other own /
+name $other Read /
+name ${other%?} read /
+name ${other}0 read /
+name md5:$(printf '0%.0s' {1..64}) read /
+name $(printf 'g%.0s' {1..64}) read /
+good $other read /
+other $hash read /
+name $other read a//b
+name $other read ../b
+name $other read a%2Fb
+name $other read a%00b
+name $other read a%zz
+name $other monitor a
+$(printf 'n%.0s' {1..65}) $other read /
+n\\x01 $other read /
+name $other read /\\0
+END
+	# What is fine: upper-case digits, no "sha256:", blanks, DOS line ends.
+	printf ' \t good  %s\tread   /a/ \r\n#\n  # x\n' "$(tr a-f A-F <<<"${hash#sha256:}")" >"$T/tokens"
+	start_httpd --tokens "$T/tokens"
+}
+
+@test "an empty file of tokens lets nobody in" {
+	: >"$T/tokens"
+	start_httpd --tokens "$T/tokens"
+	rest GET /v1/kv/a
+	same 401 "$status"
+	rest GET /healthz
+	same 200 "$status"
+}
+
+@test "each route and method asks for its right" {
+	cast
+	start_httpd --tokens "$T/tokens"
+	as "$ADMIN" PUT /v1/kv/app/one --data-binary 1
+	as "$ADMIN" PUT /v1/kv/other --data-binary 1
+	# Columns: no token, an unknown one, monitor, read on app/one, write on app,
+	# read on all, admin. "+" is anything but 401 and 403.
+	local row want got i who method path
+	local tokens=("" "$NOBODY" "$MONITOR" "$READER" "$WRITER" "$ALL" "$ADMIN")
+	while read -r method path want; do
+		got=''
+		for i in "${!tokens[@]}"; do
+			if [ -n "${tokens[i]}" ]; then as "${tokens[i]}" "$method" "$path"; else rest "$method" "$path"; fi
+			case $status in
+			401)
+				[[ $(header WWW-Authenticate) == 'Bearer realm="keydir"'* ]]
+				[[ $i = 0 || $(header WWW-Authenticate) == *'error="invalid_token"' ]]
+				got+=" 401" ;;
+			403)
+				[[ $(header WWW-Authenticate) == *'error="insufficient_scope"' ]]
+				got+=" 403" ;;
+			[2-4]??) got+=" +" ;;
+			*) echo "$method $path: $status" && false ;;
+			esac
+			if [ "$status" = 401 ] || [ "$status" = 403 ]; then
+				same application/problem+json "$(header Content-Type)"
+				[ "$method" = HEAD ] || same "$status" "$(jq .status "$T/body")"
+			fi
+		done
+		same "$method $path $want" "$method $path$got"
+	done <<'END'
+GET /healthz + + + + + + +
+HEAD /readyz + + + + + + +
+GET /api/health/ + + + + + + +
+OPTIONS /v1/kv/app/one + + + + + + +
+GET /nowhere + + + + + + +
+PATCH /v1/kv/other + + + + + + +
+GET /v1/status 401 401 + 403 403 + +
+HEAD /metrics 401 401 + 403 403 + +
+GET /v1/snapshot 401 401 403 403 403 403 +
+HEAD /v1/snapshot 401 401 403 403 403 403 +
+GET /v1/kv/app/one 401 401 403 + + + +
+HEAD /v1/kv/app/one 401 401 403 + + + +
+GET /v1/kv/app/one/below 401 401 403 + + + +
+GET /v1/kv/app/onemore 401 401 403 403 + + +
+GET /v1/kv/app/on 401 401 403 403 + + +
+GET /v1/kv/app/ 401 401 403 403 + + +
+GET /v1/kv/app/?recurse 401 401 403 403 + + +
+GET /v1/kv/app 401 401 403 403 + + +
+GET /v1/kv/apple 401 401 403 403 403 + +
+GET /v1/kv/ap%70/%6Fne 401 401 403 + + + +
+GET /v1/kv/with%20blank 401 401 403 + 403 + +
+GET /v1/kv/other 401 401 403 403 403 + +
+GET /v1/kv/missing 401 401 403 403 403 + +
+GET /v1/kv/ 401 401 403 403 403 + +
+GET /v1/kv/?recurse 401 401 403 403 403 + +
+GET /v1/kv/shared/x 401 401 403 403 + + +
+PUT /v1/kv/shared/x 401 401 403 403 403 403 +
+PUT /v1/kv/app/two 401 401 403 403 + 403 +
+PUT /v1/kv/app/one/ 401 401 403 403 + 403 +
+DELETE /v1/kv/app/two 401 401 403 403 + 403 +
+DELETE /v1/kv/other 401 401 403 403 403 403 +
+DELETE /v1/kv/ 401 401 403 403 403 403 +
+DELETE /v1/kv/?recurse 401 401 403 403 403 403 +
+POST /v1/kv/app/n?op=incr 401 401 403 403 + 403 +
+POST /v1/kv/other?op=incr 401 401 403 403 403 403 +
+POST /v1/kv/app/n?op=rename&to=app/m 401 401 403 403 + 403 +
+POST /v1/kv/app/n?op=rename&to=shared/m 401 401 403 403 403 403 +
+POST /v1/kv/app/n?op=rename&to=m 401 401 403 403 403 403 +
+POST /v1/kv/app/n?op=rename&to=%61pp/m 401 401 403 403 + 403 +
+POST /v1/kv/other?op=rename&to=app/m 401 401 403 403 403 403 +
+GET /api/cache/app/one/ 401 401 403 + + + +
+GET /api/cache/other/ 401 401 403 403 403 + +
+POST /api/cache/app/x/ 401 401 403 403 + 403 +
+POST /api/cache/other/ 401 401 403 403 403 403 +
+DELETE /api/cache/app/x/ 401 401 403 403 + 403 +
+DELETE /api/cache/other/ 401 401 403 403 403 403 +
+END
+}
+
+@test "a refusal is the same whether there is such a key or not, and does nothing" {
+	cast
+	start_httpd --tokens "$T/tokens"
+	as "$ADMIN" PUT /v1/kv/secret/there --data-binary 1
+	local path first
+	for path in /v1/kv/secret/there /v1/kv/secret/gone; do
+		as "$WRITER" GET "$path"
+		same 403 "$status"
+		body | jq -c 'del(.instance)' >"$T/${path##*/}"
+		header Content-Length >>"$T/${path##*/}.n"
+	done
+	cmp "$T/there" "$T/gone"
+	as "$WRITER" DELETE /v1/kv/secret/there
+	same 403 "$status"
+	as "$WRITER" POST '/v1/kv/app/x?op=append' --data-binary 1
+	same 200 "$status"
+	as "$WRITER" POST '/v1/kv/app/x?op=rename&to=secret/there'
+	same 403 "$status"
+	as "$ADMIN" GET /v1/kv/secret/there
+	same 1 "$(body)"
+	# A body that is refused is not waited for.
+	head -c 8000000 /dev/zero >"$T/big"
+	as "$READER" PUT /v1/kv/app/big -T "$T/big"
+	same 403 "$status"
+	# Other schemes and half headers are no token.
+	local auth
+	for auth in "Basic $(printf 'x:%s' "$ADMIN" | base64)" "Bearer" "Bearer " "$ADMIN" "bearer$ADMIN" "Bearer ${ADMIN%?}" \
+		"Bearer $ADMIN " "Bearer ${ADMIN}x" "Bearer $(printf 'x%.0s' {1..5000})"; do
+		rest GET /v1/kv/secret/there -H "Authorization: $auth"
+		if [ "$auth" = "Bearer $ADMIN " ]; then # blanks around a value are no part of it
+			same 200 "$status"
+		else
+			same 401 "$status"
+		fi
+	done
+	rest GET /v1/kv/secret/there -H "Authorization: bEaReR   $ADMIN"
+	same 200 "$status"
+}
+
+@test "each refusal is one line in the log, which nobody can forge; no token is in it" {
+	cast
+	start_httpd --tokens "$T/tokens"
+	local before after
+	before=$(grep -c ' denied ' "$T"/httpd1.log || true)
+	rest GET /v1/kv/secret -H 'X-Forwarded-For: 10.1.2.3, 10.9.9.9'
+	as "$NOBODY" PUT /v1/kv/secret --data-binary 1
+	as "$READER" GET /v1/kv/with%20token=admin%0Adenied%20x -H $'X-Forwarded-For: x token=admin status=200'
+	as "$READER" POST '/v1/kv/app/one?op=incr'
+	after=$(grep -c ' denied ' "$T"/httpd1.log)
+	same 4 $((after - before))
+	local line
+	line=$(grep ' denied ' "$T"/httpd1.log | sed -n 1p)
+	[[ $line == *' status=401 reason=unauthenticated token=- address=127.0.0.1 forwarded=10.1.2.3,10.9.9.9 method=GET needs=read key=/secret path=/v1/kv/secret'* ]]
+	line=$(grep ' denied ' "$T"/httpd1.log | sed -n 3p)
+	[[ $line == *' status=403 reason=forbidden token=reader address=127.0.0.1 forwarded=xtoken?adminstatus?200 '* ]]
+	[[ $line == *' key=/with%20token%3Dadmin%0Adenied%20x path=/v1/kv/with%20token=admin%0Adenied%20x' ]]
+	local token
+	for token in "$ADMIN" "$READER" "$NOBODY"; do
+		not grep -qF -- "$token" "$T"/httpd1.log
+	done
+	as "$MONITOR" GET /metrics
+	grep -qx 'keydir_http_denied_total{reason="unauthenticated"} 2' "$T/body"
+	grep -qx 'keydir_http_denied_total{reason="forbidden"} 2' "$T/body"
+}
+
+@test "SIGHUP reads the tokens again; a broken file changes nothing and is an error in the log" {
+	cast
+	start_httpd --tokens "$T/tokens"
+	as "$NOBODY" GET /v1/kv/a
+	same 401 "$status"
+	cp "$T/tokens" "$T/first"
+	grant nobody "$NOBODY" read /
+	kill -HUP "$HTTPD_PID"
+	answers() { as "$1" GET /v1/kv/a && [ "$status" = "$2" ]; }
+	wait_for 5 answers "$NOBODY" 404
+	echo 'garbage' >>"$T/tokens"
+	kill -HUP "$HTTPD_PID"
+	allow_log 'tokens not read, the old ones stay: .*/tokens:[0-9]+: '
+	wait_for 5 grep -q 'tokens not read' "$T"/httpd1.log
+	answers "$NOBODY" 404
+	answers "$ADMIN" 404
+	cp "$T/first" "$T/tokens"
+	kill -HUP "$HTTPD_PID"
+	wait_for 5 answers "$NOBODY" 401
+	answers "$ADMIN" 404
+	rm "$T/tokens"
+	kill -HUP "$HTTPD_PID"
+	wait_for 5 grep -q 'No such file' "$T"/httpd1.log
+	allow_log 'tokens not read, the old ones stay: .*No such file'
+	answers "$ADMIN" 404
+	# Reading again and again under load loses no request.
+	cp "$T/first" "$T/tokens"
+	(for _ in {1..200}; do kill -HUP "$HTTPD_PID" && sleep 0.005; done) 3>&- &
+	local reloads=$!
+	curl -sS --fail-early -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $ALL" "$URL/healthz#[1-2000]" |
+		sort | uniq -c >"$T/codes"
+	wait $reloads
+	same "2000 200" "$(xargs <"$T/codes")"
+}
+
+@test "no key, no token: what a mount of the node does needs none" {
+	cast
+	start_fs
+	start_httpd --tokens "$T/tokens"
+	echo hello >"$MNT/greeting"
+	rest GET /v1/kv/greeting
+	same 401 "$status"
+	as "$ALL" GET /v1/kv/greeting
+	same hello "$(body)"
+}
+
+certificate() { # NAME: $T/NAME.pem and $T/NAME.key
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$1" \
+		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$T/$1.key" -out "$T/$1.pem" 2>/dev/null
+}
+
+# Like start_httpd, which asks over plain HTTP whether it is ready.
+start_tls() {
+	PORT=$(free_port)
+	URL=https://127.0.0.1:$PORT
+	start httpdtls "$KEYDIR_HTTPD" --store "$STORE" --listen "127.0.0.1:$PORT" "$@"
+	HTTPD_PID=$PID
+	wait_ready 15 "$HTTPD_PID" curl -skf -o /dev/null "$URL/readyz"
+}
+
+@test "TLS: HTTPS with our certificate, nothing older than 1.2, nothing plain" {
+	require openssl
+	certificate one
+	start_tls --tls-cert "$T/one.pem" --tls-key "$T/one.key"
+	head -c 3000000 /dev/urandom >"$T/big"
+	rest PUT /v1/kv/big --cacert "$T/one.pem" -T "$T/big"
+	same 201 "$status"
+	rest GET /v1/kv/big --cacert "$T/one.pem"
+	cmp "$T/big" "$T/body"
+	fails_with "SSL certificate problem" curl -sS "$URL/healthz"
+	rest GET /healthz --cacert "$T/one.pem" --tlsv1.2 --tls-max 1.2
+	same 200 "$status"
+	rest GET /healthz --cacert "$T/one.pem" --tlsv1.3
+	same 200 "$status"
+	offer() { openssl s_client -connect "127.0.0.1:$PORT" "$1" -cipher 'ALL:@SECLEVEL=0' </dev/null 2>&1; }
+	[[ $(offer -tls1_2) == *"Cipher is ECDHE"* ]]
+	[[ $(offer -tls1_1) == *"Cipher is (NONE)"* ]]
+	[[ $(offer -tls1) == *"Cipher is (NONE)"* ]]
+	not curl -sS --max-time 5 "http://127.0.0.1:$PORT/healthz"
+	# Writes that wait for their outcome, many at once, through TLS.
+	seq 200 | xargs -P 8 -I{} curl -sS --cacert "$T/one.pem" -o /dev/null --fail -X POST "$URL/v1/kv/n?op=incr"
+	rest GET /v1/kv/n --cacert "$T/one.pem"
+	same 200 "$(body)"
+}
+
+@test "TLS: a renewed certificate is taken over while requests go on; a wrong one is not" {
+	require openssl
+	certificate one
+	certificate two
+	cp "$T/one.pem" "$T/now.pem"
+	cp "$T/one.key" "$T/now.key"
+	start_tls --tls-cert "$T/now.pem" --tls-key "$T/now.key"
+	shown() { openssl s_client -connect "127.0.0.1:$PORT" </dev/null 2>/dev/null | openssl x509 -noout -subject; }
+	same "subject=CN = one" "$(shown)"
+	# A key of another certificate.
+	cp "$T/two.key" "$T/now.key"
+	kill -HUP "$HTTPD_PID"
+	allow_log 'certificate not read, the old one stays'
+	wait_for 5 grep -q 'certificate not read' "$T"/httpdtls.log
+	same "subject=CN = one" "$(shown)"
+	cp "$T/two.pem" "$T/now.pem"
+	kill -HUP "$HTTPD_PID"
+	is_two() { [ "$(shown)" = "subject=CN = two" ]; }
+	wait_for 5 is_two
+	rest GET /healthz --cacert "$T/two.pem"
+	same 200 "$status"
+	(for _ in {1..50}; do kill -HUP "$HTTPD_PID" && sleep 0.01; done) 3>&- &
+	local reloads=$!
+	seq 100 | xargs -P 4 -I{} curl -sS --cacert "$T/two.pem" -o /dev/null --fail "$URL/healthz"
+	wait $reloads
+}
+
+@test "TLS: options and files with faults are refused" {
+	require openssl
+	certificate one
+	certificate two
+	local run=("$KEYDIR_HTTPD" --store "$STORE" --listen 127.0.0.1:0)
+	fails_with "one needs the other" "${run[@]}" --tls-cert "$T/one.pem"
+	fails_with "one needs the other" "${run[@]}" --tls-key "$T/one.key"
+	fails_with "--tls-cert $T/none" "${run[@]}" --tls-cert "$T/none" --tls-key "$T/one.key"
+	fails_with "--tls-key $T/none" "${run[@]}" --tls-cert "$T/one.pem" --tls-key "$T/none"
+	fails_with "--tls-cert $T/one.key" "${run[@]}" --tls-cert "$T/one.key" --tls-key "$T/one.key"
+	fails_with "--tls-key $T/one.pem" "${run[@]}" --tls-cert "$T/one.pem" --tls-key "$T/one.pem"
+	fails_with "match" "${run[@]}" --tls-cert "$T/one.pem" --tls-key "$T/two.key"
+}
+
+@test "CORS is off unless asked for, and then for the origins named alone" {
+	start_httpd
+	rest PUT /v1/kv/a --data-binary 1
+	rest GET /v1/kv/a -H 'Origin: https://app.example'
+	same "" "$(grep -i '^access-control' "$T/headers" || true)"
+	rest OPTIONS /v1/kv/a -H 'Origin: https://app.example' -H 'Access-Control-Request-Method: PUT'
+	same "" "$(grep -i '^access-control' "$T/headers" || true)"
+	stop "$HTTPD_PID"
+	local bad
+	for bad in '' https:// app.example 'https://app.example/' 'https://app.example,' 'https://a b' '*,https://a' 'https://*.example'; do
+		[ -n "$bad" ] || continue
+		fails_with "--cors-origin" "$KEYDIR_HTTPD" --store "$STORE" --cors-origin "$bad"
+	done
+	start_httpd --cors-origin https://app.example,http://localhost:3000
+	local origin
+	for origin in https://app.example http://localhost:3000; do
+		rest GET /v1/kv/a -H "Origin: $origin"
+		same "$origin" "$(header Access-Control-Allow-Origin)"
+		same Origin "$(header Vary)"
+		[[ $(header Access-Control-Expose-Headers) == *X-Keydir-Offset* ]]
+		rest OPTIONS /v1/kv/a -H "Origin: $origin" -H 'Access-Control-Request-Method: PUT'
+		same 204 "$status"
+		same "GET, HEAD, PUT, DELETE, POST" "$(header Access-Control-Allow-Methods)"
+		[[ $(header Access-Control-Allow-Headers) == *Authorization*If-Match* ]]
+		rest GET /v1/kv/none -H "Origin: $origin"
+		same 404 "$status"
+		same "$origin" "$(header Access-Control-Allow-Origin)"
+	done
+	for origin in https://evil.example https://app.example.evil http://app.example https://app.example:444 null; do
+		rest GET /v1/kv/a -H "Origin: $origin"
+		same 200 "$status"
+		same "" "$(grep -i '^access-control' "$T/headers" || true)"
+		same Origin "$(header Vary)"
+	done
+	stop "$HTTPD_PID"
+	start_httpd --cors-origin '*'
+	rest GET /v1/kv/a -H 'Origin: https://any.example'
+	same '*' "$(header Access-Control-Allow-Origin)"
+	same "" "$(header Access-Control-Allow-Credentials)"
+}
+
+@test "a change that a browser sends for a foreign page is refused" {
+	start_httpd --cors-origin https://app.example
+	local site
+	for site in cross-site same-site; do
+		rest POST '/v1/kv/n?op=incr' -H "Sec-Fetch-Site: $site" -H 'Origin: https://evil.example'
+		same 403 "$status"
+		rest POST /api/cache/n/ -H "Sec-Fetch-Site: $site" --data-binary 1
+		same 403 "$status"
+		rest GET /v1/kv/n -H "Sec-Fetch-Site: $site"
+		same 404 "$status"
+		rest POST '/v1/kv/ok?op=incr' -H "Sec-Fetch-Site: $site" -H 'Origin: https://app.example'
+		same 200 "$status"
+	done
+	for site in same-origin none; do
+		rest POST '/v1/kv/n?op=incr' -H "Sec-Fetch-Site: $site"
+		same 200 "$status"
+	done
+	grep -q ' denied status=403 reason=cross_site ' "$T"/httpd1.log
+}
+
+@test "slow clients are cut off: headers, bodies and answers taken byte by byte" {
+	start_httpd --request-timeout 2s --idle-timeout 60s
+	py <<'EOF'
+from http_raw import *
+import threading
+big = b"x" * (4 << 20)
+assert ask("PUT", "/v1/kv/big", big)[0] == 201
+
+def closed_after(s, feed):
+    """Seconds until the server closes, while feed() sends now and then."""
+    begin = time.monotonic()
+    s.settimeout(0.2)
+    while time.monotonic() - begin < 30 * PATIENCE:
+        try:
+            feed(s)
+            if not s.recv(1):
+                return time.monotonic() - begin
+        except (ConnectionResetError, BrokenPipeError):
+            return time.monotonic() - begin
+        except TimeoutError:
+            pass
+    return None
+
+def byte(text):
+    it = iter(text)
+    return lambda s: s.sendall(bytes([next(it)]))
+
+put = b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\n"
+cases = {  # what is sent at once, and what byte by byte
+    "silence": (b"", b""),
+    "request line": (b"", b"GET /v1/kv/" + b"a" * 1000),
+    "headers": (b"GET / HTTP/1.1\r\nHost: ", b"a" * 1000),
+    "body": (put + b"Content-Length: 1000\r\n\r\n", b"b" * 999),
+    "chunks": (put + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nb\r\n" * 200),
+}
+took = {}
+def run(name, head, rest):
+    s = connect()
+    s.sendall(head)
+    took[name] = closed_after(s, byte(rest) if rest else lambda s: None)
+over = threading.Event()
+def reader():  # takes 1 KiB a second of 4 MiB
+    s = connect()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.sendall(request("GET", "/v1/kv/big"))
+    while not over.wait(0.1) and s.recv(100):
+        pass
+def closed_slow():
+    return int(ask("GET", "/metrics")[2].decode().split('closed_total{reason="slow"} ')[1].split("\n")[0])
+ts = [threading.Thread(target=run, args=(name, *c)) for name, c in cases.items()]
+lazy = threading.Thread(target=reader)
+for t in ts + [lazy]:
+    t.start()
+# Meanwhile others are served, ...
+for i in range(100):
+    assert ask("GET", "/healthz")[0] == 200
+    time.sleep(0.01)
+# ... also one that is slow but moves on: 1.5 MiB in four seconds.
+with connect() as s:
+    body = b"y" * (3 << 19)
+    s.sendall(request("PUT", "/v1/kv/steady", body)[:-len(body)])
+    for at in range(0, len(body), len(body) // 40 + 1):
+        s.sendall(body[at:at + len(body) // 40 + 1])
+        time.sleep(0.1)
+    assert Reader(s).answer()[0] == 201
+# ... and one that waits for an offset takes as long as that may last.
+begin = time.monotonic()
+assert ask("GET", "/v1/kv/big", b"", "X-Keydir-Offset: 1000000")[0] == 412
+assert time.monotonic() - begin > 4
+for t in ts:
+    t.join()
+print(took)
+for name, seconds in took.items():
+    assert seconds is not None and 1 < seconds < 12 * PATIENCE, (name, seconds)
+wait_for(lambda: closed_slow() >= 6)
+over.set()
+lazy.join()
+assert closed_slow() == 6
+EOF
+}
+
+@test "a keep-alive connection may pause between requests longer than a request may take" {
+	start_httpd --request-timeout 1s --idle-timeout 30s
+	py <<'EOF'
+from http_raw import *
+with connect() as s:
+    r = Reader(s)
+    for _ in range(3):
+        s.sendall(request("GET", "/healthz"))
+        assert r.answer()[0] == 200
+        time.sleep(3)
+EOF
+}
+
+@test "10,000 connections of one client leave others served" {
+	[ "$(ulimit -Hn)" = unlimited ] || [ "$(ulimit -Hn)" -ge 12000 ] || ulimit -n 12000 ||
+		skip_or_fail "needs 12,000 open files (ulimit -Hn is $(ulimit -Hn))"
+	ulimit -n "$(ulimit -Hn)"
+	start_httpd --connections 10000 --threads 2
+	if grep -q 'allows fewer connections' "$T"/httpd1.log; then
+		skip_or_fail "needs 10,256 open files for the server"
+	fi
+	py <<'EOF'
+from http_raw import *
+assert ask("PUT", "/v1/kv/a", b"1")[0] == 201
+used = connect()  # somebody else's, kept alive and used now and then
+r = Reader(used)
+def others():
+    used.sendall(request("GET", "/v1/kv/a"))
+    assert r.answer()[2] == b"1"
+    begin = time.monotonic()
+    assert ask("GET", "/v1/kv/a")[2] == b"1"
+    assert ask("PUT", "/v1/kv/b", b"2")[0] in (200, 201)
+    return time.monotonic() - begin
+held = []
+worst = 0
+def one(i):
+    s = socket.create_connection(("127.0.0.1", PORT), timeout=20 * PATIENCE)
+    if i % 3 == 1:
+        s.sendall(b"GET /v1/kv/a HTTP/1.1\r\nHo")
+    if i % 3 == 2:
+        s.sendall(b"G")
+    return s
+# As many as there may be, and a third again, so that room must be made.
+for i in range(13000):
+    held.append(one(i))
+    if len(held) > 10500:  # our own table of files is not endless
+        for s in held[:1000]:
+            s.close()
+        del held[:1000]
+    if i % 250 == 0:
+        worst = max(worst, others())
+text = ask("GET", "/metrics")[2].decode()
+n = int(text.split("\nkeydir_http_connections ")[1].split("\n")[0])
+room = int(text.split('closed_total{reason="room"} ')[1].split("\n")[0])
+print("connections", n, "closed", room, "worst", round(worst, 3))
+assert n <= 10000
+assert room > 0
+assert worst < 5 * PATIENCE, worst
+EOF
+	grep -q 'closing idle connections to make room' "$T"/httpd1.log
+}
+
+@test "one address cannot take all connections of a server on the network" {
+	cast
+	PORT=$(free_port)
+	start_httpd --listen "0.0.0.0:$PORT" --tokens "$T/tokens" --connections 100 --threads 2
+	py <<'EOF'
+from http_raw import *
+def connect_from(address):
+    s = socket.socket()
+    s.settimeout(5 * PATIENCE)
+    s.bind((address, 0))
+    s.connect(("127.0.0.1", PORT))
+    return s
+def served(s):
+    try:
+        s.sendall(request("GET", "/healthz"))
+        return Reader(s).answer()[0] == 200
+    except (EOFError, ConnectionResetError, BrokenPipeError, TimeoutError):
+        return False
+held = [connect_from("127.0.0.2") for _ in range(60)]
+good = sum(served(s) for s in held)
+assert 20 <= good <= 25, good
+assert served(connect_from("127.0.0.3"))
+assert served(connect_from("127.0.0.1"))
+EOF
+}
