@@ -364,25 +364,47 @@ static int check_settings(struct inquiry *inq)
 	}
 }
 
-/* Asks the leader for the first offset and the end. */
-static int ask_ends(struct inquiry *inq, uint64_t *ret_first, uint64_t *ret_end)
+/* Asks the leader for one offset: RD_KAFKA_OFFSET_BEGINNING or _END. It goes
+ * through the look-up by time, whose special times these are: librdkafka 2.0's
+ * rd_kafka_query_watermark_offsets() waits without end for a broker that is
+ * down, whatever its timeout says (its issue 2588, mended in 2.3). */
+static int ask_offset(struct inquiry *inq, int64_t which, uint64_t *ret)
 {
+	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t err;
-	int64_t first, end;
+	int64_t offset;
 	int refusal;
 
 	for (;;) {
-		err = rd_kafka_query_watermark_offsets(inq->client->rk, inq->log->url.topic, 0,
-		                                       &first, &end, slice_ms(inq));
+		list = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_topic_partition_list_add(list, inq->log->url.topic, 0)->offset = which;
+		err = rd_kafka_offsets_for_times(inq->client->rk, list, slice_ms(inq));
 		if (!err)
+			err = list->elems[0].err;
+		offset = list->elems[0].offset;
+		rd_kafka_topic_partition_list_destroy(list);
+		if (!err && offset >= 0)
 			break;
-		refusal = judge(inq, err, "the end", NULL);
+		refusal = judge(inq, err ? err : RD_KAFKA_RESP_ERR__TIMED_OUT, "the end", NULL);
 		if (refusal)
 			return refusal;
 	}
-	*ret_first = (uint64_t)first;
-	*ret_end = (uint64_t)end;
+	*ret = (uint64_t)offset;
 	return 0;
+}
+
+/* Asks the leader for the first offset and the end. */
+static int ask_ends(struct inquiry *inq, uint64_t *ret_first, uint64_t *ret_end)
+{
+	uint64_t first;
+	int err;
+
+	err = ask_offset(inq, RD_KAFKA_OFFSET_BEGINNING, &first);
+	if (!err)
+		err = ask_offset(inq, RD_KAFKA_OFFSET_END, ret_end);
+	if (!err)
+		*ret_first = first;
+	return err;
 }
 
 static int check(struct inquiry *inq, uint64_t *ret_first, uint64_t *ret_end)
@@ -429,10 +451,9 @@ int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end)
 {
 	struct inquiry inq = { log, log_kafka_producer_ref(log), clock_mono_ms() + timeout_ms, NULL,
 		               0 };
-	uint64_t first;
 	int err;
 
-	err = ask_ends(&inq, &first, ret_end);
+	err = ask_offset(&inq, RD_KAFKA_OFFSET_END, ret_end);
 	if (!err)
 		log_kafka_seen(inq.client);
 	log_kafka_producer_unref(inq.client);
