@@ -35,7 +35,7 @@
 #define FOLLOW_ROWS 256        /* feed rows read from one snapshot */
 #define IDLE_MS 1000           /* the thread looks around at least this often */
 #define DRAIN_MS 5000           /* a stop waits so long for events under way */
-#define LOG_GRACE_MS 200       /* a write waits so much longer than the log does */
+#define LOG_GRACE_MS 1500      /* a write waits so much longer than the log, which says it late */
 #define TICK_MS 200            /* between ticks that a log outside gets */
 #define WORK_ROUNDS 64         /* a submitter works for others this often, then hands over */
 #define MAX_VALUE_LIMIT (UINT64_C(1) << 31)
