@@ -18,6 +18,7 @@
 
 #include "apply.h"
 #include "clock.h"
+#include "key.h"
 #include "logger.h"
 #include "metrics.h"
 #include "quota.h"
@@ -34,7 +35,7 @@
 #define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
 #define FOLLOW_ROWS 256        /* feed rows read from one snapshot */
 #define IDLE_MS 1000           /* the thread looks around at least this often */
-#define DRAIN_MS 5000           /* a stop waits so long for events under way */
+#define DRAIN_MS 5000          /* a stop waits so long for events under way */
 #define LOG_GRACE_MS 1500      /* a write waits so much longer than the log, which says it late */
 #define TICK_MS 200            /* between ticks that a log outside gets */
 #define WORK_ROUNDS 64         /* a submitter works for others this often, then hands over */
@@ -156,26 +157,29 @@ static void settle_waiters(struct node *node, struct finished *done)
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-/* Follows at most FOLLOW_ROWS rows. Returns true if there may be more. */
-static bool follow_some(struct node *node, struct finished *done)
+/* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
+ * of the feed, -errno if it cannot be read now. */
+static int follow_some(struct node *node, struct finished *done)
 {
 	struct txn *txn;
-	if (txn_read(node->store, &txn) < 0)
-		return false; /* no slot or memory now: the next round will do it */
+	int r = txn_read(node->store, &txn);
+	if (r < 0)
+		return r; /* no slot or memory now: the next round will do it */
 	uint64_t from = atomic_load(&node->followed) + (node->any_followed ? 1 : 0), found;
 	struct bytes row;
 	int n = 0;
 	bool gap = false;
 	for (; n < FOLLOW_ROWS; n++) {
-		if (store_feed_next(txn, from, &found, &row) < 0)
+		r = store_feed_next(txn, from, &found, &row);
+		if (r < 0)
 			break;
 		uint64_t first;
 		struct bytes ignored;
 		if (found > from && node->any_followed &&
 		    store_feed_next(txn, 0, &first, &ignored) == 0 && first == found)
-			gap = true;
+			gap = node->lost = true;
 		struct feed_event *ev;
-		int r = feed_decode(found, row, &ev);
+		r = feed_decode(found, row, &ev);
 		if (r == -ENOMEM)
 			break;
 		if (r == 0) {
@@ -205,13 +209,39 @@ static bool follow_some(struct node *node, struct finished *done)
 		from = found + 1;
 	}
 	txn_abort(txn);
-	return n == FOLLOW_ROWS;
+	return n == FOLLOW_ROWS ? 1 : r == -ENOENT ? 0 : r;
+}
+
+/* After a gap: what is neither queued nor was found in the feed was applied, and
+ * its row is gone. (With a log outside it may still come, or its time ends.) */
+static void finish_lost(struct node *node, struct finished *done)
+{
+	struct pending *p, *tmp;
+	if (node->kafka)
+		return;
+	pthread_mutex_lock(&node->queue_lock);
+	uint64_t queued = node->queue ? node->queue->seq : UINT64_MAX;
+	HASH_ITER (hh, node->pending, p, tmp) {
+		if (p->seq >= queued)
+			continue;
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+		finished_add(done, p);
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
 }
 
 void node_follow_feed(struct node *node, struct finished *done)
 {
-	while (follow_some(node, done))
-		;
+	int r;
+	do
+		r = follow_some(node, done);
+	while (r > 0);
+	if (r == 0 && node->lost) {
+		node->lost = false;
+		finish_lost(node, done);
+	}
 	if (atomic_load(&node->nwaiters))
 		settle_waiters(node, done);
 }
@@ -246,9 +276,94 @@ static bool tick_due(struct txn *txn, int64_t now_ms)
 	return store_first_expiry(txn, &expiry_ms, &ino) == 0 && expiry_ms <= now_ms;
 }
 
-/* Applies the events of BATCH in one transaction; those that the quota does
- * not allow, and needless ticks, are marked left_out. 0 or a negative errno,
- * with nothing applied. */
+/* An append makes a value longer than what it carries. Of a transaction nothing
+ * is known before its operations were done. */
+static bool append_fits(struct txn *txn, const struct event *ev, uint64_t max)
+{
+	struct view view = { .txn = txn, .now_ms = txn_meta(txn)->log_time_ms };
+	struct bytes key = ev->key;
+	struct entry e;
+	int r;
+	if (ev->op != EVENT_APPEND)
+		return ev->op != EVENT_TXN;
+	if (ev->at) {
+		r = view_inode(&view, ev->at, &e);
+	} else if (ev->dir) {
+		size_t parent = key_parent_len(key.data, key.len), skip = parent ? parent + 1 : 0;
+		r = view_name(&view, ev->dir, (const char *)key.data + skip, key.len - skip, &e);
+	} else {
+		r = view_key(&view, key.data, key.len, &e);
+	}
+	return r < 0 || e.size + ev->value.len <= max;
+}
+
+/* The longest value that the event at OFFSET changed; 0 or a negative errno. */
+static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
+{
+	struct feed_event *ev;
+	struct bytes row;
+	uint64_t found;
+	int r = store_feed_next(txn, offset, &found, &row);
+	if (r == 0)
+		r = feed_decode(found, row, &ev);
+	if (r < 0)
+		return r;
+	*ret = 0;
+	for (size_t i = 0; i < ev->neffects; i++) {
+		if (ev->effects[i].kind == FEED_DATA && ev->effects[i].size > *ret)
+			*ret = ev->effects[i].size;
+	}
+	free(ev);
+	return 0;
+}
+
+/* Applies P's event and looks whether that went over a limit; if so, undoes it
+ * and leaves P out. 0 or a negative errno. */
+static int apply_within_limits(struct node *node, struct txn *txn, struct pending *p,
+                               int64_t now_ms)
+{
+	struct txn *inner;
+	uint64_t before = txn_meta(txn)->used_bytes, offset = txn_meta(txn)->applied + 1;
+	uint64_t longest = 0;
+	/* A longer name is no reason to refuse a rename; new directories are. */
+	uint64_t slack = p->ev->op == EVENT_RENAME ? KEY_NAME_MAX : 0;
+	int r = txn_nest(txn, &inner);
+	if (r < 0)
+		return r;
+	r = apply_event(inner, p->ev, offset, now_ms, NULL);
+	if (r == 0)
+		r = longest_value(inner, offset, &longest);
+	if (r < 0) {
+		txn_abort(inner);
+		return r;
+	}
+	uint64_t after = txn_meta(inner)->used_bytes;
+	if (after > node->config.size_bytes && after > before + slack)
+		p->out.code = OUTCOME_NO_SPACE;
+	else if (longest > node->config.max_value)
+		p->out.code = OUTCOME_TOO_LARGE;
+	else
+		return txn_commit(inner);
+	p->left_out = true;
+	txn_abort(inner);
+	return 0;
+}
+
+/* Whether it can be told without applying that EV stays within the limits. */
+static bool is_surely_within(struct node *node, struct txn *txn, const struct event *ev)
+{
+	bool appends = ev->op == EVENT_APPEND;
+	for (size_t i = 0; i < ev->nops; i++)
+		appends |= ev->ops[i].op == EVENT_APPEND;
+	uint64_t growth = quota_growth(ev);
+	if (growth && txn_meta(txn)->used_bytes + growth > node->config.size_bytes)
+		return false;
+	return !appends || append_fits(txn, ev, node->config.max_value);
+}
+
+/* Applies the events of BATCH in one transaction; those that the limits do not
+ * allow, and needless ticks, are marked left_out. 0 or a negative errno, with
+ * nothing applied. */
 static int apply_batch(struct node *node, struct pending *batch)
 {
 	struct txn *txn;
@@ -257,30 +372,32 @@ static int apply_batch(struct node *node, struct pending *batch)
 		return r;
 	struct store_meta *meta = txn_meta(txn);
 	int64_t now_ms = clock_wall_ms();
-	uint64_t napplied = 0;
+	uint64_t napplied = 0, nrejected = meta->nrejected;
 	for (struct pending *p = batch; p; p = p->next) {
-		bool tick = p->ev->op == EVENT_TICK;
-		p->left_out = tick ? !tick_due(txn, now_ms) :
-		                     !quota_fits(txn, p->ev, node->config.size_bytes, 0);
-		if (p->left_out) {
-			p->out.code = tick ? OUTCOME_OK : OUTCOME_NO_SPACE;
-			p->out.offset = 0;
+		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
+		p->out = (struct outcome){ .code = OUTCOME_OK };
+		if (p->left_out)
 			continue;
-		}
-		r = apply_event(txn, p->ev, meta->applied + 1, now_ms, NULL);
+		if (is_surely_within(node, txn, p->ev))
+			r = apply_event(txn, p->ev, meta->applied + 1, now_ms, NULL);
+		else
+			r = apply_within_limits(node, txn, p, now_ms);
 		if (r < 0) {
 			txn_abort(txn);
 			return r;
 		}
-		napplied++;
+		napplied += !p->left_out;
 	}
 	if (napplied == 0) {
 		txn_abort(txn);
 		return 0;
 	}
+	nrejected = meta->nrejected - nrejected;
 	r = txn_commit(txn);
-	if (r == 0)
+	if (r == 0) {
 		metrics_add(METRIC_EVENTS_APPLIED, napplied);
+		metrics_add(METRIC_EVENTS_REJECTED, nrejected);
+	}
 	return r;
 }
 
@@ -349,8 +466,11 @@ static void apply_or_fail(struct node *node, struct pending *batch, struct finis
 void node_work(struct node *node)
 {
 	for (int round = 0;; round++) {
+		/* Said first: who has the lock looks again when it has let go. */
+		atomic_store(&node->again, true);
 		if (pthread_mutex_trylock(&node->work_lock))
-			return; /* who has it looks at the queue again afterwards */
+			return;
+		atomic_store(&node->again, false);
 		struct finished done;
 		finished_init(&done);
 		struct pending *batch = node->kafka ? NULL : take_batch(node);
@@ -363,7 +483,7 @@ void node_work(struct node *node)
 		finished_run(&done);
 
 		pthread_mutex_lock(&node->queue_lock);
-		bool more = node->queue;
+		bool more = node->queue || atomic_load(&node->again);
 		pthread_mutex_unlock(&node->queue_lock);
 		if (!more)
 			return;
@@ -382,6 +502,8 @@ void node_catch_up(struct node *node)
 	node_follow_feed(node, &done);
 	pthread_mutex_unlock(&node->work_lock);
 	finished_run(&done);
+	if (atomic_load(&node->again))
+		node_work(node);
 }
 
 /* --- submitting --- */
@@ -396,7 +518,8 @@ static void refuse(enum event_outcome code, void *owned, node_done *done, void *
 /* The largest value that the event makes or carries. */
 static bool value_fits(const struct event *ev, uint64_t max)
 {
-	if (ev->value.len > max && ev->op != EVENT_TXN)
+	bool carries_value = ev->op != EVENT_TXN && ev->op != EVENT_SETXATTR;
+	if (carries_value && ev->value.len > max)
 		return false;
 	if ((ev->op == EVENT_TRUNCATE || ev->op == EVENT_WRITE) && ev->size > max)
 		return false;
@@ -411,19 +534,6 @@ static bool value_fits(const struct event *ev, uint64_t max)
 	return true;
 }
 
-/* An append makes a value longer than what it carries. */
-static bool append_fits(struct txn *txn, const struct event *ev, uint64_t max)
-{
-	struct entry e;
-	if (ev->op != EVENT_APPEND)
-		return true;
-	if (ev->at)
-		return store_get(txn, ev->at, &e) < 0 || e.size + ev->value.len <= max;
-	struct view view = { .txn = txn, .now_ms = 0 };
-	int r = ev->dir ? -ENOENT : view_key(&view, ev->key.data, ev->key.len, &e);
-	return r < 0 || e.size + ev->value.len <= max;
-}
-
 static enum event_outcome check_submit(struct node *node, const struct event *ev)
 {
 	if (node->config.read_only)
@@ -432,16 +542,15 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_REJECTED;
 	if (!value_fits(ev, node->config.max_value))
 		return OUTCOME_TOO_LARGE;
-	if (!node->kafka && ev->op != EVENT_APPEND)
-		return OUTCOME_OK; /* the quota is looked at in the transaction */
+	if (!node->kafka)
+		return OUTCOME_OK; /* the rest is looked at in the transaction */
 	struct txn *txn;
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;
 	enum event_outcome code = OUTCOME_OK;
-	if (!append_fits(txn, ev, node->config.max_value))
+	if (ev->op == EVENT_APPEND && !append_fits(txn, ev, node->config.max_value))
 		code = OUTCOME_TOO_LARGE;
-	else if (node->kafka &&
-	         !quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
+	else if (!quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
 		code = OUTCOME_NO_SPACE;
 	txn_abort(txn);
 	return code;
@@ -659,14 +768,17 @@ static int64_t look_at_deadlines(struct node *node)
 	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
 }
 
-/* Tries whether there is room again. */
+/* Tries whether there is room again. A commit as small as this one may find some
+ * in the store where what failed did not. */
 static void probe(struct node *node)
 {
 	struct txn *txn;
 	int r = txn_write(node->store, &txn);
 	if (r == 0)
 		r = txn_commit(txn);
-	node_set_stalled(node, r < 0 ? -r : 0);
+	if (r == 0 && !store_has_room(node->store))
+		r = -ENOSPC;
+	node_set_stalled(node, -r);
 }
 
 static void *run(void *arg)
@@ -879,7 +991,9 @@ void node_close(struct node *node)
 	 * not come back by now is unknown. */
 	pthread_mutex_lock(&node->work_lock);
 	pthread_mutex_unlock(&node->work_lock);
-	node_work(node);
+	do
+		node_work(node);
+	while (node->queue);
 	HASH_ITER (hh, node->pending, p, tmp) {
 		HASH_DEL(node->pending, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };

@@ -2,23 +2,38 @@
  *
  * Asked where an event is submitted, never while applying (DESIGN.md 4): nodes
  * may have different quotas and must still apply alike. With an embedded log
- * the answer is exact, because it is asked in the transaction that applies;
- * with a log outside it is as exact as the node is up to date. */
+ * the answer is exact: what may not fit is applied in a part of the transaction
+ * that can be undone, and looked at (node.c). With a log outside it is foreseen
+ * here, as exactly as the node is up to date. */
 #include "quota.h"
 
 #include "key.h"
 
+#define TYPE_COST (sizeof "user.content_type" - 1) /* the attribute that a type becomes */
+#define NUMBER_MAX 21 /* the longest text of a 64-bit number, and a newline */
+
+/* The entry that a path names, with all directories that may be missing. */
+static uint64_t path_cost(struct bytes path, bool from_root)
+{
+	const char *p = path.data;
+	uint64_t entries = 1;
+	for (size_t i = 0; from_root && i < path.len; i++)
+		entries += p[i] == '/';
+	return entries * STORE_ENTRY_COST + path.len;
+}
+
 uint64_t quota_growth(const struct event *ev)
 {
-	uint64_t names = ev->key.len; /* with all directories that may be missing */
+	uint64_t names = path_cost(ev->key, !ev->at && !ev->dir);
 	switch (ev->op) {
 	case EVENT_SET:
+		return names + ev->value.len + (ev->type.len ? TYPE_COST + ev->type.len : 0);
 	case EVENT_APPEND:
-		return STORE_ENTRY_COST + names + ev->value.len + ev->type.len;
+		return names + ev->value.len;
 	case EVENT_INCR:
-		return STORE_ENTRY_COST + names + 20;
+		return names + NUMBER_MAX;
 	case EVENT_MKDIR:
-		return STORE_ENTRY_COST + names;
+		return names;
 	case EVENT_WRITE: {
 		uint64_t end = ev->size;
 		for (size_t i = 0; i < ev->nranges; i++) {
@@ -32,7 +47,7 @@ uint64_t quota_growth(const struct event *ev)
 	case EVENT_SETXATTR:
 		return ev->name.len + ev->value.len;
 	case EVENT_RENAME:
-		return ev->to.len;
+		return path_cost(ev->to, !ev->to_dir) - STORE_ENTRY_COST;
 	case EVENT_TXN: {
 		uint64_t sum = 0;
 		for (size_t i = 0; i < ev->nops; i++)
@@ -44,44 +59,53 @@ uint64_t quota_growth(const struct event *ev)
 	}
 }
 
-/* Finds the entry that EV is about to change, as far as it exists. */
-static bool find(struct txn *txn, const struct event *ev, struct entry *ret)
+/* What of path_cost() is there already; *RET_FOUND and *RET say if all of it is. */
+static uint64_t existing(struct txn *txn, struct bytes path, uint64_t at, uint64_t dir,
+                         bool *ret_found, struct entry *ret)
 {
-	if (ev->at)
-		return store_get(txn, ev->at, ret) == 0;
-	const char *key = ev->key.data, *name;
-	size_t len = ev->key.len, name_len;
-	uint64_t ino = STORE_ROOT_INO;
-	if (ev->dir) {
-		size_t parent = key_parent_len(key, len);
-		size_t skip = parent ? parent + 1 : 0;
+	const char *key = path.data, *name;
+	size_t len = path.len, name_len;
+	uint64_t ino = dir ? dir : STORE_ROOT_INO, cost = 0;
+	*ret_found = false;
+	if (at) {
+		*ret_found = store_get(txn, at, ret) == 0;
+		return *ret_found ? path_cost(path, false) : 0;
+	}
+	if (dir) { /* only the last name counts */
+		size_t parent = key_parent_len(key, len), skip = parent ? parent + 1 : 0;
+		cost = skip;
 		key += skip;
 		len -= skip;
-		ino = ev->dir;
 	}
 	while (key_next(&key, &len, &name, &name_len)) {
 		if (store_lookup(txn, ino, name, name_len, &ino, NULL) < 0)
-			return false;
+			return cost;
+		cost += STORE_ENTRY_COST + name_len + (len != 0);
 	}
-	return store_get(txn, ino, ret) == 0;
+	*ret_found = store_get(txn, ino, ret) == 0;
+	return cost;
 }
 
 /* What of the growth is replaced: the entry and its value exist already. */
 static uint64_t replaced(struct txn *txn, const struct event *ev)
 {
 	struct entry e;
+	bool found;
+	uint64_t cost = existing(txn, ev->key, ev->at, ev->dir, &found, &e);
 	switch (ev->op) {
 	case EVENT_SET:
 	case EVENT_INCR:
-		return find(txn, ev, &e) ? STORE_ENTRY_COST + ev->key.len + e.size : 0;
+		return cost + (found ? e.size : 0);
 	case EVENT_APPEND:
 	case EVENT_MKDIR:
-		return find(txn, ev, &e) ? STORE_ENTRY_COST + ev->key.len : 0;
+		return cost;
 	case EVENT_WRITE:
 	case EVENT_TRUNCATE:
-		return find(txn, ev, &e) ? e.size : 0;
+		return found ? e.size : 0;
 	case EVENT_RENAME:
-		return ev->to.len; /* names may grow a little: never a reason to refuse */
+		/* Its name may grow a little: never a reason to refuse. */
+		cost = existing(txn, ev->to, 0, ev->to_dir, &found, &e);
+		return cost + KEY_NAME_MAX;
 	case EVENT_TXN: {
 		uint64_t sum = 0;
 		for (size_t i = 0; i < ev->nops; i++)

@@ -285,6 +285,12 @@ bool store_in_memory(const struct store *store)
 	return store->in_memory;
 }
 
+bool store_has_room(const struct store *store)
+{
+	struct statfs fs;
+	return statfs(store->dir, &fs) < 0 || fs.f_bavail * (uint64_t)fs.f_bsize >= LOW_BYTES;
+}
+
 uint64_t store_bytes(struct store *store)
 {
 	struct txn *txn;
@@ -411,11 +417,7 @@ void txn_abort(struct txn *txn)
 /* LMDB calls it an I/O error when a write came to an end half-way. */
 static int commit_error(struct store *store, int r)
 {
-	struct statfs fs;
-	if (r == -EIO && statfs(store->dir, &fs) == 0 &&
-	    fs.f_bavail * (uint64_t)fs.f_bsize < LOW_BYTES)
-		return -ENOSPC;
-	return r;
+	return r == -EIO && !store_has_room(store) ? -ENOSPC : r;
 }
 
 int txn_commit(struct txn *txn)

@@ -92,6 +92,8 @@ int store_check_file(const char *dir, char *why, size_t why_size);
 const char *store_dir(const struct store *store);
 /* True if commits wait for no disk (tmpfs, or sync off). */
 bool store_in_memory(const struct store *store);
+/* False if the file system is full, or nearly (less than 1 MiB is left). */
+bool store_has_room(const struct store *store);
 /* Bytes of the map that hold data. */
 uint64_t store_bytes(struct store *store);
 /* Streams a consistent, compact copy of the whole store to FD (blocking;
