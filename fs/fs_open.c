@@ -56,6 +56,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	h->mount = m;
 	h->reads = access != O_WRONLY;
 	h->writes = access != O_RDONLY;
+	h->creates = fi->flags & (O_CREAT | O_TRUNC);
 	h->appends = h->writes && (fi->flags & O_APPEND);
 
 	pthread_mutex_lock(&f->lock);
@@ -66,8 +67,6 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		r = -ESTALE;
 	if (r == 0 && (fi->flags & O_TRUNC))
 		r = truncate_at_open(m, f);
-	/* A flush concerns who can write, and who has created. */
-	fi->noflush = !h->writes && !(fi->flags & O_TRUNC) && f->birth == FILE_BORN;
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
 		free(h);
@@ -76,6 +75,8 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	h->file = file_ref(&m->files, f);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC);
+	/* A flush concerns who can write, and who has created. */
+	fi->noflush = !h->writes && !h->creates;
 	/* The kernel's idea of where an append lands is only a guess. */
 	fi->direct_io = h->appends;
 	return 0;
@@ -236,15 +237,10 @@ static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	const struct handle *h = handle_of(fi);
-	bool needed = h->writes;
 
 	(void)ino;
-	if (!needed) {
-		pthread_mutex_lock(&h->file->lock);
-		needed = file_is_dirty(h->file);
-		pthread_mutex_unlock(&h->file->lock);
-	}
-	if (needed)
+	/* Who only reads is not told the errors of those who write. */
+	if (h->writes || h->creates)
 		flush_file(mount_of(req), req, h->file);
 	else
 		fuse_reply_err(req, 0);
@@ -272,7 +268,7 @@ static void close_handle(struct handle *h)
 	struct file *f = h->file;
 
 	pthread_mutex_lock(&f->lock);
-	if ((h->writes || f->birth == FILE_UNBORN) && file_is_dirty(f)) {
+	if ((h->writes || h->creates) && file_is_dirty(f)) {
 		int r = op_queue_flush(m, f);
 
 		if (r < 0)

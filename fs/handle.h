@@ -11,6 +11,7 @@ struct handle {
 	struct file *file; /* a reference */
 	bool reads;
 	bool writes;
+	bool creates; /* opening it made or emptied it, perhaps only to read it */
 	bool appends;
 	struct job job; /* for handle_close_later */
 	struct mount *mount;

@@ -270,7 +270,9 @@ static int loop(struct mount *m)
 
 	if (!config)
 		return -ENOMEM;
-	fuse_loop_cfg_set_clone_fd(config, 1);
+	/* A queue of its own for each thread; who mounts through fusermount3 may not
+	 * be allowed to open another one. */
+	fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0);
 	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
 	int r = fuse_session_loop_mt(m->session, config);

@@ -1,0 +1,352 @@
+# Mounting, unmounting, options, and what is left when processes die.
+
+load helper
+
+setup() {
+	keydir_setup
+	require_fuse
+}
+
+teardown() {
+	cd /
+	keydir_teardown
+}
+
+# A daemon, as people start it. Sets FS_PID.
+start_daemon() {
+	timeout 30 "$KEYDIR_FS" --store "$STORE" --log-file "$T/fs-daemon.log" "$@" 3>&- 4>&- 5>&-
+	FS_PID=$(pgrep -n -f -- "$KEYDIR_FS --store $STORE --log-file")
+	PIDS+=("$FS_PID")
+}
+
+as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+
+# Of the mount, as the kernel has them.
+mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/mountinfo; }
+
+@test "a daemon is ready when the command returns, and ends with umount" {
+	start_daemon "$MNT"
+	is_mounted "$MNT"
+	same fuse.keydir "$(findmnt -n -o FSTYPE "$MNT")"
+	same keydir "$(findmnt -n -o SOURCE "$MNT")"
+	echo v >"$MNT/key"
+	same / "$(readlink "/proc/$FS_PID/cwd")"
+	same /dev/null "$(readlink "/proc/$FS_PID/fd/0")"
+	umount "$MNT"
+	forget "$FS_PID"
+	wait_for 10 not is_running "$FS_PID"
+	start_fs
+	same v "$(cat "$MNT/key")"
+}
+
+@test "a daemon's start that fails says why, on stderr, with a status" {
+	fails_with "$T/none: No such file" "$KEYDIR_FS" --store "$STORE" "$T/none"
+	: >"$T/file"
+	fails_with "Not a directory" "$KEYDIR_FS" --store "$STORE" "$T/file"
+	fails_with "keydir-fs:" "$KEYDIR_FS" --store "$T/file/store" "$MNT"
+	not is_mounted "$MNT"
+}
+
+@test "wrong options are named" {
+	fails_with "where to mount" "$KEYDIR_FS"
+	fails_with "one operand too many" "$KEYDIR_FS" /a /b /c
+	fails_with "nonsense" "$KEYDIR_FS" -o ro,nonsense "$MNT"
+	fails_with "--nonsense" "$KEYDIR_FS" --nonsense "$MNT"
+	fails_with "uid" "$KEYDIR_FS" -o uid=me "$MNT"
+	fails_with "umask" "$KEYDIR_FS" --store "$STORE" -o umask=9 "$MNT"
+	fails_with "needs a value" "$KEYDIR_FS" -o subdir "$MNT"
+	fails_with "--log" "$KEYDIR_FS" --store "$STORE" --log nowhere "$MNT"
+	fails_with "--max-value" "$KEYDIR_FS" --store "$STORE" --max-value 0 "$MNT"
+	fails_with "--log-level" "$KEYDIR_FS" --store "$STORE" --log-level loud "$MNT"
+	fails_with "source" "$KEYDIR_FS" --store "$STORE" something "$MNT"
+	not is_mounted "$MNT"
+}
+
+@test "help, version and the table for the man page" {
+	"$KEYDIR_FS" --help >"$T/help"
+	grep -q 'Usage: keydir-fs' "$T/help"
+	grep -q -- '--write-timeout' "$T/help"
+	grep -q 'subdir=KEY' "$T/help"
+	[[ $("$KEYDIR_FS" --version) == keydir-fs\ [0-9]* ]]
+	"$KEYDIR_FS" --man-options | grep -q '^.It'
+}
+
+@test "as mount(8) calls it: source, mountpoint, everything in -o" {
+	ln -s "$KEYDIR_FS" "$T/mount.fuse.keydir"
+	mkdir "$STORE"
+	timeout 30 "$T/mount.fuse.keydir" "$STORE" "$MNT" -n -s -o \
+		"rw,nosuid,nodev,noatime,_netdev,x-systemd.automount,size=8M,max-value=1M,log-file=$T/fs-m.log" \
+		3>&- 4>&- 5>&-
+	FS_PID=$(pgrep -n -f -- "$T/mount.fuse.keydir $STORE")
+	PIDS+=("$FS_PID")
+	same 8388608 "$(($(stat -f -c '%b * %S' "$MNT")))"
+	[[ $(mount_options) == *noatime* ]]
+	fails_with "File too large" truncate -s 2M "$MNT/key"
+	same "$STORE" "$(findmnt -n -o SOURCE "$MNT")"
+}
+
+@test "-o ro: reads, and nothing else" {
+	start_fs
+	mkdir "$MNT/dir"
+	echo v >"$MNT/dir/key"
+	stop "$FS_PID"
+	start_fs -o ro
+	same v "$(cat "$MNT/dir/key")"
+	same dir "$(ls "$MNT")"
+	fails_with "Read-only" touch "$MNT/dir/key"
+	fails_with "Read-only" rm "$MNT/dir/key"
+	fails_with "Read-only" mkdir "$MNT/other"
+	fails_with "Read-only" setfattr -n user.x -v x "$MNT/dir/key"
+}
+
+@test "-o uid=, gid=, umask=" {
+	start_fs -o uid=4711,gid=4712,umask=027
+	echo v >"$MNT/key"
+	mkdir "$MNT/dir"
+	same "4711 4712 640" "$(stat -c '%u %g %a' "$MNT/key")"
+	same "4711 4712 750" "$(stat -c '%u %g %a' "$MNT/dir")"
+	[ "$(id -u)" = 0 ] || return 0
+	chown 4711:4712 "$MNT/key"
+	fails_with "Operation not permitted" chown 0 "$MNT/key"
+}
+
+@test "-o subdir= mounts a part" {
+	start_fs
+	mkdir -p "$MNT/a/b"
+	echo v >"$MNT/a/b/key"
+	echo top >"$MNT/top"
+	start_fs -m "$T/part" -o subdir=a/b
+	same key "$(ls "$T/part")"
+	same v "$(cat "$T/part/key")"
+	echo w >"$T/part/key"
+	mkdir "$T/part/new"
+	mv "$T/part/key" "$T/part/new/"
+	same w "$(cat "$MNT/a/b/new/key")"
+	echo x >"$MNT/a/b/seen"
+	wait_for 5 test -e "$T/part/seen"
+	same x "$(cat "$T/part/seen")"
+	same "$(stat -c %i "$MNT/a/b")" "$(stat -c %i "$T/part")"
+	fails_with "no such directory" "$KEYDIR_FS" --store "$STORE" -o subdir=a/none "$T/part"
+	fails_with "Not a directory" "$KEYDIR_FS" --store "$STORE" -o subdir=top "$T/part"
+}
+
+@test "umount while busy is refused; a lazy one lets go" {
+	start_fs
+	echo v >"$MNT/key"
+	exec 7<"$MNT/key"
+	fails_with busy umount "$MNT"
+	umount -l "$MNT"
+	not is_mounted "$MNT"
+	same v "$(cat <&7)"
+	exec 7<&-
+	forget "$FS_PID"
+	wait_for 10 not is_running "$FS_PID"
+}
+
+@test "SIGTERM under load: what was closed is there" {
+	start_fs
+	(
+		n=0
+		while echo "$n" >"$MNT/key$n"; do
+			n=$((n + 1))
+			echo "$n" >"$T/closed"
+		done
+	) 2>/dev/null &
+	local writer=$!
+	wait_for 10 test -e "$MNT/key500"
+	stop "$FS_PID"
+	wait "$writer" || true
+	start_fs
+	local n i
+	n=$(cat "$T/closed")
+	[ "$n" -ge 500 ]
+	for ((i = 0; i < n; i += 7)); do
+		same "$i" "$(cat "$MNT/key$i")"
+	done
+	same "$((n - 1))" "$(cat "$MNT/key$((n - 1))")"
+}
+
+@test "kill -9 of the mount under load: what was closed is there, REST goes on" {
+	start_fs
+	start_httpd
+	local w pids=()
+	for w in 1 2 3; do
+		(
+			n=0
+			while echo "$n" >"$MNT/w$w.$n"; do
+				n=$((n + 1))
+				echo "$n" >"$T/closed$w"
+			done
+		) 2>/dev/null &
+		pids+=($!)
+	done
+	(
+		n=0
+		while [ ! -e "$T/enough" ]; do
+			curl -s -f -o /dev/null -X PUT -d "$n" "$URL/v1/kv/r$n" || break
+			n=$((n + 1))
+			echo "$n" >"$T/put"
+		done
+	) &
+	pids+=($!)
+	wait_for 20 test -e "$MNT/w1.1000"
+	kill_hard "$FS_PID"
+	local before
+	before=$(cat "$T/put")
+	fails_with "not connected" timeout 10 ls "$MNT"
+	wait_for 10 bash -c "[ \$(cat '$T/put') -gt $((before + 20)) ]"
+	touch "$T/enough"
+	wait "${pids[@]}" || true
+	rest GET /readyz
+	same 200 "$status"
+	# The dead mount is taken away by the new one.
+	start_fs
+	grep -q "dead process" "$LOG"
+	local i n
+	for w in 1 2 3; do
+		n=$(cat "$T/closed$w")
+		for ((i = 0; i < n; i += 13)); do
+			same "$i" "$(cat "$MNT/w$w.$i")"
+		done
+		same "$((n - 1))" "$(cat "$MNT/w$w.$((n - 1))")"
+	done
+	n=$(cat "$T/put")
+	for ((i = 0; i < n; i += 13)); do
+		same "$i" "$(cat "$MNT/r$i")"
+	done
+}
+
+@test "another user: only with allow_other, and only what modes allow" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root"
+	require setpriv
+	start_fs
+	echo v >"$MNT/open"
+	fails_with "Permission denied" as_nobody cat "$MNT/open"
+	stop "$FS_PID"
+	start_fs -o allow_other
+	same v "$(as_nobody cat "$MNT/open")"
+	echo v >"$MNT/closed"
+	chmod 600 "$MNT/closed"
+	fails_with "Permission denied" as_nobody cat "$MNT/closed"
+	fails_with "Permission denied" as_nobody bash -c "echo x >'$MNT/open'"
+	fails_with "Permission denied" as_nobody touch "$MNT/new"
+	fails_with "Permission denied" as_nobody rm -f "$MNT/open"
+	mkdir -m 777 "$MNT/shared"
+	as_nobody bash -c "echo mine >'$MNT/shared/key'"
+	same mine "$(cat "$MNT/shared/key")"
+	fails_with "Operation not permitted" as_nobody chmod 777 "$MNT/open"
+}
+
+@test "a user without privileges mounts through fusermount3" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to become somebody else"
+	require setpriv unshare
+	mkdir "$T/home" "$T/home/mnt" "$T/dev"
+	chown -R 65534:65534 "$T/home"
+	cat >"$T/script" <<-'END'
+		set -e
+		as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
+		# As udev makes it on ordinary systems: for everybody.
+		mount -t tmpfs -o dev,mode=755 tmpfs "$T/dev"
+		mknod -m 666 "$T/dev/fuse" c 10 229
+		mount --bind "$T/dev/fuse" /dev/fuse
+		as_nobody "$KEYDIR_FS" --store "$T/home/store" --log-file "$T/home/fs.log" "$T/home/mnt"
+		as_nobody sh -c 'cd "$T/home/mnt" && echo v >key && mkdir dir && cp -a key dir/copy &&
+			cat dir/copy && stat -c "%u %g" key'
+		as_nobody fusermount3 -u "$T/home/mnt"
+		for i in $(seq 100); do
+			grep -q unmounted "$T/home/fs.log" && exit 0
+			sleep 0.1
+		done
+		exit 1
+	END
+	# A name space of its own, so that the device is changed for this test only.
+	export T KEYDIR_FS
+	timeout 60 unshare -m bash "$T/script" >"$T/out" 3>&- 4>&- 5>&-
+	same $'v\n65534 65534' "$(cat "$T/out")"
+	not grep -E 'error|warn' "$T/home/fs.log"
+}
+
+@test "two mounts of one store show the same at once" {
+	start_fs
+	local first=$FS_PID
+	start_fs -m "$T/second"
+	local i
+	for i in {1..200}; do
+		echo "$i" >"$MNT/key"
+		wait_for 5 bash -c "[ \"\$(cat '$T/second/key')\" = $i ]"
+		echo "b$i" >"$T/second/key"
+		wait_for 5 bash -c "[ \"\$(cat '$MNT/key')\" = b$i ]"
+	done
+	kill_hard "$first"
+	echo alone >"$T/second/key"
+	same alone "$(cat "$T/second/key")"
+	start_fs
+	same alone "$(cat "$MNT/key")"
+}
+
+@test "fsync of a file and a directory, and sync" {
+	start_fs
+	mkdir "$MNT/dir"
+	python3 - "$MNT/dir" <<'PY'
+import os, sys
+fd = os.open(sys.argv[1] + "/key", os.O_CREAT | os.O_WRONLY)
+os.write(fd, b"v")
+os.fsync(fd)
+d = os.open(sys.argv[1], os.O_RDONLY)
+os.fsync(d)
+with open(sys.argv[1] + "/key") as f:
+    assert f.read() == "v"
+os.close(fd)
+PY
+	sync "$MNT/dir" "$MNT/dir/key"
+	sync -f "$MNT"
+}
+
+@test "nobody sees a new file before it is closed, and then sees all of it" {
+	start_fs
+	start_httpd
+	python3 - "$MNT" "$URL/v1/kv" <<'PY'
+import os, sys, urllib.error, urllib.request
+mnt, url = sys.argv[1:]
+
+def rest(key):
+    try:
+        with urllib.request.urlopen(url + "/" + key) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as e:
+        return e.code
+
+fd = os.open(mnt + "/key", os.O_CREAT | os.O_WRONLY)
+assert os.listdir(mnt) == ["key"]
+assert os.stat(mnt + "/key").st_size == 0
+os.write(fd, b"half ")
+assert os.stat(mnt + "/key").st_size == 5
+assert open(mnt + "/key").read() == "half "
+assert rest("key") == 404
+os.write(fd, b"whole")
+os.close(fd)
+assert rest("key") == b"half whole"
+
+fd = os.open(mnt + "/key", os.O_WRONLY | os.O_TRUNC)
+os.write(fd, b"next")
+assert rest("key") == b"half whole"
+os.close(fd)
+assert rest("key") == b"next"
+
+os.close(os.open(mnt + "/empty", os.O_CREAT | os.O_WRONLY))
+assert rest("empty") == b""
+
+fd = os.open(mnt + "/dropped", os.O_CREAT | os.O_RDWR)
+os.write(fd, b"x")
+os.unlink(mnt + "/dropped")
+assert os.pread(fd, 9, 0) == b"x"
+os.close(fd)
+assert rest("dropped") == 404
+
+fd = os.open(mnt + "/synced", os.O_CREAT | os.O_WRONLY)
+os.write(fd, b"now")
+os.fsync(fd)
+assert rest("synced") == b"now"
+os.close(fd)
+PY
+}
