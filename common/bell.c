@@ -104,6 +104,7 @@ void bell_close(struct bell *bell)
 	if (!bell)
 		return;
 	atomic_store(&bell->own->in_use, 0);
+	bell_ring_others(bell); /* who waits for this mount need not any more */
 	munmap(bell->page, sizeof(struct page));
 	close(bell->fd);
 	free(bell);
@@ -160,10 +161,9 @@ bool bell_acked(struct bell *bell, uint64_t offset)
 		if (slot == bell->own || !atomic_load(&slot->in_use) ||
 		    !atomic_load(&slot->is_mount) || atomic_load(&slot->acked) >= offset)
 			continue;
-		/* A mount that was killed left its slot marked. */
-		if (slot_lock(bell->fd, i, true) == -ENOENT)
-			atomic_store(&slot->in_use, 0);
-		else
+		/* A mount that was killed left its slot marked. It stays so: to
+		 * clear it here could hit one that has just taken the slot. */
+		if (slot_lock(bell->fd, i, true) != -ENOENT)
 			all = false;
 	}
 	return all;
