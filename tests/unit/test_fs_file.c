@@ -1,0 +1,354 @@
+/* Tests of fs/file.c: the tables of a mount's files, and one file's states. */
+#include "cmocka_all.h"
+
+#include "fs/file.h"
+#include "rig.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int setup(void **state)
+{
+	struct files *files = malloc(sizeof(*files));
+
+	assert_non_null(files);
+	assert_int_equal(files_init(files), 0);
+	*state = files;
+	return 0;
+}
+
+/* Every reference that a test took it has given back. */
+static int teardown(void **state)
+{
+	struct files *files = *state;
+
+	assert_int_equal(files->nfiles, 0);
+	assert_int_equal(files->nnamed, 0);
+	files_close(files);
+	free(files);
+	return 0;
+}
+
+static struct file *create(struct files *files, uint64_t ino, uint64_t parent, const char *name)
+{
+	struct file *f;
+
+	assert_int_equal(files_create(files, ino, parent, name, S_IFREG | 0640, 5, &f), 0);
+	return f;
+}
+
+static void test_an_inode_has_one_file(void **state)
+{
+	struct files *files = *state;
+
+	assert_null(files_find(files, 7));
+	struct file *f = files_get(files, 7);
+	assert_non_null(f);
+	assert_ptr_equal(files_get(files, 7), f);
+	assert_ptr_equal(files_find(files, 7), f);
+	assert_ptr_not_equal(files_find(files, 8), f);
+	assert_int_equal(f->birth, FILE_BORN);
+	assert_int_equal(f->real, 7);
+	files_unref(files, f);
+	files_unref(files, f);
+	assert_ptr_equal(files_find(files, 7), f);
+	files_unref(files, f);
+	files_unref(files, f);
+	assert_null(files_find(files, 7));
+}
+
+static void test_a_new_file_is_found_by_its_name(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new"), *other;
+
+	assert_int_equal(f->birth, FILE_UNBORN);
+	assert_true(file_is_dirty(f));
+	assert_true(file_is_private(f));
+	assert_ptr_equal(files_find_name(files, 1, "new"), f);
+	assert_null(files_find_name(files, 2, "new"));
+	assert_null(files_find_name(files, 1, "ne"));
+	assert_null(files_find_name(files, 1, "newer"));
+	assert_int_equal(files_create(files, 101, 1, "new", S_IFREG, 5, &other), -EEXIST);
+	assert_null(files_find(files, 101));
+	struct file *same_name = create(files, 102, 2, "new");
+	assert_ptr_equal(files_find_name(files, 2, "new"), same_name);
+	files_unref(files, same_name);
+	files_unref(files, same_name);
+	files_unref(files, f);
+	files_unref(files, f);
+	assert_null(files_find_name(files, 1, "new"));
+}
+
+static void test_a_name_too_long_is_not_found(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+	char name[400];
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_null(files_find_name(files, 1, name));
+	files_unref(files, f);
+}
+
+static int count_names(void *arg, struct file *f)
+{
+	unsigned *n = arg;
+
+	assert_int_equal(f->parent, 1);
+	return ++*n == 2 ? 42 : 0;
+}
+
+static void test_names_of_a_directory(void **state)
+{
+	struct files *files = *state;
+	struct file *a = create(files, 100, 1, "a");
+	struct file *b = create(files, 101, 2, "b");
+	struct file *c = create(files, 102, 1, "c");
+	unsigned n = 0;
+
+	assert_int_equal(files_each_name(files, 1, count_names, &n), 42);
+	assert_int_equal(n, 2);
+	files_unref(files, c);
+	n = 0;
+	assert_int_equal(files_each_name(files, 1, count_names, &n), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(files_each_name(files, 3, count_names, &n), 0);
+	files_unref(files, a);
+	files_unref(files, b);
+}
+
+static void test_a_file_in_the_log_has_no_name_here(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+
+	files_told(files, f);
+	assert_int_equal(files_settle(files, f, 100), 0);
+	assert_null(files_find_name(files, 1, "new"));
+	assert_int_equal(files_real(files, 100), 100);
+	assert_int_equal(files_alias(files, 100, 0), 0);
+	files_forget(files, 100, 1);
+	files_unref(files, f);
+}
+
+/* Another writer made the name: the kernel's number leads to that entry for as
+ * long as the kernel uses it. */
+static void test_an_alias_lives_as_long_as_the_kernel_knows_it(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+
+	files_told(files, f);
+	files_told(files, f);
+	assert_int_equal(files_settle(files, f, 55), 0);
+	assert_int_equal(files_real(files, 100), 55);
+	assert_int_equal(files_alias(files, 55, 0), 100);
+	assert_int_equal(files_alias(files, 55, 1), 0);
+	assert_int_equal(files_alias(files, 56, 0), 0);
+	files_unref(files, f);
+	/* A later open of the number finds the entry as well. */
+	f = files_get(files, 100);
+	assert_int_equal(f->real, 55);
+	files_told(files, f);
+	files_unref(files, f);
+	files_forget(files, 100, 2);
+	assert_int_equal(files_real(files, 100), 55);
+	files_forget(files, 100, 1);
+	assert_int_equal(files_real(files, 100), 100);
+	assert_int_equal(files->naliases, 0);
+}
+
+static void test_what_the_kernel_forgot_needs_no_alias(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+
+	files_told(files, f);
+	files_forget(files, 100, 1);
+	assert_int_equal(files_settle(files, f, 55), 0);
+	assert_int_equal(files->naliases, 0);
+	/* More than it knew is no more than all. */
+	files_forget(files, 100, 9);
+	files_unref(files, f);
+}
+
+/* --- one file -------------------------------------------------------------- */
+
+static void load(struct rig *rig, struct file *f, bool with_value)
+{
+	struct view view;
+
+	assert_int_equal(view_open(rig->store, &view), 0);
+	assert_int_equal(file_load(f, &view, with_value), 0);
+	view_close(&view);
+}
+
+static void expect_content(struct file *f, const char *text)
+{
+	struct content *content = file_content(f);
+
+	assert_non_null(content);
+	assert_int_equal(content->size, strlen(text));
+	assert_memory_equal(content->bytes, text, content->size);
+	content_unref(content);
+}
+
+static void test_content_follows_the_store_and_outlives_the_entry(void **state)
+{
+	struct files *files = *state;
+	struct rig rig;
+
+	rig_init(&rig);
+	EXPECT(&rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	struct file *f = files_get(files, rig_ino(&rig, "k"));
+	load(&rig, f, false);
+	assert_null(f->content);
+	assert_int_equal(f->last.size, 3);
+	load(&rig, f, true);
+	expect_content(f, "one");
+	const struct content *first = f->content;
+	load(&rig, f, true);
+	assert_ptr_equal(f->content, first);
+
+	EXPECT(&rig, OK, "data k=5", .op = EVENT_SET, .key = B("k"), .value = B("three"));
+	load(&rig, f, true);
+	expect_content(f, "three");
+	EXPECT(&rig, OK, "removed k=5", .op = EVENT_DEL, .key = B("k"));
+	load(&rig, f, true);
+	assert_true(f->gone);
+	expect_content(f, "three");
+	assert_int_equal(f->last.size, 5);
+	/* A new key of that name is another one. */
+	EXPECT(&rig, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
+	load(&rig, f, true);
+	expect_content(f, "three");
+	files_unref(files, f);
+	rig_free(&rig);
+}
+
+static void test_a_private_copy_is_apart_from_readers(void **state)
+{
+	struct files *files = *state;
+	struct rig rig;
+
+	rig_init(&rig);
+	EXPECT(&rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	struct file *f = files_get(files, rig_ino(&rig, "k"));
+	load(&rig, f, true);
+	struct content *reader = file_content(f);
+	assert_int_equal(file_make_private(f, false), 0);
+	assert_int_equal(f->base_size, 3);
+	assert_false(file_is_dirty(f));
+	assert_int_equal(buffer_write(f->buffer, 0, "O", 1), 0);
+	assert_true(file_is_dirty(f));
+	assert_memory_equal(reader->bytes, "one", 3);
+	assert_memory_equal(f->buffer->bytes, "One", 3);
+	content_unref(reader);
+	files_unref(files, f);
+	rig_free(&rig);
+}
+
+static void test_a_settled_buffer_becomes_the_content(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+	struct event ev = { 0 };
+	void *owned;
+
+	assert_int_equal(buffer_write(f->buffer, 0, "text", 4), 0);
+	assert_int_equal(buffer_take(f->buffer, &ev, &owned), 0);
+	free(owned);
+	file_settle_buffer(f, 9);
+	assert_false(file_is_private(f));
+	expect_content(f, "text");
+	assert_int_equal(f->content->version, 9);
+	/* Nobody else reads it: the next private copy takes its bytes over. */
+	const unsigned char *bytes = f->content->bytes;
+	assert_int_equal(file_make_private(f, false), 0);
+	assert_ptr_equal(f->buffer->bytes, bytes);
+	assert_null(f->content);
+	file_drop_buffer(f);
+	assert_false(file_is_private(f));
+	files_unref(files, f);
+}
+
+static void test_nothing_is_logged_of_what_is_gone_or_lost(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+
+	assert_true(file_is_dirty(f));
+	f->gone = true;
+	assert_false(file_is_dirty(f));
+	f->gone = false;
+	f->lost = OUTCOME_NO_SPACE;
+	assert_false(file_is_dirty(f));
+	f->error = ENOSPC;
+	assert_int_equal(file_take_error(f), ENOSPC);
+	assert_int_equal(file_take_error(f), 0);
+	files_unref(files, f);
+}
+
+/* --- threads --------------------------------------------------------------- */
+
+#define THREADS 4
+#define ROUNDS 3000
+
+static unsigned next_ino = 1000; /* atomic: the node never gives a number twice */
+
+static void *hammer(void *arg)
+{
+	struct files *files = arg;
+
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		struct file *f = files_get(files, i % 5 + 1), *made;
+
+		assert_non_null(f);
+		uint64_t ino = __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED);
+		if (files_create(files, ino, 1, "shared", S_IFREG, 0, &made) == 0) {
+			files_told(files, made);
+			files_settle(files, made, 55);
+			files_forget(files, ino, 1);
+			files_unref(files, made);
+		}
+		files_unref(files, files_find(files, i % 5 + 2));
+		files_unref(files, files_find_name(files, 1, "shared"));
+		files_unref(files, f);
+	}
+	return NULL;
+}
+
+static void test_tables_under_several_threads(void **state)
+{
+	pthread_t threads[THREADS];
+
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, hammer, *state), 0);
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_an_inode_has_one_file),
+		TEST(test_a_new_file_is_found_by_its_name),
+		TEST(test_a_name_too_long_is_not_found),
+		TEST(test_names_of_a_directory),
+		TEST(test_a_file_in_the_log_has_no_name_here),
+		TEST(test_an_alias_lives_as_long_as_the_kernel_knows_it),
+		TEST(test_what_the_kernel_forgot_needs_no_alias),
+		TEST(test_content_follows_the_store_and_outlives_the_entry),
+		TEST(test_a_private_copy_is_apart_from_readers),
+		TEST(test_a_settled_buffer_becomes_the_content),
+		TEST(test_nothing_is_logged_of_what_is_gone_or_lost),
+		TEST(test_tables_under_several_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
