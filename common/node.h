@@ -8,6 +8,10 @@
 
 struct node;
 
+/* Room for a sentence that says what is wrong with a log, with the command that
+ * mends it. */
+#define NODE_WHY_MAX 1024
+
 /* What a submitted event came to. Valid during the callback only. */
 struct outcome {
 	enum event_outcome code;
@@ -95,7 +99,7 @@ struct node_status {
 	uint64_t pending;      /* submits that wait */
 	uint64_t followed;     /* see node_offset */
 	const char *log;       /* as configured */
-	char why[160];         /* why it is not ready, or "" */
+	char why[NODE_WHY_MAX]; /* why it is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
 

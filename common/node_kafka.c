@@ -62,7 +62,7 @@ struct kafka {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct barrier *barriers; /* protected by lock */
-	char why[160];            /* protected by lock; "": nothing is wrong */
+	char why[NODE_WHY_MAX];   /* protected by lock; "": nothing is wrong */
 };
 
 /* An append under way. */
@@ -242,7 +242,7 @@ struct batch {
 	uint64_t count;
 	uint64_t next; /* offset behind the last one applied */
 	int fatal;     /* why applying must stop, or 0 */
-	char why[160];
+	char why[NODE_WHY_MAX];
 };
 
 static int batch_commit(struct batch *b)
@@ -362,7 +362,7 @@ static bool take_lock(struct kafka *k)
 static void *consumer_run(void *arg)
 {
 	struct kafka *k = arg;
-	char why[160];
+	char why[NODE_WHY_MAX];
 	if (!take_lock(k))
 		return NULL;
 	while (!atomic_load(&k->stopping)) {

@@ -7,6 +7,7 @@
 #include "serve.h"
 
 #include "logger.h"
+#include "node.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #define EXIT_USAGE 2
-#define WHY_MAX 512
+#define WHY_MAX NODE_WHY_MAX
 #define READY '\n' /* what the child sends; anything else is a sentence */
 
 /* Appends stderr, where the logger writes, to a file. */

@@ -69,7 +69,7 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 	struct node_config config = { 0 };
 	struct node *node;
 	struct server *server;
-	char why[256] = "";
+	char why[NODE_WHY_MAX] = "";
 	char address[80];
 	if (node_options_config(&settings->node, &config, why, sizeof(why))) {
 		logger(LOGGER_ERROR, "%s", why);
