@@ -4,6 +4,7 @@
 
 #include "mock_kafka.h"
 
+#include "c11_threads.h"
 #include "clock.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@ int mock_setup(void **state)
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	char text[256];
 
+	c11_threads_use();
 	assert_non_null(mock);
 	rd_kafka_conf_set(conf, "log_level", "0", text, sizeof(text));
 	mock->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
@@ -46,11 +48,13 @@ int mock_teardown(void **state)
 void mock_open(struct mock *mock, int64_t write_timeout_ms, const char *const *settings)
 {
 	/* A real broker answers a waiting fetch when a record comes; the mock
-	 * does when the wait is over. */
-	const char *all[8] = { "fetch.wait.max.ms=20" };
+	 * does when the wait is over. A real broker refuses a batch after one that
+	 * is missing; the mock takes it, and then librdkafka believes that the
+	 * missing one is there: so only one is on its way at a time. */
+	const char *all[8] = { "fetch.wait.max.ms=20", "max.in.flight=1" };
 	struct log_kafka_config config = { .url = mock->url,
 		                           .settings = all,
-		                           .nsettings = 1,
+		                           .nsettings = 2,
 		                           .max_value = 1 << 20,
 		                           .write_timeout_ms = write_timeout_ms };
 	char why[512] = "";

@@ -188,9 +188,14 @@ static void test_max(void **state)
 	append_numbers(mock, 0, 10);
 	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
 	mock_poll(mock, &taken, 1, 10000);
-	assert_int_equal(log_kafka_poll(mock->log, 1000, 3, mock_take, &taken), 3);
 	assert_int_equal(log_kafka_poll(mock->log, 1000, 0, mock_take, &taken), 0);
-	assert_int_equal(log_kafka_poll(mock->log, 1000, 100, mock_take, &taken), 6);
+	while (taken.n < 10) {
+		size_t before = taken.n;
+		int r = log_kafka_poll(mock->log, 5000, 3, mock_take, &taken);
+
+		assert_in_range(r, 1, 3);
+		assert_int_equal(taken.n - before, r);
+	}
 	are_numbers(&taken, 0);
 	mock_taken_free(&taken);
 }
@@ -349,7 +354,7 @@ static void test_leader_changes(void **state)
 		rd_kafka_mock_partition_set_leader(mock->cluster, MOCK_TOPIC, 0,
 		                                   1 + i % MOCK_BROKERS);
 		append_numbers(mock, 50 * i, 50 * (i + 1));
-		mock_poll(mock, &taken, (size_t)(50 * i + 25), 20000);
+		mock_poll(mock, &taken, 50 * (size_t)i + 25, 20000);
 	}
 	mock_poll(mock, &taken, 600, 20000);
 	are_numbers(&taken, 0);

@@ -303,8 +303,8 @@ static void test_denied_producer_id(void **state)
 	struct mock *mock = *state;
 	struct told t;
 
-	mock_open(mock, 2000, NULL);
 	mock_fail(mock, MOCK_INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, 2);
+	mock_open(mock, 2000, NULL);
 	mock_append(mock, "key", "v", &t);
 	assert_int_equal(mock_wait(&t, 10000), LOG_NOT_APPENDED);
 	/* The right was given meanwhile. */

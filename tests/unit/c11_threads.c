@@ -1,0 +1,143 @@
+/* C11 threads over POSIX threads, in a build with ThreadSanitizer only.
+ *
+ * librdkafka makes its threads with thrd_create(), which ThreadSanitizer does
+ * not know: a thread that it has not seen starting crashes in its allocator.
+ * glibc's C11 types are its POSIX types, so the program can offer these
+ * functions in glibc's place, and all locking inside librdkafka is seen too. */
+#include "c11_threads.h"
+
+#ifdef __SANITIZE_THREAD__
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <threads.h>
+
+_Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "one is the other in glibc");
+_Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "one is the other in glibc");
+
+struct start {
+	thrd_start_t fn;
+	void *arg;
+};
+
+static void *run(void *arg)
+{
+	struct start start = *(struct start *)arg;
+
+	free(arg);
+	return (void *)(intptr_t)start.fn(start.arg);
+}
+
+static int result(int err)
+{
+	switch (err) {
+	case 0:
+		return thrd_success;
+	case ETIMEDOUT:
+		return thrd_timedout;
+	case EBUSY:
+		return thrd_busy;
+	case ENOMEM:
+		return thrd_nomem;
+	default:
+		return thrd_error;
+	}
+}
+
+int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
+{
+	struct start *start = malloc(sizeof(*start));
+
+	if (!start)
+		return thrd_nomem;
+	*start = (struct start){ fn, arg };
+	return result(pthread_create(thread, NULL, run, start));
+}
+
+int thrd_join(thrd_t thread, int *ret)
+{
+	void *value;
+	int err = pthread_join(thread, &value);
+
+	if (!err && ret)
+		*ret = (int)(intptr_t)value;
+	return result(err);
+}
+
+int thrd_detach(thrd_t thread)
+{
+	return result(pthread_detach(thread));
+}
+
+int mtx_init(mtx_t *mutex, int type)
+{
+	pthread_mutexattr_t attr;
+	int err;
+
+	pthread_mutexattr_init(&attr);
+	if (type & mtx_recursive)
+		pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	err = pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return result(err);
+}
+
+int mtx_lock(mtx_t *mutex)
+{
+	return result(pthread_mutex_lock((pthread_mutex_t *)mutex));
+}
+
+int mtx_trylock(mtx_t *mutex)
+{
+	return result(pthread_mutex_trylock((pthread_mutex_t *)mutex));
+}
+
+int mtx_unlock(mtx_t *mutex)
+{
+	return result(pthread_mutex_unlock((pthread_mutex_t *)mutex));
+}
+
+void mtx_destroy(mtx_t *mutex)
+{
+	pthread_mutex_destroy((pthread_mutex_t *)mutex);
+}
+
+int cnd_init(cnd_t *cond)
+{
+	return result(pthread_cond_init((pthread_cond_t *)cond, NULL));
+}
+
+int cnd_signal(cnd_t *cond)
+{
+	return result(pthread_cond_signal((pthread_cond_t *)cond));
+}
+
+int cnd_broadcast(cnd_t *cond)
+{
+	return result(pthread_cond_broadcast((pthread_cond_t *)cond));
+}
+
+int cnd_wait(cnd_t *cond, mtx_t *mutex)
+{
+	return result(pthread_cond_wait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex));
+}
+
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex,
+                  const struct timespec *restrict until)
+{
+	return result(
+	        pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until));
+}
+
+void cnd_destroy(cnd_t *cond)
+{
+	pthread_cond_destroy((pthread_cond_t *)cond);
+}
+
+#endif
+
+void c11_threads_use(void)
+{
+}
