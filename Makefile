@@ -206,6 +206,15 @@ up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_ST
 down: ## stop it: nothing mounted, nothing running
 	@common/down.sh
 
+.PHONY: cluster-up cluster-down
+cluster-up: ## three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
+	@tests/deps.sh
+	+@$(MAKE) --no-print-directory all
+	@common/cluster.sh up $(OUT)
+
+cluster-down: ## stop them: nothing mounted, nothing running
+	@common/cluster.sh down
+
 # --- tests ----------------------------------------------------------------
 
 .PHONY: unit fuzz tools
