@@ -1,0 +1,207 @@
+# What the bats files of the cluster share, on top of helper.bash: a real Kafka
+# broker, started once for each file, and nodes that follow one of its topics.
+#
+# A bats file begins with
+#
+#     load cluster
+#
+# and gets, for each test, a topic of its own ($TOPIC, not made yet; $VOLUME is
+# its URL) beside what helper.bash gives. Node N has the store $T/nN, the mount
+# $T/mntN and a port that stays the same when it is started again.
+#
+#   node_httpd N [OPTION...]   starts N's REST server, waits until it is ready;
+#                              sets HTTPD_PID, URL, NODE_HTTPD[N], NODE_URL[N]
+#   node_fs N [OPTION...]      starts N's mount; sets NODE_FS[N], NODE_MNT[N]
+#   node_up N [OPTION...]      both
+#   node_kill N [fs|httpd]     kill -9 of both or one; a dead mount is removed
+#   node_rest N METHOD PATH [CURL OPTION...]   like rest, to node N
+#   broker VERB [name=value...]   tests/kafka/broker.sh with this file's broker:
+#                              start, stop, kill, pause, resume, running
+#   produce [KCAT OPTION...]   kcat -P to $TOPIC
+#   consume [KCAT OPTION...]   kcat -C from the start of $TOPIC to its end
+#   log_end                    the offset behind $TOPIC's newest record
+#   dump DIR                   the sums of a store's tables
+#   equal_stores DIR...        all of them hold the same rows
+#   settled N...               the nodes have applied the whole log and are equal
+#   status_of N JQ-FILTER      of node N's /v1/status
+#
+# Options that all nodes of a test get: NODE_OPTIONS=(...).
+
+load helper
+
+BROKER=$KEYDIR_ROOT/tests/kafka/broker.sh
+STORE_DUMP=$KEYDIR_BUILD/tools/store_dump
+CLUSTER=$KEYDIR_ROOT/tests/cluster
+
+setup_file() { cluster_setup_file; }
+teardown_file() { cluster_teardown_file; }
+setup() { cluster_setup; }
+teardown() { cluster_teardown; }
+
+# Runs in a process of its own: what the tests need is exported.
+cluster_setup_file() {
+	local command port
+	for command in java mvn kcat jq python3; do
+		if ! command -v "$command" >/dev/null; then
+			export BROKER_MISSING="needs $command"
+			return 0
+		fi
+	done
+	export BROKER_DIR=$BATS_FILE_TMPDIR/broker BROKER_PORT
+	# Two ports in a row, below those of free_port.
+	mkdir -p "$PORTS_TAKEN"
+	for _ in {1..200}; do
+		port=$((12000 + 2 * (RANDOM % 4000)))
+		if port_is_free "$port" && port_is_free $((port + 1)) &&
+			mkdir "$PORTS_TAKEN/$port" 2>/dev/null; then
+			BROKER_PORT=$port
+			break
+		fi
+	done
+	"$BROKER" start "$BROKER_DIR" "$BROKER_PORT" "$@" >"$BATS_FILE_TMPDIR/broker.out" 2>&1 || {
+		cat "$BATS_FILE_TMPDIR/broker.out"
+		return 1
+	}
+}
+
+cluster_teardown_file() {
+	[ -z "${BROKER_MISSING:-}" ] || return 0
+	"$BROKER" stop "$BROKER_DIR"
+	rmdir "$PORTS_TAKEN/$BROKER_PORT" 2>/dev/null || true
+}
+
+port_is_free() { ! (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+cluster_setup() {
+	[ -z "${BROKER_MISSING:-}" ] || skip_or_fail "$BROKER_MISSING"
+	keydir_setup
+	TOPIC=t$BATS_TEST_NUMBER-$$-$RANDOM
+	VOLUME=kafka://127.0.0.1:$BROKER_PORT/$TOPIC
+	NODE_OPTIONS=()
+	NODE_PORT=()
+	NODE_URL=()
+	NODE_HTTPD=()
+	NODE_FS=()
+	NODE_MNT=()
+}
+
+# Also after a test that failed, the next one finds a broker.
+cluster_teardown() {
+	local bad=0
+	[ -z "${BROKER_MISSING:-}" ] || return 0
+	broker resume 2>/dev/null || true
+	broker running || broker start || bad=1
+	keydir_teardown || bad=1
+	return $bad
+}
+
+# --- nodes -------------------------------------------------------------------
+
+node_httpd() {
+	local n=$1
+	shift
+	[ -n "${NODE_PORT[n]:-}" ] || NODE_PORT[n]=$(free_port)
+	PORT=${NODE_PORT[n]}
+	NODE_URL[n]=http://127.0.0.1:$PORT
+	start_httpd --store "$T/n$n" --log "$VOLUME" --listen "127.0.0.1:$PORT" \
+		"${NODE_OPTIONS[@]}" "$@" || return
+	NODE_HTTPD[n]=$HTTPD_PID
+}
+
+node_fs() {
+	local n=$1
+	shift
+	NODE_MNT[n]=$T/mnt$n
+	start_fs -m "${NODE_MNT[n]}" --store "$T/n$n" --log "$VOLUME" "${NODE_OPTIONS[@]}" "$@" || return
+	NODE_FS[n]=$FS_PID
+}
+
+node_up() {
+	node_httpd "$@" && node_fs "$@"
+}
+
+node_kill() {
+	local n=$1 which=${2:-both}
+	if [ "$which" != fs ] && [ -n "${NODE_HTTPD[n]:-}" ]; then
+		kill_hard "${NODE_HTTPD[n]}"
+		NODE_HTTPD[n]=
+	fi
+	if [ "$which" != httpd ] && [ -n "${NODE_FS[n]:-}" ]; then
+		kill_hard "${NODE_FS[n]}"
+		NODE_FS[n]=
+		forget_mount "${NODE_MNT[n]}"
+	fi
+}
+
+# In order, as a shutdown does.
+node_stop() {
+	local n=$1
+	[ -z "${NODE_HTTPD[n]:-}" ] || stop "${NODE_HTTPD[n]}" || return
+	[ -z "${NODE_FS[n]:-}" ] || stop "${NODE_FS[n]}" || return
+	NODE_HTTPD[n]='' NODE_FS[n]=''
+}
+
+node_rest() {
+	URL=${NODE_URL[$1]}
+	shift
+	rest "$@"
+}
+
+status_of() {
+	local n=$1
+	shift
+	curl -sS --max-time $((10 * PATIENCE)) "${NODE_URL[n]}/v1/status" | jq -r "$@"
+}
+
+# --- the broker --------------------------------------------------------------
+
+broker() {
+	local verb=$1
+	shift
+	if [ "$verb" = start ]; then
+		"$BROKER" start "$BROKER_DIR" "$BROKER_PORT" "$@"
+	else
+		"$BROKER" "$verb" "$BROKER_DIR"
+	fi
+}
+
+produce() { kcat -P -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC" "$@"; }
+consume() { kcat -C -q -e -o beginning -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC" "$@"; }
+log_end() {
+	kcat -Q -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC:0:-1" | sed -n 's/.*offset //p'
+}
+
+# --- comparing stores --------------------------------------------------------
+
+dump() { "$STORE_DUMP" -s "$1"; }
+
+equal_stores() {
+	local dir first=$1 expected
+	expected=$(dump "$first") || return
+	[ -n "$expected" ] || return
+	for dir; do
+		[ "$(dump "$dir")" = "$expected" ] || return
+	done
+}
+
+# What differs, for people.
+show_differences() {
+	local dir first=$1
+	for dir; do
+		echo "$dir: $(dump "$dir" | tr '\n' ';')"
+	done
+	"$STORE_DUMP" "$first" >"$T/rows"
+	for dir; do
+		diff "$T/rows" <("$STORE_DUMP" "$dir") | head -n 20
+	done
+}
+
+settled() {
+	local n dirs=() end
+	for n; do dirs+=("$T/n$n"); done
+	end=$(log_end) || return
+	for n; do
+		[ "$(status_of "$n" .offset)" = $((end - 1)) ] || return
+	done
+	equal_stores "${dirs[@]}"
+}

@@ -1,0 +1,392 @@
+# The Kafka log as a node's user and its operator see it: who applies, what
+# happens without a broker, plain records, and logs that a node must not use.
+
+load cluster
+
+TOPIC_TOOL=$KEYDIR_BUILD/tools/kafka_topic
+
+topic() {
+	local verb=$1
+	shift
+	"$TOPIC_TOOL" "127.0.0.1:$BROKER_PORT" "$verb" "$TOPIC" "$@"
+}
+
+now_ms() { date +%s%3N; }
+
+# within MS COMMAND...: it succeeds, and takes no longer.
+within() {
+	local limit=$(($1 * PATIENCE)) begin took
+	shift
+	begin=$(now_ms)
+	"$@" || return
+	took=$(($(now_ms) - begin))
+	[ $took -le $limit ] || {
+		echo "took $took ms, not $limit: $*"
+		return 1
+	}
+}
+
+put() { # N KEY VALUE
+	node_rest "$1" PUT "/v1/kv/$2" --data-binary "$3"
+	same 20 "${status%?}"
+}
+
+get_is() { # N KEY VALUE
+	node_rest "$1" GET "/v1/kv/$2"
+	same "200 $3" "$status $(body)"
+}
+
+eventually_is() { wait_for 10 get_is "$@" >/dev/null || get_is "$@"; }
+
+applies() { [ "$(status_of "$1" .log.applies)" = true ]; }
+
+write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
+
+
+@test "when the process that applies dies, the other one of its node applies within a second" {
+	node_httpd 1
+	node_fs 1
+	applies 1
+	put 1 a 1
+	node_kill 1 httpd
+	within 1000 write_mount 1 b 2
+	# Now the mount's process applies, and the next server only reads.
+	node_httpd 1
+	not applies 1
+	get_is 1 b 2
+	put 1 c 3
+	node_kill 1 fs
+	within 1000 put 1 d 4
+	applies 1
+	node_fs 1
+	same 1 "$(cat "${NODE_MNT[1]}/a")"
+	same 2 "$(cat "${NODE_MNT[1]}/b")"
+	same 3 "$(cat "${NODE_MNT[1]}/c")"
+	same 4 "$(cat "${NODE_MNT[1]}/d")"
+}
+
+@test "both processes killed at once: the node goes on where its store was" {
+	local i
+	node_up 1
+	for i in {1..30}; do put 1 "k$i" "$i"; done
+	node_kill 1
+	node_httpd 1
+	# A warm start: what was applied is not read again.
+	node_rest 1 GET /metrics
+	[ "$(body | awk '$1 == "keydir_events_applied_total" { print $2 }')" -lt 5 ]
+	for i in {1..30}; do get_is 1 "k$i" "$i"; done
+	put 1 k31 31
+}
+
+@test "without a broker reads go on, and writes fail after the write timeout with 503 and EIO" {
+	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_up 1
+	put 1 there 1
+	broker kill
+	get_is 1 there 1
+	same 1 "$(cat "${NODE_MNT[1]}/there")"
+	within 3000 node_rest 1 PUT /v1/kv/k --data-binary x
+	same 503 "$status"
+	same application/problem+json "$(header Content-Type)"
+	[ -n "$(header Retry-After)" ]
+	within 3000 fails_with 'Input/output error' bash -c "echo x >'${NODE_MNT[1]}/k'"
+	within 3000 fails_with 'Input/output error' mkdir "${NODE_MNT[1]}/dir"
+	# What is as new as the log's end cannot be known now.
+	within 7000 node_rest 1 GET '/v1/kv/there?consistent'
+	same 503 "$status"
+	within 7000 fails_with 'Input/output error' sync "${NODE_MNT[1]}"
+	get_is 1 there 1
+	wait_for 5 log_is_down 1
+	# A node that starts now has its data, but cannot know how old they are.
+	stop "${NODE_HTTPD[1]}"
+	start late "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
+		--listen "127.0.0.1:${NODE_PORT[1]}" "${NODE_OPTIONS[@]}"
+	wait_for 10 curl -sf -o /dev/null "${NODE_URL[1]}/healthz"
+	node_rest 1 GET /readyz
+	same 503 "$status"
+	[[ $(body) == *"no broker"* ]]
+	get_is 1 there 1
+	# Back: everything goes on by itself.
+	broker start
+	wait_for 15 curl -sf -o /dev/null "${NODE_URL[1]}/readyz"
+	wait_for 15 write_mount 1 again 2
+	put 1 k y
+	same y "$(cat "${NODE_MNT[1]}/k")"
+	same 2 "$(cat "${NODE_MNT[1]}/again")"
+	# What failed is not in the log.
+	same 1 "$(consume -f '%k\n' | grep -cx k)"
+	not grep -qx dir <(consume -f '%k\n')
+}
+
+log_is_down() { [ "$(status_of "$1" .log.up)" = false ]; }
+
+@test "a write whose outcome is not known is 504 and ETIMEDOUT, and may still happen" {
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_up 1
+	put 1 warm 1
+	write_mount 1 warmer 1
+	# The broker takes what comes, and says nothing.
+	broker pause
+	within 4000 node_rest 1 PUT /v1/kv/k --data-binary v
+	same 504 "$status"
+	[[ $(body) == *"may still happen"* ]]
+	within 4000 fails_with 'timed out' bash -c "echo w >'${NODE_MNT[1]}/m'"
+	get_is 1 warm 1
+	broker resume
+	wait_for 15 put 1 next 1 >/dev/null
+	# Each is in the log once or not at all, and the node says what the log says.
+	local key
+	for key in k m; do
+		wait_for 5 as_often_as_logged 1 $key
+	done
+	node_rest 1 GET /metrics
+	[ "$(body | awk '$1 == "keydir_writes_unknown_total" { print $2 }')" -ge 1 ]
+}
+
+# A key is in the log as often as its node has it: once or not at all.
+as_often_as_logged() {
+	local logged
+	logged=$(consume -f '%k\n' | grep -cx "$2") || true
+	node_rest "$1" GET "/v1/kv/$2"
+	case $logged-$status in
+	0-404) not test -e "${NODE_MNT[$1]}/$2" ;;
+	1-200) cmp -s "$T/body" "${NODE_MNT[$1]}/$2" ;;
+	*) false ;;
+	esac || {
+		echo "key $2: $logged times in the log, GET says $status $(body), the mount:"
+		ls -l "${NODE_MNT[$1]}"
+		false
+	}
+}
+
+@test "plain records of any producer are files, null deletes" {
+	node_up 1
+	echo 'greeting:hello' | produce -K:
+	printf 'a/b/c:deep\nempty:\n' | produce -K:
+	eventually_is 1 greeting hello
+	same hello "$(cat "${NODE_MNT[1]}/greeting")"
+	eventually_is 1 a/b/c deep
+	eventually_is 1 empty ""
+	[ -d "${NODE_MNT[1]}/a/b" ]
+	echo 'greeting:world' | produce -K:
+	eventually_is 1 greeting world
+	same world "$(cat "${NODE_MNT[1]}/greeting")"
+	# Whatever headers another producer's tools add.
+	echo 'traced:1' | produce -K: -H traceparent=00-1-2-3 -H ttl=5
+	eventually_is 1 traced 1
+	echo 'greeting:' | produce -K: -Z
+	echo 'never/was:' | produce -K: -Z
+	wait_for 10 not test -e "${NODE_MNT[1]}/greeting"
+	node_rest 1 GET /v1/kv/greeting
+	same 404 "$status"
+	# With headers: everything that EVENTS.md has.
+	echo 'hits:' | produce -K: -Z -H op=incr -H by=5
+	echo 'hits:' | produce -K: -Z -H op=incr -H by=5
+	eventually_is 1 hits 10
+	echo 'traced:' | produce -K: -Z -H op=rename -H to=moved/it
+	eventually_is 1 moved/it 1
+	same 0 "$(status_of 1 .events.rejected)"
+	# What Keydir writes, kcat reads.
+	node_rest 1 PUT '/v1/kv/from/rest?ttl=90s' --data-binary text
+	same "from/rest text" "$(consume -f '%k %s %h\n' | grep ttl=90000 | cut -d' ' -f1,2)"
+}
+
+@test "malformed records are rejected and counted, and change nothing, on every node" {
+	allow_log 'record rejected'
+	node_httpd 1
+	node_httpd 2
+	put 1 key 1
+	printf '%s\n' 'a//b|x' '/a|x' 'a/|x' '../a|x' 'a/./b|x' '|x' | produce '-K|'
+	echo 'key|' | produce '-K|' -Z -H op=expire
+	echo 'key|2' | produce '-K|' -H op=set -H ttl=soon
+	echo 'key|2' | produce '-K|' -H op=set -H if=maybe
+	echo "$(printf 'n%.0s' {1..256})|x" | produce '-K|'
+	# Well-formed, but not possible: not done, and no rejection.
+	echo 'key/below|x' | produce '-K|'
+	put 1 last 1
+	eventually_is 2 last 1
+	same 10 "$(status_of 1 .events.rejected)"
+	same 10 "$(status_of 2 .events.rejected)"
+	same 2 "$(status_of 1 .store.keys)"
+	get_is 1 key 1
+	node_rest 1 GET /metrics
+	same 10 "$(body | awk '$1 == "keydir_events_rejected_total" { print $2 }')"
+	[ "$(grep -c 'record rejected' "$T"/httpd1.log)" = 10 ]
+	wait_for 10 settled 1 2
+}
+
+@test "an operation that this version does not know stops the node, which says why" {
+	allow_log 'needs a newer version'
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_up 1
+	node_httpd 2
+	put 1 before 1
+	eventually_is 2 before 1
+	echo 'key:value' | produce -K: -H op=frobnicate
+	local at=$(($(log_end) - 1)) n
+	for n in 1 2; do
+		wait_for 10 not_ready "$n"
+		[[ $(body) == *"offset $at"* ]]
+		[[ $(body) == *"newer version"* ]]
+		[[ $(status_of "$n" .why) == *"newer version"* ]]
+		get_is "$n" before 1
+	done
+	same 1 "$(cat "${NODE_MNT[1]}/before")"
+	# The log takes it; whether it will be done is not known.
+	node_rest 1 PUT /v1/kv/after --data-binary x
+	same 504 "$status"
+	# Nor does starting again skip it.
+	node_kill 1
+	start again "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
+		--listen "127.0.0.1:${NODE_PORT[1]}"
+	wait_for 10 curl -sf -o /dev/null "${NODE_URL[1]}/healthz"
+	wait_for 10 why_is 1 'newer version'
+	not_ready 1
+	same $((at - 1)) "$(status_of 1 .offset)"
+}
+
+not_ready() {
+	node_rest "$1" GET /readyz
+	[ "$status" = 503 ]
+}
+why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
+
+refused() { # TEXT [OPTION...]
+	local text=$1 program
+	shift
+	for program in "$KEYDIR_HTTPD --listen 127.0.0.1:0" "$KEYDIR_FS -f"; do
+		local mnt=()
+		[[ $program == *httpd* ]] || mnt=("$MNT")
+		# shellcheck disable=SC2086 # words are meant
+		fails_with "$text" timeout 20 $program --store "$T/n1" --log "$VOLUME" "$@" "${mnt[@]}"
+		not is_mounted "$MNT"
+	done
+}
+
+@test "unfit topics are refused, with what to change" {
+	local good=(cleanup.policy=delete message.timestamp.type=LogAppendTime
+		max.message.bytes=67108864 retention.ms=-1)
+	topic create 3 "${good[@]}"
+	refused "partition"
+	TOPIC=$TOPIC-compacted VOLUME=$VOLUME-compacted
+	topic create 1 "${good[@]}" cleanup.policy=compact
+	refused "cleanup.policy=compact"
+	refused "--add-config cleanup.policy=delete"
+	TOPIC=$TOPIC-time VOLUME=$VOLUME-time
+	topic create 1 "${good[@]}" message.timestamp.type=CreateTime
+	refused "--add-config message.timestamp.type=LogAppendTime"
+	TOPIC=$TOPIC-small VOLUME=$VOLUME-small
+	topic create 1 "${good[@]}" max.message.bytes=1000000
+	refused "max.message.bytes=1000000"
+	# All of it at once, and the whole command is told.
+	TOPIC=$TOPIC-all VOLUME=$VOLUME-all
+	topic create 1 cleanup.policy=compact message.timestamp.type=CreateTime max.message.bytes=1000000
+	refused "cleanup.policy=delete,"
+	refused "max.message.bytes=17825792"
+	refused "message.timestamp.type=LogAppendTime"
+	# With what the errors said, it works.
+	TOPIC=$TOPIC-good VOLUME=$VOLUME-good
+	topic create 1 "${good[@]}"
+	node_httpd 1
+	put 1 k v
+}
+
+@test "a log that was cut short is refused by who needs what is gone" {
+	node_httpd 1
+	local i
+	for i in {1..20}; do put 1 "k$i" "$i"; done
+	stop "${NODE_HTTPD[1]}"
+	cp -a "$T/n1" "$T/n2"
+	node_httpd 1
+	for i in {21..40}; do put 1 "k$i" "$i"; done
+	stop "${NODE_HTTPD[1]}"
+	topic cut 30
+	# Who has applied the lost part goes on.
+	node_httpd 1
+	get_is 1 k1 1
+	put 1 k41 41
+	# Who has not is refused, and so is a new node without a peer ...
+	local port
+	port=$(free_port)
+	fails_with "no longer has offset" timeout 20 "$KEYDIR_HTTPD" --store "$T/n2" \
+		--log "$VOLUME" --listen "127.0.0.1:$port"
+	fails_with "--peers" timeout 20 "$KEYDIR_HTTPD" --store "$T/n3" --log "$VOLUME" \
+		--listen "127.0.0.1:$port"
+	# ... but with one it joins, as the error said.
+	node_httpd 4 --peers "${NODE_URL[1]}"
+	get_is 4 k1 1
+	get_is 4 k41 41
+	settled 1 4
+}
+
+@test "a store belongs to one log" {
+	local first=$VOLUME port
+	port=$(free_port)
+	node_httpd 1
+	put 1 k v
+	stop "${NODE_HTTPD[1]}"
+	# Another volume, longer than the store is.
+	TOPIC=$TOPIC-other VOLUME=$VOLUME-other
+	node_httpd 2
+	put 2 k 1
+	put 2 k 2
+	put 2 k 3
+	stop "${NODE_HTTPD[2]}"
+	refused "another volume"
+	# A topic of the same name, made anew.
+	VOLUME=$first
+	TOPIC=${first##*/}
+	topic delete
+	wait_for 10 topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=67108864
+	refused "made anew"
+	seq 10 | produce
+	refused "another volume"
+	# The embedded log and Kafka do not mix.
+	refused "follows a Kafka log" --log local
+	STORE=$T/local
+	start_httpd
+	rest PUT /v1/kv/k --data-binary v
+	stop "$HTTPD_PID"
+	fails_with "embedded log" timeout 20 "$KEYDIR_HTTPD" --store "$STORE" --log "$VOLUME" \
+		--listen "127.0.0.1:$port"
+	# Nothing of this has harmed the stores.
+	start_httpd
+	rest GET /v1/kv/k
+	same "200 v" "$status $(body)"
+}
+
+@test "X-Keydir-Offset: at least as new, or 412 after a bounded wait" {
+	node_httpd 1
+	node_httpd 2
+	local i offset
+	for i in {1..30}; do
+		put 1 k "$i"
+		offset=$(header X-Keydir-Offset)
+		node_rest 2 GET /v1/kv/k -H "X-Keydir-Offset: $offset"
+		same "200 $i" "$status $(body)"
+		[ "$(header X-Keydir-Offset)" -ge "$offset" ]
+	done
+	within 7000 node_rest 2 GET /v1/kv/k -H "X-Keydir-Offset: $((offset + 1000))"
+	same 412 "$status"
+	[ "$(header X-Keydir-Offset)" = "$offset" ]
+	# It waits for what is on its way.
+	(sleep 0.5 && curl -sf -X PUT -d late "${NODE_URL[1]}/v1/kv/k") &
+	node_rest 2 GET /v1/kv/k -H "X-Keydir-Offset: $((offset + 1))"
+	wait $!
+	same "200 late" "$status $(body)"
+}
+
+@test "?consistent and sync see whatever was acknowledged anywhere" {
+	node_httpd 1
+	node_up 2
+	local i
+	for i in {1..30}; do
+		put 1 k "$i"
+		node_rest 2 GET '/v1/kv/k?consistent'
+		same "200 $i" "$status $(body)"
+		put 1 file "$i"
+		sync "${NODE_MNT[2]}"
+		same "$i" "$(cat "${NODE_MNT[2]}/file")"
+	done
+}

@@ -1,0 +1,142 @@
+/* kafka_topic: makes, removes and cuts topics, as tests of unfit ones need it.
+ *
+ *     kafka_topic BROKER create TOPIC PARTITIONS [NAME=VALUE...]
+ *     kafka_topic BROKER delete TOPIC
+ *     kafka_topic BROKER cut TOPIC OFFSET     records before OFFSET are gone, as
+ *                                             after a retention
+ *
+ * The broker's own tools do the same, a second of Java's start later. */
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_MS 10000
+
+static int usage(void)
+{
+	fputs("usage: kafka_topic BROKER create TOPIC PARTITIONS [NAME=VALUE...]\n"
+	      "       kafka_topic BROKER delete TOPIC\n"
+	      "       kafka_topic BROKER cut TOPIC OFFSET\n",
+	      stderr);
+	return 2;
+}
+
+static int complain(const char *what, rd_kafka_resp_err_t err, const char *text)
+{
+	fprintf(stderr, "kafka_topic: %s: %s\n", what,
+	        text && *text ? text : rd_kafka_err2str(err));
+	return 1;
+}
+
+/* Waits for the answer and prints what it says. 0 if all went well. */
+static int await_result(rd_kafka_queue_t *queue, const char *what)
+{
+	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
+	const rd_kafka_topic_result_t **topics = NULL;
+	const rd_kafka_topic_partition_list_t *parts;
+	size_t n = 0;
+	int r = 0;
+	if (!event)
+		return complain(what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
+	if (rd_kafka_event_error(event)) {
+		r = complain(what, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+		goto out;
+	}
+	switch (rd_kafka_event_type(event)) {
+	case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+		topics = rd_kafka_CreateTopics_result_topics(
+		        rd_kafka_event_CreateTopics_result(event), &n);
+		break;
+	case RD_KAFKA_EVENT_DELETETOPICS_RESULT:
+		topics = rd_kafka_DeleteTopics_result_topics(
+		        rd_kafka_event_DeleteTopics_result(event), &n);
+		break;
+	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
+		parts = rd_kafka_DeleteRecords_result_offsets(
+		        rd_kafka_event_DeleteRecords_result(event));
+		for (int i = 0; i < parts->cnt; i++)
+			if (parts->elems[i].err)
+				r = complain(what, parts->elems[i].err, NULL);
+		break;
+	default:
+		r = complain(what, RD_KAFKA_RESP_ERR__FAIL, NULL);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (rd_kafka_topic_result_error(topics[i]))
+			r = complain(what, rd_kafka_topic_result_error(topics[i]),
+			             rd_kafka_topic_result_error_string(topics[i]));
+out:
+	rd_kafka_event_destroy(event);
+	return r;
+}
+
+static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char **argv)
+{
+	char text[256] = "";
+	int r;
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(argv[0], atoi(argv[1]), 1, text,
+	                                                   sizeof text);
+	if (!topic)
+		return complain("create", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
+	for (int i = 2; i < argc; i++) {
+		char *eq = strchr(argv[i], '=');
+		if (!eq) {
+			rd_kafka_NewTopic_destroy(topic);
+			return usage();
+		}
+		*eq = '\0';
+		rd_kafka_NewTopic_set_config(topic, argv[i], eq + 1);
+	}
+	rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+	r = await_result(queue, "create");
+	rd_kafka_NewTopic_destroy(topic);
+	return r;
+}
+
+static int remove_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name)
+{
+	rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(name);
+	rd_kafka_DeleteTopics(rk, &topic, 1, NULL, queue);
+	int r = await_result(queue, "delete");
+	rd_kafka_DeleteTopic_destroy(topic);
+	return r;
+}
+
+static int cut(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, const char *offset)
+{
+	rd_kafka_topic_partition_list_t *parts = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_list_add(parts, name, 0)->offset = atoll(offset);
+	rd_kafka_DeleteRecords_t *records = rd_kafka_DeleteRecords_new(parts);
+	rd_kafka_DeleteRecords(rk, &records, 1, NULL, queue);
+	int r = await_result(queue, "cut");
+	rd_kafka_DeleteRecords_destroy(records);
+	rd_kafka_topic_partition_list_destroy(parts);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	char text[256] = "";
+	if (argc < 4)
+		return usage();
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], text, sizeof text))
+		return complain("BROKER", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+	if (!rk)
+		return complain("start", RD_KAFKA_RESP_ERR__FAIL, text);
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+	int r = 2;
+	if (!strcmp(argv[2], "create") && argc >= 5)
+		r = create(rk, queue, argc - 3, argv + 3);
+	else if (!strcmp(argv[2], "delete") && argc == 4)
+		r = remove_topic(rk, queue, argv[3]);
+	else if (!strcmp(argv[2], "cut") && argc == 5)
+		r = cut(rk, queue, argv[3], argv[4]);
+	else
+		usage();
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_destroy(rk);
+	return r;
+}
