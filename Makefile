@@ -199,7 +199,7 @@ clean: ## remove what was built
 
 .PHONY: up down
 up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
-	@tests/deps.sh
+	@tests/deps.sh building running
 	+@$(MAKE) --no-print-directory all
 	@common/up.sh $(OUT)
 
@@ -228,12 +228,12 @@ tools: $(TOOLS)
 # FUZZERS only without a sanitizer: they have theirs built in.
 .PHONY: test check
 test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
-	@tests/deps.sh
+	@tests/deps.sh building running testing broker
 	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzz)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
 check: ## formatting, static analysis, house rules, shellcheck
-	@tests/deps.sh
+	@tests/deps.sh building checking
 	@BUILD=$(BUILD) tests/check.sh
 
 .PHONY: format
@@ -243,7 +243,7 @@ format: ## bring all C files into the house's form
 # Always the plain build: a sanitizer's numbers mean nothing.
 .PHONY: bench
 bench: ## the mount, REST and the store beside their peers (BENCH="get put", BENCH_QUICK=1)
-	@tests/deps.sh
+	@tests/deps.sh building running benchmarks
 	+@$(MAKE) --no-print-directory SANITIZER= all tools
 	@KEYDIR_BUILD=$(BUILD) tests/bench/run $(BENCH)
 

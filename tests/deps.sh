@@ -1,6 +1,9 @@
 #!/bin/bash
 # Installs the packages of tests/packages.txt that are missing. Quick and
 # silent when none is; asks for nothing.
+#
+#   tests/deps.sh [PURPOSE...]    all, or those for building, running, testing,
+#                                 broker, checking, benchmarks
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -21,7 +24,10 @@ while read -r line; do
 		if is_installed "$package"; then have=1; fi
 	done
 	[ "$have" = 1 ] || missing+=("$line")
-done < <(sed 's/#.*//; /^[[:space:]]*$/d' packages.txt)
+done < <(awk -v purposes=" $* " '
+	/^#/ || /^$/ { next }
+	/^\[/ { wanted = purposes == "  " || index(purposes, " " substr($0, 2, length($0) - 2) " "); next }
+	wanted' packages.txt)
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 sudo=()
