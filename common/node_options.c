@@ -87,10 +87,10 @@ int node_options_level(const struct node_options *options, enum logger_level *re
 		const char *text;
 		enum logger_level level;
 	} levels[] = {
-	        {"error", LOGGER_ERROR},
-	        {"warn", LOGGER_WARN},
-	        {"info", LOGGER_INFO},
-	        {"debug", LOGGER_DEBUG},
+		{ "error", LOGGER_ERROR },
+		{ "warn", LOGGER_WARN },
+		{ "info", LOGGER_INFO },
+		{ "debug", LOGGER_DEBUG },
 	};
 
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
@@ -99,6 +99,5 @@ int node_options_level(const struct node_options *options, enum logger_level *re
 			return 0;
 		}
 	}
-	return fault(why, why_size, "log-level", options->log_level,
-	             "error, warn, info or debug");
+	return fault(why, why_size, "log-level", options->log_level, "error, warn, info or debug");
 }

@@ -168,18 +168,18 @@ teardown() {
 @test "symbolic links" {
 	mkdir dir
 	echo v >dir/key
-	ln -s dir/key link
+	ln -s dir/key alias
 	ln -s dir dirlink
 	ln -s nowhere dangling
-	same v "$(cat link)"
-	same dir/key "$(readlink link)"
+	same v "$(cat alias)"
+	same dir/key "$(readlink alias)"
 	same key "$(ls dirlink/)"
 	fails_with "No such file" cat dangling
-	echo w >link
+	echo w >alias
 	same w "$(cat dir/key)"
 	echo made >dangling
 	same made "$(cat nowhere)"
-	mv link dir/moved
+	mv alias dir/moved
 	same dir/key "$(readlink dir/moved)"
 	ln -sf key dir/moved
 	same w "$(cat dir/moved)"
