@@ -23,71 +23,34 @@ struct node_options {
 
 /* Rows of struct option_row for the struct node_options that is MEMBER of
  * STRUCT_TYPE, to be put into a program's table. */
-/* clang-format off: one row, one option */
-#define NODE_OPTION_ROWS(STRUCT_TYPE, MEMBER)                                                          \
-	{ "store",                                                                                     \
-	  's',                                                                                         \
-	  "KEYDIR_STORE",                                                                              \
-	  OPTION_TEXT,                                                                                 \
-	  "DIR",                                                                                       \
-	  "/dev/shm/keydir",                                                                           \
-	  "directory of the store; processes that share it are one node",                              \
-	  offsetof(STRUCT_TYPE, MEMBER.store) },                                                       \
-	        { "log",                                                                               \
-		  'l',                                                                                 \
-		  "KEYDIR_LOG",                                                                        \
-		  OPTION_TEXT,                                                                         \
-		  "LOG",                                                                               \
-		  "local",                                                                             \
-		  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                             \
-		  offsetof(STRUCT_TYPE, MEMBER.log) },                                                 \
-	        { "size",                                                                              \
-		  0,                                                                                   \
-		  "KEYDIR_SIZE",                                                                       \
-		  OPTION_BYTES,                                                                        \
-		  "BYTES",                                                                             \
-		  "256M",                                                                              \
-		  "quota: writes that would grow the cache over it are refused",                       \
-		  offsetof(STRUCT_TYPE, MEMBER.size_bytes) },                                          \
-	        { "max-value", 0,     "KEYDIR_MAX_VALUE",   OPTION_BYTES,                              \
-		  "BYTES",     "16M", "limit of one value", offsetof(STRUCT_TYPE, MEMBER.max_value) }, \
-	        { "write-timeout",                                                                     \
-		  0,                                                                                   \
-		  "KEYDIR_WRITE_TIMEOUT",                                                              \
-		  OPTION_DURATION,                                                                     \
-		  "TIME",                                                                              \
-		  "10s",                                                                               \
-		  "how long a write waits for a log that does not answer",                             \
-		  offsetof(STRUCT_TYPE, MEMBER.write_timeout_ms) },                                    \
-	        { "sync",                                                                              \
-		  0,                                                                                   \
-		  "KEYDIR_SYNC",                                                                       \
-		  OPTION_TEXT,                                                                         \
-		  "WHEN",                                                                              \
-		  "auto",                                                                              \
-		  "when a store on a disk is synced: auto (each commit, if the log is local) or off",  \
-		  offsetof(STRUCT_TYPE, MEMBER.sync) },                                                \
-	        { "peers",                                                                             \
-		  0,                                                                                   \
-		  "KEYDIR_PEERS",                                                                      \
-		  OPTION_TEXT,                                                                         \
-		  "URL,...",                                                                           \
-		  NULL,                                                                                \
-		  "nodes to take a snapshot from when the store is new",                               \
-		  offsetof(STRUCT_TYPE, MEMBER.peers) },                                               \
-	        { "log-setting",                                                                       \
-		  'X',                                                                                 \
-		  NULL,                                                                                \
-		  OPTION_LIST,                                                                         \
-		  "NAME=VALUE",                                                                        \
-		  NULL,                                                                                \
-		  "a setting of librdkafka, passed on as it is",                                       \
-		  offsetof(STRUCT_TYPE, MEMBER.settings) },                                            \
-	{                                                                                              \
-		"log-level", 0, "KEYDIR_LOG_LEVEL", OPTION_TEXT, "LEVEL", "info",                      \
-		        "least level logged: error, warn, info or debug",                              \
-		        offsetof(STRUCT_TYPE, MEMBER.log_level)                                        \
-	}
+/* clang-format off */
+#define NODE_OPTION_ROWS(STRUCT_TYPE, MEMBER)                                                      \
+	{ "store", 's', "KEYDIR_STORE", OPTION_TEXT, "DIR", "/dev/shm/keydir",                     \
+	  "directory of the store; processes that share it are one node",                          \
+	  offsetof(STRUCT_TYPE, MEMBER.store) },                                                   \
+	{ "log", 'l', "KEYDIR_LOG", OPTION_TEXT, "LOG", "local",                                   \
+	  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                                 \
+	  offsetof(STRUCT_TYPE, MEMBER.log) },                                                     \
+	{ "size", 0, "KEYDIR_SIZE", OPTION_BYTES, "BYTES", "256M",                                 \
+	  "quota: writes that would grow the cache over it are refused",                           \
+	  offsetof(STRUCT_TYPE, MEMBER.size_bytes) },                                              \
+	{ "max-value", 0, "KEYDIR_MAX_VALUE", OPTION_BYTES, "BYTES", "16M",                        \
+	  "limit of one value", offsetof(STRUCT_TYPE, MEMBER.max_value) },                         \
+	{ "write-timeout", 0, "KEYDIR_WRITE_TIMEOUT", OPTION_DURATION, "TIME", "10s",              \
+	  "how long a write waits for a log that does not answer",                                 \
+	  offsetof(STRUCT_TYPE, MEMBER.write_timeout_ms) },                                        \
+	{ "sync", 0, "KEYDIR_SYNC", OPTION_TEXT, "WHEN", "auto",                                   \
+	  "when a store on a disk is synced: auto (each commit, if the log is local) or off",      \
+	  offsetof(STRUCT_TYPE, MEMBER.sync) },                                                    \
+	{ "peers", 0, "KEYDIR_PEERS", OPTION_TEXT, "URL,...", NULL,                                \
+	  "nodes to take a snapshot from when the store is new",                                   \
+	  offsetof(STRUCT_TYPE, MEMBER.peers) },                                                   \
+	{ "log-setting", 'X', NULL, OPTION_LIST, "NAME=VALUE", NULL,                               \
+	  "a setting of librdkafka, passed on as it is",                                           \
+	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \
+	{ "log-level", 0, "KEYDIR_LOG_LEVEL", OPTION_TEXT, "LEVEL", "info",                        \
+	  "least level logged: error, warn, info or debug",                                        \
+	  offsetof(STRUCT_TYPE, MEMBER.log_level) }
 /* clang-format on */
 
 /* Checks OPTIONS and fills the fields of CONFIG that come from them; the
