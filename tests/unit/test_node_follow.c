@@ -1,0 +1,239 @@
+/* Tests of common/node.c: wake-ups and rows that get lost, and stopping with much
+ * to do. The follower is held up to have them at will.
+ * LINK: -Wl,--wrap=bell_wait */
+#include "cmocka_all.h"
+
+#include "apply.h"
+#include "bell.h"
+#include "child.h"
+#include "clock.h"
+#include "node_rig.h"
+#include "rig.h"
+#include "temp_dir.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* While this is set a node's thread sleeps until it is rung, however long it
+ * was to sleep at most: a wake-up that is lost is lost for good. */
+static atomic_bool only_rings;
+
+void __real_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
+void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
+void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms)
+{
+	__real_bell_wait(bell, ticket, atomic_load(&only_rings) ? 3600000 : timeout_ms);
+}
+
+struct bench {
+	char *dir;
+	struct follower follower;
+	struct node_config config;
+	struct node *node;
+};
+
+static int set_up(void **state)
+{
+	struct bench *bench = calloc(1, sizeof *bench);
+
+	assert_non_null(bench);
+	bench->dir = temp_dir_new();
+	bench->config = node_rig_config(bench->dir, &bench->follower);
+	bench->node = node_rig_open(&bench->config);
+	*state = bench;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct bench *bench = *state;
+
+	atomic_store(&only_rings, false);
+	if (bench->node)
+		node_rig_check(bench->node);
+	node_close(bench->node);
+	assert_int_equal(atomic_load(&bench->follower.faults), 0);
+	temp_dir_remove(bench->dir);
+	free(bench);
+	return 0;
+}
+
+/* Holds the follower up at an event, and with it the work lock. */
+struct block {
+	_Atomic uint64_t until; /* events from this offset on are held up */
+	_Atomic uint64_t at;    /* the one that is held up; 0: none */
+};
+
+static void block_here(void *arg, const struct feed_event *ev)
+{
+	struct block *block = arg;
+
+	if (ev->offset < atomic_load(&block->until))
+		return;
+	atomic_store(&block->at, ev->offset);
+	for (int64_t end = until_end();
+	     ev->offset >= atomic_load(&block->until) && !until_over(end);)
+		;
+	atomic_store(&block->at, 0);
+}
+
+/* One submit from a thread of its own. */
+struct single {
+	pthread_t thread;
+	struct node *node;
+	struct event ev;
+	struct answer answer;
+};
+
+static void *submit_one(void *arg)
+{
+	struct single *s = arg;
+
+	node_submit(s->node, &s->ev, NULL, node_rig_done, &s->answer);
+	return NULL;
+}
+
+static void start_one(struct single *s, struct node *node, const char *key)
+{
+	memset(s, 0, sizeof *s);
+	s->node = node;
+	s->ev = (struct event){ .op = EVENT_SET, .key = { key, strlen(key) } };
+	assert_int_equal(pthread_create(&s->thread, NULL, submit_one, s), 0);
+}
+
+/* Applies N events as another process would, past this node. */
+static void apply_past(struct store *store, uint64_t n)
+{
+	struct event ev = { .op = EVENT_SET, .key = B("past") };
+	struct txn *txn;
+
+	assert_int_equal(txn_write(store, &txn), 0);
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(
+		        apply_event(txn, &ev, txn_meta(txn)->applied + 1, clock_wall_ms(), NULL),
+		        0);
+	assert_int_equal(txn_commit(txn), 0);
+}
+
+/* The node's thread is rung for another process's commit while somebody else
+ * holds the work lock, and has read the feed already: whoever holds it must
+ * look again. */
+static void test_no_lost_ring(void **state)
+{
+	static struct single s;
+	struct bench *bench = *state;
+	struct block block = { .until = 1 };
+	struct bell *other;
+
+	node_close(bench->node);
+	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
+	bench->node = node_rig_open(&bench->config);
+	assert_int_equal(bell_open(bench->dir, false, &other), 0);
+	atomic_store(&only_rings, true);
+	start_one(&s, bench->node, "own");
+	UNTIL(atomic_load(&block.at) == 1);
+	apply_past(node_store(bench->node), 1);
+	/* Often enough for the node's thread to have looked in vain and slept. */
+	for (int i = 0; i < 50; i++) {
+		bell_ring_others(other);
+		until_over(0);
+	}
+	atomic_store(&block.until, UINT64_MAX);
+	UNTIL(node_offset(bench->node) == 2);
+	pthread_join(s.thread, NULL);
+	assert_int_equal(atomic_load(&s.answer.calls), 1);
+	bell_close(other);
+}
+
+/* The feed turned while this process was held up: the follower is told, and
+ * nobody waits for ever for an event whose row is gone. */
+static void test_gap(void **state)
+{
+	static struct single first;
+	static struct answer answers[400];
+	struct bench *bench = *state;
+	struct block block = { .until = 1 };
+
+	node_close(bench->node);
+	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
+	bench->node = node_rig_open(&bench->config);
+	start_one(&first, bench->node, "first");
+	UNTIL(atomic_load(&block.at) == 1);
+	/* These are applied in one batch, and followed in more than one step: the
+	 * follower stands still within the first. */
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct event ev = { .op = EVENT_SET, .key = B("k") };
+		node_submit(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+	}
+	atomic_store(&block.until, 2);
+	UNTIL(atomic_load(&block.at) == 2);
+	apply_past(node_store(bench->node), STORE_FEED_SIZE + 10);
+	atomic_store(&block.until, UINT64_MAX);
+	UNTIL(node_offset(bench->node) == 1 + ARRAY_SIZE(answers) + STORE_FEED_SIZE + 10);
+	pthread_join(first.thread, NULL);
+	assert_int_equal(atomic_load(&bench->follower.gaps), 1);
+	size_t unknown = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		UNTIL(atomic_load(&answers[i].calls));
+		assert_int_equal(atomic_load(&answers[i].calls), 1);
+		unknown += answers[i].out.code == OUTCOME_UNKNOWN;
+		assert_true(answers[i].out.code == OUTCOME_UNKNOWN ||
+		            answers[i].out.code == OUTCOME_OK);
+	}
+	assert_in_range(unknown, 1, ARRAY_SIZE(answers) - 1);
+	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("k"));
+}
+
+/* --- stopping --- */
+
+#define MANY 120000
+
+/* Everything that was submitted is answered, and what was not refused is done. */
+static void test_close_while_busy(void **state)
+{
+	static struct answer answers[MANY];
+	static struct single first;
+	struct bench *bench = *state;
+	struct block block = { .until = 1 };
+	uint64_t done = 0;
+
+	node_close(bench->node);
+	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
+	bench->node = node_rig_open(&bench->config);
+	start_one(&first, bench->node, "first");
+	UNTIL(atomic_load(&block.at) == 1);
+	for (size_t i = 0; i < MANY; i++) {
+		struct event ev = { .op = EVENT_INCR, .key = B("n"), .by = 1 };
+		node_submit(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+	}
+	struct node_status status;
+	node_status(bench->node, &status);
+	assert_int_equal(status.pending, MANY + 1);
+	atomic_store(&block.until, UINT64_MAX);
+	pthread_join(first.thread, NULL); /* it works for the others, but not for ever */
+	node_close(bench->node);
+	for (size_t i = 0; i < MANY; i++) {
+		assert_int_equal(atomic_load(&answers[i].calls), 1);
+		if (answers[i].out.code != OUTCOME_OK)
+			fail_msg("%zu: %s", i, event_outcome_text(answers[i].out.code));
+		done++;
+	}
+	bench->follower = (struct follower){ 0 };
+	bench->node = node_rig_open(&bench->config);
+	char *value = node_rig_value(bench->node, "n", NULL);
+	assert_int_equal(strtoull(value, NULL, 10), done);
+	free(value);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(test_no_lost_ring),
+		TEST(test_gap),
+		TEST(test_close_while_busy),
+	};
+
+	return cmocka_run_group_tests_name("node_follow", tests, NULL, NULL);
+}
