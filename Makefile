@@ -260,7 +260,7 @@ $(OUT)/man/keydir-httpd.8: httpd/keydir-httpd.8
 
 MANUALS := $(patsubst $(OUT)/%,$(OUT)/man/%.8,$(PROGRAMS))
 UNITS_SYSTEMD := $(wildcard fs/*.service httpd/*.service)
-DOCS := $(wildcard README.md common/EVENTS.md LICENSE)
+DOCS := $(wildcard README.md common/EVENTS.md LICENSE httpd/alerts.yml httpd/grafana.json)
 
 .PHONY: man install uninstall
 man: $(MANUALS) ## build the man pages

@@ -19,6 +19,7 @@
 
 #include "common/key.h"
 #include "common/logger.h"
+#include "httpd/access_log.h"
 #include "httpd/clients.h"
 #include "httpd/cors.h"
 #include "httpd/problem.h"
@@ -150,10 +151,10 @@ static void note(struct request *rq, enum refusal why, unsigned status, enum tok
 	tame(rq->headers.forwarded_for, forwarded, sizeof(forwarded));
 	logger(LOGGER_WARN,
 	       "denied status=%u reason=%s token=%s address=%s forwarded=%s method=%s needs=%s "
-	       "key=/%s path=%.*s",
+	       "key=/%s path=%.*s id=%s",
 	       status, refusal_names[why], rq->token ? rq->token->name : "-", address, forwarded,
 	       rq->method_text, token_right_text(right), encoded, (int)rq->url.path_len,
-	       rq->url.path);
+	       rq->url.path, request_id(rq));
 }
 
 static bool refuse_unknown(struct request *rq, enum token_right right, enum MHD_Result *ret)

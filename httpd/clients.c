@@ -38,6 +38,11 @@
 /* What is this young is not closed to make room: a request may be on its way. */
 #define IDLE_MIN_S 1
 #define SLOW_MIN_S 5
+/* How long MHD may take to notice that a client is gone. */
+#define GONE_MIN_S 2
+/* TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go with <linux/tcp.h>: the
+ * client has closed, we have not. */
+#define TCP_CLOSE_WAIT_STATE 8
 
 struct client {
 	_Atomic uint64_t since; /* phase in the highest byte, below it the second it began */
@@ -46,6 +51,7 @@ struct client {
 	struct client *prev; /* clients.lock */
 	int fd;
 	_Atomic bool asked; /* a request came */
+	void *request;      /* of the connection's thread alone */
 	/* of our thread alone */
 	bool closing;  /* was shut down: on its way out */
 	uint64_t seen; /* the phase for which the two below are where counting began */
@@ -63,6 +69,7 @@ struct clients {
 	bool stopping;
 	bool crowded; /* there is little room: `wake` was signalled */
 	_Atomic uint64_t closed_slow;
+	_Atomic uint64_t closed_gone;
 	_Atomic uint64_t closed_room;
 	int64_t told_s; /* when the log last told of it; our thread's */
 };
@@ -144,9 +151,13 @@ void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_co
 {
 	const union MHD_ConnectionInfo *info;
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (*socket_context)
-			drop(*socket_context);
+		struct client *client = *socket_context;
 		*socket_context = NULL;
+		if (!client)
+			return;
+		if (client->request)
+			client->clients->config.forgotten(client->request);
+		drop(client);
 		return;
 	}
 	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
@@ -158,6 +169,12 @@ struct client *client_of(struct MHD_Connection *conn)
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	        conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
+}
+
+void client_request(struct client *client, void *request)
+{
+	if (client)
+		client->request = request;
 }
 
 void client_enter(struct client *client, enum client_phase phase)
@@ -185,12 +202,31 @@ void client_address(struct MHD_Connection *conn, char *buf, size_t size)
 
 /* --- our thread ------------------------------------------------------------ */
 
+static bool ask_kernel(int fd, struct tcp_info *ret)
+{
+	socklen_t len = sizeof(*ret);
+	memset(ret, 0, sizeof(*ret));
+	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len);
+}
+
+/* Did the client go away without MHD noticing? It reads until a read is short,
+ * and does not see the end that came with the last bytes. An idle connection is
+ * asked only while that can be news. */
+static bool is_gone(const struct client *client, uint64_t since, int64_t now_s)
+{
+	struct tcp_info info;
+	int64_t age_s = age_of(since, now_s);
+	enum client_phase phase = phase_of(since);
+	if (age_s < GONE_MIN_S ||
+	    (phase != CLIENT_RECEIVING && (phase != CLIENT_IDLE || age_s > 2 * GONE_MIN_S)))
+		return false;
+	return ask_kernel(client->fd, &info) && info.tcpi_state == TCP_CLOSE_WAIT_STATE;
+}
+
 static bool count_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
 {
 	struct tcp_info info;
-	socklen_t len = sizeof(info);
-	memset(&info, 0, sizeof(info));
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+	if (!ask_kernel(fd, &info))
 		return false;
 	*ret_received = info.tcpi_bytes_received;
 	*ret_acked = info.tcpi_bytes_acked;
@@ -289,17 +325,22 @@ static void look(struct clients *c)
 {
 	int64_t now_s = coarse_s();
 	uint64_t slow = 0;
+	uint64_t gone = 0;
 	uint64_t room = 0;
 	for (struct client *client = c->first; client; client = client->next) {
 		uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
-		if (!client->closing && is_overdue(client, &c->config, since, now_s) &&
-		    hang_up(client))
+		if (client->closing)
+			continue;
+		if (is_gone(client, since, now_s))
+			gone += hang_up(client);
+		else if (is_overdue(client, &c->config, since, now_s) && hang_up(client))
 			slow++;
 	}
 	if (c->n > high_water(c))
 		room = make_room(c, now_s);
 	c->crowded = false;
 	atomic_fetch_add(&c->closed_slow, slow);
+	atomic_fetch_add(&c->closed_gone, gone);
 	atomic_fetch_add(&c->closed_room, room);
 	if (room && (now_s - c->told_s >= 60 || !c->told_s)) {
 		c->told_s = now_s;
@@ -389,8 +430,10 @@ void clients_metrics_write(const struct clients *clients, FILE *to)
 	        "# HELP keydir_http_connections_closed_total Connections closed on clients\n"
 	        "# TYPE keydir_http_connections_closed_total counter\n"
 	        "keydir_http_connections_closed_total{reason=\"slow\"} %llu\n"
+	        "keydir_http_connections_closed_total{reason=\"gone\"} %llu\n"
 	        "keydir_http_connections_closed_total{reason=\"room\"} %llu\n",
 	        (unsigned long long)n, (unsigned long long)c->config.most,
 	        (unsigned long long)atomic_load(&c->closed_slow),
+	        (unsigned long long)atomic_load(&c->closed_gone),
 	        (unsigned long long)atomic_load(&c->closed_room));
 }

@@ -23,6 +23,7 @@ struct clients_config {
 	int64_t idle_ms;    /* the longest CLIENT_IDLE of one that had a request */
 	int64_t request_ms; /* the longest RECEIVING, and SENDING, not counting a second
 	                     * for each CLIENTS_BYTES_PER_S */
+	void (*forgotten)(void *request); /* see client_request() */
 };
 
 /* A client slower than this is taken for one that does not want to end. */
@@ -39,6 +40,11 @@ void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_co
 
 /* The record of CONN: it lives as long as the connection; NULL without memory. */
 struct client *client_of(struct MHD_Connection *conn);
+/* Names the request that CLIENT (may be NULL) is at; NULL: none. Should the
+ * connection be closed with one, `forgotten` is called for it, on the
+ * connection's thread: libmicrohttpd (0.9.75) does not end every request that
+ * it began, such as one with more cookies than fit. */
+void client_request(struct client *client, void *request);
 /* Says what CLIENT (may be NULL) does from now on. Cheap: no lock, no system
  * call. On the connection's own thread. */
 void client_enter(struct client *client, enum client_phase phase);

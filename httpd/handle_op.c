@@ -74,8 +74,8 @@ static bool make_persist(struct request *rq, struct event *ev, enum MHD_Result *
 	return true;
 }
 
-/* The target is decoded over the raw query in place: the request owns it, and
- * decoding never makes it longer. */
+/* The target is decoded behind the key: there is room for the whole raw target,
+ * which holds both, and decoding never makes anything longer. */
 static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	const char *raw, *value;
@@ -89,7 +89,7 @@ static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *r
 		ev->flags |= EVENT_NOREPLACE;
 	if (url_param(&rq->url, "exchange", &value, &n))
 		ev->flags |= EVENT_EXCHANGE;
-	char *to = rq->target + (raw - rq->target);
+	char *to = rq->key + rq->key_len;
 	long to_len = url_decode_value(raw, len, to);
 	if (to_len > 0 && to[to_len - 1] == '/')
 		to_len--; /* as directories are written */

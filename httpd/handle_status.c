@@ -8,13 +8,18 @@
 #include "common/clock.h"
 #include "common/metrics.h"
 #include "common/ttl.h"
+#include "httpd/access_log.h"
 #include "httpd/problem.h"
+#include "httpd/peers.h"
+#include "httpd/process_metrics.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Meta of the store as of now: 0 or -errno. */
 static int read_meta(const struct server *server, struct store_meta *ret)
@@ -40,6 +45,7 @@ enum MHD_Result handle_status(struct request *rq)
 	struct node_status status;
 	struct store_meta meta;
 	char started[32];
+	char node[HOST_NAME_MAX + 1] = "";
 	int r = read_meta(server, &meta);
 	if (r)
 		return problem_store(rq, r);
@@ -47,15 +53,18 @@ enum MHD_Result handle_status(struct request *rq)
 	moment_format(server->started_ms, started, sizeof(started));
 	int64_t uptime_s = (clock_wall_ms() - server->started_ms) / 1000;
 	bool ready = status.ready && !atomic_load(&server->draining);
+	if (gethostname(node, sizeof(node) - 1))
+		node[0] = '\0';
 	json_t *doc = json_pack(
-	        "{s:s, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
+	        "{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
 	        "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}}",
-	        "version", KEYDIR_VERSION, "ready", ready, "why", ready ? "" : status.why, "volume",
-	        meta.volume, "started", started, "uptime",
-	        (json_int_t)(uptime_s > 0 ? uptime_s : 0), "offset", number(status.applied),
-	        "followed", number(status.followed), "log_end", number(status.log_end), "pending",
-	        number(status.pending), "log", "url", status.log, "up", status.log_up, "applies",
-	        status.applies, "lag",
+	        "version", KEYDIR_VERSION, "node", node, "role",
+	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers),
+	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
+	        started, "uptime", (json_int_t)(uptime_s > 0 ? uptime_s : 0), "offset",
+	        number(status.applied), "followed", number(status.followed), "log_end",
+	        number(status.log_end), "pending", number(status.pending), "log", "url", status.log,
+	        "up", status.log_up, "applies", status.applies, "lag",
 	        number(status.log_end > status.applied ? status.log_end - status.applied : 0),
 	        "lag_ms", (json_int_t)status.lag_ms, "store", "keys", number(meta.nkeys),
 	        "directories", number(meta.ndirs), "used_bytes", number(meta.used_bytes),
@@ -119,8 +128,6 @@ static void write_node(struct request *rq, FILE *to)
 	        "# HELP keydir_keys_evicted_total Entries evicted to make room\n"
 	        "# TYPE keydir_keys_evicted_total counter\nkeydir_keys_evicted_total %llu\n",
 	        (unsigned long long)meta.nexpired, (unsigned long long)meta.nevicted);
-	metrics_gauge(to, "keydir_start_time_seconds", "When this process started, Unix time",
-	              (double)server->started_ms / 1000);
 }
 
 enum MHD_Result handle_metrics(struct request *rq)
@@ -135,6 +142,8 @@ enum MHD_Result handle_metrics(struct request *rq)
 	http_metrics_write(to);
 	clients_metrics_write(rq->server->clients, to);
 	access_metrics_write(to);
+	access_log_metrics_write(to);
+	process_metrics_write(to, rq->server->started_ms);
 	bool failed = ferror(to);
 	if (fclose(to) || failed) {
 		free(text);

@@ -105,6 +105,11 @@ static uint64_t get(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+const char *http_metrics_route(enum http_route route)
+{
+	return route_names[route];
+}
+
 void http_metrics_begin(void)
 {
 	struct block *b = my_block();

@@ -44,6 +44,9 @@ void http_metrics_begin(void);
 void http_metrics_end(enum http_route route, enum http_method method, unsigned status,
                       int64_t latency_ns);
 
+/* The name of a route; static. */
+const char *http_metrics_route(enum http_route route);
+
 /* Requests under way in all threads. */
 uint64_t http_metrics_active(void);
 

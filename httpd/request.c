@@ -22,6 +22,7 @@
 
 #include "common/clock.h"
 #include "common/logger.h"
+#include "httpd/access_log.h"
 #include "httpd/cors.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
@@ -75,6 +76,7 @@ static const struct header_row {
 	ROW("Origin", origin),
 	ROW("Sec-Fetch-Site", sec_fetch_site),
 	ROW("X-Forwarded-For", forwarded_for),
+	ROW("User-Agent", user_agent),
 #undef ROW
 };
 
@@ -90,8 +92,15 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 	rq->start_ns = clock_mono_ns();
 	rq->refs = 1;
 	rq->client = client_of(conn);
+	client_request(rq->client, rq);
 	client_enter(rq->client, CLIENT_RECEIVING);
 	memcpy(rq->target, target, len + 1);
+	/* MHD would now take the query apart and give each parameter memory of the
+	 * connection, then hang (0.9.75) where there is too little. We have the
+	 * query, so for MHD it ends at its question mark. */
+	const char *mark = memchr(target, '?', len);
+	if (mark)
+		*(char *)(uintptr_t)(mark + 1) = '\0';
 	rq->key = rq->target + len + 1;
 	rq->metric = HTTP_ROUTE_OTHER;
 	rq->method = HTTP_METHOD_OTHER;
@@ -271,24 +280,34 @@ static void log_request(const struct request *rq, int64_t latency_ns)
 	       rq->url.path ? rq->url.path : "", rq->status, (long long)(latency_ns / 1000));
 }
 
+static void end(struct request *rq, bool gone)
+{
+	client_request(rq->client, NULL);
+	if (rq->stage == REQUEST_WAITING) /* resumed, but the client was gone */
+		list_remove(rq);
+	client_enter(rq->client, CLIENT_IDLE);
+	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
+	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
+	access_log_write(rq->server->access_log, rq, gone, latency_ns);
+	if (rq->server->settings->debug)
+		log_request(rq, latency_ns);
+	request_unref(rq);
+}
+
 void request_completed(void *server, struct MHD_Connection *conn, void **req,
                        enum MHD_RequestTerminationCode how)
 {
 	(void)server;
 	(void)conn;
 	struct request *rq = *req;
-	if (!rq)
-		return;
 	*req = NULL;
-	if (rq->stage == REQUEST_WAITING) /* resumed, but the client was gone */
-		list_remove(rq);
-	client_enter(rq->client, CLIENT_IDLE);
-	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
-	bool gone = how != MHD_REQUEST_TERMINATED_COMPLETED_OK;
-	http_metrics_end(rq->metric, rq->method, gone ? 0 : rq->status, latency_ns);
-	if (rq->server->settings->debug)
-		log_request(rq, latency_ns);
-	request_unref(rq);
+	if (rq)
+		end(rq, how != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+}
+
+void request_forgotten(void *request)
+{
+	end(request, true);
 }
 
 /* --- writing --------------------------------------------------------------- */

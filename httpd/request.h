@@ -50,7 +50,11 @@ struct request_headers {
 	const char *origin;
 	const char *sec_fetch_site;
 	const char *forwarded_for;
+	const char *user_agent;
 };
+
+#define REQUEST_ID_MAX 128
+#define REQUEST_SENT_UNKNOWN UINT64_MAX
 
 /* What came of a wait: a copy of struct outcome that outlives the callback. */
 struct request_result {
@@ -80,6 +84,8 @@ struct request {
 	enum event_op op; /* of what was submitted, for that step */
 	struct request_headers headers;
 	const char *method_text; /* as sent */
+	uint64_t sent;           /* bytes of the answer's body; REQUEST_SENT_UNKNOWN: a stream */
+	char id[40];             /* made by us, see request_id(); "": not yet */
 	struct client *client;   /* the connection's record; may be NULL */
 	bool endless; /* the answer is a stream without an end: it takes as long as it takes */
 
@@ -124,6 +130,9 @@ enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const 
 /* MHD's end of a request: the answer was sent, or the client is gone. */
 void request_completed(void *server, struct MHD_Connection *conn, void **req,
                        enum MHD_RequestTerminationCode how);
+
+/* The same for a request that MHD forgot; see client_request(). */
+void request_forgotten(void *request);
 
 /* Bytes of the body handed over to the caller (free()), or NULL if it is empty;
  * the server's count of body bytes is settled. */

@@ -6,6 +6,7 @@
  * then (request.c says why). */
 #include "httpd/respond.h"
 
+#include "httpd/access_log.h"
 #include "httpd/cors.h"
 #include "httpd/server.h"
 
@@ -13,14 +14,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes of the body of the response that this thread made last: MHD does not
+ * tell, and a response is sent by the thread that made it, before the next. */
+static _Thread_local uint64_t made_bytes = REQUEST_SENT_UNKNOWN;
+
 struct MHD_Response *response_copy(const void *data, size_t len)
 {
+	made_bytes = len;
 	/* the cast drops a const that MHD_RESPMEM_MUST_COPY keeps */
 	return MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_MUST_COPY);
 }
 
 struct MHD_Response *response_owned(void *data, size_t len)
 {
+	made_bytes = len;
 	struct MHD_Response *response = MHD_create_response_from_buffer(len, data,
 	                                                                MHD_RESPMEM_MUST_FREE);
 	if (!response)
@@ -30,6 +37,7 @@ struct MHD_Response *response_owned(void *data, size_t len)
 
 struct MHD_Response *response_empty(void)
 {
+	made_bytes = 0;
 	return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 }
 
@@ -45,6 +53,7 @@ static ssize_t no_content(void *arg, uint64_t pos, char *buf, size_t max)
 
 struct MHD_Response *response_size(uint64_t len)
 {
+	made_bytes = 0;
 	return MHD_create_response_from_callback(len, 1, no_content, NULL, NULL);
 }
 
@@ -103,7 +112,11 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 	cors_add(rq, response);
 	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
 		response_header(response, "Connection", "close");
+	if (status >= 400 || rq->server->access_log || request_id_is_given(rq))
+		response_header(response, "X-Request-Id", request_id(rq));
 	rq->status = status;
+	rq->sent = rq->method == HTTP_HEAD ? 0 : made_bytes;
+	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream comes from elsewhere */
 	if (rq->defer) {
 		rq->early = response;
 		rq->early_status = status;

@@ -17,6 +17,8 @@
 
 #include "common/clock.h"
 #include "common/logger.h"
+#include "httpd/access_log.h"
+#include "httpd/peers.h"
 #include "httpd/request.h"
 #include "httpd/tls.h"
 
@@ -167,20 +169,29 @@ int server_new(struct node *node, const struct settings *settings, struct server
 		if (r)
 			goto err_access;
 	}
+	r = access_log_open(settings->access_log, &server->access_log, why, why_size);
+	if (r)
+		goto err_tls;
 	struct clients_config limits = {
 		.most = connections,
 		.idle_ms = settings->idle_timeout_ms,
 		.request_ms = settings->request_timeout_ms,
+		.forgotten = request_forgotten,
 	};
 	r = clients_new(&limits, &server->clients);
 	if (r) {
 		snprintf(why, why_size, "no thread for the connections: %s", strerror(-r));
-		goto err_tls;
+		goto err_log;
+	}
+	r = peers_new(settings->node.peers, settings->node.peer_token, &server->peers);
+	if (r) {
+		snprintf(why, why_size, "no thread for the peers: %s", strerror(-r));
+		goto err_clients;
 	}
 	server->listen_fd = listen_on(settings, why, why_size);
 	if (server->listen_fd < 0) {
 		r = server->listen_fd;
-		goto err_clients;
+		goto err_peers;
 	}
 	server->daemon = start_daemon(server, connections);
 	if (!server->daemon) {
@@ -193,8 +204,12 @@ int server_new(struct node *node, const struct settings *settings, struct server
 	return 0;
 err_close:
 	close(server->listen_fd);
+err_peers:
+	peers_free(server->peers);
 err_clients:
 	clients_free(server->clients);
+err_log:
+	access_log_close(server->access_log);
 err_tls:
 	tls_free();
 err_access:
@@ -211,6 +226,8 @@ void server_reload(struct server *server)
 	char why[512];
 	if (access_reload(server->access, why, sizeof(why)))
 		logger(LOGGER_ERROR, "tokens not read, the old ones stay: %s", why);
+	if (access_log_reopen(server->access_log, why, sizeof(why)))
+		logger(LOGGER_ERROR, "access log not opened anew, the old file stays: %s", why);
 	if (!s->tls_cert)
 		return;
 	if (tls_load(s->tls_cert, s->tls_key, why, sizeof(why)))
@@ -254,6 +271,7 @@ void server_stop(struct server *server, int64_t grace_ms)
 	await_idle(200); /* what was just resumed is on its way out */
 	MHD_stop_daemon(server->daemon);
 	close(server->listen_fd);
+	peers_free(server->peers);
 	clients_free(server->clients);
 	tls_free();
 }
@@ -263,6 +281,7 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	access_free(server->access);
+	access_log_close(server->access_log);
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);
 }

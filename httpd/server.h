@@ -9,7 +9,9 @@
 #include <stdatomic.h>
 
 struct access;
+struct access_log;
 struct clients;
+struct peers;
 struct request;
 
 struct server {
@@ -18,9 +20,11 @@ struct server {
 	struct MHD_Daemon *daemon;
 	struct access *access;
 	struct clients *clients;
-	int listen_fd;               /* stays open until server_stop() has ended */
-	int64_t started_ms;          /* wall clock */
-	_Atomic uint64_t body_bytes; /* of bodies being collected, in all */
+	struct peers *peers;           /* NULL: none */
+	struct access_log *access_log; /* NULL: none is written */
+	int listen_fd;                 /* stays open until server_stop() has ended */
+	int64_t started_ms;            /* wall clock */
+	_Atomic uint64_t body_bytes;   /* of bodies being collected, in all */
 	uint64_t body_bytes_max;
 	atomic_int snapshots;         /* being sent */
 	atomic_int snapshots_waiting; /* of those, whose connection is suspended */
@@ -37,8 +41,9 @@ struct server {
 int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
                size_t why_size);
 
-/* Reads the files again that --tokens, --tls-cert and --tls-key name. What cannot
- * be read is logged as an error, and what was in force stays. */
+/* Reads the files again that --tokens, --tls-cert and --tls-key name, and opens
+ * that of --access-log anew. What fails is logged as an error, and what was in
+ * force stays. */
 void server_reload(struct server *server);
 
 /* Stops: no new connections; what is under way is finished within GRACE_MS,

@@ -527,6 +527,34 @@ assert closed_slow() == 6
 EOF
 }
 
+@test "requests that are more than fits are refused, and leave nothing behind" {
+	start_httpd
+	py <<'EOF'
+from http_raw import *
+host = b" HTTP/1.1\r\nHost: x\r\n"
+texts = {  # what comes back: a status, or nothing but the end
+    b"GET /healthz" + host + b"X: y\r\n" * 1000 + b"\r\n": {431},
+    b"GET /healthz" + host + b"X: " + b"y" * 40000 + b"\r\n\r\n": {431},
+    b"GET /" + b"a" * 40000 + host + b"\r\n": {414},
+    b"GET /healthz" + host + b"Cookie: " + b"a=b; " * 1000 + b"\r\n\r\n": {431, None},
+    b"GET /healthz?" + b"a=b&" * 1000 + host + b"\r\n": {200},
+    b"GET /v1/kv/a?" + b"%41&" * 5000 + host + b"\r\n": {400},
+    b"PUT /v1/kv/a" + host + b"Content-Length: x\r\n\r\n": {400},
+    b"PUT /v1/kv/a" + host + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n": {400},
+}
+for text, wanted in texts.items():
+    for _ in range(5):
+        with connect(5) as s:
+            try:
+                s.sendall(text)
+                got = Reader(s).answer()[0]
+            except (EOFError, ConnectionResetError, BrokenPipeError):
+                got = None
+            assert got in wanted or (got is None and len(text) > 24000), (text[:60], got)
+wait_for(lambda: active() == 0, 5)
+EOF
+}
+
 @test "a keep-alive connection may pause between requests longer than a request may take" {
 	start_httpd --request-timeout 1s --idle-timeout 30s
 	py <<'EOF'

@@ -1,0 +1,21 @@
+/* Peers: what the other nodes say of themselves. */
+#ifndef KEYDIR_HTTPD_PEERS_H
+#define KEYDIR_HTTPD_PEERS_H
+
+#include <jansson.h>
+
+struct peers;
+
+/* Starts to ask each of URLS (base URLs, comma-separated) for /v1/status every
+ * few seconds, with TOKEN (NULL: none), in a thread of its own. With URLS NULL
+ * there are none and nothing is started. 0 and *RET, or -errno. */
+int peers_new(const char *urls, const char *token, struct peers **ret);
+/* Ends the thread; waits at most for the request under way. NULL is fine. */
+void peers_free(struct peers *peers);
+
+/* A new JSON array with an object for each: "url", "reachable" and, if it is,
+ * "ready", "role", "offset", "lag", "lag_ms", "uptime", "version" as it told,
+ * else "error". NULL without memory. Thread-safe; does not wait. */
+json_t *peers_json(struct peers *peers);
+
+#endif

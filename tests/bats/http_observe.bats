@@ -1,0 +1,302 @@
+# What operators look at: metrics, dashboard, alerts, access log, request ids,
+# status and peers.
+
+load helper
+
+promtool_check() { promtool check metrics <"$T/body" 2>&1; }
+
+@test "metrics are as Prometheus' conventions have them, idle and after all kinds of requests" {
+	require promtool
+	start_httpd
+	rest GET /metrics
+	same "" "$(promtool_check)"
+	rest PUT '/v1/kv/d/a?ttl=1h' --data-binary 12345
+	rest GET /v1/kv/d/a
+	rest HEAD /v1/kv/none
+	rest GET '/v1/kv/?recurse'
+	rest POST '/v1/kv/d/a?op=append' --data-binary x
+	rest DELETE /v1/kv/d/a
+	rest POST /api/cache/k/ --data-binary 1
+	rest PATCH /nowhere
+	rest GET /metrics
+	same "" "$(promtool_check)"
+	local name
+	for name in keydir_events_applied_total keydir_events_rejected_total keydir_log_errors_total keydir_lag_events \
+		keydir_lag_seconds keydir_store_bytes keydir_used_bytes keydir_quota_bytes keydir_keys keydir_keys_expired_total \
+		keydir_keys_evicted_total keydir_http_connections keydir_http_denied_total process_cpu_seconds_total \
+		process_resident_memory_bytes process_open_fds process_start_time_seconds 'keydir_build_info\{version="[0-9.]+"\}'; do
+		grep -qE "^$name(\{[^}]*\})? [0-9.e+-]+$" "$T/body" || { echo "no $name" && false; }
+	done
+}
+
+@test "alert rules: valid, and each fires when it should and only then" {
+	require promtool
+	promtool check rules "$KEYDIR_ROOT/httpd/alerts.yml"
+	promtool test rules "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml"
+	# Every alert is in that test.
+	local alert
+	for alert in $(sed -n 's/^ *- alert: //p' "$KEYDIR_ROOT/httpd/alerts.yml"); do
+		grep -q "alertname=\"$alert\"" "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml" ||
+			{ echo "no test of $alert" && false; }
+	done
+}
+
+# A real Prometheus scrapes a server with tokens; every query of the dashboard
+# and of the alerts finds its metrics there.
+@test "every query of the dashboard and the alerts finds what it asks for" {
+	require prometheus promtool
+	local token metrics
+	token=$(head -c 24 /dev/urandom | base64)
+	echo "prometheus $("$KEYDIR_HTTPD" --hash-token <<<"$token") monitor /" >"$T/tokens"
+	start_httpd --tokens "$T/tokens"
+	cat >"$T/prometheus.yml" <<END
+global: { scrape_interval: 1s }
+rule_files: ["$KEYDIR_ROOT/httpd/alerts.yml"]
+scrape_configs:
+  - job_name: keydir
+    authorization: { credentials: "$token" }
+    static_configs: [{ targets: ["127.0.0.1:$PORT"] }]
+END
+	promtool check config "$T/prometheus.yml"
+	metrics=$(free_port)
+	start prometheus prometheus --config.file "$T/prometheus.yml" --storage.tsdb.path "$T/tsdb" \
+		--web.listen-address "127.0.0.1:$metrics" --log.level=warn
+	ask_prometheus() { curl -sS --fail "http://127.0.0.1:$metrics/api/v1/query" --data-urlencode "query=$1"; }
+	found() { jq -e '.status == "success" and (.data.result | length > 0)' <<<"${1:-false}" >/dev/null; }
+	scraped() {
+		# Requests of the kind that the queries are about go on meanwhile.
+		rest GET /v1/kv/a
+		found "$(ask_prometheus 'count_over_time(keydir_ready[1m]) >= 4' 2>/dev/null)"
+	}
+	rest GET /v1/kv/a
+	wait_for 60 scraped
+	# A 5xx there may never be; its query must be valid all the same.
+	jq -r '.panels[].targets[]?.expr' "$KEYDIR_ROOT/httpd/grafana.json" >"$T/queries"
+	[ "$(wc -l <"$T/queries")" -ge 30 ]
+	local query answer bad=0
+	while IFS= read -r query; do
+		query=${query//\$__rate_interval/1m}
+		query=${query//\$instance/.*}
+		answer=$(ask_prometheus "$query") || { echo "refused: $query"; bad=1; continue; }
+		if ! found "$answer"; then
+			echo "nothing for: $query"
+			bad=1
+		fi
+	done <"$T/queries"
+	same 0 $bad
+	# The rules are evaluated without error, and the node is well but for its
+	# requests without a token.
+	rules_done() {
+		curl -sS "http://127.0.0.1:$metrics/api/v1/rules" >"$T/rules"
+		jq -e '[.data.groups[].rules[].health] | length >= 15 and all(. == "ok")' "$T/rules" >/dev/null
+	}
+	wait_for 90 rules_done
+	same "" "$(jq -r '.data.groups[].rules[] | select(.state == "firing") | .name' "$T/rules")"
+	# Each metric that an alert names is one that the server has.
+	rest GET /metrics -H "Authorization: Bearer $token"
+	local name
+	for name in $(grep -oE '\b(keydir|process)_[a-z_]+' "$KEYDIR_ROOT/httpd/alerts.yml" | sort -u); do
+		grep -q "^$name[{ ]" "$T/body" || { echo "no metric $name" && false; }
+	done
+}
+
+@test "the dashboard is what Grafana imports" {
+	python3 - "$KEYDIR_ROOT/httpd/grafana.json" <<'EOF'
+import json, sys
+d = json.load(open(sys.argv[1], encoding="utf-8"))
+assert d["uid"] and d["title"] == "Keydir" and d["schemaVersion"] >= 36
+ids, cells = set(), set()
+for p in d["panels"]:
+    assert p["id"] not in ids
+    ids.add(p["id"])
+    g = p["gridPos"]
+    assert g["x"] + g["w"] <= 24
+    for x in range(g["x"], g["x"] + g["w"]):
+        for y in range(g["y"], g["y"] + g["h"]):
+            assert (x, y) not in cells, ("panels overlap", p["title"])
+            cells.add((x, y))
+    if p["type"] == "row":
+        continue
+    assert p["title"] and p["targets"]
+    assert p["datasource"]["uid"] == "${datasource}"
+    assert len({t["refId"] for t in p["targets"]}) == len(p["targets"])
+    assert all("$instance" in t["expr"] for t in p["targets"])
+assert {v["name"] for v in d["templating"]["list"]} == {"datasource", "instance"}
+EOF
+}
+
+last_line() { tail -n 1 "$T/access.log"; }
+logged() { [ "$(wc -l <"$T/access.log")" -ge "$1" ]; }
+
+@test "access log: a line of JSON for each request" {
+	start_httpd --access-log "$T/access.log"
+	rest PUT '/v1/kv/a%22b/c?ttl=5' --data-binary hello -H 'X-Request-Id: from.nginx:1' -A 'agent "x"' -H 'X-Forwarded-For: 10.0.0.9'
+	same from.nginx:1 "$(header X-Request-Id)"
+	wait_for 5 grep -q from.nginx "$T/access.log"
+	same '{"id":"from.nginx:1","address":"127.0.0.1","forwarded_for":"10.0.0.9","method":"PUT","path":"/v1/kv/a%22b/c","query":"ttl=5","route":"kv","status":201,"bytes_in":5,"bytes_out":0,"user_agent":"agent \"x\""}' \
+		"$(last_line | jq -c 'del(.time, .seconds)')"
+	[[ $(last_line | jq -r .time) =~ ^20[0-9-]+T[0-9:.]+Z$ ]]
+	jq -e '.seconds > 0 and .seconds < 60' <(last_line)
+	rest GET '/v1/kv/a%22b/c'
+	same 5 "$(wait_for 5 logged 3 && last_line | jq .bytes_out)"
+	rest HEAD '/v1/kv/a%22b/c'
+	wait_for 5 logged 4
+	same 'HEAD 200 0' "$(last_line | jq -r '"\(.method) \(.status) \(.bytes_out)"')"
+	rest POST '/v1/kv/a%22b/c?op=rename&to=d%2Fe'
+	wait_for 5 logged 5
+	same 'op=rename&to=d%2Fe' "$(last_line | jq -r .query)"
+	# A chosen id comes back whatever the answer is; one that no log can hold is
+	# replaced by ours, and ours differ.
+	local first id
+	rest GET /nowhere -H 'X-Request-Id: me'
+	same me "$(header X-Request-Id)"
+	rest GET /v1/kv/none -H 'X-Request-Id: no blanks'
+	first=$(header X-Request-Id)
+	for id in '' '"' $'tab\there' 'é' "$(printf 'x%.0s' {1..129})"; do
+		rest GET /healthz -H "X-Request-Id: $id"
+		[[ $(header X-Request-Id) =~ ^[0-9a-f]{16}-[0-9a-f]+$ ]]
+		[ "$(header X-Request-Id)" != "$first" ]
+	done
+	rest GET /healthz -H "X-Request-Id: $(printf 'x%.0s' {1..128})"
+	same "$(printf 'x%.0s' {1..128})" "$(header X-Request-Id)"
+	jq -e . "$T/access.log" >/dev/null
+}
+
+@test "access log: whatever clients send, a line is one JSON object and short" {
+	start_httpd --access-log "$T/access.log"
+	PORT=$PORT PATIENCE=$PATIENCE PYTHONPATH="$BATS_TEST_DIRNAME" PYTHONDONTWRITEBYTECODE=1 python3 - <<'EOF'
+from http_raw import *
+long = "\x01\x7f\"\\" * 600
+for path, agent in ((f"/{'x' * 9000}", "a"), ("/v1/kv/\xff\xfe%0a\"\\", long), (f"/v1/kv/?{'q=%22&' * 1500}", "\xe9\xff\x80")):
+    with connect() as s:
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {agent}\r\nX-Forwarded-For: {agent}\r\n\r\n".encode("latin-1"))
+        print(Reader(s).answer()[0])
+with connect() as s:  # gone before the answer
+    s.sendall(b"PUT /v1/kv/gone HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+EOF
+	gone() { jq -e 'select(.path == "/v1/kv/gone" and .status == 0)' "$T/access.log" >/dev/null; }
+	wait_for 5 gone
+	[ "$(awk '{ if (length > n) n = length } END { print n }' "$T/access.log")" -lt 4096 ]
+	same "$(wc -l <"$T/access.log")" "$(jq -c 'select(.time and .id and .path)' "$T/access.log" | wc -l)"
+}
+
+@test "access log: the name of a token, never the token; refusals have the same id in both logs" {
+	local token
+	token=$(head -c 24 /dev/urandom | base64)
+	echo "someone $("$KEYDIR_HTTPD" --hash-token <<<"$token") read /a" >"$T/tokens"
+	start_httpd --access-log "$T/access.log" --tokens "$T/tokens"
+	rest GET /v1/kv/a -H "Authorization: Bearer $token"
+	wait_for 5 grep -q '"path":"/v1/kv/a"' "$T/access.log"
+	same someone "$(last_line | jq -r .token)"
+	rest GET /v1/kv/b -H "Authorization: Bearer $token"
+	same 403 "$status"
+	grep -q " denied .* id=$(header X-Request-Id)\$" "$T"/httpd1.log
+	wait_for 5 grep -q "\"id\":\"$(header X-Request-Id)\"" "$T/access.log"
+	not grep -qF -- "$token" "$T/access.log"
+}
+
+@test "access log: moved away and opened anew on SIGHUP; no line is lost" {
+	start_httpd --access-log "$T/access.log"
+	: >"$T/access.log"
+	curl -sS -o /dev/null "$URL/healthz#[1-3000]" 3>&- &
+	local load=$! i
+	for i in 1 2 3 4 5; do
+		mv "$T/access.log" "$T/access.log.$i"
+		kill -HUP "$HTTPD_PID"
+		wait_for 5 test -e "$T/access.log"
+		sleep 0.05
+	done
+	wait $load
+	all_there() { [ "$(cat "$T"/access.log* | grep -c curl)" = 3000 ]; }
+	wait_for 5 all_there
+	cat "$T"/access.log* | jq -e . >/dev/null
+	# A file that cannot be opened: the old one is written on.
+	mkdir "$T/dir"
+	mv "$T/access.log" "$T/kept.log"
+	mkdir "$T/access.log"
+	kill -HUP "$HTTPD_PID"
+	allow_log 'access log not opened anew, the old file stays'
+	wait_for 5 grep -q 'access log not opened anew' "$T"/httpd1.log
+	rest GET /healthz?last
+	wait_for 5 grep -q '"query":"last"' "$T/kept.log"
+	rmdir "$T/access.log"
+}
+
+@test "access log: to a stream; a full disk loses lines, not requests; a bad place is refused" {
+	fails_with "--access-log $T/none/log: No such file" "$KEYDIR_HTTPD" --store "$STORE" --access-log "$T/none/log"
+	start_httpd --access-log stdout
+	rest GET /v1/kv/x
+	wait_for 5 grep -q '"path":"/v1/kv/x"' "$T"/httpd1.log
+	stop "$HTTPD_PID"
+	start_httpd --access-log /dev/full
+	rest GET /v1/kv/x
+	same 404 "$status"
+	wait_for 5 grep -q 'access log: lines are lost: No space left' "$T"/httpd2.log
+	rest GET /metrics
+	[ "$(sed -n 's/^keydir_access_log_lost_total //p' "$T/body")" -ge 2 ]
+	same 1 "$(grep -c 'lines are lost' "$T"/httpd2.log)"
+}
+
+@test "status: who it is, its role, and what its peers say" {
+	start_httpd
+	local first=$URL token
+	token=$(head -c 24 /dev/urandom | base64)
+	echo "peer $("$KEYDIR_HTTPD" --hash-token <<<"$token") monitor /" >"$T/tokens"
+	start_httpd --store "$T/second" --tokens "$T/tokens"
+	local second=$URL
+	rest PUT /v1/kv/a --data-binary 1
+	same 401 "$status"
+	KEYDIR_PEER_TOKEN=$token start_httpd --store "$T/third" \
+		--peers "$first,$second/,http://127.0.0.1:1,$first/nowhere"
+	asked() { rest GET /v1/status && [ "$(jq '[.peers[] | select(.error == "not asked yet")] | length' "$T/body")" = 0 ]; }
+	wait_for 20 asked
+	same "[\"$first\",\"$second/\",\"http://127.0.0.1:1\",\"$first/nowhere\"]" "$(jq -c '[.peers[].url]' "$T/body")"
+	same '[true,true,false,false]' "$(jq -c '[.peers[].reachable]' "$T/body")"
+	same '[true,true]' "$(jq -c '[.peers[:2][].ready]' "$T/body")"
+	same '["applier","applier"]' "$(jq -c '[.peers[:2][].role]' "$T/body")"
+	same '[true,true]' "$(jq -c '[.peers[:2][] | (.offset >= 0 and .lag == 0 and .lag_ms == 0 and .uptime >= 0)]' "$T/body")"
+	[[ $(jq -r '.peers[3].error' "$T/body") == *404* ]]
+	same applier "$(jq -r .role "$T/body")"
+	same "$(hostname)" "$(jq -r .node "$T/body")"
+	# What a peer did meanwhile shows, and that it is gone.
+	curl -sS -X PUT -d 1 "$first/v1/kv/a"
+	moved() { rest GET /v1/status && [ "$(jq '.peers[0].offset' "$T/body")" -ge 1 ]; }
+	wait_for 20 moved
+	stop "$HTTPD_PID"
+	# A wrong token says where to look.
+	start_httpd --store "$T/fourth" --peers "$second" --peer-token wrong
+	wait_for 20 asked
+	[[ $(jq -r '.peers[0].error' "$T/body") == *401*--peer-token* ]]
+}
+
+@test "a peer that says nonsense, or nothing, is not believed and holds up nobody" {
+	cat >"$T/peer.py" <<'EOF'
+import http.server, sys, threading, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        kind = self.path.split("/")[1]
+        if kind == "hang":
+            time.sleep(30)
+        body = {"text": b"hello", "list": b"[1]", "big": b'{"offset":' + b" " * 100000 + b"1}",
+                "types": b'{"offset":"5","ready":1,"role":{"a":1},"log":7,"uptime":3,"node":"' + b"n" * 300 + b'"}'}.get(kind, b"{}")
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+EOF
+	local peer
+	peer=$(free_port)
+	start peer python3 "$T/peer.py" "$peer"
+	wait_ready 10 "$PID" curl -s -o /dev/null "http://127.0.0.1:$peer/x"
+	start_httpd --peers "http://127.0.0.1:$peer/hang,http://127.0.0.1:$peer/text,http://127.0.0.1:$peer/list,http://127.0.0.1:$peer/big,http://127.0.0.1:$peer/types"
+	asked() { rest GET /v1/status && [ "$(jq '[.peers[] | select(.error == "not asked yet")] | length' "$T/body")" = 0 ]; }
+	wait_for 20 asked
+	same '[false,false,false,false,true]' "$(jq -c '[.peers[].reachable]' "$T/body")"
+	same '["reachable","uptime","url"]' "$(jq -c '.peers[4] | keys' "$T/body")"
+	local begin=$SECONDS
+	stop "$HTTPD_PID"
+	[ $((SECONDS - begin)) -le $((3 * PATIENCE)) ]
+}
