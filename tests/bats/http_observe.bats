@@ -35,10 +35,10 @@ promtool_check() { promtool check metrics <"$T/body" 2>&1; }
 	promtool test rules "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml"
 	# Every alert is in that test.
 	local alert
-	for alert in $(sed -n 's/^ *- alert: //p' "$KEYDIR_ROOT/httpd/alerts.yml"); do
+	while read -r alert; do
 		grep -q "alertname=\"$alert\"" "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml" ||
 			{ echo "no test of $alert" && false; }
-	done
+	done < <(sed -n 's/^ *- alert: //p' "$KEYDIR_ROOT/httpd/alerts.yml")
 }
 
 # A real Prometheus scrapes a server with tokens; every query of the dashboard
@@ -95,9 +95,9 @@ END
 	# Each metric that an alert names is one that the server has.
 	rest GET /metrics -H "Authorization: Bearer $token"
 	local name
-	for name in $(grep -oE '\b(keydir|process)_[a-z_]+' "$KEYDIR_ROOT/httpd/alerts.yml" | sort -u); do
-		grep -q "^$name[{ ]" "$T/body" || { echo "no metric $name" && false; }
-	done
+	while read -r name; do
+		grep -qE "^${name}(\{| )" "$T/body" || { echo "no metric $name" && false; }
+	done < <(grep -oE '\b(keydir|process)_[a-z_]+' "$KEYDIR_ROOT/httpd/alerts.yml" | sort -u)
 }
 
 @test "the dashboard is what Grafana imports" {
