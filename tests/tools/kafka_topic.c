@@ -73,9 +73,12 @@ out:
 
 static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char **argv)
 {
-	char text[256] = "";
+	char text[256] = "", *end;
+	long partitions = strtol(argv[1], &end, 10);
 	int r;
-	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(argv[0], atoi(argv[1]), 1, text,
+	if (*end || partitions < 1 || partitions > 1000)
+		return usage();
+	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(argv[0], (int)partitions, 1, text,
 	                                                   sizeof text);
 	if (!topic)
 		return complain("create", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
@@ -105,8 +108,12 @@ static int remove_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *nam
 
 static int cut(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, const char *offset)
 {
+	char *end;
+	long long first = strtoll(offset, &end, 10);
+	if (*end || first < 0)
+		return usage();
 	rd_kafka_topic_partition_list_t *parts = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_list_add(parts, name, 0)->offset = atoll(offset);
+	rd_kafka_topic_partition_list_add(parts, name, 0)->offset = first;
 	rd_kafka_DeleteRecords_t *records = rd_kafka_DeleteRecords_new(parts);
 	rd_kafka_DeleteRecords(rk, &records, 1, NULL, queue);
 	int r = await_result(queue, "cut");
