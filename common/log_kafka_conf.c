@@ -30,6 +30,8 @@ struct setting {
 	const char *value;
 };
 
+/* clang-format off */
+
 /* What a user may change. */
 static const struct setting defaults[] = {
 	{ "client.id", "keydir" },
@@ -69,11 +71,16 @@ static const struct setting fixed_producer[] = {
 	{ "acks", "all" },
 };
 static const struct setting fixed_consumer[] = {
-	{ "check.crcs", "true" },           { "isolation.level", "read_committed" },
-	{ "enable.partition.eof", "true" }, { "enable.auto.commit", "false" },
-	{ "auto.commit.enable", "false" },  { "enable.auto.offset.store", "false" },
+	{ "check.crcs", "true" },
+	{ "isolation.level", "read_committed" },
+	{ "enable.partition.eof", "true" },
+	{ "enable.auto.commit", "false" },
+	{ "auto.commit.enable", "false" },
+	{ "enable.auto.offset.store", "false" },
 	{ "auto.offset.reset", "error" },
 };
+
+/* clang-format on */
 
 #define WHY_ORDER "the log must hold each event once and in order"
 #define WHY_PLACE "a node keeps its place in its store, not in a consumer group"
