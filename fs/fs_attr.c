@@ -90,6 +90,7 @@ static int new_setattr_op(struct setattr *sa, struct file *f, uint64_t real, con
 	if (!op)
 		return -ENOMEM;
 	op->ev.at = real;
+	op_hold(op, real);
 	op->arg = sa;
 	op->done = setattr_done;
 	if (what == EVENT_CHMOD) {
@@ -177,6 +178,7 @@ static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 	ps->ino = ino;
 	ps->by_handle = by_handle;
 	ps->c = *c;
+	parked_hold(&ps->p, f->real);
 	op_park(f, &ps->p);
 	return 0;
 }

@@ -104,6 +104,7 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 	op->ev.ino = node_propose_ino(m->node);
 	op->ev.mode = mode & 07777;
 	op->ev.flags = EVENT_HAS_MODE;
+	op_hold(op, dir);
 	*ret = op;
 	return 0;
 }
@@ -318,17 +319,16 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		create_exclusive(req, dir, name, mode, fi);
 		return;
 	}
-	while (r == 0) {
-		if (open_unlogged(m, req, dir, name, fi))
-			return;
+	busy_begin(&m->busy, dir);
+	do {
+		if (r < 0 || open_unlogged(m, req, dir, name, fi))
+			break;
 		r = open_existing(m, req, dir, name, fi);
 		if (r == -ENOENT)
 			r = create_new(m, req, dir, name, mode, fi);
-		if (r == 0)
-			return;
 		/* Another thread was faster: open what it made. */
-		if (r == -EEXIST)
-			r = 0;
-	}
-	fuse_reply_err(req, -r);
+	} while (r == -EEXIST);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	busy_end(&m->busy, dir);
 }

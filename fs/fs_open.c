@@ -157,6 +157,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 			pr->size = size;
 			pr->off = off;
 			pr->p.direct = true;
+			parked_hold(&pr->p, f->real);
 			op_park(f, &pr->p);
 		}
 		pthread_mutex_unlock(&f->lock);

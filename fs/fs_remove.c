@@ -58,6 +58,7 @@ static int park_name(struct mount *m, fuse_req_t req, struct file *f,
 	pn->name = memcpy(pn->text, call->name, len);
 	if (newlen)
 		pn->newname = memcpy(pn->text + len, call->newname, newlen);
+	parked_hold(&pn->p, real_ino(m, call->parent));
 	op_park(f, &pn->p);
 	return 0;
 }
@@ -150,6 +151,7 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 	}
 	op->ev.dir = dir;
 	op->req = req;
+	op_hold(op, dir);
 	op_send(op);
 }
 
@@ -265,6 +267,8 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 		op->ev.flags |= EVENT_NOREPLACE;
 	if (flags & RENAME_EXCHANGE)
 		op->ev.flags |= EVENT_EXCHANGE;
+	op_hold(op, dir);
+	op_hold(op, newdir);
 	op->req = req;
 	op_send(op);
 }

@@ -98,6 +98,7 @@ static int park_write(struct mount *m, fuse_req_t req, struct file *f, const cha
 	pw->size = size;
 	pw->off = off;
 	memcpy(pw->data, data, size);
+	parked_hold(&pw->p, f->real);
 	op_park(f, &pw->p);
 	return 0;
 }

@@ -263,6 +263,7 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
 	op->ev.name = copy;
 	op->req = req;
 	op->done = change_done;
+	op_hold(op, real);
 	return op;
 }
 

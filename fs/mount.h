@@ -2,6 +2,7 @@
 #ifndef KEYDIR_FS_MOUNT_H
 #define KEYDIR_FS_MOUNT_H
 
+#include "busy.h"
 #include "file.h"
 #include "fs_options.h"
 #include "inval.h"
@@ -25,6 +26,7 @@ struct mount {
 	struct files files;
 	struct worker *worker;
 	struct inval *inval;
+	struct busy busy;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	uint64_t max_value;

@@ -55,10 +55,26 @@ int op_value(struct op *op, const void *data, size_t len)
 	return 0;
 }
 
+void op_hold(struct op *op, uint64_t ino)
+{
+	op->holds[op->holds[0] != 0] = ino;
+	busy_begin(&op->mount->busy, ino);
+}
+
+static void release_holds(struct op *op)
+{
+	for (int i = 0; i < 2; i++) {
+		if (op->holds[i])
+			busy_end(&op->mount->busy, op->holds[i]);
+		op->holds[i] = 0;
+	}
+}
+
 void op_free(struct op *op)
 {
 	if (!op)
 		return;
+	release_holds(op);
 	files_unref(&op->mount->files, op->file);
 	free(op->owned);
 	free(op);
@@ -83,6 +99,8 @@ static void run_parked(struct parked *p)
 	struct file *f = p->file;
 
 	p->run(p);
+	if (p->holds)
+		busy_end(&p->mount->busy, p->holds);
 	free(p);
 	files_unref(files, f);
 }
@@ -240,6 +258,7 @@ static void complete(void *arg, const struct outcome *out)
 	}
 	if (op->done)
 		op->done(op, out);
+	release_holds(op);
 	resume(ready);
 	if (pump) {
 		op->job.run = pump_job;
@@ -431,6 +450,12 @@ void *op_new_parked(struct mount *m, struct file *f, size_t size, fuse_req_t req
 	p->req = req;
 	p->run = run;
 	return p;
+}
+
+void parked_hold(struct parked *p, uint64_t ino)
+{
+	p->holds = ino;
+	busy_begin(&p->mount->busy, ino);
 }
 
 void op_park(struct file *f, struct parked *p)

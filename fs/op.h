@@ -17,6 +17,7 @@ struct op {
 	bool births;       /* creates the file: found by directory and name */
 	bool is_data;      /* changes the value: its error concerns who writes */
 	fuse_req_t req;    /* to be answered by `done`, or NULL */
+	uint64_t holds[2]; /* inodes that are busy until then; 0: none */
 	fuse_ino_t ino;    /* that the request is about */
 	struct fuse_file_info fi;
 	void *arg; /* for `done` */
@@ -35,6 +36,7 @@ struct parked {
 	uint64_t seq;      /* waits for all events up to this one */
 	bool direct;       /* `run` only replies: no need for the worker */
 	fuse_req_t req;
+	uint64_t holds; /* inode that is busy until `run` has come; 0: none */
 	void (*run)(struct parked *p);
 };
 
@@ -45,6 +47,9 @@ struct op *op_new(struct mount *m, enum event_op what, const struct path *key, s
                   struct bytes extra, struct bytes *ret_extra);
 /* Copies a value into the op. 0 or -ENOMEM. */
 int op_value(struct op *op, const void *data, size_t len);
+/* The kernel keeps INO locked until the op's request is answered (busy.h). */
+void op_hold(struct op *op, uint64_t ino);
+void parked_hold(struct parked *p, uint64_t ino);
 /* Frees an op that is not sent. */
 void op_free(struct op *op);
 

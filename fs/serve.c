@@ -13,22 +13,18 @@
 #include "clock.h"
 #include "logger.h"
 #include "mount.h"
+#include "mountpoint.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define MAX_THREADS 16
 #define POLL_US 10000
 /* Sent to the thread in the loop, whose wait a signal ends. */
 #define SIGNAL_WAKE SIGUSR1
-
-extern char **environ;
 
 static int fail(int err, char *why, size_t why_size, const char *what)
 {
@@ -125,35 +121,6 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 		         r == -ENOENT ? "there is no such directory in the cache; make it first" :
 		                        strerror(-r));
 	return r;
-}
-
-/* Lazily unmounts, as root or through fusermount3. */
-static void unmount_stale(const char *mountpoint)
-{
-	const char *const argv[] = { "fusermount3", "-u", "-z", "--", mountpoint, NULL };
-	pid_t pid;
-	int status;
-
-	if (umount2(mountpoint, MNT_DETACH) == 0)
-		return;
-	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ) == 0)
-		waitpid(pid, &status, 0);
-}
-
-/* What a process that died left is in the way of everybody. */
-static int check_mountpoint(const char *mountpoint, char *why, size_t why_size)
-{
-	struct stat st;
-	int r = stat(mountpoint, &st) < 0 ? -errno : 0;
-
-	if (r == -ENOTCONN) {
-		logger(LOGGER_WARN, "unmounting what a dead process left at %s", mountpoint);
-		unmount_stale(mountpoint);
-		r = stat(mountpoint, &st) < 0 ? -errno : 0;
-	}
-	if (r == 0 && !S_ISDIR(st.st_mode))
-		r = -ENOTDIR;
-	return r < 0 ? fail(r, why, why_size, mountpoint) : 0;
 }
 
 static void log_fuse(enum fuse_log_level level, const char *fmt, va_list args)
@@ -310,7 +277,7 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 static int mount_and_run(struct mount *m, const struct fs_options *options,
                          void (*ready)(void *arg), void *arg, char *why, size_t why_size)
 {
-	int r = check_mountpoint(options->mountpoint, why, why_size);
+	int r = mountpoint_check(options->mountpoint, why, why_size);
 
 	if (r == 0)
 		r = find_root(m, options->subdir, why, why_size);

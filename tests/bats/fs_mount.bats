@@ -19,6 +19,15 @@ start_daemon() {
 	PIDS+=("$FS_PID")
 }
 
+# Over a mount whose process was killed, which the new one takes away.
+start_over() {
+	STARTED=$((STARTED + 1))
+	start "fs$STARTED" "$KEYDIR_FS" -f --store "$STORE" "$MNT"
+	FS_PID=$PID
+	wait_for 15 grep -q ' mounted ' "$LOG"
+	grep -q "dead process" "$LOG"
+}
+
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
 # Of the mount, as the kernel has them.
@@ -200,8 +209,7 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	rest GET /readyz
 	same 200 "$status"
 	# The dead mount is taken away by the new one.
-	start_fs
-	grep -q "dead process" "$LOG"
+	start_over
 	local i n
 	for w in 1 2 3; do
 		n=$(cat "$T/closed$w")
@@ -280,7 +288,7 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	kill_hard "$first"
 	echo alone >"$T/second/key"
 	same alone "$(cat "$T/second/key")"
-	start_fs
+	start_over
 	same alone "$(cat "$MNT/key")"
 }
 

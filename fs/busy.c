@@ -1,0 +1,49 @@
+/* Busy inodes: those that the kernel may keep locked for a request of ours.
+ *
+ * The kernel locks a directory while one of its names is made or removed, an
+ * inode while its attributes are set, pages while they are read, each until we
+ * answer; and invalidating takes the same locks, without a way to interrupt
+ * it. While it waits there the process cannot be killed, and the mount of a
+ * process that died then hangs instead of failing. So the invalidator asks
+ * here first and takes another way round what is busy (tell.c).
+ *
+ * It is a hint: a request that the kernel has sent and we have not read yet is
+ * not counted. Such a one is read and answered soon, as long as we live.
+ * Atomics; no lock. */
+#include "busy.h"
+
+#include "clock.h"
+
+static struct busy_slot *slot_of(struct busy *busy, uint64_t ino)
+{
+	/* Proposed numbers differ in their low bits and, by node, in high ones. */
+	return &busy->slots[(ino ^ ino >> 28 ^ ino >> 40) % BUSY_SLOTS];
+}
+
+void busy_begin(struct busy *busy, uint64_t ino)
+{
+	__atomic_add_fetch(&slot_of(busy, ino)->count, 1, __ATOMIC_SEQ_CST);
+}
+
+void busy_end(struct busy *busy, uint64_t ino)
+{
+	struct busy_slot *slot = slot_of(busy, ino);
+
+	__atomic_store_n(&slot->last_ms, clock_mono_ms(), __ATOMIC_SEQ_CST);
+	__atomic_sub_fetch(&slot->count, 1, __ATOMIC_SEQ_CST);
+}
+
+bool busy_now(struct busy *busy, uint64_t ino)
+{
+	return __atomic_load_n(&slot_of(busy, ino)->count, __ATOMIC_SEQ_CST) != 0;
+}
+
+bool busy_lately(struct busy *busy, uint64_t ino)
+{
+	const struct busy_slot *slot = slot_of(busy, ino);
+
+	if (__atomic_load_n(&slot->count, __ATOMIC_SEQ_CST) != 0)
+		return true;
+	int64_t last_ms = __atomic_load_n(&slot->last_ms, __ATOMIC_SEQ_CST);
+	return last_ms && clock_mono_ms() - last_ms <= BUSY_QUIET_MS;
+}

@@ -1,0 +1,87 @@
+/* The mount point: what is there before we mount.
+ *
+ * A process that was killed leaves its mount behind, and every call on it fails
+ * with ENOTCONN; in the worst case (tell.c) it hangs. Attributes of the root
+ * may still be answered by the kernel alone, so the question that tells is
+ * statfs(2), which is always passed on, and which a living mount answers at
+ * once. It is asked by a child, as a call that hangs can only be killed. */
+#include "mountpoint.h"
+
+#include "clock.h"
+#include "logger.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ANSWER_MS 3000
+#define POLL_US 1000
+
+extern char **environ;
+
+/* Errno of statfs on DIR, 0 if it is fine, ETIMEDOUT if it gives no answer. */
+static int ask(const char *dir)
+{
+	int64_t deadline = clock_mono_ms() + ANSWER_MS;
+	int status;
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return errno;
+	if (pid == 0) {
+		struct statfs st;
+
+		_exit(statfs(dir, &st) < 0 ? errno : 0);
+	}
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		if (clock_mono_ms() > deadline) {
+			kill(pid, SIGKILL);
+			waitpid(pid, &status, 0);
+			return ETIMEDOUT;
+		}
+		usleep(POLL_US);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+/* As root, or through fusermount3. */
+static void take_away(const char *dir)
+{
+	const char *const argv[] = { "fusermount3", "-u", "-z", "--", dir, NULL };
+	pid_t pid;
+	int status;
+
+	/* First of all whoever waits for an answer gets an error. */
+	umount2(dir, MNT_FORCE | MNT_DETACH);
+	if (ask(dir) == 0 || umount2(dir, MNT_DETACH) == 0)
+		return;
+	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ) == 0)
+		waitpid(pid, &status, 0);
+}
+
+int mountpoint_check(const char *dir, char *why, size_t why_size)
+{
+	struct stat st;
+	int error = ask(dir);
+
+	if (error == ENOTCONN || error == ECONNABORTED || error == ETIMEDOUT) {
+		logger(LOGGER_WARN, "unmounting what a dead process left mountpoint=%s why=\"%s\"",
+		       dir, strerror(error));
+		take_away(dir);
+		error = ask(dir);
+	}
+	if (!error && stat(dir, &st) < 0)
+		error = errno;
+	if (!error && !S_ISDIR(st.st_mode))
+		error = ENOTDIR;
+	if (error)
+		snprintf(why, why_size, "%s: %s", dir, strerror(error));
+	return -error;
+}

@@ -1,0 +1,248 @@
+/* Telling the kernel what to forget.
+ *
+ * Why an old answer cannot outlive a newer invalidation:
+ * - Names and listings: the kernel looks up and lists under the directory's
+ *   lock, and takes that lock to invalidate a name. So it either has the answer
+ *   already and drops it, or asks afterwards, when the store shows the change.
+ *   A listing is dropped after the name, when none is under way any more.
+ * - Attributes and pages of an inode that the kernel has: it orders replies and
+ *   invalidations itself (a version of attributes, locked pages).
+ * - An inode that the kernel does not have yet, but is about to get from an
+ *   answer under way: then invalidating the inode fails with ENOENT, the name
+ *   is invalidated, which waits for that answer, and the inode once more.
+ *
+ * Waiting for a lock of the kernel cannot be interrupted, and a process killed
+ * meanwhile leaves a mount that hangs. So where a request of ours is known to
+ * hold the lock (busy.h), perhaps as long as the log takes, all names are made
+ * stale at once instead: that takes no lock, costs one look-up for each name
+ * that is used again, and covers answers under way, as the kernel compares the
+ * epoch from before the request. What it does not cover, a listing under way,
+ * is told once more when the directory is quiet. A kernel that has no epochs
+ * (before 6.16) is always told by name. */
+#include "mount.h"
+#include "tell.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* FUSE_NOTIFY_INC_EPOCH, newer than the headers that this is built with. */
+#define NOTIFY_INC_EPOCH 8
+
+static fuse_ino_t node_id(const struct teller *teller, uint64_t ino)
+{
+	return ino == teller->mount->root ? FUSE_ROOT_ID : ino;
+}
+
+static int tell_inode(struct teller *teller, uint64_t ino, bool value)
+{
+	return fuse_lowlevel_notify_inval_inode(teller->mount->session, node_id(teller, ino),
+	                                        value ? 0 : -1, 0);
+}
+
+/* Makes all names that the kernel has stale. False if it cannot. */
+static bool bump_epoch(struct teller *teller)
+{
+	struct fuse_out_header header = {
+		.len = sizeof(header),
+		.error = NOTIFY_INC_EPOCH,
+	};
+
+	if (teller->no_epoch)
+		return false;
+	if (write(fuse_session_fd(teller->mount->session), &header, sizeof(header)) < 0) {
+		if (errno == EINVAL)
+			teller->no_epoch = true;
+		return false;
+	}
+	return true;
+}
+
+/* Invalidates a name, or all of them if its directory is busy. */
+static void tell_name(struct teller *teller, const struct item *item, bool insist)
+{
+	struct mount *m = teller->mount;
+
+	if (!insist && busy_lately(&m->busy, item->parent)) {
+		if (!teller->bumped)
+			teller->bumped = bump_epoch(teller);
+		if (teller->bumped)
+			return;
+	}
+	fuse_lowlevel_notify_inval_entry(m->session, node_id(teller, item->parent), item->name,
+	                                 item->len);
+}
+
+/* A removed entry; who watches it (inotify) is told, too. */
+static void tell_removed(struct teller *teller, const struct item *item, bool insist)
+{
+	struct mount *m = teller->mount;
+	int r = -EBUSY;
+
+	/* This one takes the lock of the entry, too. */
+	if (insist || (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino)))
+		r = fuse_lowlevel_notify_delete(m->session, node_id(teller, item->parent),
+		                                node_id(teller, item->ino), item->name, item->len);
+	if (r < 0)
+		tell_name(teller, item, insist);
+	tell_inode(teller, item->ino, false);
+}
+
+/* An inode, and the numbers that it has beside its own. True: not yet. */
+static bool tell_changed(struct teller *teller, const struct item *item, bool value, bool insist)
+{
+	struct mount *m = teller->mount;
+
+	/* A read that waits for events of this mount has its pages locked. */
+	if (value && !insist && busy_now(&m->busy, item->ino))
+		return true;
+	int r = tell_inode(teller, item->ino, value);
+	/* See above: it may be about to come. */
+	if (r == -ENOENT && item->len) {
+		tell_name(teller, item, insist);
+		tell_inode(teller, item->ino, value);
+	}
+	for (unsigned n = 0;; n++) {
+		uint64_t ino = files_alias(&m->files, item->ino, n);
+
+		if (!ino)
+			return false;
+		tell_inode(teller, ino, value);
+	}
+}
+
+/* A directory, after one of its names. If that was told by epoch, a listing may
+ * be under way; once the directory is quiet, the name's lock waits for it. */
+static bool tell_listing(struct teller *teller, const struct item *item, bool insist)
+{
+	bool first = item->not_before_ms == 0;
+	bool busy = !insist && busy_lately(&teller->mount->busy, item->ino);
+
+	if (!first && busy)
+		return true;
+	if (!first)
+		fuse_lowlevel_notify_inval_entry(teller->mount->session, node_id(teller, item->ino),
+		                                 item->name, item->len);
+	tell_inode(teller, item->ino, true);
+	return busy;
+}
+
+/* --- everything ------------------------------------------------------------ */
+
+/* Names of one directory, some at a time: no snapshot is held while telling. */
+#define WALK_NAMES 256
+
+struct walk_name {
+	uint64_t ino;
+	bool is_dir;
+	size_t len;
+	char name[KEY_NAME_MAX + 1];
+};
+
+/* Directories still to be walked. */
+struct walk {
+	uint64_t *dirs;
+	size_t n, cap;
+};
+
+static size_t take_names(const struct teller *teller, uint64_t dir, const struct walk_name *after,
+                         struct walk_name *names)
+{
+	struct view view;
+	struct scan *scan;
+	const char *name;
+	size_t n = 0;
+
+	if (view_open(teller->mount->store, &view) < 0)
+		return 0;
+	if (scan_open(view.txn, dir, after ? after->name : NULL, after ? after->len : 0, &scan) ==
+	    0) {
+		while (n < WALK_NAMES && scan_next(scan, &name, &names[n].len, &names[n].ino,
+		                                   &names[n].is_dir) == 0) {
+			memcpy(names[n].name, name, names[n].len);
+			n++;
+		}
+		scan_close(scan);
+	}
+	view_close(&view);
+	return n;
+}
+
+static void walk_push(struct walk *walk, uint64_t dir)
+{
+	if (walk->n == walk->cap) {
+		size_t cap = walk->cap ? walk->cap * 2 : 64;
+		uint64_t *dirs = realloc(walk->dirs, cap * sizeof(*dirs));
+
+		if (!dirs)
+			return;
+		walk->dirs = dirs;
+		walk->cap = cap;
+	}
+	walk->dirs[walk->n++] = dir;
+}
+
+/* Tells the names of DIR and what they lead to; directories go to WALK. */
+static void tell_dir(struct teller *teller, uint64_t dir, struct walk *walk,
+                     struct walk_name *names)
+{
+	size_t n = take_names(teller, dir, NULL, names);
+
+	tell_inode(teller, dir, true);
+	while (n) {
+		for (size_t i = 0; i < n; i++) {
+			tell_inode(teller, names[i].ino, true);
+			fuse_lowlevel_notify_inval_entry(teller->mount->session,
+			                                 node_id(teller, dir), names[i].name,
+			                                 names[i].len);
+			if (names[i].is_dir)
+				walk_push(walk, names[i].ino);
+		}
+		names[WALK_NAMES] = names[n - 1];
+		n = take_names(teller, dir, &names[WALK_NAMES], names);
+	}
+}
+
+/* Events were missed: all that the kernel may have is told. Names that are gone
+ * are not known any more; the epoch covers them. */
+static void tell_all(struct teller *teller)
+{
+	struct walk_name *names = malloc((WALK_NAMES + 1) * sizeof(*names));
+	struct walk walk = { 0 };
+
+	logger(LOGGER_WARN, "the feed moved on too far; the kernel forgets everything");
+	if (!bump_epoch(teller))
+		logger(LOGGER_WARN, "removed names may still be seen: this kernel cannot forget "
+		                    "all names at once");
+	walk_push(&walk, teller->mount->root);
+	while (names && walk.n)
+		tell_dir(teller, walk.dirs[--walk.n], &walk, names);
+	free(walk.dirs);
+	free(names);
+}
+
+bool tell(struct teller *teller, const struct item *item, bool insist)
+{
+	switch (item->kind) {
+	case ITEM_NAME:
+		tell_name(teller, item, insist);
+		return false;
+	case ITEM_REMOVED:
+		tell_removed(teller, item, insist);
+		return false;
+	case ITEM_VALUE:
+		return tell_changed(teller, item, true, insist);
+	case ITEM_ATTR:
+		return tell_changed(teller, item, false, insist);
+	case ITEM_LISTING:
+		return tell_listing(teller, item, insist);
+	case ITEM_ALL:
+		tell_all(teller);
+		return false;
+	}
+	return false;
+}

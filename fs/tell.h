@@ -1,0 +1,45 @@
+/* Telling the kernel what to forget. */
+#ifndef KEYDIR_FS_TELL_H
+#define KEYDIR_FS_TELL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct mount;
+
+enum item_kind {
+	ITEM_NAME,    /* a name leads elsewhere, or has another time limit */
+	ITEM_REMOVED, /* a name is gone, and ino with it */
+	ITEM_VALUE,   /* value and attributes of ino */
+	ITEM_ATTR,    /* attributes of ino */
+	ITEM_LISTING, /* what is in directory ino */
+	ITEM_ALL,     /* everything: events were missed */
+};
+
+/* One thing that the kernel has to forget. */
+struct item {
+	struct item *next;
+	int64_t not_before_ms; /* clock_mono_ms(); 0: at once */
+	enum item_kind kind;
+	uint64_t not_from; /* process that knows it already; 0: none */
+	uint64_t ino;      /* of the store */
+	uint64_t parent;   /* of the name, if there is one; a listing's is in ino itself */
+	size_t len;
+	char name[];
+};
+
+/* What is known from one item to the next. */
+struct teller {
+	struct mount *mount;
+	bool no_epoch; /* this kernel cannot forget all names at once */
+	bool bumped;   /* it has, since this round began */
+};
+
+/* Tells ITEM; from the invalidator's thread only, with no lock held. Waits for
+ * the kernel's locks, but for those that busy.h knows of: then true, and what
+ * can be told without waiting is told; tell again after a while. With INSIST it
+ * always waits. */
+bool tell(struct teller *teller, const struct item *item, bool insist);
+
+#endif
