@@ -197,13 +197,15 @@ static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, ch
 {
 	uint64_t first, end;
 	struct store_meta meta;
-	int r = log_kafka_check(k->log, timeout_ms, &first, &end, why, why_size);
-	if (r == 0 && why[0])
-		logger(LOGGER_WARN, "%s", why);
+	/* Before the log is asked for its end: another process of the node may
+	 * apply what comes behind that. */
+	int r = read_meta(k->node, &meta);
 	if (r == 0)
-		r = read_meta(k->node, &meta);
+		r = log_kafka_check(k->log, timeout_ms, &first, &end, why, why_size);
 	if (r < 0)
 		return r;
+	if (why[0])
+		logger(LOGGER_WARN, "%s", why);
 	if (strncmp(meta.volume, "local-", 6) == 0) {
 		snprintf(why, why_size,
 		         "the store %.60s has an embedded log; use another --store for this topic",
