@@ -208,7 +208,7 @@ down: ## stop it: nothing mounted, nothing running
 
 .PHONY: cluster-up cluster-down
 cluster-up: ## three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
-	@tests/deps.sh
+	@tests/deps.sh building running cluster
 	+@$(MAKE) --no-print-directory all
 	@common/cluster.sh up $(OUT)
 
@@ -228,7 +228,7 @@ tools: $(TOOLS)
 # FUZZERS only without a sanitizer: they have theirs built in.
 .PHONY: test check
 test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
-	@tests/deps.sh building running testing broker
+	@tests/deps.sh building running testing cluster
 	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzz)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
@@ -243,7 +243,7 @@ format: ## bring all C files into the house's form
 # Always the plain build: a sanitizer's numbers mean nothing.
 .PHONY: bench
 bench: ## the mount, REST and the store beside their peers (BENCH="get put", BENCH_QUICK=1)
-	@tests/deps.sh building running benchmarks
+	@tests/deps.sh building running benchmarks cluster
 	+@$(MAKE) --no-print-directory SANITIZER= all tools
 	@KEYDIR_BUILD=$(BUILD) tests/bench/run $(BENCH)
 
