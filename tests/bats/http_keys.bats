@@ -455,10 +455,10 @@ problem() {
 	setfattr -n user.content_type -v text/css "$MNT/dir/b"
 	rest GET /v1/kv/dir/b
 	same text/css "$(header Content-Type)"
-	# A type that no header can carry is left out.
-	setfattr -n user.content_type -v $'text/css\r\nX-Evil: 1' "$MNT/dir/b"
+	# A type that no header can carry is refused where it is set.
+	! setfattr -n user.content_type -v $'text/css\r\nX-Evil: 1' "$MNT/dir/b" || return 1
 	rest GET /v1/kv/dir/b
 	same 200 "$status"
-	same application/octet-stream "$(header Content-Type)"
+	same text/css "$(header Content-Type)"
 	same "" "$(header X-Evil)"
 }
