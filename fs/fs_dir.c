@@ -420,6 +420,8 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = (uintptr_t)d;
+	fi->cache_readdir = m->caching;
+	fi->keep_cache = m->caching;
 	if (fuse_reply_open(req, fi) < 0)
 		dir_free(m, d);
 }

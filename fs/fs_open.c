@@ -85,6 +85,11 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
+
+	if (m->no_open) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
 	struct file *f = files_get(&m->files, ino);
 	int r = f ? handle_open(m, f, fi) : -ENOMEM;
 
@@ -175,10 +180,34 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 	content_unref(content);
 }
 
+/* Without a handle: what the store has now. */
+static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
+{
+	struct mount *m = mount_of(req);
+	char *buf = malloc(size ? size : 1);
+	struct view view;
+	struct entry e;
+	int64_t n = buf ? view_open(m->store, &view) : -ENOMEM;
+
+	if (n == 0) {
+		n = view_inode(&view, real_ino(m, ino), &e);
+		if (n == 0)
+			n = store_read(view.txn, &e, (uint64_t)off, buf, size);
+		view_close(&view);
+	}
+	if (n < 0)
+		fuse_reply_err(req, n == -ENOENT ? ESTALE : (int)-n);
+	else
+		fuse_reply_buf(req, buf, (size_t)n);
+	free(buf);
+}
+
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	(void)ino;
-	read_file(mount_of(req), req, handle_of(fi)->file, size, off, false);
+	if (fi->fh)
+		read_file(mount_of(req), req, handle_of(fi)->file, size, off, false);
+	else
+		read_inode(req, ino, size, off);
 }
 
 /* --- flush and fsync ------------------------------------------------------- */
@@ -240,6 +269,10 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	const struct handle *h = handle_of(fi);
 
 	(void)ino;
+	if (!h) {
+		fuse_reply_err(req, ENOSYS); /* and the kernel asks no more */
+		return;
+	}
 	/* Who only reads is not told the errors of those who write. */
 	if (h->writes || h->creates)
 		flush_file(mount_of(req), req, h->file);
@@ -250,6 +283,10 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	(void)ino, (void)datasync;
+	if (!fi->fh) {
+		fuse_reply_err(req, 0);
+		return;
+	}
 	flush_file(mount_of(req), req, handle_of(fi)->file);
 }
 

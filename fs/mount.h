@@ -36,6 +36,7 @@ struct mount {
 	mode_t umask;
 	bool read_only;
 	bool caching;  /* the kernel may keep what it learns */
+	bool no_open;  /* read-only: the kernel opens files without asking */
 	unsigned nops; /* atomic: events on their way */
 };
 

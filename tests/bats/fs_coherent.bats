@@ -1,0 +1,290 @@
+# What the kernel keeps, and that it never shows what others have changed.
+
+load helper
+
+setup() {
+	keydir_setup
+	start_fs
+	start_httpd
+}
+
+teardown() {
+	cd /
+	[ -z "${FS_PID:-}" ] || kill -CONT "$FS_PID" 2>/dev/null || true
+	keydir_teardown
+}
+
+put() { rest PUT "/v1/kv/$1" --data-binary "$2" "${@:3}"; }
+
+# While the process is stopped only the kernel can answer.
+kernel_alone() {
+	kill -STOP "$FS_PID"
+	local out code=0
+	out=$(timeout 5 "$@") || code=$?
+	kill -CONT "$FS_PID"
+	printf '%s' "$out"
+	return $code
+}
+
+@test "names, attributes and missing names are answered by the kernel alone" {
+	mkdir "$MNT/dir"
+	echo value >"$MNT/dir/key"
+	stat "$MNT/dir/key" >/dev/null
+	not test -e "$MNT/dir/none"
+	same 6 "$(kernel_alone stat -c %s "$MNT/dir/key")"
+	fails_with "No such file" kernel_alone stat "$MNT/dir/none"
+}
+
+@test "a read-only mount reads hot keys without asking" {
+	echo value >"$MNT/key"
+	start_fs -m "$T/ro" -o ro
+	same value "$(cat "$T/ro/key")"
+	same value "$(cat "$T/ro/key")"
+	same value "$(kernel_alone cat "$T/ro/key")"
+	put key other
+	same other "$(cat "$T/ro/key")"
+}
+
+@test "a value written elsewhere is read at once, longer, shorter and of the same length" {
+	local value
+	for value in a bb cccc bb dd "" eeeeeeeeeeee f g h; do
+		put key "$value"
+		same "$value" "$(cat "$MNT/key")"
+		same "${#value}" "$(stat -c %s "$MNT/key")"
+	done
+}
+
+@test "a name made elsewhere after it was not found is found, and gone after it is removed" {
+	local i
+	mkdir "$MNT/dir"
+	for i in {1..30}; do
+		not test -e "$MNT/dir/key$i"
+		put "dir/key$i" "$i"
+		same "$i" "$(cat "$MNT/dir/key$i")"
+		same "$i" "$(find "$MNT/dir" -name 'key*' | wc -l)"
+	done
+	for i in {1..30}; do
+		rest DELETE "/v1/kv/dir/key$i"
+		not test -e "$MNT/dir/key$i"
+		same "$((30 - i))" "$(find "$MNT/dir" -name 'key*' | wc -l)"
+	done
+}
+
+@test "a file that is open and mapped follows what is written elsewhere" {
+	put key "$(printf 'a%.0s' {1..5000})"
+	python3 - "$MNT/key" "$URL/v1/kv/key" <<'PY'
+import mmap, os, sys, urllib.request
+path, url = sys.argv[1:]
+
+def put(data):
+    urllib.request.urlopen(urllib.request.Request(url, data=data, method="PUT")).close()
+
+fd = os.open(path, os.O_RDONLY)
+m = mmap.mmap(fd, 5000, prot=mmap.PROT_READ)
+assert m[4999:5000] == b"a"
+put(b"b" * 5000)
+assert m[0:1] == b"b" and m[4999:5000] == b"b"
+assert os.pread(fd, 9000, 0) == b"b" * 5000
+put(b"c" * 9000)
+assert os.fstat(fd).st_size == 9000
+assert os.pread(fd, 10000, 0) == b"c" * 9000
+put(b"d" * 100)
+assert os.pread(fd, 10000, 0) == b"d" * 100
+assert os.fstat(fd).st_size == 100
+assert m[0:1] == b"d"
+PY
+}
+
+@test "expiry while cached: the kernel's time limit is the key's" {
+	put 'key?ttl=1500ms' v
+	same v "$(cat "$MNT/key")"
+	wait_for 6 not test -e "$MNT/key"
+	fails_with "No such file" cat "$MNT/key"
+	# A TTL that comes later shortens what the kernel had without a limit.
+	put other v
+	same v "$(cat "$MNT/other")"
+	rest POST '/v1/kv/other?op=expire&ttl=1s'
+	wait_for 6 not test -e "$MNT/other"
+	same "" "$(ls "$MNT")"
+}
+
+@test "a directory renamed elsewhere takes its cached children along" {
+	mkdir -p "$MNT/old/sub"
+	echo v >"$MNT/old/sub/key"
+	start_fs -m "$T/second"
+	same v "$(cat "$T/second/old/sub/key")"
+	mv "$MNT/old" "$MNT/new"
+	wait_for 5 not test -e "$T/second/old"
+	fails_with "No such file" cat "$T/second/old/sub/key"
+	same v "$(cat "$T/second/new/sub/key")"
+	rest DELETE "/v1/kv/new/?recurse"
+	not test -e "$MNT/new/sub/key"
+	not test -e "$MNT/new"
+}
+
+@test "modes and attributes changed elsewhere" {
+	echo v >"$MNT/key"
+	start_fs -m "$T/second"
+	same 644 "$(stat -c %a "$T/second/key")"
+	chmod 600 "$MNT/key"
+	setfattr -n user.x -v y "$MNT/key"
+	touch -d '2001-02-03 UTC' "$MNT/key"
+	wait_for 5 bash -c "[ \$(stat -c %a '$T/second/key') = 600 ]"
+	wait_for 5 bash -c "[ \$(stat -c %Y '$T/second/key') = 981158400 ]"
+	same y "$(getfattr --absolute-names --only-values -n user.x "$T/second/key")"
+}
+
+@test "two nodes create one name: the one that was faster is seen by both" {
+	python3 - "$MNT" "$URL/v1/kv" <<'PY'
+import os, sys, urllib.request
+mnt, url = sys.argv[1:]
+
+def rest(key, data=None):
+    request = urllib.request.Request(url + "/" + key, data=data, method="PUT" if data else "GET")
+    with urllib.request.urlopen(request) as answer:
+        return answer.read()
+
+for i in range(20):
+    key = "key%d" % i
+    fd = os.open(mnt + "/" + key, os.O_CREAT | os.O_RDWR)
+    rest(key, b"theirs")
+    if i % 2:
+        os.write(fd, b"ours")
+        os.fsync(fd)
+        want = b"ours"
+    else:
+        os.fsync(fd)  # nothing was written: nothing of theirs is lost
+        want = b"theirs"
+    with open(mnt + "/" + key, "rb") as f:
+        assert f.read() == want, (key, i)
+    assert rest(key) == want
+    assert os.pread(fd, 10, 0) == want
+    # The number that was given first goes on leading to the entry.
+    os.pwrite(fd, b"X", 0)
+    os.close(fd)
+    want = b"X" + want[1:]
+    with open(mnt + "/" + key, "rb") as f:
+        assert f.read() == want
+    assert rest(key) == want
+    os.unlink(mnt + "/" + key)
+    assert not os.path.exists(mnt + "/" + key)
+PY
+}
+
+@test "writers of different ranges on two mounts lose nothing" {
+	head -c 20000 /dev/zero >"$MNT/key"
+	start_fs -m "$T/second"
+	python3 - "$MNT/key" "$T/second/key" <<'PY'
+import os, sys
+a, b = (os.open(p, os.O_RDWR) for p in sys.argv[1:])
+for i in range(50):
+    os.pwrite(a, b"A", 200 * i)
+    os.pwrite(b, b"B", 200 * i + 100)
+    if i % 7 == 0:
+        os.fsync(a)
+        os.fsync(b)
+os.close(a)
+os.close(b)
+want = b"".join(b"A" + bytes(99) + b"B" + bytes(99) for i in range(50)) + bytes(10000)
+# What the first one shows was merged with what the second one wrote later.
+import time
+deadline = time.time() + 10
+for path in sys.argv[1:]:
+    while open(path, "rb").read() != want:
+        assert time.time() < deadline, path
+PY
+}
+
+@test "a reader never sees a value older than one that it saw, while others write" {
+	start_fs -m "$T/second"
+	put key 0
+	python3 - "$MNT/key" "$T/second/key" "$URL/v1/kv/key" <<'PY'
+import http.client, sys, threading, time, urllib.parse
+first, second, url = sys.argv[1:]
+at = urllib.parse.urlparse(url)
+stop = threading.Event()
+acked = [0]
+failures = []
+
+def writer():
+    connection = http.client.HTTPConnection(at.netloc)
+    n = 0
+    while not stop.is_set():
+        n += 1
+        connection.request("PUT", at.path, body=b"%d" % n)
+        connection.getresponse().read()
+        acked[0] = n
+
+def reader(path):
+    seen = reads = 0
+    while not stop.is_set():
+        least = acked[0]
+        with open(path, "rb") as f:
+            value = int(f.read())
+        reads += 1
+        # Acknowledged before the read began: the mounts have been told.
+        if value < seen or value < least:
+            failures.append((path, value, seen, least))
+            return
+        seen = value
+    if reads < 20:
+        failures.append((path, "too few reads", reads))
+
+threads = [threading.Thread(target=writer)]
+threads += [threading.Thread(target=reader, args=(p,)) for p in (first, first, second)]
+for t in threads:
+    t.start()
+time.sleep(4)
+stop.set()
+for t in threads:
+    t.join()
+assert not failures, failures
+assert acked[0] > 20, acked
+PY
+}
+
+@test "names made and removed on both sides of one busy directory" {
+	mkdir "$MNT/dir"
+	python3 - "$MNT/dir" "$URL/v1/kv/dir" <<'PY'
+import http.client, os, sys, threading, urllib.parse
+mnt, url = sys.argv[1:]
+at = urllib.parse.urlparse(url)
+failures = []
+
+def local(tag):
+    for i in range(250):
+        path = "%s/%s%d" % (mnt, tag, i)
+        with open(path, "w") as f:
+            f.write(tag)
+        if i % 2:
+            os.unlink(path)
+
+def remote():
+    connection = http.client.HTTPConnection(at.netloc)
+    for i in range(250):
+        name = "r%d" % i
+        connection.request("PUT", at.path + "/" + name, body=b"r")
+        connection.getresponse().read()
+        if not os.path.exists(mnt + "/" + name):
+            failures.append(("missing", name))
+        if name not in os.listdir(mnt):
+            failures.append(("not listed", name))
+        if i % 2:
+            connection.request("DELETE", at.path + "/" + name)
+            connection.getresponse().read()
+            if os.path.exists(mnt + "/" + name):
+                failures.append(("still there", name))
+            if name in os.listdir(mnt):
+                failures.append(("still listed", name))
+
+threads = [threading.Thread(target=local, args=(t,)) for t in "ab"]
+threads.append(threading.Thread(target=remote))
+for t in threads:
+    t.start()
+for t in threads:
+    t.join()
+assert not failures, failures[:5]
+want = sorted("%s%d" % (t, i) for t in "abr" for i in range(0, 250, 2))
+assert sorted(os.listdir(mnt)) == want
+PY
+}
