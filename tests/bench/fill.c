@@ -1,9 +1,9 @@
 /* Fills a store through a node of its own, for benchmarks that need many keys.
  *
- *     fill STORE N BYTES
+ *     fill STORE N BYTES [LOG]
  *
- * Sets "key:0" to "key:N-1", each to a value of BYTES, one event each. Prints
- * events/s. */
+ * Sets "key:0" to "key:N-1", each to a value of BYTES, one event each, on the
+ * embedded log or the one given. Prints events/s. */
 #include "node.h"
 
 #include <inttypes.h>
@@ -26,8 +26,8 @@ static void done(void *arg, const struct outcome *out)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4) {
-		fprintf(stderr, "usage: fill STORE N BYTES\n");
+	if (argc != 4 && argc != 5) {
+		fprintf(stderr, "usage: fill STORE N BYTES [LOG]\n");
 		return 2;
 	}
 	uint64_t total = strtoull(argv[2], NULL, 10);
@@ -41,9 +41,9 @@ int main(int argc, char **argv)
 	struct node *node;
 	struct node_config config = {
 		.store = { .dir = argv[1] },
-		.log = "local",
+		.log = argc == 5 ? argv[4] : "local",
 		.size_bytes = UINT64_C(1) << 40,
-		.max_value = UINT64_C(1) << 30,
+		.max_value = UINT64_C(16) << 20,
 		.write_timeout_ms = 10000,
 	};
 	if (node_open(&config, &node, why, sizeof(why))) {
