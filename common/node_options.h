@@ -45,6 +45,9 @@ struct node_options {
 	{ "peers", 0, "KEYDIR_PEERS", OPTION_TEXT, "URL,...", NULL,                                \
 	  "nodes to take a snapshot from when the store is new",                                   \
 	  offsetof(STRUCT_TYPE, MEMBER.peers) },                                                   \
+	{ "peer-token", 0, "KEYDIR_PEER_TOKEN", OPTION_TEXT, "TOKEN", NULL,                        \
+	  "bearer token for the peers; the environment keeps it out of lists of processes",        \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_token) },                                              \
 	{ "log-setting", 'X', NULL, OPTION_LIST, "NAME=VALUE", NULL,                               \
 	  "a setting of librdkafka, passed on as it is",                                           \
 	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \
