@@ -5,6 +5,9 @@
  * offset) comes from one snapshot, which is closed before MHD sees the
  * response.
  *
+ * With ?wait= a GET that would only say what the client knows (304), or that
+ * there is nothing yet, waits for a change (key_wait.h).
+ *
  * A directory has no value, and a path without a slash at its end asks for
  * one: the answer is 404 with the listing's place in it. A redirect would give
  * every client that follows redirects a JSON listing in the place of a value. */
@@ -12,6 +15,7 @@
 
 #include "common/ttl.h"
 #include "httpd/conditions.h"
+#include "httpd/key_wait.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
@@ -181,6 +185,8 @@ static struct MHD_Response *value_response(const struct view *view, const struct
 	return response_owned(data, len);
 }
 
+static enum MHD_Result get(struct request *rq);
+
 /* Answers for the entry E of the open VIEW, which is closed here. */
 static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e)
 {
@@ -211,6 +217,8 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 
 	if (err)
 		return problem_store(rq, err);
+	if (status == 304 && h->if_none_match && key_wait_wanted(rq))
+		return key_wait(rq, f.offset + 1, get);
 	if (status == 400)
 		return problem(rq, PROBLEM_BAD_CONDITION, f.offset,
 		               "If-Match must be * or a list of quoted entity tags, as in "
@@ -241,12 +249,10 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	return respond_send(rq, 200, f.offset, response);
 }
 
-enum MHD_Result handle_key(struct request *rq)
+static enum MHD_Result get(struct request *rq)
 {
 	struct view view;
 	struct entry e;
-	if (rq->key_is_dir)
-		return handle_list(rq);
 	int r = view_open(node_store(rq->server->node), &view);
 	if (r)
 		return problem_store(rq, r);
@@ -257,9 +263,21 @@ enum MHD_Result handle_key(struct request *rq)
 	view_close(&view);
 	if (!r)
 		return is_directory(rq, offset);
+	if ((r == -ENOENT || r == -ENOTDIR) && !rq->headers.if_none_match && key_wait_wanted(rq))
+		return key_wait(rq, offset + 1, get);
 	/* If-Match: * asks for something to be there (RFC 9110, 13.1.1) */
 	if (rq->headers.if_match && r == -ENOENT)
 		return problem(rq, PROBLEM_PRECONDITION, offset,
 		               "There is no such key, so If-Match does not hold.");
 	return missing(rq, r, offset);
+}
+
+enum MHD_Result handle_key(struct request *rq)
+{
+	enum MHD_Result ret;
+	if (rq->key_is_dir)
+		return handle_list(rq);
+	if (rq->url.query_len && !key_wait_read(rq, &ret))
+		return ret;
+	return get(rq);
 }

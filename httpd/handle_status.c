@@ -14,6 +14,7 @@
 #include "httpd/process_metrics.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/watch_hub.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -113,6 +114,8 @@ static void write_node(struct request *rq, FILE *to)
 	              (double)status.lag_ms / 1000);
 	metrics_gauge(to, "keydir_pending_writes", "Writes that wait for their outcome",
 	              (double)status.pending);
+	metrics_gauge(to, "keydir_watchers", "Clients that watch or long-poll",
+	              watch_hub_count(server->hub));
 	if (read_meta(server, &meta))
 		return;
 	metrics_gauge(to, "keydir_keys", "Keys stored", (double)meta.nkeys);

@@ -6,6 +6,8 @@
 
 /* handle_key.c: GET and HEAD of a key; of a directory they list. */
 enum MHD_Result handle_key(struct request *rq);
+/* handle_watch.c: changes as they happen. */
+enum MHD_Result handle_watch(struct request *rq);
 /* handle_list.c: a page of a directory. */
 enum MHD_Result handle_list(struct request *rq);
 /* handle_write.c */

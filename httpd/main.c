@@ -8,6 +8,7 @@
 #include "httpd/server.h"
 #include "httpd/settings.h"
 #include "httpd/tokens.h"
+#include "httpd/watch_hub.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -64,36 +65,63 @@ static void warn_of_plain_tokens(const struct settings *settings)
 		       "on loopback behind a proxy that speaks TLS");
 }
 
-static int serve(const struct settings *settings, const sigset_t *signals)
+/* Opens the node of SETTINGS, with a hub that follows it. 0, or the status to
+ * exit with, after a line in the log. */
+static int open_node(const struct settings *settings, struct watch_hub **ret_hub,
+                     struct node **ret_node)
 {
 	struct node_config config = { 0 };
-	struct node *node;
-	struct server *server;
-	char why[NODE_WHY_MAX] = "";
-	char address[80];
+	struct watch_hub *hub;
+	char why[NODE_WHY_MAX] = "out of memory";
 	if (node_options_config(&settings->node, &config, why, sizeof(why))) {
 		logger(LOGGER_ERROR, "%s", why);
 		return EXIT_USAGE;
 	}
-	if (node_open(&config, &node, why, sizeof(why))) {
+	if (watch_hub_new(&hub)) {
 		logger(LOGGER_ERROR, "cannot open the node: %s", why);
 		return EXIT_FAILURE;
 	}
-	if (server_new(node, settings, &server, why, sizeof(why))) {
-		logger(LOGGER_ERROR, "cannot serve: %s", why);
-		node_close(node);
+	config.follow = watch_hub_follow;
+	config.follow_arg = hub;
+	if (node_open(&config, ret_node, why, sizeof(why))) {
+		logger(LOGGER_ERROR, "cannot open the node: %s", why);
+		watch_hub_free(hub);
 		return EXIT_FAILURE;
+	}
+	*ret_hub = hub;
+	return 0;
+}
+
+static int serve(const struct settings *settings, const sigset_t *signals)
+{
+	struct watch_hub *hub;
+	struct node *node;
+	struct server *server = NULL;
+	char why[NODE_WHY_MAX] = "no thread for the watchers";
+	char address[80];
+	int status = open_node(settings, &hub, &node);
+	if (status)
+		return status;
+	if (watch_hub_start(hub, node) ||
+	    server_new(node, hub, settings, &server, why, sizeof(why))) {
+		logger(LOGGER_ERROR, "cannot serve: %s", why);
+		status = EXIT_FAILURE;
+		goto out;
 	}
 	warn_of_plain_tokens(settings);
 	server_address(server, address, sizeof(address));
 	logger(LOGGER_INFO, "serving listen=%s store=%s log=%s threads=%llu version=%s", address,
-	       config.store.dir, config.log, (unsigned long long)settings->threads, KEYDIR_VERSION);
+	       settings->node.store, settings->node.log, (unsigned long long)settings->threads,
+	       KEYDIR_VERSION);
 	wait_for_end(server, signals);
 	server_stop(server, STOP_GRACE_MS);
+out:
 	node_close(node);
+	watch_hub_free(hub);
 	server_free(server);
-	logger(LOGGER_INFO, "stopped");
-	return EXIT_SUCCESS;
+	if (!status)
+		logger(LOGGER_INFO, "stopped");
+	return status;
 }
 
 int main(int argc, char **argv)

@@ -14,10 +14,9 @@
 #include "httpd/page.h"
 
 #include "common/ttl.h"
-#include "httpd/url.h"
+#include "httpd/value_text.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define VALUES_MAX (UINT64_C(8) << 20)
@@ -84,50 +83,16 @@ struct walk {
 	uint64_t steps;
 };
 
-static int write_value(struct walk *w, const struct entry *e)
-{
-	const char *data = e->inline_value;
-	char *copy = NULL;
-	if (!e->is_inline && e->size) {
-		copy = malloc(e->size);
-		if (!copy)
-			return -ENOMEM;
-		int64_t n = store_read(w->view->txn, e, 0, copy, e->size);
-		if (n != (int64_t)e->size) {
-			free(copy);
-			return n < 0 ? (int)n : -EIO;
-		}
-		data = copy;
-	}
-	if (json_text_is_utf8(data, e->size)) {
-		json_text_raw(w->text, ",\"value\":");
-		json_text_string(w->text, data, e->size);
-	} else {
-		json_text_raw(w->text, ",\"encoding\":\"base64\",\"value\":");
-		json_text_base64(w->text, data, e->size);
-	}
-	free(copy);
-	w->value_bytes += e->size;
-	return 0;
-}
-
 /* One entry as an object. Its name is text for people (U+FFFD for what is no
  * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
 static int write_entry(struct walk *w, const struct entry *e)
 {
 	struct json_text *t = w->text;
-	char encoded[URL_ENCODED_MAX(KEY_MAX) + 1];
 	char moment[32];
-	size_t n = url_encode(w->at->path, w->at->len, encoded);
 	bool dir = entry_is_dir(e);
-	if (dir)
-		encoded[n++] = '/';
-	encoded[n] = '\0';
-	json_text_raw(t, w->entries ? ",\n{\"name\":" : "\n{\"name\":");
-	json_text_string(t, w->at->path, w->at->len);
-	json_text_raw(t, ",\"path\":\"");
-	json_text_raw(t, encoded);
-	json_text_raw(t, dir ? "\",\"type\":\"directory\"" : "\",\"type\":\"key\",\"size\":");
+	json_text_raw(t, w->entries ? ",\n{" : "\n{");
+	value_text_key("name", w->at->path, w->at->len, dir, t);
+	json_text_raw(t, dir ? ",\"type\":\"directory\"" : ",\"type\":\"key\",\"size\":");
 	if (!dir)
 		json_text_u64(t, e->size);
 	json_text_raw(t, ",\"version\":");
@@ -142,9 +107,10 @@ static int write_entry(struct walk *w, const struct entry *e)
 		json_text_i64(t, (ttl_ms + 999) / 1000);
 	}
 	if (w->query->values && !dir) {
-		int r = write_value(w, e);
+		int r = value_text(w->view, e, t);
 		if (r)
 			return r;
+		w->value_bytes += e->size;
 	}
 	json_text_raw(t, "}");
 	w->entries++;

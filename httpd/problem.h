@@ -20,6 +20,7 @@
 	X(NOT_A_DIRECTORY_READ, 404, "not-a-directory", "Not a directory")                         \
 	X(NO_ROUTE, 404, "no-such-path", "No such path")                                           \
 	X(METHOD, 405, "method-not-allowed", "Method not allowed")                                 \
+	X(GONE, 410, "gone", "The feed does not reach back so far")                                \
 	X(IS_DIRECTORY, 409, "is-directory", "Is a directory")                                     \
 	X(NOT_A_DIRECTORY, 409, "not-a-directory", "Not a directory")                              \
 	X(NOT_EMPTY, 409, "not-empty", "Directory not empty")                                      \

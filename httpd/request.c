@@ -24,6 +24,7 @@
 #include "common/logger.h"
 #include "httpd/access_log.h"
 #include "httpd/cors.h"
+#include "httpd/key_wait.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/router.h"
@@ -117,6 +118,7 @@ static void request_unref(struct request *rq)
 	if (rq->early)
 		MHD_destroy_response(rq->early);
 	tokens_unref(rq->tokens);
+	key_wait_free(rq->poll);
 	free(rq->arrived.ops);
 	free(rq->result.ops);
 	free(rq->written.ops);

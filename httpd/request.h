@@ -11,6 +11,7 @@
 #include <microhttpd.h>
 #include <stdatomic.h>
 
+struct key_poll;
 struct request;
 struct route;
 struct server;
@@ -114,6 +115,8 @@ struct request {
 	struct request_result arrived; /* written by the callback before `wait` */
 	struct request_result result;  /* what the next step reads */
 	struct request_result written; /* outcome of the write, see request_submit() */
+	struct key_poll *poll;         /* GET ?wait= that has waited */
+	int64_t wait_until_ms;         /* of GET ?wait= (monotonic); 0: it waits no more */
 	bool abandoned;                /* no outcome came: the server stops */
 	struct request *waiting_next;  /* links of the server's list; waiting_lock */
 	struct request *waiting_prev;

@@ -13,12 +13,12 @@
 #include <string.h>
 
 static const char *const no_params[] = { NULL };
-static const char *const get_params[] = {
-	"consistent", "recurse", "values", "limit", "cursor", NULL
-};
+static const char *const get_params[] = { "consistent", "recurse", "values", "limit",
+	                                  "cursor",     "wait",    NULL };
 static const char *const put_params[] = { "ttl", NULL };
 static const char *const delete_params[] = { "recurse", NULL };
 static const char *const op_params[] = { "op", "by", "ttl", "to", "noreplace", "exchange", NULL };
+static const char *const watch_params[] = { "prefix", "from", "values", NULL };
 static const char *const read_params[] = { "consistent", NULL };
 
 static const struct route routes[] = {
@@ -30,6 +30,11 @@ static const struct route routes[] = {
 	    { HTTP_PUT, handle_put, true, put_params, ACCESS_WRITE },
 	    { HTTP_DELETE, handle_delete, false, delete_params, ACCESS_WRITE },
 	    { HTTP_POST, handle_op, true, op_params, ACCESS_WRITE } } },
+	{ "/v1/watch",
+	  HTTP_ROUTE_WATCH,
+	  false,
+	  { { HTTP_GET, handle_watch, false, watch_params, ACCESS_TOKEN },
+	    { HTTP_HEAD, handle_watch, false, watch_params, ACCESS_TOKEN } } },
 	{ "/v1/status",
 	  HTTP_ROUTE_OPS,
 	  false,

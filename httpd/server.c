@@ -21,6 +21,7 @@
 #include "httpd/peers.h"
 #include "httpd/request.h"
 #include "httpd/tls.h"
+#include "httpd/watch_hub.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -136,8 +137,8 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 	                        tls_options, MHD_OPTION_END);
 }
 
-int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
-               size_t why_size)
+int server_new(struct node *node, struct watch_hub *hub, const struct settings *settings,
+               struct server **ret, char *why, size_t why_size)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	uint64_t connections = settings->connections;
@@ -147,6 +148,7 @@ int server_new(struct node *node, const struct settings *settings, struct server
 		return -ENOMEM;
 	}
 	server->node = node;
+	server->hub = hub;
 	server->settings = settings;
 	server->started_ms = clock_wall_ms();
 	server->body_bytes_max = BODIES_LARGEST * node_get_config(node)->max_value;
@@ -255,13 +257,14 @@ static bool some_wait(struct server *server)
 	pthread_mutex_lock(&server->waiting_lock);
 	bool some = server->waiting != NULL;
 	pthread_mutex_unlock(&server->waiting_lock);
-	return some || atomic_load(&server->snapshots_waiting);
+	return some || watch_hub_waiting(server->hub) || atomic_load(&server->snapshots_waiting);
 }
 
 void server_stop(struct server *server, int64_t grace_ms)
 {
 	atomic_store(&server->draining, true);
 	MHD_quiesce_daemon(server->daemon);
+	watch_hub_close(server->hub);
 	await_idle(grace_ms);
 	atomic_store(&server->abandoning, true);
 	do {

@@ -13,9 +13,11 @@ struct access_log;
 struct clients;
 struct peers;
 struct request;
+struct watch_hub;
 
 struct server {
 	struct node *node;
+	struct watch_hub *hub;
 	const struct settings *settings;
 	struct MHD_Daemon *daemon;
 	struct access *access;
@@ -36,10 +38,11 @@ struct server {
 	struct request *waiting;
 };
 
-/* Binds and listens on SETTINGS->listen, and starts serving NODE. Both must
- * outlive server_stop(). 0 and *RET, or -errno with a sentence in WHY. */
-int server_new(struct node *node, const struct settings *settings, struct server **ret, char *why,
-               size_t why_size);
+/* Binds and listens on SETTINGS->listen, and starts serving NODE, whose changes
+ * HUB follows. All must outlive server_stop(). 0 and *RET, or -errno with a
+ * sentence in WHY. */
+int server_new(struct node *node, struct watch_hub *hub, const struct settings *settings,
+               struct server **ret, char *why, size_t why_size);
 
 /* Reads the files again that --tokens, --tls-cert and --tls-key name, and opens
  * that of --access-log anew. What fails is logged as an error, and what was in

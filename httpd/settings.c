@@ -61,6 +61,9 @@ const struct option_row settings_rows[] = {
 	{ "hash-token", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "read a token from standard input, print its hash for the file of tokens, and exit",
 	  offsetof(struct settings, hash_token) },
+	{ "heartbeat", 0, "KEYDIR_HEARTBEAT", OPTION_DURATION, "TIME", "15s",
+	  "how often a watcher to whom nothing happens gets a sign of life",
+	  offsetof(struct settings, heartbeat_ms) },
 	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
 	  offsetof(struct settings, help) },
 	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "print the version and exit",
@@ -167,6 +170,10 @@ static int check(struct settings *s, char *why, size_t why_size)
 	}
 	if (!s->per_address && !loopback)
 		s->per_address = (s->connections + 3) / 4;
+	if (s->heartbeat_ms < 100 || s->heartbeat_ms > 3600000) {
+		snprintf(why, why_size, "--heartbeat: from 100ms to 1h");
+		return -EINVAL;
+	}
 	if (s->idle_timeout_ms < 1000 || s->idle_timeout_ms > 86400000) {
 		snprintf(why, why_size, "--idle-timeout: from 1s to 1d");
 		return -EINVAL;

@@ -15,6 +15,7 @@ struct settings {
 	uint64_t connections; /* at once, in all */
 	uint64_t per_address; /* at once, from one address; 0: see settings_rows */
 	int64_t idle_timeout_ms;
+	int64_t heartbeat_ms;
 	int64_t request_timeout_ms;
 	const char *tokens;      /* file; NULL: everyone may do all */
 	const char *tls_cert;    /* file; NULL: no TLS */

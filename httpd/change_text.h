@@ -1,0 +1,27 @@
+/* Change text: one change of the feed as JSON, for those who watch. */
+#ifndef KEYDIR_HTTPD_CHANGE_TEXT_H
+#define KEYDIR_HTTPD_CHANGE_TEXT_H
+
+#include "common/feed.h"
+#include "common/view.h"
+#include "httpd/json_text.h"
+
+/* What change I of EV is called: the operation's name, or what the operation
+ * did to this entry: mkdir (also for a directory made on a key's way), del,
+ * rename_from, rename_to, expired, evicted. Static storage. */
+const char *change_name(const struct feed_event *ev, size_t i);
+
+/* Does change I of EV concern PREFIX (LEN 0: everything)? It does if its entry
+ * is that key, or lies below it; and if a directory above it went or came whole,
+ * because then all below went or came with it. */
+bool change_concerns(const struct feed_event *ev, size_t i, const char *prefix, size_t len);
+/* Is change I of a directory that goes or comes with all below it? */
+bool change_is_whole(const struct feed_event *ev, size_t i);
+
+/* Writes change I of EV as a JSON object. With VIEW (may be NULL) the value is
+ * part of it, if no later event has changed it since: the later event has it
+ * then. Returns 0, -ENOMEM or -EIO. */
+int change_text(const struct feed_event *ev, size_t i, const struct view *view,
+                struct json_text *text);
+
+#endif

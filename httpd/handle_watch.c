@@ -1,0 +1,430 @@
+/* GET /v1/watch: changes as they happen, as server-sent events.
+ *
+ * A stream reads the feed of the store from its own place on and formats what
+ * concerns its prefix; when it has read everything it is suspended, and the hub
+ * (watch_hub.h) wakes it. What it holds is one event's text at a time. A
+ * client that reads too slowly only falls behind; one that falls so far behind
+ * that the feed has lost its place is told so and cut off.
+ *
+ * An event of the log can change several entries. Each becomes a message; the
+ * last one's id is the event's offset, those before it are "offset.index", so
+ * that whoever comes back with Last-Event-ID goes on exactly behind it, on any
+ * node: the feed is the same on all of them.
+ *
+ * All steps run on the connection's MHD thread, but for stream_wake(), which
+ * the hub calls and which only resumes. */
+#include "httpd/handlers.h"
+
+#include "common/clock.h"
+#include "common/key.h"
+#include "httpd/access.h"
+#include "httpd/change_text.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+#include "httpd/watch_hub.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS 256          /* read under one snapshot */
+#define TEXT_ENOUGH 16384 /* bytes to gather before they are sent */
+#define BLOCK_BYTES 1024  /* MHD's own buffer for each stream; it copies in pieces */
+#define RETRY_MS 1000     /* told to the client: when to come back */
+
+/* A place in the feed: the next change to look at. */
+struct place {
+	uint64_t offset;
+	size_t index; /* change of that event */
+};
+
+struct stream {
+	struct watch watch;
+	struct request *rq; /* lives as long as the response */
+	struct place next;
+	bool values;
+	bool ended;            /* what is in `text` is the last */
+	int64_t heartbeat_ms;  /* when the next is due (monotonic) */
+	struct json_text text; /* formatted, not sent yet */
+	size_t sent;           /* bytes of it that are */
+	size_t prefix_len;
+	char prefix[];
+};
+
+enum fill {
+	FILL_SOME,   /* there is text, or more to read */
+	FILL_END,    /* everything was read */
+	FILL_LOST,   /* the feed does not reach back to our place */
+	FILL_FAILED, /* no memory, broken store */
+};
+
+/* --- formatting ------------------------------------------------------------ */
+
+static void put_number(struct stream *s, const char *before, uint64_t n)
+{
+	json_text_raw(&s->text, before);
+	json_text_u64(&s->text, n);
+}
+
+/* One message for each change of EV from s->next on that concerns us. */
+static int format_event(struct stream *s, const struct feed_event *ev, const struct view *view)
+{
+	size_t first = ev->offset == s->next.offset ? s->next.index : 0;
+	size_t last = ev->neffects;
+	for (size_t i = first; i < ev->neffects; i++)
+		if (change_concerns(ev, i, s->prefix, s->prefix_len))
+			last = i;
+	for (size_t i = first; last < ev->neffects && i <= last; i++) {
+		if (!change_concerns(ev, i, s->prefix, s->prefix_len))
+			continue;
+		put_number(s, "id: ", ev->offset);
+		if (i != last)
+			put_number(s, ".", i);
+		json_text_raw(&s->text, "\ndata: ");
+		int r = change_text(ev, i, s->values ? view : NULL, &s->text);
+		if (r)
+			return r;
+		json_text_raw(&s->text, "\n\n");
+	}
+	return s->text.failed ? -ENOMEM : 0;
+}
+
+/* Reads rows from s->next on until there is enough text, or no more rows. */
+static enum fill fill_from(struct stream *s, const struct view *view)
+{
+	struct bytes row, ignored;
+	uint64_t found, first;
+	int n = 0;
+	for (; n < ROWS && s->text.len < TEXT_ENOUGH; n++) {
+		struct feed_event *ev;
+		if (store_feed_next(view->txn, s->next.offset, &found, &row))
+			break;
+		/* a place before the ring's first row has been overwritten */
+		if (found > s->next.offset && !store_feed_next(view->txn, 0, &first, &ignored) &&
+		    first == found)
+			return FILL_LOST;
+		int r = feed_decode(found, row, &ev);
+		if (r)
+			return FILL_FAILED;
+		r = format_event(s, ev, view);
+		free(ev);
+		if (r)
+			return FILL_FAILED;
+		s->next = (struct place){ .offset = found + 1 };
+	}
+	if (n)
+		return FILL_SOME;
+	if (s->next.offset <= view_offset(view) && txn_meta(view->txn)->started)
+		s->next = (struct place){ .offset = view_offset(view) + 1 };
+	return FILL_END;
+}
+
+static enum fill fill(struct stream *s)
+{
+	struct view view;
+	int r = view_open(node_store(s->rq->server->node), &view);
+	if (r)
+		return FILL_FAILED;
+	enum fill how = fill_from(s, &view);
+	view_close(&view);
+	return how;
+}
+
+/* --- sending --------------------------------------------------------------- */
+
+/* The last message: why the stream ends. */
+static void end_with(struct stream *s, const char *event, const char *detail)
+{
+	json_text_raw(&s->text, "event: ");
+	json_text_raw(&s->text, event);
+	json_text_raw(&s->text, "\ndata: {\"detail\":\"");
+	json_text_raw(&s->text, detail);
+	json_text_raw(&s->text, "\"}\n\n");
+	s->ended = true;
+}
+
+/* Shows that the stream lives, and moves the client's last id on: it may be of
+ * long ago if nothing concerned it since. */
+static void heartbeat(struct stream *s)
+{
+	/* rights may have been taken back since the request */
+	if (!access_holds(s->rq, TOKEN_READ, s->prefix, s->prefix_len)) {
+		end_with(s, "denied", "The token may no longer read this.");
+		return;
+	}
+	if (s->next.offset && !s->next.index) {
+		put_number(s, "id: ", s->next.offset - 1);
+		json_text_raw(&s->text, "\n\n");
+	} else {
+		json_text_raw(&s->text, ":\n\n");
+	}
+	s->heartbeat_ms = clock_mono_ms() + s->rq->server->settings->heartbeat_ms;
+}
+
+static void stream_wake(struct watch *watch, enum watch_news news)
+{
+	struct stream *s = (struct stream *)watch;
+	(void)news; /* the reader looks for itself */
+	MHD_resume_connection(s->rq->conn);
+}
+
+/* Copies what is formatted: bytes, or 0 if there is nothing. */
+static ssize_t send_text(struct stream *s, char *buf, size_t max)
+{
+	size_t n = s->text.len - s->sent;
+	if (n > max)
+		n = max;
+	if (n)
+		memcpy(buf, s->text.data + s->sent, n);
+	s->sent += n;
+	if (s->sent == s->text.len) {
+		if (s->text.cap > TEXT_ENOUGH)
+			json_text_clear(&s->text);
+		s->text.len = s->sent = 0;
+	}
+	return (ssize_t)n;
+}
+
+/* MHD's content reader: fills BUF, or suspends the connection and returns 0. */
+static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
+{
+	struct stream *s = arg;
+	(void)pos;
+	/* while it waited, the hub looked at rows for it */
+	if (s->next.offset < s->watch.from)
+		s->next = (struct place){ .offset = s->watch.from };
+	for (;;) {
+		if (s->text.failed)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		ssize_t n = send_text(s, buf, max);
+		if (n)
+			return n;
+		if (s->ended || watch_hub_is_closing(s->watch.hub))
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		if (clock_mono_ms() >= s->heartbeat_ms) {
+			heartbeat(s);
+			continue;
+		}
+		switch (fill(s)) {
+		case FILL_SOME:
+			continue;
+		case FILL_LOST:
+			end_with(s, "gone",
+			         "Events were lost on the way to you: you read too slowly, or were "
+			         "away too long. List what you need, then watch from the offset of "
+			         "that answer.");
+			continue;
+		case FILL_FAILED:
+			end_with(s, "failed", "The feed cannot be read now. Come back.");
+			continue;
+		case FILL_END:
+			break;
+		}
+		MHD_suspend_connection(s->rq->conn);
+		if (watch_wait(&s->watch, s->next.offset, s->heartbeat_ms))
+			return 0;
+		MHD_resume_connection(s->rq->conn); /* there is something already */
+		return 0;
+	}
+}
+
+static void stream_free(struct watch *watch)
+{
+	struct stream *s = (struct stream *)watch;
+	json_text_clear(&s->text);
+	free(s);
+}
+
+/* MHD's end of the response. Nothing waits then: the connection was resumed. */
+static void stream_over(void *arg)
+{
+	struct stream *s = arg;
+	watch_remove(&s->watch);
+}
+
+/* --- the request ----------------------------------------------------------- */
+
+/* "OFFSET" or "OFFSET.INDEX", behind which to go on. */
+static bool parse_id(const char *text, struct place *ret)
+{
+	char *end;
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	uint64_t offset = strtoull(text, &end, 10);
+	if (errno || offset == UINT64_MAX)
+		return false;
+	if (!*end) {
+		*ret = (struct place){ .offset = offset + 1 };
+		return true;
+	}
+	if (end[0] != '.' || end[1] < '0' || end[1] > '9')
+		return false;
+	uint64_t index = strtoull(end + 1, &end, 10);
+	if (errno || *end || index >= SIZE_MAX)
+		return false;
+	*ret = (struct place){ .offset = offset, .index = (size_t)index + 1 };
+	return true;
+}
+
+/* Where the client wants to begin: *RET_GIVEN, or from now on. False after an
+ * answer. */
+static bool read_place(struct request *rq, struct place *ret, bool *ret_given, enum MHD_Result *out)
+{
+	const char *raw;
+	size_t len;
+	char text[24];
+	*ret_given = true;
+	if (rq->headers.last_event_id) {
+		/* wins: a browser that comes back repeats the URL with its ?from= */
+		if (parse_id(rq->headers.last_event_id, ret))
+			return true;
+		*out = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Last-Event-ID must be the id of a message of this stream.");
+		return false;
+	}
+	*ret_given = url_param(&rq->url, "from", &raw, &len);
+	if (!*ret_given)
+		return true;
+	if (len && len < sizeof(text)) {
+		char *end;
+		memcpy(text, raw, len);
+		text[len] = '\0';
+		errno = 0;
+		ret->offset = strtoull(text, &end, 10);
+		ret->index = 0;
+		if (!*end && !errno && text[0] >= '0' && text[0] <= '9')
+			return true;
+	}
+	*out = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               "from must be the offset of the first event wanted: one more than the "
+	               "X-Keydir-Offset of the listing that you continue.");
+	return false;
+}
+
+/* Finds the place in the feed. 0, -ESTALE if it is lost, or another -errno. */
+static int find_place(struct request *rq, bool given, struct place *place, uint64_t *ret_offset)
+{
+	struct view view;
+	struct bytes row;
+	uint64_t first;
+	int r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return r;
+	*ret_offset = view_offset(&view);
+	if (!given)
+		*place = (struct place){ .offset = txn_meta(view.txn)->started ? *ret_offset + 1 :
+			                                                         0 };
+	else if (!store_feed_next(view.txn, 0, &first, &row) && place->offset < first)
+		r = -ESTALE;
+	view_close(&view);
+	return r;
+}
+
+/* ?prefix=: a key, or a directory with or without a slash at its end. */
+static bool read_prefix(struct request *rq, char *buf, size_t *ret_len, enum MHD_Result *out)
+{
+	const char *raw;
+	size_t len;
+	*ret_len = 0;
+	if (!url_param(&rq->url, "prefix", &raw, &len))
+		return true;
+	long n = url_decode_value(raw, len, buf);
+	if (n > 0 && buf[n - 1] == '/')
+		n--;
+	if (n < 0 || (n > 0 && key_check(buf, (size_t)n))) {
+		*out = problem(
+		        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		        "prefix must be a key or a directory, as in ?prefix=users/; it stands "
+		        "for that entry and all below it.");
+		return false;
+	}
+	*ret_len = (size_t)n;
+	return true;
+}
+
+/* A stream that waits at PLACE; NULL without memory. */
+static struct stream *stream_new(struct request *rq, size_t prefix_len, const char *prefix)
+{
+	struct stream *s = calloc(1, sizeof(*s) + prefix_len);
+	if (!s)
+		return NULL;
+	s->rq = rq;
+	s->watch.wake = stream_wake;
+	s->watch.free_it = stream_free;
+	s->prefix_len = prefix_len;
+	memcpy(s->prefix, prefix, prefix_len);
+	s->heartbeat_ms = clock_mono_ms() + rq->server->settings->heartbeat_ms;
+	if (watch_add(rq->server->hub, &s->watch, prefix, prefix_len)) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
+                             struct place place, bool given)
+{
+	const char *raw;
+	size_t len;
+	uint64_t offset = 0;
+	/* first the watch, then the look: nothing is missed in between */
+	struct stream *s = stream_new(rq, prefix_len, prefix);
+	if (!s)
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+	int r = find_place(rq, given, &place, &offset);
+	if (r) {
+		watch_remove(&s->watch);
+		if (r != -ESTALE)
+			return problem_store(rq, r);
+		return problem(
+		        rq, PROBLEM_GONE, offset,
+		        "The feed no longer reaches back to offset %llu. List what you need, "
+		        "then watch from the offset of that answer.",
+		        (unsigned long long)place.offset);
+	}
+	s->next = place;
+	s->values = url_param(&rq->url, "values", &raw, &len);
+	put_number(s, "retry: ", RETRY_MS);
+	put_number(s, "\n: watching from offset ", place.offset);
+	json_text_raw(&s->text, "\n\n");
+	struct MHD_Response *response = MHD_create_response_from_callback(
+	        MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_over);
+	if (!response) {
+		watch_remove(&s->watch);
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+	}
+	rq->endless = true;
+	response_header(response, "Content-Type", "text/event-stream");
+	response_header(response, "Cache-Control", "no-store");
+	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: pass it on at once */
+	return respond_send(rq, 200, offset, response);
+}
+
+enum MHD_Result handle_watch(struct request *rq)
+{
+	enum MHD_Result out;
+	struct place place = { 0 };
+	bool given;
+	size_t prefix_len;
+	char *prefix = malloc(rq->url.query_len + 1);
+	if (!prefix)
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+	if (!read_prefix(rq, prefix, &prefix_len, &out) ||
+	    !access_key(rq, TOKEN_READ, prefix, prefix_len, &out) ||
+	    !read_place(rq, &place, &given, &out)) {
+		free(prefix);
+		return out;
+	}
+	if (atomic_load(&rq->server->draining))
+		out = problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW,
+		              "This node is stopping. Watch another one.");
+	else if (rq->method == HTTP_HEAD)
+		out = respond_empty(rq, 200, RESPOND_OFFSET_NOW);
+	else
+		out = start(rq, prefix, prefix_len, place, given);
+	free(prefix);
+	return out;
+}

@@ -1,0 +1,18 @@
+/* Value text: a stored value as JSON members. */
+#ifndef KEYDIR_HTTPD_VALUE_TEXT_H
+#define KEYDIR_HTTPD_VALUE_TEXT_H
+
+#include "common/view.h"
+#include "httpd/json_text.h"
+
+/* Writes `,"value":"..."` if E's value is valid UTF-8, else
+ * `,"encoding":"base64","value":"..."`. Returns 0, -ENOMEM or -EIO. */
+int value_text(const struct view *view, const struct entry *e, struct json_text *text);
+
+/* Writes `"name":"...","path":"..."` with NAME as the first member's name: the
+ * key as text for people (U+FFFD for what is no UTF-8), and percent-encoded as a
+ * URL has it, a directory's with a slash at its end. LEN at most KEY_MAX. */
+void value_text_key(const char *name, const char *key, size_t len, bool dir,
+                    struct json_text *text);
+
+#endif

@@ -1,0 +1,67 @@
+/* The watch hub: wakes those who wait for changes below a prefix. */
+#ifndef KEYDIR_HTTPD_WATCH_HUB_H
+#define KEYDIR_HTTPD_WATCH_HUB_H
+
+#include "common/node.h"
+
+#include <stdatomic.h>
+
+struct watch_hub;
+struct watch_group;
+
+enum watch_news {
+	WATCH_CHANGE,  /* there is an event of its prefix */
+	WATCH_TIME,    /* its time is over */
+	WATCH_CLOSING, /* the server stops */
+};
+
+/* One who waits: part of the user's struct, which must stay until free_it is
+ * called. The fields are the hub's. */
+struct watch {
+	struct watch_hub *hub;
+	struct watch_group *group; /* protected by hub->lock, as all that follows */
+	struct watch *next;        /* links of the group's list */
+	struct watch *prev;
+	bool waiting;
+	uint64_t from;    /* no row before this is news. The user's to read while it
+	                   * does not wait: rows that it need not read are left out */
+	int64_t until_ms; /* monotonic */
+	unsigned refs;    /* the user's, and the hub's while it calls */
+
+	/* Called by the hub's thread, without its lock, once for each successful
+	 * watch_wait(). */
+	void (*wake)(struct watch *watch, enum watch_news news);
+	/* Called when nobody holds it any more: by watch_remove() or, right after
+	 * a wake, by the hub's thread. */
+	void (*free_it)(struct watch *watch);
+};
+
+/* A hub without a node. 0 or -errno. */
+int watch_hub_new(struct watch_hub **ret);
+/* The node's follow callback, with the hub as its argument. */
+node_follow watch_hub_follow;
+/* Starts the hub's thread. 0 or -errno. */
+int watch_hub_start(struct watch_hub *hub, struct node *node);
+/* Wakes everyone with WATCH_CLOSING; from now on nobody can wait. NULL is fine. */
+void watch_hub_close(struct watch_hub *hub);
+bool watch_hub_is_closing(const struct watch_hub *hub);
+/* Watches that there are, and those of them that wait now. */
+unsigned watch_hub_count(const struct watch_hub *hub);
+unsigned watch_hub_waiting(const struct watch_hub *hub);
+/* Stops the thread and frees a hub that has no watches and whose node is closed.
+ * NULL is fine. */
+void watch_hub_free(struct watch_hub *hub);
+
+/* Joins WATCH (wake and free_it are set, all else is 0) to those of PREFIX (LEN
+ * bytes, copied; 0: everything). 0 or -ENOMEM. */
+int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, size_t len);
+/* Leaves. Not while waiting. */
+void watch_remove(struct watch *watch);
+
+/* Says that the user has read all rows of the feed before FROM, and waits for
+ * the next one of its prefix, or until UNTIL_MS (clock_mono_ms). Returns true:
+ * `wake` will come, perhaps before this returns. False: there is something to
+ * read already, or the hub is closing; `wake` will not come. */
+bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms);
+
+#endif
