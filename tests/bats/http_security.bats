@@ -249,7 +249,7 @@ END
 	[[ $line == *' status=401 reason=unauthenticated token=- address=127.0.0.1 forwarded=10.1.2.3,10.9.9.9 method=GET needs=read key=/secret path=/v1/kv/secret'* ]]
 	line=$(grep ' denied ' "$T"/httpd1.log | sed -n 3p)
 	[[ $line == *' status=403 reason=forbidden token=reader address=127.0.0.1 forwarded=xtoken?adminstatus?200 '* ]]
-	[[ $line == *' key=/with%20token%3Dadmin%0Adenied%20x path=/v1/kv/with%20token=admin%0Adenied%20x' ]]
+	[[ $line == *' key=/with%20token%3Dadmin%0Adenied%20x path=/v1/kv/with%20token=admin%0Adenied%20x id='* ]]
 	local token
 	for token in "$ADMIN" "$READER" "$NOBODY"; do
 		not grep -qF -- "$token" "$T"/httpd1.log
