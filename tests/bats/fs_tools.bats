@@ -175,7 +175,7 @@ teardown() {
 	same dir/key "$(readlink alias)"
 	same key "$(ls dirlink/)"
 	fails_with "No such file" cat dangling
-	echo w >alias
+	echo w >"alias"
 	same w "$(cat dir/key)"
 	echo made >dangling
 	same made "$(cat nowhere)"

@@ -229,7 +229,7 @@ EOF
 
 @test "a listing and a watch from its offset leave no gap" {
 	start_httpd
-	(for i in {1..200}; do curl -sS -o /dev/null -X PUT --data-binary $i "$URL/v1/kv/k$i"; done) 3>&- &
+	(for i in {1..200}; do curl -sS -o /dev/null -X PUT --data-binary "$i" "$URL/v1/kv/k$i"; done) 3>&- &
 	local writer=$!
 	sleep 0.2
 	rest GET '/v1/kv/?limit=10000'
@@ -238,7 +238,7 @@ EOF
 	wait $writer
 	told_all() { [ "$( (cat "$T/listed"; messages rest | jq -r .key) | wc -l)" -ge 200 ]; }
 	wait_for 10 told_all
-	same "$(for i in {1..200}; do echo k$i; done | sort)" "$( (cat "$T/listed"; messages rest | jq -r .key) | sort)"
+	same "$(for i in {1..200}; do echo "k$i"; done | sort)" "$( (cat "$T/listed"; messages rest | jq -r .key) | sort)"
 }
 
 @test "a watcher goes on elsewhere when its server dies" {
