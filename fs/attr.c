@@ -100,7 +100,12 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 
 void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *ret)
 {
-	*ret = (struct fuse_entry_param){ .ino = f->ino };
+	/* The name can be kept: if it turns out to lead elsewhere, or not to come
+	 * about, the kernel is told (op.c). */
+	*ret = (struct fuse_entry_param){
+		.ino = f->ino,
+		.entry_timeout = m->caching ? KEEP_LONG_S : 0,
+	};
 	files_told(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	attr_fill_file(m, f, &ret->attr);

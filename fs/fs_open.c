@@ -264,9 +264,26 @@ static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
 	files_unref(&m->files, f);
 }
 
+/* A shell opens what `> key` names, moves the descriptor to its place, and closes
+ * the first one, before the command has written anything. Logging then would
+ * show everybody an empty value, and cost two events. So the first flush of a
+ * file that was only created or emptied is no end of writing: a later flush, or
+ * the release, logs it. */
+static bool is_redirection(struct handle *h)
+{
+	struct file *f = h->file;
+	bool first = !__atomic_exchange_n(&h->flushed, true, __ATOMIC_RELAXED);
+
+	pthread_mutex_lock(&f->lock);
+	bool empty = file_is_dirty(f) && f->buffer && f->buffer->whole && f->buffer->size == 0 &&
+	             !file_busy(f) && !f->error;
+	pthread_mutex_unlock(&f->lock);
+	return first && empty;
+}
+
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	const struct handle *h = handle_of(fi);
+	struct handle *h = handle_of(fi);
 
 	(void)ino;
 	if (!h) {
@@ -274,7 +291,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	/* Who only reads is not told the errors of those who write. */
-	if (h->writes || h->creates)
+	if ((h->writes || h->creates) && !is_redirection(h))
 		flush_file(mount_of(req), req, h->file);
 	else
 		fuse_reply_err(req, 0);

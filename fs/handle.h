@@ -6,13 +6,14 @@
 
 #include <fcntl.h>
 
-/* Of an open file, in fi->fh. Fixed once it is made. */
+/* Of an open file, in fi->fh. Fixed once it is made, but where said. */
 struct handle {
 	struct file *file; /* a reference */
 	bool reads;
 	bool writes;
 	bool creates; /* opening it made or emptied it, perhaps only to read it */
 	bool appends;
+	bool flushed;   /* atomic: a flush has come */
 	struct job job; /* for handle_close_later */
 	struct mount *mount;
 };

@@ -206,6 +206,9 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 		push(inval, others, ITEM_LISTING, e->parent, 0, name);
 		if (ev->op == EVENT_SET || ev->op == EVENT_APPEND)
 			push(inval, any, ITEM_ATTR, e->parent, 0, none);
+		/* A directory's default TTL: not known when the name was made. */
+		if (e->expiry_ms)
+			push(inval, any, ITEM_NAME, e->ino, e->parent, name);
 		break;
 	case FEED_REMOVED:
 		push(inval, others, is_added(ev, e->ino) ? ITEM_NAME : ITEM_REMOVED, e->ino,

@@ -181,7 +181,7 @@ static void settle_birth(struct mount *m, struct file *f, const struct outcome *
 	if (files_settle(&m->files, f, real) < 0)
 		logger(LOGGER_WARN, "no memory to remember the inode of a new file ino=%llu",
 		       (unsigned long long)f->ino);
-	if (real && real != f->ino)
+	if (real != f->ino)
 		inval_name(m->inval, f->parent, f->name, f->name_len);
 }
 
