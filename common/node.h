@@ -15,7 +15,7 @@ struct node;
 /* What a submitted event came to. Valid during the callback only. */
 struct outcome {
 	enum event_outcome code;
-	uint64_t offset;  /* where in the log; 0: never logged, or unknown */
+	uint64_t offset; /* where in the log; 0: never logged, or unknown */
 	uint64_t ino;
 	uint64_t version; /* of the entry, after; 0: gone */
 	int64_t number;   /* incr */
@@ -37,17 +37,17 @@ typedef void node_follow(void *arg, const struct feed_event *ev, bool gap);
 
 struct node_config {
 	struct store_config store;
-	const char *log;         /* "local" or "kafka://..." */
+	const char *log;                 /* "local" or "kafka://..." */
 	const char *const *log_settings; /* -X name=value of librdkafka */
 	size_t nlog_settings;
-	const char *peers;       /* URLs to take a snapshot from; NULL: none */
-	const char *peer_token;  /* bearer token for them; NULL: none */
-	uint64_t size_bytes;     /* quota */
-	uint64_t max_value;      /* bytes of one value */
+	const char *peers;      /* URLs to take a snapshot from; NULL: none */
+	const char *peer_token; /* bearer token for them; NULL: none */
+	uint64_t size_bytes;    /* quota */
+	uint64_t max_value;     /* bytes of one value */
 	int64_t write_timeout_ms;
-	bool read_only;          /* submits nothing, also no ticks */
-	bool is_mount;           /* acknowledges invalidations, see node_acked */
-	node_follow *follow;     /* may be NULL */
+	bool read_only;      /* submits nothing, also no ticks */
+	bool is_mount;       /* acknowledges invalidations, see node_acked */
+	node_follow *follow; /* may be NULL */
 	void *follow_arg;
 };
 
@@ -66,7 +66,8 @@ const struct node_config *node_get_config(const struct node *node);
  * value can be handed over instead of copied: OWNED, if not NULL, is the
  * malloc'd block that EV->value lies in and is freed by the node.
  * Checks event_check, quota and value size first. Thread-safe. */
-void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg);
+void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done,
+                 void *arg);
 
 /* An inode number to propose for an entry; never the same twice. */
 uint64_t node_propose_ino(struct node *node);
@@ -90,15 +91,15 @@ void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, nod
                      void *arg);
 
 struct node_status {
-	bool ready;            /* caught up to the end the log had at the start, and able to apply */
-	bool log_up;           /* the log answers */
-	bool applies;          /* this process applies (holds the lock) */
-	uint64_t applied;      /* this node's offset */
-	uint64_t log_end;      /* newest offset known of the log */
-	int64_t lag_ms;        /* age of the newest applied record while behind; 0: not behind */
-	uint64_t pending;      /* submits that wait */
-	uint64_t followed;     /* see node_offset */
-	const char *log;       /* as configured */
+	bool ready;        /* caught up to the end the log had at the start, and able to apply */
+	bool log_up;       /* the log answers */
+	bool applies;      /* this process applies (holds the lock) */
+	uint64_t applied;  /* this node's offset */
+	uint64_t log_end;  /* newest offset known of the log */
+	int64_t lag_ms;    /* age of the newest applied record while behind; 0: not behind */
+	uint64_t pending;  /* submits that wait */
+	uint64_t followed; /* see node_offset */
+	const char *log;   /* as configured */
 	char why[NODE_WHY_MAX]; /* why it is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
