@@ -127,9 +127,15 @@ node_kill() {
 		NODE_HTTPD[n]=
 	fi
 	if [ "$which" != httpd ] && [ -n "${NODE_FS[n]:-}" ]; then
-		kill_hard "${NODE_FS[n]}"
+		kill -KILL "${NODE_FS[n]}"
+		wait_for 10 not is_running "${NODE_FS[n]}"
+		# By force: a thread that was telling the kernel what to forget may wait
+		# there for a request that will never be answered (fs/tell.c), and the
+		# process is not gone before that.
+		umount -f -l "${NODE_MNT[n]}"
+		forget "${NODE_FS[n]}"
+		wait "${NODE_FS[n]}" 2>/dev/null || true
 		NODE_FS[n]=
-		forget_mount "${NODE_MNT[n]}"
 	fi
 }
 
