@@ -6,6 +6,10 @@
 
 /* handle_key.c: GET and HEAD of a key; of a directory they list. */
 enum MHD_Result handle_key(struct request *rq);
+/* handle_txn.c: several operations, all or nothing. */
+enum MHD_Result handle_txn(struct request *rq);
+/* handle_mget.c: many keys from one snapshot. */
+enum MHD_Result handle_mget(struct request *rq);
 /* handle_watch.c: changes as they happen. */
 enum MHD_Result handle_watch(struct request *rq);
 /* handle_list.c: a page of a directory. */
