@@ -86,8 +86,7 @@ teardown() {
 	fails_with "File name too long" mv "$name" "${name}n"
 	fails_with "File name too long" stat "${name}n"
 	# A key has 4,096 bytes at most: 16 names of 255 and their slashes are one less.
-	local i
-	for i in {1..16}; do
+	for _ in {1..16}; do
 		mkdir "$name.d" 2>/dev/null || mkdir "${name:2}.d"
 		cd "${name:2}.d" 2>/dev/null || cd "$name.d"
 	done
