@@ -175,9 +175,9 @@ EOF
 	[[ $output == *"127.0.0.1:$PORT: Address already in use"* ]]
 	# By the environment, IPv6, one thread; a port of the kernel's choice is logged.
 	KEYDIR_LISTEN='[::1]:0' KEYDIR_THREADS=1 start second "$KEYDIR_HTTPD" --store "$T/second"
-	local port
+	local second
 	wait_for 10 grep -q 'serving listen=' "$T/second.log"
-	port=$(sed -n 's/.*listen=\[::1\]:\([0-9]*\) .*/\1/p' "$T/second.log")
-	run -0 curl -sS -g "http://[::1]:$port/healthz"
+	second=$(sed -n 's/.*listen=\[::1\]:\([0-9]*\) .*/\1/p' "$T/second.log")
+	run -0 curl -sS -g "http://[::1]:$second/healthz"
 	same ok "$output"
 }

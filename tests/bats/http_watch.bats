@@ -231,11 +231,12 @@ EOF
 	start_httpd
 	(for i in {1..200}; do curl -sS -o /dev/null -X PUT --data-binary "$i" "$URL/v1/kv/k$i"; done) 3>&- &
 	local writer=$!
-	sleep 0.2
+	some_are_there() { rest GET /v1/kv/k20 && [ "$status" = 200 ]; }
+	wait_for 10 some_are_there
 	rest GET '/v1/kv/?limit=10000'
 	jq -r '.entries[].name' "$T/body" >"$T/listed"
 	watch rest "from=$(($(header X-Keydir-Offset) + 1))"
-	wait $writer
+	wait "$writer"
 	told_all() { [ "$( (cat "$T/listed"; messages rest | jq -r .key) | wc -l)" -ge 200 ]; }
 	wait_for 10 told_all
 	same "$(for i in {1..200}; do echo "k$i"; done | sort)" "$( (cat "$T/listed"; messages rest | jq -r .key) | sort)"
@@ -265,7 +266,7 @@ EOF
 	local begin=$SECONDS
 	stop "$HTTPD_PID"
 	[ $((SECONDS - begin)) -lt $((4 * PATIENCE)) ]
-	wait $poll
+	wait "$poll"
 	same 404 "$(cat "$T/code")"
 	# The stream was ended as HTTP has it, not cut.
 	wait "$stream"
@@ -373,7 +374,7 @@ EOF
 	rest PUT /v1/kv/other --data-binary x
 	rest PUT /v1/kv/k/below --data-binary x
 	rest PUT /v1/kv/k --data-binary 2
-	wait $POLL
+	wait "$POLL"
 	same 200 "$(cat "$T/a.code")"
 	same 2 "$(cat "$T/a")"
 	# Not if it differs already.
@@ -387,25 +388,25 @@ EOF
 	poll b '/v1/kv/k?wait=30s' -H "If-None-Match: $etag"
 	wait_for 10 waiting 1
 	rest DELETE /v1/kv/k
-	wait $POLL
+	wait "$POLL"
 	same 404 "$(cat "$T/b.code")"
 	# Its coming.
 	poll c '/v1/kv/new/deep/key?wait=30s'
 	wait_for 10 waiting 1
 	rest PUT /v1/kv/new/x --data-binary x
 	rest PUT /v1/kv/new/deep/key --data-binary here
-	wait $POLL
+	wait "$POLL"
 	same here "$(cat "$T/c")"
 	# Its expiry, and the removal of a directory above it.
 	rest PUT '/v1/kv/e?ttl=500ms' --data-binary x
 	poll d '/v1/kv/e?wait=30s' -H "If-None-Match: $(header ETag)"
-	wait $POLL
+	wait "$POLL"
 	same 404 "$(cat "$T/d.code")"
 	rest GET /v1/kv/new/deep/key
 	poll e '/v1/kv/new/deep/key?wait=30s' -H "If-None-Match: $(header ETag)"
 	wait_for 10 waiting 1
 	rest DELETE '/v1/kv/new?recurse'
-	wait $POLL
+	wait "$POLL"
 	same 404 "$(cat "$T/e.code")"
 	wait_for 10 waiting 0
 }
