@@ -24,6 +24,7 @@ struct txn {
 	struct txn *parent;
 	struct txn *next_idle;
 	bool write;
+	MDB_cursor *cursors[TABLES]; /* of a write transaction, see store_table.c */
 	struct store_meta meta;
 };
 
@@ -32,6 +33,15 @@ int store_error(int rc);
 
 /* Name of a table in the file. */
 const char *store_table_name(enum table table);
+
+/* --- store_table.c: 0 or a negative errno, -ENOENT for a row that is not there.
+ * What a value points to is valid until the transaction writes or ends. */
+int table_get(struct txn *txn, enum table table, MDB_val *key, MDB_val *ret);
+/* The first row, or with FROM the first at or behind KEY; sets *KEY to its key. */
+int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_val *ret);
+/* In write transactions. FLAGS are LMDB's. */
+int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags);
+int table_del(struct txn *txn, enum table table, MDB_val *key);
 
 /* Decodes a row of the table of inodes. 0 or -EIO. */
 int store_row_inode(struct bytes key, struct bytes value, struct entry *ret);

@@ -196,7 +196,7 @@ int store_get(struct txn *txn, uint64_t ino, struct entry *ret)
 {
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, ino), val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[INODES], &key, &val));
+	int r = table_get(txn, INODES, &key, &val);
 	return r < 0 ? r : row_decode(ino, val, ret);
 }
 
@@ -240,14 +240,14 @@ int store_put(struct txn *txn, const struct entry *e)
 	}
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, e->ino), val = { (size_t)(p - bytes), bytes };
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[INODES], &key, &val, 0));
+	return table_put(txn, INODES, &key, &val, 0);
 }
 
 int store_remove(struct txn *txn, uint64_t ino)
 {
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, ino);
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[INODES], &key, NULL));
+	return table_del(txn, INODES, &key);
 }
 
 /* --- names --- */
@@ -269,7 +269,7 @@ int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len,
 		return -ENOENT;
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, parent, name, len), val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[NAMES], &key, &val));
+	int r = table_get(txn, NAMES, &key, &val);
 	return r < 0 ? r : name_decode(val, ret, ret_dir);
 }
 
@@ -288,14 +288,14 @@ int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t l
 		to.bytes[0] |= NAME_DIR;
 	else if (S_ISLNK(mode))
 		to.bytes[0] |= NAME_LINK;
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[NAMES], &key, &val, 0));
+	return table_put(txn, NAMES, &key, &val, 0);
 }
 
 int store_unlink(struct txn *txn, uint64_t parent, const char *name, size_t len)
 {
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, parent, name, len);
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[NAMES], &key, NULL));
+	return table_del(txn, NAMES, &key);
 }
 
 struct scan {
@@ -382,7 +382,7 @@ int64_t store_read(struct txn *txn, const struct entry *e, uint64_t off, void *b
 			want = len - done;
 		struct key_buf kb;
 		MDB_val key = key_chunk(&kb, e->ino, chunk), val;
-		int r = store_error(mdb_get(txn->mdb, txn->store->dbi[VALUES], &key, &val));
+		int r = table_get(txn, VALUES, &key, &val);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		size_t have = r < 0 || val.mv_size <= in ? 0 : val.mv_size - in;
@@ -408,9 +408,7 @@ int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *
 			n = len;
 		struct key_buf kb;
 		MDB_val key = key_chunk(&kb, ino, chunk), val;
-		int r = n == STORE_CHUNK_SIZE ?
-		                -ENOENT :
-		                store_error(mdb_get(txn->mdb, txn->store->dbi[VALUES], &key, &val));
+		int r = n == STORE_CHUNK_SIZE ? -ENOENT : table_get(txn, VALUES, &key, &val);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		size_t old = r < 0 ? 0 : val.mv_size;
@@ -426,7 +424,7 @@ int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *
 			memcpy(scratch + in, from, n);
 			val = (MDB_val){ size, scratch };
 		}
-		r = store_error(mdb_put(txn->mdb, txn->store->dbi[VALUES], &key, &val, 0));
+		r = table_put(txn, VALUES, &key, &val, 0);
 		if (r < 0)
 			return r;
 		from += n;
@@ -479,7 +477,7 @@ int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len,
 		return -ENOENT;
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, ino, name, len), val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[XATTRS], &key, &val));
+	int r = table_get(txn, XATTRS, &key, &val);
 	if (r == 0)
 		*ret = (struct bytes){ val.mv_data, val.mv_size };
 	return r;
@@ -514,14 +512,14 @@ int store_xattr_put(struct txn *txn, uint64_t ino, struct bytes name, struct byt
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, ino, name.data, name.len);
 	MDB_val val = { value.len, (void *)value.data };
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[XATTRS], &key, &val, 0));
+	return table_put(txn, XATTRS, &key, &val, 0);
 }
 
 int store_xattr_del(struct txn *txn, uint64_t ino, struct bytes name)
 {
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, ino, name.data, name.len);
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[XATTRS], &key, NULL));
+	return table_del(txn, XATTRS, &key);
 }
 
 int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes)
@@ -552,54 +550,43 @@ int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes)
 
 int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino)
 {
-	MDB_cursor *cursor;
 	MDB_val key, val;
-	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[EXPIRY], &cursor));
+	int r = table_first(txn, EXPIRY, &key, false, &val);
 	if (r < 0)
 		return r;
-	r = store_error(mdb_cursor_get(cursor, &key, &val, MDB_FIRST));
-	if (r == 0) {
-		const uint8_t *p = key.mv_data;
-		if (key.mv_size < 10 || !num_get(p + 8, key.mv_size - 8, ret_ino))
-			r = -EIO;
-		else
-			*ret_expiry_ms = (int64_t)be64_get(p);
-	}
-	mdb_cursor_close(cursor);
-	return r;
+	const uint8_t *p = key.mv_data;
+	if (key.mv_size < 10 || !num_get(p + 8, key.mv_size - 8, ret_ino))
+		return -EIO;
+	*ret_expiry_ms = (int64_t)be64_get(p);
+	return 0;
 }
 
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 {
 	struct key_buf buf;
 	MDB_val key = key_expiry(&buf, expiry_ms, ino), val = { 0, (void *)"" };
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[EXPIRY], &key, &val, 0));
+	return table_put(txn, EXPIRY, &key, &val, 0);
 }
 
 int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 {
 	struct key_buf buf;
 	MDB_val key = key_expiry(&buf, expiry_ms, ino);
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[EXPIRY], &key, NULL));
+	return table_del(txn, EXPIRY, &key);
 }
 
 int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
 {
 	struct key_buf buf;
 	MDB_val key = key_offset(&buf, from), val;
-	MDB_cursor *cursor;
-	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[FEED], &cursor));
+	int r = table_first(txn, FEED, &key, true, &val);
 	if (r < 0)
 		return r;
-	r = store_error(mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE));
-	if (r == 0 && key.mv_size != 8)
-		r = -EIO;
-	if (r == 0) {
-		*ret_offset = be64_get(key.mv_data);
-		*ret = (struct bytes){ val.mv_data, val.mv_size };
-	}
-	mdb_cursor_close(cursor);
-	return r;
+	if (key.mv_size != 8)
+		return -EIO;
+	*ret_offset = be64_get(key.mv_data);
+	*ret = (struct bytes){ val.mv_data, val.mv_size };
+	return 0;
 }
 
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)
@@ -607,20 +594,20 @@ int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)
 	struct key_buf buf;
 	MDB_val key = key_offset(&buf, offset), val = { row.len, (void *)row.data };
 	/* Offsets only grow: filling pages to the end keeps the ring small. */
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[FEED], &key, &val, MDB_APPEND));
+	return table_put(txn, FEED, &key, &val, MDB_APPEND);
 }
 
 int store_feed_del(struct txn *txn, uint64_t offset)
 {
 	struct key_buf buf;
 	MDB_val key = key_offset(&buf, offset);
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[FEED], &key, NULL));
+	return table_del(txn, FEED, &key);
 }
 
 int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset)
 {
 	MDB_val key = { idem.len, (void *)idem.data }, val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[IDEM], &key, &val));
+	int r = table_get(txn, IDEM, &key, &val);
 	if (r == 0 && val.mv_size != sizeof *ret_offset)
 		r = -EIO;
 	if (r == 0)
@@ -631,13 +618,13 @@ int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset)
 int store_idem_put(struct txn *txn, struct bytes idem, uint64_t offset)
 {
 	MDB_val key = { idem.len, (void *)idem.data }, val = { sizeof offset, &offset };
-	return store_error(mdb_put(txn->mdb, txn->store->dbi[IDEM], &key, &val, 0));
+	return table_put(txn, IDEM, &key, &val, 0);
 }
 
 int store_idem_del(struct txn *txn, struct bytes idem)
 {
 	MDB_val key = { idem.len, (void *)idem.data };
-	return store_error(mdb_del(txn->mdb, txn->store->dbi[IDEM], &key, NULL));
+	return table_del(txn, IDEM, &key);
 }
 
 /* --- whole tables --- */
