@@ -131,7 +131,7 @@ static int repeat(struct apply *ap, const struct event *ev)
 		r = -EIO;
 	if (r == 0)
 		r = feed_decode(offset, row, &first);
-	if (r < 0)
+	if (r != 0)
 		return r == -ENOMEM ? r : -EIO;
 	ap->feed.outcome = first->outcome;
 	ap->feed.ino = first->ino;

@@ -306,7 +306,7 @@ static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
 	int r = store_feed_next(txn, offset, &found, &row);
 	if (r == 0)
 		r = feed_decode(found, row, &ev);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	*ret = 0;
 	for (size_t i = 0; i < ev->neffects; i++) {
@@ -577,16 +577,16 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		refuse(code, owned, done, arg);
 		return;
 	}
-	struct pending *p = calloc(1, sizeof *p);
-	if (p && !node->kafka) {
-		p->ev = take_event(ev, owned);
-		p->owned = owned;
-	}
-	if (!p || (!p->ev && !node->kafka)) {
-		free(p);
+	/* A log outside copies the event itself. */
+	struct event *queued = node->kafka ? NULL : take_event(ev, owned);
+	struct pending *p = queued || node->kafka ? calloc(1, sizeof *p) : NULL;
+	if (!p) {
+		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
 		return;
 	}
+	p->ev = queued;
+	p->owned = queued ? owned : NULL;
 	p->done = done;
 	p->arg = arg;
 	p->growth = quota_growth(ev);
@@ -596,7 +596,7 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 	pthread_mutex_lock(&node->queue_lock);
 	if (atomic_load(&node->stopping)) {
 		pthread_mutex_unlock(&node->queue_lock);
-		event_free(p->ev);
+		event_free(queued);
 		free(p);
 		refuse(OUTCOME_STOPPING, owned, done, arg);
 		return;
@@ -604,9 +604,9 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 	uint64_t seq = p->seq = ++node->seq;
 	atomic_fetch_add(&node->ahead, p->growth);
 	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
-	if (!node->kafka) {
-		p->ev->proc = node->proc;
-		p->ev->seq = seq;
+	if (queued) {
+		queued->proc = node->proc;
+		queued->seq = seq;
 		*node->queue_last = p;
 		node->queue_last = &p->next;
 	}
