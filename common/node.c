@@ -811,13 +811,13 @@ static int random_u64(uint64_t *ret)
 static int open_volume(struct node *node, char *why, size_t why_size)
 {
 	struct txn *txn;
-	uint64_t id[2];
+	uint64_t id[2] = { 0 };
 	int r = random_u64(&id[0]);
 	if (r == 0)
 		r = random_u64(&id[1]);
 	if (r == 0)
 		r = txn_write(node->store, &txn);
-	if (r < 0) {
+	if (r != 0) {
 		snprintf(why, why_size, "cannot write to the store: %s", strerror(-r));
 		return r;
 	}
@@ -892,7 +892,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	node->queue_last = &node->queue;
 	pthread_mutex_init(&node->queue_lock, NULL);
 	pthread_mutex_init(&node->work_lock, NULL);
-	uint64_t tag;
+	uint64_t tag = 0;
 	int r = random_u64(&node->proc);
 	if (r == 0)
 		r = random_u64(&tag);

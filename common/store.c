@@ -137,7 +137,8 @@ static int open_tables(struct store *store)
 			goto err_abort;
 		return txn_commit(txn);
 	}
-	if (r == 0 && (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
+	if (r == 0 &&
+	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
 		r = -EPROTO;
 	if (r == 0)
 		r = load_meta(txn);
@@ -468,12 +469,11 @@ static int count_row(void *arg, const char *table, struct bytes key, struct byte
 	struct entry e;
 	uint64_t ino;
 	int r = store_row_inode(key, value, &e);
-	if (r == 0 && e.ino != STORE_ROOT_INO)
-		r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);
-	if (r < 0)
+	if (r != 0 || e.ino == STORE_ROOT_INO)
 		return r;
-	if (e.ino == STORE_ROOT_INO)
-		return 0;
+	r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);
+	if (r != 0)
+		return r;
 	if (ino != e.ino)
 		return -EIO;
 	if (entry_is_dir(&e))
