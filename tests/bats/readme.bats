@@ -48,7 +48,7 @@ any_version() {
 	local target
 	while read -r target; do
 		grep -qE "^$target:" "$KEYDIR_ROOT/Makefile" || { echo "no target $target" && false; }
-	done < <(grep -oE '\bmake [a-z-]+' "$KEYDIR_ROOT/README.md" | cut -d ' ' -f 2 | sort -u)
+	done < <(grep -oE '(^|`)make [a-z-]+' "$KEYDIR_ROOT/README.md" | cut -d ' ' -f 2 | sort -u)
 }
 
 @test "every option and variable that the README names exists" {
