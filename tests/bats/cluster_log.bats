@@ -86,11 +86,13 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	broker kill
 	get_is 1 there 1
 	same 1 "$(cat "${NODE_MNT[1]}/there")"
+	# Before, what is sent into a connection that is dying has no known outcome.
+	wait_for 5 log_is_down 1
 	within 3000 node_rest 1 PUT /v1/kv/k --data-binary x
 	same 503 "$status"
 	same application/problem+json "$(header Content-Type)"
 	[ -n "$(header Retry-After)" ]
-	within 3000 fails_with 'Input/output error' bash -c "echo x >'${NODE_MNT[1]}/k'"
+	within 3000 fails_with 'Input/output error' bash -c "/bin/echo x >'${NODE_MNT[1]}/k'"
 	within 3000 fails_with 'Input/output error' mkdir "${NODE_MNT[1]}/dir"
 	# What is as new as the log's end cannot be known now.
 	within 7000 node_rest 1 GET '/v1/kv/there?consistent'
@@ -131,7 +133,8 @@ log_is_down() { [ "$(status_of "$1" .log.up)" = false ]; }
 	within 4000 node_rest 1 PUT /v1/kv/k --data-binary v
 	same 504 "$status"
 	[[ $(body) == *"may still happen"* ]]
-	within 4000 fails_with 'timed out' bash -c "echo w >'${NODE_MNT[1]}/m'"
+	# Not the shell's own echo: that does not look at what close says.
+	within 4000 fails_with 'timed out' bash -c "/bin/echo w >'${NODE_MNT[1]}/m'"
 	get_is 1 warm 1
 	broker resume
 	wait_for 15 put 1 next 1 >/dev/null
