@@ -15,7 +15,7 @@
 #   node_up N [OPTION...]      both
 #   node_kill N [fs|httpd]     kill -9 of both or one; a dead mount is removed
 #   node_rest N METHOD PATH [CURL OPTION...]   like rest, to node N
-#   broker VERB [name=value...]   tests/kafka/broker.sh with this file's broker:
+#   broker VERB                tests/kafka/broker.sh with this file's broker:
 #                              start, stop, kill, pause, resume, running
 #   produce [KCAT OPTION...]   kcat -P to $TOPIC
 #   consume [KCAT OPTION...]   kcat -C from the start of $TOPIC to its end
@@ -58,11 +58,16 @@ cluster_setup_file() {
 			break
 		fi
 	done
-	"$BROKER" start "$BROKER_DIR" "$BROKER_PORT" "$@" >"$BATS_FILE_TMPDIR/broker.out" 2>&1 || {
+	broker_properties
+	broker start >"$BATS_FILE_TMPDIR/broker.out" 2>&1 || {
 		cat "$BATS_FILE_TMPDIR/broker.out"
 		return 1
 	}
 }
+
+# For a file that needs the broker otherwise: sets and exports BROKER_PROPERTIES,
+# words for broker.sh.
+broker_properties() { :; }
 
 cluster_teardown_file() {
 	[ -z "${BROKER_MISSING:-}" ] || return 0
@@ -162,10 +167,10 @@ status_of() {
 # --- the broker --------------------------------------------------------------
 
 broker() {
-	local verb=$1
-	shift
+	local verb=$1 properties
 	if [ "$verb" = start ]; then
-		"$BROKER" start "$BROKER_DIR" "$BROKER_PORT" "$@"
+		read -r -a properties <<<"${BROKER_PROPERTIES:-}"
+		"$BROKER" start "$BROKER_DIR" "$BROKER_PORT" "${properties[@]}"
 	else
 		"$BROKER" "$verb" "$BROKER_DIR"
 	fi

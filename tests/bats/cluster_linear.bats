@@ -1,0 +1,167 @@
+# What DESIGN.md promises about consistency, under kills and a partition: clients'
+# histories are recorded and checked by tests/linear (Go, with Porcupine).
+#
+# For the partition, node 3 has a network of its own, with one link to the broker
+# and another to its clients; cutting the first leaves it answering.
+
+load cluster
+
+setup_file() {
+	if [ "$(id -u)" != 0 ] || ! make_network; then
+		export NO_NETWORK="needs root and network namespaces"
+	fi
+	command -v go >/dev/null || PATH=$PATH:/usr/local/go/bin
+	if ! command -v go >/dev/null; then
+		export NO_LINEAR="needs go"
+	elif ! (cd "$KEYDIR_ROOT/tests/linear" && go build -o "$BATS_FILE_TMPDIR/linear" .) \
+		>"$BATS_FILE_TMPDIR/go.out" 2>&1; then
+		NO_LINEAR="tests/linear cannot be built: $(tail -n 1 "$BATS_FILE_TMPDIR/go.out")"
+		export NO_LINEAR
+	fi
+	export PATH
+	cluster_setup_file
+}
+
+teardown_file() {
+	cluster_teardown_file
+	[ -z "${NETWORK:-}" ] || ip netns del "$NETWORK"
+}
+
+setup() {
+	cluster_setup
+	[ -z "${NO_LINEAR:-}" ] || skip_or_fail "$NO_LINEAR"
+}
+
+# Two links: one to the broker (.1 and .2), one to clients (.5 and .6).
+make_network() {
+	local id=$((RANDOM % 200 + 20))
+	NETWORK=keydir$$
+	ip netns add "$NETWORK" 2>/dev/null || return
+	export NETWORK NET_PREFIX=10.210.$id LINK=kd$$
+	ip link add "${LINK}a" type veth peer name log netns "$NETWORK" &&
+		ip link add "${LINK}b" type veth peer name clients netns "$NETWORK" &&
+		ip address add "$NET_PREFIX.1/30" dev "${LINK}a" &&
+		ip address add "$NET_PREFIX.5/30" dev "${LINK}b" &&
+		ip -n "$NETWORK" address add "$NET_PREFIX.2/30" dev log &&
+		ip -n "$NETWORK" address add "$NET_PREFIX.6/30" dev clients &&
+		ip -n "$NETWORK" link set lo up &&
+		ip -n "$NETWORK" link set log up &&
+		ip -n "$NETWORK" link set clients up &&
+		ip link set "${LINK}a" up &&
+		ip link set "${LINK}b" up && return
+	ip netns del "$NETWORK"
+	unset NETWORK
+	return 1
+}
+
+# The broker is at an address of that network, too.
+broker_properties() {
+	[ -n "${NETWORK:-}" ] || return 0
+	local own=PLAINTEXT://127.0.0.1:$BROKER_PORT far=FAR://$NET_PREFIX.1:9092
+	BROKER_PROPERTIES="listeners=$own,$far,CONTROLLER://127.0.0.1:$((BROKER_PORT + 1))"
+	BROKER_PROPERTIES+=" advertised.listeners=$own,$far"
+	BROKER_PROPERTIES+=" listener.security.protocol.map=PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT"
+	export BROKER_PROPERTIES
+}
+
+# Node 3, in its network.
+far_node() {
+	[ -z "${NO_NETWORK:-}" ] || skip_or_fail "$NO_NETWORK"
+	NODE_PORT[3]=$(free_port)
+	NODE_URL[3]=http://$NET_PREFIX.6:${NODE_PORT[3]}
+	start httpd-far ip netns exec "$NETWORK" "$KEYDIR_HTTPD" --store "$T/n3" \
+		--log "kafka://$NET_PREFIX.1:9092/$TOPIC" --insecure \
+		--listen "$NET_PREFIX.6:${NODE_PORT[3]}" "${NODE_OPTIONS[@]}"
+	NODE_HTTPD[3]=$PID
+	wait_ready 15 "$PID" curl -sf -o /dev/null "${NODE_URL[3]}/readyz"
+}
+
+# No packet of node 3 reaches the broker, and nobody says so.
+cut_link() { ip link set "${LINK}a" down; }
+mend_link() { ip link set "${LINK}a" up; }
+
+start_linear() { # OPTION...
+	local urls
+	printf -v urls '%s,' "${NODE_URL[@]}"
+	"$BATS_FILE_TMPDIR/linear" -nodes "${urls%,}" -seed 20260301 "$@" >"$T/linear.out" 2>&1 3>&- &
+	LINEAR=$!
+}
+
+end_linear() { # STATUS
+	local got=0
+	wait "$LINEAR" || got=$?
+	cat "$T/linear.out"
+	[ "$got" = "$1" ]
+}
+
+# How often something happened in the run.
+counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n + 0 }'; }
+
+@test "the checker of histories finds what is wrong in them" {
+	(cd "$KEYDIR_ROOT/tests/linear" && go vet ./... && go test ./...)
+}
+
+@test "writes and ?consistent reads are linearizable while nodes and the broker are killed" {
+	local n i
+	allow_log 'the log cannot be used: (no answer|the broker)'
+	NODE_OPTIONS=(--write-timeout 2s)
+	for n in 1 2 3; do node_httpd "$n"; done
+	start_linear -seconds 14
+	for i in 1 2 1 3; do
+		sleep 1.5 # of load between the faults
+		node_kill "$i"
+		node_httpd "$i"
+	done
+	sleep 1
+	broker kill
+	broker start
+	end_linear 0
+	[ "$(counted operations)" -gt 1000 ]
+	# All kinds of it, won and lost.
+	for i in "get ok" "get missing" "put ok" "append ok" "create ok" "create refused" \
+		"swap ok" "swap refused" "delete ok" "delete missing" "plain read" "own write read"; do
+		[ "$(counted "$i")" -gt 10 ]
+	done
+}
+
+@test "and while a node is cut off from the log, which only it knows" {
+	local n
+	allow_log 'the log cannot be used: (no answer|the broker)'
+	NODE_OPTIONS=(--write-timeout 2s)
+	node_httpd 1
+	node_httpd 2
+	far_node
+	start_linear -seconds 16
+	sleep 3
+	cut_link
+	sleep 5
+	# It serves what it has, says that it does not know more, and loses nobody else.
+	node_rest 3 GET '/v1/kv/none'
+	same 404 "$status"
+	node_rest 3 GET '/v1/kv/none?consistent'
+	same 503 "$status"
+	node_rest 1 GET '/v1/kv/none?consistent'
+	same 404 "$status"
+	mend_link
+	end_linear 0
+	[ "$(counted operations)" -gt 500 ]
+	# The cut was one: some were told nothing, or that nothing was done.
+	[ $(($(counted '[a-z]* unknown') + $(counted 'nothing done'))) -gt 0 ]
+	wait_for 20 settled 1 2 3
+}
+
+@test "plain reads of a node that is cut off are stale, and the check finds it" {
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_httpd 1
+	node_httpd 2
+	far_node
+	start_linear -seconds 7 -stale
+	sleep 2
+	cut_link
+	sleep 3
+	mend_link
+	end_linear 3
+	grep -q '^BROKEN: not linearizable' "$T/linear.out"
+	# But even then nothing went back, and tokens were honoured.
+	not grep -E '^BROKEN: ' "$T/linear.out" | not grep -v 'not linearizable'
+}
