@@ -45,15 +45,6 @@ static bool read_cursor(struct request *rq, bool recurse, struct page_cursor *cu
 	return recurse || (!cursor->inside && !memchr(cursor->path, '/', cursor->len));
 }
 
-/* Flags are true when they are there, but for "=0" and "=false". */
-static bool read_flag(const struct request *rq, const char *name)
-{
-	const char *raw;
-	size_t len;
-	return url_param(&rq->url, name, &raw, &len) && !(len == 1 && *raw == '0') &&
-	       !(len == 5 && !memcmp(raw, "false", 5));
-}
-
 static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
 {
 	if (err == -ENOENT)
@@ -100,8 +91,8 @@ static int write_listing(const struct request *rq, const struct view *view, cons
 enum MHD_Result handle_list(struct request *rq)
 {
 	struct page_query query = {
-		.recurse = read_flag(rq, "recurse"),
-		.values = read_flag(rq, "values"),
+		.recurse = url_flag(&rq->url, "recurse"),
+		.values = url_flag(&rq->url, "values"),
 	};
 	struct page_cursor cursor;
 	struct json_text text = { 0 };

@@ -78,16 +78,16 @@ static bool make_persist(struct request *rq, struct event *ev, enum MHD_Result *
  * which holds both, and decoding never makes anything longer. */
 static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
-	const char *raw, *value;
-	size_t len, n;
+	const char *raw;
+	size_t len;
 	if (!url_param(&rq->url, "to", &raw, &len)) {
 		*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 		               "?op=rename needs the new key, as in ?op=rename&to=new/key.");
 		return false;
 	}
-	if (url_param(&rq->url, "noreplace", &value, &n))
+	if (url_flag(&rq->url, "noreplace"))
 		ev->flags |= EVENT_NOREPLACE;
-	if (url_param(&rq->url, "exchange", &value, &n))
+	if (url_flag(&rq->url, "exchange"))
 		ev->flags |= EVENT_EXCHANGE;
 	char *to = rq->key + rq->key_len;
 	long to_len = url_decode_value(raw, len, to);

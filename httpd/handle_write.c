@@ -98,12 +98,10 @@ enum MHD_Result handle_delete(struct request *rq)
 {
 	struct event ev = { .op = EVENT_DEL };
 	enum MHD_Result ret;
-	const char *value;
-	size_t len;
 	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
 	    !write_event_idem(rq, &ev, &ret))
 		return ret;
-	if (url_param(&rq->url, "recurse", &value, &len))
+	if (url_flag(&rq->url, "recurse"))
 		ev.flags |= EVENT_RECURSE;
 	else if (rq->key_is_dir)
 		ev.op = EVENT_RMDIR;

@@ -155,6 +155,14 @@ bool url_param(const struct url *url, const char *name, const char **ret, size_t
 	return false;
 }
 
+bool url_flag(const struct url *url, const char *name)
+{
+	const char *raw;
+	size_t len;
+	return url_param(url, name, &raw, &len) && !(len == 1 && *raw == '0') &&
+	       !(len == 5 && !memcmp(raw, "false", 5));
+}
+
 long url_decode_value(const char *raw, size_t len, char *buf)
 {
 	size_t n = 0;

@@ -35,6 +35,8 @@ size_t url_encode(const char *key, size_t len, char *buf);
 /* Finds NAME in a raw query. Returns false without it. Of several the first
  * counts. The value is still encoded. */
 bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len);
+/* Flags are true when they are there, but for "=0" and "=false". */
+bool url_flag(const struct url *url, const char *name);
 
 /* Decodes a query value as HTML forms write it ('+' is a space) into BUF of at
  * least LEN bytes. Returns the length, or -1 for a bad escape or a NUL byte. */

@@ -325,6 +325,8 @@ problem() {
 	problem 404 not-found
 	rest DELETE /v1/kv/x/
 	problem 409 not-empty
+	rest DELETE '/v1/kv/x/?recurse=false'
+	problem 409 not-empty
 	rest DELETE '/v1/kv/x?recurse'
 	same 204 "$status"
 	rest GET /v1/kv/x/y/z
