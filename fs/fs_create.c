@@ -242,7 +242,7 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	view_close(&view);
 	if (r == 0)
 		r = check_access(m, req, &param.attr, fi->flags);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	struct file *f = files_get(&m->files, param.ino);
 	if (!f)
@@ -282,7 +282,7 @@ static int create_new(struct mount *m, fuse_req_t req, uint64_t dir, const char 
 	if (r == 0)
 		r = files_create(&m->files, node_propose_ino(m->node), dir, name,
 		                 S_IFREG | (mode & 07777), now_ns(), &f);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (fi->flags & O_TRUNC)
 		f->truncated = true;
