@@ -3,7 +3,7 @@
 # silent when none is; asks for nothing.
 #
 #   tests/deps.sh [PURPOSE...]    all, or those for building, running, testing,
-#                                 cluster, checking, benchmarks
+#                                 cluster, containers, checking, benchmarks
 set -euo pipefail
 cd "$(dirname "$0")"
 
