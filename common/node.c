@@ -1,4 +1,4 @@
-/* The node: submit events, learn their outcome, follow the feed.
+/* The node: submit events, learn their outcome, do the work.
  *
  * A submitted event is queued with its callback. With the embedded log whoever
  * submits tries to become the worker at once: it applies everything that is
@@ -9,16 +9,14 @@
  * it. With a log outside, events go to its producer, and the applying process
  * brings them back through the feed.
  *
- * Every outcome comes from the feed, whichever process applied the event: the
- * worker finds its own process's events there by their id.
+ * Applying what is queued is node_local.c's, a log outside node_kafka.c's, and
+ * outcomes are node_follow.c's: they come from the feed, whoever applied.
  *
  * Locks: work_lock, then queue_lock (THREADS.md); none is held when a callback
  * is made, but the follow callback, which runs under work_lock. */
 #include "node_internal.h"
 
-#include "apply.h"
 #include "clock.h"
-#include "key.h"
 #include "logger.h"
 #include "metrics.h"
 #include "quota.h"
@@ -31,437 +29,14 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define BATCH_EVENTS 512       /* events applied in one transaction ... */
-#define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
-#define FOLLOW_ROWS 256        /* feed rows read from one snapshot */
-#define IDLE_MS 1000           /* the thread looks around at least this often */
-#define DRAIN_MS 5000          /* a stop waits so long for events under way */
-#define LOG_GRACE_MS 1500      /* a write waits so much longer than the log, which says it late */
-#define TICK_MS 200            /* between ticks that a log outside gets */
-#define WORK_ROUNDS 64         /* a submitter works for others this often, then hands over */
+#define IDLE_MS 1000      /* the thread looks around at least this often */
+#define DRAIN_MS 5000     /* a stop waits so long for events under way */
+#define LOG_GRACE_MS 1500 /* a write waits so much longer than the log, which says it late */
+#define TICK_MS 200       /* between ticks that a log outside gets */
+#define WORK_ROUNDS 64    /* a submitter works for others this often, then hands over */
 #define MAX_VALUE_LIMIT (UINT64_C(1) << 31)
 
-/* --- callbacks --- */
-
-void finished_init(struct finished *done)
-{
-	done->first = NULL;
-	done->last = &done->first;
-	done->waiters = NULL;
-}
-
-void finished_add(struct finished *done, struct pending *p)
-{
-	p->next = NULL;
-	*done->last = p;
-	done->last = &p->next;
-}
-
-static void pending_free(struct pending *p)
-{
-	event_free(p->ev);
-	free(p->owned);
-	free(p->feed);
-	free(p);
-}
-
-void finished_run(struct finished *done)
-{
-	while (done->first) {
-		struct pending *p = done->first;
-		done->first = p->next;
-		p->done(p->arg, &p->out);
-		pending_free(p);
-	}
-	done->last = &done->first;
-	while (done->waiters) {
-		struct waiter *w = done->waiters;
-		done->waiters = w->next;
-		struct outcome out = { .code = w->code, .offset = w->offset };
-		w->done(w->arg, &out);
-		free(w);
-	}
-}
-
-void node_forget(struct node *node, struct pending *p)
-{
-	HASH_DEL(node->pending, p);
-	atomic_fetch_sub(&node->ahead, p->growth);
-}
-
-void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset)
-{
-	struct finished done;
-	struct pending *p;
-	finished_init(&done);
-	pthread_mutex_lock(&node->queue_lock);
-	HASH_FIND(hh, node->pending, &seq, sizeof seq, p);
-	if (p) {
-		node_forget(node, p);
-		p->out = (struct outcome){ .code = code, .offset = offset };
-		finished_add(&done, p);
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-	if (p && code == OUTCOME_UNKNOWN)
-		metrics_add(METRIC_WRITES_UNKNOWN, 1);
-	finished_run(&done);
-}
-
-/* --- following --- */
-
-static void complete(struct node *node, struct feed_event *ev, struct finished *done)
-{
-	struct pending *p;
-	pthread_mutex_lock(&node->queue_lock);
-	HASH_FIND(hh, node->pending, &ev->seq, sizeof ev->seq, p);
-	if (p)
-		node_forget(node, p);
-	pthread_mutex_unlock(&node->queue_lock);
-	if (!p) {
-		free(ev);
-		return;
-	}
-	p->feed = ev;
-	p->out = (struct outcome){
-		.code = ev->outcome,
-		.offset = ev->offset,
-		.ino = ev->ino,
-		.version = ev->version,
-		.number = ev->number,
-		.created = ev->created,
-		.feed = ev,
-	};
-	finished_add(done, p);
-}
-
-/* Moves the waiters whose wish came true, or whose time is over, to DONE. */
-static void settle_waiters(struct node *node, struct finished *done)
-{
-	uint64_t followed = atomic_load(&node->followed);
-	int64_t now = clock_mono_ms();
-	pthread_mutex_lock(&node->queue_lock);
-	struct waiter **link = &node->waiters;
-	while (*link) {
-		struct waiter *w = *link;
-		bool come = w->acked ? bell_acked(node->bell, w->offset) : followed >= w->offset;
-		if (!come && now < w->deadline_ms) {
-			link = &w->next;
-			continue;
-		}
-		w->code = come || w->acked ? OUTCOME_OK : OUTCOME_UNKNOWN;
-		*link = w->next;
-		atomic_fetch_sub(&node->nwaiters, 1);
-		w->next = done->waiters;
-		done->waiters = w;
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-}
-
-/* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
- * of the feed, -errno if it cannot be read now. */
-static int follow_some(struct node *node, struct finished *done)
-{
-	struct txn *txn;
-	int r = txn_read(node->store, &txn);
-	if (r < 0)
-		return r; /* no slot or memory now: the next round will do it */
-	uint64_t from = atomic_load(&node->followed) + (node->any_followed ? 1 : 0), found;
-	struct bytes row;
-	int n = 0;
-	bool gap = false;
-	for (; n < FOLLOW_ROWS; n++) {
-		r = store_feed_next(txn, from, &found, &row);
-		if (r < 0)
-			break;
-		uint64_t first;
-		struct bytes ignored;
-		if (found > from && node->any_followed &&
-		    store_feed_next(txn, 0, &first, &ignored) == 0 && first == found)
-			gap = node->lost = true;
-		struct feed_event *ev;
-		r = feed_decode(found, row, &ev);
-		if (r == -ENOMEM)
-			break;
-		if (r == 0) {
-			if (node->config.follow) {
-				if (gap)
-					node->config.follow(node->config.follow_arg, NULL, true);
-				node->config.follow(node->config.follow_arg, ev, false);
-			}
-			for (size_t i = 0; i < ev->neffects; i++) {
-				int64_t expiry = ev->effects[i].expiry_ms;
-				if (expiry && expiry < atomic_load(&node->wake_ms)) {
-					atomic_store(&node->wake_ms, expiry);
-					bell_ring_self(node->bell);
-				}
-			}
-			if (ev->proc == node->proc)
-				complete(node, ev, done);
-			else
-				free(ev);
-		} else {
-			logger(LOGGER_ERROR, "feed row is damaged offset=%llu",
-			       (unsigned long long)found);
-		}
-		gap = false;
-		node->any_followed = true;
-		atomic_store(&node->followed, found);
-		from = found + 1;
-	}
-	txn_abort(txn);
-	return n == FOLLOW_ROWS ? 1 : r == -ENOENT ? 0 : r;
-}
-
-/* After a gap: what is neither queued nor was found in the feed was applied, and
- * its row is gone. (With a log outside it may still come, or its time ends.) */
-static void finish_lost(struct node *node, struct finished *done)
-{
-	struct pending *p, *tmp;
-	if (node->kafka)
-		return;
-	pthread_mutex_lock(&node->queue_lock);
-	uint64_t queued = node->queue ? node->queue->seq : UINT64_MAX;
-	HASH_ITER (hh, node->pending, p, tmp) {
-		if (p->seq >= queued)
-			continue;
-		node_forget(node, p);
-		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
-		finished_add(done, p);
-		metrics_add(METRIC_WRITES_UNKNOWN, 1);
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-}
-
-void node_follow_feed(struct node *node, struct finished *done)
-{
-	int r;
-	do
-		r = follow_some(node, done);
-	while (r > 0);
-	if (r == 0 && node->lost) {
-		node->lost = false;
-		finish_lost(node, done);
-	}
-	if (atomic_load(&node->nwaiters))
-		settle_waiters(node, done);
-}
-
-/* --- the embedded log --- */
-
-/* Takes a batch off the queue, in order. */
-static struct pending *take_batch(struct node *node)
-{
-	struct pending *batch, **end = &batch;
-	size_t n = 0, bytes = 0;
-	pthread_mutex_lock(&node->queue_lock);
-	batch = node->queue;
-	while (*end && n < BATCH_EVENTS && bytes < BATCH_BYTES) {
-		n++;
-		bytes += (*end)->ev->value.len;
-		end = &(*end)->next;
-	}
-	node->queue = *end;
-	if (!node->queue)
-		node->queue_last = &node->queue;
-	*end = NULL;
-	pthread_mutex_unlock(&node->queue_lock);
-	return batch;
-}
-
-/* Whether a tick still has anything to purge; another process may have done it. */
-static bool tick_due(struct txn *txn, int64_t now_ms)
-{
-	int64_t expiry_ms;
-	uint64_t ino;
-	return store_first_expiry(txn, &expiry_ms, &ino) == 0 && expiry_ms <= now_ms;
-}
-
-/* An append makes a value longer than what it carries. Of a transaction nothing
- * is known before its operations were done. */
-static bool append_fits(struct txn *txn, const struct event *ev, uint64_t max)
-{
-	struct view view = { .txn = txn, .now_ms = txn_meta(txn)->log_time_ms };
-	struct bytes key = ev->key;
-	struct entry e;
-	int r;
-	if (ev->op != EVENT_APPEND)
-		return ev->op != EVENT_TXN;
-	if (ev->at) {
-		r = view_inode(&view, ev->at, &e);
-	} else if (ev->dir) {
-		size_t parent = key_parent_len(key.data, key.len), skip = parent ? parent + 1 : 0;
-		r = view_name(&view, ev->dir, (const char *)key.data + skip, key.len - skip, &e);
-	} else {
-		r = view_key(&view, key.data, key.len, &e);
-	}
-	return r < 0 || e.size + ev->value.len <= max;
-}
-
-/* The longest value that the event at OFFSET changed; 0 or a negative errno. */
-static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
-{
-	struct feed_event *ev;
-	struct bytes row;
-	uint64_t found;
-	int r = store_feed_next(txn, offset, &found, &row);
-	if (r == 0)
-		r = feed_decode(found, row, &ev);
-	if (r != 0)
-		return r;
-	*ret = 0;
-	for (size_t i = 0; i < ev->neffects; i++) {
-		if (ev->effects[i].kind == FEED_DATA && ev->effects[i].size > *ret)
-			*ret = ev->effects[i].size;
-	}
-	free(ev);
-	return 0;
-}
-
-/* Applies P's event and looks whether that went over a limit; if so, undoes it
- * and leaves P out. 0 or a negative errno. */
-static int apply_within_limits(struct node *node, struct txn *txn, struct pending *p,
-                               int64_t now_ms)
-{
-	struct txn *inner;
-	uint64_t before = txn_meta(txn)->used_bytes, offset = txn_meta(txn)->applied + 1;
-	uint64_t longest = 0;
-	/* A longer name is no reason to refuse a rename; new directories are. */
-	uint64_t slack = p->ev->op == EVENT_RENAME ? KEY_NAME_MAX : 0;
-	int r = txn_nest(txn, &inner);
-	if (r < 0)
-		return r;
-	r = apply_event(inner, p->ev, offset, now_ms, NULL);
-	if (r == 0)
-		r = longest_value(inner, offset, &longest);
-	if (r < 0) {
-		txn_abort(inner);
-		return r;
-	}
-	uint64_t after = txn_meta(inner)->used_bytes;
-	if (after > node->config.size_bytes && after > before + slack)
-		p->out.code = OUTCOME_NO_SPACE;
-	else if (longest > node->config.max_value)
-		p->out.code = OUTCOME_TOO_LARGE;
-	else
-		return txn_commit(inner);
-	p->left_out = true;
-	txn_abort(inner);
-	return 0;
-}
-
-/* Whether it can be told without applying that EV stays within the limits. */
-static bool is_surely_within(struct node *node, struct txn *txn, const struct event *ev)
-{
-	bool appends = ev->op == EVENT_APPEND;
-	for (size_t i = 0; i < ev->nops; i++)
-		appends |= ev->ops[i].op == EVENT_APPEND;
-	uint64_t growth = quota_growth(ev);
-	if (growth && txn_meta(txn)->used_bytes + growth > node->config.size_bytes)
-		return false;
-	return !appends || append_fits(txn, ev, node->config.max_value);
-}
-
-/* Applies the events of BATCH in one transaction; those that the limits do not
- * allow, and needless ticks, are marked left_out. 0 or a negative errno, with
- * nothing applied. */
-static int apply_batch(struct node *node, struct pending *batch)
-{
-	struct txn *txn;
-	int r = txn_write(node->store, &txn);
-	if (r < 0)
-		return r;
-	struct store_meta *meta = txn_meta(txn);
-	int64_t now_ms = clock_wall_ms();
-	uint64_t napplied = 0, nrejected = meta->nrejected;
-	for (struct pending *p = batch; p; p = p->next) {
-		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
-		p->out = (struct outcome){ .code = OUTCOME_OK };
-		if (p->left_out)
-			continue;
-		if (is_surely_within(node, txn, p->ev))
-			r = apply_event(txn, p->ev, meta->applied + 1, now_ms, NULL);
-		else
-			r = apply_within_limits(node, txn, p, now_ms);
-		if (r < 0) {
-			txn_abort(txn);
-			return r;
-		}
-		napplied += !p->left_out;
-	}
-	if (napplied == 0) {
-		txn_abort(txn);
-		return 0;
-	}
-	nrejected = meta->nrejected - nrejected;
-	r = txn_commit(txn);
-	if (r == 0) {
-		metrics_add(METRIC_EVENTS_APPLIED, napplied);
-		metrics_add(METRIC_EVENTS_REJECTED, nrejected);
-	}
-	return r;
-}
-
-static enum event_outcome outcome_of_error(int r)
-{
-	return r == -ENOSPC ? OUTCOME_NO_SPACE :
-	       r == -ENOMEM ? OUTCOME_NO_MEMORY :
-	                      OUTCOME_LOG_DOWN;
-}
-
-void node_set_stalled(struct node *node, int err)
-{
-	int old = atomic_exchange(&node->stalled, err);
-	if (err && !old) {
-		metrics_add(METRIC_APPLY_STALLS, 1);
-		logger(LOGGER_ERROR, "applying stopped: %s store=%s", strerror(err),
-		       store_dir(node->store));
-	} else if (!err && old) {
-		logger(LOGGER_INFO, "applying goes on store=%s", store_dir(node->store));
-	}
-}
-
-/* Finishes those of BATCH that get no feed event. */
-static void finish_left_out(struct node *node, struct pending *batch, struct finished *done)
-{
-	struct pending *next;
-	pthread_mutex_lock(&node->queue_lock);
-	for (struct pending *p = batch; p; p = next) {
-		next = p->next;
-		if (!p->left_out)
-			continue;
-		if (p->out.code != OUTCOME_OK)
-			metrics_add(METRIC_WRITES_REFUSED, 1);
-		node_forget(node, p);
-		finished_add(done, p);
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-}
-
-/* Applies BATCH whole or, if that fails, event by event, so that one that
- * finds no room does not take the others with it. */
-static void apply_or_fail(struct node *node, struct pending *batch, struct finished *done)
-{
-	int r = apply_batch(node, batch);
-	if (r == 0) {
-		node_set_stalled(node, 0);
-		finish_left_out(node, batch, done);
-		return;
-	}
-	bool alone = !batch->next;
-	struct pending *next;
-	for (struct pending *p = batch; p; p = next) {
-		next = p->next;
-		p->next = NULL;
-		if (!alone)
-			r = apply_batch(node, p);
-		node_set_stalled(node, r < 0 ? -r : 0);
-		if (r < 0) {
-			p->left_out = true;
-			p->out.code = outcome_of_error(r);
-		}
-		finish_left_out(node, p, done);
-	}
-}
+/* --- working --- */
 
 void node_work(struct node *node)
 {
@@ -473,9 +48,9 @@ void node_work(struct node *node)
 		atomic_store(&node->again, false);
 		struct finished done;
 		finished_init(&done);
-		struct pending *batch = node->kafka ? NULL : take_batch(node);
+		struct pending *batch = node->kafka ? NULL : local_take_batch(node);
 		if (batch) {
-			apply_or_fail(node, batch, &done);
+			local_apply(node, batch, &done);
 			bell_ring_others(node->bell);
 		}
 		node_follow_feed(node, &done);
@@ -504,6 +79,18 @@ void node_catch_up(struct node *node)
 	finished_run(&done);
 	if (atomic_load(&node->again))
 		node_work(node);
+}
+
+void node_set_stalled(struct node *node, int err)
+{
+	int old = atomic_exchange(&node->stalled, err);
+	if (err && !old) {
+		metrics_add(METRIC_APPLY_STALLS, 1);
+		logger(LOGGER_ERROR, "applying stopped: %s store=%s", strerror(err),
+		       store_dir(node->store));
+	} else if (!err && old) {
+		logger(LOGGER_INFO, "applying goes on store=%s", store_dir(node->store));
+	}
 }
 
 /* --- submitting --- */
@@ -548,7 +135,7 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;
 	enum event_outcome code = OUTCOME_OK;
-	if (ev->op == EVENT_APPEND && !append_fits(txn, ev, node->config.max_value))
+	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node->config.max_value))
 		code = OUTCOME_TOO_LARGE;
 	else if (!quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
 		code = OUTCOME_NO_SPACE;
@@ -743,7 +330,7 @@ static int64_t look_at_deadlines(struct node *node)
 	struct finished done;
 	struct pending *p, *tmp;
 	finished_init(&done);
-	settle_waiters(node, &done);
+	node_settle_waiters(node, &done);
 	pthread_mutex_lock(&node->queue_lock);
 	for (struct waiter *w = node->waiters; w; w = w->next) {
 		if (w->deadline_ms < next)
@@ -768,19 +355,6 @@ static int64_t look_at_deadlines(struct node *node)
 	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
 }
 
-/* Tries whether there is room again. A commit as small as this one may find some
- * in the store where what failed did not. */
-static void probe(struct node *node)
-{
-	struct txn *txn;
-	int r = txn_write(node->store, &txn);
-	if (r == 0)
-		r = txn_commit(txn);
-	if (r == 0 && !store_has_room(node->store))
-		r = -ENOSPC;
-	node_set_stalled(node, -r);
-}
-
 static void *run(void *arg)
 {
 	struct node *node = arg;
@@ -794,7 +368,7 @@ static void *run(void *arg)
 		if (ms < wait_ms)
 			wait_ms = ms;
 		if (!node->kafka && atomic_load(&node->stalled))
-			probe(node);
+			local_probe(node);
 		bell_wait(node->bell, ticket, wait_ms);
 	}
 	return NULL;
@@ -802,50 +376,9 @@ static void *run(void *arg)
 
 /* --- starting and stopping --- */
 
-static int random_u64(uint64_t *ret)
+int node_random(uint64_t *ret)
 {
 	return getrandom(ret, sizeof *ret, 0) == sizeof *ret ? 0 : -errno;
-}
-
-/* Makes the volume in a new store; checks that an old one has this kind of log. */
-static int open_volume(struct node *node, char *why, size_t why_size)
-{
-	struct txn *txn;
-	uint64_t id[2] = { 0 };
-	int r = random_u64(&id[0]);
-	if (r == 0)
-		r = random_u64(&id[1]);
-	if (r == 0)
-		r = txn_write(node->store, &txn);
-	if (r != 0) {
-		snprintf(why, why_size, "cannot write to the store: %s", strerror(-r));
-		return r;
-	}
-	struct store_meta *meta = txn_meta(txn);
-	if (meta->started) {
-		bool local = strncmp(meta->volume, "local-", 6) == 0;
-		txn_abort(txn);
-		if (local)
-			return 0;
-		snprintf(why, why_size,
-		         "the store %s follows a Kafka log; give that --log, or another --store",
-		         store_dir(node->store));
-		return -EINVAL;
-	}
-	char volume[40];
-	snprintf(volume, sizeof volume, "local-%016llx%016llx", (unsigned long long)id[0],
-	         (unsigned long long)id[1]);
-	struct event format = { .op = EVENT_FORMAT,
-		                .proc = node->proc,
-		                .name = { volume, strlen(volume) } };
-	r = apply_event(txn, &format, 0, clock_wall_ms(), NULL);
-	if (r == 0)
-		r = txn_commit(txn);
-	else
-		txn_abort(txn);
-	if (r < 0)
-		snprintf(why, why_size, "cannot make the volume: %s", strerror(-r));
-	return r;
 }
 
 static int fail(int err, char *why, size_t why_size, const char *what)
@@ -893,9 +426,9 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	pthread_mutex_init(&node->queue_lock, NULL);
 	pthread_mutex_init(&node->work_lock, NULL);
 	uint64_t tag = 0;
-	int r = random_u64(&node->proc);
+	int r = node_random(&node->proc);
 	if (r == 0)
-		r = random_u64(&tag);
+		r = node_random(&tag);
 	if (r < 0) {
 		r = fail(r, why, why_size, "no random numbers");
 		goto err_free;
@@ -918,7 +451,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	if (kafka)
 		r = kafka_open(node, why, why_size);
 	else
-		r = open_volume(node, why, why_size);
+		r = local_open(node, why, why_size);
 	if (r < 0)
 		goto err_bell;
 	struct txn *txn;

@@ -80,6 +80,7 @@ struct node {
 	atomic_bool ready;
 };
 
+/* Following, node_follow.c. */
 void finished_init(struct finished *done);
 void finished_add(struct finished *done, struct pending *p);
 /* Calls the callbacks and frees; with no lock held. */
@@ -92,13 +93,32 @@ void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint6
 /* Follows the feed up to its end: completions, the follow callback, waiters.
  * With work_lock held. */
 void node_follow_feed(struct node *node, struct finished *done);
+/* Moves the waiters whose wish came true, or whose time is over, to DONE. */
+void node_settle_waiters(struct node *node, struct finished *done);
+
 /* Applies what is queued (embedded log) and follows, if nobody else does. */
 void node_work(struct node *node);
 
 /* Follows the feed now, waiting for who does it already. For threads that may. */
 void node_catch_up(struct node *node);
+/* A random number. 0 or -errno. */
+int node_random(uint64_t *ret);
 /* Notes that applying waits for ERR (positive) or, with 0, that it goes on. */
 void node_set_stalled(struct node *node, int err);
+
+/* The embedded log's part, node_local.c. */
+/* Makes the volume in a new store; checks that an old one has this kind of log.
+ * 0 or -errno with a sentence in WHY. */
+int local_open(struct node *node, char *why, size_t why_size);
+/* Takes a batch off the queue, in order. */
+struct pending *local_take_batch(struct node *node);
+/* Applies BATCH whole or, if that fails, event by event, so that one that finds
+ * no room does not take the others with it. What gets no feed event goes to DONE.
+ * With work_lock held. */
+void local_apply(struct node *node, struct pending *batch, struct finished *done);
+/* Tries whether there is room again. A commit as small as this one may find some
+ * in the store where what failed did not. */
+void local_probe(struct node *node);
 
 /* Kafka's part, node_kafka.c. */
 /* Opens the log and starts its threads; with a broker that answers, an unfit

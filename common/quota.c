@@ -1,13 +1,14 @@
-/* The quota: how much an event would let the cache grow.
+/* Limits: how much an event would let the cache, or a value, grow.
  *
  * Asked where an event is submitted, never while applying (DESIGN.md 4): nodes
  * may have different quotas and must still apply alike. With an embedded log
  * the answer is exact: what may not fit is applied in a part of the transaction
- * that can be undone, and looked at (node.c). With a log outside it is foreseen
+ * that can be undone, and looked at (node_local.c). With a log outside it is foreseen
  * here, as exactly as the node is up to date. */
 #include "quota.h"
 
 #include "key.h"
+#include "view.h"
 
 #define TYPE_COST (sizeof "user.content_type" - 1) /* the attribute that a type becomes */
 #define NUMBER_MAX 21 /* the longest text of a 64-bit number, and a newline */
@@ -125,4 +126,23 @@ bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_
 		return true;
 	uint64_t gone = replaced(txn, ev);
 	return growth <= gone || used + (growth - gone) <= quota;
+}
+
+bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max)
+{
+	struct view view = { .txn = txn, .now_ms = txn_meta(txn)->log_time_ms };
+	struct bytes key = ev->key;
+	struct entry e;
+	int r;
+	if (ev->op != EVENT_APPEND)
+		return ev->op != EVENT_TXN;
+	if (ev->at) {
+		r = view_inode(&view, ev->at, &e);
+	} else if (ev->dir) {
+		size_t parent = key_parent_len(key.data, key.len), skip = parent ? parent + 1 : 0;
+		r = view_name(&view, ev->dir, (const char *)key.data + skip, key.len - skip, &e);
+	} else {
+		r = view_key(&view, key.data, key.len, &e);
+	}
+	return r < 0 || e.size + ev->value.len <= max;
 }

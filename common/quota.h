@@ -1,4 +1,4 @@
-/* The quota: how much an event would let the cache grow. */
+/* Limits: how much an event would let the cache, or a value, grow. */
 #ifndef KEYDIR_QUOTA_H
 #define KEYDIR_QUOTA_H
 
@@ -12,5 +12,9 @@ bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_
 
 /* The most that EV can add to meta.used_bytes; 0 for one that only frees. */
 uint64_t quota_growth(const struct event *ev);
+
+/* Whether an append keeps its value within MAX bytes, longer than what it carries.
+ * Of a transaction nothing is known before its operations were done: false. */
+bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max);
 
 #endif
