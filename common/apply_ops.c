@@ -370,6 +370,15 @@ static int op_incr(struct apply *ap, const struct event *ev)
 
 /* --- names --- */
 
+/* Removes E, and says if that is an eviction. */
+static int remove_entry(struct apply *ap, const struct event *ev, const struct entry *e)
+{
+	bool evict = ev->flags & EVENT_EVICT;
+	if (evict)
+		ap->meta->nevicted++;
+	return tree_remove(ap, e, evict ? FEED_EVICTED : FEED_REMOVED);
+}
+
 static int op_del(struct apply *ap, const struct event *ev)
 {
 	struct target t;
@@ -385,10 +394,7 @@ static int op_del(struct apply *ap, const struct event *ev)
 		return OUTCOME_IS_DIR;
 	if (t.self.e.ino == STORE_ROOT_INO)
 		return OUTCOME_REJECTED;
-	bool evict = ev->flags & EVENT_EVICT;
-	r = tree_remove(ap, &t.self.e, evict ? FEED_EVICTED : FEED_REMOVED);
-	if (evict)
-		ap->meta->nevicted++;
+	r = remove_entry(ap, ev, &t.self.e);
 	ap->feed.ino = t.self.e.ino;
 	return r;
 }
@@ -433,7 +439,7 @@ static int op_rmdir(struct apply *ap, const struct event *ev)
 		return OUTCOME_REJECTED;
 	r = tree_empty(ap, &t.self.e);
 	if (r == 0)
-		r = tree_remove(ap, &t.self.e, FEED_REMOVED);
+		r = remove_entry(ap, ev, &t.self.e);
 	ap->feed.ino = t.self.e.ino;
 	return r;
 }

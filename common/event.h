@@ -94,7 +94,7 @@ enum event_flag {
 	                               * ATIME, both become the record's time */
 	EVENT_HAS_ATIME = 1 << 7,     /* touch: atime_ns is given */
 	EVENT_HAS_CUT = 1 << 8,       /* write: first shorten to cut bytes */
-	EVENT_EVICT = 1 << 9,         /* del: made by eviction, not by a user */
+	EVENT_EVICT = 1 << 9,         /* del, rmdir: made by eviction, not by a user */
 	EVENT_MTIME_NOW = 1 << 10,    /* touch: mtime = the record's time */
 	EVENT_ATIME_NOW = 1 << 11,    /* touch: atime = the record's time */
 	EVENT_SYMLINK = 1 << 12,      /* set: a symbolic link; the value is its target */

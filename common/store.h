@@ -155,6 +155,22 @@ int store_xattr_each(struct txn *txn, uint64_t ino,
 /* The entry that expires first: -ENOENT if none does. */
 int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino);
 
+/* The one behind *EXPIRY_MS and *INO, which it replaces; -ENOENT at the end. */
+int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino);
+
+/* A walk over all inodes by number (store_walk.c). */
+struct walk;
+/* 0, -ENOMEM, -EIO. */
+int walk_open(struct txn *txn, struct walk **ret);
+/* Moves to the first entry at or behind INO, or to the next one, and decodes it.
+ * -ENOENT at the end. */
+int walk_seek(struct walk *walk, uint64_t ino, struct entry *ret);
+int walk_next(struct walk *walk, struct entry *ret);
+/* Passes N entries without looking at them. -ENOENT at the end. */
+int walk_skip(struct walk *walk, uint64_t n);
+/* NULL is fine. */
+void walk_close(struct walk *walk);
+
 /* The first feed row at or behind FROM; the bytes are feed.h's. -ENOENT if
  * there is none yet. Offsets can have gaps; *RET_OFFSET > FROM can also mean
  * that the ring has lost some: compare with the ring's first row (FROM 0). */

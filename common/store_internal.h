@@ -45,6 +45,10 @@ int table_del(struct txn *txn, enum table table, MDB_val *key);
 
 /* Decodes a row of the table of inodes. 0 or -EIO. */
 int store_row_inode(struct bytes key, struct bytes value, struct entry *ret);
+/* Writes N as keys have it to TO (STORE_ROW_NUMBER_MAX bytes); how many. It keeps
+ * the order of numbers. */
+#define STORE_ROW_NUMBER_MAX 9
+size_t store_row_number(uint8_t *to, uint64_t n);
 /* Bytes of KEY behind its number. */
 size_t store_row_rest(struct bytes key);
 

@@ -548,17 +548,28 @@ int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes)
 
 /* --- expiry, feed, idempotency --- */
 
-int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino)
+static int expiry_decode(MDB_val key, int64_t *ret_expiry_ms, uint64_t *ret_ino)
 {
-	MDB_val key, val;
-	int r = table_first(txn, EXPIRY, &key, false, &val);
-	if (r < 0)
-		return r;
 	const uint8_t *p = key.mv_data;
 	if (key.mv_size < 10 || !num_get(p + 8, key.mv_size - 8, ret_ino))
 		return -EIO;
 	*ret_expiry_ms = (int64_t)be64_get(p);
 	return 0;
+}
+
+int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino)
+{
+	MDB_val key, val;
+	int r = table_first(txn, EXPIRY, &key, false, &val);
+	return r < 0 ? r : expiry_decode(key, ret_expiry_ms, ret_ino);
+}
+
+int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino)
+{
+	struct key_buf buf;
+	MDB_val key = key_expiry(&buf, *expiry_ms, *ino + 1), val;
+	int r = table_first(txn, EXPIRY, &key, true, &val);
+	return r < 0 ? r : expiry_decode(key, expiry_ms, ino);
 }
 
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino)
@@ -661,6 +672,11 @@ int store_row_inode(struct bytes key, struct bytes value, struct entry *ret)
 	if (!num_get(key.data, key.len, &ino))
 		return -EIO;
 	return row_decode(ino, (MDB_val){ value.len, (void *)value.data }, ret);
+}
+
+size_t store_row_number(uint8_t *to, uint64_t n)
+{
+	return num_put(to, n);
 }
 
 size_t store_row_rest(struct bytes key)

@@ -214,6 +214,10 @@ static void pick_op(struct dice *dice, struct event_space *space, size_t part, e
 		if (dice_one_in(dice, 4))
 			ev->flags |= EVENT_EVICT;
 		break;
+	case EVENT_RMDIR:
+		if (dice_one_in(dice, 4))
+			ev->flags |= EVENT_EVICT;
+		break;
 	case EVENT_RENAME:
 		ev->to = pick_key(dice, space->keys[part][1]);
 		ev->to_dir = pick_inode(dice, 6);

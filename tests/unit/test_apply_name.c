@@ -208,6 +208,48 @@ static void test_evict(void **state)
 	assert_int_equal(rig_meta(rig).nevicted, 1);
 }
 
+/* By inode and version, wherever it is now; what is newer stays. */
+static void test_evict_version(void **state)
+{
+	struct rig *rig = *state;
+
+	make(rig, "a");
+	uint64_t ino = rig_ino(rig, "a"), version = rig_get(rig, "a")->version;
+	EXPECT(rig, OK, "data a=5", .op = EVENT_SET, .key = B("a"), .value = B("newer"));
+	EXPECT(rig, VERSION, "", .op = EVENT_DEL, .at = ino, .key = B("a"), .flags = EVENT_EVICT,
+	       .cond = IF_VERSION, .if_version = version);
+	assert_value(rig, "a", "newer");
+	version = rig_get(rig, "a")->version;
+	EXPECT(rig, OK, "evicted a=5", .op = EVENT_DEL, .at = ino, .key = B("a"),
+	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
+	/* Twice, as when two nodes choose the same: the second does nothing. */
+	EXPECT(rig, NOT_FOUND, "", .op = EVENT_DEL, .at = ino, .key = B("a"), .flags = EVENT_EVICT,
+	       .cond = IF_VERSION, .if_version = version);
+	EXPECT(rig, OK, "added a=4", .op = EVENT_SET, .key = B("a"), .value = B("anew"));
+	EXPECT(rig, NOT_FOUND, "", .op = EVENT_DEL, .at = ino, .key = B("a"), .flags = EVENT_EVICT,
+	       .cond = IF_VERSION, .if_version = version);
+	assert_value(rig, "a", "anew");
+	assert_int_equal(rig_meta(rig).nevicted, 1);
+}
+
+/* A directory only while it is empty. */
+static void test_evict_directory(void **state)
+{
+	struct rig *rig = *state;
+
+	make(rig, "d/a");
+	uint64_t ino = rig_ino(rig, "d"), version = rig_get(rig, "d")->version;
+	EXPECT(rig, NOT_EMPTY, "", .op = EVENT_RMDIR, .at = ino, .key = B("d"),
+	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
+	EXPECT(rig, OK, "removed d/a=3", .op = EVENT_DEL, .key = B("d/a"));
+	EXPECT(rig, OK, "evicted d/", .op = EVENT_RMDIR, .at = ino, .key = B("d"),
+	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
+	assert_int_equal(rig_meta(rig).nevicted, 1);
+	EXPECT(rig, OK, "added d/", .op = EVENT_MKDIR, .key = B("d"));
+	EXPECT(rig, OK, "removed d/", .op = EVENT_RMDIR, .key = B("d"));
+	assert_int_equal(rig_meta(rig).nevicted, 1);
+}
+
 /* Far deeper than a stack would bear, by way of inodes. */
 static void test_deep_tree(void **state)
 {
@@ -438,6 +480,8 @@ int main(void)
 		TEST(test_del_recursive),
 		TEST(test_del_root),
 		TEST(test_evict),
+		TEST(test_evict_version),
+		TEST(test_evict_directory),
 		TEST(test_deep_tree),
 		cmocka_unit_test(test_rename_table),
 		TEST(test_rename_keeps),
