@@ -85,6 +85,9 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	if (!strcmp(facility, "CONFWARN") &&
 	    (strstr(text, "will be ignored by this") || strstr(text, "auto.commit.enable")))
 		return;
+	/* Said of brokers too old for headers, and of librdkafka's own mock. */
+	if (!strcmp(facility, "AUTOCREATE"))
+		return;
 	if (level <= LOG_WARNING)
 		how = LOGGER_WARN;
 	else if (level <= LOG_INFO)

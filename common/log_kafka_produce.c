@@ -6,6 +6,11 @@
  * never came, a broker that wrote but could not replicate, stay unknown even if
  * a later attempt was refused.
  *
+ * "Appended" is librdkafka's word and no proof: it takes a batch for written if
+ * the one behind it was, which holds because a leader refuses a batch out of
+ * order; but a leader that has nothing yet of a new producer takes any. So
+ * nobody is told that a write is done before it was read back (node_kafka.c).
+ *
  * An instance can break for good (a "fatal error": a broker forgot the state
  * that idempotence rests on, because the topic was deleted, say). Then the
  * thread puts a new one in its place, at most one a second, purges the old one

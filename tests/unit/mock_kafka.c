@@ -27,7 +27,7 @@ int mock_setup(void **state)
 	mock->cluster = rd_kafka_mock_cluster_new(mock->rk, MOCK_BROKERS);
 	assert_non_null(mock->cluster);
 	assert_int_equal(rd_kafka_mock_topic_create(mock->cluster, MOCK_TOPIC, 1, MOCK_BROKERS), 0);
-	assert_int_equal(rd_kafka_mock_partition_set_leader(mock->cluster, MOCK_TOPIC, 0, 1), 0);
+	mock_lead(mock, 1);
 	snprintf(mock->url, sizeof(mock->url), "kafka://%s/" MOCK_TOPIC,
 	         rd_kafka_mock_cluster_bootstraps(mock->cluster));
 	*state = mock;
@@ -76,6 +76,12 @@ void mock_fail(struct mock *mock, int request, rd_kafka_resp_err_t err, size_t n
 		errs[i] = err;
 	rd_kafka_mock_push_request_errors_array(mock->cluster, (int16_t)request, n, errs);
 	free(errs);
+}
+
+void mock_lead(struct mock *mock, int broker)
+{
+	assert_int_equal(rd_kafka_mock_partition_set_leader(mock->cluster, MOCK_TOPIC, 0, broker),
+	                 0);
 }
 
 void mock_set_up(struct mock *mock, bool up)

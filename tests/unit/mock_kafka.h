@@ -38,6 +38,15 @@ void mock_open(struct mock *mock, int64_t write_timeout_ms, const char *const *s
 
 /* The next N requests of this kind are answered with ERR. */
 void mock_fail(struct mock *mock, int request, rd_kafka_resp_err_t err, size_t n);
+/* Another broker leads from now on. At most one append may be under way. The
+ * mock keeps no order of a producer's batches as a real broker does (only that of
+ * a transaction's). And librdkafka 2.0 counts a batch that was refused as ended
+ * just before it has put its messages back; if a thread's turn ends there, it
+ * sends the batch behind it to the new leader first. A real leader refuses that,
+ * being out of order, and all is sent again; the mock takes it, and then
+ * librdkafka believes the refused batch to be there too: it is reported as
+ * delivered, and is in no log. */
+void mock_lead(struct mock *mock, int broker);
 /* All brokers go, or come back. */
 void mock_set_up(struct mock *mock, bool up);
 /* A record from a foreign producer, as given. */

@@ -245,12 +245,12 @@ static void test_leader_changes(void **state)
 	assert_non_null(t);
 	mock_open(mock, 60000, NULL);
 	for (int i = 0; i < N; i++) {
-		if (i % 60 == 30)
-			rd_kafka_mock_partition_set_leader(mock->cluster, MOCK_TOPIC, 0,
-			                                   1 + i / 60 % MOCK_BROKERS);
 		snprintf(value, sizeof(value), "%d", i);
 		mock_append(mock, "key", value, &t[i]);
-		if (i % 10 == 0)
+		/* While one is on its way, and no other: see mock_lead(). */
+		if (i % 60 == 30)
+			mock_lead(mock, 1 + i / 60 % MOCK_BROKERS);
+		if (i % 10 == 0 || i % 60 == 29)
 			mock_wait(&t[i], 60000);
 	}
 	for (int i = 0; i < N; i++)
