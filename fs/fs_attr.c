@@ -228,7 +228,7 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 		return r;
 	if (f->birth == FILE_UNBORN || f->gone) {
 		if (c->mode) {
-			f->last.mode = S_IFREG | (c->attr.st_mode & 07777);
+			f->last.mode = (f->last.mode & S_IFMT) | (c->attr.st_mode & 07777);
 			c->mode = false;
 		}
 	}

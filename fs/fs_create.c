@@ -80,6 +80,7 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 {
 	struct path path;
 	struct view view;
+	struct entry parent;
 	int r = check_name(name);
 
 	if (r < 0)
@@ -93,6 +94,9 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 	if (r < 0)
 		return r;
 	r = path_child(&view, dir, name, false, &path);
+	/* What is made below belongs to the same group, all the way down. */
+	if (what == EVENT_MKDIR && view_inode(&view, dir, &parent) == 0)
+		mode |= parent.mode & S_ISGID;
 	view_close(&view);
 	if (r < 0)
 		return r;

@@ -283,8 +283,9 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	const struct handle *h = handle_of(fi);
 
 	(void)ino;
-	/* Pages of a mapping know their place, whatever descriptor they use. */
-	if (h->appends && !fi->writepage)
+	/* Pages of a mapping know their place, whatever descriptor they use. And
+	 * O_APPEND can be taken away again, by fcntl(2). */
+	if (h->appends && (fi->flags & O_APPEND) && !fi->writepage)
 		append_file(m, req, h->file, data, size);
 	else
 		write_file(m, req, h->file, data, size, off, false);

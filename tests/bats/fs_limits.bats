@@ -1,4 +1,4 @@
-# Quota, size of a value, names and paths, and the error numbers of each call.
+# Quota, size of a value, names and paths.
 
 load helper
 
@@ -119,15 +119,6 @@ teardown() {
 	wait "${pids[@]}"
 	same 300 "$(awk '{ n += $1 } END { print n }' "$T"/wins?)"
 	same 300 "$(find "$MNT/race" -type f -size 1c | wc -l)"
-}
-
-@test "the error numbers of a local file system" {
-	start_fs
-	mkdir "$MNT/ours" "$T/theirs"
-	python3 "$BATS_TEST_DIRNAME/errors.py" "$MNT/ours" >"$T/ours.txt"
-	python3 "$BATS_TEST_DIRNAME/errors.py" "$T/theirs" >"$T/theirs.txt"
-	diff "$T/theirs.txt" "$T/ours.txt"
-	[ "$(wc -l <"$T/ours.txt")" -gt 60 ]
 }
 
 @test "what a key cannot be: a second name, a pipe, a device" {

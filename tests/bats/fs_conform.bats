@@ -1,0 +1,38 @@
+# Each system call, in each case, comes to the same on a mount and on tmpfs, but
+# for what fs/POSIX.md says.
+
+load helper
+
+teardown() {
+	cd /
+	keydir_teardown
+}
+
+setup() {
+	keydir_setup
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, to be somebody else"
+	require python3
+	start_fs -o allow_other
+	mkdir "$T/local" "$MNT/here"
+	: >"$T/local/probe"
+	setfattr -n user.probe -v x "$T/local/probe" ||
+		skip_or_fail "needs a kernel whose tmpfs has user attributes (6.6)"
+	rm "$T/local/probe"
+}
+
+@test "call by call, success and each error: as tmpfs, but for what POSIX.md says" {
+	python3 -B "$KEYDIR_ROOT/tests/conform/run.py" "$KEYDIR_ROOT/fs/POSIX.md" "$T/local" "$MNT/here"
+}
+
+@test "a difference that no row allows is told, and a row that nothing needs" {
+	printf '\n## Differences, call by call\n' >"$T/none.md"
+	run python3 -B "$KEYDIR_ROOT/tests/conform/run.py" "$T/none.md" "$T/local" "$MNT/here" special_files
+	same 1 "$status"
+	[[ $output == *"special_files: mkfifo"*"mount: EPERM"* ]]
+	rm -rf "$T"/local/* "$MNT"/here/*
+	sed '/^| `mapped/s/APPEND/OTHER/' "$KEYDIR_ROOT/fs/POSIX.md" >"$T/other.md"
+	run python3 -B "$KEYDIR_ROOT/tests/conform/run.py" "$T/other.md" "$T/local" "$MNT/here" mapped
+	same 1 "$status"
+	[[ $output == *"no step needs the row: mapped: OTHER shared"* ]]
+	[[ $output == *"mapped: APPEND shared write"* ]]
+}
