@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* Names taken from one snapshot. */
 #define CHUNK_NAMES 512
@@ -36,9 +37,10 @@ struct unlogged {
 };
 
 struct dir {
-	uint64_t real;        /* the store's inode */
-	struct file *file;    /* keeps its attributes when it is removed; NULL: the root */
-	pthread_mutex_t lock; /* protects what follows */
+	struct dir *prev, *next; /* of open_list->dirs */
+	uint64_t real;           /* the store's inode */
+	struct file *file;       /* keeps its attributes when it is removed; NULL: the root */
+	pthread_mutex_t lock;    /* protects what follows */
 	struct name *names;
 	size_t nnames, names_cap;
 	char *texts;
@@ -364,6 +366,14 @@ static void dir_free(struct mount *m, struct dir *d)
 	free(d);
 }
 
+static void dir_close(struct mount *m, struct dir *d)
+{
+	pthread_mutex_lock(&m->open.lock);
+	DL_DELETE(m->open.dirs, d);
+	pthread_mutex_unlock(&m->open.lock);
+	dir_free(m, d);
+}
+
 /* Looks at the directory, and keeps what it shows. 0 or -errno. */
 static int dir_look(struct mount *m, struct dir *d)
 {
@@ -419,18 +429,27 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
+	pthread_mutex_lock(&m->open.lock);
+	DL_PREPEND(m->open.dirs, d);
+	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)d;
 	fi->cache_readdir = m->caching;
 	fi->keep_cache = m->caching;
 	if (fuse_reply_open(req, fi) < 0)
-		dir_free(m, d);
+		dir_close(m, d);
 }
 
 void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	dir_free(mount_of(req), dir_of(fi));
+	dir_close(mount_of(req), dir_of(fi));
 	fuse_reply_err(req, 0);
+}
+
+void dir_close_all(struct mount *m)
+{
+	while (m->open.dirs)
+		dir_close(m, m->open.dirs);
 }
 
 /* --- fsync of a directory -------------------------------------------------- */

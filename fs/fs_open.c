@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* --- open ------------------------------------------------------------------ */
 
@@ -73,6 +74,9 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		return r;
 	}
 	h->file = file_ref(&m->files, f);
+	pthread_mutex_lock(&m->open.lock);
+	DL_PREPEND(m->open.handles, h);
+	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC);
 	/* A flush concerns who can write, and who has created. */
@@ -322,6 +326,9 @@ static void close_handle(struct handle *h)
 	struct mount *m = h->mount;
 	struct file *f = h->file;
 
+	pthread_mutex_lock(&m->open.lock);
+	DL_DELETE(m->open.handles, h);
+	pthread_mutex_unlock(&m->open.lock);
 	pthread_mutex_lock(&f->lock);
 	if ((h->writes || h->creates) && file_is_dirty(f)) {
 		int r = op_queue_flush(m, f);
@@ -354,6 +361,14 @@ void handle_close_later(struct mount *m, const struct fuse_file_info *fi)
 
 	h->job.run = close_job;
 	worker_add(m->worker, &h->job);
+}
+
+/* What was written and not closed is logged: the writer was told that it is
+ * written. */
+void handle_close_all(struct mount *m)
+{
+	while (m->open.handles)
+		close_handle(m->open.handles);
 }
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)

@@ -8,7 +8,8 @@
 
 /* Of an open file, in fi->fh. Fixed once it is made, but where said. */
 struct handle {
-	struct file *file; /* a reference */
+	struct handle *prev, *next; /* of open_list->handles */
+	struct file *file;          /* a reference */
 	bool reads;
 	bool writes;
 	bool creates; /* opening it made or emptied it, perhaps only to read it */
@@ -78,6 +79,9 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi);
  * is sent. The second one is for completions: the worker does it. */
 void handle_close(struct fuse_file_info *fi);
 void handle_close_later(struct mount *m, const struct fuse_file_info *fi);
+/* Ends all that are left when no request comes any more. (fs_open.c, fs_dir.c) */
+void handle_close_all(struct mount *m);
+void dir_close_all(struct mount *m);
 
 /* Makes F's buffer, with the value of the store unless EMPTY; F->lock is held,
  * F is not busy (or that was waited for). 0 or -errno. (fs_write.c) */

@@ -4,6 +4,7 @@
  * threads survive a fork. The parent waits at a pipe for what the child has to
  * say, "ready" or why not, and ends with the status that this means. */
 #include "fs_options.h"
+#include "guard.h"
 #include "serve.h"
 
 #include "logger.h"
@@ -159,6 +160,8 @@ int main(int argc, char **argv)
 	char why[WHY_MAX] = "";
 	int status;
 
+	if (guard_wanted(argc, argv))
+		return guard_main(argv);
 	if (fs_options_parse(argc, argv, &options, why, sizeof(why)) < 0) {
 		fprintf(stderr, "keydir-fs: %s\n", why);
 		return EXIT_USAGE;

@@ -16,6 +16,16 @@
  * (invalidation ends it), or not at all. */
 #define KEEP_LONG_S (365.0 * 24 * 3600)
 
+struct handle;
+struct dir;
+
+/* What is open: the kernel does not close it when a mount ends by a signal. */
+struct open_list {
+	pthread_mutex_t lock; /* protects the lists */
+	struct handle *handles;
+	struct dir *dirs;
+};
+
 /* Written before the session starts, then only read, but for what has locks
  * of its own. */
 struct mount {
@@ -27,6 +37,7 @@ struct mount {
 	struct worker *worker;
 	struct inval *inval;
 	struct busy busy;
+	struct open_list open;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	uint64_t max_value;

@@ -3,16 +3,17 @@
  * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
  * signal: first the invalidator, while requests are still served, because the
  * kernel may hold what it waits for until one of them is answered; then the
- * loop, so that no new request comes in; then what is on its way is waited
- * for, and the node closed, while replies can still be sent; then the mount is
+ * loop, so that no new request comes in; then what is still open is closed, and
+ * what is on its way waited for, and the node closed, while replies can still be sent; then the mount is
  * taken away. Unmounting by hand ends the loop, and the rest is the same.
  *
  * Signals are blocked in all threads and taken by one of their own. */
+#include "guard.h"
+#include "handle.h"
 #include "serve.h"
 
 #include "clock.h"
 #include "logger.h"
-#include "mount.h"
 #include "mountpoint.h"
 
 #include <errno.h>
@@ -270,7 +271,11 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
 	pthread_kill(stopper.thread, SIGTERM);
 	pthread_join(stopper.thread, NULL);
+	handle_close_all(m);
 	drain(m);
+	/* A creation that was on its way has opened what it made. */
+	handle_close_all(m);
+	dir_close_all(m);
 	return 0;
 }
 
@@ -291,7 +296,10 @@ static int mount_and_run(struct mount *m, const struct fs_options *options,
 	}
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
 	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
-	return run(m, ready, arg, why, why_size);
+	pid_t guard = guard_start(options->mountpoint);
+	r = run(m, ready, arg, why, why_size);
+	guard_stop(guard);
+	return r;
 }
 
 int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg, char *why,
@@ -308,6 +316,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 	r = set_identity(&m, options, why, why_size);
 	if (r < 0)
 		return r;
+	pthread_mutex_init(&m.open.lock, NULL);
 	r = files_init(&m.files);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot start");

@@ -1,0 +1,195 @@
+/* The guard: a process that frees what a killed mount would leave hanging.
+ *
+ * To invalidate, a thread of ours waits inside the kernel for a lock that
+ * somebody may hold whose request we have not answered yet; that wait cannot be
+ * interrupted. busy.h keeps us from waiting for requests that we know; one that
+ * is still in the kernel's queue we do not. If the process is killed then, the
+ * request is never answered, the thread never ends, so the connection is never
+ * closed, which alone would answer the request: process, mount, locks and all
+ * hang until somebody aborts the connection. No flag of any notification
+ * avoids the lock, and nothing inside the process survives its kill.
+ *
+ * So a small process of its own waits for the death of our main thread, and if
+ * the others do not follow it, aborts the connection: by its control file, or,
+ * where that is not mounted, as `umount -f` does, with the root held open, so
+ * that the mount itself stays and tells its users that it is dead. It is this
+ * program started anew under another name, so that it shares no memory and no
+ * descriptor with us, and that who kills us by name does not kill it. */
+#include "guard.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define GUARD_NAME "keydir-guard"
+#define SIGNAL_DEAD SIGUSR1
+/* Between two looks at a process that dies. */
+#define LOOK_US 10000
+#define LOOKS_MAX 6000
+
+extern char **environ;
+
+/* The number of the mount that FD is in, -1 if that is not known. */
+static int mount_of_fd(int fd)
+{
+	char path[64], line[128];
+	int id = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	FILE *info = fopen(path, "re");
+	if (!info)
+		return -1;
+	while (id < 0 && fgets(line, sizeof(line), info)) {
+		if (strncmp(line, "mnt_id:", 7) == 0)
+			id = (int)strtol(line + 7, NULL, 10);
+	}
+	fclose(info);
+	return id;
+}
+
+/* The number of the connection that is mounted as MOUNT: the minor number of
+ * its device. 0 if that is not known. No request is sent to find it. */
+static unsigned connection_of(int mount)
+{
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t room = 0;
+	unsigned minor = 0;
+
+	while (table && !minor && getline(&line, &room, table) > 0) {
+		char *rest;
+
+		/* "36 35 0:98 / /mnt ...": number, parent, device */
+		if (strtol(line, &rest, 10) != mount)
+			continue;
+		strtol(rest, &rest, 10);
+		strtol(rest, &rest, 10);
+		if (*rest == ':')
+			minor = (unsigned)strtoul(rest + 1, NULL, 10);
+	}
+	free(line);
+	if (table)
+		fclose(table);
+	return minor;
+}
+
+/* --- the process that is guarded ------------------------------------------- */
+
+static int spawn_guard(unsigned connection, const char *dir, pid_t *ret)
+{
+	char pid[16], number[16], name[] = GUARD_NAME;
+	char *const argv[] = { name, pid, number, (char *)(uintptr_t)dir, NULL };
+	posix_spawn_file_actions_t actions;
+	int r = -posix_spawn_file_actions_init(&actions);
+
+	if (r < 0)
+		return r;
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	snprintf(number, sizeof(number), "%u", connection);
+	/* Whoever reads what we write must not wait for the guard as well. */
+	for (int fd = 0; fd <= 2 && r == 0; fd++)
+		r = -posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+	if (r == 0)
+		r = -posix_spawn(ret, "/proc/self/exe", &actions, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&actions);
+	return r;
+}
+
+pid_t guard_start(const char *dir)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	unsigned connection = fd < 0 ? 0 : connection_of(mount_of_fd(fd));
+	pid_t pid = 0;
+	int r = connection ? spawn_guard(connection, dir, &pid) : -ENOENT;
+
+	if (fd >= 0)
+		close(fd);
+	if (r == 0)
+		return pid;
+	logger(LOGGER_WARN,
+	       "without a guard: if this process is killed, its mount may hang why=\"%s\"",
+	       strerror(-r));
+	return 0;
+}
+
+void guard_stop(pid_t guard)
+{
+	if (!guard)
+		return;
+	kill(guard, SIGKILL);
+	waitpid(guard, NULL, 0);
+}
+
+/* --- the guard ------------------------------------------------------------- */
+
+static bool abort_by_file(unsigned connection)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", connection);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	bool done = write(fd, "1", 1) == 1;
+	close(fd);
+	return done;
+}
+
+static void abort_by_umount(unsigned connection, const char *dir)
+{
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	/* Held open, it is not unmounted: what is written there must not end up
+	 * below it. */
+	if (connection_of(mount_of_fd(fd)) == connection)
+		umount2(dir, MNT_FORCE);
+	close(fd);
+}
+
+bool guard_wanted(int argc, char **argv)
+{
+	return argc == 4 && strcmp(argv[0], GUARD_NAME) == 0;
+}
+
+int guard_main(char **argv)
+{
+	pid_t guarded = (pid_t)strtol(argv[1], NULL, 10);
+	unsigned connection = (unsigned)strtoul(argv[2], NULL, 10);
+	const char *dir = argv[3];
+	sigset_t all;
+	int number = 0;
+
+	prctl(PR_SET_NAME, GUARD_NAME);
+	/* No signal that a terminal or a service manager sends is for us. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	setsid();
+	if (chdir("/") < 0 || close_range(3, ~0U, 0) < 0)
+		return EXIT_FAILURE;
+	/* Sent when the thread ends that started us, whatever the others do. */
+	if (prctl(PR_SET_PDEATHSIG, SIGNAL_DEAD) < 0)
+		return EXIT_FAILURE;
+	sigemptyset(&all);
+	sigaddset(&all, SIGNAL_DEAD);
+	/* As long as a thread of it is left, that is our parent. */
+	if (getppid() == guarded)
+		sigwait(&all, &number);
+	for (int i = 0; i < LOOKS_MAX && getppid() == guarded; i++) {
+		if (!abort_by_file(connection))
+			abort_by_umount(connection, dir);
+		usleep(LOOK_US);
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,102 @@
+# What a killed mount leaves behind.
+
+load helper
+
+setup() {
+	keydir_setup
+	require_fuse
+}
+
+teardown() {
+	# A connection that hangs keeps its process from ending.
+	[ -n "${BATS_TEST_COMPLETED:-}" ] || umount -f "$MNT" 2>/dev/null || true
+	keydir_teardown
+}
+
+HOLD=$KEYDIR_BUILD/tools/hold_readers
+
+# Whether a thread of the mount waits for a lock inside the kernel.
+is_stuck() {
+	local task
+	for task in /proc/"$FS_PID"/task/*; do
+		grep -q '^State:.D' "$task/status" && return 0
+	done
+	return 1
+}
+
+# A process whose first thread is dead looks dead as a whole.
+has_ended() { [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
+
+guard_pid() { pgrep -f "^keydir-guard $FS_PID "; }
+
+# A request that nobody reads any more has the directory locked, and the mount
+# waits for that lock to say what REST has changed there.
+get_stuck() {
+	start_fs
+	start_httpd
+	mkdir "$MNT/dir"
+	ls "$MNT/dir"
+	start hold "$HOLD" "$FS_PID"
+	HOLD_PID=$PID
+	wait_for 10 grep -q '^[1-9]' "$LOG"
+	mkdir "$MNT/dir/made" 2>"$T/mkdir.out" 3>&- 4>&- 5>&- &
+	MKDIR_PID=$!
+	wait_for 10 grep -q 'request_wait_answer\|fuse_' "/proc/$MKDIR_PID/wchan"
+	rest PUT /v1/kv/dir/key -d v
+	wait_for 10 is_stuck
+}
+
+@test "kill -9 while the mount waits for a lock in the kernel: it ends, and nobody hangs" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
+	get_stuck
+	local guard
+	guard=$(guard_pid)
+	kill -KILL "$FS_PID"
+	wait_for 10 has_ended "$FS_PID"
+	forget "$FS_PID"
+	wait "$FS_PID" || true
+	wait_for 10 not is_running "$guard"
+	forget "$HOLD_PID"
+	wait "$MKDIR_PID" && return 1
+	grep -q "connection abort" "$T/mkdir.out"
+	# The mount stays, so that nobody writes below it unawares.
+	is_mounted "$MNT"
+	fails_with "not connected" ls "$MNT"
+	rest GET /v1/kv/dir/key
+	same v "$(body)"
+}
+
+@test "the guard ends with the mount, and survives what is meant for the mount" {
+	start_fs
+	local guard
+	guard=$(guard_pid)
+	kill -TERM "$guard"
+	kill -INT "$guard"
+	is_running "$guard"
+	same / "$(readlink "/proc/$guard/cwd")"
+	same 3 "$(find "/proc/$guard/fd" -type l | wc -l)"
+	stop "$FS_PID"
+	not is_running "$guard"
+	# A mount whose guard is gone works and stops as well.
+	start_fs
+	guard=$(guard_pid)
+	kill -KILL "$guard"
+	echo v >"$MNT/key"
+	stop "$FS_PID"
+}
+
+@test "SIGTERM with files and directories open: what was written is there" {
+	start_fs
+	mkdir "$MNT/dir"
+	echo old >"$MNT/key"
+	exec 6<"$MNT/dir" 7>"$MNT/dir/new" 8>>"$MNT/key"
+	exec 9<"$MNT/key"
+	printf 'written' >&7
+	echo appended >&8
+	find "$MNT" >"$T/found"
+	stop "$FS_PID"
+	exec 6<&- 7>&- 8>&- 9<&-
+	start_fs
+	same written "$(cat "$MNT/dir/new")"
+	same $'old\nappended' "$(cat "$MNT/key")"
+}
