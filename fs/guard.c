@@ -100,6 +100,8 @@ static int spawn_guard(unsigned connection, const char *dir, pid_t *ret)
 	for (int fd = 0; fd <= 2 && r == 0; fd++)
 		r = -posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
 	if (r == 0)
+		r = -posix_spawn_file_actions_addchdir_np(&actions, "/");
+	if (r == 0)
 		r = -posix_spawn(ret, "/proc/self/exe", &actions, NULL, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	return r;
@@ -176,7 +178,7 @@ int guard_main(char **argv)
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
 	setsid();
-	if (chdir("/") < 0 || close_range(3, ~0U, 0) < 0)
+	if (close_range(3, ~0U, 0) < 0)
 		return EXIT_FAILURE;
 	/* Sent when the thread ends that started us, whatever the others do. */
 	if (prctl(PR_SET_PDEATHSIG, SIGNAL_DEAD) < 0)
