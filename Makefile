@@ -184,6 +184,11 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
 # Objects are kept: they are what an incremental build lives on.
 .SECONDARY:
 
+# What httpd/console_files.c takes in with the assembler, which tells nobody.
+CONSOLE_FILES := $(wildcard httpd/console/*)
+$(call objects,httpd/console_files.c): $(CONSOLE_FILES)
+$(call fuzz_objects,httpd/console_files.c): $(CONSOLE_FILES)
+
 -include $(patsubst %.o,%.d,$(call objects,$(COMMON_SRC) $(FS_SRC) $(HTTPD_SRC) $(UNIT_SRC) \
 	$(TOOL_SRC)) $(call fuzz_objects,$(COMMON_SRC) $(FS_LIB_SRC) $(HTTPD_LIB_SRC) $(FUZZ_SRC) \
 	$(UNIT_LIB_SRC)))

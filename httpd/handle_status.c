@@ -47,6 +47,8 @@ enum MHD_Result handle_status(struct request *rq)
 	struct store_meta meta;
 	char started[32];
 	char node[HOST_NAME_MAX + 1] = "";
+	char address[CLIENT_ADDRESS_SIZE + 8]; /* with brackets and port */
+	char id[HOST_NAME_MAX + 8];
 	int r = read_meta(server, &meta);
 	if (r)
 		return problem_store(rq, r);
@@ -56,10 +58,14 @@ enum MHD_Result handle_status(struct request *rq)
 	bool ready = status.ready && !atomic_load(&server->draining);
 	if (gethostname(node, sizeof(node) - 1))
 		node[0] = '\0';
+	/* a name that no other node has: several can share a machine, but no port */
+	server_address(server, address, sizeof(address));
+	const char *port = strrchr(address, ':');
+	snprintf(id, sizeof(id), "%s%.6s", node, port ? port : "");
 	json_t *doc = json_pack(
-	        "{s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
-	        "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}}",
-	        "version", KEYDIR_VERSION, "node", node, "role",
+	        "{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
+	        "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
+	        "version", KEYDIR_VERSION, "id", id, "node", node, "role",
 	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers),
 	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
 	        started, "uptime", (json_int_t)(uptime_s > 0 ? uptime_s : 0), "offset",
@@ -72,7 +78,8 @@ enum MHD_Result handle_status(struct request *rq)
 	        "size_bytes", number(config->size_bytes), "max_value_bytes",
 	        number(config->max_value), "bytes", number(store_bytes(node_store(server->node))),
 	        "events", "rejected", number(meta.nrejected), "expired", number(meta.nexpired),
-	        "evicted", number(meta.nevicted));
+	        "evicted", number(meta.nevicted), "http", "requests",
+	        number(http_metrics_requests()), "active", number(http_metrics_active()));
 	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));
 }
 

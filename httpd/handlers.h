@@ -24,6 +24,8 @@ enum MHD_Result handle_status(struct request *rq);
 enum MHD_Result handle_healthz(struct request *rq);
 enum MHD_Result handle_readyz(struct request *rq);
 enum MHD_Result handle_metrics(struct request *rq);
+/* handle_console.c: the page at `/`, and its parts */
+enum MHD_Result handle_console(struct request *rq);
 /* handle_snapshot.c */
 enum MHD_Result handle_snapshot(struct request *rq);
 /* handle_pycache.c */

@@ -142,6 +142,17 @@ uint64_t http_metrics_active(void)
 	return begun > ended ? begun - ended : 0;
 }
 
+uint64_t http_metrics_requests(void)
+{
+	uint64_t n = 0;
+	for (struct block *b = atomic_load(&blocks); b; b = b->next)
+		for (int r = 0; r < HTTP_ROUTE_COUNT; r++)
+			for (size_t i = 0; i <= NBUCKETS; i++)
+				if (r != HTTP_ROUTE_OPS && r != HTTP_ROUTE_CONSOLE)
+					n += get(&b->buckets[r][i]);
+	return n;
+}
+
 static void write_requests(FILE *to)
 {
 	fputs("# HELP keydir_http_requests_total Requests answered, by route, method and class of "

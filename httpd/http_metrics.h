@@ -16,6 +16,7 @@
 	X(SNAPSHOT, "snapshot")                                                                    \
 	X(PYCACHE, "pycache")                                                                      \
 	X(OPS, "ops")                                                                              \
+	X(CONSOLE, "console")                                                                      \
 	X(OTHER, "other")
 
 enum http_route {
@@ -49,6 +50,10 @@ const char *http_metrics_route(enum http_route route);
 
 /* Requests under way in all threads. */
 uint64_t http_metrics_active(void);
+
+/* Requests answered in all threads, but for those that only look at the node:
+ * routes OPS and CONSOLE. */
+uint64_t http_metrics_requests(void);
 
 /* Writes everything in the Prometheus text format. */
 void http_metrics_write(FILE *to);

@@ -80,7 +80,7 @@ static json_t *pick_status(const struct answer *answer)
 	json_t *doc = json_loadb(answer->text, answer->len, 0, NULL);
 	json_t *to = json_is_object(doc) ? json_object() : NULL;
 	static const char *const numbers[] = { "offset", "log_end", "uptime" };
-	static const char *const texts[] = { "node", "role", "version", "volume" };
+	static const char *const texts[] = { "id", "node", "role", "version", "volume" };
 	const json_t *log = json_object_get(doc, "log");
 	if (!to) {
 		json_decref(doc);

@@ -1,7 +1,7 @@
 /* Responses.
  *
- * Every choice of who owns a response's bytes is made here: MHD copies, or MHD
- * frees, never anything else; nothing that a handler has on its stack outlives
+ * Every choice of who owns a response's bytes is made here: MHD copies, MHD
+ * frees, or they are part of the program; nothing that a handler has on its stack outlives
  * it. An answer that comes before the request's body was read is kept until
  * then (request.c says why). */
 #include "httpd/respond.h"
@@ -33,6 +33,14 @@ struct MHD_Response *response_owned(void *data, size_t len)
 	if (!response)
 		free(data);
 	return response;
+}
+
+struct MHD_Response *response_static(const void *data, size_t len)
+{
+	made_bytes = len;
+	/* the cast drops a const that MHD_RESPMEM_PERSISTENT keeps */
+	return MHD_create_response_from_buffer(len, (void *)(uintptr_t)data,
+	                                       MHD_RESPMEM_PERSISTENT);
 }
 
 struct MHD_Response *response_empty(void)

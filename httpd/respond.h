@@ -18,6 +18,8 @@
 struct MHD_Response *response_copy(const void *data, size_t len);
 /* LEN bytes of the malloc'd DATA, which is freed, also on failure. */
 struct MHD_Response *response_owned(void *data, size_t len);
+/* LEN bytes of DATA that last as long as the program. */
+struct MHD_Response *response_static(const void *data, size_t len);
 /* For HEAD: says LEN, sends nothing. */
 struct MHD_Response *response_size(uint64_t len);
 /* No body. */

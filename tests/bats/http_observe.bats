@@ -258,6 +258,17 @@ EOF
 	[[ $(jq -r '.peers[3].error' "$T/body") == *404* ]]
 	same applier "$(jq -r .role "$T/body")"
 	same "$(hostname)" "$(jq -r .node "$T/body")"
+	same "$(hostname):$PORT" "$(jq -r .id "$T/body")"
+	same "[\"$(hostname):${first##*:}\",\"$(hostname):${second##*:}\"]" "$(jq -c '[.peers[:2][].id]' "$T/body")"
+	# requests for data are counted, those that only look at the node are not
+	requests() { rest GET /v1/status && jq .http.requests "$T/body"; }
+	local before
+	before=$(requests)
+	same "$before" "$(requests)"
+	rest GET /v1/kv/none
+	rest GET /
+	counted() { [ "$(requests)" = $((before + 1)) ]; }
+	wait_for 5 counted
 	# What a peer did meanwhile shows, and that it is gone.
 	curl -sS -X PUT -d 1 "$first/v1/kv/a"
 	moved() { rest GET /v1/status && [ "$(jq '.peers[0].offset' "$T/body")" -ge 1 ]; }

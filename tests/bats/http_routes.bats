@@ -9,7 +9,7 @@ load helper
 	local path allow method row
 	for row in '/v1/kv/k=GET, HEAD, PUT, DELETE, POST' '/v1/kv/dir/=GET, HEAD, PUT, DELETE, POST' \
 		'/v1/kv/=GET, HEAD, PUT, DELETE, POST' '/v1/status=GET, HEAD' '/healthz=GET, HEAD' \
-		'/readyz=GET, HEAD' '/metrics=GET, HEAD' '/api/cache/k/=GET, HEAD, POST, DELETE' '/api/health/=GET, HEAD'; do
+		'/readyz=GET, HEAD' '/metrics=GET, HEAD' '/=GET, HEAD' '/console/main.js=GET, HEAD' '/api/cache/k/=GET, HEAD, POST, DELETE' '/api/health/=GET, HEAD'; do
 		path=${row%%=*}
 		allow=${row#*=}
 		for method in GET HEAD PUT DELETE POST PATCH TRACE CONNECTION PROPFIND get; do
@@ -32,7 +32,7 @@ load helper
 @test "paths that are not served are 404 for every method" {
 	start_httpd
 	local path method
-	for path in / /v1 /v1/ /v1/kvx /v2/kv/a /v1/status/ /v1/statusx /healthz/x /metrics/ /api/ /api/cachex/k/ \
+	for path in /v1 /v1/ /v1/kvx /v2/kv/a /v1/status/ /v1/statusx /healthz/x /metrics/ /api/ /api/cachex/k/ \
 		/api/health/x /V1/kv/a //v1/kv/a /%761/kv/a /favicon.ico; do
 		for method in GET PUT DELETE POST; do
 			rest $method "$path"

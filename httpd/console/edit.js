@@ -1,0 +1,143 @@
+// Editing a value. It is saved only over the version that was read (If-Match);
+// if somebody was faster, both values are shown and the user chooses.
+//
+// A text field makes all line ends LF, so CRLF is put back on the way out, and a
+// value that mixes them, or is no text, is replaced from a file only.
+
+import * as api from './api.js';
+import { ask, field, textInput } from './dialog.js';
+import { el, errorBox, size } from './dom.js';
+import { hexLines, textOf } from './value.js';
+
+const encoder = new TextEncoder();
+
+function lineEnd(text) {
+	const crlf = (text.match(/\r\n/g) ?? []).length;
+	const all = (text.match(/\r\n|\r|\n/g) ?? []).length;
+	return !crlf && !text.includes('\r') ? '\n' : crlf === all ? '\r\n' : null;
+}
+
+function preview(bytes) {
+	if (!bytes.length) return el('p.quiet', {}, 'Empty');
+	const text = textOf(bytes);
+	const all = text ?? hexLines(bytes.subarray(0, 4096)).join('\n');
+	return el(text === null ? 'pre.value.hex' : 'pre.value', { tabindex: '0' }, all.slice(0, 50_000));
+}
+
+// Asks what becomes of a conflict: { put: options } to save over it, 'theirs', or
+// null to go on editing.
+async function resolveConflict(path, mine) {
+	let theirs = null;
+	try {
+		theirs = await api.read(path);
+	} catch (error) {
+		if (error.status !== 404) throw error;
+	}
+	const side = (id, title, bytes, none) => el('section', { 'aria-labelledby': id },
+		el('h3', { id }, title), none ? el('p.quiet', {}, none) : preview(bytes));
+	return ask({
+		title: 'Somebody else changed this key',
+		wide: true,
+		cancel: 'Go on editing',
+		body: [
+			el('p', {}, 'It is not the version any more that you began with. Which value shall it have?'),
+			el('div.sides', {},
+				side('conflict-mine', `Yours, ${size(mine.length)}`, mine),
+				theirs
+					? side('conflict-theirs', `Theirs, version ${theirs.version}, ${size(theirs.size)}`, theirs.bytes)
+					: side('conflict-theirs', 'Theirs', null, 'The key was deleted.')),
+		],
+		actions: [
+			{ label: 'Keep mine', run: () => ({ put: theirs ? { match: theirs.tag, ttl: 'keep' } : { isNew: true } }) },
+			{ label: theirs ? 'Take theirs' : 'Leave it deleted', run: () => 'theirs' },
+		],
+	});
+}
+
+// An editor of KEY, an api.read() of the whole value: { element, focus, dirty,
+// changed }. DONE is called once, with the new tag or null.
+export function edit(key, done) {
+	const text = textOf(key.bytes);
+	const end = text === null ? null : lineEnd(text);
+	const area = el('textarea.editor', { spellcheck: false, rows: 16, value: end ? text : '', disabled: !end });
+	const file = el('input', { type: 'file' });
+	const had = key.type === 'application/octet-stream' ? '' : key.type;
+	const type = textInput({ value: had, placeholder: 'none' });
+	const errors = el('div');
+	const news = el('div.news', { role: 'status' });
+	const start = area.value;
+	const save = el('button.primary', { type: 'submit' }, 'Save');
+	let over = false;
+
+	const dirty = () => !over && (area.value !== start || file.files.length > 0 || type.value !== had);
+	function finish(tag) {
+		over = true;
+		done(tag);
+	}
+
+	async function value() {
+		if (file.files.length) return new Uint8Array(await file.files[0].arrayBuffer());
+		if (!end) return key.bytes;
+		return encoder.encode(end === '\r\n' ? area.value.replaceAll('\n', '\r\n') : area.value);
+	}
+
+	async function put(bytes, options) {
+		try {
+			finish(await api.put(key.path, bytes, { type: type.value.trim(), ...options }));
+		} catch (error) {
+			if (error.status !== 412) throw error;
+			const choice = await resolveConflict(key.path, bytes);
+			if (choice === 'theirs') finish(null);
+			else if (choice) await put(bytes, choice.put);
+		}
+	}
+
+	async function submit(event) {
+		event.preventDefault();
+		if (save.disabled) return;
+		errors.replaceChildren();
+		save.disabled = true;
+		try {
+			await put(await value(), { match: key.tag, ttl: 'keep' });
+		} catch (error) {
+			errors.replaceChildren(errorBox(error));
+		} finally {
+			save.disabled = false;
+		}
+	}
+
+	async function quit() {
+		if (!dirty() || (await discard())) finish(null);
+	}
+
+	const why = text === null ? 'The value is not text. It can be replaced by a file.'
+		: 'The value mixes kinds of line ends, which a text field would change. It can be replaced by a file.';
+	const element = el('form.edit', { onsubmit: submit, noValidate: true, onkeydown: (event) => {
+		if ((event.ctrlKey || event.metaKey) && (event.key === 's' || event.key === 'Enter')) submit(event);
+		else if (event.key === 'Escape' && !event.isComposing) quit();
+	} },
+	news,
+	end ? field('Value', area) : el('p.quiet', {}, why),
+	el('div.pair', {}, field('Content type', type), field(end ? 'Or from a file' : 'From a file', file)),
+	errors,
+	el('div.buttons', {}, save, el('button', { type: 'button', onclick: quit }, 'Cancel'),
+		el('span.hint', {}, 'Ctrl+S saves, Escape cancels. The TTL stays.')));
+
+	return {
+		element,
+		dirty,
+		focus: () => (end ? area : file).focus(),
+		changed: (event) => news.replaceChildren(
+			event.version ? `Somebody else changed it meanwhile: version ${event.version}.` : 'It was deleted or moved meanwhile.'),
+	};
+}
+
+// May what was typed be lost?
+export function discard() {
+	return ask({
+		title: 'Discard your changes?',
+		body: [el('p', {}, 'They are not saved.')],
+		cancel: 'Go on editing',
+		actions: [{ label: 'Discard', danger: true, run: () => true }],
+	});
+}

@@ -1,0 +1,45 @@
+// Small plots: a line over the last two minutes, its newest value as text.
+
+import { el, svg } from './dom.js';
+
+const WIDTH = 240;
+const HEIGHT = 56;
+export const SAMPLES = 60;
+
+// A plot with a title; `text` makes a value readable, `least` is the least top of
+// its scale, `top(values)` another one.
+export function plot(title, text, least = 1) {
+	const line = svg('polyline', { class: 'line', 'vector-effect': 'non-scaling-stroke' });
+	const area = svg('polygon', { class: 'area' });
+	const picture = svg('svg', {
+		viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': title,
+	}, area, line);
+	const now = el('strong', {}, '\u2013');
+	const scale = el('span.quiet', {}, '');
+	const element = el('figure.plot', {}, el('figcaption', {}, title, now), picture, scale);
+	const values = [];
+
+	return {
+		element,
+		add(value, limit) {
+			values.push(value);
+			if (values.length > SAMPLES) values.shift();
+			const known = values.filter((v) => v !== null);
+			if (!known.length) return;
+			const top = limit || Math.max(least, ...known) * 1.1;
+			const points = [];
+			values.forEach((v, i) => {
+				if (v === null) return;
+				const x = WIDTH - (values.length - 1 - i) * (WIDTH / (SAMPLES - 1));
+				points.push([x.toFixed(1), (HEIGHT - 1 - (v / top) * (HEIGHT - 3)).toFixed(1)]);
+			});
+			const path = points.map((p) => p.join(',')).join(' ');
+			line.setAttribute('points', path);
+			area.setAttribute('points', `${points[0][0]},${HEIGHT} ${path} ${points.at(-1)[0]},${HEIGHT}`);
+			const newest = known.at(-1);
+			now.textContent = text(newest);
+			scale.textContent = limit ? `of ${text(limit)}` : `up to ${text(Math.max(...known))} in two minutes`;
+			picture.setAttribute('aria-label', `${title}: now ${text(newest)}, ${scale.textContent}`);
+		},
+	};
+}

@@ -1,0 +1,147 @@
+// Search: keys whose name begins with what is typed, or that hold it anywhere.
+//
+// The server has no index of names, so pages of the listing are looked through,
+// in order, until enough was found or enough was read; "Search on" goes on from
+// there. A prefix is read from its own directory on, and ends where names
+// become greater.
+
+import * as api from './api.js';
+import { $, count, el, errorBox, size } from './dom.js';
+import { binary, parse, show } from './names.js';
+import { rootPath } from './tree.js';
+
+const PAGE = 2000;
+const ENOUGH = 200; // found
+const PATIENCE = 20_000; // entries read at a time
+const PAUSE_MS = 150;
+
+const box = $('results');
+const input = $('search');
+let open = () => {};
+let running = null;
+let timer = 0;
+
+export function setOpen(f) {
+	open = f;
+}
+
+function matcher(text, prefix) {
+	if (prefix) {
+		const path = parse(text);
+		const dir = path.slice(0, path.lastIndexOf('/') + 1);
+		const begin = binary(path.slice(dir.length));
+		return {
+			dir,
+			fits: (e) => binary(e.path.slice(dir.length)).startsWith(begin),
+			over: (e) => {
+				const name = binary(e.path.slice(dir.length)).slice(0, begin.length);
+				return name > begin && !begin.startsWith(name);
+			},
+		};
+	}
+	const wanted = text.toLowerCase();
+	return { dir: '', fits: (e) => show(e.path).toLowerCase().includes(wanted), over: () => false };
+}
+
+function resultRow(entry) {
+	return el('li', {}, el('a', { href: `#/keys/${entry.path}`, onclick: (event) => {
+		event.preventDefault();
+		open(entry.path);
+	} }, el('bdi.name', {}, show(entry.path)), entry.dir ? null : el('span.size', {}, size(entry.size))));
+}
+
+async function run(text, prefix, from) {
+	running?.abort();
+	const mine = (running = new AbortController());
+	const match = from?.match ?? matcher(text, prefix);
+	const dir = match.dir || rootPath();
+	const list = from?.list ?? el('ul.list', { 'aria-label': 'Keys found' });
+	const status = el('p.quiet', { role: 'status' }, 'Searching');
+	let { cursor = null, read = 0, found = 0 } = from ?? {};
+	const readBefore = read;
+	const foundBefore = found;
+	box.replaceChildren(status, list);
+	try {
+		do {
+			const page = await api.list(dir, { cursor, limit: PAGE, recurse: true, signal: mine.signal });
+			({ cursor } = page);
+			for (const entry of page.entries) {
+				read++;
+				if (match.over(entry)) {
+					cursor = null;
+					break;
+				}
+				if (match.fits(entry)) {
+					found++;
+					list.append(resultRow(entry));
+				}
+			}
+			status.textContent = `${count(found)} found in ${count(read)} keys, searching on`;
+		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < PATIENCE);
+		status.textContent = found
+			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys looked at`
+			: `Nothing found${cursor ? ' so far' : ''}, ${count(read)} keys looked at`;
+		if (cursor) {
+			const next = { match, list, cursor, read, found };
+			box.append(el('button', { type: 'button', onclick: () => run(text, prefix, next) }, 'Search on'));
+		}
+	} catch (error) {
+		if (error.name === 'AbortError') return;
+		if (error.status === 404) status.textContent = 'Nothing found: there is no such directory';
+		else box.replaceChildren(errorBox(error, () => run(text, prefix)));
+	}
+}
+
+function showResults(on) {
+	box.hidden = !on;
+	$('tree').hidden = on;
+}
+
+function changed() {
+	clearTimeout(timer);
+	const text = input.value;
+	$('search-clear').hidden = !text;
+	if (!text) return clear();
+	showResults(true);
+	timer = setTimeout(() => run(text, $('search-prefix').checked), PAUSE_MS);
+}
+
+export function clear() {
+	clearTimeout(timer);
+	running?.abort();
+	input.value = '';
+	$('search-clear').hidden = true;
+	showResults(false);
+	box.replaceChildren();
+}
+
+export function focus() {
+	input.focus();
+	input.select();
+}
+
+// Arrows go through the results, from the field and back to it.
+function step(event) {
+	const links = [...box.querySelectorAll('a')];
+	const at = links.indexOf(document.activeElement);
+	if (event.key === 'ArrowDown' && links.length) links[Math.min(at + 1, links.length - 1)].focus();
+	else if (event.key === 'ArrowUp' && at >= 0) (links[at - 1] ?? input).focus();
+	else if (event.key === 'Escape') {
+		clear();
+		input.focus();
+	} else return;
+	event.preventDefault();
+}
+
+input.addEventListener('input', changed);
+input.addEventListener('keydown', step);
+box.addEventListener('keydown', step);
+for (const name of ['search-prefix', 'search-anywhere']) $(name).addEventListener('change', changed);
+$('search-clear').addEventListener('click', () => {
+	clear();
+	input.focus();
+});
+$('search-form').addEventListener('submit', (event) => {
+	event.preventDefault();
+	box.querySelector('a')?.click();
+});

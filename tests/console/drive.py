@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""The console, used as people use it. One scenario each run:
+
+    tests/console/drive.py URL SCENARIO
+
+URL is where the page is, through Nginx. A scenario prepares keys over REST,
+drives the page, and looks at what is on the screen and in the store. Fails if
+anything is not as it must be, and also if the page logged an error, broke its
+policy, asked another host, or got an answer that the scenario did not provoke.
+
+SHOT=FILE in the environment leaves a picture of the page if it fails.
+"""
+import os
+import sys
+import urllib.error
+import urllib.request
+
+import scenarios
+from browser import Browser, Failed
+
+
+class Server:
+    """The store, over REST."""
+
+    def __init__(self, url, token=None):
+        self.url = url
+        self.token = token
+
+    def ask(self, method, path, body=None, **headers):
+        headers = {k.replace("_", "-"): v for k, v in headers.items()}
+        if self.token:
+            headers["Authorization"] = "Bearer " + self.token
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=30) as r:
+                return r.status, r.headers, r.read()
+        except urllib.error.HTTPError as e:
+            return e.code, e.headers, e.read()
+
+    def put(self, path, body, **headers):
+        headers.setdefault("Content_Type", "application/octet-stream")
+        status, headers, answer = self.ask("PUT", "/v1/kv/" + path, body, **headers)
+        assert status in (200, 201), (path, status, answer)
+        return headers
+
+    def get(self, path):
+        """The value, or None."""
+        status, _, body = self.ask("GET", "/v1/kv/" + path + "?consistent")
+        return body if status == 200 else None
+
+    def headers(self, path):
+        return self.ask("HEAD", "/v1/kv/" + path + "?consistent")[1]
+
+
+def main():
+    url, name = sys.argv[1:]
+    browser = Browser()
+    try:
+        browser.viewport(1280, 800)
+        expected = getattr(scenarios, name)(browser, Server(url)) or []
+        if browser.reports:
+            raise Failed("the page reported:\n" + "\n".join(browser.reports))
+        odd = [s for s in browser.statuses if not any(s[0] == status and what in s[2] for status, what in expected)]
+        if odd:
+            raise Failed(f"answers that were not expected: {odd}")
+        if browser.hosts != {url.split("/")[2]}:
+            raise Failed(f"asked other hosts: {browser.hosts}")
+    except (Failed, AssertionError) as e:
+        if "SHOT" in os.environ:
+            browser.shot(os.environ["SHOT"])
+        raise SystemExit(f"{name}: {type(e).__name__}: {e}") from e
+    finally:
+        browser.close()
+
+
+main()
