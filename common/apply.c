@@ -237,6 +237,9 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
 		.now_ms = meta->log_time_ms,
 		.feed = { .offset = offset, .time_ms = meta->log_time_ms, .op = EVENT_TICK },
 	};
+	/* A full store must be able to become less full. */
+	txn_frees(txn,
+	          ev && (ev->op == EVENT_DEL || ev->op == EVENT_RMDIR || ev->op == EVENT_TICK));
 	int r = purge(&ap);
 	if (r == 0)
 		r = run(&ap, ev);

@@ -304,7 +304,8 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 	b->count++;
 	b->next = offset + 1;
 	b->bytes += rec->value.len;
-	return b->bytes > BATCH_BYTES ? batch_commit(b) : 0;
+	bool enough = b->bytes > BATCH_BYTES || txn_pages(b->txn) > STORE_TXN_PAGES;
+	return enough ? batch_commit(b) : 0;
 }
 
 /* Reads and applies until something is wrong. Returns what. */

@@ -115,19 +115,23 @@ static bool is_surely_within(struct node *node, struct txn *txn, const struct ev
 	return !appends || quota_append_fits(txn, ev, node->config.max_value);
 }
 
-/* Applies the events of BATCH in one transaction; those that the limits do not
+/* Applies the events of BATCH in one transaction, as many as go well into one;
+ * *RET_REST is the first that it did not come to. Those that the limits do not
  * allow, and needless ticks, are marked left_out. 0 or a negative errno, with
- * nothing applied. */
-static int apply_batch(struct node *node, struct pending *batch)
+ * nothing applied of what is before *RET_REST. */
+static int apply_batch(struct node *node, struct pending *batch, struct pending **ret_rest)
 {
 	struct txn *txn;
 	int r = txn_write(node->store, &txn);
+	*ret_rest = batch->next;
 	if (r < 0)
 		return r;
 	struct store_meta *meta = txn_meta(txn);
 	int64_t now_ms = clock_wall_ms();
 	uint64_t napplied = 0, nrejected = meta->nrejected;
-	for (struct pending *p = batch; p; p = p->next) {
+	struct pending *p = batch;
+	for (; p && txn_pages(txn) <= STORE_TXN_PAGES; p = p->next) {
+		*ret_rest = p->next;
 		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
 		p->out = (struct outcome){ .code = OUTCOME_OK };
 		if (p->left_out)
@@ -179,27 +183,39 @@ static void finish_left_out(struct node *node, struct pending *batch, struct fin
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-void local_apply(struct node *node, struct pending *batch, struct finished *done)
+/* After what begins at P failed as a whole: event by event, up to END. */
+static void apply_one_by_one(struct node *node, struct pending *p, const struct pending *end,
+                             struct finished *done)
 {
-	int r = apply_batch(node, batch);
-	if (r == 0) {
-		node_set_stalled(node, 0);
-		finish_left_out(node, batch, done);
-		return;
-	}
-	bool alone = !batch->next;
-	struct pending *next;
-	for (struct pending *p = batch; p; p = next) {
-		next = p->next;
+	while (p != end) {
+		struct pending *next = p->next, *rest;
 		p->next = NULL;
-		if (!alone)
-			r = apply_batch(node, p);
+		int r = apply_batch(node, p, &rest);
 		node_set_stalled(node, r < 0 ? -r : 0);
 		if (r < 0) {
 			p->left_out = true;
 			p->out.code = outcome_of_error(r);
 		}
 		finish_left_out(node, p, done);
+		p = next;
+	}
+}
+
+void local_apply(struct node *node, struct pending *batch, struct finished *done)
+{
+	while (batch) {
+		struct pending *rest, *last = batch;
+		int r = apply_batch(node, batch, &rest);
+		if (r < 0) {
+			apply_one_by_one(node, batch, rest, done);
+		} else {
+			node_set_stalled(node, 0);
+			while (last->next != rest)
+				last = last->next;
+			last->next = NULL;
+			finish_left_out(node, batch, done);
+		}
+		batch = rest;
 	}
 }
 

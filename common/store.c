@@ -1,11 +1,12 @@
 /* The store: LMDB tables that every process of a node shares.
  *
  * LMDB gives lock-free snapshots to any number of processes, one atomic write
- * transaction at a time, and survival of a kill at any point. Pages are written
- * with pwrite and not through a writable map, so that a full tmpfs is ENOSPC
- * and not SIGBUS. The map is large and sparse, so it never has to grow.
+ * transaction at a time, and survival of a kill at any point. In memory pages
+ * are written through the map, into room that store_room.c took before; on a disk
+ * with pwrite. The map is large and sparse, so it never has to grow.
  *
- * The rows of the tables are in store_rows.c.
+ * The rows of the tables are in store_rows.c, changing and undoing in
+ * store_table.c.
  *
  * Lock: idle_lock guards the list of idle snapshots, nothing else. */
 #include "store_internal.h"
@@ -126,7 +127,7 @@ static int open_tables(struct store *store)
 	r = store_error(mdb_get(txn->mdb, store->dbi[META], &key, &val));
 	if (r == -ENOENT) {
 		val = (MDB_val){ sizeof format, &format };
-		r = store_error(mdb_put(txn->mdb, store->dbi[META], &key, &val, 0));
+		r = table_put(txn, META, &key, &val, 0);
 		if (r < 0)
 			goto err_abort;
 		struct store_meta *meta = txn_meta(txn);
@@ -147,6 +148,7 @@ static int open_tables(struct store *store)
 	/* Keeps the tables open and writes nothing: meta stays as it is, and a
 	 * store on a full disk can be opened and read. */
 	r = store_error(mdb_txn_commit(txn->mdb));
+	room_end(txn);
 	free(txn);
 	return r;
 
@@ -178,23 +180,37 @@ static int reserve(const char *dir, const char *name, off_t bytes, bool keep_siz
 	return r;
 }
 
-/* A copy that was cut short would be a SIGBUS when its end is read. (A file in
- * use may well end before its last page, if that one is free.) */
-static int check_size(struct store *store)
+/* Whether room can be taken ahead (ramfs cannot, and it is never full). */
+static bool can_allocate(const char *dir)
 {
+	struct statfs fs;
+	return statfs(dir, &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC;
+}
+
+/* A copy that was cut short would be a SIGBUS when its end is read; later, the
+ * file is as long as the map. (A file in use may well end before its last page,
+ * if that one is free.) */
+static int check_size(const char *dir)
+{
+	MDB_env *env;
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat st;
-	int fd;
-	int r = store_error(mdb_env_info(store->env, &info));
+	int fd, r = store_error(mdb_env_create(&env));
+	if (r < 0)
+		return r;
+	r = store_error(mdb_env_open(env, dir, MDB_RDONLY | MDB_NOLOCK, 0600));
 	if (r == 0)
-		r = store_error(mdb_env_stat(store->env, &stat));
+		r = store_error(mdb_env_info(env, &info));
 	if (r == 0)
-		r = store_error(mdb_env_get_fd(store->env, &fd));
+		r = store_error(mdb_env_stat(env, &stat));
+	if (r == 0)
+		r = store_error(mdb_env_get_fd(env, &fd));
 	if (r == 0 && fstat(fd, &st) < 0)
 		r = -errno;
 	if (r == 0 && (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize)
 		r = -EPROTO;
+	mdb_env_close(env);
 	return r;
 }
 
@@ -225,20 +241,26 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		flags |= MDB_NOMETASYNC;
 	store->in_memory = flags & MDB_NOSYNC;
 
-	r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
+	r = config->copied ? check_size(config->dir) : 0;
+	if (r == 0)
+		r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
 	if (r == 0)
 		r = reserve(config->dir, "data.mdb", NEW_BYTES, true);
 	if (r == 0)
 		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
 		goto err_free;
+	/* All processes of a node come to the same end here. */
+	if (memory && can_allocate(config->dir)) {
+		flags |= MDB_WRITEMAP;
+		store->mapped = true;
+	}
 	mdb_env_set_mapsize(store->env, MAP_BYTES);
 	mdb_env_set_maxdbs(store->env, TABLES);
 	mdb_env_set_maxreaders(store->env, MAX_READERS);
 	r = store_error(mdb_env_open(store->env, config->dir, flags, 0600));
-	if (r < 0)
-		goto err_env;
-	r = config->copied ? check_size(store) : 0;
+	if (r == 0)
+		r = store_error(mdb_env_get_fd(store->env, &store->fd));
 	if (r < 0)
 		goto err_env;
 	int dead;
@@ -370,8 +392,10 @@ int txn_write(struct store *store, struct txn **ret)
 		free(txn);
 		return r;
 	}
+	r = room_begin(txn);
 	/* The first transaction of a new store opens the tables. */
-	r = store->dbi[META] ? load_meta(txn) : 0;
+	if (r == 0 && store->dbi[META])
+		r = load_meta(txn);
 	if (r < 0) {
 		txn_abort(txn);
 		return r;
@@ -386,24 +410,38 @@ int txn_nest(struct txn *parent, struct txn **ret)
 	if (!txn)
 		return -ENOMEM;
 	txn->store = parent->store;
+	txn->mdb = parent->mdb;
 	txn->write = true;
 	txn->parent = parent;
 	txn->meta = parent->meta;
-	int r = store_error(mdb_txn_begin(parent->store->env, parent->mdb, 0, &txn->mdb));
-	if (r < 0) {
-		free(txn);
-		return r;
-	}
 	*ret = txn;
 	return 0;
+}
+
+/* Undoes a part; what cannot be undone takes the whole transaction with it. */
+static void abort_nested(struct txn *txn)
+{
+	struct txn *top = txn->parent;
+	while (top->parent)
+		top = top->parent;
+	txn_frees(txn, true);
+	int r = table_undo(txn);
+	if (r < 0)
+		top->broken = r;
+	free(txn);
 }
 
 void txn_abort(struct txn *txn)
 {
 	if (!txn)
 		return;
+	if (txn->parent) {
+		abort_nested(txn);
+		return;
+	}
 	if (txn->write) {
 		mdb_txn_abort(txn->mdb);
+		room_end(txn);
 		free(txn);
 		return;
 	}
@@ -423,21 +461,22 @@ static int commit_error(struct store *store, int r)
 
 int txn_commit(struct txn *txn)
 {
-	int r = 0;
 	if (txn->parent) {
-		r = store_error(mdb_txn_commit(txn->mdb));
-		if (r == 0)
-			txn->parent->meta = txn->meta;
+		txn->parent->meta = txn->meta;
+		table_keep(txn);
 		free(txn);
-		return r;
+		return 0;
 	}
 	MDB_val key = { 4, (void *)"meta" }, val = { sizeof txn->meta, &txn->meta };
-	r = store_error(mdb_put(txn->mdb, txn->store->dbi[META], &key, &val, 0));
+	int r = txn->broken;
+	if (r == 0)
+		r = table_put(txn, META, &key, &val, 0);
 	if (r < 0)
 		mdb_txn_abort(txn->mdb);
 	else
 		r = store_error(mdb_txn_commit(txn->mdb));
 	r = commit_error(txn->store, r);
+	room_end(txn);
 	free(txn);
 	return r;
 }

@@ -18,6 +18,8 @@
 #define STORE_ENTRY_COST 128
 /* Values up to this size lie in the inode's row (one look-up reads both). */
 #define STORE_INLINE_MAX 512
+/* Whoever applies many events ends a transaction that has about so many pages. */
+#define STORE_TXN_PAGES 512
 #define STORE_CHUNK_SIZE 65520 /* longer values: chunks that fill 16 pages */
 
 struct store;
@@ -113,13 +115,19 @@ int txn_read(struct store *store, struct txn **ret);
 /* Begins writing. Returns 0 or -errno. */
 int txn_write(struct store *store, struct txn **ret);
 /* Begins a part of the write transaction PARENT that can be undone alone:
- * between begin and end only the child may be used. */
+ * between begin and end only the child may be used. 0 or -ENOMEM. */
 int txn_nest(struct txn *parent, struct txn **ret);
 /* Ends any of them, undoing what was written. NULL is fine. */
 void txn_abort(struct txn *txn);
 /* Commits a write or nested one; the txn is gone either way. 0, -ENOSPC, -EIO.
  * Meta is written by the outermost commit. */
 int txn_commit(struct txn *txn);
+/* Says whether what is written next removes something: that may take the very
+ * last room (in memory). */
+void txn_frees(struct txn *txn, bool frees);
+/* About how many pages the write transaction has taken, if that matters (in
+ * memory): who applies many events commits now and then. */
+uint64_t txn_pages(struct txn *txn);
 /* The meta row as this transaction sees it; changeable in a write one. */
 struct store_meta *txn_meta(struct txn *txn);
 

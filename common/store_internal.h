@@ -13,18 +13,39 @@ struct store {
 	MDB_dbi dbi[TABLES];
 	char *dir;
 	bool in_memory;
+	bool mapped;       /* LMDB writes through the map: see store_room.c */
+	int fd;            /* of the file, LMDB's */
+	uint64_t room_end; /* pages before this one are allocated; the writer's */
 	pthread_mutex_t idle_lock;
 	struct txn *idle; /* protected by idle_lock */
 	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes, for the writer */
 };
 
+#define ROOM_LEAVES 128
+
+/* Pages that a write transaction may have taken, counted from above. */
+struct room {
+	uint64_t begin;       /* the first page that no transaction before has used */
+	uint64_t single, run; /* taken one by one, and several in a row ... */
+	uint64_t nruns;       /* ... so many times */
+	uint64_t commit;      /* needed at the end */
+	uint64_t free;        /* LMDB's own, once counted ... */
+	uint64_t free_runs;   /* ... and rows of RUN_PAGES beside those */
+	bool counted;
+	bool frees;                    /* may take the last */
+	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
+};
+
 struct txn {
 	struct store *store;
-	MDB_txn *mdb;
-	struct txn *parent;
+	MDB_txn *mdb;       /* a nested one has its parent's */
+	struct txn *parent; /* of a nested one */
 	struct txn *next_idle;
 	bool write;
+	int broken;                  /* a part could not be undone: -errno */
 	MDB_cursor *cursors[TABLES]; /* of a write transaction, see store_table.c */
+	struct room *room;           /* of a write transaction, if the store is mapped */
+	struct undo *undo;           /* of a nested one: what it changed, the last first */
 	struct store_meta meta;
 };
 
@@ -42,6 +63,23 @@ int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_
 /* In write transactions. FLAGS are LMDB's. */
 int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags);
 int table_del(struct txn *txn, enum table table, MDB_val *key);
+/* The same with a cursor of the caller's: puts VAL at KEY or, if it is NULL,
+ * deletes the row at the cursor, whose key KEY is. */
+int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
+                 unsigned flags);
+/* What a nested transaction changed is undone, or kept. */
+int table_undo(struct txn *txn);
+void table_keep(struct txn *txn);
+
+/* --- store_room.c: all do nothing if the store is not mapped. */
+/* A write transaction begins, and ends. 0, -ENOSPC, -ENOMEM ... */
+int room_begin(struct txn *txn);
+void room_end(struct txn *txn);
+/* Before a row is put (or, without VAL, deleted): 0 if there is room whatever
+ * LMDB will need, -ENOSPC. And after it, with what *RET was before. */
+int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret);
+void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
+               const MDB_val *val, const MDB_stat *before);
 
 /* Decodes a row of the table of inodes. 0 or -EIO. */
 int store_row_inode(struct bytes key, struct bytes value, struct entry *ret);

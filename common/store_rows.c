@@ -454,19 +454,19 @@ int store_chunks_cut(struct txn *txn, uint64_t ino, uint64_t size)
 				memcpy(txn->store->scratch, val.mv_data, keep);
 				MDB_val cut = { keep, txn->store->scratch };
 				MDB_val same = { kb.len, kb.bytes };
-				rc = mdb_cursor_put(cursor, &same, &cut, MDB_CURRENT);
-				if (rc)
+				r = table_change(txn, VALUES, cursor, &same, &cut, MDB_CURRENT);
+				if (r < 0)
 					break;
 			}
 		} else {
-			rc = mdb_cursor_del(cursor, 0);
-			if (rc)
+			r = table_change(txn, VALUES, cursor, &key, NULL, 0);
+			if (r < 0)
 				break;
 		}
 		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	return rc == MDB_NOTFOUND ? 0 : store_error(rc);
+	return r < 0 || rc == MDB_NOTFOUND ? r : store_error(rc);
 }
 
 /* --- attributes --- */
@@ -535,13 +535,16 @@ int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes)
 	while (rc == 0 && key.mv_size > prefix.mv_size &&
 	       memcmp(key.mv_data, prefix.mv_data, prefix.mv_size) == 0) {
 		bytes += key.mv_size - prefix.mv_size + val.mv_size;
-		rc = mdb_cursor_del(cursor, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		r = table_change(txn, XATTRS, cursor, &key, NULL, 0);
+		if (r < 0)
+			break;
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
 	}
 	mdb_cursor_close(cursor);
-	if (rc != 0 && rc != MDB_NOTFOUND)
-		return store_error(rc);
+	if (r == 0 && rc != 0 && rc != MDB_NOTFOUND)
+		r = store_error(rc);
+	if (r < 0)
+		return r;
 	*ret_bytes = bytes;
 	return 0;
 }

@@ -381,24 +381,29 @@ static void test_damaged(void **state)
 /* A copy that was cut short is refused when it is opened as one. */
 static void test_cut_copy(void **state)
 {
-	char *dir = temp_dir_new(), path[4200];
+	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
 	struct store *store = open_store(dir);
 	struct stat st;
 
 	(void)state;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(add_one(store, 70000), 0);
+	data_path(path, sizeof path, to);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(store_copy_fd(store, fd), 0);
+	close(fd);
 	store_close(store);
-	data_path(path, sizeof path, dir);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size - 4096), 0);
-	expect_refused(dir, true, -EPROTO);
+	expect_refused(to, true, -EPROTO);
 	assert_int_equal(truncate(path, 3 * 4096), 0);
-	expect_refused(dir, true, -EPROTO);
+	expect_refused(to, true, -EPROTO);
 	assert_int_equal(truncate(path, 100), 0);
-	expect_refused(dir, true, -EPROTO);
-	expect_refused(dir, false, -EPROTO);
+	expect_refused(to, true, -EPROTO);
+	expect_refused(to, false, -EPROTO);
 	temp_dir_remove(dir);
+	temp_dir_remove(to);
 }
 
 /* Writes a row of the table meta with the library itself. */

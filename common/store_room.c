@@ -1,0 +1,279 @@
+/* Room for a store in memory: no page of the map is written before it is there.
+ *
+ * On tmpfs LMDB writes through the map (MDB_WRITEMAP): a commit is then a few
+ * stores instead of a system call for each page, which is two thirds of what a
+ * small write costs. A kill stays harmless, because pages are copied before
+ * they change, the page cache outlives a process, and the page that makes the
+ * new state the current one is written last. What is not harmless is the end
+ * of the file system: there a store into the map is a SIGBUS, where a write()
+ * would have been ENOSPC.
+ *
+ * So pages are allocated (fallocate) ahead of LMDB. It takes new ones only
+ * behind the last that a committed transaction used, in order. How many it has
+ * taken in a running transaction it does not tell: they are counted here, from
+ * above. A change of a row can copy the path to it, split each page of it, and
+ * take what a long value needs; what it did is then looked at: a table says how
+ * many pages it has, and a leaf that was written before in this transaction has
+ * been copied already. If the file system has no more to give, pages that LMDB
+ * has free count too, those in a row for long values.
+ *
+ * The last RESERVE_PAGES are for those who remove something: a full store must
+ * be able to become less full.
+ *
+ * No lock: only the writer is here, and there is one. What it knows to be
+ * allocated is a lower bound: other processes of the node do the same. */
+#include "store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_BYTES 4096
+#define PAGE_HEADER 16   /* of LMDB's, also of a long value */
+#define LONG_ROW 2000    /* about: a longer row gets pages of its own */
+#define COMMIT_PAGES 24  /* roots of the tables, LMDB's list of free pages ... */
+#define IDS_PER_PAGE 256 /* ... in which each page freed is a number; half full */
+#define RESERVE_PAGES 64
+#define STEP_MIN 16 /* pages allocated at once ... */
+#define STEP_MAX 256
+#define STEP_SHARE 64      /* ... of what there is, about one 64th */
+#define FREE_MAX (1 << 17) /* free pages are counted so far, and no further */
+#define RUN_PAGES 16       /* of the longest row that there is, a chunk of a value */
+#define RUN_RECORDS 100    /* LMDB looks through at least so many for two pages in a row */
+
+/* Pages that a row of so many bytes takes for itself; 0 if it lies in a leaf. */
+static uint64_t long_pages(size_t len)
+{
+	return len < LONG_ROW ? 0 : (PAGE_HEADER + len) / PAGE_BYTES + 1;
+}
+
+static uint64_t pages_of(const MDB_stat *st)
+{
+	return st->ms_branch_pages + st->ms_leaf_pages + st->ms_overflow_pages;
+}
+
+/* Allocates up to page END of the file, and some more if that can be had. */
+static int allocate(struct store *store, uint64_t end)
+{
+	uint64_t from = store->room_end, step = end / STEP_SHARE;
+	if (step < STEP_MIN)
+		step = STEP_MIN;
+	if (step > STEP_MAX)
+		step = STEP_MAX;
+	for (int round = 0; round < 2; round++) {
+		off_t len = (off_t)((end + step - from) * PAGE_BYTES);
+		if (fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * PAGE_BYTES), len) ==
+		    0) {
+			store->room_end = end + step;
+			return 0;
+		}
+		if (errno == EINTR)
+			round--;
+		else
+			step = 0;
+	}
+	return errno == EDQUOT ? -ENOSPC : -errno;
+}
+
+/* The oldest state that a reader sees; what was freed before can be used. */
+static int oldest_reader(const char *line, void *arg)
+{
+	uint64_t *oldest = arg;
+	size_t txnid;
+	if (sscanf(line, "%*d %*x %zu", &txnid) == 1 && txnid < *oldest)
+		*oldest = txnid;
+	return 0;
+}
+
+/* Reads the numbers of the pages that LMDB has free for the running write
+ * transaction: those freed by transactions that nobody looks behind any more.
+ * How many; *RET_FIRST of them are in records that it searches in any case. */
+static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t *ret_first)
+{
+	MDB_envinfo info;
+	MDB_txn *mdb;
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	size_t n = 0, id, count;
+	*ret_first = 0;
+	if (mdb_env_info(store->env, &info))
+		return 0;
+	uint64_t oldest = info.me_last_txnid;
+	mdb_reader_list(store->env, oldest_reader, &oldest);
+	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb))
+		return 0;
+	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0: the free pages */
+	for (int record = 0; rc == 0; record++) {
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		if (rc || key.mv_size != sizeof id || val.mv_size < sizeof count)
+			break;
+		memcpy(&id, key.mv_data, sizeof id);
+		memcpy(&count, val.mv_data, sizeof count);
+		if (id >= oldest || count > max - n || (count + 1) * sizeof count > val.mv_size)
+			break;
+		memcpy(pages + n, (const char *)val.mv_data + sizeof count, count * sizeof *pages);
+		n += count;
+		if (record < RUN_RECORDS)
+			*ret_first = n;
+	}
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		mdb_cursor_close(cursor);
+	mdb_txn_abort(mdb);
+	return n;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Counts LMDB's free pages: the lower ones, which it takes first when it needs
+ * one, as such; and of the others how many runs of RUN_PAGES they hold. */
+static void count_free(struct store *store, struct room *room)
+{
+	uint64_t *pages = malloc(FREE_MAX * sizeof *pages);
+	size_t first, n = pages ? read_free(store, pages, FREE_MAX, &first) : 0, length = 1;
+	if (n) {
+		room->free = n - first;
+		qsort(pages, first, sizeof *pages, compare_pages);
+		size_t singles = first / 4 < RESERVE_PAGES ? first / 4 :
+		                                             first / 8 + RESERVE_PAGES / 2;
+		room->free += singles;
+		for (size_t i = singles + 1; i <= first; i++) {
+			if (i < first && pages[i] == pages[i - 1] + 1) {
+				length++;
+			} else {
+				room->free_runs += length / RUN_PAGES;
+				length = 1;
+			}
+		}
+		if (room->free_runs == 0)
+			room->free = n;
+	}
+	free(pages);
+}
+
+/* Pages that must come from behind all others. Runs are not looked for one by
+ * one: there are enough for all of them, or none counts. */
+static uint64_t fresh_pages(const struct room *room, uint64_t single, uint64_t run, uint64_t nruns)
+{
+	return (nruns > room->free_runs ? run : 0) +
+	       (single > room->free ? single - room->free : 0);
+}
+
+/* Sees to it that SINGLE pages, and RUN pages in a row, can be taken beside what
+ * the transaction may have taken so far. */
+static int need(struct txn *txn, uint64_t single, uint64_t run)
+{
+	struct store *store = txn->store;
+	struct room *room = txn->room;
+	uint64_t nruns = room->nruns + (run > 0), keep = room->frees ? 0 : RESERVE_PAGES;
+	single += room->single + room->commit + (room->single + room->run) / IDS_PER_PAGE + keep;
+	run += room->run;
+	uint64_t end = room->begin + fresh_pages(room, single, run, nruns);
+	if (end <= store->room_end)
+		return 0;
+	int r = allocate(store, end);
+	if (r == -ENOSPC && !room->counted) {
+		room->counted = true;
+		count_free(store, room);
+		end = room->begin + fresh_pages(room, single, run, nruns);
+		r = end <= store->room_end ? 0 : allocate(store, end);
+	}
+	return r;
+}
+
+int room_begin(struct txn *txn)
+{
+	struct store *store = txn->store;
+	MDB_envinfo info;
+	MDB_stat st = { 0 };
+	if (!store->mapped)
+		return 0;
+	struct room *room = txn->room = calloc(1, sizeof *room);
+	if (!room)
+		return -ENOMEM;
+	int r = store_error(mdb_env_info(store->env, &info));
+	if (r == 0)
+		r = store_error(mdb_stat(txn->mdb, 0, &st));
+	if (r < 0)
+		return r;
+	room->begin = info.me_last_pgno + 1;
+	if (store->room_end < room->begin)
+		store->room_end = room->begin;
+	room->commit = COMMIT_PAGES;
+	/* The list of free pages may have to be written anew. */
+	room->run = st.ms_overflow_pages;
+	room->nruns = (room->run + RUN_PAGES - 1) / RUN_PAGES;
+	room->frees = true; /* nothing was written yet: whoever wants more says so */
+	return need(txn, 0, 0);
+}
+
+void room_end(struct txn *txn)
+{
+	free(txn->room);
+}
+
+void txn_frees(struct txn *txn, bool frees)
+{
+	while (txn->parent)
+		txn = txn->parent;
+	if (txn->room)
+		txn->room->frees = frees;
+}
+
+uint64_t txn_pages(struct txn *txn)
+{
+	while (txn->parent)
+		txn = txn->parent;
+	return txn->room ? txn->room->single + txn->room->run : 0;
+}
+
+int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret)
+{
+	if (!txn->room)
+		return 0;
+	int r = store_error(mdb_stat(txn->mdb, txn->store->dbi[table], ret));
+	if (r < 0)
+		return r;
+	/* Down the path, and beside it if pages are merged; each page split once. */
+	return need(txn, 3 * (uint64_t)ret->ms_depth + 2,
+	            val ? long_pages(key_len + val->mv_size) : 0);
+}
+
+/* Whether the leaf that CURSOR is at was written before by this transaction; it
+ * has been now. */
+static bool seen_leaf(struct room *room, MDB_cursor *cursor)
+{
+	MDB_val key, val;
+	if (mdb_cursor_get(cursor, &key, &val, MDB_GET_CURRENT))
+		return false;
+	uintptr_t page = (uintptr_t)key.mv_data / PAGE_BYTES;
+	uintptr_t *slot = &room->leaves[page % ROOM_LEAVES];
+	bool seen = *slot == page;
+	*slot = page;
+	return seen;
+}
+
+void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
+               const MDB_val *val, const MDB_stat *before)
+{
+	struct room *room = txn->room;
+	MDB_stat now;
+	if (!room)
+		return;
+	if (mdb_stat(txn->mdb, txn->store->dbi[table], &now))
+		now = *before;
+	if (!val)
+		room->single += 2 * (uint64_t)before->ms_depth;
+	else if (!seen_leaf(room, cursor))
+		room->single += before->ms_depth;
+	if (pages_of(&now) > pages_of(before))
+		room->single += pages_of(&now) - pages_of(before);
+	uint64_t run = val ? long_pages(key_len + val->mv_size) : 0;
+	room->run += run;
+	room->nruns += run > 0;
+}

@@ -1,0 +1,288 @@
+/* Room in a full file system: a store in memory that is written through the map
+ * gets an error and never a signal, and finds its way back when something is
+ * removed. The pages counted ahead are compared with those that LMDB took. */
+#include "cmocka_all.h"
+
+#include "apply.h"
+#include "child.h"
+#include "event_random.h"
+#include "store_check.h"
+#include "store_internal.h"
+#include "temp_dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define START_MS INT64_C(1769860800000)
+#define VALUE_MAX (5 * STORE_CHUNK_SIZE)
+#define SEEDS 2
+#define ROUNDS 240
+
+static char big[VALUE_MAX];
+
+struct world {
+	struct dice dice;
+	struct store *store;
+	uint64_t applied, refused; /* transactions */
+};
+
+/* The next store begins anew. */
+static void wipe(const char *dir)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb", "fill" };
+	char path[4200];
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+		assert_true(unlink(path) == 0 || errno == ENOENT);
+	}
+}
+
+static struct store *open_store(const char *dir)
+{
+	struct store_config config = { .dir = dir };
+	struct store *store = NULL;
+	char why[256] = "";
+
+	if (store_open(&config, &store, why, sizeof why) != 0)
+		fail_msg("%s", why);
+	assert_true(store->mapped);
+	return store;
+}
+
+/* No page that LMDB has taken lies behind what was allocated for it. */
+static void expect_room(struct store *store)
+{
+	MDB_envinfo info;
+
+	assert_int_equal(mdb_env_info(store->env, &info), 0);
+	assert_true(info.me_last_pgno < store->room_end);
+}
+
+static void check(struct store *store)
+{
+	char why[256] = "";
+	struct txn *txn;
+
+	assert_int_equal(txn_read(store, &txn), 0);
+	if (store_check(txn, why, sizeof why) != 0)
+		fail_msg("%s", why);
+	txn_abort(txn);
+}
+
+/* Values of all lengths, most of them short; keys in the way of each other. */
+static void set_something(struct world *w, char *key, size_t size, struct event *ev)
+{
+	static const size_t sizes[] = { 0,    10,   100,  500,   600,   1990,
+		                        2010, 4000, 4100, 20000, 70000, VALUE_MAX };
+	int len = snprintf(key, size, "d%u/%u/key%u", dice_below(&w->dice, 4),
+	                   dice_below(&w->dice, 10), dice_below(&w->dice, 3000));
+	size_t n = sizes[dice_below(&w->dice, sizeof sizes / sizeof *sizes)];
+
+	*ev = (struct event){ .op = dice_one_in(&w->dice, 5) ? EVENT_APPEND : EVENT_SET,
+		              .key = { key, (size_t)len },
+		              .value = { big, n ? dice_below(&w->dice, (uint32_t)n + 1) : 0 } };
+}
+
+/* One event of a kind that writes. */
+static void any_event(struct world *w, char *key, size_t size, struct event *ev)
+{
+	static struct event_space space;
+
+	if (!dice_one_in(&w->dice, 4)) {
+		set_something(w, key, size, ev);
+		return;
+	}
+	ev->time_ms = START_MS;
+	event_random(&w->dice, &space, ev);
+}
+
+/* Applies EV as a part of TXN that may be undone. */
+static int apply_part(struct world *w, struct txn *txn, const struct event *ev)
+{
+	struct txn *part;
+
+	assert_int_equal(txn_nest(txn, &part), 0);
+	int r = apply_event(part, ev, txn_meta(part)->applied + 1, START_MS, NULL);
+	if (r == 0 && dice_one_in(&w->dice, 2))
+		return txn_commit(part);
+	txn_abort(part);
+	return r;
+}
+
+/* Applies N events in one transaction; sometimes undoes parts of it, or all. */
+static void apply_some(struct world *w, unsigned n)
+{
+	struct txn *txn;
+	char key[64];
+	int r = txn_write(w->store, &txn);
+
+	assert_true(r == 0 || r == -ENOSPC);
+	if (r == 0) {
+		for (unsigned i = 0; r == 0 && i < n; i++) {
+			struct event ev = { .op = EVENT_TICK };
+			any_event(w, key, sizeof key, &ev);
+			r = dice_one_in(&w->dice, 6) ?
+			            apply_part(w, txn, &ev) :
+			            apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS,
+			                        NULL);
+		}
+		if (r == 0 && !dice_one_in(&w->dice, 10))
+			r = txn_commit(txn);
+		else
+			txn_abort(txn);
+		expect_room(w->store);
+	}
+	assert_true(r == 0 || r == -ENOSPC);
+	w->applied += r == 0;
+	w->refused += r != 0;
+}
+
+/* Removes a key; that must be possible however full it is. */
+static void remove_one(struct world *w, const char *key)
+{
+	struct event ev = { .op = EVENT_DEL, .key = { key, strlen(key) } };
+	struct txn *txn;
+	enum event_outcome outcome;
+
+	assert_int_equal(txn_write(w->store, &txn), 0);
+	assert_int_equal(apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS, &outcome), 0);
+	assert_int_equal(txn_commit(txn), 0);
+	expect_room(w->store);
+}
+
+/* Makes a key; 0 or -ENOSPC. */
+static int set_one(struct world *w, const char *key, size_t size)
+{
+	struct event ev = { .op = EVENT_SET, .key = { key, strlen(key) }, .value = { big, size } };
+	struct txn *txn;
+	int r = txn_write(w->store, &txn);
+
+	if (r == 0) {
+		r = apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS, NULL);
+		if (r == 0)
+			r = txn_commit(txn);
+		else
+			txn_abort(txn);
+	}
+	return r;
+}
+
+/* Whatever is written into a file system that is full, or nearly. */
+static void test_random(void **state)
+{
+	(void)state;
+	char *dir = temp_dir_small(3 << 20);
+	if (!dir)
+		skip();
+	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+		struct world w = { .dice = { .seed = seed } };
+		size_t mib = 3;
+
+		w.store = open_store(dir);
+		for (int i = 0; i < ROUNDS; i++) {
+			apply_some(&w, 1 + dice_below(&w.dice, dice_one_in(&w.dice, 4) ? 300 : 8));
+			if (i % (ROUNDS / 4) == 0)
+				temp_dir_resize(dir, ++mib << 20);
+		}
+		check(w.store);
+		assert_true(w.applied > 10 && w.refused > 10);
+		store_close(w.store);
+		w.store = open_store(dir); /* full, and read again */
+		check(w.store);
+		store_close(w.store);
+		wipe(dir);
+		temp_dir_resize(dir, 3 << 20);
+	}
+	temp_dir_remove(dir);
+}
+
+/* A store that was filled to the brim can be emptied, key by key, and filled
+ * again, though the file system has nothing to give. */
+static void test_empty_and_refill(void **state)
+{
+	(void)state;
+	static const size_t sizes[] = { 500, 1500, 3000, 30000, VALUE_MAX };
+	char *dir = temp_dir_small(6 << 20), key[32];
+	if (!dir)
+		skip();
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct world w = { .store = open_store(dir) };
+		int n = 0, again = 0;
+
+		for (;; n++) {
+			snprintf(key, sizeof key, "key%d", n);
+			if (set_one(&w, key, sizes[i]) != 0)
+				break;
+		}
+		temp_dir_fill(dir);
+		for (int round = 0; round < 3; round++) {
+			for (int k = 0; k < n; k++) {
+				snprintf(key, sizeof key, "key%d", k);
+				remove_one(&w, key);
+			}
+			for (again = 0; again < n; again++) {
+				snprintf(key, sizeof key, "key%d", again);
+				if (set_one(&w, key, sizes[i]) != 0)
+					break;
+			}
+			expect_room(w.store);
+			/* Not all: the feed grows, and long values need pages in a row. */
+			assert_true(again >= n / 2);
+		}
+		check(w.store);
+		store_close(w.store);
+		wipe(dir);
+	}
+	temp_dir_remove(dir);
+}
+
+static void fill_all(void *arg)
+{
+	const char *dir = arg;
+	struct store_config config = { .dir = dir };
+	struct world w = { .dice = { .seed = (uint64_t)getpid() } };
+	char key[64];
+	int failed = 0;
+
+	CHILD_CHECK(store_open(&config, &w.store, NULL, 0) == 0);
+	while (failed < 50) {
+		snprintf(key, sizeof key, "%d/%u", getpid(), dice_below(&w.dice, 100000));
+		int r = set_one(&w, key, dice_below(&w.dice, 5000));
+		CHILD_CHECK(r == 0 || r == -ENOSPC);
+		failed += r != 0;
+	}
+	store_close(w.store);
+}
+
+/* Several processes, each with its own idea of what is allocated. */
+static void test_processes(void **state)
+{
+	(void)state;
+	char *dir = temp_dir_small(8 << 20);
+	pid_t pids[3];
+	if (!dir)
+		skip();
+	store_close(open_store(dir));
+	for (int i = 0; i < 3; i++)
+		pids[i] = child_start(fill_all, dir);
+	for (int i = 0; i < 3; i++)
+		child_join(pids[i]);
+	struct store *store = open_store(dir);
+	check(store);
+	store_close(store);
+	temp_dir_remove(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_empty_and_refill),
+		cmocka_unit_test(test_processes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
