@@ -32,6 +32,7 @@ struct slot {
 
 struct page {
 	struct slot slots[BELL_SLOTS];
+	_Atomic uint64_t lost;
 };
 
 _Static_assert(sizeof(struct page) <= 4096, "the bell is one page");
@@ -167,4 +168,14 @@ bool bell_acked(struct bell *bell, uint64_t offset)
 			all = false;
 	}
 	return all;
+}
+
+void bell_count_lost(struct bell *bell)
+{
+	atomic_fetch_add(&bell->page->lost, 1);
+}
+
+uint64_t bell_lost(struct bell *bell)
+{
+	return atomic_load(&bell->page->lost);
 }

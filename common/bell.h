@@ -25,6 +25,12 @@ void bell_ring_self(struct bell *bell);
 /* Wakes all other processes of the node. */
 void bell_ring_others(struct bell *bell);
 
+/* Counts a change that failed after its caller was told that it is done, for all
+ * processes of the node to see; and how many there were since the page was
+ * made. */
+void bell_count_lost(struct bell *bell);
+uint64_t bell_lost(struct bell *bell);
+
 /* This mount has invalidated up to OFFSET; wakes the others. Never goes back. */
 void bell_ack(struct bell *bell, uint64_t offset);
 /* True if all living mounts of the node have acknowledged OFFSET (or there is

@@ -287,6 +287,11 @@ void node_ack(struct node *node, uint64_t offset)
 	bell_ack(node->bell, offset);
 }
 
+void node_count_lost(struct node *node)
+{
+	bell_count_lost(node->bell);
+}
+
 /* --- the node's thread --- */
 
 static void tick_done(void *arg, const struct outcome *out)
@@ -572,6 +577,7 @@ void node_status(struct node *node, struct node_status *ret)
 		.log_up = true,
 		.applies = true,
 		.followed = atomic_load(&node->followed),
+		.lost = bell_lost(node->bell),
 	};
 	if (txn_read(node->store, &txn) == 0) {
 		ret->applied = ret->log_end = txn_meta(txn)->applied;

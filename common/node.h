@@ -90,6 +90,10 @@ void node_ack(struct node *node, uint64_t offset);
 void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
                      void *arg);
 
+/* Counts a change whose caller was told that it is done, and which then failed.
+ * All processes of the node see it. Thread-safe. */
+void node_count_lost(struct node *node);
+
 struct node_status {
 	bool ready;        /* caught up to the end the log had at the start, and able to apply */
 	bool log_up;       /* the log answers */
@@ -99,6 +103,7 @@ struct node_status {
 	int64_t lag_ms;    /* age of the newest applied record while behind; 0: not behind */
 	uint64_t pending;  /* submits that wait */
 	uint64_t followed; /* see node_offset */
+	uint64_t lost;     /* see node_count_lost */
 	const char *log;   /* as configured */
 	char why[NODE_WHY_MAX]; /* why it is not ready, or "" */
 };

@@ -51,6 +51,13 @@ void attr_fill(const struct mount *m, const struct entry *e, struct stat *st)
 	};
 }
 
+/* Before each append the kernel asks for the size. Without waiting for the log it
+ * is what it will be, if nobody else appends. */
+static uint64_t unapplied_bytes(const struct mount *m, const struct file *f)
+{
+	return m->async ? f->append_bytes : 0;
+}
+
 void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st)
 {
 	struct entry e = f->last;
@@ -59,6 +66,8 @@ void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st
 		e.size = f->buffer->size;
 	else if (f->gone && f->content)
 		e.size = f->content->size;
+	else
+		e.size += unapplied_bytes(m, f);
 	if (f->buffer && f->changed_ns)
 		e.mtime_ns = e.ctime_ns = f->changed_ns;
 	attr_fill(m, &e, st);
@@ -90,7 +99,7 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 		return;
 	pthread_mutex_lock(&f->lock);
 	file_note(f, e);
-	if (file_is_private(f))
+	if (file_is_private(f) || unapplied_bytes(m, f))
 		attr_fill_file(m, f, &ret->attr);
 	if (file_is_private(f) || file_busy(f))
 		ret->attr_timeout = 0;
@@ -171,7 +180,7 @@ void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)
 
 	if (f) {
 		pthread_mutex_lock(&f->lock);
-		if (!waited && !file_is_private(f) && file_busy(f)) {
+		if (!waited && !file_is_private(f) && file_busy(f) && !unapplied_bytes(m, f)) {
 			struct parked_attr *p = op_new_parked(m, f, sizeof(*p), req, attr_again);
 
 			if (p) {

@@ -20,6 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Files that stay for the sake of an error. */
+#define KEPT_MAX 1024
+
 static unsigned load(const unsigned *count)
 {
 	return __atomic_load_n(count, __ATOMIC_ACQUIRE);
@@ -352,6 +355,17 @@ uint64_t files_alias(struct files *files, uint64_t real, unsigned n)
 	return ino;
 }
 
+void files_keep(struct files *files, struct file *f)
+{
+	pthread_mutex_lock(&files->lock);
+	if (!f->kept && files->nkept < KEPT_MAX) {
+		f->kept = true;
+		f->refs++;
+		files->nkept++;
+	}
+	pthread_mutex_unlock(&files->lock);
+}
+
 void files_told(struct files *files, struct file *f)
 {
 	pthread_mutex_lock(&files->lock);
@@ -490,10 +504,20 @@ struct content *file_content(struct file *f)
 	return f->content;
 }
 
-int file_take_error(struct file *f)
+int file_take_error(struct files *files, struct file *f)
 {
 	int error = f->error;
 
 	f->error = 0;
+	if (!error)
+		return 0;
+	/* The caller has a reference as well. */
+	pthread_mutex_lock(&files->lock);
+	if (f->kept) {
+		f->kept = false;
+		f->refs--;
+		files->nkept--;
+	}
+	pthread_mutex_unlock(&files->lock);
 	return error;
 }

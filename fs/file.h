@@ -43,6 +43,7 @@ struct file {
 	UT_hash_handle hh_name;
 	unsigned refs;
 	bool named;       /* in the table of names: not in the log yet */
+	bool kept;        /* holds a reference itself: its error is not told yet */
 	uint64_t nlookup; /* how often the kernel was told of it while named */
 	unsigned char *name_key;
 	size_t name_key_len;
@@ -85,6 +86,7 @@ struct files {
 	struct file *by_name;
 	struct alias *aliases;
 	/* Atomic, for a look without the lock: tables that may have entries. */
+	unsigned nkept; /* protected by lock */
 	unsigned nfiles;
 	unsigned nnamed;
 	unsigned naliases;
@@ -125,6 +127,10 @@ uint64_t files_real(struct files *files, uint64_t ino);
 /* The Nth number (from 0) under which the kernel knows the store's inode REAL
  * beside REAL itself; 0: there is none. */
 uint64_t files_alias(struct files *files, uint64_t real, unsigned n);
+
+/* F->error is to be told even if F is closed everywhere: F stays until it is
+ * taken, unless too many have to. */
+void files_keep(struct files *files, struct file *f);
 
 /* The kernel was told of F, or forgets an inode N times. */
 void files_told(struct files *files, struct file *f);
@@ -174,6 +180,6 @@ void file_settle_buffer(struct file *f, uint64_t version);
 struct content *file_content(struct file *f);
 
 /* Takes the error to be told, 0 for none. */
-int file_take_error(struct file *f);
+int file_take_error(struct files *files, struct file *f);
 
 #endif

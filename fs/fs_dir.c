@@ -454,16 +454,54 @@ void dir_close_all(struct mount *m)
 
 /* --- fsync of a directory -------------------------------------------------- */
 
+/* An fsync of a directory. */
+struct sync {
+	struct pending_wait wait;
+	struct job job;
+	struct mount *mount;
+	fuse_req_t req;
+};
+
 static void barrier_done(void *arg, const struct outcome *out)
 {
-	fuse_reply_err(arg, op_errno(out));
+	struct sync *sync = arg;
+	int error = op_errno(out);
+
+	fuse_reply_err(sync->req, error ? error : pending_take_error(&sync->mount->pending));
+	free(sync);
 }
 
-/* Answered when this node is as new as the log's end at the call. */
+static void send_barrier(struct job *job)
+{
+	struct sync *sync = (struct sync *)((char *)job - offsetof(struct sync, job));
+
+	node_barrier(sync->mount->node, sync->mount->timeout_ms, barrier_done, sync);
+}
+
+static void nothing_pending(struct pending_wait *wait)
+{
+	struct sync *sync = (struct sync *)((char *)wait - offsetof(struct sync, wait));
+
+	worker_add(sync->mount->worker, &sync->job);
+}
+
+/* Answered when all that was closed before is applied, and this node is as new
+ * as the log's end at the call; with the error of what was closed and then
+ * failed. */
 void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 
 	(void)ino, (void)datasync, (void)fi;
-	node_barrier(m->node, m->timeout_ms, barrier_done, req);
+	struct sync *sync = calloc(1, sizeof(*sync));
+	if (!sync) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	sync->mount = m;
+	sync->req = req;
+	sync->job.run = send_barrier;
+	sync->wait.run = nothing_pending;
+	if (!pending_wait(&m->pending, &sync->wait))
+		send_barrier(&sync->job);
 }

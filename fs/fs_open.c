@@ -217,9 +217,9 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 /* --- flush and fsync ------------------------------------------------------- */
 
 /* Takes what F has to tell; F->lock is held. */
-static int take_error(struct file *f)
+static int take_error(struct mount *m, struct file *f)
 {
-	int error = file_take_error(f);
+	int error = file_take_error(&m->files, f);
 
 	if (!error && f->lost)
 		error = event_outcome_errno((enum event_outcome)f->lost);
@@ -229,13 +229,13 @@ static int take_error(struct file *f)
 static void flush_done(struct parked *p)
 {
 	pthread_mutex_lock(&p->file->lock);
-	int error = take_error(p->file);
+	int error = take_error(p->mount, p->file);
 	pthread_mutex_unlock(&p->file->lock);
 	fuse_reply_err(p->req, error);
 }
 
 /* Logs what F has, and answers when all that it sent is applied. */
-static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
+static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 {
 	struct parked *p = op_new_parked(m, f, sizeof(*p), req, flush_done);
 	int error = 0;
@@ -255,7 +255,7 @@ static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
 		if (r < 0 && !f->error)
 			f->error = -r;
 	} else {
-		error = r < 0 ? -r : take_error(f);
+		error = r < 0 ? -r : take_error(m, f);
 	}
 	pthread_mutex_unlock(&f->lock);
 	if (busy) {
@@ -266,6 +266,27 @@ static void flush_file(struct mount *m, fuse_req_t req, struct file *f)
 		fuse_reply_err(req, error);
 	}
 	files_unref(&m->files, f);
+}
+
+/* Hands what F has to the log, and answers with what is known by then. False:
+ * nothing is done, as too much is on its way already. */
+static bool flush_and_leave(struct mount *m, fuse_req_t req, struct file *f)
+{
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	bool dirty = file_is_dirty(f);
+	int error = -op_queue_flush(m, f);
+	bool left = error || !dirty || op_leave(f->queue->prev, true, false);
+	pthread_mutex_unlock(&f->lock);
+	if (left) {
+		op_pump(m, f);
+		pthread_mutex_lock(&f->lock);
+		int earlier = take_error(m, f);
+		pthread_mutex_unlock(&f->lock);
+		fuse_reply_err(req, earlier ? earlier : error);
+	}
+	files_unref(&m->files, f);
+	return left;
 }
 
 /* A shell opens what `> key` names, moves the descriptor to its place, and closes
@@ -287,6 +308,7 @@ static bool is_redirection(struct handle *h)
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	struct mount *m = mount_of(req);
 	struct handle *h = handle_of(fi);
 
 	(void)ino;
@@ -295,10 +317,10 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	/* Who only reads is not told the errors of those who write. */
-	if ((h->writes || h->creates) && !is_redirection(h))
-		flush_file(mount_of(req), req, h->file);
-	else
+	if ((!h->writes && !h->creates) || is_redirection(h))
 		fuse_reply_err(req, 0);
+	else if (!m->async || !flush_and_leave(m, req, h->file))
+		flush_and_wait(m, req, h->file);
 }
 
 void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
@@ -308,18 +330,10 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 		fuse_reply_err(req, 0);
 		return;
 	}
-	flush_file(mount_of(req), req, handle_of(fi)->file);
+	flush_and_wait(mount_of(req), req, handle_of(fi)->file);
 }
 
 /* --- release --------------------------------------------------------------- */
-
-/* The changes of a file that nobody waits for: only the log can tell. */
-static void release_done(struct op *op, const struct outcome *out)
-{
-	if (out->code != OUTCOME_OK && out->code != OUTCOME_NOT_FOUND)
-		logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
-		       (unsigned long long)op->file->ino, event_outcome_text(out->code));
-}
 
 static void close_handle(struct handle *h)
 {
@@ -337,7 +351,7 @@ static void close_handle(struct handle *h)
 			logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
 			       (unsigned long long)f->ino, strerror(-r));
 		else
-			f->queue->prev->done = release_done;
+			op_leave(f->queue->prev, false, true);
 	}
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);

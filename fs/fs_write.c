@@ -214,7 +214,7 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 {
 	struct op *op;
 	struct view view;
-	int r = -file_take_error(f);
+	int r = -file_take_error(&m->files, f);
 
 	if (r == 0 && f->lost)
 		r = -event_outcome_errno((enum event_outcome)f->lost);
@@ -241,6 +241,9 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 		return r;
 	file_drop_buffer(f);
 	*ret_later = f->nappends >= APPENDS_MAX || f->append_bytes + size > APPEND_BYTES_MAX;
+	/* Without waiting at close, they are bounded all together. */
+	if (!*ret_later && m->async)
+		*ret_later = !op_leave(op, true, false);
 	if (*ret_later)
 		op->req = req;
 	op_queue(op);
@@ -264,7 +267,7 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 	if (r == 0 && !later) {
 		/* What has failed by now is told now. */
 		pthread_mutex_lock(&f->lock);
-		r = -file_take_error(f);
+		r = -file_take_error(&m->files, f);
 		pthread_mutex_unlock(&f->lock);
 	}
 	files_unref(&m->files, f);

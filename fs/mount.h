@@ -8,6 +8,7 @@
 #include "inval.h"
 #include "key.h"
 #include "node.h"
+#include "pending.h"
 #include "worker.h"
 
 #include <fuse_lowlevel.h>
@@ -38,6 +39,7 @@ struct mount {
 	struct inval *inval;
 	struct busy busy;
 	struct open_list open;
+	struct pending pending;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	uint64_t max_value;
@@ -46,6 +48,7 @@ struct mount {
 	gid_t gid;
 	mode_t umask;
 	bool read_only;
+	bool async;    /* close does not wait for the log */
 	bool caching;  /* the kernel may keep what it learns */
 	bool no_open;  /* read-only: the kernel opens files without asking */
 	unsigned nops; /* atomic: events on their way */

@@ -196,8 +196,41 @@ static bool is_failure(const struct op *op, const struct outcome *out)
 	return out->code != OUTCOME_NOT_FOUND;
 }
 
-/* Brings F up to date after OP; F->lock is held. */
-static void settle(struct op *op, const struct outcome *out)
+/* The op that this thread is sending. */
+static _Thread_local const struct op *sending;
+
+bool op_leave(struct op *op, bool closing, bool must)
+{
+	op->has_closer = closing;
+	op->closer = pthread_self();
+	return pending_add(&op->mount->pending, op, must);
+}
+
+/* The errno of OP if it failed and nobody is there to be told, or 0. */
+static int untold_error(const struct op *op, const struct outcome *out)
+{
+	if (!op->pending_seq || !is_failure(op, out))
+		return 0;
+	if (op == sending && op->has_closer && pthread_equal(op->closer, pthread_self()))
+		return 0;
+	return op_errno(out);
+}
+
+static void end_pending(struct op *op, const struct outcome *out, int error)
+{
+	struct mount *m = op->mount;
+
+	if (error) {
+		logger(LOGGER_ERROR,
+		       "a change was lost after its file was closed ino=%llu why=\"%s\"",
+		       (unsigned long long)op->file->ino, event_outcome_text(out->code));
+		node_count_lost(m->node);
+	}
+	pending_done(&m->pending, op, error);
+}
+
+/* Brings F up to date after OP; F->lock is held. ERROR is untold_error(). */
+static void settle(struct op *op, const struct outcome *out, int error)
 {
 	struct file *f = op->file;
 	struct mount *m = op->mount;
@@ -218,6 +251,8 @@ static void settle(struct op *op, const struct outcome *out)
 		/* What the kernel keeps of it was never stored. */
 		inval_value(m->inval, f->ino);
 	}
+	if (error && !f->gone)
+		files_keep(&m->files, f);
 	/* Reads see the store again when nothing is on its way. */
 	if (f->buffer && !f->buffer->changed && !file_busy(f) && !f->gone) {
 		bool exact = out->code == OUTCOME_OK && op->ev.op == EVENT_SET &&
@@ -246,18 +281,21 @@ static void complete(void *arg, const struct outcome *out)
 	struct file *f = op->file;
 	struct parked *ready = NULL;
 	bool pump = false;
+	int untold = untold_error(op, out);
 
 	if (out->feed)
 		inval_learn_proc(m->inval, out->feed->proc);
 	if (f) {
 		pthread_mutex_lock(&f->lock);
-		settle(op, out);
+		settle(op, out, untold);
 		ready = take_ready(f);
 		pump = f->queue && !f->pumping;
 		pthread_mutex_unlock(&f->lock);
 	}
 	if (op->done)
 		op->done(op, out);
+	if (op->pending_seq)
+		end_pending(op, out, untold);
 	release_holds(op);
 	resume(ready);
 	if (pump) {
@@ -277,7 +315,9 @@ static void submit(struct op *op)
 
 	op->owned = NULL;
 	__atomic_add_fetch(&op->mount->nops, 1, __ATOMIC_RELAXED);
+	sending = op;
 	node_submit(op->mount->node, &op->ev, owned, complete, op);
+	sending = NULL;
 }
 
 /* The outcome of an op that need not be sent any more. */

@@ -17,6 +17,12 @@ struct op {
 	bool births;       /* creates the file: found by directory and name */
 	bool is_data;      /* changes the value: its error concerns who writes */
 	fuse_req_t req;    /* to be answered by `done`, or NULL */
+	/* One that nobody waits for (pending.h). */
+	struct op *pending_prev, *pending_next;
+	uint64_t pending_seq; /* 0: it is none */
+	uint64_t pending_bytes;
+	pthread_t closer; /* who can still be told if it fails while it is sent */
+	bool has_closer;
 	uint64_t holds[2]; /* inodes that are busy until then; 0: none */
 	fuse_ino_t ino;    /* that the request is about */
 	struct fuse_file_info fi;
@@ -64,6 +70,11 @@ void op_pump(struct mount *m, struct file *f);
 /* Makes the op that logs the changes of F and queues it; F->lock is held.
  * Nothing if there is none. 0; -ENOMEM, -EIO. Call op_pump() afterwards. */
 int op_queue_flush(struct mount *m, struct file *f);
+
+/* Makes OP, queued and not sent yet, one that nobody waits for; F->lock is held.
+ * As pending_add(). With CLOSING this thread goes on to send it, and then
+ * takes the error of the file: what fails that early it tells itself. */
+bool op_leave(struct op *op, bool closing, bool must);
 
 /* Makes an event's path and condition for the creation of F; F->lock is held. */
 int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **ret);

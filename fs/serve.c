@@ -308,6 +308,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 	struct mount m = {
 		.read_only = options->read_only,
 		.caching = !options->no_cache,
+		.async = options->async,
 	};
 	sigset_t signals;
 	int r;
@@ -317,6 +318,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 	if (r < 0)
 		return r;
 	pthread_mutex_init(&m.open.lock, NULL);
+	pending_init(&m.pending);
 	r = files_init(&m.files);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot start");

@@ -133,6 +133,11 @@ static void write_node(struct request *rq, FILE *to)
 	metrics_gauge(to, "keydir_store_bytes", "Memory that the store's tables take",
 	              (double)store_bytes(node_store(server->node)));
 	fprintf(to,
+	        "# HELP keydir_changes_lost_total Changes through a mount that failed after "
+	        "their close had returned\n"
+	        "# TYPE keydir_changes_lost_total counter\nkeydir_changes_lost_total %llu\n",
+	        (unsigned long long)status.lost);
+	fprintf(to,
 	        "# HELP keydir_keys_expired_total Entries removed after their expiry\n"
 	        "# TYPE keydir_keys_expired_total counter\nkeydir_keys_expired_total %llu\n"
 	        "# HELP keydir_keys_evicted_total Entries evicted to make room\n"

@@ -288,8 +288,8 @@ static void test_nothing_is_logged_of_what_is_gone_or_lost(void **state)
 	f->lost = OUTCOME_NO_SPACE;
 	assert_false(file_is_dirty(f));
 	f->error = ENOSPC;
-	assert_int_equal(file_take_error(f), ENOSPC);
-	assert_int_equal(file_take_error(f), 0);
+	assert_int_equal(file_take_error(files, f), ENOSPC);
+	assert_int_equal(file_take_error(files, f), 0);
 	files_unref(files, f);
 }
 
@@ -332,6 +332,24 @@ static void test_tables_under_several_threads(void **state)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
+static void test_a_file_stays_until_its_error_is_taken(void **state)
+{
+	struct files *files = *state;
+	struct file *f = files_get(files, 77);
+
+	f->error = EIO;
+	files_keep(files, f);
+	files_keep(files, f);
+	files_unref(files, f);
+	struct file *again = files_find(files, 77);
+	assert_ptr_equal(again, f);
+	assert_int_equal(file_take_error(files, again), EIO);
+	assert_int_equal(file_take_error(files, again), 0);
+	files_unref(files, again);
+	assert_null(files_find(files, 77));
+	assert_int_equal(files->nkept, 0);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -348,6 +366,7 @@ int main(void)
 		TEST(test_a_settled_buffer_becomes_the_content),
 		TEST(test_nothing_is_logged_of_what_is_gone_or_lost),
 		TEST(test_tables_under_several_threads),
+		TEST(test_a_file_stays_until_its_error_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

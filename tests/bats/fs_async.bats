@@ -1,0 +1,111 @@
+# -o async: close hands the change to the log and returns. A broker that is
+# stopped is the slowest log that there can be.
+
+load cluster
+
+# Not later than a human would call at once; the broker never answers meanwhile.
+at_once() { timeout $((5 * PATIENCE)) "$@"; }
+
+write() { at_once bash -c 'printf %s "$2" >"$1"' write "$1" "$2"; }
+
+lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_total" { print $2 }'; }
+
+@test "close returns while the log hangs; this mount sees the change; fsync and sync wait" {
+	NODE_OPTIONS=(--write-timeout 100s)
+	node_httpd 1
+	node_fs 1 -o async
+	local mnt=${NODE_MNT[1]} i
+	mkdir "$mnt/dir"
+	echo before >"$mnt/dir/old"
+	sync "$mnt/dir/old"
+	broker pause
+	for i in {1..20}; do write "$mnt/dir/new$i" "value $i"; done
+	write "$mnt/dir/old" "first"
+	write "$mnt/dir/old" "second, longer"
+	write "$mnt/dir/new1" "rewritten"
+	for i in {2..20}; do same "value $i" "$(at_once cat "$mnt/dir/new$i")"; done
+	same "rewritten" "$(at_once cat "$mnt/dir/new1")"
+	same "second, longer" "$(at_once cat "$mnt/dir/old")"
+	same 14 "$(at_once stat -c %s "$mnt/dir/old")"
+	same 9 "$(at_once stat -c %s "$mnt/dir/new1")"
+	same 21 "$(at_once ls "$mnt/dir" | wc -l)"
+	# Nobody else sees it before it is in the log.
+	node_rest 1 GET /v1/kv/dir/new2
+	same 404 "$status"
+
+	sync "$mnt/dir/old" 3>&- 4>&- &
+	local file=$!
+	sync "$mnt/dir" 3>&- 4>&- &
+	local dir=$!
+	wait_for 5 grep -q request_wait_answer "/proc/$file/wchan"
+	wait_for 5 grep -q request_wait_answer "/proc/$dir/wchan"
+	broker resume
+	wait "$file"
+	wait "$dir"
+	for i in {2..20}; do
+		node_rest 1 GET "/v1/kv/dir/new$i"
+		same "value $i" "$(body)"
+	done
+	node_rest 1 GET /v1/kv/dir/new1
+	same rewritten "$(body)"
+	node_rest 1 GET /v1/kv/dir/old
+	same "second, longer" "$(body)"
+	same 0 "$(lost)"
+}
+
+@test "appends do not wait either, and none is lost" {
+	NODE_OPTIONS=(--write-timeout 100s)
+	node_httpd 1
+	node_fs 1 -o async
+	local mnt=${NODE_MNT[1]} i
+	echo 0 >>"$mnt/log"
+	sync "$mnt/log"
+	broker pause
+	for i in {1..50}; do at_once bash -c 'echo $1 >>"$2"' append "$i" "$mnt/log"; done
+	same "$(seq 0 50 | wc -c)" "$(at_once stat -c %s "$mnt/log")"
+	broker resume
+	sync "$mnt"
+	node_rest 1 GET /v1/kv/log
+	same "$(seq 0 50)" "$(body)"
+}
+
+@test "what fails after close is told by fsync of the file, by sync of a directory, and counted" {
+	NODE_OPTIONS=(--write-timeout 2s)
+	node_httpd 1
+	node_fs 1 -o async
+	local mnt=${NODE_MNT[1]}
+	allow_log "a change was lost after its file was closed"
+	echo old >"$mnt/key"
+	sync "$mnt/key"
+	broker pause
+	write "$mnt/key" new
+	fails_with "timed out" sync "$mnt/key"
+	broker resume
+	# The log is found again after a while; then the sync tells it, once.
+	sync_tells() { [[ $(sync "$mnt" 2>&1) == *"timed out"* ]]; }
+	wait_for 20 sync_tells
+	sync "$mnt"
+	sync "$mnt/key"
+	same 1 "$(lost)"
+}
+
+@test "what can be refused at once is told by close" {
+	node_httpd 1
+	node_fs 1 -o async --size 1M
+	local mnt=${NODE_MNT[1]}
+	fails_with "No space" bash -c "head -c 2000000 /dev/zero >'$mnt/key'"
+	sync "$mnt"
+	same 0 "$(lost)"
+}
+
+@test "SIGTERM waits for what is on its way" {
+	node_httpd 1
+	node_fs 1 -o async
+	local mnt=${NODE_MNT[1]} i
+	for i in {1..300}; do echo "$i" >"$mnt/key$i"; done
+	stop "${NODE_FS[1]}"
+	for i in {1..300}; do
+		node_rest 1 GET "/v1/kv/key$i"
+		same "$i" "$(body)"
+	done
+}
