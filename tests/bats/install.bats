@@ -80,6 +80,46 @@ make_it() {
 	[[ $output == *"$version"* ]]
 }
 
+# privileges UNIT: the words before a command that leave it what the unit leaves.
+privileges() {
+	sed -n 's/^CapabilityBoundingSet=//p' "$1" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g; s/^./,&/
+		s/^/setpriv --no-new-privs --bounding-set -all/'
+}
+
+@test "the units leave the programs the privileges that they need" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, as the units are run by"
+	require setpriv
+	local fs httpd
+	read -ra fs < <(privileges "$KEYDIR_ROOT/fs/keydir-fs@.service")
+	read -ra httpd < <(privileges "$KEYDIR_ROOT/httpd/keydir-httpd.service")
+	[[ ${fs[*]} == *" -all,+"* ]]
+	# Somebody's own directory, a store that is there, what a dead one left.
+	mkdir "$T/home"
+	chown 4711 "$T/home"
+	chmod 755 "$T/home"
+	"${fs[@]}" mkdir "$T/home/mnt"
+	local round
+	for round in 1 2; do
+		start "fs$round" "${fs[@]}" "$KEYDIR_FS" -f -o allow_other,default_permissions --store "$STORE" "$T/home/mnt"
+		FS_PID=$PID
+		wait_ready 15 "$FS_PID" is_mounted "$T/home/mnt"
+		wait_for 10 eval 'echo value >"$T/home/mnt/key"'
+		[ $round = 2 ] || kill_hard "$FS_PID"
+	done
+	PORT=$(free_port)
+	start httpd1 "${httpd[@]}" "$KEYDIR_HTTPD" --store "$STORE" --listen "127.0.0.1:$PORT"
+	HTTPD_PID=$PID
+	URL=http://127.0.0.1:$PORT
+	wait_ready 15 "$HTTPD_PID" curl -sf -o /dev/null "$URL/readyz"
+	rest GET /v1/kv/key
+	same value "$(body)"
+	stop "$HTTPD_PID"
+	"${fs[@]}" fusermount3 -u "$T/home/mnt"
+	not is_mounted "$T/home/mnt"
+	wait_for 20 not is_running "$FS_PID"
+	forget "$FS_PID"
+}
+
 @test "systemd accepts the units" {
 	require systemd-analyze
 	make_it install PREFIX="$DEST"
