@@ -4,6 +4,9 @@
 # again, when one of them dies. Their options come from the environment
 # (KEYDIR_STORE, KEYDIR_LOG, ...); KEYDIR_MOUNT is where the mount is, and
 # arguments go to keydir-fs ("-o", "ro").
+#
+# The mount belongs to whoever owns the directory that it is in: on the host
+# that is the user who started the container, not root.
 set -u
 
 mnt=${KEYDIR_MOUNT:-/keydir/mnt}
@@ -13,38 +16,44 @@ say() { printf 'keydir-node: %s\n' "$*" >&2; }
 
 is_mounted() { awk -v dir="$1" '$5 == dir { found = 1 } END { exit !found }' /proc/self/mountinfo; }
 
-both_end() {
+# end STATUS: REST first: its clients see a clean refusal while the mount
+# finishes.
+end() {
+	local pid
 	trap '' TERM INT
-	# REST first: its clients see a clean refusal while the mount finishes.
-	kill -TERM "$httpd" 2>/dev/null && wait "$httpd"
-	kill -TERM "$fs" 2>/dev/null && wait "$fs"
+	for pid in $(jobs -p); do
+		kill -TERM "$pid" 2>/dev/null && wait "$pid"
+	done
 	if is_mounted "$mnt"; then
 		umount -l "$mnt"
 	fi
+	rmdir "$mnt" 2>/dev/null
+	exit "$1"
 }
 
-stopped=0
+# Not a flag for the wait below to see: a signal that comes before it would
+# have to wait for it.
+trap 'end 0' TERM INT
+
+parent=$(dirname "$mnt")
+mkdir -p "$parent"
 # A killed container leaves a dead mount on the host's directory, which cannot
 # even be looked at. keydir-fs takes it away before it mounts.
-mkdir -p "$mnt" 2>/dev/null || is_mounted "$mnt" || {
+if mkdir "$mnt" 2>/dev/null; then
+	chown --reference="$parent" "$mnt"
+elif ! is_mounted "$mnt" && [ ! -d "$mnt" ]; then
 	say "cannot make $mnt"
 	exit 1
-}
-trap 'stopped=1' TERM INT
+fi
 
 keydir-httpd &
 httpd=$!
-keydir-fs -f -o allow_other "$@" "$mnt" &
+keydir-fs -f -o "allow_other,$(stat -c 'uid=%u,gid=%g' "$parent")" "$@" "$mnt" &
 fs=$!
-# Returns when one has ended, or on a signal.
+# Returns when one has ended.
 wait -n "$httpd" "$fs"
 status=$?
-if [ $stopped = 1 ]; then
-	both_end
-	exit 0
-fi
-kill -0 "$httpd" 2>/dev/null || say "keydir-httpd has ended"
-kill -0 "$fs" 2>/dev/null || say "keydir-fs has ended"
-both_end
+kill -0 "$httpd" 2>/dev/null || say "keydir-httpd has ended with status $status"
+kill -0 "$fs" 2>/dev/null || say "keydir-fs has ended with status $status"
 [ $status != 0 ] || status=1
-exit $status
+end $status
