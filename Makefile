@@ -237,6 +237,12 @@ test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
 	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzz)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
+.PHONY: compose-test
+compose-test: ## docker-compose.yml, with a Docker daemon of its own (as root; deps if missing)
+	@tests/deps.sh building running testing cluster containers
+	+@$(MAKE) --no-print-directory SANITIZER= all
+	@KEYDIR_BUILD=$(BUILD) SANITIZER= tests/run compose/
+
 check: ## formatting, static analysis, house rules, shellcheck
 	@tests/deps.sh building checking
 	@BUILD=$(BUILD) tests/check.sh

@@ -114,6 +114,15 @@ gives() {
 	gives "0 passed, 3 failed" 1
 }
 
+@test "what needs a Docker daemon runs only when it is asked for" {
+	mkdir "$T/tree/tests/compose"
+	echo '@test "heavy" { false; }' >"$T/tree/tests/compose/c.bats"
+	unit a <<<'echo 1..1; echo ok 1 - x'
+	gives "1 passed, 0 failed" 0
+	run -1 env -u KEYDIR_BUILD -u STRICT "$T/tree/tests/run" compose/
+	same "0 passed, 1 failed" "${lines[-1]}"
+}
+
 @test "no test at all fails" {
 	gives "0 passed, 1 failed" 1
 }

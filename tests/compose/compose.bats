@@ -1,80 +1,140 @@
 # docker-compose.yml, as it is, with local stand-ins for the images of registries
-# (tests/compose/). A Docker daemon is started for it, in a network of its own, so
-# that the ports of the file are free; the mounts are on this machine.
+# (images.sh). A Docker daemon is started for it, in a network of its own, so
+# that the ports of the file are free and neither bridges nor rules are left; the
+# mounts are on this machine. `make compose-test` runs this.
+#
+# One cluster for all tests of this file, in their order. COMPOSE="docker compose"
+# picks the command; KEYDIR_COMPOSE_CACHE is where stand-ins and Docker's layers
+# are kept between runs.
 
 load ../bats/helper
 
-# Kept between runs: the stand-ins' file system and Docker's layers.
-CACHE=$KEYDIR_ROOT/build/compose
-
-setup() {
-	local command
-	for command in dockerd docker debootstrap java mvn nsenter; do
-		command -v "$command" >/dev/null || skip_or_fail "needs $command"
-	done
-	COMPOSE=(docker-compose)
-	if ! command -v docker-compose >/dev/null; then
-		docker compose version >/dev/null 2>&1 || skip_or_fail "needs docker-compose"
-		COMPOSE=(docker compose)
-	fi
-	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, to start dockerd"
-	require_fuse
+setup_file() {
+	export COMPOSE MISSING="" CLUSTER=""
+	: "${COMPOSE:=$(compose_command)}"
+	find_missing
+	[ -z "$MISSING" ] || return 0
 	keydir_setup
+	CLUSTER=$T
+	export CACHE=${KEYDIR_COMPOSE_CACHE:-$KEYDIR_ROOT/build/compose} TREE=$T/tree
+	export DOCKER_HOST=unix://$T/docker.sock DOCKERD="" NETWORK=""
 	"$KEYDIR_ROOT/tests/kafka/broker.sh" fetch
 	mkdir -p "$CACHE"
+	make_tree
 	start_docker
 	"$KEYDIR_ROOT/tests/compose/images.sh" "$CACHE" >"$T/images.log" 2>&1 || {
 		tail -n 20 "$T/images.log"
 		return 1
 	}
-	# Nothing but what the repository has, on a mount that is shared, as the root
-	# of a systemd machine is.
-	TREE=$T/tree
-	mkdir "$TREE"
-	mount --bind "$TREE" "$TREE"
-	mount --make-rshared "$TREE"
-	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml .dockerignore nginx.conf Makefile \
-		common fs httpd tests/packages.txt) | tar -x -C "$TREE"
+	compose up -d --build >"$T/up.log" 2>&1 || {
+		tail -n 30 "$T/up.log"
+		return 1
+	}
+	all_healthy
 }
 
-teardown() {
-	local bad=0 dir
-	[ -n "${T:-}" ] || return 0
-	if [ -n "${TREE:-}" ] && [ -z "${BATS_TEST_COMPLETED:-}" ]; then
-		compose ps || true
-		compose logs --tail 15 --no-color || true
-	fi
-	if [ -n "${TREE:-}" ]; then
-		compose down --volumes --timeout 10 >"$T/down.log" 2>&1 || bad=1
-	fi
-	[ -z "${DOCKERD:-}" ] || stop "$DOCKERD" || bad=1
-	[ -z "${NETWORK:-}" ] || stop "$NETWORK" || bad=1
+teardown_file() {
+	[ -n "$CLUSTER" ] || return 0
+	T=$CLUSTER
+	local bad=0 dir before
+	compose down --volumes --timeout 10 >"$T/down.log" 2>&1 || bad=1
+	[ -z "$DOCKERD" ] || stop "$DOCKERD" || bad=1
+	[ -z "$NETWORK" ] || stop "$NETWORK" || bad=1
 	for dir in $(mounts_below "$T"); do umount -l "$dir"; done
+	before=$(mounts_below "$CACHE")
+	for dir in $before; do umount -l "$dir"; done
+	same "" "$before" || bad=1
+	# Docker's own, now empty.
+	find /sys/fs/cgroup -depth -path '*/keydir-test*' -type d -exec rmdir {} + || bad=1
 	keydir_teardown || bad=1
 	return $bad
 }
 
+setup() {
+	[ -z "$MISSING" ] || skip_or_fail "$MISSING" || return 1
+	T=$CLUSTER
+}
+
+teardown() {
+	if [ -n "$CLUSTER" ]; then
+		touch "$T/enough"
+		if [ -z "${BATS_TEST_COMPLETED:-}" ]; then
+			compose ps || true
+			compose logs --tail 15 --no-color || true
+		fi
+	fi
+}
+
+# --- what is needed -----------------------------------------------------------
+
+compose_command() {
+	if command -v docker-compose >/dev/null; then
+		echo docker-compose
+	elif docker compose version >/dev/null 2>&1; then
+		echo docker compose
+	fi
+}
+
+find_missing() {
+	local command
+	[ -n "$COMPOSE" ] || MISSING="needs docker-compose"
+	for command in dockerd docker debootstrap java mvn nsenter setpriv fusermount3; do
+		command -v "$command" >/dev/null || MISSING="needs $command"
+	done
+	(exec 9<>/dev/fuse) 2>/dev/null || MISSING="needs a usable /dev/fuse"
+	[ "$(id -u)" = 0 ] || MISSING="needs root, to start dockerd"
+}
+
+# Nothing but what the repository has, as a user's own directory, on a mount that
+# is shared, as the root of a systemd machine is.
+USER_ID=4711
+make_tree() {
+	mkdir "$TREE"
+	mount --bind "$TREE" "$TREE"
+	mount --make-rshared "$TREE"
+	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml .dockerignore nginx.conf Makefile \
+		README.md common fs httpd tests/packages.txt) | tar -x -C "$TREE" --no-same-owner
+	chown -R $USER_ID:$USER_ID "$TREE"
+}
+
+# Names of its own in containerd, should a Docker of the machine have one running.
 start_docker() {
 	start network unshare --net sleep infinity
 	NETWORK=$PID
 	wait_for 5 other_network
 	inside ip link set lo up
-	DOCKER_EXEC=$T/exec
-	export DOCKER_HOST=unix://$T/docker.sock
 	start dockerd nsenter --net="/proc/$NETWORK/ns/net" dockerd --data-root "$CACHE/docker" \
-		--exec-root "$DOCKER_EXEC" --pidfile "$T/docker.pid" -H "$DOCKER_HOST"
+		--exec-root "$T/exec" --pidfile "$T/docker.pid" -H "$DOCKER_HOST" \
+		--exec-opt native.cgroupdriver=cgroupfs --cgroup-parent keydir-test \
+		--containerd-namespace keydir-test --containerd-plugins-namespace keydir-test-plugins
 	DOCKERD=$PID
 	wait_ready 60 "$DOCKERD" docker info >/dev/null
 }
 
 other_network() { [ "$(readlink "/proc/$NETWORK/ns/net")" != "$(readlink /proc/self/ns/net)" ]; }
+
+# --- the cluster --------------------------------------------------------------
+
 inside() { nsenter --net="/proc/$NETWORK/ns/net" "$@"; }
-compose() { (cd "$TREE" && "${COMPOSE[@]}" -p keydirtest "$@"); }
+# shellcheck disable=SC2086 # COMPOSE is one word or two
+compose() { (cd "$TREE" && $COMPOSE -p keydirtest "$@"); }
 request() { inside curl -sS --max-time 20 "$@"; }
-container() { compose ps -q "$1"; }
-health() { docker inspect -f '{{.State.Health.Status}}' "$(container "$1")" 2>/dev/null; }
-is_healthy() { [ "$(health "$1")" = healthy ]; }
+container() { compose ps -q "$1" 2>/dev/null; }
+state() { docker inspect -f "{{.State.$2}}" "$(container "$1")" 2>/dev/null; }
+is_healthy() { [ "$(state "$1" Health.Status)" = healthy ]; }
 has() { [ "$(cat "$TREE/$1" 2>/dev/null)" = "$2" ]; }
+as_user() { setpriv --reuid $USER_ID --regid $USER_ID --clear-groups "$@"; }
+
+all_healthy() {
+	local name
+	for name in kafka node1 node2 node3 nginx; do wait_for 60 is_healthy $name; done
+}
+
+restarted() {
+	local now
+	now=$(state "$1" Pid)
+	[ "${now:-0}" != 0 ] && [ "$now" != "$2" ]
+}
 
 # Requests through Nginx, one after the other, until $T/enough is there; any that
 # fails is a line of $T/failed.
@@ -87,22 +147,40 @@ load_nginx() {
 		[[ $code == 20[01] ]] || echo "PUT $n: $code" >>"$T/failed"
 		code=$(request -o /dev/null -w '%{http_code}' http://127.0.0.1:5000/v1/kv/greeting 2>&1)
 		[ "$code" = 200 ] || echo "GET $n: $code" >>"$T/failed"
-		echo $n >"$T/requests"
+		echo $n >"$T/requests.new"
+		mv "$T/requests.new" "$T/requests"
 	done
 }
 
-went_on() { [ "$(cat "$T/requests")" -gt "$1" ]; }
-
-@test "docker-compose up: mounts on the host, Nginx, and a killed node comes back unnoticed" {
-	compose up -d --build >"$T/up.log" 2>&1 || {
-		tail -n 30 "$T/up.log"
+# The load goes on, and nothing of it failed.
+unnoticed() {
+	wait_for 20 went_on $(($(cat "$T/requests") + 20))
+	[ ! -e "$T/failed" ] || {
+		head -n 20 "$T/failed"
 		return 1
 	}
-	local n
-	for n in node1 node2 node3 nginx; do wait_for 60 is_healthy $n; done
+}
+went_on() { [ "$(cat "$T/requests" 2>/dev/null || echo 0)" -gt "$1" ]; }
 
-	# Through node 1's mount on the host, Nginx, node 3's mount and each port.
-	echo hello >"$TREE/mnt1/greeting"
+# One mount, and it works in both directions.
+mount_works() {
+	wait_for 20 has "$1/greeting" hello
+	same 1 "$(mounts_below "$TREE" | grep -cx "$TREE/$1")"
+	echo "$RANDOM" >"$TREE/$1/back"
+	wait_for 10 has "$2/back" "$(cat "$TREE/$1/back")"
+}
+
+# --- tests --------------------------------------------------------------------
+
+@test "Compose takes the file without a warning" {
+	compose config >"$T/config" 2>"$T/warnings"
+	same "" "$(cat "$T/warnings")"
+	same 3 "$(grep -c '^  node[0-9]:' "$T/config")"
+}
+
+@test "what is written on one mount is on the others, on each port and behind Nginx" {
+	local n
+	as_user bash -c "echo hello >'$TREE/mnt1/greeting'"
 	wait_for 10 has mnt3/greeting hello
 	same hello "$(request http://127.0.0.1:5000/v1/kv/greeting?consistent)"
 	for n in 1 2 3; do
@@ -110,45 +188,107 @@ went_on() { [ "$(cat "$T/requests")" -gt "$1" ]; }
 	done
 	request -f -X PUT -d nginx http://127.0.0.1:5000/v1/kv/from/nginx
 	wait_for 10 has mnt2/from/nginx nginx
-
-	# All of node 2 dies at once, under load.
-	load_nginx 3>&- &
-	local load=$! before
-	wait_for 20 went_on 20
-	before=$(docker inspect -f '{{.State.Pid}}' "$(container node2)")
-	kill -KILL "$before"
-	wait_for 60 restarted "$before"
-	wait_for 60 is_healthy node2
-	before=$(cat "$T/requests")
-	wait_for 20 went_on $((before + 20))
-	touch "$T/enough"
-	wait $load || true
-	[ ! -e "$T/failed" ] || {
-		head -n 20 "$T/failed"
-		return 1
-	}
-
-	# The mount of the dead one was taken away; it is there once, works both ways.
-	wait_for 20 has mnt2/greeting hello
-	same 1 "$(mounts_below "$TREE" | grep -cx "$TREE/mnt2")"
-	echo again >"$TREE/mnt2/back"
-	wait_for 10 has mnt1/back again
-
-	# One of a node's two programs dies: the container starts again.
-	before=$(docker inspect -f '{{.State.Pid}}' "$(container node1)")
-	docker exec "$(container node1)" bash -c \
-		'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != keydir-fs ] || kill -KILL ${p#/proc/}; done'
-	wait_for 60 restarted_as node1 "$before"
-	wait_for 60 has mnt1/back again
-
-	# Down leaves nothing mounted.
-	compose down --timeout 20
-	same "" "$(mounts_below "$TREE")"
+	# Who starts the containers is who the mounts belong to.
+	same "$USER_ID:$USER_ID" "$(stat -c %u:%g "$TREE/mnt2/from/nginx")"
+	as_user bash -c "echo mine >>'$TREE/mnt3/from/nginx'"
+	# The largest value passes through all of it.
+	head -c 16777216 /dev/urandom >"$T/large"
+	request -f -o /dev/null -T "$T/large" http://127.0.0.1:5000/v1/kv/large
+	wait_for 20 cmp -s "$T/large" "$TREE/mnt2/large"
 }
 
-restarted() { restarted_as node2 "$1"; }
-restarted_as() {
-	local now
-	now=$(docker inspect -f '{{.State.Pid}}' "$(container "$1")")
-	[ "$now" != 0 ] && [ "$now" != "$2" ]
+@test "a node may do no more than its mount needs" {
+	local node
+	node=$(container node1)
+	# CHOWN, DAC_OVERRIDE, SYS_ADMIN
+	same 0000000000200003 "$(docker exec "$node" sed -n 's/^CapEff:\t//p' /proc/1/status)"
+	fails_with "Read-only" docker exec "$node" touch /usr/local/bin/new
+	same appuser "$(docker exec "$(container kafka)" id -un)"
+}
+
+@test "a node that is killed or restarted comes back, and nobody behind Nginx notices" {
+	local before
+	rm -f "$T/enough"
+	load_nginx 3>&- 4>&- &
+	wait_for 20 went_on 20
+
+	# All of it dies at once: it is started again.
+	before=$(state node2 Pid)
+	kill -KILL "$before"
+	wait_for 60 restarted node2 "$before"
+	wait_for 60 is_healthy node2
+	unnoticed
+	mount_works mnt2 mnt1
+
+	# What `docker kill` ended stays so, with its mount dead, until it is wanted.
+	docker kill "$(container node3)"
+	unnoticed
+	fails_with "not connected" ls "$TREE/mnt3"
+	compose up -d >>"$T/up.log" 2>&1
+	wait_for 60 is_healthy node3
+	unnoticed
+	mount_works mnt3 mnt2
+
+	# One of its two programs dies: the container starts again.
+	before=$(state node1 Pid)
+	docker exec "$(container node1)" bash -c \
+		'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != keydir-fs ] || kill -KILL ${p#/proc/}; done'
+	wait_for 60 restarted node1 "$before"
+	wait_for 60 is_healthy node1
+	unnoticed
+	mount_works mnt1 mnt3
+
+	compose restart node2 >>"$T/up.log" 2>&1
+	wait_for 60 is_healthy node2
+	unnoticed
+	mount_works mnt2 mnt3
+	touch "$T/enough"
+	wait
+}
+
+@test "a directory on a private mount is refused, with the words that the file names" {
+	local image words='not a shared mount'
+	image=$(docker inspect -f '{{.Image}}' "$(container node1)")
+	grep -q "$words" "$TREE/docker-compose.yml"
+	mkdir "$T/private"
+	mount --bind "$T/private" "$T/private"
+	mount --make-rprivate "$T/private"
+	fails_with "$words" docker run --rm --entrypoint true -v "$T/private:/host:rshared" "$image"
+	mount --make-rshared "$T/private"
+	docker run --rm --entrypoint true -v "$T/private:/host:rshared" "$image"
+	umount "$T/private"
+}
+
+@test "a fourth node is the edit that the file tells of" {
+	awk '/^  node3:/ { inside = 1 }
+		inside { block = block $0 "\n" }
+		{ print }
+		inside && /^$/ { inside = 0; gsub(/node3/, "node4", block); gsub(/mnt3/, "mnt4", block)
+			gsub(/8003/, "8004", block); printf "%s", block }' \
+		"$KEYDIR_ROOT/docker-compose.yml" >"$TREE/docker-compose.yml"
+	sed -i '/:8003/ { p; s/8003/8004/; }' "$TREE/nginx.conf"
+	compose up -d >>"$T/up.log" 2>&1
+	compose restart nginx >>"$T/up.log" 2>&1
+	wait_for 60 is_healthy node4
+	wait_for 60 is_healthy nginx
+	mount_works mnt4 mnt1
+
+	# Nginx has it when the others are gone; and they go without being killed.
+	compose stop node1 node2 node3 >>"$T/up.log" 2>&1
+	same hello "$(request http://127.0.0.1:5000/v1/kv/greeting)"
+	local n
+	for n in 1 2 3; do same 0 "$(docker inspect -f '{{.State.ExitCode}}' "keydirtest_node${n}_1" \
+		2>/dev/null || docker inspect -f '{{.State.ExitCode}}' "keydirtest-node$n-1")"; done
+	same "$TREE/mnt4" "$(mounts_below "$TREE")"
+}
+
+@test "down leaves nothing mounted; up again has the data" {
+	compose down >>"$T/up.log" 2>&1
+	same "" "$(mounts_below "$TREE")"
+	same "" "$(find "$TREE" -name 'mnt*')"
+	same "" "$(docker ps -aq)"
+	compose up -d >>"$T/up.log" 2>&1
+	all_healthy
+	has mnt3/greeting hello
+	cmp "$T/large" "$TREE/mnt1/large"
 }
