@@ -274,11 +274,11 @@ mount_works() {
 	mount_works mnt4 mnt1
 
 	# Nginx has it when the others are gone; and they go without being killed.
+	local nodes id
+	nodes=$(for id in 1 2 3; do container node$id; done)
 	compose stop node1 node2 node3 >>"$T/up.log" 2>&1
 	same hello "$(request http://127.0.0.1:5000/v1/kv/greeting)"
-	local n
-	for n in 1 2 3; do same 0 "$(docker inspect -f '{{.State.ExitCode}}' "keydirtest_node${n}_1" \
-		2>/dev/null || docker inspect -f '{{.State.ExitCode}}' "keydirtest-node$n-1")"; done
+	for id in $nodes; do same 0 "$(docker inspect -f '{{.State.ExitCode}}' "$id")"; done
 	same "$TREE/mnt4" "$(mounts_below "$TREE")"
 }
 
