@@ -185,7 +185,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
 .SECONDARY:
 
 # What httpd/console_files.c takes in with the assembler, which tells nobody.
-CONSOLE_FILES := $(wildcard httpd/console/*)
+CONSOLE_FILES := $(wildcard httpd/console/* httpd/openapi.json)
 $(call objects,httpd/console_files.c): $(CONSOLE_FILES)
 $(call fuzz_objects,httpd/console_files.c): $(CONSOLE_FILES)
 
@@ -271,7 +271,8 @@ $(OUT)/man/keydir-httpd.8: httpd/keydir-httpd.8
 
 MANUALS := $(patsubst $(OUT)/%,$(OUT)/man/%.8,$(PROGRAMS))
 UNITS_SYSTEMD := $(wildcard fs/*.service httpd/*.service)
-DOCS := $(wildcard README.md common/EVENTS.md LICENSE httpd/alerts.yml httpd/grafana.json)
+DOCS := $(wildcard README.md common/EVENTS.md LICENSE httpd/alerts.yml httpd/grafana.json \
+	httpd/openapi.json)
 
 .PHONY: man install uninstall
 man: $(MANUALS) ## build the man pages

@@ -6,6 +6,9 @@
  * seen from the top of the sources, where make runs; the Makefile knows that
  * the object depends on the files.
  *
+ * The API's description is here too; its name is none that a path can have, and
+ * handle_openapi.c serves it.
+ *
  * Nothing here changes after the tags were made, which happens once. */
 #include "httpd/console_files.h"
 
@@ -16,6 +19,7 @@
 #define CSS "text/css; charset=utf-8"
 #define JS "text/javascript; charset=utf-8"
 #define SVG "image/svg+xml"
+#define JSON "application/json"
 
 /* id, name, type */
 #define FILES(X)                                                                                   \
@@ -31,6 +35,7 @@
 	X(events, "events.js", JS)                                                                 \
 	X(main, "main.js", JS)                                                                     \
 	X(names, "names.js", JS)                                                                   \
+	X(openapi, "../openapi.json", JSON)                                                        \
 	X(nodes, "nodes.js", JS)                                                                   \
 	X(plot, "plot.js", JS)                                                                     \
 	X(search, "search.js", JS)                                                                 \

@@ -272,9 +272,31 @@ static enum MHD_Result get(struct request *rq)
 	return missing(rq, r, offset);
 }
 
+/* Does RQ have a parameter that only directories (or only keys) take? */
+static const char *misplaced(const struct request *rq)
+{
+	static const char *const of_lists[] = { "recurse", "values", "limit", "cursor", NULL };
+	static const char *const of_keys[] = { "wait", NULL };
+	const char *raw;
+	size_t len;
+	for (const char *const *p = rq->key_is_dir ? of_keys : of_lists; *p; p++)
+		if (url_param(&rq->url, *p, &raw, &len))
+			return *p;
+	return NULL;
+}
+
 enum MHD_Result handle_key(struct request *rq)
 {
 	enum MHD_Result ret;
+	const char *name = rq->url.query_len ? misplaced(rq) : NULL;
+	if (name)
+		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               rq->key_is_dir ?
+		                       "?%s is for a key. Changes of a directory come from "
+		                       "/v1/watch?prefix=." :
+		                       "?%s is for a directory: put a slash at the end of the "
+		                       "path.",
+		               name);
 	if (rq->key_is_dir)
 		return handle_list(rq);
 	if (rq->url.query_len && !key_wait_read(rq, &ret))

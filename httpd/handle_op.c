@@ -178,6 +178,11 @@ enum MHD_Result handle_op(struct request *rq)
 		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
 		               "?op=%s takes no body; its arguments are query parameters.",
 		               row->name);
+	if (rq->key_is_dir && row->op != EVENT_RENAME)
+		return problem(rq, PROBLEM_IS_DIRECTORY, RESPOND_OFFSET_NOW,
+		               "A slash at the end of the path means a directory, and of the "
+		               "operations only rename works on one. Leave the slash away for a "
+		               "key.");
 	ev.op = row->op;
 	rq->op = row->op;
 	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||

@@ -24,6 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Any JSON; its text is what is kept, so numbers may have any size. */
+#define READ_FLAGS (JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
+
 /* The errors that PyCache's clients look at have its envelope too. */
 static json_t *empty_envelope(const char *message)
 {
@@ -82,7 +85,7 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 	const char *text = value;
 	size_t text_len = len;
 	trim(&text, &text_len);
-	json_t *parsed = json_loadb(text, text_len, JSON_DECODE_ANY, NULL);
+	json_t *parsed = json_loadb(text, text_len, READ_FLAGS, NULL);
 	if (parsed) {
 		json_decref(parsed);
 		return envelope(rq, 200, offset, message, text, text_len);
@@ -166,7 +169,7 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 	size_t len = rq->body_len;
 	trim(&text, &len);
 	json_error_t error;
-	json_t *value = json_loadb(text, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	json_t *value = json_loadb(text, len, READ_FLAGS, &error);
 	bool fits = value && is_cache_item(value);
 	bool parsed = value != NULL;
 	json_decref(value);

@@ -85,7 +85,7 @@ enum MHD_Result handle_status(struct request *rq)
 
 enum MHD_Result handle_healthz(struct request *rq)
 {
-	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response_copy("ok\n", 3));
+	return respond_plain(rq, "ok\n");
 }
 
 enum MHD_Result handle_readyz(struct request *rq)
@@ -97,7 +97,7 @@ enum MHD_Result handle_readyz(struct request *rq)
 	if (!status.ready)
 		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW, "%s.",
 		               status.why[0] ? status.why : "The node is not ready");
-	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response_copy("ready\n", 6));
+	return respond_plain(rq, "ready\n");
 }
 
 static void write_node(struct request *rq, FILE *to)

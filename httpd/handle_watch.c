@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/key.h"
+#include "common/ttl.h"
 #include "httpd/access.h"
 #include "httpd/change_text.h"
 #include "httpd/problem.h"
@@ -47,6 +48,8 @@ struct stream {
 	bool values;
 	bool ended;            /* what is in `text` is the last */
 	int64_t heartbeat_ms;  /* when the next is due (monotonic) */
+	int64_t until_ms;      /* ?wait=: when it ends (monotonic); 0: it does not */
+	uint64_t last;         /* after that, once this offset was looked at; 0: not yet */
 	struct json_text text; /* formatted, not sent yet */
 	size_t sent;           /* bytes of it that are */
 	size_t prefix_len;
@@ -187,6 +190,16 @@ static ssize_t send_text(struct stream *s, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
+/* Is the time of ?wait= over, and everything looked at that was there then? */
+static bool is_over(struct stream *s)
+{
+	if (!s->until_ms || clock_mono_ms() < s->until_ms)
+		return false;
+	if (!s->last)
+		s->last = node_offset(s->rq->server->node);
+	return s->next.offset > s->last;
+}
+
 /* MHD's content reader: fills BUF, or suspends the connection and returns 0. */
 static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
@@ -201,7 +214,7 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 		ssize_t n = send_text(s, buf, max);
 		if (n)
 			return n;
-		if (s->ended || watch_hub_is_closing(s->watch.hub))
+		if (s->ended || watch_hub_is_closing(s->watch.hub) || is_over(s))
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		if (clock_mono_ms() >= s->heartbeat_ms) {
 			heartbeat(s);
@@ -222,8 +235,13 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 		case FILL_END:
 			break;
 		}
+		if (s->until_ms && clock_mono_ms() >= s->until_ms)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		int64_t wake_ms = s->heartbeat_ms;
+		if (s->until_ms && s->until_ms < wake_ms)
+			wake_ms = s->until_ms;
 		MHD_suspend_connection(s->rq->conn);
-		if (watch_wait(&s->watch, s->next.offset, s->heartbeat_ms))
+		if (watch_wait(&s->watch, s->next.offset, wake_ms))
 			return 0;
 		MHD_resume_connection(s->rq->conn); /* there is something already */
 		return 0;
@@ -254,7 +272,7 @@ static bool parse_id(const char *text, struct place *ret)
 		return false;
 	errno = 0;
 	uint64_t offset = strtoull(text, &end, 10);
-	if (errno || offset == UINT64_MAX)
+	if (errno || offset > INT64_MAX)
 		return false;
 	if (!*end) {
 		*ret = (struct place){ .offset = offset + 1 };
@@ -276,28 +294,29 @@ static bool read_place(struct request *rq, struct place *ret, bool *ret_given, e
 	const char *raw;
 	size_t len;
 	char text[24];
-	*ret_given = true;
-	if (rq->headers.last_event_id) {
-		/* wins: a browser that comes back repeats the URL with its ?from= */
-		if (parse_id(rq->headers.last_event_id, ret))
-			return true;
-		*out = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "Last-Event-ID must be the id of a message of this stream.");
-		return false;
-	}
 	*ret_given = url_param(&rq->url, "from", &raw, &len);
-	if (!*ret_given)
-		return true;
-	if (len && len < sizeof(text)) {
+	bool valid = !*ret_given;
+	if (*ret_given && len && len < sizeof(text)) {
 		char *end;
 		memcpy(text, raw, len);
 		text[len] = '\0';
 		errno = 0;
 		ret->offset = strtoull(text, &end, 10);
 		ret->index = 0;
-		if (!*end && !errno && text[0] >= '0' && text[0] <= '9')
-			return true;
+		valid = !*end && !errno && text[0] >= '0' && text[0] <= '9' &&
+		        ret->offset <= INT64_MAX;
 	}
+	if (valid && rq->headers.last_event_id) {
+		/* wins: a browser that comes back repeats the URL with its ?from= */
+		*ret_given = true;
+		if (parse_id(rq->headers.last_event_id, ret))
+			return true;
+		*out = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Last-Event-ID must be the id of a message of this stream.");
+		return false;
+	}
+	if (valid)
+		return true;
 	*out = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 	               "from must be the offset of the first event wanted: one more than the "
 	               "X-Keydir-Offset of the listing that you continue.");
@@ -345,6 +364,19 @@ static bool read_prefix(struct request *rq, char *buf, size_t *ret_len, enum MHD
 	return true;
 }
 
+/* ?wait=: how long the stream lasts; 0 without it. False after an answer. */
+static bool read_wait(struct request *rq, int64_t *ret_ms, enum MHD_Result *out)
+{
+	const char *raw;
+	size_t len;
+	*ret_ms = 0;
+	if (!url_param(&rq->url, "wait", &raw, &len) || !ttl_parse(raw, len, ret_ms))
+		return true;
+	*out = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               "wait must be a time after which the stream ends, as in ?wait=30s.");
+	return false;
+}
+
 /* A stream that waits at PLACE; NULL without memory. */
 static struct stream *stream_new(struct request *rq, size_t prefix_len, const char *prefix)
 {
@@ -365,10 +397,8 @@ static struct stream *stream_new(struct request *rq, size_t prefix_len, const ch
 }
 
 static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
-                             struct place place, bool given)
+                             struct place place, bool given, int64_t wait_ms)
 {
-	const char *raw;
-	size_t len;
 	uint64_t offset = 0;
 	/* first the watch, then the look: nothing is missed in between */
 	struct stream *s = stream_new(rq, prefix_len, prefix);
@@ -386,7 +416,9 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 		        (unsigned long long)place.offset);
 	}
 	s->next = place;
-	s->values = url_param(&rq->url, "values", &raw, &len);
+	if (wait_ms)
+		s->until_ms = clock_mono_ms() + wait_ms;
+	s->values = url_flag(&rq->url, "values");
 	put_number(s, "retry: ", RETRY_MS);
 	put_number(s, "\n: watching from offset ", place.offset);
 	json_text_raw(&s->text, "\n\n");
@@ -408,13 +440,14 @@ enum MHD_Result handle_watch(struct request *rq)
 	enum MHD_Result out;
 	struct place place = { 0 };
 	bool given;
+	int64_t wait_ms;
 	size_t prefix_len;
 	char *prefix = malloc(rq->url.query_len + 1);
 	if (!prefix)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	if (!read_prefix(rq, prefix, &prefix_len, &out) ||
 	    !access_key(rq, TOKEN_READ, prefix, prefix_len, &out) ||
-	    !read_place(rq, &place, &given, &out)) {
+	    !read_place(rq, &place, &given, &out) || !read_wait(rq, &wait_ms, &out)) {
 		free(prefix);
 		return out;
 	}
@@ -424,7 +457,7 @@ enum MHD_Result handle_watch(struct request *rq)
 	else if (rq->method == HTTP_HEAD)
 		out = respond_empty(rq, 200, RESPOND_OFFSET_NOW);
 	else
-		out = start(rq, prefix, prefix_len, place, given);
+		out = start(rq, prefix, prefix_len, place, given, wait_ms);
 	free(prefix);
 	return out;
 }

@@ -28,6 +28,8 @@ enum MHD_Result handle_metrics(struct request *rq);
 enum MHD_Result handle_console(struct request *rq);
 /* handle_snapshot.c */
 enum MHD_Result handle_snapshot(struct request *rq);
+/* handle_openapi.c: the API's description */
+enum MHD_Result handle_openapi(struct request *rq);
 /* handle_pycache.c */
 enum MHD_Result handle_pycache_get(struct request *rq);
 enum MHD_Result handle_pycache_post(struct request *rq);

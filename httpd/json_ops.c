@@ -154,15 +154,32 @@ static const char *read_value(const json_t *item, struct event *ev, struct json_
 	return n < 0 ? "value is not base64" : NULL;
 }
 
+/* A whole number, however it is written: 5 and 5.0 are the same in JSON. */
+static bool read_whole(const json_t *value, int64_t *ret)
+{
+	/* up to 2^53 a double holds every whole number */
+	const double most = 9007199254740992.0;
+	if (json_is_integer(value)) {
+		*ret = json_integer_value(value);
+		return true;
+	}
+	double real = json_real_value(value);
+	if (!json_is_real(value) || real < -most || real > most || real != (double)(int64_t)real)
+		return false;
+	*ret = (int64_t)real;
+	return true;
+}
+
 static const char *read_ttl(const json_t *item, struct event *ev)
 {
 	const json_t *ttl = json_object_get(item, "ttl");
 	char number[24];
+	int64_t seconds;
 	const char *text = json_string_value(ttl);
 	if (!ttl)
 		return ev->op == EVENT_EXPIRE ? "expire needs a ttl" : NULL;
-	if (json_is_integer(ttl)) {
-		snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(ttl));
+	if (read_whole(ttl, &seconds)) {
+		snprintf(number, sizeof(number), "%lld", (long long)seconds);
 		text = number;
 	}
 	if (text && ev->op == EVENT_SET && !strcmp(text, "keep")) {
@@ -178,11 +195,12 @@ static const char *read_ttl(const json_t *item, struct event *ev)
 static const char *read_condition(const json_t *item, struct event *ev)
 {
 	const json_t *cond = json_object_get(item, "if");
+	int64_t version;
 	if (!cond)
 		return NULL;
-	if (json_is_integer(cond) && json_integer_value(cond) >= 0) {
+	if (read_whole(cond, &version) && version >= 0) {
 		ev->cond = IF_VERSION;
-		ev->if_version = (uint64_t)json_integer_value(cond);
+		ev->if_version = (uint64_t)version;
 		return NULL;
 	}
 	const char *text = json_is_string(cond) ? json_string_value(cond) : "";
@@ -228,10 +246,8 @@ static const char *read_rest(const json_t *item, struct event *ev, struct json_o
 	if (why)
 		return why;
 	ev->by = 1;
-	if (by && !json_is_integer(by))
+	if (by && !read_whole(by, &ev->by))
 		return "by must be a whole number";
-	if (by)
-		ev->by = json_integer_value(by);
 	if (type && (!json_is_string(type) || json_string_length(type) > EVENT_TYPE_MAX))
 		return "type must be a string of at most 255 bytes";
 	if (type)

@@ -29,6 +29,7 @@
 	X(PRECONDITION, 412, "precondition-failed", "Precondition failed")                         \
 	X(BEHIND, 412, "not-there-yet", "This node is behind the offset asked for")                \
 	X(TOO_LARGE, 413, "too-large", "Value too large")                                          \
+	X(KEY_REUSED, 422, "idempotency-key-reused", "Idempotency-Key of another change")          \
 	X(RANGE, 416, "range-not-satisfiable", "Range not satisfiable")                            \
 	X(ENCODING, 415, "content-encoding", "Content encoding not supported")                     \
 	X(INTERNAL, 500, "internal", "Internal error")                                             \

@@ -147,6 +147,7 @@ static void copy_outcome(struct request_result *to, const struct outcome *out)
 	const struct feed_event *feed = out->feed;
 	if (!feed)
 		return;
+	to->repeats = feed->repeats;
 	for (size_t i = 0; i < feed->neffects; i++) {
 		const struct feed_effect *effect = &feed->effects[i];
 		if (effect->ino == out->ino && effect->kind != FEED_REMOVED &&
@@ -318,6 +319,31 @@ void request_forgotten(void *request)
  * and one that hangs must not hold up REST. */
 #define ACK_WAIT_MS 100
 
+/* Did the event at OFFSET do what RQ wants? Of one that changed nothing only the
+ * operation is known. */
+static bool is_same_change(struct request *rq, uint64_t offset)
+{
+	struct view view;
+	struct bytes row;
+	uint64_t found;
+	struct feed_event *first = NULL;
+	if (view_open(node_store(rq->server->node), &view))
+		return true;
+	if (!store_feed_next(view.txn, offset, &found, &row) && found == offset &&
+	    feed_decode(offset, row, &first))
+		first = NULL;
+	view_close(&view);
+	if (!first)
+		return true;
+	bool same = first->op == rq->op && first->nops == rq->nops;
+	bool named = !first->neffects || rq->op == EVENT_TXN;
+	for (size_t i = 0; i < first->neffects && !named; i++)
+		named = first->effects[i].key.len == rq->key_len &&
+		        !memcmp(first->effects[i].key.data, rq->key, rq->key_len);
+	free(first);
+	return same && named;
+}
+
 static enum MHD_Result acknowledged(struct request *rq)
 {
 	return rq->after_write(rq);
@@ -328,6 +354,12 @@ static enum MHD_Result written(struct request *rq)
 	free(rq->written.ops);
 	rq->written = rq->result;
 	rq->result = (struct request_result){ 0 };
+	if (rq->written.repeats && !is_same_change(rq, rq->written.repeats))
+		return problem(rq, PROBLEM_KEY_REUSED, rq->written.offset,
+		               "This Idempotency-Key was used for another change, at offset %llu, "
+		               "so nothing was changed now. Use a new one for each change, and the "
+		               "same only to repeat a request.",
+		               (unsigned long long)rq->written.repeats);
 	if (rq->written.code != OUTCOME_OK)
 		return rq->after_write(rq);
 	request_wait_start(rq);
@@ -339,6 +371,8 @@ enum MHD_Result request_submit(struct request *rq, const struct event *ev, void 
                                enum MHD_Result (*next)(struct request *rq))
 {
 	rq->after_write = next;
+	rq->op = ev->op;
+	rq->nops = ev->op == EVENT_TXN ? ev->nops : 0;
 	request_wait_start(rq);
 	node_submit(rq->server->node, ev, owned, request_done, rq);
 	return request_wait_end(rq, written);
@@ -373,15 +407,14 @@ static enum MHD_Result offset_reached(struct request *rq)
 static enum MHD_Result run(struct request *rq)
 {
 	struct node *node = rq->server->node;
-	const char *value;
-	size_t len;
 	rq->stage = REQUEST_RUNNING;
 	client_enter(rq->client, CLIENT_WORKING);
 	if (rq->headers.offset) {
 		char *end;
 		errno = 0;
 		uint64_t offset = strtoull(rq->headers.offset, &end, 10);
-		if (end == rq->headers.offset || *end || errno || rq->headers.offset[0] == '-')
+		if (end == rq->headers.offset || *end || errno || offset > INT64_MAX ||
+		    rq->headers.offset[0] == '-')
 			return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 			               "X-Keydir-Offset must be a whole number: the one that an "
 			               "earlier answer had in this header.");
@@ -390,7 +423,7 @@ static enum MHD_Result run(struct request *rq)
 			node_wait(node, offset, OFFSET_WAIT_MS, request_done, rq);
 			return request_wait_end(rq, offset_reached);
 		}
-	} else if (rq->url.query_len && url_param(&rq->url, "consistent", &value, &len)) {
+	} else if (rq->url.query_len && url_flag(&rq->url, "consistent")) {
 		request_wait_start(rq);
 		node_barrier(node, OFFSET_WAIT_MS, request_done, rq);
 		return request_wait_end(rq, offset_reached);
@@ -519,6 +552,25 @@ static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
+/* Flags have no value, or one that says yes or no. False after an answer. */
+static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
+{
+	static const char *const flags[] = { "consistent", "recurse", "values", "noreplace",
+		                             "exchange" };
+	for (; *params; params++) {
+		for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+			if (strcmp(*params, flags[i]) != 0 || url_flag_is_valid(&rq->url, *params))
+				continue;
+			*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+			               "%s is a flag: it is there, as in ?%s, or not; or it is 1, "
+			               "true, 0 or false.",
+			               *params, *params);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Everything that can be said before the body. MHD_YES without an answer means
  * go on. */
 static enum MHD_Result check(struct request *rq)
@@ -577,6 +629,8 @@ static enum MHD_Result check(struct request *rq)
 			               *text ? "It may have: " : "It has none", text);
 		}
 	}
+	if (rq->url.query_len && method->params && !flags_valid(rq, method->params, &refused))
+		return refused;
 	if (rq->headers.content_encoding && method->takes_body &&
 	    strcasecmp(rq->headers.content_encoding, "identity"))
 		return problem(rq, PROBLEM_ENCODING, RESPOND_OFFSET_NOW,

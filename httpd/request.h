@@ -67,6 +67,7 @@ struct request_result {
 	int64_t number;
 	uint64_t size;       /* of the entry, after */
 	int64_t expiry_ms;   /* of the entry, after; 0: none */
+	uint64_t repeats;    /* offset of the event of the same Idempotency-Key; 0: none */
 	struct feed_op *ops; /* txn; freed with the request */
 	size_t nops;
 };
@@ -83,6 +84,7 @@ struct request {
 	enum MHD_Result (*next)(struct request *rq); /* the step that goes on after waiting */
 	enum MHD_Result (*after_write)(struct request *rq); /* the step behind request_submit() */
 	enum event_op op; /* of what was submitted, for that step */
+	size_t nops;      /* txn: of it */
 	struct request_headers headers;
 	const char *method_text; /* as sent */
 	uint64_t sent;           /* bytes of the answer's body; REQUEST_SENT_UNKNOWN: a stream */

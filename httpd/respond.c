@@ -143,6 +143,14 @@ enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offs
 	return respond_send(rq, status, offset, response_empty());
 }
 
+enum MHD_Result respond_plain(struct request *rq, const char *text)
+{
+	struct MHD_Response *response = response_static(text, strlen(text));
+	response_header(response, "Content-Type", "text/plain; charset=utf-8");
+	response_header(response, "Cache-Control", "no-store");
+	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response);
+}
+
 enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
                              char *text, size_t len)
 {

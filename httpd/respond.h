@@ -39,6 +39,8 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
                              struct MHD_Response *response);
 /* STATUS without a body. */
 enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset);
+/* 200 with TEXT, which lives as long as the program. */
+enum MHD_Result respond_plain(struct request *rq, const char *text);
 /* A JSON document; JSON (may be NULL: no memory) is given up. FLAGS are those
  * of json_dumps(). */
 enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,

@@ -15,13 +15,21 @@
 static const char *const no_params[] = { NULL };
 static const char *const get_params[] = { "consistent", "recurse", "values", "limit",
 	                                  "cursor",     "wait",    NULL };
+static const char *const list_params[] = { "consistent", "recurse", "values",
+	                                   "limit",      "cursor",  NULL };
 static const char *const put_params[] = { "ttl", NULL };
 static const char *const delete_params[] = { "recurse", NULL };
 static const char *const op_params[] = { "op", "by", "ttl", "to", "noreplace", "exchange", NULL };
-static const char *const watch_params[] = { "prefix", "from", "values", NULL };
+static const char *const watch_params[] = { "prefix", "from", "values", "wait", NULL };
 static const char *const read_params[] = { "consistent", NULL };
 
 static const struct route routes[] = {
+	/* the root can be listed, and stays as it is */
+	{ "/v1/kv/",
+	  HTTP_ROUTE_LIST,
+	  false,
+	  { { HTTP_GET, handle_list, false, list_params, ACCESS_READ },
+	    { HTTP_HEAD, handle_list, false, list_params, ACCESS_READ } } },
 	{ "/v1/kv/",
 	  HTTP_ROUTE_KV,
 	  true,
@@ -78,6 +86,11 @@ static const struct route routes[] = {
 	  true,
 	  { { HTTP_GET, handle_console, false, no_params, ACCESS_OPEN },
 	    { HTTP_HEAD, handle_console, false, no_params, ACCESS_OPEN } } },
+	{ "/openapi.json",
+	  HTTP_ROUTE_OPS,
+	  false,
+	  { { HTTP_GET, handle_openapi, false, no_params, ACCESS_OPEN },
+	    { HTTP_HEAD, handle_openapi, false, no_params, ACCESS_OPEN } } },
 	{ "/api/cache/",
 	  HTTP_ROUTE_PYCACHE,
 	  true,
@@ -111,6 +124,16 @@ const struct route *router_find(const char *path, size_t len)
 			return route;
 	}
 	return NULL;
+}
+
+const struct route *router_row(size_t n)
+{
+	return n < sizeof(routes) / sizeof(routes[0]) ? &routes[n] : NULL;
+}
+
+const char *router_method_text(enum http_method method)
+{
+	return method < HTTP_METHOD_OTHER ? method_texts[method] : "other";
 }
 
 const struct route_method *router_method(const struct route *route, enum http_method method)

@@ -23,6 +23,10 @@ struct route {
 
 /* The route of a raw path, or NULL. */
 const struct route *router_find(const char *path, size_t len);
+/* The route of row N of the table, or NULL behind the last. */
+const struct route *router_row(size_t n);
+/* The name of METHOD as in a request; static. */
+const char *router_method_text(enum http_method method);
 /* The row of METHOD, or NULL. */
 const struct route_method *router_method(const struct route *route, enum http_method method);
 /* The value of an Allow header for ROUTE, into BUF of 64 bytes. */

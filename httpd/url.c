@@ -155,12 +155,25 @@ bool url_param(const struct url *url, const char *name, const char **ret, size_t
 	return false;
 }
 
+static bool is_text(const char *raw, size_t len, const char *text)
+{
+	return strlen(text) == len && !memcmp(raw, text, len);
+}
+
 bool url_flag(const struct url *url, const char *name)
 {
 	const char *raw;
 	size_t len;
-	return url_param(url, name, &raw, &len) && !(len == 1 && *raw == '0') &&
-	       !(len == 5 && !memcmp(raw, "false", 5));
+	return url_param(url, name, &raw, &len) && !is_text(raw, len, "0") &&
+	       !is_text(raw, len, "false");
+}
+
+bool url_flag_is_valid(const struct url *url, const char *name)
+{
+	const char *raw;
+	size_t len;
+	return !url_param(url, name, &raw, &len) || !len || is_text(raw, len, "1") ||
+	       is_text(raw, len, "true") || is_text(raw, len, "0") || is_text(raw, len, "false");
 }
 
 long url_decode_value(const char *raw, size_t len, char *buf)

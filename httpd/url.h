@@ -37,6 +37,8 @@ size_t url_encode(const char *key, size_t len, char *buf);
 bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len);
 /* Flags are true when they are there, but for "=0" and "=false". */
 bool url_flag(const struct url *url, const char *name);
+/* False if NAME is there with a value that no flag has: none, 1, true, 0, false. */
+bool url_flag_is_valid(const struct url *url, const char *name);
 
 /* Decodes a query value as HTML forms write it ('+' is a space) into BUF of at
  * least LEN bytes. Returns the length, or -1 for a bad escape or a NUL byte. */

@@ -335,19 +335,46 @@ problem() {
 	problem 404 not-found
 }
 
+@test "parameters of directories do not fit keys, nor the reverse" {
+	start_httpd
+	put /v1/kv/d/k 1
+	local query
+	for query in recurse values limit=5 cursor=; do
+		rest GET "/v1/kv/d/k?$query"
+		problem 400 bad-parameter
+		rest HEAD "/v1/kv/d?$query"
+		same 400 "$status"
+	done
+	rest GET '/v1/kv/d/?wait=1s'
+	problem 400 bad-parameter
+	# A flag says yes or no.
+	for query in recurse=maybe values=yes consistent=5 recurse=TRUE; do
+		rest GET "/v1/kv/d/?$query"
+		problem 400 bad-parameter
+	done
+	for query in recurse recurse= recurse=1 recurse=true; do
+		rest GET "/v1/kv/?$query"
+		same d/k "$(jq -r '.entries[].path' "$T/body")"
+	done
+	for query in recurse=0 recurse=false; do
+		rest GET "/v1/kv/?$query"
+		same d/ "$(jq -r '.entries[].path' "$T/body")"
+	done
+}
+
 @test "the root stays" {
 	start_httpd
 	put /v1/kv/a 1
 	local path
 	for path in /v1/kv/ /v1/kv; do
 		rest PUT $path
-		problem 409 is-directory
+		problem 405 method-not-allowed
 		rest DELETE $path
-		problem 409 is-directory
+		problem 405 method-not-allowed
 		rest DELETE "$path?recurse"
-		problem 409 is-directory
+		problem 405 method-not-allowed
 		rest POST "$path?op=incr"
-		problem 409 is-directory
+		problem 405 method-not-allowed
 		rest GET $path
 		same 200 "$status"
 		same a "$(jq -r '.entries[].name' "$T/body")"

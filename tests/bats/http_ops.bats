@@ -283,6 +283,56 @@ nothing_expires() {
 	same 400 "$status"
 }
 
+@test "an Idempotency-Key that was used for another change is refused, not believed" {
+	start_httpd
+	rest PUT /v1/kv/a --data-binary 1 -H 'Idempotency-Key: one'
+	same 201 "$status"
+	local method path body
+	while read -r method path body; do
+		rest "$method" "$path" -H 'Idempotency-Key: one' ${body:+--data-binary "$body"}
+		same 422 "$status"
+		same urn:keydir:problem:idempotency-key-reused "$(jq -r .type "$T/body")"
+	done <<'END'
+PUT /v1/kv/b
+DELETE /v1/kv/a
+POST /v1/kv/a?op=incr
+PUT /v1/kv/a/
+DELETE /api/cache/a/
+POST /api/cache/b/ 1
+POST /v1/txn [{"op":"del","key":"a"}]
+END
+	rest GET /v1/kv/a
+	same '200 1' "$status $(body)"
+	rest GET /v1/kv/b
+	same 404 "$status"
+	# The same change of a key that has changed since is still the same change.
+	rest DELETE /v1/kv/a
+	rest PUT /v1/kv/a --data-binary 1 -H 'Idempotency-Key: one'
+	same 201 "$status"
+	post '/v1/kv/d/?op=rename&to=e' -H 'Idempotency-Key: two'
+	same 404 "$status"
+	rest PUT /v1/kv/d/x --data-binary 1
+	post '/v1/kv/d/?op=rename&to=e' -H 'Idempotency-Key: three'
+	same 200 "$status"
+	post '/v1/kv/d/?op=rename&to=e' -H 'Idempotency-Key: three'
+	same 200 "$status"
+}
+
+@test "operations on a directory: rename alone" {
+	start_httpd
+	rest PUT /v1/kv/d/x --data-binary 1
+	local op
+	for op in append incr 'expire&ttl=5' persist; do
+		for path in /v1/kv/d/ /v1/kv/new/; do
+			post "$path?op=$op"
+			same 409 "$status"
+			same urn:keydir:problem:is-directory "$(jq -r .type "$T/body")"
+		done
+	done
+	rest GET /v1/kv/?recurse
+	same d/x "$(jq -r '.entries[].path' "$T/body")"
+}
+
 @test "a repeated answer survives a restart" {
 	start_httpd
 	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'

@@ -15,7 +15,8 @@ exactly() { # WANT-STATUS WANT-BODY
 	start_httpd
 	local value
 	for value in 42 -1.50 1e3 '"text"' '"é \n"' '[1]' '["a", {"b": null}]' '{}' '{"a": [1, 2.50, true], "b": {}}' \
-		'12345678901234567' '"0"'; do
+		'12345678901234567' '"0"' \
+		'123456789012345678901234567890' '-9223372036854775809' '"a\u0000b"'; do
 		rest POST /api/cache/some-key/ --data-binary "$value" -H 'Content-Type: application/json'
 		exactly 201 '{"message": "Cache key set success", "payload": {"key": "some-key", "value": '"$value"'}}'
 		rest GET /api/cache/some-key/

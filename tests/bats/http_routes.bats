@@ -8,7 +8,7 @@ load helper
 	rest PUT /v1/kv/dir/k --data-binary 1
 	local path allow method row
 	for row in '/v1/kv/k=GET, HEAD, PUT, DELETE, POST' '/v1/kv/dir/=GET, HEAD, PUT, DELETE, POST' \
-		'/v1/kv/=GET, HEAD, PUT, DELETE, POST' '/v1/status=GET, HEAD' '/healthz=GET, HEAD' \
+		'/v1/kv/=GET, HEAD' '/openapi.json=GET, HEAD' '/v1/status=GET, HEAD' '/healthz=GET, HEAD' \
 		'/readyz=GET, HEAD' '/metrics=GET, HEAD' '/=GET, HEAD' '/console/main.js=GET, HEAD' '/api/cache/k/=GET, HEAD, POST, DELETE' '/api/health/=GET, HEAD'; do
 		path=${row%%=*}
 		allow=${row#*=}

@@ -176,8 +176,9 @@ PUT /v1/kv/app/two 401 401 403 403 + 403 +
 PUT /v1/kv/app/one/ 401 401 403 403 + 403 +
 DELETE /v1/kv/app/two 401 401 403 403 + 403 +
 DELETE /v1/kv/other 401 401 403 403 403 403 +
-DELETE /v1/kv/ 401 401 403 403 403 403 +
-DELETE /v1/kv/?recurse 401 401 403 403 403 403 +
+DELETE /v1/kv/ + + + + + + +
+GET /openapi.json + + + + + + +
+DELETE /v1/kv/?recurse + + + + + + +
 POST /v1/kv/app/n?op=incr 401 401 403 403 + 403 +
 POST /v1/kv/other?op=incr 401 401 403 403 403 403 +
 POST /v1/kv/app/n?op=rename&to=app/m 401 401 403 403 + 403 +

@@ -100,6 +100,23 @@ value_of() {
 	same 405 "$status"
 }
 
+@test "a whole number may be written as JSON writes numbers" {
+	start_httpd
+	txn '[{"op":"incr","key":"n","by":5.0,"ttl":60.0},{"op":"incr","key":"n","by":1e1}]'
+	same 15 "$(value_of n)"
+	rest HEAD /v1/kv/n
+	same 60 "$(header X-Keydir-TTL)"
+	local version
+	version=$(header ETag | tr -d '"')
+	txn "[{\"op\":\"set\",\"key\":\"n\",\"value\":\"x\",\"if\":$version.0}]"
+	same x "$(value_of n)"
+	local bad
+	for bad in '"by":1.5' '"by":1e300' '"by":"5"' '"ttl":0.5' '"ttl":-1.0' '"if":-1.0' '"if":1.5'; do
+		rest POST /v1/txn --data-binary "[{\"op\":\"incr\",\"key\":\"m\",$bad}]"
+		same 400 "$status"
+	done
+}
+
 @test "Idempotency-Key: done once, same answer" {
 	start_httpd
 	txn '[{"op":"incr","key":"n"},{"op":"append","key":"log","value":"x"}]' -H 'Idempotency-Key: t'

@@ -150,7 +150,7 @@ set users/ann/last' "$(short one)"
 	start_httpd
 	local query
 	for query in from=x from= from=-1 from=1.5 from=99999999999999999999 prefix=a//b prefix=.. prefix=%00 \
-		prefix=%zz "prefix=$(printf 'x%.0s' {1..256})" wait=1 nonsense; do
+		prefix=%zz "prefix=$(printf 'x%.0s' {1..256})" wait=0 wait= wait=x values=maybe nonsense; do
 		rest GET "/v1/watch?$query"
 		same 400 "$status"
 		same application/problem+json "$(header Content-Type)"
@@ -160,10 +160,34 @@ set users/ann/last' "$(short one)"
 		rest GET /v1/watch -H "Last-Event-ID: $id"
 		same 400 "$status"
 	done
+	rest GET '/v1/watch?from=x' -H 'Last-Event-ID: 1'
+	same 400 "$status"
 	rest POST /v1/watch
 	same 405 "$status"
 	rest HEAD /v1/watch
 	same 200 "$status"
+}
+
+@test "?wait= ends the stream after its time, with all that happened by then" {
+	start_httpd
+	local n
+	for n in {1..600}; do echo "PUT"; done | awk -v url="$URL" '{ printf "url=%s/v1/kv/w/k%d\nrequest=PUT\ndata-binary=v\noutput=/dev/null\n", url, NR }' |
+		curl -sS --fail -K -
+	# Nothing to wait for: what there is, however little the time.
+	curl -sS --max-time $((20 * PATIENCE)) "$URL/v1/watch?prefix=w/&from=0&wait=1ms" >"$T/w"
+	same "mkdir w/ $(printf 'set w/k%d ' {1..600})" "$(short w | tr '\n' ' ' | sed 's/ $//') "
+	# Its last id is where to go on.
+	local last
+	last=$(sed -n 's/^id: //p' "$T/w" | tail -n 1)
+	rest GET "/v1/watch?prefix=w/&wait=1ms" -H "Last-Event-ID: $last"
+	same 200 "$status"
+	cp "$T/body" "$T/w"
+	same '' "$(messages w)"
+	# What happens while it waits.
+	watch w 'prefix=w/&wait=2s'
+	rest PUT /v1/kv/w/late --data-binary 1
+	wait_for 20 not is_running "${WATCHERS[0]}"
+	same 'set w/late' "$(short w)"
 }
 
 # Cuts a stream after each message and comes back with its last id: together the

@@ -1,0 +1,63 @@
+# The API's description is true: schemathesis makes requests from it, good ones
+# and bad ones, and compares the answers with it. (That it is complete is
+# unit/test_http_openapi's.)
+
+load helper
+
+# schemathesis, in a directory of its own below the build directory.
+setup_file() {
+	source "$BATS_TEST_DIRNAME/helper.bash"
+	VENV=$KEYDIR_BUILD/openapi-$(sha256sum <"$KEYDIR_ROOT/tests/openapi/requirements.txt" | cut -c1-16)
+	export VENV
+	[ -e "$VENV/complete" ] && return
+	rm -rf "$VENV"
+	if ! python3 -m venv "$VENV" || ! "$VENV/bin/pip" install --quiet --disable-pip-version-check \
+		--requirement "$KEYDIR_ROOT/tests/openapi/requirements.txt"; then
+		return # the test says so
+	fi
+	touch "$VENV/complete"
+}
+
+@test "the description is served, and a client that has it is told so" {
+	start_httpd
+	rest GET /openapi.json
+	same 200 "$status"
+	same application/json "$(header Content-Type)"
+	same nosniff "$(header X-Content-Type-Options)"
+	cmp "$T/body" "$KEYDIR_ROOT/httpd/openapi.json"
+	local etag
+	etag=$(header ETag)
+	rest HEAD /openapi.json
+	same 200 "$status"
+	same "$(stat -c %s "$KEYDIR_ROOT/httpd/openapi.json")" "$(header Content-Length)"
+	rest GET /openapi.json -H "If-None-Match: W/\"1\", $etag"
+	same 304 "$status"
+	same '' "$(body)"
+	rest GET /openapi.json -H 'If-None-Match: "1"'
+	same 200 "$status"
+}
+
+@test "schemathesis finds no answer that the description does not have" {
+	[ -e "$VENV/complete" ] || skip_or_fail "needs schemathesis from a package index (pip)"
+	local token=token-of-a-test-0123456789
+	printf 'tester %s admin /\n' "$("$KEYDIR_HTTPD" --hash-token <<<"$token")" >"$T/tokens"
+	start_httpd --tokens "$T/tokens"
+	# What its examples name.
+	rest PUT /v1/kv/greeting -H "Authorization: Bearer $token" --data-binary hello
+	rest PUT /v1/kv/users/ -H "Authorization: Bearer $token"
+	cd "$T"
+	run env TOKEN=$token SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$KEYDIR_ROOT/tests/openapi" PYTHONDONTWRITEBYTECODE=1 \
+		"$VENV/bin/schemathesis" --config-file "$KEYDIR_ROOT/tests/openapi/schemathesis.toml" \
+		run "$URL/openapi.json" --url "$URL" --seed 1 --max-examples 10 --warnings off
+	echo "$output"
+	[ "$status" = 0 ]
+	# It did ask.
+	[[ $output =~ ([0-9]+)\ generated ]]
+	[ "${BASH_REMATCH[1]}" -gt 1000 ]
+	[[ $output =~ Tested:\ +([0-9]+) ]]
+	same "$(jq '[.paths[] | keys[]] | length' "$KEYDIR_ROOT/httpd/openapi.json")" "${BASH_REMATCH[1]}"
+	# Much of it was done, and the server goes on.
+	rest GET /metrics -H "Authorization: Bearer $token"
+	same 200 "$status"
+	[ "$(awk '/^keydir_http_requests_total{.*status="2xx"}/ { n += $2 } END { print n }' "$T/body")" -gt 500 ]
+}
