@@ -395,11 +395,15 @@ static int fail(int err, char *why, size_t why_size, const char *what)
 /* A new node starts from a peer's store, if one gives it; else from the log. */
 static int take_snapshot(const struct node_config *config, char *why, size_t why_size)
 {
-	int r = snapshot_fetch(config->peers, config->peer_token, config->store.dir, why, why_size);
+	struct snapshot_source source = { .peers = config->peers,
+		                          .token = config->peer_token,
+		                          .fits = volume_fits,
+		                          .arg = (void *)(uintptr_t)config };
+	int r = snapshot_fetch(&source, config->store.dir, why, why_size);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot make the store directory");
 	if (r == 0 && why[0])
-		logger(LOGGER_WARN, "no snapshot from a peer, replaying the log: %s", why);
+		logger(LOGGER_WARN, "no snapshot from any peer, replaying the log");
 	why[0] = '\0';
 	return 0;
 }

@@ -3,6 +3,7 @@
 #define KEYDIR_NODE_INTERNAL_H
 
 #include "bell.h"
+#include "log_kafka.h"
 #include "node.h"
 
 #include <pthread.h>
@@ -132,5 +133,19 @@ void kafka_free(struct node *node);
 void kafka_submit(struct node *node, const struct event *ev);
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
 void kafka_status(struct node *node, struct node_status *ret);
+
+/* Whether a store belongs to a log, node_volume.c. */
+/* Whether a store with META can go on with LOG, which has the offsets from FIRST
+ * to before END. 0, -EAGAIN (no broker), or: -ENOTSUP (it has an embedded log),
+ * -EOVERFLOW (it is ahead of the log), -ENODATA (the log has been cut short of
+ * it), -EXDEV (it is of another volume). Blocks. */
+int volume_check(struct log_kafka *log, const struct store_meta *meta, uint64_t first,
+                 uint64_t end);
+/* Whether the node of ARG, a struct node_config, can use a store with META; one
+ * that cannot be told without a broker is good enough. 0 or -errno with a
+ * sentence in WHY. For snapshot_fetch(). Blocks. */
+int volume_fits(void *arg, const struct store_meta *meta, char *why, size_t why_size);
+/* CONFIG's part that concerns the log. */
+struct log_kafka_config volume_log_config(const struct node_config *config);
 
 #endif

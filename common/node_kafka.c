@@ -168,28 +168,6 @@ static int append_format(struct kafka *k)
 
 /* --- checking the log --- */
 
-/* Whether the log is the one that the store came from. */
-static int check_volume(struct kafka *k, const struct store_meta *meta, uint64_t first, char *why,
-                        size_t why_size)
-{
-	if (!meta->volume[0] || meta->volume_offset < first)
-		return 0;
-	struct event *ev;
-	int r = log_kafka_get(k->log, meta->volume_offset, CHECK_MS, &ev);
-	if (r == -EAGAIN)
-		return r;
-	bool same = r == 0 && ev->op == EVENT_FORMAT && ev->name.len == strlen(meta->volume) &&
-	            memcmp(ev->name.data, meta->volume, ev->name.len) == 0;
-	if (r == 0)
-		event_free(ev);
-	if (same)
-		return 0;
-	snprintf(why, why_size,
-	         "the store %.60s belongs to another volume than this topic; use another --store",
-	         store_dir(k->node->store));
-	return -EINVAL;
-}
-
 /* Checks topic and store against each other; *RET_FROM is where to go on.
  * 0; -EAGAIN without a broker; -EINVAL, -EACCES with a sentence in WHY. */
 static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, char *why,
@@ -206,30 +184,37 @@ static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, ch
 		return r;
 	if (why[0])
 		logger(LOGGER_WARN, "%s", why);
-	if (strncmp(meta.volume, "local-", 6) == 0) {
+	uint64_t from = meta.started ? meta.applied + 1 : 0;
+	const char *dir = store_dir(k->node->store);
+	switch (volume_check(k->log, &meta, first, end)) {
+	case 0:
+		break;
+	case -EAGAIN:
+		return -EAGAIN;
+	case -ENOTSUP:
 		snprintf(why, why_size,
 		         "the store %.60s has an embedded log; use another --store for this topic",
-		         store_dir(k->node->store));
+		         dir);
 		return -EINVAL;
-	}
-	uint64_t from = meta.started ? meta.applied + 1 : 0;
-	if (from > end) {
+	case -EOVERFLOW:
 		snprintf(why, why_size,
 		         "the topic ends at offset %llu, before the store's %llu: was it made "
 		         "anew? Use another --store",
 		         (unsigned long long)end, (unsigned long long)meta.applied);
 		return -EINVAL;
-	}
-	if (from < first) {
+	case -ENODATA:
 		snprintf(why, why_size,
 		         "the topic no longer has offset %llu, only from %llu on: start with an "
 		         "empty --store and --peers",
 		         (unsigned long long)from, (unsigned long long)first);
 		return -EINVAL;
+	default:
+		snprintf(why, why_size,
+		         "the store %.60s belongs to another volume than this topic; use another "
+		         "--store",
+		         dir);
+		return -EINVAL;
 	}
-	r = check_volume(k, &meta, first, why, why_size);
-	if (r < 0)
-		return r;
 	raise_end(k, end);
 	*ret_from = from;
 	return 0;
@@ -457,14 +442,7 @@ void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void 
 
 int kafka_open(struct node *node, char *why, size_t why_size)
 {
-	const struct node_config *c = &node->config;
-	struct log_kafka_config config = {
-		.url = c->log,
-		.settings = c->log_settings,
-		.nsettings = c->nlog_settings,
-		.max_value = c->max_value,
-		.write_timeout_ms = c->write_timeout_ms,
-	};
+	struct log_kafka_config config = volume_log_config(&node->config);
 	char path[4096];
 	struct kafka *k = calloc(1, sizeof *k);
 	if (!k) {
@@ -491,7 +469,7 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	uint64_t from;
 	r = check_log(k, FIRST_CHECK_MS, &from, why, why_size);
 	if (r == -EAGAIN)
-		logger(LOGGER_WARN, "no broker answers yet log=%s", c->log);
+		logger(LOGGER_WARN, "no broker answers yet log=%s", config.url);
 	else if (r < 0)
 		goto err_log;
 	r = -pthread_create(&k->consumer, NULL, consumer_run, k);

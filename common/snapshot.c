@@ -1,32 +1,51 @@
 /* Snapshots: a new store taken whole from a peer.
  *
- * The peer streams LMDB's own consistent copy. It is written beside the store's
- * place, read through once (store_check_file: every row, and the totals), and
- * only then renamed to it, so a kill at any point leaves either no store or a
- * whole one. libcurl does the HTTP and notices a stream that ends early.
+ * The peer streams LMDB's own consistent copy, with a checksum behind it. It is
+ * written beside the store's place, checked, and only then renamed to it, so a
+ * kill at any point leaves either no store or a whole one. Three checks, each
+ * for what the one before it cannot see:
+ *
+ * - the checksum: what the peer sent is what lies here, byte for byte;
+ * - the rows: all of them are read, and the totals compared (store_check_file).
+ *   The peer's own file may be damaged, and LMDB trusts its pages: a bad one is
+ *   an assertion or a wild read. So a child process reads, and whatever becomes
+ *   of it, even an endless loop, is an answer;
+ * - that it is of this volume, and of a time from which the log can go on
+ *   (`fits`, the node's part).
  *
  * Lock: DIR/snapshot.lock is held while fetching, so that the processes of one
  * node do not fetch twice. */
 #include "snapshot.h"
 
+#include "crc64.h"
 #include "logger.h"
-#include "store.h"
 
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CONNECT_S 3L /* a peer that does not answer is passed over */
 #define STALL_S 10L  /* and one that stops sending */
 #define STALL_BYTES 1024L
 #define PATH_BYTES 4096
+#define WHY_BYTES 256
+#define BLOCK_BYTES (256 << 10)
+/* The processor time for reading a store through: far more than it takes. */
+#define CHECK_S 30
+#define CHECK_BYTES_PER_S (4 << 20)
+
+static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
 
@@ -34,6 +53,8 @@ static void curl_start(void)
 {
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
+
+/* --- fetching --- */
 
 /* curl's write callback; a short count ends the transfer (disk full). */
 static size_t to_file(char *data, size_t size, size_t n, void *arg)
@@ -55,7 +76,7 @@ static size_t to_file(char *data, size_t size, size_t n, void *arg)
 static int fetch(const char *url, const char *token, int fd, char *why, size_t why_size)
 {
 	char error[CURL_ERROR_SIZE] = "";
-	int r = -EIO;
+	long status = 0;
 	CURL *curl = curl_easy_init();
 	if (!curl)
 		return -ENOMEM;
@@ -75,19 +96,182 @@ static int fetch(const char *url, const char *token, int fd, char *why, size_t w
 		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
 	}
 	CURLcode code = curl_easy_perform(curl);
+	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_cleanup(curl);
 	if (code == CURLE_OK)
-		r = 0;
+		return 0;
+	if (code == CURLE_HTTP_RETURNED_ERROR)
+		snprintf(why, why_size, "it answers %ld%s", status,
+		         status == 401 || status == 403 ? ": see --peer-token" : "");
 	else
 		snprintf(why, why_size, "%s", error[0] ? error : curl_easy_strerror(code));
-	curl_easy_cleanup(curl);
+	return -EIO;
+}
+
+/* --- checking --- */
+
+static void put_le64(unsigned char *out, uint64_t n)
+{
+	for (int i = 0; i < 8; i++)
+		out[i] = (unsigned char)(n >> 8 * i);
+}
+
+void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRAILER_BYTES])
+{
+	memcpy(out, trailer_mark, sizeof trailer_mark);
+	put_le64(out + 8, len);
+	put_le64(out + 16, crc);
+}
+
+/* Reads exactly LEN bytes at OFFSET. 0 or -errno. */
+static int read_at(int fd, void *buf, size_t len, off_t offset)
+{
+	size_t done = 0;
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Checks the trailer of the file that was fetched, and cuts it off. 0, or -errno
+ * with a sentence in WHY. */
+static int check_sum(int fd, char *why, size_t why_size)
+{
+	unsigned char there[SNAPSHOT_TRAILER_BYTES], right[SNAPSHOT_TRAILER_BYTES];
+	off_t len = lseek(fd, 0, SEEK_END) - SNAPSHOT_TRAILER_BYTES;
+	uint64_t crc = 0;
+	if (len < 0) {
+		snprintf(why, why_size, "what it sent is no snapshot: too short");
+		return -EPROTO;
+	}
+	int r = read_at(fd, there, sizeof there, len);
+	if (r < 0)
+		return r;
+	if (memcmp(there, trailer_mark, sizeof trailer_mark) != 0) {
+		snprintf(why, why_size,
+		         "what it sent is no snapshot, or one without the checksum at its end");
+		return -EPROTO;
+	}
+	char *block = malloc(BLOCK_BYTES);
+	if (!block)
+		return -ENOMEM;
+	for (off_t at = 0; at < len && r == 0;) {
+		size_t n = len - at < BLOCK_BYTES ? (size_t)(len - at) : BLOCK_BYTES;
+		r = read_at(fd, block, n, at);
+		if (r == 0)
+			crc = crc64(crc, block, n);
+		at += (off_t)n;
+	}
+	free(block);
+	if (r < 0)
+		return r;
+	snapshot_trailer((uint64_t)len, crc, right);
+	if (memcmp(there, right, sizeof right) != 0) {
+		snprintf(why, why_size,
+		         "the snapshot was damaged on its way: its checksum differs");
+		return -EPROTO;
+	}
+	return ftruncate(fd, len) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* What the child found. */
+struct finding {
+	int result;
+	char why[WHY_BYTES];
+	struct store_meta meta;
+};
+
+/* Reads the store in DIR through, and ends this process. */
+static _Noreturn void check_in_child(const char *dir, off_t bytes, int to_parent)
+{
+	static const int fatal[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+	struct rlimit none = { 0, 0 };
+	rlim_t seconds = CHECK_S + (rlim_t)(bytes / CHECK_BYTES_PER_S);
+	struct rlimit time = { seconds, seconds };
+	struct finding found = { 0 };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	/* It dies with its parent, in silence, and leaves no core. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+		signal(fatal[i], SIG_DFL);
+	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CPU, &time);
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	found.result = store_check_file(dir, &found.meta, found.why, sizeof found.why);
+	/* Less than a pipe's atomic size: all or nothing. */
+	if (write(to_parent, &found, sizeof found) != sizeof found)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+/* Has a child read the store in DIR, a file of BYTES. 0 and its meta row, or
+ * -errno with a sentence in WHY. */
+static int check_rows(const char *dir, off_t bytes, struct store_meta *ret, char *why,
+                      size_t why_size)
+{
+	struct finding found;
+	ssize_t n;
+	int ends[2], status = 0;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return r;
+	}
+	if (pid == 0)
+		check_in_child(dir, bytes, ends[1]);
+	close(ends[1]);
+	do
+		n = read(ends[0], &found, sizeof found);
+	while (n < 0 && errno == EINTR);
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n != sizeof found) {
+		if (WIFSIGNALED(status))
+			snprintf(why, why_size,
+			         "the peer's store is damaged: reading it ended with signal %d",
+			         WTERMSIG(status));
+		return -EPROTO;
+	}
+	found.meta.volume[sizeof found.meta.volume - 1] = '\0';
+	if (found.result < 0)
+		snprintf(why, why_size, "%s", found.why);
+	else
+		*ret = found.meta;
+	return found.result;
+}
+
+/* All checks of the file in DIR, which is open as FD. */
+static int check(const struct snapshot_source *source, const char *dir, int fd, char *why,
+                 size_t why_size)
+{
+	struct store_meta meta;
+	int r = check_sum(fd, why, why_size);
+	if (r == 0)
+		r = check_rows(dir, lseek(fd, 0, SEEK_END), &meta, why, why_size);
+	if (r == 0)
+		r = source->fits(source->arg, &meta, why, why_size);
 	return r;
 }
 
+/* --- taking --- */
+
 /* Fetches from one peer, checks, and puts the file in place. */
-static int take_from(const char *peer, size_t peer_len, const char *token, const char *dir,
-                     char *why, size_t why_size)
+static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
+                     const char *dir, char *why, size_t why_size)
 {
-	char url[1024], part_dir[PATH_BYTES], part[PATH_BYTES], file[PATH_BYTES];
+	char url[1024], part_dir[PATH_BYTES], part[PATH_BYTES], lock[PATH_BYTES], file[PATH_BYTES];
 	while (peer_len && peer[peer_len - 1] == '/')
 		peer_len--;
 	if ((size_t)snprintf(url, sizeof url, "%.*s/v1/snapshot", (int)peer_len, peer) >=
@@ -95,39 +279,66 @@ static int take_from(const char *peer, size_t peer_len, const char *token, const
 	    (size_t)snprintf(part_dir, sizeof part_dir, "%s/snapshot.part", dir) >=
 	            sizeof part_dir ||
 	    (size_t)snprintf(part, sizeof part, "%.4000s/data.mdb", part_dir) >= sizeof part ||
+	    (size_t)snprintf(lock, sizeof lock, "%.4000s/lock.mdb", part_dir) >= sizeof lock ||
 	    (size_t)snprintf(file, sizeof file, "%s/data.mdb", dir) >= sizeof file)
 		return -ENAMETOOLONG;
 	if (mkdir(part_dir, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlink(lock); /* of one that was killed */
+	int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
-	int r = fetch(url, token, fd, why, why_size);
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	close(fd);
+	int r = fetch(url, source->token, fd, why, why_size);
 	if (r == 0)
-		r = store_check_file(part_dir, why, why_size);
+		r = check(source, part_dir, fd, why, why_size);
+	close(fd);
 	if (r == 0 && rename(part, file) < 0)
 		r = -errno;
 	unlink(part);
-	snprintf(part, sizeof part, "%.4000s/lock.mdb", part_dir);
-	unlink(part);
+	unlink(lock);
 	rmdir(part_dir);
 	return r;
 }
 
-int snapshot_fetch(const char *peers, const char *token, const char *dir, char *why,
+/* Asks one peer after the other. 1 if one gave a snapshot, or 0 with all their
+ * answers in WHY. */
+static int ask_peers(const struct snapshot_source *source, const char *dir, char *why,
+                     size_t why_size)
+{
+	size_t used = 0;
+	for (const char *peer = source->peers; *peer;) {
+		int len = (int)strcspn(peer, ",");
+		char answer[WHY_BYTES] = "";
+		int r = len ? take_from(source, peer, (size_t)len, dir, answer, sizeof answer) : 0;
+		if (len && r == 0) {
+			logger(LOGGER_INFO, "snapshot taken peer=%.*s", len, peer);
+			return 1;
+		}
+		if (len) {
+			if (!answer[0])
+				snprintf(answer, sizeof answer, "%s", strerror(-r));
+			logger(LOGGER_WARN, "no snapshot peer=%.*s why=\"%s\"", len, peer, answer);
+			int n = snprintf(why + used, why_size - used, "%s%.*s: %s",
+			                 used ? "; " : "", len, peer, answer);
+			used = n < 0 || used + (size_t)n >= why_size ? why_size - 1 :
+			                                               used + (size_t)n;
+		}
+		peer += len + (peer[len] == ',');
+	}
+	return 0;
+}
+
+int snapshot_fetch(const struct snapshot_source *source, const char *dir, char *why,
                    size_t why_size)
 {
-	char path[PATH_BYTES];
+	char path[PATH_BYTES], file[PATH_BYTES];
 	struct stat st;
 	int r = store_make_dir(dir);
 	why[0] = '\0';
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	if (stat(path, &st) == 0)
+	snprintf(file, sizeof file, "%s/data.mdb", dir);
+	if (stat(file, &st) == 0)
 		return 0;
 	snprintf(path, sizeof path, "%s/snapshot.lock", dir);
 	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -139,30 +350,9 @@ int snapshot_fetch(const char *peers, const char *token, const char *dir, char *
 			goto err_close;
 		}
 	}
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	if (stat(path, &st) == 0) /* another process was faster */
-		goto err_close;
-
-	pthread_once(&curl_once, curl_start);
-	size_t used = 0;
-	for (const char *peer = peers; *peer;) {
-		size_t len = strcspn(peer, ",");
-		char answer[256] = "";
-		if (len) {
-			r = take_from(peer, len, token, dir, answer, sizeof answer);
-			if (r == 0) {
-				logger(LOGGER_INFO, "snapshot taken peer=%.*s", (int)len, peer);
-				r = 1;
-				break;
-			}
-			int n = snprintf(why + used, why_size - used, "%s%.*s: %s",
-			                 used ? "; " : "", (int)len, peer,
-			                 answer[0] ? answer : strerror(-r));
-			used = n < 0 || used + (size_t)n >= why_size ? why_size - 1 :
-			                                               used + (size_t)n;
-			r = 0;
-		}
-		peer += len + (peer[len] == ',');
+	if (stat(file, &st) < 0) { /* else another process was faster */
+		pthread_once(&curl_once, curl_start);
+		r = ask_peers(source, dir, why, why_size);
 	}
 err_close:
 	close(lock);

@@ -103,7 +103,8 @@ static int load_meta(struct txn *txn)
 {
 	MDB_val key = { 4, (void *)"meta" }, val;
 	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && val.mv_size != sizeof txn->meta)
+	if (r == 0 && (val.mv_size != sizeof txn->meta ||
+	               ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1))
 		r = -EPROTO;
 	if (r == 0)
 		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);
@@ -523,7 +524,7 @@ static int count_row(void *arg, const char *table, struct bytes key, struct byte
 	return 0;
 }
 
-int store_check_file(const char *dir, char *why, size_t why_size)
+int store_check_file(const char *dir, struct store_meta *ret, char *why, size_t why_size)
 {
 	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .copied = true };
 	struct store *store;
@@ -547,6 +548,8 @@ int store_check_file(const char *dir, char *why, size_t why_size)
 		     census.nnames != meta->nkeys + meta->ndirs ||
 		     census.used_bytes != meta->used_bytes))
 			r = -EIO;
+		if (r == 0 && ret)
+			*ret = *meta;
 		txn_abort(census.txn);
 	}
 	store_close(store);

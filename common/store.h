@@ -88,9 +88,10 @@ void store_close(struct store *store);
 /* Makes DIR (0700, parents too) if it is missing. 0 or -errno. */
 int store_make_dir(const char *dir);
 /* Reads a whole store file (DIR/data.mdb) that came from elsewhere and is not
- * open anywhere: size, format, every row decodable, totals right. 0, or
- * -EPROTO with a sentence in WHY, -EIO, -ENOMEM. */
-int store_check_file(const char *dir, char *why, size_t why_size);
+ * open anywhere: size, format, every row decodable, totals right. 0 and its
+ * meta row (RET may be NULL), or -EPROTO with a sentence in WHY, -EIO, -ENOMEM.
+ * LMDB may end the process over a damaged page: call it in one that may die. */
+int store_check_file(const char *dir, struct store_meta *ret, char *why, size_t why_size);
 const char *store_dir(const struct store *store);
 /* True if commits wait for no disk (tmpfs, or sync off). */
 bool store_in_memory(const struct store *store);

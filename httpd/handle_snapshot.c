@@ -10,14 +10,17 @@
  * again before it ends. Therefore few run at once, each has a time limit, and
  * a client that is gone, or silent for the idle timeout, ends it: closing the
  * pipe makes the copy fail. A stream that does not end well is never given the
- * last chunk that HTTP wants, so that the client sees that it is cut short.
+ * last chunk that HTTP wants, so that the client sees that it is cut short. One
+ * that does ends with a checksum (common/snapshot.h).
  *
  * Lock: snapshot.lock guards `waiting` and `over`; nothing is called with it
  * held. */
 #include "httpd/handlers.h"
 
 #include "common/clock.h"
+#include "common/crc64.h"
 #include "common/logger.h"
+#include "common/snapshot.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
@@ -43,7 +46,9 @@ struct snapshot {
 	int from; /* the pipe; not blocking */
 	int to;   /* the copy's end of it */
 	int64_t deadline_ms;
-	uint64_t sent;
+	uint64_t sent; /* of the copy, and the checksum of that */
+	uint64_t crc;
+	size_t trailer_sent;
 	atomic_int result; /* of the copy; final once the pipe ends */
 	pthread_t copier;
 	pthread_t watcher;
@@ -118,6 +123,21 @@ static ssize_t cut_short(const struct snapshot *s, const char *why)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
+/* What follows the copy. */
+static ssize_t take_trailer(struct snapshot *s, char *buf, size_t max)
+{
+	unsigned char trailer[SNAPSHOT_TRAILER_BYTES];
+	size_t left = sizeof(trailer) - s->trailer_sent;
+	if (!left)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (left > max)
+		left = max;
+	snapshot_trailer(s->sent, s->crc, trailer);
+	memcpy(buf, trailer + s->trailer_sent, left);
+	s->trailer_sent += left;
+	return (ssize_t)left;
+}
+
 static ssize_t take_from_pipe(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct snapshot *s = arg;
@@ -130,12 +150,13 @@ static ssize_t take_from_pipe(void *arg, uint64_t pos, char *buf, size_t max)
 	while (n < 0 && errno == EINTR);
 	if (n > 0) {
 		s->sent += (uint64_t)n;
+		s->crc = crc64(s->crc, buf, (size_t)n);
 		return n;
 	}
 	if (n < 0 && errno == EAGAIN)
 		return wait_for_pipe(s);
 	int r = n < 0 ? -errno : atomic_load(&s->result);
-	return r ? cut_short(s, strerror(-r)) : MHD_CONTENT_READER_END_OF_STREAM;
+	return r ? cut_short(s, strerror(-r)) : take_trailer(s, buf, max);
 }
 
 /* The answer was sent, or the client is gone. Nothing is suspended then, so the
@@ -220,7 +241,7 @@ static enum MHD_Result send_snapshot(struct request *rq)
 	/* Before the copy begins: it is at least as new as the answer says. */
 	uint64_t offset = node_offset(server->node);
 	int r = snapshot_new(rq, &s);
-	if (r) {
+	if (!s) {
 		atomic_fetch_sub(&server->snapshots, 1);
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
 		               "A snapshot cannot be made now: %s.", strerror(-r));

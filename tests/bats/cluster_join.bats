@@ -1,0 +1,89 @@
+# A node that is new to a volume of many keys: by snapshot, and by replay.
+#
+# JOIN_KEYS=1000000 for more than the suite takes the time for.
+
+load cluster
+
+KEYS=${JOIN_KEYS:-200000}
+
+# Takes what that many need: seconds for 200,000, with a machine that does much else.
+slowly() {
+	local PATIENCE=$((PATIENCE * (2 + KEYS / 100000)))
+	"$@"
+}
+
+# A topic as a node makes it, and plain records, as any producer writes them.
+fill_topic() {
+	node_httpd 9
+	node_stop 9
+	awk -v n="$KEYS" 'BEGIN { for (i = 1; i <= n; i++) printf "dir%d/key%d:value of key %d\n", i % 100, i, i }' |
+		produce -K: -X queue.buffering.max.messages=500000 -X linger.ms=20
+}
+
+# What a node that says it is ready must have.
+has_all() { # N
+	rest GET "/v1/kv/dir$((KEYS % 100))/key$KEYS"
+	same 200 "$status"
+	same "value of key $KEYS" "$(body)"
+	[ "$(status_of "$1" .store.keys)" -ge "$KEYS" ]
+}
+
+@test "a new node joins by replay, another by snapshot, and all are equal row by row" {
+	local i writer
+	fill_topic
+	slowly node_httpd 1
+	has_all 1
+	# Of everything that a store holds, some.
+	produce -K: -Z -H op=expire -H ttl=3600000 <<<"dir1/key1:"
+	produce -K: -H op=setxattr -H name=user.colour <<<"dir2/key2:red"
+	produce -K: -Z -H op=rename -H to=moved <<<"dir3:"
+	produce -K: -Z -H op=del -H flags=recurse <<<"dir4:"
+	# Others write meanwhile.
+	for i in {1..300}; do
+		echo "meanwhile/key$i:$i"
+		sleep 0.01
+	done | produce -K: 3>&- &
+	writer=$!
+	slowly node_httpd 2 --peers "${NODE_URL[1]}"
+	grep -q "snapshot taken peer=${NODE_URL[1]}" "$T/httpd$STARTED.log"
+	rest GET "/v1/kv/dir$((KEYS % 100))/key$KEYS"
+	same 200 "$status"
+	slowly node_httpd 3
+	not grep -q snapshot "$T/httpd$STARTED.log"
+	rest GET "/v1/kv/dir$((KEYS % 100))/key$KEYS"
+	same 200 "$status"
+	wait "$writer"
+	slowly wait_for 20 settled 1 2 3 || {
+		show_differences "$T/n1" "$T/n2" "$T/n3"
+		return 1
+	}
+	rest GET /v1/kv/meanwhile/key300
+	same 300 "$(body)"
+	# What came by snapshot goes on like any other: also after kill -9, from where it was.
+	node_kill 2
+	produce -K: <<<"after:1"
+	slowly node_httpd 2 --peers "${NODE_URL[1]}"
+	not grep -q snapshot "$T/httpd$STARTED.log"
+	slowly wait_for 20 settled 1 2 3
+}
+
+@test "a node that is catching up is not ready, gives no snapshot, and says how far it is" {
+	local i seen=0
+	fill_topic
+	PORT=$(free_port) URL=http://127.0.0.1:$PORT
+	start httpd1 "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" --listen "127.0.0.1:$PORT"
+	NODE_URL[1]=$URL
+	for i in {1..2000}; do
+		curl -s -o "$T/body" -w '%{http_code}' "$URL/readyz" >"$T/code" || continue
+		[ "$(cat "$T/code")" = 503 ] || break
+		! grep -q 'catching up: applied' "$T/body" || seen=1
+		if [ $seen = 1 ] && [ ! -e "$T/snapshot-code" ]; then
+			curl -s -o "$T/snapshot-body" -w '%{http_code}' "$URL/v1/snapshot" >"$T/snapshot-code"
+		fi
+	done
+	[ $seen = 1 ]
+	# It may just have become ready in between.
+	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'gives no snapshot' "$T/snapshot-body"
+	slowly wait_for 20 curl -sf -o /dev/null "$URL/readyz"
+	has_all 1
+}

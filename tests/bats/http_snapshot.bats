@@ -1,0 +1,160 @@
+# GET /v1/snapshot, and what a node that joins does with bad ones.
+
+load cluster
+
+# The whole snapshot of $URL to FILE.
+take_snapshot() { curl -sSf --max-time $((60 * PATIENCE)) -o "$1" "${@:2}" "$URL/v1/snapshot"; }
+
+# Node 1 with some keys, and its snapshot in $T/good.
+good_node() {
+	local i
+	node_httpd 1
+	for i in {1..40}; do printf '%s:%s\n' "key$i" "value $i"; done | produce -K:
+	printf '%s:%s\n' dir/below "$(head -c 20000 /dev/urandom | base64 -w 0)" | produce -K:
+	wait_for 20 applied_all 1
+}
+
+applied_all() { [ "$(status_of "$1" .offset)" -ge $(($(log_end) - 1)) ]; }
+
+# A peer that answers badly, in PEER.
+bad_peer() { # MODE
+	local port
+	port=$(free_port)
+	start "peer-$1" "$CLUSTER/bad_peer.py" "$port" "$T/good" "$1"
+	PEER=http://127.0.0.1:$port
+	PEER_PID=$PID
+	wait_for 10 is_open "$port"
+}
+
+anonymous_kib() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$1/status"; }
+
+is_open() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+log_of() { cat "$T/httpd$STARTED.log"; }
+
+@test "it is a store's file, with a checksum behind it" {
+	local i last
+	start_httpd
+	for i in {1..20}; do rest PUT "/v1/kv/dir$((i % 3))/key$i?ttl=1h" --data-binary "value $i"; done
+	head -c 3000000 /dev/urandom >"$T/big"
+	rest PUT /v1/kv/big --data-binary "@$T/big"
+	mkdir "$T/copy"
+	take_snapshot "$T/copy/data.mdb"
+	last=$(tail -c 24 "$T/copy/data.mdb" | head -c 8)
+	same keydir-1 "$last"
+	same $(($(stat -c %s "$T/copy/data.mdb") - 24)) \
+		"$(tail -c 16 "$T/copy/data.mdb" | head -c 8 | od -An -td8 --endian=little | tr -d ' ')"
+	# Last, for whoever opens a store may write to it.
+	equal_stores "$STORE" "$T/copy"
+	rest HEAD /v1/snapshot
+	same 200 "$status"
+	rest PUT /v1/snapshot --data-binary x
+	same 405 "$status"
+}
+
+@test "few are sent at once, and a client that is gone makes room" {
+	local clients=() i before
+	start_httpd
+	head -c 16000000 /dev/urandom >"$T/big"
+	for i in 1 2; do
+		rest PUT "/v1/kv/big$i" --data-binary "@$T/big"
+		same 201 "$status"
+	done
+	before=$(anonymous_kib "$HTTPD_PID")
+	for i in 1 2; do
+		start "slow$i" curl -s --limit-rate 10k -o "$T/slow$i.part" "$URL/v1/snapshot"
+		clients+=("$PID")
+		wait_for 10 test -s "$T/slow$i.part"
+	done
+	rest GET /v1/snapshot
+	same 503 "$status"
+	grep -q 'sending 2 snapshots already' "$T/body"
+	# Of the 32 MB that each of them is to get, little is in memory of our own.
+	[ $(($(anonymous_kib "$HTTPD_PID") - before)) -lt 8192 ]
+	kill_hard "${clients[0]}"
+	wait_for 20 take_snapshot "$T/copy"
+	kill_hard "${clients[1]}"
+	allow_log 'snapshot cut short'
+}
+
+@test "what is damaged on its way is thrown away, and the next peer asked" {
+	local mode why n=1
+	good_node
+	take_snapshot "$T/good"
+	for mode in cut die html page flip={0,1,250,500,750,990}; do
+		bad_peer "$mode"
+		n=$((n + 1))
+		node_httpd "$n" --peers "$PEER,${NODE_URL[1]}"
+		case $mode in
+		cut) why='no snapshot, or one without the checksum' ;;
+		die) why='transfer closed|Recv failure' ;;
+		html) why='no snapshot: too short' ;;
+		page) why='damaged' ;;
+		*) why='damaged on its way: its checksum differs' ;;
+		esac
+		log_of | grep -E "warn .*no snapshot peer=$PEER why=\".*($why)" || {
+			log_of
+			return 1
+		}
+		log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+		equal_stores "$T/n1" "$T/n$n"
+		[ ! -e "$T/n$n/snapshot.part" ]
+		node_stop "$n"
+		stop "$PEER_PID"
+	done
+}
+
+@test "a peer that stalls is passed over; without a good one the log is replayed" {
+	good_node
+	take_snapshot "$T/good"
+	bad_peer stall
+	local stalls=$PEER
+	bad_peer page
+	node_httpd 2 --peers "$stalls,$PEER"
+	log_of | grep -q "no snapshot peer=$stalls why=\".*[Tt]oo slow"
+	log_of | grep -q "no snapshot peer=$PEER "
+	log_of | grep -q 'no snapshot from any peer, replaying the log'
+	wait_for 20 settled 1 2
+}
+
+@test "a snapshot of another volume is not used" {
+	good_node
+	local other=${NODE_URL[1]} first=$VOLUME
+	take_snapshot "$T/good"
+	VOLUME=$VOLUME-other
+	node_httpd 2 --peers "$other"
+	log_of | grep -q "no snapshot peer=$other why=\"it .*another"
+	rest GET /v1/kv/key1
+	same 404 "$status"
+	rest PUT /v1/kv/mine --data-binary 1
+	same 201 "$status"
+	node_stop 2
+	# So is that of an embedded log, and of a topic that was made anew.
+	start_httpd
+	local embedded=$URL
+	node_httpd 3 --peers "$embedded"
+	log_of | grep -q "no snapshot peer=$embedded why=\"it has an embedded log"
+	node_stop 3
+	# The same volume, with the same peer, fits.
+	VOLUME=$first
+	node_httpd 4 --peers "$embedded,$other"
+	log_of | grep -q "snapshot taken peer=$other"
+	equal_stores "$T/n1" "$T/n4"
+}
+
+@test "a token that is wrong or missing says so; the right one is taken" {
+	local token=0123456789abcdef0123456789abcdef
+	echo "joiner $(printf '%s\n' $token | "$KEYDIR_HTTPD" --hash-token) admin /" >"$T/tokens"
+	node_httpd 1 --tokens "$T/tokens"
+	produce -K: <<<'key:value'
+	node_httpd 2 --peers "${NODE_URL[1]}"
+	log_of | grep -q "no snapshot peer=${NODE_URL[1]} why=\"it answers 401: see --peer-token\""
+	node_httpd 3 --peers "${NODE_URL[1]}" --peer-token "${token}x"
+	log_of | grep -q "no snapshot peer=${NODE_URL[1]} why=\"it answers 401: see --peer-token\""
+	node_httpd 4 --peers "${NODE_URL[1]}" --peer-token "$token"
+	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+	# Also to a mount.
+	KEYDIR_PEER_TOKEN=$token node_fs 5 --peers "${NODE_URL[1]}"
+	grep -q "snapshot taken peer=${NODE_URL[1]}" "$T/fs$STARTED.log"
+	same value "$(cat "$T/mnt5/key")"
+}

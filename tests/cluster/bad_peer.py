@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""A peer that sends a snapshot otherwise than it should.
+
+    bad_peer.py PORT FILE MODE
+
+Answers every request with FILE, a whole snapshot, in this way:
+
+    whole      as it is
+    cut        half of it, and says that this is all
+    die        half of it, and the connection ends
+    stall      half of it, and then nothing for as long as the client waits
+    flip=N     with one bit of the byte at N parts of a thousand turned over
+    page       with a page overwritten, and a checksum that fits
+    html       something else
+"""
+import http.server
+import struct
+import sys
+import time
+
+PAGE = 4096
+TRAILER = 24
+MARK = b"keydir-1"
+
+
+def crc64(data):
+    table = []
+    for byte in range(256):
+        crc = byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xC96C5795D7870F42 if crc & 1 else 0)
+        table.append(crc)
+    crc = 2**64 - 1
+    for byte in data:
+        crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+    return crc ^ 2**64 - 1
+
+
+def trailer(data):
+    return MARK + struct.pack("<QQ", len(data), crc64(data))
+
+
+def main():
+    port, path, mode = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+    with open(path, "rb") as file:
+        body = bytearray(file.read())
+    assert bytes(body[-TRAILER:]) == trailer(body[:-TRAILER]), "no whole snapshot"
+    if mode.startswith("flip="):
+        body[len(body) * int(mode[5:]) // 1000] ^= 0x10
+    elif mode == "page":
+        # Where the rows of each page lie: LMDB goes wherever it says.
+        data = body[:-TRAILER]
+        for page in range(2, len(data) // PAGE):
+            flags = struct.unpack_from("<H", data, page * PAGE + 10)[0]
+            if flags & 3:
+                data[page * PAGE + 12 : page * PAGE + 64] = b"\xff" * 52
+        body = data + trailer(data)
+    elif mode == "html":
+        body = bytearray(b"<html>It works!</html>")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            whole = mode not in ("cut", "die", "stall")
+            sent = body if whole else body[: len(body) // 2]
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(sent if mode == "cut" else body)))
+            self.end_headers()
+            self.wfile.write(sent)
+            self.wfile.flush()
+            if mode == "stall":
+                self.connection.settimeout(600)
+                while self.connection.recv(1):
+                    time.sleep(0.01)
+            self.close_connection = True
+
+    http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    main()

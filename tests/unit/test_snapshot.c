@@ -1,0 +1,459 @@
+/* Tests of taking a store from a peer (common/snapshot.c): what is cut short,
+ * damaged or of somebody else is thrown away, and never ends this process. The
+ * peer is a process of the test's, which answers what it is told to. */
+#include "cmocka_all.h"
+
+#include "child.h"
+#include "crc64.h"
+#include "dice.h"
+#include "rig.h"
+#include "snapshot.h"
+#include "store.h"
+#include "temp_dir.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ANSWER_MAX (4 << 20)
+#define NKEYS 1500
+
+/* What the peer answers; shared with its process. */
+struct answer {
+	int status;
+	size_t len;      /* of the body, as promised */
+	size_t send_len; /* of it, before the connection ends */
+	int asked;       /* how often */
+	char request[4096];
+	unsigned char body[ANSWER_MAX];
+};
+
+static struct answer *answer;
+static char peer[64];
+static pid_t peer_pid;
+static int listener;
+static unsigned char *good; /* a whole snapshot */
+static size_t good_len;
+
+/* --- the peer --- */
+
+static void answer_one(int fd)
+{
+	char head[256];
+	size_t len = 0, done;
+	ssize_t n;
+
+	while (len < sizeof answer->request - 1 && !strstr(answer->request, "\r\n\r\n")) {
+		n = read(fd, answer->request + len, sizeof answer->request - 1 - len);
+		if (n <= 0)
+			return;
+		len += (size_t)n;
+		answer->request[len] = '\0';
+	}
+	answer->asked++;
+	int head_len = snprintf(head, sizeof head,
+	                        "HTTP/1.1 %d x\r\nContent-Length: %zu\r\n"
+	                        "Connection: close\r\n\r\n",
+	                        answer->status, answer->len);
+	CHILD_CHECK(write(fd, head, (size_t)head_len) == head_len);
+	for (done = 0; done < answer->send_len; done += (size_t)n) {
+		n = send(fd, answer->body + done, answer->send_len - done, MSG_NOSIGNAL);
+		if (n <= 0)
+			return;
+	}
+}
+
+static void serve(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		int fd = accept(listener, NULL, NULL);
+		if (fd < 0)
+			continue;
+		answer->request[0] = '\0';
+		answer_one(fd);
+		close(fd);
+	}
+}
+
+/* The peer answers LEN bytes of BODY. */
+static void will_answer(const void *body, size_t len)
+{
+	assert_true(len <= ANSWER_MAX);
+	memcpy(answer->body, body, len);
+	answer->status = 200;
+	answer->len = answer->send_len = len;
+	answer->asked = 0;
+}
+
+/* --- a good snapshot --- */
+
+static void append_trailer(unsigned char *file, size_t len)
+{
+	snapshot_trailer(len, crc64(0, file, len), file + len);
+}
+
+static void make_good(void)
+{
+	struct rig rig;
+	char path[4096], key[64];
+	struct stat st;
+	static char big[20000];
+
+	rig_init(&rig);
+	assert_int_equal(
+	        rig_apply(&rig, &(struct event){ .op = EVENT_FORMAT, .name = B("volume-1") }), 0);
+	for (int i = 0; i < NKEYS; i++) {
+		snprintf(key, sizeof key, "dir%d/key%d", i % 7, i);
+		assert_int_equal(rig_apply(&rig, &(struct event){ .op = EVENT_SET,
+		                                                  .key = { key, strlen(key) },
+		                                                  .value = { key, strlen(key) } }),
+		                 0);
+	}
+	assert_int_equal(rig_apply(&rig, &(struct event){ .op = EVENT_SET,
+	                                                  .key = B("big"),
+	                                                  .value = { big, sizeof big } }),
+	                 0);
+	snprintf(path, sizeof path, "%s/copy", rig.dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(store_copy_fd(rig.store, fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	good_len = (size_t)st.st_size + SNAPSHOT_TRAILER_BYTES;
+	good = malloc(good_len);
+	assert_non_null(good);
+	assert_int_equal(pread(fd, good, (size_t)st.st_size, 0), st.st_size);
+	append_trailer(good, (size_t)st.st_size);
+	close(fd);
+	rig_free(&rig);
+}
+
+static int setup(void **state)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t len = sizeof addr;
+
+	(void)state;
+	make_good();
+	answer = child_share(sizeof *answer);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof addr), 0);
+	assert_int_equal(listen(listener, 8), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
+	snprintf(peer, sizeof peer, "http://127.0.0.1:%d", ntohs(addr.sin_port));
+	peer_pid = child_start(serve, NULL);
+	unsetenv("http_proxy");
+	unsetenv("all_proxy");
+	unsetenv("ALL_PROXY");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	child_kill(peer_pid);
+	close(listener);
+	free(good);
+	return 0;
+}
+
+/* --- fetching --- */
+
+static const char *misfit; /* what fits() says; NULL: it does */
+static char volume[40];    /* that it was asked about */
+
+static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_size)
+{
+	(void)arg;
+	snprintf(volume, sizeof volume, "%s", meta->volume);
+	if (misfit)
+		snprintf(why, why_size, "%s", misfit);
+	return misfit ? -EINVAL : 0;
+}
+
+static int fetch(const char *peers, const char *dir, char *why)
+{
+	struct snapshot_source source = { .peers = peers, .token = "secret", .fits = fits };
+
+	return snapshot_fetch(&source, dir, why, 512);
+}
+
+static bool is_there(const char *dir, const char *name)
+{
+	char path[4096];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	return stat(path, &st) == 0;
+}
+
+/* The peer's answer is refused with a sentence that holds TEXT, and leaves
+ * nothing behind. */
+static void expect_refused(const char *text)
+{
+	char why[512], *dir = temp_dir_new();
+
+	assert_int_equal(fetch(peer, dir, why), 0);
+	if (!strstr(why, text))
+		fail_msg("\"%s\" is not in: %s", text, why);
+	assert_int_equal(answer->asked, 1);
+	assert_false(is_there(dir, "data.mdb"));
+	assert_false(is_there(dir, "snapshot.part"));
+	temp_dir_remove(dir);
+}
+
+static int count_key(void *arg, const char *table, struct bytes key, struct bytes value)
+{
+	(void)key, (void)value;
+	*(int *)arg += strcmp(table, "inodes") == 0;
+	return 0;
+}
+
+/* Opens and reads what is in DIR; returns its inodes. */
+static int count_inodes(const char *dir)
+{
+	struct store_config config = { .dir = dir };
+	struct store *store;
+	struct txn *txn;
+	int n = 0;
+
+	CHILD_CHECK(store_open(&config, &store, NULL, 0) == 0);
+	CHILD_CHECK(txn_read(store, &txn) == 0);
+	CHILD_CHECK(store_each_row(txn, count_key, &n) == 0);
+	txn_abort(txn);
+	store_close(store);
+	return n;
+}
+
+static void open_and_read(void *dir)
+{
+	count_inodes(dir);
+}
+
+static void test_taken(void **state)
+{
+	char why[512], *dir = temp_dir_new(), peers[256];
+
+	(void)state;
+	will_answer(good, good_len);
+	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_string_equal(volume, "volume-1");
+	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
+	assert_false(is_there(dir, "snapshot.part"));
+	assert_non_null(strstr(answer->request, "GET /v1/snapshot "));
+	assert_non_null(strstr(answer->request, "Authorization: Bearer secret"));
+	/* There is one now: nobody is asked. */
+	assert_int_equal(fetch(peer, dir, why), 0);
+	assert_string_equal(why, "");
+	assert_int_equal(answer->asked, 1);
+	temp_dir_remove(dir);
+	/* The first that does not answer is passed over; slashes and empty ones do no harm. */
+	dir = temp_dir_new();
+	snprintf(peers, sizeof peers, "http://127.0.0.1:1,,%s//,", peer);
+	assert_int_equal(fetch(peers, dir, why), 1);
+	assert_true(is_there(dir, "data.mdb"));
+	temp_dir_remove(dir);
+}
+
+/* What a killed one left is no hindrance. */
+static void test_leftovers(void **state)
+{
+	char why[512], path[4096], *dir = temp_dir_new();
+	static const char *const names[] = { "data.mdb", "lock.mdb" };
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/snapshot.part", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof path, "%s/snapshot.part/%s", dir, names[i]);
+		int fd = open(path, O_WRONLY | O_CREAT, 0600);
+		assert_true(fd >= 0);
+		for (int k = 0; k < 100; k++)
+			assert_int_equal(write(fd, good, 8192), 8192);
+		close(fd);
+	}
+	will_answer(good, good_len);
+	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
+	temp_dir_remove(dir);
+}
+
+static void test_no_answer(void **state)
+{
+	static const int statuses[] = { 404, 500, 503 };
+	char text[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+		will_answer(good, good_len);
+		answer->status = statuses[i];
+		snprintf(text, sizeof text, "it answers %d", statuses[i]);
+		expect_refused(text);
+	}
+	will_answer(good, good_len);
+	answer->status = 401;
+	expect_refused("it answers 401: see --peer-token");
+	will_answer("", 0);
+	expect_refused("no snapshot");
+	will_answer("<html>It works!</html> and some more", 36);
+	expect_refused("no snapshot");
+	/* A redirection is not followed, and is no snapshot. */
+	will_answer("", 0);
+	answer->status = 302;
+	expect_refused("no snapshot");
+}
+
+static void test_cut_short(void **state)
+{
+	(void)state;
+	for (size_t part = 0; part < 16; part++) {
+		size_t len = good_len * part / 16;
+
+		/* The connection ends too early. */
+		will_answer(good, good_len);
+		answer->send_len = len;
+		expect_refused("");
+		/* So the peer, or something between, thinks that this is all. */
+		will_answer(good, len);
+		expect_refused("no snapshot");
+	}
+	for (size_t less = 1; less <= SNAPSHOT_TRAILER_BYTES + 1; less++) {
+		will_answer(good, good_len - less);
+		expect_refused("no snapshot");
+	}
+}
+
+static void test_one_bit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 200; i++) {
+		size_t at = (good_len - SNAPSHOT_TRAILER_BYTES) * i / 200 + i % 8;
+
+		will_answer(good, good_len);
+		answer->body[at] ^= (unsigned char)(1u << i % 8);
+		expect_refused("its checksum differs");
+	}
+	/* Of the trailer. */
+	for (size_t i = 1; i <= SNAPSHOT_TRAILER_BYTES; i++) {
+		will_answer(good, good_len);
+		answer->body[good_len - i] ^= 1;
+		expect_refused(i <= 16 ? "its checksum differs" : "no snapshot");
+	}
+	/* Something put in, something left out, with a length that fits the stream. */
+	will_answer(good, good_len);
+	memmove(answer->body + 8192, answer->body + 12288, good_len - 12288);
+	answer->len = answer->send_len = good_len - 4096;
+	expect_refused("its checksum differs");
+}
+
+/* The peer's own file is damaged: the checksum is right, and LMDB is given what
+ * it was not made for. It is refused, or what is damaged matters to nobody who
+ * reads. */
+static void test_damaged_peer(void **state)
+{
+	struct dice dice = { .seed = 1 };
+	size_t len = good_len - SNAPSHOT_TRAILER_BYTES, pages = len / 4096;
+	int refused = 0, died = 0, taken = 0;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		char why[512], *dir = temp_dir_new();
+		size_t page = dice_below(&dice, (uint32_t)pages);
+
+		will_answer(good, good_len);
+		/* The page's header, its pointers, or anything. */
+		for (int k = 0; k < 1 + i % 4; k++) {
+			size_t in_page = dice_below(&dice, i % 3 == 0 ? 16 :
+			                                   i % 3 == 1 ? 64 :
+			                                                4096);
+			answer->body[4096 * page + in_page] = (unsigned char)dice_below(&dice, 256);
+		}
+		append_trailer(answer->body, len);
+		int r = fetch(peer, dir, why);
+		assert_int_equal(is_there(dir, "data.mdb"), r);
+		assert_false(is_there(dir, "snapshot.part"));
+		if (r == 1) {
+			taken++;
+			child_join(child_start(open_and_read, dir));
+		} else {
+			assert_int_equal(r, 0);
+			refused++;
+			died += strstr(why, "ended with signal") != NULL;
+		}
+		temp_dir_remove(dir);
+	}
+	print_message("refused %d (died %d), taken %d\n", refused, died, taken);
+	/* This test would show nothing if the damage did none. */
+	assert_true(refused > 50);
+	assert_true(died > 5);
+}
+
+/* Rows that read well, and do not add up. */
+static void test_wrong_totals(void **state)
+{
+	size_t len = good_len - SNAPSHOT_TRAILER_BYTES;
+	unsigned char *at;
+
+	(void)state;
+	will_answer(good, good_len);
+	/* The meta row of the store: its number of keys. */
+	uint64_t nkeys = NKEYS + 1, wrong = NKEYS;
+	bool found = false;
+	for (at = answer->body; at + sizeof nkeys <= answer->body + len; at += 2) {
+		uint64_t dirs = 7;
+		if (memcmp(at, &nkeys, sizeof nkeys) == 0 &&
+		    memcmp(at + 8, &dirs, sizeof dirs) == 0) {
+			memcpy(at, &wrong, sizeof wrong);
+			found = true;
+		}
+	}
+	assert_true(found);
+	append_trailer(answer->body, len);
+	expect_refused("the store is damaged");
+}
+
+static void test_misfit(void **state)
+{
+	(void)state;
+	will_answer(good, good_len);
+	misfit = "it belongs to another volume";
+	expect_refused("it belongs to another volume");
+	misfit = NULL;
+}
+
+static void test_no_room(void **state)
+{
+	char why[512], *dir = temp_dir_small(256 << 10);
+
+	(void)state;
+	if (!dir)
+		skip();
+	will_answer(good, good_len);
+	assert_true(good_len > 256 << 10);
+	assert_int_equal(fetch(peer, dir, why), 0);
+	assert_string_not_equal(why, "");
+	assert_false(is_there(dir, "data.mdb"));
+	assert_false(is_there(dir, "snapshot.part"));
+	temp_dir_remove(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_taken),        cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_no_answer),    cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_one_bit),      cmocka_unit_test(test_damaged_peer),
+		cmocka_unit_test(test_wrong_totals), cmocka_unit_test(test_misfit),
+		cmocka_unit_test(test_no_room),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
