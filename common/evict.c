@@ -82,6 +82,14 @@ int evict_policy_parse(const char *text, enum evict_policy *ret)
 	return -ENOENT;
 }
 
+bool evict_possible(enum evict_policy policy, struct txn *txn)
+{
+	int64_t expiry_ms;
+	uint64_t ino;
+	return policy == EVICT_LRU ||
+	       (policy == EVICT_TTL && store_first_expiry(txn, &expiry_ms, &ino) == 0);
+}
+
 int evict_new(enum evict_policy policy, const struct recency *recency, uint64_t seed,
               struct evict **ret)
 {

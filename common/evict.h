@@ -21,6 +21,9 @@ const char *evict_policy_text(enum evict_policy policy);
 /* 0 and *RET, or -ENOENT for a text that no policy has. */
 int evict_policy_parse(const char *text, enum evict_policy *ret);
 
+/* False if nothing can be evicted, as far as that can be told at once. */
+bool evict_possible(enum evict_policy policy, struct txn *txn);
+
 #define EVICT_MAX 256 /* victims that are chosen at once */
 
 struct evict_victim {

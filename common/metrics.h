@@ -11,6 +11,9 @@
 	X(EVENTS_SUBMITTED, "keydir_events_submitted_total", "Events submitted by this process")   \
 	X(EVENTS_REJECTED, "keydir_events_rejected_total", "Events rejected while applying")       \
 	X(WRITES_REFUSED, "keydir_writes_refused_total", "Writes refused by quota or value limit") \
+	X(WRITES_HELD, "keydir_writes_held_total",                                                 \
+	  "Writes that waited until something was evicted")                                        \
+	X(EVICTIONS, "keydir_evictions_submitted_total", "Evictions submitted by this process")    \
 	X(WRITES_UNKNOWN, "keydir_writes_unknown_total", "Writes whose outcome stayed unknown")    \
 	X(LOG_ERRORS, "keydir_log_errors_total", "Errors that the log reported")                   \
 	X(APPLY_STALLS, "keydir_apply_stalls_total", "Times that applying had to wait for room")

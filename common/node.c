@@ -20,6 +20,7 @@
 #include "logger.h"
 #include "metrics.h"
 #include "quota.h"
+#include "recency.h"
 #include "snapshot.h"
 
 #include <errno.h>
@@ -29,11 +30,10 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define IDLE_MS 1000      /* the thread looks around at least this often */
-#define DRAIN_MS 5000     /* a stop waits so long for events under way */
-#define LOG_GRACE_MS 1500 /* a write waits so much longer than the log, which says it late */
-#define TICK_MS 200       /* between ticks that a log outside gets */
-#define WORK_ROUNDS 64    /* a submitter works for others this often, then hands over */
+#define IDLE_MS 1000   /* the thread looks around at least this often */
+#define DRAIN_MS 5000  /* a stop waits so long for events under way */
+#define TICK_MS 200    /* between ticks that a log outside gets */
+#define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
 #define MAX_VALUE_LIMIT (UINT64_C(1) << 31)
 
 /* --- working --- */
@@ -58,7 +58,7 @@ void node_work(struct node *node)
 		finished_run(&done);
 
 		pthread_mutex_lock(&node->queue_lock);
-		bool more = node->queue || atomic_load(&node->again);
+		bool more = (node->queue && !atomic_load(&node->held)) || atomic_load(&node->again);
 		pthread_mutex_unlock(&node->queue_lock);
 		if (!more)
 			return;
@@ -121,8 +121,10 @@ static bool value_fits(const struct event *ev, uint64_t max)
 	return true;
 }
 
-static enum event_outcome check_submit(struct node *node, const struct event *ev)
+/* Sets *RET_HOLD if there is no room now, but may be some soon. */
+static enum event_outcome check_submit(struct node *node, const struct event *ev, bool *ret_hold)
 {
+	*ret_hold = false;
 	if (node->config.read_only)
 		return OUTCOME_STOPPING;
 	if (event_check(ev))
@@ -135,10 +137,20 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;
 	enum event_outcome code = OUTCOME_OK;
+	uint64_t ahead = atomic_load(&node->ahead);
+	bool fits = false;
 	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node->config.max_value))
 		code = OUTCOME_TOO_LARGE;
-	else if (!quota_fits(txn, ev, node->config.size_bytes, atomic_load(&node->ahead)))
+	else if (atomic_load(&node->held) && ev->op != EVENT_TICK)
+		*ret_hold = true; /* what came before has to go first */
+	else if (!quota_fits(txn, ev, node->config.size_bytes, ahead))
+		*ret_hold = evictor_may_hold_event(node, txn, ev);
+	else
+		fits = true;
+	if (code == OUTCOME_OK && !fits && !*ret_hold)
 		code = OUTCOME_NO_SPACE;
+	if (fits)
+		evictor_note(node, txn_meta(txn)->used_bytes + ahead);
 	txn_abort(txn);
 	return code;
 }
@@ -157,16 +169,18 @@ static struct event *take_event(const struct event *ev, const void *owned)
 
 void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
 {
-	enum event_outcome code = check_submit(node, ev);
+	bool hold;
+	enum event_outcome code = check_submit(node, ev, &hold);
 	if (code != OUTCOME_OK) {
 		if (code == OUTCOME_TOO_LARGE || code == OUTCOME_NO_SPACE)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
 		refuse(code, owned, done, arg);
 		return;
 	}
-	/* A log outside copies the event itself. */
-	struct event *queued = node->kafka ? NULL : take_event(ev, owned);
-	struct pending *p = queued || node->kafka ? calloc(1, sizeof *p) : NULL;
+	/* A log outside copies the event itself, unless it is held. */
+	bool queue = !node->kafka || hold;
+	struct event *queued = queue ? take_event(ev, owned) : NULL;
+	struct pending *p = queued || !queue ? calloc(1, sizeof *p) : NULL;
 	if (!p) {
 		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
@@ -176,7 +190,8 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 	p->owned = queued ? owned : NULL;
 	p->done = done;
 	p->arg = arg;
-	p->growth = quota_growth(ev);
+	p->growth = hold ? 0 : quota_growth(ev);
+	p->held = hold;
 	/* The log gives up first: it knows whether the event got there. */
 	p->deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS;
 
@@ -194,14 +209,19 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 	if (queued) {
 		queued->proc = node->proc;
 		queued->seq = seq;
+		p->queued = true;
 		*node->queue_last = p;
 		node->queue_last = &p->next;
+		if (hold)
+			atomic_store(&node->held, true);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 	metrics_add(METRIC_EVENTS_SUBMITTED, 1);
 
 	/* P may be gone by now: its outcome can come at any time. */
-	if (node->kafka) {
+	if (hold) {
+		evictor_look(node);
+	} else if (node->kafka) {
 		struct event with_id = *ev;
 		with_id.proc = node->proc;
 		with_id.seq = seq;
@@ -344,6 +364,8 @@ static int64_t look_at_deadlines(struct node *node)
 	if (node->kafka) {
 		/* In order of submission, and all wait equally long. */
 		HASH_ITER (hh, node->pending, p, tmp) {
+			if (p->queued) /* held: the evictor looks after it */
+				continue;
 			if (p->deadline_ms > now) {
 				if (p->deadline_ms < next)
 					next = p->deadline_ms;
@@ -475,14 +497,22 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	bell_ack(node->bell, atomic_load(&node->followed));
 	if (!kafka)
 		atomic_store(&node->ready, true);
+	r = evictor_open(node);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot prepare for --evict");
+		goto err_evictor;
+	}
 	r = -pthread_create(&node->thread, NULL, run, node);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot start the node's thread");
-		goto err_kafka;
+		goto err_evictor;
 	}
 	*ret = node;
 	return 0;
 
+err_evictor:
+	evictor_stop(node);
+	evictor_free(node);
 err_kafka:
 	if (kafka) {
 		kafka_stop(node);
@@ -523,6 +553,7 @@ void node_close(struct node *node)
 	pthread_mutex_lock(&node->queue_lock);
 	atomic_store(&node->stopping, true);
 	pthread_mutex_unlock(&node->queue_lock);
+	evictor_stop(node);
 	if (node->kafka) {
 		drain(node);
 		kafka_stop(node);
@@ -546,6 +577,7 @@ void node_close(struct node *node)
 	done.waiters = node->waiters;
 	node->waiters = NULL;
 	finished_run(&done);
+	evictor_free(node);
 	if (node->kafka)
 		kafka_free(node);
 	bell_close(node->bell);
@@ -565,6 +597,23 @@ struct store *node_store(struct node *node)
 const struct node_config *node_get_config(const struct node *node)
 {
 	return &node->config;
+}
+
+void node_used(struct node *node, uint64_t ino, int64_t now_ms)
+{
+	recency_touch(node->recency, ino, now_ms);
+}
+
+void node_in_use(struct node *node, uint64_t ino)
+{
+	if (node->recency)
+		recency_hold(node->recency, ino, clock_wall_ms());
+}
+
+void node_not_in_use(struct node *node, uint64_t ino)
+{
+	if (node->recency)
+		recency_release(node->recency, ino, clock_wall_ms());
 }
 
 uint64_t node_offset(struct node *node)

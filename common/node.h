@@ -2,6 +2,7 @@
 #ifndef KEYDIR_NODE_H
 #define KEYDIR_NODE_H
 
+#include "evict.h"
 #include "feed.h"
 #include "store.h"
 #include "view.h"
@@ -40,15 +41,20 @@ struct node_config {
 	const char *log;                 /* "local" or "kafka://..." */
 	const char *const *log_settings; /* -X name=value of librdkafka */
 	size_t nlog_settings;
-	const char *peers;      /* URLs to take a snapshot from; NULL: none */
-	const char *peer_token; /* bearer token for them; NULL: none */
-	uint64_t size_bytes;    /* quota */
-	uint64_t max_value;     /* bytes of one value */
+	const char *peers;       /* URLs to take a snapshot from; NULL: none */
+	const char *peer_token;  /* bearer token for them; NULL: none */
+	uint64_t size_bytes;     /* quota */
+	enum evict_policy evict; /* what gives room when the quota is used up */
+	uint64_t max_value;      /* bytes of one value */
 	int64_t write_timeout_ms;
 	bool read_only;      /* submits nothing, also no ticks */
 	bool is_mount;       /* acknowledges invalidations, see node_acked */
 	node_follow *follow; /* may be NULL */
 	void *follow_arg;
+	/* Called about once a second, from one thread, if anything may be evicted:
+	 * tells node_in_use() of what must not be. May be NULL. */
+	void (*in_use)(void *arg, struct node *node);
+	void *in_use_arg;
 };
 
 /* Opens store and log and starts the node's thread. With an embedded log and
@@ -71,6 +77,14 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 
 /* An inode number to propose for an entry; never the same twice. */
 uint64_t node_propose_ino(struct node *node);
+
+/* The entry's value was read at NOW_MS (wall time). Cheap, thread-safe, for every
+ * read: see recency.h. */
+void node_used(struct node *node, uint64_t ino, int64_t now_ms);
+/* The entry is open: this node does not evict it in the next RECENCY_HOLD_MS, or
+ * until it is closed. */
+void node_in_use(struct node *node, uint64_t ino);
+void node_not_in_use(struct node *node, uint64_t ino);
 
 /* Offset up to which this process has followed the feed. */
 uint64_t node_offset(struct node *node);

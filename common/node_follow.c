@@ -197,9 +197,8 @@ static void finish_lost(struct node *node, struct finished *done)
 	if (node->kafka)
 		return;
 	pthread_mutex_lock(&node->queue_lock);
-	uint64_t queued = node->queue ? node->queue->seq : UINT64_MAX;
 	HASH_ITER (hh, node->pending, p, tmp) {
-		if (p->seq >= queued)
+		if (p->queued)
 			continue;
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };

@@ -14,11 +14,14 @@
 struct pending {
 	UT_hash_handle hh; /* in node->pending, by seq */
 	uint64_t seq;
-	struct event *ev;    /* until it was applied; NULL with a log outside */
+	struct event *ev;    /* until it was applied; with a log outside, while it is held */
 	void *owned;         /* the caller's block that ev->value lies in */
 	uint64_t growth;     /* counted in node->ahead while under way */
 	int64_t deadline_ms; /* monotonic; only with a log outside */
 	bool left_out;       /* was not logged: out has the outcome */
+	bool queued;         /* in node->queue; protected by queue_lock */
+	bool held;           /* found no room, and waits for some */
+	uint64_t lacks;      /* ... so many bytes */
 	node_done *done;
 	void *arg;
 	struct outcome out;      /* for the callback */
@@ -43,14 +46,20 @@ struct finished {
 	struct waiter *waiters;
 };
 
-struct kafka; /* node_kafka.c */
+struct kafka;   /* node_kafka.c */
+struct evictor; /* node_evict.c */
+
+/* A write waits so much longer than the log, which says it late. */
+#define LOG_GRACE_MS 1500
 
 struct node {
 	struct node_config config;
 	struct store *store;
 	struct bell *bell;
-	struct kafka *kafka; /* NULL: embedded log */
-	uint64_t proc;       /* first half of event ids */
+	struct kafka *kafka;     /* NULL: embedded log */
+	struct recency *recency; /* NULL: nothing is evicted */
+	struct evictor *evictor; /* NULL: nothing is evicted by this process */
+	uint64_t proc;           /* first half of event ids */
 	_Atomic uint64_t ino_tag, ino_count;
 
 	pthread_t thread;
@@ -61,6 +70,7 @@ struct node {
 	pthread_mutex_t queue_lock;
 	uint64_t seq;
 	struct pending *queue, **queue_last;
+	atomic_bool held; /* what is queued waits for room */
 	struct pending *pending;
 	struct waiter *waiters;
 	_Atomic int nwaiters;
@@ -120,6 +130,25 @@ void local_apply(struct node *node, struct pending *batch, struct finished *done
 /* Tries whether there is room again. A commit as small as this one may find some
  * in the store where what failed did not. */
 void local_probe(struct node *node);
+
+/* Eviction, node_evict.c. All but the first are fine without an evictor. */
+/* Starts the thread, if the configuration says so. 0 or -errno. */
+int evictor_open(struct node *node);
+/* Ends the thread; what is held with a log outside is told that the node stops. */
+void evictor_stop(struct node *node);
+void evictor_free(struct node *node);
+/* Says that so many bytes of the quota are used, or will be. */
+void evictor_note(struct node *node, uint64_t used_bytes);
+/* Whether P, which adds so many bytes and makes a value this long, may wait for
+ * room that it lacks now. */
+bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growth,
+                      uint64_t longest);
+/* The same for an event that was not submitted yet. */
+bool evictor_may_hold_event(struct node *node, struct txn *txn, const struct event *ev);
+/* Puts PENDINGS, the first of which is held, back to the front of the queue. */
+void evictor_hold(struct node *node, struct pending *pendings);
+/* Wakes the evictor for what was just put into the queue and is held. */
+void evictor_look(struct node *node);
 
 /* Kafka's part, node_kafka.c. */
 /* Opens the log and starts its threads; with a broker that answers, an unfit

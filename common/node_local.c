@@ -29,10 +29,15 @@ struct pending *local_take_batch(struct node *node)
 	struct pending *batch, **end = &batch;
 	size_t n = 0, bytes = 0;
 	pthread_mutex_lock(&node->queue_lock);
-	batch = node->queue;
+	batch = atomic_load(&node->held) ? NULL : node->queue;
+	if (!batch) {
+		pthread_mutex_unlock(&node->queue_lock);
+		return NULL;
+	}
 	while (*end && n < BATCH_EVENTS && bytes < BATCH_BYTES) {
 		n++;
 		bytes += (*end)->ev->value.len;
+		(*end)->queued = (*end)->held = false;
 		end = &(*end)->next;
 	}
 	node->queue = *end;
@@ -98,7 +103,10 @@ static int apply_within_limits(struct node *node, struct txn *txn, struct pendin
 		p->out.code = OUTCOME_TOO_LARGE;
 	else
 		return txn_commit(inner);
-	p->left_out = true;
+	p->lacks = after - node->config.size_bytes;
+	p->held = p->out.code == OUTCOME_NO_SPACE &&
+	          evictor_may_hold(node, p, after - before, longest);
+	p->left_out = !p->held;
 	txn_abort(inner);
 	return 0;
 }
@@ -116,8 +124,9 @@ static bool is_surely_within(struct node *node, struct txn *txn, const struct ev
 }
 
 /* Applies the events of BATCH in one transaction, as many as go well into one;
- * *RET_REST is the first that it did not come to. Those that the limits do not
- * allow, and needless ticks, are marked left_out. 0 or a negative errno, with
+ * *RET_REST is the first that it did not come to, or that is held: it has to wait
+ * for room. Those that the limits do not allow, and needless ticks, are marked
+ * left_out. 0 or a negative errno, with
  * nothing applied of what is before *RET_REST. */
 static int apply_batch(struct node *node, struct pending *batch, struct pending **ret_rest)
 {
@@ -132,6 +141,7 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 	struct pending *p = batch;
 	for (; p && txn_pages(txn) <= STORE_TXN_PAGES; p = p->next) {
 		*ret_rest = p->next;
+		p->held = false;
 		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
 		p->out = (struct outcome){ .code = OUTCOME_OK };
 		if (p->left_out)
@@ -144,6 +154,10 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 			txn_abort(txn);
 			return r;
 		}
+		if (p->held) {
+			*ret_rest = p;
+			break;
+		}
 		napplied += !p->left_out;
 	}
 	if (napplied == 0) {
@@ -151,8 +165,10 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 		return 0;
 	}
 	nrejected = meta->nrejected - nrejected;
+	uint64_t used_bytes = meta->used_bytes;
 	r = txn_commit(txn);
 	if (r == 0) {
+		evictor_note(node, used_bytes);
 		metrics_add(METRIC_EVENTS_APPLIED, napplied);
 		metrics_add(METRIC_EVENTS_REJECTED, nrejected);
 	}
@@ -183,15 +199,20 @@ static void finish_left_out(struct node *node, struct pending *batch, struct fin
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-/* After what begins at P failed as a whole: event by event, up to END. */
-static void apply_one_by_one(struct node *node, struct pending *p, const struct pending *end,
-                             struct finished *done)
+/* After what begins at P failed as a whole: event by event, up to END or to the
+ * first that is held. Returns what is left. */
+static struct pending *apply_one_by_one(struct node *node, struct pending *p,
+                                        const struct pending *end, struct finished *done)
 {
 	while (p != end) {
 		struct pending *next = p->next, *rest;
 		p->next = NULL;
 		int r = apply_batch(node, p, &rest);
 		node_set_stalled(node, r < 0 ? -r : 0);
+		if (rest == p) {
+			p->next = next;
+			return p;
+		}
 		if (r < 0) {
 			p->left_out = true;
 			p->out.code = outcome_of_error(r);
@@ -199,6 +220,7 @@ static void apply_one_by_one(struct node *node, struct pending *p, const struct 
 		finish_left_out(node, p, done);
 		p = next;
 	}
+	return p;
 }
 
 void local_apply(struct node *node, struct pending *batch, struct finished *done)
@@ -207,15 +229,21 @@ void local_apply(struct node *node, struct pending *batch, struct finished *done
 		struct pending *rest, *last = batch;
 		int r = apply_batch(node, batch, &rest);
 		if (r < 0) {
-			apply_one_by_one(node, batch, rest, done);
+			rest = apply_one_by_one(node, batch, rest, done);
 		} else {
 			node_set_stalled(node, 0);
-			while (last->next != rest)
+			while (last != rest && last->next != rest)
 				last = last->next;
-			last->next = NULL;
-			finish_left_out(node, batch, done);
+			if (last != rest) {
+				last->next = NULL;
+				finish_left_out(node, batch, done);
+			}
 		}
 		batch = rest;
+		if (batch && batch->held) {
+			evictor_hold(node, batch);
+			return;
+		}
 	}
 }
 

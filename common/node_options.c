@@ -54,6 +54,10 @@ int node_options_config(const struct node_options *options, struct node_config *
 	else
 		return fault(why, why_size, "sync", options->sync, "auto or off");
 
+	enum evict_policy evict;
+	if (!options->evict || evict_policy_parse(options->evict, &evict) < 0)
+		return fault(why, why_size, "evict", options->evict, "none, ttl or lru");
+
 	if (options->max_value == 0 || options->max_value > MAX_VALUE_LIMIT)
 		return fault(why, why_size, "max-value", "given", "from 1 byte to 1G");
 	if (options->write_timeout_ms <= 0)
@@ -75,6 +79,7 @@ int node_options_config(const struct node_options *options, struct node_config *
 	config->peers = options->peers;
 	config->peer_token = options->peer_token;
 	config->size_bytes = options->size_bytes;
+	config->evict = evict;
 	config->max_value = options->max_value;
 	config->write_timeout_ms = options->write_timeout_ms;
 	return 0;

@@ -14,6 +14,7 @@ struct node_options {
 	uint64_t size_bytes;
 	uint64_t max_value;
 	int64_t write_timeout_ms;
+	const char *evict;           /* see EVICT_POLICIES */
 	const char *sync;            /* "auto" or "off" */
 	const char *peers;           /* NULL: none */
 	const char *peer_token;      /* NULL: none */
@@ -32,8 +33,12 @@ struct node_options {
 	  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                                 \
 	  offsetof(STRUCT_TYPE, MEMBER.log) },                                                     \
 	{ "size", 0, "KEYDIR_SIZE", OPTION_BYTES, "BYTES", "256M",                                 \
-	  "quota: writes that would grow the cache over it are refused",                           \
+	  "quota: writes that would grow the cache over it are refused, or evict others",          \
 	  offsetof(STRUCT_TYPE, MEMBER.size_bytes) },                                              \
+	{ "evict", 0, "KEYDIR_EVICT", OPTION_TEXT, "POLICY", "none",                               \
+	  "what a full cache gives up: none, ttl (what expires soonest) or lru (what is least "    \
+	  "recently used)",                                                                        \
+	  offsetof(STRUCT_TYPE, MEMBER.evict) },                                                   \
 	{ "max-value", 0, "KEYDIR_MAX_VALUE", OPTION_BYTES, "BYTES", "16M",                        \
 	  "limit of one value", offsetof(STRUCT_TYPE, MEMBER.max_value) },                         \
 	{ "write-timeout", 0, "KEYDIR_WRITE_TIMEOUT", OPTION_DURATION, "TIME", "10s",              \

@@ -118,14 +118,46 @@ static uint64_t replaced(struct txn *txn, const struct event *ev)
 	}
 }
 
-bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead)
+uint64_t quota_lack(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead)
 {
 	uint64_t growth = quota_growth(ev);
 	uint64_t used = txn_meta(txn)->used_bytes + ahead;
 	if (growth == 0 || used + growth <= quota)
-		return true;
+		return 0;
 	uint64_t gone = replaced(txn, ev);
-	return growth <= gone || used + (growth - gone) <= quota;
+	return growth <= gone || used + (growth - gone) <= quota ? 0 :
+	                                                           used + (growth - gone) - quota;
+}
+
+bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead)
+{
+	return quota_lack(txn, ev, quota, ahead) == 0;
+}
+
+/* Bytes of the longest value that EV writes whole. */
+static uint64_t longest(const struct event *ev)
+{
+	uint64_t max = ev->op == EVENT_WRITE || ev->op == EVENT_TRUNCATE ? quota_growth(ev) :
+	                                                                   ev->value.len;
+	if (ev->op != EVENT_TXN)
+		return max;
+	max = 0;
+	for (size_t i = 0; i < ev->nops; i++) {
+		uint64_t one = longest(&ev->ops[i]);
+		if (one > max)
+			max = one;
+	}
+	return max;
+}
+
+bool quota_can_fit(struct txn *txn, const struct event *ev, uint64_t quota)
+{
+	if (longest(ev) + STORE_ENTRY_COST > quota)
+		return false;
+	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, quota - STORE_ENTRY_COST))
+		return false;
+	uint64_t growth = quota_growth(ev);
+	return growth <= quota || growth <= quota + replaced(txn, ev);
 }
 
 bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max)

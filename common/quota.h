@@ -9,6 +9,10 @@
  * too) stays within QUOTA bytes. Looks at existing entries only when there is
  * little room, so it costs nothing in the usual case. */
 bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead);
+/* How many bytes have to go before it fits; 0: it does. */
+uint64_t quota_lack(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead);
+/* False if it would not fit even if all that it does not touch were gone. */
+bool quota_can_fit(struct txn *txn, const struct event *ev, uint64_t quota);
 
 /* The most that EV can add to meta.used_bytes; 0 for one that only frees. */
 uint64_t quota_growth(const struct event *ev);

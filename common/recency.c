@@ -32,7 +32,9 @@
 #define MIN_PLACES (UINT64_C(1) << 14)
 #define MAX_PLACES (UINT64_C(1) << 24) /* 64 MiB */
 #define BYTES_PER_PLACE 128            /* of the quota: what a key takes at least */
-#define HOLD_STEPS (RECENCY_HOLD_MS / RECENCY_STEP_MS)
+/* What lies this far ahead is held: who asks may have looked at the clock long
+ * before, or have one of his own. What lies further came round. */
+#define AHEAD_STEPS (20 * RECENCY_HOLD_MS / RECENCY_STEP_MS)
 
 struct recency {
 	_Atomic uint32_t *places; /* moments in steps, the low 32 bits; 0: none known */
@@ -113,7 +115,7 @@ static void put(struct recency *recency, uint64_t ino, uint32_t moment)
 	_Atomic uint32_t *place = place_of(recency, ino);
 	uint32_t old = atomic_load_explicit(place, memory_order_relaxed);
 	/* Its cache line stays shared while nothing is new. */
-	if (old == moment || (old && old - moment <= HOLD_STEPS))
+	if (old == moment || (old && old - moment <= AHEAD_STEPS))
 		return;
 	atomic_store_explicit(place, moment, memory_order_relaxed);
 }
@@ -130,6 +132,12 @@ void recency_hold(struct recency *recency, uint64_t ino, int64_t now_ms)
 		put(recency, ino, steps(now_ms + RECENCY_HOLD_MS));
 }
 
+void recency_release(struct recency *recency, uint64_t ino, int64_t now_ms)
+{
+	if (recency)
+		atomic_store_explicit(place_of(recency, ino), steps(now_ms), memory_order_relaxed);
+}
+
 int64_t recency_last_ms(const struct recency *recency, uint64_t ino, int64_t now_ms)
 {
 	uint32_t moment = atomic_load_explicit(place_of(recency, ino), memory_order_relaxed);
@@ -137,6 +145,6 @@ int64_t recency_last_ms(const struct recency *recency, uint64_t ino, int64_t now
 	if (moment == 0)
 		return INT64_MIN;
 	if (ahead > 0) /* not far, or it is so old that it came round */
-		return ahead <= HOLD_STEPS ? INT64_MAX : INT64_MIN;
+		return ahead <= AHEAD_STEPS ? INT64_MAX : INT64_MIN;
 	return now_ms + (int64_t)ahead * RECENCY_STEP_MS;
 }

@@ -20,6 +20,8 @@ void recency_close(struct recency *recency);
 void recency_touch(struct recency *recency, uint64_t ino, int64_t now_ms);
 /* The entry is in use (an open file) for RECENCY_HOLD_MS from now on. */
 void recency_hold(struct recency *recency, uint64_t ino, int64_t now_ms);
+/* It is no longer: it was used at NOW_MS. */
+void recency_release(struct recency *recency, uint64_t ino, int64_t now_ms);
 
 /* When the entry was last used; INT64_MIN if that is not known, INT64_MAX if it
  * is held. Another entry's use may be taken for this one's. */

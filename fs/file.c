@@ -300,6 +300,21 @@ int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, s
 	return r;
 }
 
+void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), void *arg)
+{
+	struct file *f, *next;
+	struct alias *alias, *next_alias;
+
+	if (load(&files->nfiles) == 0)
+		return;
+	pthread_mutex_lock(&files->lock);
+	HASH_ITER (hh, files->by_ino, f, next)
+		fn(arg, f->ino);
+	HASH_ITER (hh, files->aliases, alias, next_alias)
+		fn(arg, alias->real);
+	pthread_mutex_unlock(&files->lock);
+}
+
 int files_settle(struct files *files, struct file *f, uint64_t real)
 {
 	struct alias *alias = NULL;

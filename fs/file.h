@@ -51,6 +51,7 @@ struct file {
 	/* Protects all that follows. Taken before files->lock, never after. */
 	pthread_mutex_t lock;
 	enum file_birth birth;
+	unsigned nopen;          /* handles */
 	uint64_t real;           /* its inode in the store: ino, but for an alias */
 	bool gone;               /* deleted: what is written now goes nowhere */
 	bool truncated;          /* unborn: its opener asked for an empty value */
@@ -115,6 +116,10 @@ void files_unref(struct files *files, struct file *f);
  * lock: FN must not call back. Stops at a result other than 0, returns it. */
 int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, struct file *f),
                     void *arg);
+
+/* Calls FN with the number of each inode that has a file, by all of its names,
+ * under the lock: FN must not call back. */
+void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), void *arg);
 
 /* Takes F out of the table of names: it is in the log as inode REAL, or will
  * never be (REAL 0). Without memory for an alias, -ENOMEM: the kernel's

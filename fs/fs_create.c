@@ -192,6 +192,7 @@ static void create_exclusive(fuse_req_t req, uint64_t dir, const char *name, mod
 	/* Just made, and empty: there is nothing to cut. */
 	op->fi.flags &= ~O_TRUNC;
 	op->done = create_done;
+	node_in_use(m->node, op->ev.ino); /* from the moment that it exists */
 	op_send(op);
 }
 
@@ -270,7 +271,8 @@ static int check_new(struct mount *m, uint64_t dir, const char *name)
 	if (r == 0)
 		r = path_child(&view, dir, name, false, &path);
 	if (r == 0 &&
-	    txn_meta(view.txn)->used_bytes + STORE_ENTRY_COST + strlen(name) > m->size_bytes)
+	    txn_meta(view.txn)->used_bytes + STORE_ENTRY_COST + strlen(name) > m->size_bytes &&
+	    !evict_possible(m->evict, view.txn))
 		r = -ENOSPC;
 	view_close(&view);
 	return r;

@@ -68,11 +68,14 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		r = -ESTALE;
 	if (r == 0 && (fi->flags & O_TRUNC))
 		r = truncate_at_open(m, f);
+	uint64_t real = f->real;
+	f->nopen += r == 0;
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
 		free(h);
 		return r;
 	}
+	node_in_use(m->node, real);
 	h->file = file_ref(&m->files, f);
 	pthread_mutex_lock(&m->open.lock);
 	DL_PREPEND(m->open.handles, h);
@@ -195,8 +198,10 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 
 	if (n == 0) {
 		n = view_inode(&view, real_ino(m, ino), &e);
-		if (n == 0)
+		if (n == 0) {
+			node_used(m->node, e.ino, view.now_ms);
 			n = store_read(view.txn, &e, (uint64_t)off, buf, size);
+		}
 		view_close(&view);
 	}
 	if (n < 0)
@@ -353,7 +358,11 @@ static void close_handle(struct handle *h)
 		else
 			op_leave(f->queue->prev, false, true);
 	}
+	bool last = --f->nopen == 0;
+	uint64_t real = f->real;
 	pthread_mutex_unlock(&f->lock);
+	if (last)
+		node_not_in_use(m->node, real);
 	op_pump(m, f);
 	files_unref(&m->files, f);
 	free(h);

@@ -52,7 +52,9 @@ static int check_room(struct mount *m, const struct file *f, uint64_t size)
 	int r = view_open(m->store, &view);
 	if (r < 0)
 		return r;
-	uint64_t used = txn_meta(view.txn)->used_bytes;
+	/* All but this value may be evicted. */
+	uint64_t used = evict_possible(m->evict, view.txn) ? STORE_ENTRY_COST + f->base_size :
+	                                                     txn_meta(view.txn)->used_bytes;
 	view_close(&view);
 	return used + (size - f->base_size) > m->size_bytes ? -ENOSPC : 0;
 }

@@ -42,6 +42,7 @@ struct mount {
 	struct pending pending;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
+	enum evict_policy evict;
 	uint64_t max_value;
 	int64_t timeout_ms; /* of a barrier */
 	uid_t uid;

@@ -54,6 +54,19 @@ static int set_identity(struct mount *m, const struct fs_options *options, char 
 	return 0;
 }
 
+static void is_in_use(void *node, uint64_t ino)
+{
+	node_in_use(node, ino);
+}
+
+/* What is open here must not be evicted. */
+static void tell_in_use(void *arg, struct node *node)
+{
+	struct mount *m = arg;
+
+	files_each_ino(&m->files, is_in_use, node);
+}
+
 static int open_node(struct mount *m, const struct fs_options *options, char *why, size_t why_size)
 {
 	struct node_config config = { 0 };
@@ -63,6 +76,8 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 		return r;
 	config.read_only = options->read_only;
 	config.is_mount = m->caching;
+	config.in_use = tell_in_use;
+	config.in_use_arg = m;
 	if (m->caching) {
 		config.follow = inval_follow;
 		config.follow_arg = m->inval;
@@ -72,6 +87,7 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 		return r;
 	m->store = node_store(m->node);
 	m->size_bytes = config.size_bytes;
+	m->evict = config.evict;
 	m->max_value = config.max_value;
 	m->timeout_ms = config.write_timeout_ms;
 	return 0;

@@ -27,6 +27,7 @@
 static const char type_xattr[] = "user.content_type";
 
 struct reading {
+	struct node *node;
 	const struct view *view;
 	struct json_text text;
 	char boundary[40]; /* multipart; "": JSON */
@@ -125,6 +126,8 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 			return r;
 		if (!r && rd->text.len + e.size > ANSWER_MAX)
 			return -E2BIG;
+		if (!r)
+			node_used(rd->node, e.ino, rd->view->now_ms);
 		r = rd->boundary[0] ? write_part(rd, keys[i], r ? NULL : &e) :
 		                      write_json(rd, keys[i], r ? NULL : &e);
 		if (r || rd->text.failed)
@@ -138,7 +141,7 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size_t n)
 {
 	struct view view;
-	struct reading rd = { .view = &view };
+	struct reading rd = { .node = rq->server->node, .view = &view };
 	char type[80] = "application/json";
 	if (rq->headers.accept && strstr(rq->headers.accept, "multipart/")) {
 		/* random: no value can have been written to hold it */

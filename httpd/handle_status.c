@@ -64,7 +64,7 @@ enum MHD_Result handle_status(struct request *rq)
 	snprintf(id, sizeof(id), "%s%.6s", node, port ? port : "");
 	json_t *doc = json_pack(
 	        "{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
-	        "s:{s:o, s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
+	        "s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
 	        "version", KEYDIR_VERSION, "id", id, "node", node, "role",
 	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers),
 	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
@@ -77,9 +77,10 @@ enum MHD_Result handle_status(struct request *rq)
 	        "directories", number(meta.ndirs), "used_bytes", number(meta.used_bytes),
 	        "size_bytes", number(config->size_bytes), "max_value_bytes",
 	        number(config->max_value), "bytes", number(store_bytes(node_store(server->node))),
-	        "events", "rejected", number(meta.nrejected), "expired", number(meta.nexpired),
-	        "evicted", number(meta.nevicted), "http", "requests",
-	        number(http_metrics_requests()), "active", number(http_metrics_active()));
+	        "evict", evict_policy_text(config->evict), "events", "rejected",
+	        number(meta.nrejected), "expired", number(meta.nexpired), "evicted",
+	        number(meta.nevicted), "http", "requests", number(http_metrics_requests()),
+	        "active", number(http_metrics_active()));
 	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));
 }
 
@@ -130,6 +131,8 @@ static void write_node(struct request *rq, FILE *to)
 	metrics_gauge(to, "keydir_used_bytes", "What counts against the quota",
 	              (double)meta.used_bytes);
 	metrics_gauge(to, "keydir_quota_bytes", "The quota (--size)", (double)config->size_bytes);
+	metrics_gauge(to, "keydir_evicts", "1 if a full cache evicts (--evict)",
+	              config->evict != EVICT_NONE);
 	metrics_gauge(to, "keydir_store_bytes", "Memory that the store's tables take",
 	              (double)store_bytes(node_store(server->node)));
 	fprintf(to,

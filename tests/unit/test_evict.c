@@ -59,12 +59,17 @@ static void test_hold(void **state)
 	recency_hold(r, 7, NOW_MS);
 	recency_touch(r, 7, NOW_MS + 10);
 	assert_true(recency_last_ms(r, 7, NOW_MS + 20) == INT64_MAX);
+	/* By a clock that was read before, too. */
+	assert_true(recency_last_ms(r, 7, NOW_MS - 500) == INT64_MAX);
 	recency_hold(r, 7, NOW_MS + 2000);
 	assert_true(recency_last_ms(r, 7, NOW_MS + 2000 + RECENCY_HOLD_MS - 10) == INT64_MAX);
 	/* Not renewed: it was used until then. */
 	assert_int_equal(recency_last_ms(r, 7, NOW_MS + HOUR_MS), NOW_MS + 2000 + RECENCY_HOLD_MS);
 	recency_touch(r, 7, NOW_MS + HOUR_MS);
 	assert_int_equal(recency_last_ms(r, 7, NOW_MS + HOUR_MS), NOW_MS + HOUR_MS);
+	recency_hold(r, 7, NOW_MS + HOUR_MS);
+	recency_release(r, 7, NOW_MS + HOUR_MS + 10);
+	assert_int_equal(recency_last_ms(r, 7, NOW_MS + HOUR_MS + 20), NOW_MS + HOUR_MS + 10);
 	recency_close(r);
 	temp_dir_remove(dir);
 }
@@ -351,6 +356,16 @@ static void test_never(void **state)
 	assert_int_equal(bench->victims[0].ino, spare);
 }
 
+static bool possible(struct rig *rig, enum evict_policy policy)
+{
+	struct txn *txn;
+
+	assert_int_equal(txn_read(rig->store, &txn), 0);
+	bool can = evict_possible(policy, txn);
+	txn_abort(txn);
+	return can;
+}
+
 /* Exactly those that expire first, in order, and no key without an expiry. */
 static void test_ttl(void **state)
 {
@@ -362,6 +377,8 @@ static void test_ttl(void **state)
 	EXPECT(rig, OK, "added forever=0", .op = EVENT_SET, .key = B("forever"));
 	choose(bench, NOW_MS, 1, 0);
 	assert_int_equal(bench->n, 0);
+	assert_false(possible(rig, EVICT_TTL));
+	assert_true(possible(rig, EVICT_LRU));
 	for (int i = 0; i < 100; i++) {
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, 0 },
@@ -371,6 +388,8 @@ static void test_ttl(void **state)
 		ev.key.len = (size_t)snprintf(key, sizeof key, "t%02d", i);
 		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
 	}
+	assert_true(possible(rig, EVICT_TTL));
+	assert_false(possible(rig, EVICT_NONE));
 	recency_hold(bench->recency, rig_ino(rig, "t00"), NOW_MS);
 	choose(bench, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
 	assert_int_equal(bench->n, 20);
