@@ -1,0 +1,3 @@
+module keydir.example/client
+
+go 1.19
