@@ -241,7 +241,7 @@ test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
 compose-test: ## docker-compose.yml, with a Docker daemon of its own (as root; deps if missing)
 	@tests/deps.sh building running testing cluster containers
 	+@$(MAKE) --no-print-directory SANITIZER= all
-	@KEYDIR_BUILD=$(BUILD) SANITIZER= tests/run compose/
+	@KEYDIR_BUILD=$(BUILD) SANITIZER= LIMIT_S=1800 tests/run compose/
 
 check: ## formatting, static analysis, house rules, shellcheck
 	@tests/deps.sh building checking
