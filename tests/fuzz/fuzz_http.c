@@ -1,0 +1,245 @@
+/* Fuzzes the whole path of a request: the input is what a client sends on one
+ * connection, byte for byte, to a real server (libmicrohttpd's threads, the
+ * node, the store) in this process.
+ *
+ * What must hold: nothing crashes or leaks; whatever comes back is HTTP; each
+ * answer of ours has X-Keydir-Offset, and each error is a problem document that
+ * says what is wrong. A server that no longer answers a plain request after the
+ * input has hung. */
+#include "fuzz.h"
+
+#include "common/logger.h"
+#include "httpd/server.h"
+#include "httpd/watch_hub.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ANSWER_MAX (1 << 20)
+#define SILENCE_MS 30   /* of a connection that waits for something to happen */
+#define HEALTH_MS 20000 /* for a plain request: under sanitizers, on a busy machine */
+#define CLEAN_EVERY 512 /* inputs after which the store is emptied */
+#define INPUT_MAX 65536
+
+static char store[] = "/dev/shm/keydir-fuzz.XXXXXX";
+static struct settings settings;
+static struct server *server;
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void remove_store(void)
+{
+	nftw(store, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* A server of one thread with a small quota, on loopback and a port of the
+ * kernel's choice; inputs do not come by that. */
+static void start(void)
+{
+	static char *argv[] = { "fuzz",        "--store",     store, "--listen",
+		                "127.0.0.1:0", "--size",      "8M",  "--max-value",
+		                "64K",         "--threads",   "1",   "--connections",
+		                "5000",        "--heartbeat", "1s" };
+	struct node_config config = { 0 };
+	struct watch_hub *hub;
+	struct node *node;
+	char why[NODE_WHY_MAX] = "";
+	MUST(mkdtemp(store));
+	atexit(remove_store);
+	if (settings_load(&settings, (int)(sizeof(argv) / sizeof(argv[0])), argv, why, sizeof(why)))
+		fprintf(stderr, "%s\n", why);
+	MUST(!why[0]);
+	logger_init("fuzz", LOGGER_ERROR, false);
+	signal(SIGPIPE, SIG_IGN);
+	MUST(!node_options_config(&settings.node, &config, why, sizeof(why)));
+	MUST(!watch_hub_new(&hub));
+	config.follow = watch_hub_follow;
+	config.follow_arg = hub;
+	MUST(!node_open(&config, &node, why, sizeof(why)));
+	MUST(!watch_hub_start(hub, node));
+	MUST(!server_new(node, hub, &settings, &server, why, sizeof(why)));
+}
+
+/* Sends DATA on a new connection and gathers what comes back, until the server
+ * closes or is silent for SILENCE_MS. Returns the length. */
+static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	int ends[2];
+	size_t sent = 0, got = 0;
+	MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
+	if (MHD_add_connection(server->daemon, ends[1], (struct sockaddr *)&from, sizeof(from)) !=
+	    MHD_YES) {
+		close(ends[0]); /* too many wait: MHD has closed the other end */
+		return 0;
+	}
+	for (;;) {
+		struct pollfd p = { .fd = ends[0], .events = POLLIN };
+		if (sent < size)
+			p.events |= POLLOUT;
+		if (poll(&p, 1, silence_ms) <= 0)
+			break;
+		if (p.revents & POLLOUT) {
+			ssize_t n = send(ends[0], (const char *)data + sent, size - sent,
+			                 MSG_NOSIGNAL);
+			if (n > 0)
+				sent += (size_t)n;
+			else if (errno != EAGAIN)
+				size = sent;
+			if (sent == size)
+				shutdown(ends[0], SHUT_WR);
+		}
+		if (p.revents & (POLLIN | POLLHUP | POLLERR)) {
+			ssize_t n = recv(ends[0], answer + got, ANSWER_MAX - got, 0);
+			if (n > 0)
+				got += (size_t)n;
+			if (n == 0 || (n < 0 && errno != EAGAIN) || got == ANSWER_MAX)
+				break;
+		}
+	}
+	close(ends[0]);
+	return got;
+}
+
+/* The value of NAME among the headers that end at END, or NULL; *RET_LEN. */
+static const char *header(const char *head, const char *end, const char *name, size_t *ret_len)
+{
+	size_t len = strlen(name);
+	for (const char *line = memmem(head, (size_t)(end - head), "\r\n", 2); line && line < end;
+	     line = memmem(line + 2, (size_t)(end - line - 2), "\r\n", 2)) {
+		const char *at = line + 2;
+		if ((size_t)(end - at) > len && !strncasecmp(at, name, len) && at[len] == ':') {
+			at += len + 1;
+			while (*at == ' ')
+				at++;
+			const char *stop = memmem(at, (size_t)(end - at) + 2, "\r\n", 2);
+			*ret_len = (size_t)(stop - at);
+			return at;
+		}
+	}
+	return NULL;
+}
+
+static void check_problem(const char *body, size_t len, unsigned status)
+{
+	json_t *doc = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
+	MUST(doc);
+	const char *type = json_string_value(json_object_get(doc, "type"));
+	MUST(type && !strncmp(type, "urn:keydir:problem:", 19));
+	MUST(json_string_length(json_object_get(doc, "title")) > 0);
+	MUST(json_string_length(json_object_get(doc, "detail")) > 10);
+	MUST(json_integer_value(json_object_get(doc, "status")) == status);
+	json_decref(doc);
+}
+
+/* The first answer of the connection. What libmicrohttpd says itself, of what
+ * is no HTTP, has no offset. */
+static void check_answer(char *answer, size_t got, bool is_head)
+{
+	unsigned status;
+	size_t len, type_len;
+	if (got < 12)
+		return; /* closed without a word, or cut off by us */
+	answer[got] = '\0';
+	while (!strncmp(answer, "HTTP/1.1 100", 12)) {
+		char *next = memmem(answer, got, "\r\n\r\n", 4);
+		if (!next)
+			return;
+		got -= (size_t)(next + 4 - answer);
+		answer = next + 4;
+	}
+	if (got < 12)
+		return;
+	MUST(!strncmp(answer, "HTTP/1.", 7));
+	status = (unsigned)strtoul(answer + 9, NULL, 10);
+	MUST(status >= 200 && status < 600);
+	char *end = memmem(answer, got, "\r\n\r\n", 4);
+	if (!end || !header(answer, end, "X-Keydir-Offset", &len))
+		return;
+	MUST(status != 500);
+	const char *length = header(answer, end, "Content-Length", &len);
+	const char *type = header(answer, end, "Content-Type", &type_len);
+	if (status < 400 || is_head || !length)
+		return;
+	MUST(type && type_len == strlen("application/problem+json"));
+	MUST(!memcmp(type, "application/problem+json", type_len));
+	size_t size = strtoul(length, NULL, 10);
+	if (size <= got - (size_t)(end + 4 - answer)) /* else we were too impatient */
+		check_problem(end + 4, size, status);
+}
+
+/* Makes plain requests: the server lives, and now and then starts anew. */
+static void keep_house(char *answer)
+{
+	static unsigned inputs;
+	static const char health[] =
+	        "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	static const char list[] =
+	        "GET /v1/kv/?limit=10000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	size_t got;
+	if (++inputs % CLEAN_EVERY)
+		return;
+	got = talk(health, strlen(health), answer, HEALTH_MS);
+	MUST(got > 12 && !strncmp(answer, "HTTP/1.1 200", 12));
+	got = talk(list, strlen(list), answer, HEALTH_MS);
+	answer[got] = '\0';
+	char *names = strdup(answer);
+	MUST(names);
+	for (char *at = names; (at = strstr(at, "\"path\":\"")); at++) {
+		char request[16384], path[13000];
+		snprintf(path, sizeof(path), "%.*s", (int)strcspn(at + 8, "\""), at + 8);
+		if (!*path)
+			continue; /* the listing's own */
+		snprintf(
+		        request, sizeof(request),
+		        "DELETE /v1/kv/%s?recurse HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		        path);
+		talk(request, strlen(request), answer, HEALTH_MS);
+	}
+	free(names);
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	(void)argc;
+	(void)argv;
+	static const char put[] = "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nv";
+	static char answer[ANSWER_MAX + 1];
+	start();
+	/* this is no fuzzer of something that answers nothing */
+	MUST(talk(put, strlen(put), answer, HEALTH_MS) > 12);
+	MUST(!strncmp(answer, "HTTP/1.1 201", 12));
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char answer[ANSWER_MAX + 1];
+	if (!size || size > INPUT_MAX)
+		return 0;
+	while (size && (*data == '\r' || *data == '\n')) { /* may stand before a request */
+		data++;
+		size--;
+	}
+	size_t got = talk(data, size, answer, SILENCE_MS);
+	check_answer(answer, got, size > 5 && !memcmp(data, "HEAD ", 5));
+	keep_house(answer);
+	return 0;
+}
