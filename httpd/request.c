@@ -30,6 +30,7 @@
 #include "httpd/router.h"
 #include "httpd/server.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -552,6 +553,29 @@ static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
+/* Refuses a parameter that is none of PARAMS. False after an answer. */
+static bool params_known(struct request *rq, const char *const *params, enum MHD_Result *ret)
+{
+	size_t len;
+	char known[128] = "";
+	const char *name = url_unknown_param(&rq->url, params, &len);
+	if (!name)
+		return true;
+	for (const char *const *p = params; *p; p++) {
+		size_t at = strlen(known);
+		snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", *p);
+	}
+	/* named only if it is a word: what a client sends has no place in a text */
+	bool word = len && len <= 32;
+	for (size_t i = 0; i < len && word; i++)
+		word = isalnum((unsigned char)name[i]) || name[i] == '_' || name[i] == '-';
+	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               "There is a query parameter that this request does not have%s%.*s. %s%s.",
+	               word ? ": " : "", word ? (int)len : 0, name,
+	               *known ? "It may have: " : "It has none", known);
+	return false;
+}
+
 /* Flags have no value, or one that says yes or no. False after an answer. */
 static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
@@ -614,21 +638,8 @@ static enum MHD_Result check(struct request *rq)
 	enum MHD_Result refused;
 	if (!access_check(rq, &refused))
 		return refused;
-	if (method->params && rq->url.query_len) {
-		size_t len;
-		const char *name = url_unknown_param(&rq->url, method->params, &len);
-		if (name) {
-			char text[128] = "";
-			for (const char *const *p = method->params; *p; p++) {
-				size_t at = strlen(text);
-				snprintf(text + at, sizeof(text) - at, "%s%s", at ? ", " : "", *p);
-			}
-			return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-			               "There is a query parameter that this request does not "
-			               "have. %s%s.",
-			               *text ? "It may have: " : "It has none", text);
-		}
-	}
+	if (method->params && rq->url.query_len && !params_known(rq, method->params, &refused))
+		return refused;
 	if (rq->url.query_len && method->params && !flags_valid(rq, method->params, &refused))
 		return refused;
 	if (rq->headers.content_encoding && method->takes_body &&

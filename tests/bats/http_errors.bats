@@ -1,0 +1,206 @@
+# A table: each route against each wrong method, parameter, header, body, length
+# and encoding. Every refusal is a problem document of one form that says what
+# to do, and changes nothing.
+
+load helper
+
+@test "each route against everything that it does not take" {
+	start_httpd --max-value 4K
+	rest PUT /v1/kv/key --data-binary value
+	rest PUT /v1/kv/dir/below --data-binary value
+	PORT=$PORT PYTHONPATH=$BATS_TEST_DIRNAME python3 - "$KEYDIR_ROOT/httpd/openapi.json" <<'EOT'
+import itertools, json, sys
+from http_raw import Reader, connect, request
+
+doc = json.load(open(sys.argv[1]))
+types = set(doc["components"]["schemas"]["Problem"]["properties"]["type"]["enum"])
+counts = {}
+sock = reader = None
+
+
+def ask(method, path, body=b"", *headers):
+    """On one connection for as long as the server keeps it."""
+    global sock, reader
+    for _ in range(2):
+        if sock is None:
+            sock = connect()
+            reader = Reader(sock)
+        try:
+            sock.sendall(request(method, path, body, *headers))
+            answer = reader.answer(head=method == "HEAD")
+        except (EOFError, OSError):
+            sock = None
+            continue
+        if answer[1].get("connection", "").lower() == "close":
+            sock = None
+        return answer
+    raise AssertionError(f"no answer: {method} {path[:80]} {headers}")
+
+
+def refused(want, method, path, body=b"", *headers):
+    status, head, text = ask(method, path, body, *headers)
+    what = f"{method} {path[:80]} {body[:40]!r} {[h[:60] for h in headers]}: {status} {text[:200]!r}"
+    assert status == want, f"{want} wanted: {what}"
+    assert head["content-type"] == "application/problem+json", what
+    assert head["cache-control"] == "no-store", what
+    assert head["x-keydir-offset"].isdigit() and head["x-request-id"], what
+    counts[status] = counts.get(status, 0) + 1
+    if method == "HEAD":
+        return
+    problem = json.loads(text)
+    assert problem["type"] in types and problem["title"] and problem["status"] == status, what
+    assert len(problem["detail"]) >= 20 and problem["detail"][-1] in ".*", what
+    assert problem["instance"] == path.split("?")[0], what
+
+
+def snapshot():
+    return ask("GET", "/v1/kv/?recurse&values")[2]
+
+
+before = snapshot()
+KV = {"get": {}, "head": {}, "put": {}, "delete": {}, "post": {}}
+ROUTES = {"/v1/kv/key": "/v1/kv/{key}", "/v1/kv/dir/": "/v1/kv/{directory}/", "/v1/kv/": "/v1/kv/",
+          "/api/cache/key/": "/api/cache/{key}/"}
+ROUTES.update({p: p for p in doc["paths"] if "{" not in p})
+METHODS = ["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "TRACE", "BREW"]
+
+for path, described in ROUTES.items():
+    there = {m.upper() for m in doc["paths"][described]}
+    for method in METHODS:
+        if method not in there:
+            # whatever else is wrong, the method is what is said
+            refused(405, method, path)
+            refused(405, method, path + "?nonsense=1", b"", "X-Keydir-Offset: x")
+            continue
+        # parameters: unknown, of another request, a value that is none
+        strict = path not in ("/healthz", "/readyz", "/metrics")
+        if strict:
+            for query in ("nonsense", "%00", "TTL=5", "a=b&c", "=x", "ttl[]=5"):
+                refused(400, method, f"{path}?{query}")
+        for name in ("consistent", "recurse", "values", "noreplace", "exchange"):
+            known = [doc["components"]["parameters"][p["$ref"].split("/")[-1]]["name"]
+                     for p in doc["paths"][described][method.lower()].get("parameters", []) if "$ref" in p]
+            if name in known:
+                for value in ("maybe", "2", "TRUE", "%31"):
+                    refused(400, method, f"{path}?op=rename&to=x&{name}={value}" if method == "POST" and "kv" in path
+                            else f"{path}?{name}={value}")
+        # an offset that is none; one that is far away waits, which another test does
+        body = b"[1]" if path in ("/v1/txn", "/v1/mget") else b""
+        for offset in ("x", "-1", "1.5", "", "9" * 30, "0x10", "1 2"):
+            refused(400, method, path, body, f"X-Keydir-Offset: {offset}")
+
+# keys
+for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2fb", "%00", "a%00", "%", "%4", "%zz", "x" * 256,
+            "/".join(["x" * 200] * 21), "a//"):
+    for method in ("GET", "HEAD", "PUT", "DELETE", "POST"):
+        refused(400, method, f"/v1/kv/{key}?op=incr" if method == "POST" else f"/v1/kv/{key}")
+    if not key.endswith("/"):
+        for method in ("GET", "HEAD", "POST", "DELETE"):
+            refused(400, method, f"/api/cache/{key}/")
+
+# times to live
+for ttl in ("", "0", "-1", "1.5", "abc", "1w", "1S", "%20", "5%0A%0A", "9" * 40, "36601d", "%zz", "keep%00", "KEEP", "1" * 80):
+    refused(400, "PUT", f"/v1/kv/new?ttl={ttl}", b"v")
+    for op in ("append", "incr", "expire"):
+        refused(400, "POST", f"/v1/kv/key?op={op}&ttl={ttl}")
+    refused(400, "GET", f"/v1/kv/none?wait={ttl}")
+    refused(400, "GET", f"/v1/watch?wait={ttl}")
+refused(400, "POST", "/v1/kv/key?op=expire&ttl=keep")
+refused(400, "POST", "/v1/kv/key?op=expire")
+refused(400, "GET", "/v1/kv/none?wait=301s")
+
+# operations
+for op in ("", "?op", "?op=", "?op=set", "?op=INCR", "?op=append&by=1", "?op=incr&to=a", "?op=persist&ttl=5",
+           "?op=rename", "?op=rename&to=", "?op=rename&to=..", "?op=rename&to=a//b", "?op=rename&to=%zz",
+           "?op=rename&to=a&noreplace&exchange", "?op=incr&by=", "?op=incr&by=x", "?op=incr&by=1.5",
+           "?op=incr&by=9223372036854775808", "?op=incr&by=%2B1"):
+    refused(400, "POST", "/v1/kv/key" + op)
+refused(400, "POST", "/v1/kv/key?op=incr", b"body")
+refused(409, "POST", "/v1/kv/key?op=incr")
+refused(409, "POST", "/v1/kv/dir?op=append", b"x")
+refused(404, "POST", "/v1/kv/none?op=expire&ttl=5")
+refused(404, "POST", "/v1/kv/none?op=rename&to=x")
+refused(409, "POST", "/v1/kv/dir?op=rename&to=dir/below/it")
+
+# preconditions: not readable, and not held
+for tag in ("x", '"', '"1', "1", "W/1", '"1" "2"', "*, *", '* "1"', ",", "", '"1",x', ", ".join(f'"{n}"' for n in range(65))):
+    for method, path in (("PUT", "/v1/kv/key"), ("DELETE", "/v1/kv/key"), ("POST", "/v1/kv/key?op=append"),
+                         ("PUT", "/v1/kv/dir/"), ("DELETE", "/v1/kv/dir/")):
+        refused(400, method, path, b"", f"If-Match: {tag}")
+        refused(400, method, path, b"", f"If-None-Match: {tag}")
+    refused(400, "GET", "/v1/kv/key", b"", f"If-Match: {tag}")
+for method, path, body in (("PUT", "/v1/kv/key", b"new"), ("DELETE", "/v1/kv/key", b""), ("POST", "/v1/kv/key?op=append", b"x")):
+    for condition in ('If-Match: "999"', 'If-Match: W/"1"', 'If-Match: "nonsense"', 'If-Match: "999", "998"',
+                      "If-None-Match: *", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT"):
+        refused(412, method, path, body, condition)
+    refused(412, method, path.replace("key", "none"), body, "If-Match: *")
+refused(412, "GET", "/v1/kv/key", b"", 'If-Match: "999"')
+refused(412, "GET", "/v1/kv/none", b"", "If-Match: *")
+for key in ("", "x" * 256):
+    for method, path in (("PUT", "/v1/kv/key"), ("DELETE", "/v1/kv/key"), ("POST", "/v1/kv/key?op=append"), ("POST", "/api/cache/key/")):
+        refused(400, method, path, b"", f"Idempotency-Key: {key}")
+
+# lengths and encodings
+big = b"x" * 4097
+for method, path in (("PUT", "/v1/kv/key"), ("POST", "/v1/kv/key?op=append"), ("POST", "/v1/txn"), ("POST", "/v1/mget"),
+                     ("POST", "/api/cache/key/")):
+    refused(413, method, path, big)
+    refused(413, method, path, b"1001\r\n" + big + b"\r\n0\r\n\r\n", "Transfer-Encoding: chunked")
+    refused(413, method, path, b"", "Content-Length: 4097", "Expect: 100-continue")
+    sock = None
+    for coding in ("gzip", "br", "deflate", "x", "gzip, identity"):
+        refused(415, method, path, b"x", f"Content-Encoding: {coding}")
+refused(413, "POST", "/v1/kv/key?op=append", b"x" * 4092)
+refused(400, "PUT", "/v1/kv/key", b"x", "Content-Type: " + "x" * 256)
+refused(400, "PUT", "/v1/kv/newdir/", b"body")
+refused(400, "PUT", "/v1/kv/newdir/?ttl=5")
+
+# bodies
+for body in (b"", b"x", b"{}", b"[]", b"null", b"1", b'"a"', b"[1]", b"[[]]", b"[{}]", b"[", b'["a"', b"\xff", b'["\xff"]', b"[null]",
+             b'[{"key":1}]', b'[{"path":"%zz"}]', b'[{"key":"a","path":"a"}]', b'[{"key":"a","x":1}]', b'["a//b"]', b'[""]',
+             b'["a\\u0000"]', b'[{"key":"a"},{}]'):
+    refused(400, "POST", "/v1/mget", body)
+OPERATION = {"op": "set", "key": "new", "value": "v"}
+for change in ({"op": "SET"}, {"op": 1}, {"op": None}, {"key": ""}, {"key": "a//b"}, {"key": ".."}, {"key": 1}, {"path": "a"},
+               {"value": 1}, {"value": None}, {"value": ["x"]}, {"encoding": "hex"}, {"encoding": "base64", "value": "x"},
+               {"encoding": "base64", "value": "aGk"}, {"encoding": "base64", "value": "aGk=="}, {"encoding": "base64", "value": "aGl="},
+               {"ttl": 0}, {"ttl": -1}, {"ttl": 1.5}, {"ttl": "x"}, {"ttl": True}, {"ttl": 10 ** 13}, {"if": "maybe"}, {"if": -1},
+               {"if": 1.5}, {"if": None}, {"type": 1}, {"type": "x" * 256}, {"type": "a\nb"}, {"by": 1}, {"recurse": True}, {"to": "x"}, {"nonsense": 1}):
+    good = {"op": "mkdir", "key": "made"}
+    refused(400, "POST", "/v1/txn", json.dumps([good, {**OPERATION, **change}]).encode())
+for operation in ({"op": "incr", "key": "n", "by": "1"}, {"op": "incr", "key": "n", "by": 1.5}, {"op": "expire", "key": "key"},
+                  {"op": "rename", "key": "key"}, {"op": "rename", "key": "key", "to": ""}, {"op": "del", "key": "key", "recurse": 1},
+                  {"op": "rename", "key": "key", "to": "x", "noreplace": True, "exchange": True}):
+    refused(400, "POST", "/v1/txn", json.dumps([operation]).encode())
+refused(400, "POST", "/v1/txn", json.dumps([{"op": "mkdir", "key": "d"}] * 1025).encode()[:4096])
+refused(412, "POST", "/v1/txn", json.dumps([{"op": "mkdir", "key": "made"}, {**OPERATION, "key": "key", "if": "absent"}]).encode())
+refused(409, "POST", "/v1/txn", json.dumps([{"op": "mkdir", "key": "made"}, {**OPERATION, "key": "dir"}]).encode())
+for body in (b"", b"null", b"true", b'""', b"[]", b"x", b"{", b"1 2", b'"\xff"'):
+    refused(400, "POST", "/api/cache/key/", body)
+
+# listings, watches, what is not there, what is of the other kind
+for query in ("limit=", "limit=0", "limit=-1", "limit=x", "limit=10001", "limit=" + "9" * 30, "cursor=!", "cursor=x", "cursor=Li4", "wait=5s"):
+    refused(400, "GET", "/v1/kv/dir/?" + query)
+for query in ("from=", "from=x", "from=-1", "from=" + "9" * 30, "prefix=a//b", "prefix=/a", "prefix=..", "prefix=%zz", "prefix=%00"):
+    refused(400, "GET", "/v1/watch?" + query)
+    refused(400, "HEAD", "/v1/watch?" + query)
+for last in ("", "x", "-1", "1.", "1.x", "1.-1", ".1", "9" * 30):
+    refused(400, "GET", "/v1/watch", b"", f"Last-Event-ID: {last}")
+for path in ("/v1/kv/none", "/v1/kv/none/", "/v1/kv/key/", "/v1/kv/dir", "/v1/kv/key/below"):
+    refused(404, "GET", path)
+    refused(404, "HEAD", path)
+for path in ("/v1/kv/none", "/v1/kv/none/", "/v1/kv/key/", "/v1/kv/key/below", "/v1/kv/none?recurse"):
+    refused(404, "DELETE", path)
+for method, path in (("PUT", "/v1/kv/dir"), ("PUT", "/v1/kv/key/"), ("PUT", "/v1/kv/key/below"), ("DELETE", "/v1/kv/dir"),
+                     ("DELETE", "/v1/kv/dir/"), ("POST", "/v1/kv/key/?op=incr"), ("POST", "/api/cache/dir/")):
+    refused(409, method, path, b"1" if method == "POST" and "api" in path else b"")
+for part in ("bytes=5-", "bytes=-0", "bytes=99-100"):
+    refused(416, "GET", "/v1/kv/key", b"", f"Range: {part}")
+for path in ("/v1", "/v1/", "/v1/kvx", "/v1/keys/a", "/v2/kv/a", "/api/", "/api/cachex/a/", "/favicon.ico", "/metrics/", "/V1/kv/a"):
+    for method in METHODS:
+        refused(404, method, path)
+
+assert snapshot() == before, "something was changed"
+assert counts[400] > 600 and all(counts.get(s, 0) > 2 for s in (404, 405, 409, 412, 413, 415, 416)), counts
+EOT
+}
