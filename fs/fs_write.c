@@ -214,7 +214,7 @@ static int new_append(struct mount *m, struct file *f, const char *data, size_t 
 static int append(struct mount *m, fuse_req_t req, struct file *f, const char *data, size_t size,
                   bool *ret_later)
 {
-	struct op *op;
+	struct op *op = NULL;
 	struct view view;
 	int r = -file_take_error(&m->files, f);
 
@@ -239,7 +239,7 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 		r = op_queue_flush(m, f);
 	if (r == 0)
 		r = new_append(m, f, data, size, &op);
-	if (r < 0)
+	if (!op)
 		return r;
 	file_drop_buffer(f);
 	*ret_later = f->nappends >= APPENDS_MAX || f->append_bytes + size > APPEND_BYTES_MAX;

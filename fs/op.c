@@ -18,6 +18,7 @@
 
 #include "logger.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,6 +221,7 @@ static void end_pending(struct op *op, const struct outcome *out, int error)
 {
 	struct mount *m = op->mount;
 
+	assert(op->file);
 	if (error) {
 		logger(LOGGER_ERROR,
 		       "a change was lost after its file was closed ino=%llu why=\"%s\"",
@@ -235,6 +237,7 @@ static void settle(struct op *op, const struct outcome *out, int error)
 	struct file *f = op->file;
 	struct mount *m = op->mount;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what was sent is in that list */
 	DL_DELETE(f->flight, op);
 	if (op->ev.op == EVENT_APPEND) {
 		f->nappends--;
