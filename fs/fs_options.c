@@ -53,6 +53,10 @@ static const struct option_row mount_rows[] = {
 	{ "async", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "close does not wait for the log; fsync does, and tells what went wrong since",
 	  offsetof(struct fs_options, async) },
+	{ "spin", 0, NULL, OPTION_COUNT, "MICROSECONDS", "0",
+	  "while requests follow each other, look so long for the next one before sleeping; "
+	  "0: sleep at once",
+	  offsetof(struct fs_options, spin_us) },
 	{ 0 },
 };
 

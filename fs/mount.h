@@ -9,6 +9,7 @@
 #include "key.h"
 #include "node.h"
 #include "pending.h"
+#include "spin.h"
 #include "worker.h"
 
 #include <fuse_lowlevel.h>
@@ -40,6 +41,7 @@ struct mount {
 	struct busy busy;
 	struct open_list open;
 	struct pending pending;
+	struct spin spin;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	enum evict_policy evict;

@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define MAX_THREADS 16
@@ -248,8 +249,22 @@ static void drain(struct mount *m)
 
 /* --- serving --------------------------------------------------------------- */
 
+static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
+{
+	struct mount *m = userdata;
+
+	return spin_read(&m->spin, fd, buf, size);
+}
+
+static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
+{
+	(void)userdata;
+	return writev(fd, iov, count);
+}
+
 static int loop(struct mount *m)
 {
+	const struct fuse_custom_io io = { .read = read_request, .writev = write_reply };
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 
 	if (!config)
@@ -259,7 +274,11 @@ static int loop(struct mount *m)
 	fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0);
 	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
-	int r = fuse_session_loop_mt(m->session, config);
+	int r = m->spin.for_ns ?
+	                fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session)) :
+	                0;
+	if (r == 0)
+		r = fuse_session_loop_mt(m->session, config);
 	fuse_loop_cfg_destroy(config);
 	return r;
 }
@@ -335,6 +354,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 		return r;
 	pthread_mutex_init(&m.open.lock, NULL);
 	pending_init(&m.pending);
+	spin_init(&m.spin, options->spin_us);
 	r = files_init(&m.files);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot start");
