@@ -11,9 +11,11 @@
 #include "logger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -84,4 +86,79 @@ int mountpoint_check(const char *dir, char *why, size_t why_size)
 	if (error)
 		snprintf(why, why_size, "%s: %s", dir, strerror(error));
 	return -error;
+}
+
+/* --- what is mounted ------------------------------------------------------- */
+
+/* The number of the mount that FD is in, -1 if that is not known. */
+static int mount_of_fd(int fd)
+{
+	char path[64], line[128];
+	int id = -1;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	FILE *info = fopen(path, "re");
+	if (!info)
+		return -1;
+	while (id < 0 && fgets(line, sizeof(line), info)) {
+		if (strncmp(line, "mnt_id:", 7) == 0)
+			id = (int)strtol(line + 7, NULL, 10);
+	}
+	fclose(info);
+	return id;
+}
+
+/* The minor number of the device of a mount; 0 if that is not known. */
+static unsigned device_of(int mount)
+{
+	FILE *table = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t room = 0;
+	unsigned minor = 0;
+
+	while (table && !minor && getline(&line, &room, table) > 0) {
+		char *rest;
+
+		/* "36 35 0:98 / /mnt ...": number, parent, device */
+		if (strtol(line, &rest, 10) != mount)
+			continue;
+		strtol(rest, &rest, 10);
+		strtol(rest, &rest, 10);
+		if (*rest == ':')
+			minor = (unsigned)strtoul(rest + 1, NULL, 10);
+	}
+	free(line);
+	if (table)
+		fclose(table);
+	return minor;
+}
+
+unsigned mountpoint_connection(const char *dir)
+{
+	/* Opened like this, nobody is asked for anything. */
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	unsigned connection = device_of(mount_of_fd(fd));
+	close(fd);
+	return connection;
+}
+
+bool mountpoint_read_ahead(const char *dir, unsigned connection, unsigned kib)
+{
+	struct statfs st;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/bdi/0:%u/read_ahead_kb", connection);
+	if (access(path, W_OK) < 0)
+		return false;
+	/* Once this is answered, the kernel has taken over what we agreed on. */
+	if (statfs(dir, &st) < 0)
+		return false;
+	FILE *file = fopen(path, "we");
+	if (!file)
+		return false;
+	fprintf(file, "%u\n", kib);
+	return fclose(file) == 0;
 }
