@@ -1,12 +1,15 @@
 /* Reading directories.
  *
- * An open directory collects its names in the store's order, some hundred per
- * snapshot, and keeps them as long as it is open: the position of a name is
- * its index, so that seekdir works, a name that exists throughout is seen
- * exactly once however many come and go, and a million names cost a million
- * steps. Names that this mount has created and not logged yet are added.
- * Attributes (readdirplus) are of the moment of the answer. rewinddir starts
- * anew.
+ * An open directory collects its names from one snapshot when it is first read,
+ * adds those that this mount has created and not logged yet, and lists them in
+ * the order of their hashes; the hash of a name is its position. So a position
+ * means the same to every open directory, whatever was made or removed
+ * meanwhile: the kernel may go on anywhere with what another one began, as it
+ * does when it has answered from its cache and that is dropped, and still a
+ * name that exists throughout is seen exactly once. (The index in a list, or
+ * the order of the store, would do that only within one opendir.) A million
+ * names cost a million steps and a sort. Attributes (readdirplus) are of the
+ * moment of the answer. rewinddir starts anew.
  *
  * Lock: dir->lock, held while an answer is made, not while it is sent. */
 #include "handle.h"
@@ -16,16 +19,16 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Names taken from one snapshot. */
-#define CHUNK_NAMES 512
-
-/* Offsets of a directory stream: 0 is ".", 1 is "..", then the names. */
-#define FIRST_NAME 2
+/* Positions in a directory stream: 1 is behind ".", 2 is behind "..", and behind a
+ * name it is more than that, and never negative as a long. */
+#define BEHIND_DOTS 2
+#define HASH_SHIFT 2
 
 struct name {
 	uint64_t ino;
-	size_t text;   /* offset in texts, NUL-ended */
-	uint32_t type; /* S_IFREG, S_IFDIR, S_IFLNK */
+	uint64_t position; /* of what comes behind it */
+	size_t text;       /* offset in texts, NUL-ended */
+	uint32_t type;     /* S_IFREG, S_IFDIR, S_IFLNK */
 	bool unlogged;
 };
 
@@ -47,9 +50,6 @@ struct dir {
 	size_t ntexts, texts_cap;
 	struct unlogged *unlogged; /* by name */
 	size_t nunlogged, unlogged_cap;
-	bool begun;              /* unlogged is filled in */
-	char last[KEY_NAME_MAX]; /* name that the store's scan has come to ... */
-	size_t last_len;         /* ... and its length; 0: at the start */
 	bool complete;
 };
 
@@ -63,8 +63,6 @@ static void reset(struct dir *d)
 	d->nnames = 0;
 	d->ntexts = 0;
 	d->nunlogged = 0;
-	d->last_len = 0;
-	d->begun = false;
 	d->complete = false;
 }
 
@@ -81,6 +79,18 @@ static void *grow(void *array, size_t n, size_t *cap, size_t size)
 }
 
 /* --- collecting names ------------------------------------------------------ */
+
+/* FNV-1a, and its bits mixed well, as the high ones count most. */
+static uint64_t hash_position(const char *name, size_t len)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	for (size_t i = 0; i < len; i++)
+		h = (h ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
+	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
+	h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
+	return ((h ^ h >> 33) >> HASH_SHIFT) + BEHIND_DOTS + 1;
+}
 
 static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, uint32_t type,
                     bool unlogged)
@@ -101,7 +111,13 @@ static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, u
 	}
 	memcpy(d->texts + d->ntexts, name, len);
 	d->texts[d->ntexts + len] = '\0';
-	d->names[d->nnames++] = (struct name){ ino, d->ntexts, type, unlogged };
+	d->names[d->nnames++] = (struct name){
+		.ino = ino,
+		.position = hash_position(name, len),
+		.text = d->ntexts,
+		.type = type,
+		.unlogged = unlogged,
+	};
 	d->ntexts += len + 1;
 	return 0;
 }
@@ -126,18 +142,6 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct unlogged *)a)->name, ((const struct unlogged *)b)->name);
 }
 
-static int begin(struct mount *m, struct dir *d)
-{
-	int r = files_each_name(&m->files, d->real, note_unlogged, d);
-
-	if (r < 0)
-		return r;
-	if (d->nunlogged)
-		qsort(d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
-	d->begun = true;
-	return 0;
-}
-
 static void mark_seen(struct dir *d, const char *name, size_t len)
 {
 	struct unlogged key;
@@ -152,27 +156,28 @@ static void mark_seen(struct dir *d, const char *name, size_t len)
 		found->seen = true;
 }
 
-/* Adds what was created here and has not come into the log before its place in
- * the order was passed, if it still exists. */
-static int add_unlogged(struct mount *m, const struct view *view, struct dir *d)
+/* Adds a name that the snapshot did not have, if it still exists: it may have
+ * come into the log since, or be removed. */
+static int add_unlogged(struct mount *m, struct dir *d, const struct unlogged *u)
 {
-	for (size_t i = 0; i < d->nunlogged; i++) {
-		const struct unlogged *u = &d->unlogged[i];
-		struct entry e;
-		int r = 0;
+	size_t len = strlen(u->name);
+	struct view view;
+	struct entry e;
 
-		if (u->seen)
-			continue;
-		struct file *f = files_find_name(&m->files, d->real, u->name);
-		if (f)
-			r = add_name(d, u->name, strlen(u->name), f->ino, S_IFREG, true);
-		else if (view_name(view, d->real, u->name, strlen(u->name), &e) == 0)
-			r = add_name(d, u->name, strlen(u->name), e.ino, e.mode & S_IFMT, false);
+	struct file *f = files_find_name(&m->files, d->real, u->name);
+	if (f) {
+		int r = add_name(d, u->name, len, f->ino, S_IFREG, true);
+
 		files_unref(&m->files, f);
-		if (r < 0)
-			return r;
+		return r;
 	}
-	return 0;
+	int r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	if (view_name(&view, d->real, u->name, len, &e) == 0)
+		r = add_name(d, u->name, len, e.ino, e.mode & S_IFMT, false);
+	view_close(&view);
+	return r;
 }
 
 /* Whether entries can be in the tables whose time is over. */
@@ -184,18 +189,15 @@ static bool any_expired(const struct view *view)
 	return store_first_expiry(view->txn, &expiry_ms, &ino) == 0 && expiry_ms <= view->now_ms;
 }
 
-/* Collects up to CHUNK_NAMES names more. 0 or -errno. */
-static int collect(struct mount *m, const struct view *view, struct dir *d)
+static int add_logged(const struct view *view, struct dir *d)
 {
 	bool check = any_expired(view);
-	struct scan *scan;
-	int r = d->begun ? 0 : begin(m, d);
+	struct scan *scan = NULL;
+	int r = scan_open(view->txn, d->real, NULL, 0, &scan);
 
-	if (r == 0)
-		r = scan_open(view->txn, d->real, d->last_len ? d->last : NULL, d->last_len, &scan);
 	if (r < 0)
 		return r;
-	for (int n = 0; n < CHUNK_NAMES && r == 0; n++) {
+	while (r == 0) {
 		const char *name;
 		size_t len;
 		uint64_t ino;
@@ -204,19 +206,55 @@ static int collect(struct mount *m, const struct view *view, struct dir *d)
 		r = scan_next(scan, &name, &len, &ino, NULL);
 		if (r < 0)
 			break;
-		memcpy(d->last, name, len);
-		d->last_len = len;
 		mark_seen(d, name, len);
 		if (check && view_inode(view, ino, &e) < 0)
 			continue;
 		r = add_name(d, name, len, ino, scan_type(scan), false);
 	}
 	scan_close(scan);
-	if (r == -ENOENT) {
-		r = add_unlogged(m, view, d);
-		d->complete = r == 0;
+	return r == -ENOENT ? 0 : r;
+}
+
+static int by_position(const void *a, const void *b)
+{
+	uint64_t left = ((const struct name *)a)->position;
+	uint64_t right = ((const struct name *)b)->position;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Collects all names. 0 or -errno. */
+static int collect(struct mount *m, struct dir *d)
+{
+	struct view view;
+
+	reset(d);
+	/* First those that are not logged: what comes into the log meanwhile is
+	 * seen twice and not missed. */
+	int r = files_each_name(&m->files, d->real, note_unlogged, d);
+	if (r == 0)
+		r = view_open(m->store, &view);
+	if (r < 0)
+		return r;
+	if (d->nunlogged)
+		qsort(d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
+	r = add_logged(&view, d);
+	view_close(&view);
+	for (size_t i = 0; i < d->nunlogged && r == 0; i++) {
+		if (!d->unlogged[i].seen)
+			r = add_unlogged(m, d, &d->unlogged[i]);
 	}
-	return r;
+	if (r < 0)
+		return r;
+	if (d->nnames)
+		qsort(d->names, d->nnames, sizeof(*d->names), by_position);
+	/* Two of one hash, once in a blue moon. */
+	for (size_t i = 1; i < d->nnames; i++) {
+		if (d->names[i].position <= d->names[i - 1].position)
+			d->names[i].position = d->names[i - 1].position + 1;
+	}
+	d->complete = true;
+	return 0;
 }
 
 /* --- answering ------------------------------------------------------------- */
@@ -285,32 +323,39 @@ static bool look(struct listing *l, const struct name *n, const char *text,
 	return true;
 }
 
-/* Fills the answer from OFF on. 0 or -errno. */
-static int list(struct listing *l, off_t off)
+/* The first name behind POSITION. */
+static size_t first_behind(const struct dir *d, uint64_t position)
 {
-	struct dir *d = l->d;
+	size_t low = 0, high = d->nnames;
 
-	while (off < FIRST_NAME) {
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (d->names[mid].position > position)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return low;
+}
+
+/* Fills the answer from OFF on. */
+static void list(struct listing *l, off_t off)
+{
+	const struct dir *d = l->d;
+
+	while (off < BEHIND_DOTS) {
 		if (!put_dots(l, off))
-			return 0;
+			return;
 		off++;
 	}
-	for (size_t i = (size_t)off - FIRST_NAME;; i++) {
+	for (size_t i = first_behind(d, (uint64_t)off); i < d->nnames; i++) {
+		const struct name *n = &d->names[i];
+		const char *text = d->texts + n->text;
 		struct fuse_entry_param param;
 
-		while (i >= d->nnames && !d->complete) {
-			int r = collect(l->m, &l->view, d);
-
-			if (r < 0)
-				return r;
-		}
-		if (i >= d->nnames)
-			return 0;
-		const char *text = d->texts + d->names[i].text;
-		if (!look(l, &d->names[i], text, &param))
-			continue;
-		if (!put(l, text, &param, (off_t)(i + FIRST_NAME + 1)))
-			return 0;
+		if (look(l, n, text, &param) && !put(l, text, &param, (off_t)n->position))
+			return;
 	}
 }
 
@@ -324,17 +369,19 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct dir *d, bool
 		.buf = malloc(size ? size : 1),
 		.size = size,
 	};
-	int r = l.buf ? view_open(l.m->store, &l.view) : -ENOMEM;
+	int r = l.buf ? 0 : -ENOMEM;
 
+	pthread_mutex_lock(&d->lock);
+	if (r == 0 && (off == 0 || !d->complete))
+		r = collect(l.m, d);
+	if (r == 0)
+		r = view_open(l.m->store, &l.view);
 	if (r == 0) {
-		pthread_mutex_lock(&d->lock);
-		if (off == 0)
-			reset(d);
-		r = list(&l, off);
-		pthread_mutex_unlock(&d->lock);
+		list(&l, off);
 		view_close(&l.view);
 	}
-	if (r < 0 && l.used == 0)
+	pthread_mutex_unlock(&d->lock);
+	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_buf(req, l.buf, l.used);
