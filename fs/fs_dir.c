@@ -183,7 +183,7 @@ static int add_unlogged(struct mount *m, struct dir *d, const struct unlogged *u
 /* Whether entries can be in the tables whose time is over. */
 static bool any_expired(const struct view *view)
 {
-	int64_t expiry_ms;
+	int64_t expiry_ms = 0;
 	uint64_t ino;
 
 	return store_first_expiry(view->txn, &expiry_ms, &ino) == 0 && expiry_ms <= view->now_ms;

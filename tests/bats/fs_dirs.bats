@@ -129,12 +129,12 @@ PY
 	) 3>&- 4>&- 5>&- &
 	local busy=$! round
 	for round in 1 2 3; do
-		ls -f "$MNT" | grep '^key:' >"$T/names"
+		find "$MNT" -name 'key:*' >"$T/names"
 		same $NAMES "$(wc -l <"$T/names")"
 		same $NAMES "$(sort -u "$T/names" | wc -l)"
 	done
 	touch "$T/enough"
 	wait "$busy"
 	(cd "$MNT" && seq -f 'key:%.0f' 0 2000 | xargs rm)
-	same $((NAMES - 2001)) "$(ls -f "$MNT" | grep -c '^key:')"
+	same $((NAMES - 2001)) "$(find "$MNT" -name 'key:*' | wc -l)"
 }
