@@ -1,0 +1,95 @@
+# nginx.conf in front of one node: client certificates as its comments have
+# them, keys of all bytes, what is too large.
+
+load helper
+
+# Nginx with the project's nginx.conf, changed by the sed script SCRIPT; sets FRONT.
+start_nginx() {
+	local script=${1:-} nginx user='' n
+	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || skip_or_fail "needs nginx"
+	[ "$(id -u)" != 0 ] || user='user root;'
+	FRONT=$(free_port)
+	mkdir -p "$T/nginx"
+	sed -e "s/127\.0\.0\.1:5000/127.0.0.1:$FRONT/" -e "s/127\.0\.0\.1:800[123]/127.0.0.1:$PORT/" -e "$script" \
+		"$KEYDIR_ROOT/nginx.conf" >"$T/nginx.conf"
+	start nginx "$nginx" -p "$T/nginx" -c "$T/nginx.conf" -e stderr -g "daemon off; $user"
+	wait_ready 10 "$PID" listens "$FRONT"
+}
+listens() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# signed NAME SUBJECT CA: a key and a certificate that CA signed, in $T.
+signed() {
+	openssl req -newkey rsa:2048 -nodes -keyout "$T/$1.key" -out "$T/$1.csr" -subj "/CN=$2" 2>/dev/null
+	openssl x509 -req -in "$T/$1.csr" -CA "$T/$3.pem" -CAkey "$T/$3.key" -CAcreateserial -days 1 \
+		-extfile <(echo subjectAltName=IP:127.0.0.1) -out "$T/$1.pem" 2>/dev/null
+}
+authority() {
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/$1.key" -out "$T/$1.pem" -days 1 -subj "/CN=$1" 2>/dev/null
+}
+
+@test "client certificates: who has one that was signed comes in, nobody else" {
+	require openssl
+	authority ours
+	authority theirs
+	signed server 127.0.0.1 ours
+	signed client app ours
+	signed stranger app theirs
+	start_httpd
+	# What its comments say, taken in.
+	local tls
+	tls=$(free_port)
+	start_nginx "s|# listen 5443 ssl http2;|listen 127.0.0.1:$tls ssl http2;|
+		s|# ssl_certificate  .*|ssl_certificate $T/server.pem;|
+		s|# ssl_certificate_key .*|ssl_certificate_key $T/server.key;|
+		s|# ssl_protocols|ssl_protocols|
+		s|# ssl_client_certificate .*|ssl_client_certificate $T/ours.pem;|
+		s|# ssl_verify_client|ssl_verify_client|"
+	grep -q '^[[:space:]]*ssl_verify_client' "$T/nginx.conf"
+	URL=https://127.0.0.1:$tls
+	rest PUT /v1/kv/k --cacert "$T/ours.pem" --cert "$T/client.pem" --key "$T/client.key" --data-binary v
+	same 201 "$status"
+	rest GET /v1/kv/k --cacert "$T/ours.pem" --cert "$T/client.pem" --key "$T/client.key"
+	same 'v' "$(body)"
+	rest GET /v1/kv/k --cacert "$T/ours.pem"
+	same 400 "$status"
+	rest GET /v1/kv/k --cacert "$T/ours.pem" --cert "$T/stranger.pem" --key "$T/stranger.key"
+	same 400 "$status"
+	not curl -sS -o /dev/null --cacert "$T/theirs.pem" "$URL/healthz"
+}
+
+@test "keys and values pass as they are" {
+	start_httpd
+	start_nginx
+	local direct=$URL key
+	URL=http://127.0.0.1:$FRONT
+	for key in a%20b %C3%BC ü a%3Fb a%23b a%25b 'a+b' 'a;b=c' %7E~ a:b '%01%FF' "$(printf '%%41%.0s' {1..200})/x"; do
+		rest PUT "/v1/kv/$key" --data-binary "$key"
+		same 20 "${status%?}"
+		rest GET "/v1/kv/$key"
+		same "$key" "$(body)"
+		URL=$direct rest GET "/v1/kv/$key"
+		same "$key" "$(body)"
+	done
+	for key in a//b a/../b a/./b a%2Fb a/.. %00; do
+		rest PUT "/v1/kv/$key" --data-binary x
+		same 400 "$status"
+		[ "$key" != %00 ] || continue # Nginx refuses it itself
+		same urn:keydir:problem:bad-key "$(jq -r .type "$T/body")"
+	done
+	# The node's own answer to what is too large.
+	head -c $((16 * 1024 * 1024 + 1)) /dev/zero >"$T/big"
+	rest PUT /v1/kv/big -T "$T/big"
+	same 413 "$status"
+	same urn:keydir:problem:too-large "$(jq -r .type "$T/body")"
+	truncate -s -1 "$T/big"
+	rest PUT /v1/kv/big -T "$T/big"
+	same 201 "$status"
+	curl -sS "$URL/v1/kv/big" | cmp - "$T/big"
+	rest GET /v1/snapshot
+	same 404 "$status"
+	# A request's id goes through, and is made where there is none.
+	rest GET /v1/kv/none -H 'X-Request-Id: mine'
+	same mine "$(header X-Request-Id)"
+	rest GET /v1/kv/none
+	[[ $(header X-Request-Id) =~ ^[0-9a-f]{32}$ ]]
+}
