@@ -37,6 +37,15 @@ setup_file() {
 	same 200 "$status"
 }
 
+@test "the status has what is described, and nothing else" {
+	start_httpd
+	rest GET /v1/status
+	same 200 "$status"
+	same "$(jq -c '[.components.schemas.Status.properties | paths(type == "object" and (has("type") or has("enum") or has("$ref")))
+		| map(select(. != "properties")) | map(select(. != "items")) | join(".") | select(startswith("peers.") | not)] | unique' "$KEYDIR_ROOT/httpd/openapi.json")" \
+		"$(jq -c '[paths | map(tostring) | join(".") | select(startswith("peers.") | not)] | unique' "$T/body")"
+}
+
 @test "schemathesis finds no answer that the description does not have" {
 	[ -e "$VENV/complete" ] || skip_or_fail "needs schemathesis from a package index (pip)"
 	local token=token-of-a-test-0123456789
