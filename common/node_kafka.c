@@ -58,6 +58,7 @@ struct kafka {
 	atomic_bool applies;
 	_Atomic uint64_t end;    /* of the log, as last heard; offset behind the newest */
 	_Atomic uint64_t target; /* the end at the start; UINT64_MAX: not known yet */
+	uint64_t stopped_at;     /* behind the record that stopped us; the consumer's own */
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -248,18 +249,44 @@ static int batch_commit(struct batch *b)
 	return r;
 }
 
+/* The value of the header NAME for people: printable, cut to SIZE, or WITHOUT. */
+static const char *header_text(const struct record *rec, const char *name, const char *without,
+                               char *buf, size_t size)
+{
+	for (size_t i = 0; i < rec->nheaders && i < RECORD_HEADERS_MAX; i++) {
+		struct bytes n = rec->headers[i].name, value = rec->headers[i].value;
+		size_t len = value.len < size ? value.len : size - 1;
+		if (n.len != strlen(name) || memcmp(n.data, name, n.len) != 0)
+			continue;
+		for (size_t k = 0; k < len; k++) {
+			unsigned char c = ((const unsigned char *)value.data)[k];
+			buf[k] = c > ' ' && c < 0x7f && c != '"' && c != '\\' ? (char)c : '?';
+		}
+		buf[len] = '\0';
+		return buf;
+	}
+	return without;
+}
+
 static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 {
 	struct batch *b = arg;
 	struct event *ev = NULL;
 	const char *what = NULL;
 	enum event_outcome outcome;
+	char op[40], v[40];
 	int r = record_decode(rec, &ev, &what);
 	if (r == -ENOTSUP) {
 		b->fatal = r;
+		b->k->stopped_at = offset + 1;
 		snprintf(b->why, sizeof b->why,
-		         "the record at offset %llu needs a newer version: %s",
-		         (unsigned long long)offset, what ? what : "unknown operation");
+		         "the record at offset %llu (op %s, format version %s) needs a newer "
+		         "version of Keydir than %s, which has format version %d: %s. Update "
+		         "this node and start it again; until then it applies nothing, and "
+		         "reads go on",
+		         (unsigned long long)offset, header_text(rec, "op", "none", op, sizeof op),
+		         header_text(rec, "v", "1", v, sizeof v), KEYDIR_VERSION, RECORD_VERSION,
+		         what ? what : "it is unknown");
 		return r;
 	}
 	if (r < 0 && r != -EBADMSG)
@@ -272,8 +299,9 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 		}
 	}
 	if (!ev)
-		logger(LOGGER_WARN, "record rejected offset=%llu why=\"%s\"",
-		       (unsigned long long)offset, what ? what : "malformed");
+		logger(LOGGER_WARN, "record rejected offset=%llu op=%s why=\"%s\"",
+		       (unsigned long long)offset, header_text(rec, "op", "none", op, sizeof op),
+		       what ? what : "malformed");
 	r = apply_event(b->txn, ev, offset, rec->time_ms, &outcome);
 	event_free(ev);
 	if (r == -EALREADY)
@@ -316,7 +344,9 @@ static int consume(struct kafka *k, uint64_t from)
 		if (c < 0)
 			r = c;
 		if (r >= 0) {
-			set_why(k, ""); /* only now: the next record may be what stopped it */
+			/* Only now: the next record may be what stopped it. */
+			if (b.next >= k->stopped_at)
+				set_why(k, "");
 			if (r > 0) {
 				node_catch_up(k->node);
 				node_set_stalled(k->node, 0);
@@ -324,6 +354,9 @@ static int consume(struct kafka *k, uint64_t from)
 			r = 0;
 		}
 	}
+	/* Whatever stands before the record that stops this node is applied. */
+	if (b.fatal)
+		batch_commit(&b);
 	if (b.txn)
 		txn_abort(b.txn);
 	node_catch_up(k->node);

@@ -5,6 +5,7 @@
 #include "event.h"
 
 #define RECORD_HEADERS_MAX 24
+#define RECORD_VERSION 1 /* of the format: the newest that is known */
 
 struct record_header {
 	struct bytes name;
@@ -39,9 +40,8 @@ void record_out_free(struct record_out *out);
 
 /* Decodes REC. Returns 0 and a new event that owns its bytes (event_free());
  * -EBADMSG for a malformed record (to be rejected while applying), also when
- * event_check() refuses what it says; -ENOTSUP for an operation, header, flag
- * or format version this program does not know (the node must stop), or
- * -ENOMEM. On failure *RET_WHY (may be NULL) is a static text that says why.
+ * event_check() refuses what it says; -ENOTSUP for an operation or a format
+ * version that this program does not know (the node must stop), or -ENOMEM. On failure *RET_WHY (may be NULL) is a static text that says why.
  * A record without an `op` header is a plain change: a value sets the key, a
  * null value deletes it; other headers of a foreign producer are ignored.
  * Thread-safe. */

@@ -263,23 +263,18 @@ static int parse_ranges(struct bytes text, struct event *ev)
 static int parse_flags(struct bytes text, struct event *ev)
 {
 	bool last = false;
-	int err = 0;
 
 	while (!last) {
 		struct bytes word = take_part(&text, ',', &last);
 		size_t i = 0;
 
-		if (word.len == 0) {
-			err = -EBADMSG;
-			continue; /* an unknown word behind it counts for more */
-		}
 		while (i < FLAG_WORDS && !bytes_are(word, flag_words[i].word))
 			i++;
 		if (i == FLAG_WORDS)
-			return -ENOTSUP;
+			return -EBADMSG;
 		ev->flags |= flag_words[i].flag;
 	}
-	return err;
+	return 0;
 }
 
 /* Reads one header into EV. 0, -EBADMSG, -ENOMEM. */
@@ -351,39 +346,24 @@ static const struct bytes *header_named(const struct record *rec, enum header he
 	return NULL;
 }
 
-/* Finds what this version cannot know the meaning of. */
+/* Finds what this version cannot know the meaning of: a format version that came
+ * after it, or an operation. A header or flag that it does not know is no such
+ * thing: all of version 1 are known to all, and others need a newer `v`. */
 static int check_known(const struct record *rec, const struct bytes *op, struct event *ev,
                        const char **ret_why)
 {
 	const struct bytes *version = header_named(rec, HEADER_V);
-	struct event flags = { 0 }; /* only looked at, not kept */
-	uint64_t number = 1;
-	enum header header;
+	uint64_t number = RECORD_VERSION;
 
-	if (version && !parse_u64(*version, &number))
-		return malformed(ret_why, "the header v is not a number");
-	if (number != 1) {
+	if (version && (!parse_u64(*version, &number) || number == 0))
+		return malformed(ret_why, "the header v is not a number from 1");
+	if (number > RECORD_VERSION) {
 		*ret_why = "the record's format version is unknown to this program";
 		return -ENOTSUP;
 	}
 	if (event_op_parse(op->data ? op->data : "", op->len, &ev->op) != 0) {
 		*ret_why = "the record's operation is unknown to this program";
 		return -ENOTSUP;
-	}
-	for (size_t i = 0; i < rec->nheaders; i++) {
-		struct bytes name = rec->headers[i].name;
-
-		if (!find_header(name, &header)) {
-			if (is_ignored(name))
-				continue;
-			*ret_why = "the record has a header unknown to this program";
-			return -ENOTSUP;
-		}
-		if (header == HEADER_FLAGS &&
-		    parse_flags(rec->headers[i].value, &flags) == -ENOTSUP) {
-			*ret_why = "the record has a flag unknown to this program";
-			return -ENOTSUP;
-		}
 	}
 	return 0;
 }
@@ -404,8 +384,11 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 	for (size_t i = 0; i < rec->nheaders; i++) {
 		int err;
 
-		if (!find_header(rec->headers[i].name, &header))
-			continue;
+		if (!find_header(rec->headers[i].name, &header)) {
+			if (is_ignored(rec->headers[i].name))
+				continue;
+			return malformed(ret_why, "a header is unknown (one's own begin with x-)");
+		}
 		if (seen & 1U << header)
 			return malformed(ret_why, "a header is given twice");
 		seen |= 1U << header;

@@ -226,13 +226,23 @@ as_often_as_logged() {
 	node_httpd 2
 	put 1 before 1
 	eventually_is 2 before 1
+	# What stands before it is applied, also if it comes in the same batch.
+	local at n
+	node_kill 2
+	for n in {1..500}; do echo "many/key$n:$n"; done | produce -K:
 	echo 'key:value' | produce -K: -H op=frobnicate
-	local at=$(($(log_end) - 1)) n
+	for n in {1..50}; do echo "behind/key$n:$n"; done | produce -K:
+	at=$(($(log_end) - 51))
+	start second "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" \
+		--listen "127.0.0.1:${NODE_PORT[2]}"
+	wait_for 10 curl -sf -o /dev/null "${NODE_URL[2]}/healthz"
 	for n in 1 2; do
-		wait_for 10 not_ready "$n"
-		[[ $(body) == *"offset $at"* ]]
-		[[ $(body) == *"newer version"* ]]
-		[[ $(status_of "$n" .why) == *"newer version"* ]]
+		wait_for 10 why_is "$n" 'newer version'
+		not_ready "$n"
+		[[ $(body) == *"offset $at (op frobnicate, format version 1)"* ]]
+		[[ $(body) == *"Update this node"* ]]
+		same $((at - 1)) "$(status_of "$n" .offset)"
+		get_is "$n" many/key500 500
 		get_is "$n" before 1
 	done
 	same 1 "$(cat "${NODE_MNT[1]}/before")"
@@ -247,6 +257,28 @@ as_often_as_logged() {
 	wait_for 10 why_is 1 'newer version'
 	not_ready 1
 	same $((at - 1)) "$(status_of 1 .offset)"
+}
+
+@test "a header that nobody knows is rejected on every node, unless it says a newer version" {
+	local n
+	allow_log 'needs a newer version'
+	for n in 1 2; do node_httpd "$n"; done
+	put 1 key before
+	produce -K: -H op=set -H colour=red <<<'key:misspelt'
+	produce -K: -Z -H op=del -H flags=often <<<'key:'
+	produce -K: -H op=set -H x-colour=red <<<'own:1'
+	eventually_is 2 own 1
+	for n in 1 2; do
+		get_is "$n" key before
+		same 2 "$(status_of "$n" .events.rejected)"
+		grep -q 'record rejected offset=[0-9]* op=set why="a header is unknown' "$T/httpd$n.log"
+	done
+	wait_for 20 settled 1 2
+	produce -K: -H op=set -H colour=red -H v=2 <<<'key:new'
+	for n in 1 2; do
+		wait_for 10 why_is "$n" '(op set, format version 2) needs a newer version'
+		get_is "$n" key before
+	done
 }
 
 not_ready() {

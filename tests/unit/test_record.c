@@ -226,23 +226,29 @@ static void test_decode_bad(void **state)
 		/* of a newer version */
 		{ { "k", "v", { "op", "set", "v", "2" } }, -ENOTSUP, "version" },
 		{ { "k", "v", { "op", "frobnicate", "v", "2" } }, -ENOTSUP, "version" },
-		{ { "k", "v", { "op", "set", "v", "0" } }, -ENOTSUP, "version" },
+		{ { "k", "v", { "op", "set", "v", "4294967297" } }, -ENOTSUP, "version" },
 		{ { "k", "v", { "op", "frobnicate" } }, -ENOTSUP, "operation" },
 		{ { "k", "v", { "op", "" } }, -ENOTSUP, "operation" },
 		{ { "k", "v", { "op", "Set" } }, -ENOTSUP, "operation" },
-		{ { "k", "v", { "op", "set", "colour", "red" } }, -ENOTSUP, "header unknown" },
-		{ { "k", "v", { "op", "set", "", "red" } }, -ENOTSUP, "header unknown" },
-		{ { "k", "v", { "op", "set", "x", "red" } }, -ENOTSUP, "header unknown" },
-		{ { "k", "v", { "op", "set", "TTL", "5" } }, -ENOTSUP, "header unknown" },
-		{ { "k", NULL, { "op", "del", "flags", "recurse,often" } }, -ENOTSUP, "flag" },
-		{ { "k", NULL, { "op", "del", "flags", " recurse" } }, -ENOTSUP, "flag" },
-		/* also where something else is wrong */
-		{ { "/", NULL, { "op", "del", "ttl", "x", "flags", "recurse,,often" } },
+		/* also where something else is wrong, or unknown too */
+		{ { "/", NULL, { "ttl", "x", "op", "frobnicate", "colour", "red" } },
 		  -ENOTSUP,
-		  "flag" },
-		{ { "/", NULL, { "ttl", "x", "op", "set", "colour", "red" } },
-		  -ENOTSUP,
-		  "header unknown" },
+		  "operation" },
+		{ { "k", "v", { "op", "set", "colour", "red", "v", "2" } }, -ENOTSUP, "version" },
+		{ { "k", NULL, { "v", "2", "flags", "often", "op", "del" } }, -ENOTSUP, "version" },
+		/* unknown in version 1, which is known: a mistake */
+		{ { "k", "v", { "op", "set", "colour", "red" } }, -EBADMSG, "header is unknown" },
+		{ { "k", "v", { "op", "set", "colour", "red", "v", "1" } },
+		  -EBADMSG,
+		  "header is unknown" },
+		{ { "k", "v", { "op", "set", "", "red" } }, -EBADMSG, "header is unknown" },
+		{ { "k", "v", { "op", "set", "x", "red" } }, -EBADMSG, "header is unknown" },
+		{ { "k", "v", { "op", "set", "TTL", "5" } }, -EBADMSG, "header is unknown" },
+		{ { "k", NULL, { "op", "del", "flags", "recurse,often" } },
+		  -EBADMSG,
+		  "header flags" },
+		{ { "k", NULL, { "op", "del", "flags", " recurse" } }, -EBADMSG, "header flags" },
+		{ { "k", "v", { "op", "set", "v", "0" } }, -EBADMSG, "header v" },
 		/* headers */
 		{ { "k", "v", { "op", "set", "v", "x" } }, -EBADMSG, "header v" },
 		{ { "k", "v", { "op", "set", "v", "" } }, -EBADMSG, "header v" },
@@ -361,8 +367,8 @@ static void test_decode_bad(void **state)
 		  -EBADMSG,
 		  "well-formed" },
 		{ { "", "28:1:c,-,2:op,3:del,2:no,3:xyz,,", { "op", "txn" } },
-		  -ENOTSUP,
-		  "header unknown" },
+		  -EBADMSG,
+		  "header is unknown" },
 	};
 
 	(void)state;
