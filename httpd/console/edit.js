@@ -116,12 +116,12 @@ export function edit(key, done) {
 		if ((event.ctrlKey || event.metaKey) && (event.key === 's' || event.key === 'Enter')) submit(event);
 		else if (event.key === 'Escape' && !event.isComposing) quit();
 	} },
-	news,
 	end ? field('Value', area) : el('p.quiet', {}, why),
 	el('div.pair', {}, field('Content type', type), field(end ? 'Or from a file' : 'From a file', file)),
 	errors,
 	el('div.buttons', {}, save, el('button', { type: 'button', onclick: quit }, 'Cancel'),
-		el('span.hint', {}, 'Ctrl+S saves, Escape cancels. The TTL stays.')));
+		el('span.hint', {}, 'Ctrl+S saves, Escape cancels. The TTL stays.')),
+	news); // below the buttons: nothing moves under the pointer
 
 	return {
 		element,

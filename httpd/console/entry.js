@@ -229,6 +229,11 @@ async function load() {
 	}
 }
 
+export function stopEditing() {
+	editor = null;
+	load();
+}
+
 // Shows PATH; null: nothing. The caller has asked whether edits may be lost.
 export function open(to, { focus } = {}) {
 	editor = null;

@@ -21,6 +21,7 @@ const ROOT = 'keydir-root';
 // --- where we are ----------------------------------------------------------------
 
 let shown = ''; // the hash that is shown
+let leaving = false; // the user is being asked
 
 function setView(view) {
 	for (const name of ['keys', 'events', 'nodes']) $(`view-${name}`).hidden = name !== view;
@@ -37,8 +38,12 @@ async function route() {
 	if (hash === shown) return;
 	if (entry.isDirty()) {
 		history.replaceState(null, '', shown);
-		if (!(await discard())) return;
+		if (leaving) return;
+		leaving = true;
+		const sure = await discard().finally(() => (leaving = false));
+		if (!sure) return;
 		history.pushState(null, '', hash);
+		entry.stopEditing();
 	}
 	shown = hash;
 	const [, view, path] = /^#\/(keys|events|nodes)(?:\/(.*))?$/s.exec(hash) ?? [null, 'keys'];

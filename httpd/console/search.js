@@ -1,18 +1,19 @@
-// Search: keys whose name begins with what is typed, or that hold it anywhere.
+// Search: keys that hold what is typed anywhere in their path, or the entries of
+// one directory that begin with it.
 //
 // The server has no index of names, so pages of the listing are looked through,
 // in order, until enough was found or enough was read; "Search on" goes on from
-// there. A prefix is read from its own directory on, and ends where names
-// become greater.
+// there. For a beginning that is one directory without those below it, up to
+// where names become greater.
 
 import * as api from './api.js';
 import { $, count, el, errorBox, size } from './dom.js';
 import { binary, parse, show } from './names.js';
 import { rootPath } from './tree.js';
 
-const PAGE = 2000;
+const PAGE = 5000;
 const ENOUGH = 200; // found
-const PATIENCE = 20_000; // entries read at a time
+const PATIENCE = { anywhere: 50_000, beginning: 500_000 }; // entries read at a time
 const PAUSE_MS = 150;
 
 const box = $('results');
@@ -32,6 +33,7 @@ function matcher(text, prefix) {
 		const begin = binary(path.slice(dir.length));
 		return {
 			dir,
+			patience: PATIENCE.beginning,
 			fits: (e) => binary(e.path.slice(dir.length)).startsWith(begin),
 			over: (e) => {
 				const name = binary(e.path.slice(dir.length)).slice(0, begin.length);
@@ -40,7 +42,11 @@ function matcher(text, prefix) {
 		};
 	}
 	const wanted = text.toLowerCase();
-	return { dir: '', fits: (e) => show(e.path).toLowerCase().includes(wanted), over: () => false };
+	return {
+		dir: '', recurse: true, patience: PATIENCE.anywhere,
+		fits: (e) => show(e.path).toLowerCase().includes(wanted),
+		over: () => false,
+	};
 }
 
 function resultRow(entry) {
@@ -63,7 +69,7 @@ async function run(text, prefix, from) {
 	box.replaceChildren(status, list);
 	try {
 		do {
-			const page = await api.list(dir, { cursor, limit: PAGE, recurse: true, signal: mine.signal });
+			const page = await api.list(dir, { cursor, limit: PAGE, recurse: match.recurse, signal: mine.signal });
 			({ cursor } = page);
 			for (const entry of page.entries) {
 				read++;
@@ -77,7 +83,7 @@ async function run(text, prefix, from) {
 				}
 			}
 			status.textContent = `${count(found)} found in ${count(read)} keys, searching on`;
-		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < PATIENCE);
+		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < match.patience);
 		status.textContent = found
 			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys looked at`
 			: `Nothing found${cursor ? ' so far' : ''}, ${count(read)} keys looked at`;

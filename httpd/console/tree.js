@@ -21,7 +21,9 @@ let rows = [];
 const loaded = new Map(); // path of a directory that is open or was -> node
 let active = 0;
 let selected = null; // path
+let drawn = new Map(); // what a row looks like -> its element
 let due = 0;
+let hidden = false; // the active row is to be brought into sight
 let hooks = { open() {}, remove() {}, rename() {} };
 
 const rowHeight = () => (large.matches ? 44 : 28);
@@ -78,6 +80,13 @@ function ttlText(row) {
 	return row.expires ? duration((row.expires - Date.now()) / 1000) : '';
 }
 
+// All that an element shows: one that would look the same stays, so that a click
+// does not fall between two of them.
+function looks(row, i, height) {
+	return [i, height, onePane.matches, i === active, row.path === selected, row.path, row.label, row.kind, row.depth,
+		row.open, row.size, ttlText(row)].join('\n');
+}
+
 function drawRow(row, i, height) {
 	const node = el('div.row', {
 		id: `row-${i}`, role: 'treeitem', 'aria-level': row.depth,
@@ -107,17 +116,27 @@ function draw() {
 	const first = Math.max(0, Math.floor(tree.scrollTop / height) - SPARE);
 	const end = Math.min(rows.length, Math.ceil((tree.scrollTop + tree.clientHeight) / height) + SPARE);
 	sizer.style.height = `${rows.length * height}px`;
-	const drawn = [];
+	const before = drawn;
+	drawn = new Map();
 	for (let i = first; i < end; i++) {
-		drawn.push(drawRow(rows[i], i, height));
+		const look = looks(rows[i], i, height);
+		const node = before.get(look) ?? drawRow(rows[i], i, height);
+		before.delete(look);
+		drawn.set(look, node);
 		if (rows[i].kind === 'more') more(rows[i].of);
 	}
-	sizer.replaceChildren(...drawn);
+	for (const node of before.values()) node.remove();
+	let at = sizer.firstChild;
+	for (const node of drawn.values()) {
+		if (node === at) at = at.nextSibling;
+		else sizer.insertBefore(node, at);
+	}
 	if (active >= first && active < end) tree.setAttribute('aria-activedescendant', `row-${active}`);
 	else tree.removeAttribute('aria-activedescendant');
 }
 
 function intoSight(i) {
+	hidden = !tree.clientHeight; // then when it is seen again
 	const height = rowHeight();
 	if (i * height < tree.scrollTop) tree.scrollTop = i * height;
 	else if ((i + 1) * height > tree.scrollTop + tree.clientHeight)
@@ -323,21 +342,26 @@ tree.addEventListener('keydown', (event) => {
 });
 
 tree.addEventListener('click', (event) => {
-	const at = event.target.closest('.row');
+	// a row that was drawn anew between press and release is found by its place
+	const hit = event.target.closest('.row') ? event.target : document.elementFromPoint(event.clientX, event.clientY);
+	const at = hit?.closest('.row');
 	if (!at) return;
 	active = Number(at.dataset.index);
 	const row = rows[active];
-	if (event.target.closest('.twist')) {
+	if (hit.closest('.twist')) {
 		if (row.open) collapse(row);
 		else expand(row);
 		return;
 	}
-	if (event.target.closest('.about')) hooks.open(row.path);
+	if (hit.closest('.about')) hooks.open(row.path);
 	else enter(row);
 	refresh();
 });
 
 tree.addEventListener('scroll', () => refresh(), { passive: true });
-new ResizeObserver(() => refresh()).observe(tree);
+new ResizeObserver(() => {
+	if (hidden && tree.clientHeight) intoSight(active);
+	refresh();
+}).observe(tree);
 large.addEventListener('change', () => refresh());
 setInterval(() => document.visibilityState === 'visible' && rows.some((r) => r.expires) && refresh(), 1000);

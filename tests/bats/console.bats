@@ -16,7 +16,8 @@ start_nodes() {
 	start_nginx
 }
 
-# The project's nginx.conf, on ports of this test; sets CONSOLE.
+# The project's nginx.conf, on ports of this test; sets CONSOLE
+# and NGINX_PID.
 start_nginx() {
 	PATH=$PATH:/usr/sbin:/sbin
 	require nginx
@@ -28,6 +29,7 @@ start_nginx() {
 		"$KEYDIR_ROOT/nginx.conf" >"$T/nginx.conf"
 	[ "$(id -u)" != 0 ] || user='user root;'
 	start nginx nginx -p "$T/nginx" -c "$T/nginx.conf" -e stderr -g "daemon off; $user"
+	NGINX_PID=$PID
 	CONSOLE=http://127.0.0.1:$port
 	URL=$CONSOLE
 	wait_ready 10 "$PID" curl -sf -o /dev/null "$CONSOLE/healthz"
@@ -35,7 +37,8 @@ start_nginx() {
 
 drive() { # SCENARIO
 	command -v chromium chromium-browser google-chrome >/dev/null || skip_or_fail "needs chromium" || return 1
-	TMPDIR=$T PATIENCE=$PATIENCE timeout $((120 * PATIENCE)) python3 "$KEYDIR_ROOT/tests/console/drive.py" "$CONSOLE" "$1"
+	TMPDIR=$T PATIENCE=$PATIENCE NGINX_PID=$NGINX_PID timeout $((120 * PATIENCE)) \
+		python3 "$KEYDIR_ROOT/tests/console/drive.py" "$CONSOLE" "$1" "${PORTS[@]}"
 }
 
 @test "the page and its parts: types, tags, policy, no token" {
@@ -99,7 +102,61 @@ drive() { # SCENARIO
 	same 200 "$status"
 }
 
+# Each test of the page fails as well if it logs an error, breaks its policy, asks
+# another host or gets an answer that is not expected.
+
 @test "browsing: the tree, values of each kind, links, changes by others" {
 	start_nodes 3
 	drive browse
+}
+
+@test "editing: compare and set, conflicts, unsaved changes, line ends, files" {
+	start_nodes 3
+	drive edit
+}
+
+@test "creating, times to live, renaming, deleting, a directory with all below it" {
+	start_nodes 3
+	drive change
+}
+
+@test "names and values of any bytes are text, and everything works on them" {
+	start_nodes 3
+	drive names
+}
+
+@test "the keyboard alone is enough, and every control has a name" {
+	start_nodes 3
+	drive keyboard
+}
+
+@test "a phone of 360 x 740: every view and dialog fits; dark and light" {
+	start_nodes 3
+	drive phone
+}
+
+@test "100,000 keys in a directory" {
+	start_nodes 3
+	drive many
+}
+
+@test "events: each kind, pause, filter, a break without loss" {
+	start_nodes 3
+	drive events
+}
+
+@test "nodes: all that are behind Nginx, and plots that move" {
+	start_nodes 3
+	drive nodes
+}
+
+@test "a token is asked for, kept in the tab, and forgotten" {
+	local right
+	for right in 'writer write /' 'reader read /app/'; do
+		# shellcheck disable=SC2086 # name, right, prefix
+		set -- $right
+		echo "$1 sha256:$(printf %s "$1-of-$([ "$3" = / ] && echo all || echo app)" | sha256sum | cut -c1-64) $2 $3"
+	done >"$T/tokens"
+	start_nodes 3 --tokens "$T/tokens"
+	drive token
 }

@@ -34,7 +34,7 @@ HELPERS = """
 window.seen = (e) => Boolean(e) && e.getClientRects().length > 0 && getComputedStyle(e).visibility !== 'hidden';
 window.label = (e) => (e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent || '').trim();
 window.top_ = () => document.querySelector('dialog[open]') || document;
-window.control = (text) => [...top_().querySelectorAll('button, a, summary, [role=treeitem], label.check')]
+window.control = (text) => [...top_().querySelectorAll('button, a, summary, [role=treeitem], label')]
     .find((e) => seen(e) && label(e) === text);
 window.fieldOf = (text) => [...top_().querySelectorAll('input, textarea')].find((e) => seen(e) && label(e) === text);
 window.row = (name) => [...document.querySelectorAll('#tree [role=treeitem]')]

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The console, used as people use it. One scenario each run:
 
-    tests/console/drive.py URL SCENARIO
+    tests/console/drive.py URL SCENARIO [PORT...]
 
-URL is where the page is, through Nginx. A scenario prepares keys over REST,
+URL is where the page is, through Nginx; the ports are those of the servers
+behind it. A scenario prepares keys over REST,
 drives the page, and looks at what is on the screen and in the store. Fails if
 anything is not as it must be, and also if the page logged an error, broke its
 policy, asked another host, or got an answer that the scenario did not provoke.
@@ -11,7 +12,9 @@ policy, asked another host, or got an answer that the scenario did not provoke.
 SHOT=FILE in the environment leaves a picture of the page if it fails.
 """
 import os
+import signal
 import sys
+import traceback
 import urllib.error
 import urllib.request
 
@@ -25,6 +28,7 @@ class Server:
     def __init__(self, url, token=None):
         self.url = url
         self.token = token
+        self.ports = []
 
     def ask(self, method, path, body=None, **headers):
         headers = {k.replace("_", "-"): v for k, v in headers.items()}
@@ -49,16 +53,25 @@ class Server:
         status, _, body = self.ask("GET", "/v1/kv/" + path + "?consistent")
         return body if status == 200 else None
 
+    def break_connections(self):
+        """Kills Nginx's workers; it starts new ones at once."""
+        nginx = os.environ["NGINX_PID"]
+        with open(f"/proc/{nginx}/task/{nginx}/children") as children:
+            for pid in children.read().split():
+                os.kill(int(pid), signal.SIGKILL)
+
     def headers(self, path):
         return self.ask("HEAD", "/v1/kv/" + path + "?consistent")[1]
 
 
 def main():
-    url, name = sys.argv[1:]
+    url, name, *ports = sys.argv[1:]
+    server = Server(url)
+    server.ports = ports
     browser = Browser()
     try:
         browser.viewport(1280, 800)
-        expected = getattr(scenarios, name)(browser, Server(url)) or []
+        expected = getattr(scenarios, name)(browser, server) or []
         if browser.reports:
             raise Failed("the page reported:\n" + "\n".join(browser.reports))
         odd = [s for s in browser.statuses if not any(s[0] == status and what in s[2] for status, what in expected)]
@@ -69,7 +82,8 @@ def main():
     except (Failed, AssertionError) as e:
         if "SHOT" in os.environ:
             browser.shot(os.environ["SHOT"])
-        raise SystemExit(f"{name}: {type(e).__name__}: {e}") from e
+        lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename.endswith("scenarios.py")]
+        raise SystemExit(f"{name}, line {lines}: {type(e).__name__}: {e}") from e
     finally:
         browser.close()
 
