@@ -69,6 +69,7 @@ export function edit(key, done) {
 	const save = el('button.primary', { type: 'submit' }, 'Save');
 	let over = false;
 
+	const focus = () => (end ? area : file).focus();
 	const dirty = () => !over && (area.value !== start || file.files.length > 0 || type.value !== had);
 	function finish(tag) {
 		over = true;
@@ -89,6 +90,7 @@ export function edit(key, done) {
 			const choice = await resolveConflict(key.path, bytes);
 			if (choice === 'theirs') finish(null);
 			else if (choice) await put(bytes, choice.put);
+			else focus();
 		}
 	}
 
@@ -114,7 +116,10 @@ export function edit(key, done) {
 		: 'The value mixes kinds of line ends, which a text field would change. It can be replaced by a file.';
 	const element = el('form.edit', { onsubmit: submit, noValidate: true, onkeydown: (event) => {
 		if ((event.ctrlKey || event.metaKey) && (event.key === 's' || event.key === 'Enter')) submit(event);
-		else if (event.key === 'Escape' && !event.isComposing) quit();
+		else if (event.key === 'Escape' && !event.isComposing) {
+			event.preventDefault(); // it would close the question as well
+			quit();
+		}
 	} },
 	end ? field('Value', area) : el('p.quiet', {}, why),
 	el('div.pair', {}, field('Content type', type), field(end ? 'Or from a file' : 'From a file', file)),
@@ -126,7 +131,7 @@ export function edit(key, done) {
 	return {
 		element,
 		dirty,
-		focus: () => (end ? area : file).focus(),
+		focus,
 		changed: (event) => news.replaceChildren(
 			event.version ? `Somebody else changed it meanwhile: version ${event.version}.` : 'It was deleted or moved meanwhile.'),
 	};

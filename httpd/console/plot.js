@@ -38,7 +38,7 @@ export function plot(title, text, least = 1) {
 			area.setAttribute('points', `${points[0][0]},${HEIGHT} ${path} ${points.at(-1)[0]},${HEIGHT}`);
 			const newest = known.at(-1);
 			now.textContent = text(newest);
-			scale.textContent = limit ? `of ${text(limit)}` : `up to ${text(Math.max(...known))} in two minutes`;
+			scale.textContent = limit ? `of ${text(limit)}` : `peak ${text(Math.max(...known))} in 2 min`;
 			picture.setAttribute('aria-label', `${title}: now ${text(newest)}, ${scale.textContent}`);
 		},
 	};

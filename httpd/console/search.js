@@ -52,6 +52,8 @@ function matcher(text, prefix) {
 function resultRow(entry) {
 	return el('li', {}, el('a', { href: `#/keys/${entry.path}`, onclick: (event) => {
 		event.preventDefault();
+		box.querySelector('[aria-current]')?.removeAttribute('aria-current');
+		event.currentTarget.setAttribute('aria-current', 'true');
 		open(entry.path);
 	} }, el('bdi.name', {}, show(entry.path)), entry.dir ? null : el('span.size', {}, size(entry.size))));
 }
