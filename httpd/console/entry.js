@@ -14,6 +14,7 @@ const PREVIEW = 64 << 10; // bytes of a value that are read to be shown
 const pane = $('entry');
 let path = null; // what is shown; null: nothing
 let key = null; // its api.read(), if it is a key that is there
+let drawn = null; // tag of the key that the pane shows
 let editor = null; // { dirty(), changed() } while editing
 let form = ''; // name of the form last chosen
 let reading = null; // AbortController
@@ -51,8 +52,15 @@ function fact(name, ...value) {
 	return el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
 }
 
+// Shows something else. What had the focus has it again, if it is still there.
 function fill(...parts) {
+	const had = pane.contains(document.activeElement) ? document.activeElement : null;
+	drawn = null;
 	pane.replaceChildren(heading(), ...parts.filter(Boolean));
+	if (!had) return;
+	const same = had.id ? $(had.id)
+		: [...pane.querySelectorAll(had.tagName)].find((e) => e.textContent === had.textContent);
+	(same ?? $('entry-title')).focus({ preventScroll: true });
 }
 
 // --- a key ----------------------------------------------------------------------
@@ -115,6 +123,7 @@ function drawKey() {
 			fact('Content type', type),
 			fact('Changed', moment(key.modified))),
 		...valueParts());
+	drawn = key.tag;
 	tick();
 }
 
@@ -217,7 +226,7 @@ async function load() {
 			const got = await api.read(at, { most, signal });
 			if (path !== at || editor) return;
 			key = got;
-			drawKey();
+			if (drawn !== got.tag) drawKey();
 		}
 	} catch (error) {
 		if (error.name === 'AbortError' || path !== at) return;

@@ -99,6 +99,11 @@ def edit(b, server):
     h = server.headers("note")
     assert h["Content-Type"] == "text/plain" and 3000 < int(h["X-Keydir-TTL"]) <= 3600, h.items()
     b.same("document.activeElement.id", "entry-title")
+    # what others change leaves the focus where it is
+    b.js("control('Rename').focus()")
+    server.put("note?ttl=keep", b"changed")
+    b.same("text('#entry pre.value')", "changed")
+    b.same("document.activeElement.textContent", "Rename")
 
     # somebody is faster: both values, and a choice
     b.button("Edit")
