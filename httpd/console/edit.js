@@ -9,6 +9,8 @@ import { ask, field, textInput } from './dialog.js';
 import { el, errorBox, size } from './dom.js';
 import { hexLines, textOf } from './value.js';
 
+const EDIT_MOST = 1 << 20; // bytes
+
 const encoder = new TextEncoder();
 
 function lineEnd(text) {
@@ -54,10 +56,15 @@ async function resolveConflict(path, mine) {
 	});
 }
 
-// An editor of KEY, an api.read() of the whole value: { element, focus, dirty,
-// changed }. DONE is called once, with the new tag or null.
+// Can the value of that size be edited as text? Else only a file replaces it.
+export const isEditable = (bytes) => bytes <= EDIT_MOST;
+
+// An editor of KEY, an api.read() of the whole value (but for one that is not
+// editable): { element, focus, dirty, changed }. DONE is called once, with the
+// new tag or null.
 export function edit(key, done) {
-	const text = textOf(key.bytes);
+	const whole = key.bytes.length === key.size;
+	const text = whole ? textOf(key.bytes) : null;
 	const end = text === null ? null : lineEnd(text);
 	const area = el('textarea.editor', { spellcheck: false, rows: 16, value: end ? text : '', disabled: !end });
 	const file = el('input', { type: 'file' });
@@ -78,6 +85,7 @@ export function edit(key, done) {
 
 	async function value() {
 		if (file.files.length) return new Uint8Array(await file.files[0].arrayBuffer());
+		if (!whole) throw Object.assign(new Error('Choose the file that has the new value.'), { title: 'No file' });
 		if (!end) return key.bytes;
 		return encoder.encode(end === '\r\n' ? area.value.replaceAll('\n', '\r\n') : area.value);
 	}
@@ -112,7 +120,8 @@ export function edit(key, done) {
 		if (!dirty() || (await discard())) finish(null);
 	}
 
-	const why = text === null ? 'The value is not text. It can be replaced by a file.'
+	const why = !whole ? 'The value is too large for a text field. It can be replaced by a file.'
+		: text === null ? 'The value is not text. It can be replaced by a file.'
 		: 'The value mixes kinds of line ends, which a text field would change. It can be replaced by a file.';
 	const element = el('form.edit', { onsubmit: submit, noValidate: true, onkeydown: (event) => {
 		if ((event.ctrlKey || event.metaKey) && (event.key === 's' || event.key === 'Enter')) submit(event);

@@ -3,7 +3,7 @@
 
 import * as api from './api.js';
 import * as change from './change.js';
-import { edit } from './edit.js';
+import { edit, isEditable } from './edit.js';
 import { $, count, duration, el, errorBox, loading, moment, size, toast } from './dom.js';
 import { ancestors, isDir, last, parent, show } from './names.js';
 import { sizeOf } from './tree.js';
@@ -148,7 +148,7 @@ async function download() {
 async function startEdit() {
 	const at = path;
 	let whole = key;
-	if (key.bytes.length < key.size) {
+	if (key.bytes.length < key.size && isEditable(key.size)) {
 		fill(loading('Reading the whole value'));
 		try {
 			whole = await api.read(path);
@@ -251,7 +251,11 @@ export function open(to, { focus } = {}) {
 	reading?.abort();
 	if (to === null) return pane.replaceChildren();
 	fill(loading());
-	return load().then(() => focus && $('entry-title')?.focus());
+	const before = document.activeElement;
+	return load().then(() => {
+		// unless the user went elsewhere meanwhile
+		if (focus && document.activeElement === before) $('entry-title')?.focus();
+	});
 }
 
 // A message of the watch stream. Several in a row are one look.

@@ -100,6 +100,7 @@ function afterToken() {
 
 $('log-out').addEventListener('click', () => {
 	api.forgetToken();
+	sessionStorage.removeItem(ROOT);
 	location.reload(); // nothing that it had read stays
 });
 

@@ -18,8 +18,17 @@ import traceback
 import urllib.error
 import urllib.request
 
-import scenarios
+import scenarios_hands
+import scenarios_keys
+import scenarios_names
+import scenarios_views
 from browser import Browser, Failed
+
+SCENARIOS = {
+    f.__name__: f for f in (
+        scenarios_keys.browse, scenarios_keys.edit, scenarios_keys.change, scenarios_names.names, scenarios_hands.keyboard,
+        scenarios_hands.phone, scenarios_hands.many, scenarios_hands.token, scenarios_views.events, scenarios_views.nodes)
+}
 
 
 class Server:
@@ -71,7 +80,7 @@ def main():
     browser = Browser()
     try:
         browser.viewport(1280, 800)
-        expected = getattr(scenarios, name)(browser, server) or []
+        expected = SCENARIOS[name](browser, server) or []
         if browser.reports:
             raise Failed("the page reported:\n" + "\n".join(browser.reports))
         odd = [s for s in browser.statuses if not any(s[0] == status and what in s[2] for status, what in expected)]
@@ -82,7 +91,7 @@ def main():
     except (Failed, AssertionError) as e:
         if "SHOT" in os.environ:
             browser.shot(os.environ["SHOT"])
-        lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename.endswith("scenarios.py")]
+        lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if "scenarios_" in f.filename]
         raise SystemExit(f"{name}, line {lines}: {type(e).__name__}: {e}") from e
     finally:
         browser.close()
