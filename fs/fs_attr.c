@@ -236,9 +236,10 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 	if (f->birth == FILE_UNBORN && !f->buffer->changed && c->atime_now && c->mtime_now)
 		c->atime = c->mtime = false;
 	if (f->gone) {
-		f->changed_ns = 0;
-		if (c->mtime)
+		if (c->mtime) {
+			f->changed_ns = 0;
 			f->last.mtime_ns = c->mtime_now ? now_ns() : ns_of(c->attr.st_mtim);
+		}
 		if (c->atime)
 			f->last.atime_ns = c->atime_now ? now_ns() : ns_of(c->attr.st_atim);
 		c->atime = c->mtime = false;

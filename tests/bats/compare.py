@@ -10,6 +10,8 @@ that led to a difference, and ends with status 1 at the first one.
 """
 import ctypes
 import errno
+import fcntl
+import mmap
 import os
 import random
 import stat
@@ -19,6 +21,7 @@ NAMES = ["a", "b", "c", "dir", "sub", "x" * 255]
 LONG_NAME = "y" * 256
 SIZES = [0, 1, 2, 100, 511, 512, 513, 4095, 4096, 4097, 10000, 65520, 65521, 200000]
 MAX_OPEN = 8
+SET_BEFORE = 10**18
 HISTORY = 60
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -51,7 +54,12 @@ class Side:
     def describe(self, st):
         kind = stat.S_IFMT(st.st_mode)
         size = None if stat.S_ISDIR(st.st_mode) else st.st_size
-        return (kind, stat.S_IMODE(st.st_mode), st.st_nlink, size)
+        # A time that was set lies before those that changes make. A directory's
+        # changes again when a file made in it comes into the log.
+        mtime = st.st_mtime_ns if st.st_mtime_ns < SET_BEFORE else "now"
+        if stat.S_ISDIR(st.st_mode):
+            mtime = None
+        return (kind, stat.S_IMODE(st.st_mode), st.st_nlink, size, mtime)
 
     def open(self, slot, rel, flags, mode):
         self.fds[slot] = os.open(self.path(rel), flags, mode)
@@ -88,6 +96,31 @@ class Side:
 
     def fchmod(self, slot, mode):
         return os.fchmod(self.fds[slot], mode)
+
+    def mapped(self, slot, offset, data):
+        """Reads a page through a shared mapping; with DATA also writes there."""
+        fd = self.fds[slot]
+        size = os.fstat(fd).st_size
+        page = offset - offset % mmap.PAGESIZE
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or page >= size:
+            return None
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_APPEND:
+            return None  # not mapped on Keydir
+        prot = mmap.PROT_READ | (mmap.PROT_WRITE if data else 0)
+        with mmap.mmap(fd, min(size - page, mmap.PAGESIZE), prot=prot, offset=page) as m:
+            before = m[:]
+            if data:
+                m[:min(len(data), len(m))] = data[:len(m)]
+            return before
+
+    def fallocate(self, slot, offset, length):
+        st = os.fstat(self.fds[slot])
+        if not stat.S_ISREG(st.st_mode) or offset + length <= st.st_size:
+            return None  # whether that is a change, file systems see differently
+        return os.posix_fallocate(self.fds[slot], offset, length)
+
+    def copy(self, source, slot, count, offset):
+        return os.copy_file_range(self.fds[source], self.fds[slot], count, 0, offset)
 
     def truncate(self, rel, size):
         return os.truncate(self.path(rel), size)
@@ -200,7 +233,7 @@ class Driver:
             (3, lambda: ("listdir", r.choice(["", self.rel()]))),
             (2, lambda: ("truncate", self.rel(), r.choice(SIZES))),
             (2, lambda: ("chmod", self.rel(), r.choice([0o600, 0o644, 0o755, 0o4755]))),
-            (2, lambda: ("utime", self.rel(), r.randrange(10**18), r.randrange(10**18))),
+            (2, lambda: ("utime", self.rel(), r.randrange(SET_BEFORE), r.randrange(SET_BEFORE))),
             (1, lambda: ("access", self.rel(), r.choice([os.F_OK, os.R_OK, os.X_OK]))),
             (3, lambda: ("whole", self.rel())),
             (2, lambda: ("setxattr", self.rel(), r.choice(["user.p", "user.q"]), self.data()[:300],
@@ -219,6 +252,10 @@ class Driver:
                 (4, lambda: ("fstat", slot)),
                 (3, lambda: ("ftruncate", slot, r.choice(SIZES))),
                 (2, lambda: ("fsync", slot)),
+                (4, lambda: ("mapped", slot, r.choice(SIZES), b"")),
+                (2, lambda: ("mapped", slot, r.choice(SIZES), self.data()[:5000])),
+                (2, lambda: ("fallocate", slot, r.choice(SIZES), r.choice(SIZES))),
+                (2, lambda: ("copy", r.choice(sorted(self.slots)), slot, r.choice(SIZES), r.choice(SIZES))),
                 (1, lambda: ("fchmod", slot, r.choice([0o600, 0o640]))),
                 (7, lambda: ("close", slot)),
             ]
