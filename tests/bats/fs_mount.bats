@@ -94,6 +94,63 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	same "$STORE" "$(findmnt -n -o SOURCE "$MNT")"
 }
 
+@test "mount(8) itself: by a line of fstab, and by -t fuse.keydir; umount" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root"
+	require unshare mount findmnt
+	mkdir "$T/sbin" "$T/mnt2"
+	ln -s "$KEYDIR_FS" "$T/sbin/mount.fuse.keydir"
+	cat >"$T/fstab" <<-END
+		keydir  $MNT  fuse.keydir  noauto,_netdev,nofail,nodev,size=8M,umask=027,store=$STORE,log-file=$T/fs-tab.log  0  0
+		$STORE  $T/mnt2  fuse.keydir  noauto,ro,subdir=dir,log-file=$T/fs-ro.log  0  0
+	END
+	cat >"$T/script" <<-'END'
+		set -e
+		ended() {
+			for _ in $(seq 200); do
+				grep -q ' unmounted ' "$1" && return 0
+				sleep 0.05
+			done
+			return 1
+		}
+		# Where mount(8) looks for its helpers, in a name space of its own.
+		mount --bind "$T/sbin" /usr/sbin
+		mount -T "$T/fstab" "$MNT"
+		findmnt -n -o FSTYPE,SOURCE "$MNT"
+		findmnt -n -o OPTIONS "$MNT" | tr , '\n' | grep -x nodev
+		mkdir "$MNT/dir"
+		echo v >"$MNT/dir/key"
+		stat -c '%a' "$MNT/dir/key"
+		mount -T "$T/fstab" "$T/mnt2"
+		cat "$T/mnt2/key"
+		touch "$T/mnt2/key" 2>&1 | grep -o 'Read-only file system'
+		umount "$T/mnt2"
+		ended "$T/fs-ro.log"
+		umount "$MNT"
+		ended "$T/fs-tab.log"
+		mount -t fuse.keydir -o "uid=65534,allow_other,log-file=$T/fs-t.log" "$STORE" "$MNT"
+		stat -c '%u' "$MNT/dir/key"
+		setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo w >"$MNT/dir/key" && cat "$MNT/dir/key"'
+		umount "$MNT"
+		ended "$T/fs-t.log"
+		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>&1 | grep -o 'nonsense: no such mount option'
+		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>/dev/null || echo refused
+	END
+	export T MNT STORE
+	timeout 60 unshare -m bash "$T/script" >"$T/out" 3>&- 4>&- 5>&-
+	diff - "$T/out" <<-END
+		fuse.keydir keydir
+		nodev
+		640
+		v
+		Read-only file system
+		65534
+		w
+		nonsense: no such mount option
+		refused
+	END
+	not grep -E 'error|warn' "$T"/fs-*.log
+}
+
 @test "-o ro: reads, and nothing else" {
 	start_fs
 	mkdir "$MNT/dir"
