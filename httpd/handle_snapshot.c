@@ -227,6 +227,14 @@ err_free:
 	return r;
 }
 
+static enum MHD_Result send_headers(struct request *rq, uint64_t offset,
+                                    struct MHD_Response *response)
+{
+	response_header(response, "Content-Type", "application/octet-stream");
+	response_header(response, "Cache-Control", "no-store");
+	return respond_send(rq, MHD_HTTP_OK, offset, response);
+}
+
 static enum MHD_Result send_snapshot(struct request *rq)
 {
 	struct server *server = rq->server;
@@ -250,9 +258,7 @@ static enum MHD_Result send_snapshot(struct request *rq)
 	        MHD_SIZE_UNKNOWN, BLOCK_BYTES, take_from_pipe, s, snapshot_free);
 	if (!response)
 		snapshot_free(s);
-	response_header(response, "Content-Type", "application/octet-stream");
-	response_header(response, "Cache-Control", "no-store");
-	return respond_send(rq, MHD_HTTP_OK, offset, response);
+	return send_headers(rq, offset, response);
 }
 
 enum MHD_Result handle_snapshot(struct request *rq)
@@ -266,6 +272,6 @@ enum MHD_Result handle_snapshot(struct request *rq)
 		               "A node that is not ready itself gives no snapshot: %s.",
 		               status.why);
 	if (rq->method == HTTP_HEAD)
-		return respond_empty(rq, MHD_HTTP_OK, RESPOND_OFFSET_NOW);
+		return send_headers(rq, RESPOND_OFFSET_NOW, response_empty());
 	return send_snapshot(rq);
 }

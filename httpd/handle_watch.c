@@ -396,6 +396,15 @@ static struct stream *stream_new(struct request *rq, size_t prefix_len, const ch
 	return s;
 }
 
+static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
+                                   struct MHD_Response *response)
+{
+	response_header(response, "Content-Type", "text/event-stream");
+	response_header(response, "Cache-Control", "no-store");
+	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: pass it on at once */
+	return respond_send(rq, 200, offset, response);
+}
+
 static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
                              struct place place, bool given, int64_t wait_ms)
 {
@@ -429,10 +438,7 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	}
 	rq->endless = true;
-	response_header(response, "Content-Type", "text/event-stream");
-	response_header(response, "Cache-Control", "no-store");
-	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: pass it on at once */
-	return respond_send(rq, 200, offset, response);
+	return send_stream(rq, offset, response);
 }
 
 enum MHD_Result handle_watch(struct request *rq)
@@ -455,7 +461,7 @@ enum MHD_Result handle_watch(struct request *rq)
 		out = problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW,
 		              "This node is stopping. Watch another one.");
 	else if (rq->method == HTTP_HEAD)
-		out = respond_empty(rq, 200, RESPOND_OFFSET_NOW);
+		out = send_stream(rq, RESPOND_OFFSET_NOW, response_empty());
 	else
 		out = start(rq, prefix, prefix_len, place, given, wait_ms);
 	free(prefix);

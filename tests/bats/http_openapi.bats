@@ -57,14 +57,15 @@ setup_file() {
 	cd "$T"
 	run env TOKEN=$token SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$KEYDIR_ROOT/tests/openapi" PYTHONDONTWRITEBYTECODE=1 \
 		"$VENV/bin/schemathesis" --config-file "$KEYDIR_ROOT/tests/openapi/schemathesis.toml" \
-		run "$URL/openapi.json" --url "$URL" --seed 1 --max-examples 10 --warnings off
+		run "$URL/openapi.json" --url "$URL" --seed 1 --max-examples 6 --warnings off
 	echo "$output"
 	[ "$status" = 0 ]
 	# It did ask.
 	[[ $output =~ ([0-9]+)\ generated ]]
 	[ "${BASH_REMATCH[1]}" -gt 1000 ]
 	[[ $output =~ Tested:\ +([0-9]+) ]]
-	same "$(jq '[.paths[] | keys[]] | length' "$KEYDIR_ROOT/httpd/openapi.json")" "${BASH_REMATCH[1]}"
+	# Of all but GET /openapi.json, by which it has got the description.
+	same "$(jq '[.paths[] | keys[]] | length - 1' "$KEYDIR_ROOT/httpd/openapi.json")" "${BASH_REMATCH[1]}"
 	# Much of it was done, and the server goes on.
 	rest GET /metrics -H "Authorization: Bearer $token"
 	same 200 "$status"

@@ -29,6 +29,27 @@ load helper
 	done
 }
 
+@test "HEAD has the headers that GET has, on every route" {
+	start_httpd
+	rest PUT '/v1/kv/d/k?ttl=1h' --data-binary value -H 'Content-Type: text/plain'
+	local path
+	names() { tr -d '\r' <"$T/headers" | sed -nE 's/^([A-Za-z-]+): .*/\1/p' | grep -vE '^(Accept-Ranges|Content-Length|Transfer-Encoding|Connection)$' | sort; }
+	for path in / /console/main.js /openapi.json /v1/kv/ /v1/kv/d/ /v1/kv/d/k /v1/kv/d /v1/kv/none /v1/status /healthz /readyz /metrics \
+		'/v1/watch?wait=1ms' '/v1/watch?from=x' /v1/snapshot /api/cache/d/k/ /api/health/ /nowhere; do
+		rest GET "$path"
+		local got=$status type length
+		type=$(header Content-Type)
+		length=$(header Content-Length)
+		names >"$T/names"
+		rest HEAD "$path"
+		same "$path $got $type" "$path $status $(header Content-Type)"
+		names | diff "$T/names" -
+		# Numbers that grow between the two are not compared.
+		case $path in /metrics | /v1/status | /v1/watch* | /v1/snapshot) continue ;; esac
+		same "$length" "$(header Content-Length)"
+	done
+}
+
 @test "paths that are not served are 404 for every method" {
 	start_httpd
 	local path method
