@@ -232,8 +232,9 @@ static int collect(struct mount *m, struct dir *d)
 	/* First those that are not logged: what comes into the log meanwhile is
 	 * seen twice and not missed. */
 	int r = files_each_name(&m->files, d->real, note_unlogged, d);
-	if (r == 0)
-		r = view_open(m->store, &view);
+	if (r != 0)
+		return r;
+	r = view_open(m->store, &view);
 	if (r < 0)
 		return r;
 	if (d->nunlogged)
