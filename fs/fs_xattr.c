@@ -115,8 +115,10 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct bytes found;
 	char text[64], *copy = NULL;
 
+	/* That there are none at all, and not just none here: ls -l asks twice for
+	 * each file otherwise, and the kernel would pass on all of that. */
 	if (attr_of(name) == ATTR_FOREIGN) {
-		fuse_reply_err(req, ENODATA);
+		fuse_reply_err(req, EOPNOTSUPP);
 		return;
 	}
 	int r = view_open(m->store, &view);

@@ -138,3 +138,19 @@ PY
 	(cd "$MNT" && seq -f 'key:%.0f' 0 2000 | xargs rm)
 	same $((NAMES - 2001)) "$(find "$MNT" -name 'key:*' | wc -l)"
 }
+
+# Each request is a read of the device.
+requests() { awk '$1 == "syscr:" { print $2 }' "/proc/$FS_PID/io"; }
+
+@test "ls -l does not ask once for each file" {
+	start_fs
+	mkdir "$MNT/dir"
+	(cd "$MNT/dir" && seq -f 'name%.0f' 1000 | xargs touch)
+	ls -l "$MNT/dir" >"$T/first"
+	local before
+	before=$(requests)
+	ls -l "$MNT/dir" >"$T/second"
+	[ $(($(requests) - before)) -lt 100 ]
+	cmp "$T/first" "$T/second"
+	fails_with "not supported" getfattr --absolute-names -n security.selinux "$MNT/dir/name1"
+}
