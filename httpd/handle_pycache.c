@@ -126,7 +126,7 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 	if (!r && !missing) {
 		value = malloc(len + 1);
 		int64_t n = value ? store_read(view.txn, &e, 0, value, len) : -ENOMEM;
-		if (n != (int64_t)len)
+		if (!value || n != (int64_t)len)
 			r = n < 0 ? (int)n : -EIO;
 		node_used(rq->server->node, e.ino, view.now_ms);
 	}

@@ -543,7 +543,7 @@ static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const cha
 	char *headers = arg;
 	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
 		const struct header_row *row = &header_rows[i];
-		if (row->len != key_len || strcasecmp(row->name, key))
+		if (row->len != key_len || strcasecmp(row->name, key) != 0)
 			continue;
 		const char **field = (const char **)(headers + row->offset);
 		if (!*field)
@@ -643,7 +643,7 @@ static enum MHD_Result check(struct request *rq)
 	if (rq->url.query_len && method->params && !flags_valid(rq, method->params, &refused))
 		return refused;
 	if (rq->headers.content_encoding && method->takes_body &&
-	    strcasecmp(rq->headers.content_encoding, "identity"))
+	    strcasecmp(rq->headers.content_encoding, "identity") != 0)
 		return problem(rq, PROBLEM_ENCODING, RESPOND_OFFSET_NOW,
 		               "A body is stored as it comes and without its Content-Encoding "
 		               "nobody could read it. Send the bytes themselves.");

@@ -118,7 +118,7 @@ const struct route *router_find(const char *path, size_t len)
 		bool below = route->path[n - 1] == '/';
 		if (below && len + 1 == n && !memcmp(path, route->path, len))
 			return route; /* written without its last slash */
-		if (len < n || memcmp(path, route->path, n))
+		if (len < n || memcmp(path, route->path, n) != 0)
 			continue;
 		if (len == n || (below && route->has_key))
 			return route;

@@ -203,7 +203,7 @@ const char *url_unknown_param(const struct url *url, const char *const *known, s
 	size_t param_len, value_len;
 	while (next_param(&at, end, &param, &param_len, &value, &value_len)) {
 		const char *const *k = known;
-		while (*k && (strlen(*k) != param_len || memcmp(*k, param, param_len)))
+		while (*k && (strlen(*k) != param_len || memcmp(*k, param, param_len) != 0))
 			k++;
 		if (!*k) {
 			*ret_len = param_len;

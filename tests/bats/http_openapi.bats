@@ -55,7 +55,7 @@ setup_file() {
 	rest PUT /v1/kv/greeting -H "Authorization: Bearer $token" --data-binary hello
 	rest PUT /v1/kv/users/ -H "Authorization: Bearer $token"
 	cd "$T"
-	run env TOKEN=$token SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$KEYDIR_ROOT/tests/openapi" PYTHONDONTWRITEBYTECODE=1 \
+	run env TOKEN=$token HYPOTHESIS_STORAGE_DIRECTORY="$VENV/hypothesis" SCHEMATHESIS_HOOKS=hooks PYTHONPATH="$KEYDIR_ROOT/tests/openapi" PYTHONDONTWRITEBYTECODE=1 \
 		"$VENV/bin/schemathesis" --config-file "$KEYDIR_ROOT/tests/openapi/schemathesis.toml" \
 		run "$URL/openapi.json" --url "$URL" --seed 1 --max-examples 6 --warnings off
 	echo "$output"
