@@ -612,10 +612,15 @@ static enum MHD_Result check(struct request *rq)
 		char allow[64];
 		router_allow(rq->route, allow, sizeof(allow));
 		bool ask = rq->method == HTTP_OPTIONS;
-		struct MHD_Response *response = ask ? response_empty() :
-		                                      problem_response(rq, PROBLEM_METHOD, NULL,
-		                                                       "This path takes %s.",
-		                                                       allow);
+		struct MHD_Response *response =
+		        ask ? response_empty() :
+		              problem_response(rq, PROBLEM_METHOD, NULL,
+		                               rq->route->metric == HTTP_ROUTE_LIST ?
+		                                       "The root directory stays as it is and "
+		                                       "can only be listed: this path takes %s. "
+		                                       "Name a key below it." :
+		                                       "This path takes %s.",
+		                               allow);
 		response_header(response, "Allow", allow);
 		if (ask)
 			cors_add_preflight(rq, response, allow);

@@ -373,6 +373,7 @@ problem() {
 		problem 405 method-not-allowed
 		rest DELETE "$path?recurse"
 		problem 405 method-not-allowed
+		[[ $(jq -r .detail "$T/body") == *"Name a key below it." ]]
 		rest POST "$path?op=incr"
 		problem 405 method-not-allowed
 		rest GET $path
