@@ -132,7 +132,7 @@ async function download() {
 	if (api.token()) { // a link could not carry it
 		try {
 			const { bytes } = await api.read(path);
-			link.href = URL.createObjectURL(new Blob([bytes]));
+			link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
 			setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 		} catch (error) {
 			return toast(`${error.title}. ${error.message}`);

@@ -146,7 +146,8 @@ drive() { # SCENARIO
 }
 
 @test "nodes: all that are behind Nginx, and plots that move" {
-	start_nodes 3
+	# each also names a peer that never answers
+	start_nodes 3 --peers http://127.0.0.1:1
 	drive nodes
 }
 

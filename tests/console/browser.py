@@ -8,7 +8,6 @@ import base64
 import fcntl
 import json
 import os
-import queue
 import shutil
 import subprocess
 import tempfile
@@ -78,14 +77,14 @@ class Browser:
         self.statuses = []  # (status, method, path) of answers that are no success
         self.requests = {}
         self.hosts = set()
-        self.downloads = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Audits"):
             self.call(f"{domain}.enable")
         self.call("Page.addScriptToEvaluateOnNewDocument", source=HELPERS)
-        self.call("Page.setBypassCSP", enabled=False)
+        os.mkdir(self.dir + "/downloads")
+        self.call("Page.setDownloadBehavior", behavior="allow", downloadPath=self.dir + "/downloads")
 
     # --- the protocol ---
 
@@ -232,6 +231,16 @@ class Browser:
 
     def button(self, text):
         self.click("control(text)", text=text)
+
+    def downloaded(self, name):
+        """The bytes of a download once it is whole."""
+        end = time.monotonic() + 20 * PATIENCE
+        while not os.path.exists(f"{self.dir}/downloads/{name}"):
+            if time.monotonic() > end:
+                raise Failed(f"no download {name}: {os.listdir(self.dir + '/downloads')}")
+            time.sleep(0.02)
+        with open(f"{self.dir}/downloads/{name}", "rb") as file:
+            return file.read()
 
     def upload(self, name, file):
         self.wait("fieldOf(name)", name=name)

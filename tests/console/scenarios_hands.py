@@ -299,6 +299,9 @@ def token(b, server):
     b.button("Save")
     b.same("text('#entry pre.value')", "secret 3")
     assert server.get("app/k") == b"secret 3"
+    # a link could not carry the token
+    b.button("Download")
+    assert b.downloaded("k") == b"secret 3"
     # in this tab, nowhere else, and it survives a reload
     b.same("[document.cookie, localStorage.length, Object.values(sessionStorage).includes('writer-of-all')]", ["", 0, True])
     b.same("location.href.includes('writer')", False)

@@ -61,15 +61,18 @@ def nodes(b, server):
     for i in range(30):
         server.put(f"n/{i}", b"x" * 1000)
     b.open(server.url + "/#/nodes")
-    ids = "[...document.querySelectorAll('#node-rows th bdi')].map((e) => e.textContent.split(':').at(-1))"
+    ids = "[...document.querySelectorAll('#node-rows tr:not(.bad) th bdi')].map((e) => e.textContent.split(':').at(-1))"
     b.same(ids, ports)
     b.same("document.querySelectorAll('#node-rows .mark').length", 1)
+    # a peer that only the nodes know of
+    b.same("[...document.querySelectorAll('#node-rows tr.bad th bdi')].map((e) => e.textContent)", ["http://127.0.0.1:1"])
+    b.wait("text('#node-rows tr.bad [data-label=State]').includes('no answer')")
     b.wait("text('#answered-name').endsWith(':' + text('#node-rows tr:has(.mark) th bdi').split(':').at(-1))")
     offset = server.ask("GET", "/v1/status")[1]["X-Keydir-Offset"]
-    b.wait("[...document.querySelectorAll('#node-rows [data-label=Offset]')].every((e) => e.textContent === offset)",
+    b.wait("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=Offset]')].every((e) => e.textContent === offset)",
            offset=f"{int(offset):,}")
-    b.same("[...document.querySelectorAll('#node-rows [data-label=Lag]')].map((e) => e.textContent)", ["0"] * 3)
-    b.same("[...document.querySelectorAll('#node-rows [data-label=State]')].every((e) => e.textContent === 'ready')", True)
+    b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=Lag]')].map((e) => e.textContent)", ["0"] * 3)
+    b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=State]')].every((e) => e.textContent === 'ready')", True)
     b.wait("text('#node-store').startsWith('30 keys, 1 directories')")
     # the plots move with what is done
     value = "Object.fromEntries([...document.querySelectorAll('.plot')].map((p) => [p.querySelector('figcaption').firstChild.data, p.querySelector('strong').textContent]))"
