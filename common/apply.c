@@ -230,6 +230,8 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
 		return -EALREADY;
 	if (time_ms > meta->log_time_ms)
 		meta->log_time_ms = time_ms < TIME_MAX_MS ? time_ms : TIME_MAX_MS;
+	if (!meta->started)
+		meta->base_ms = meta->log_time_ms;
 	struct apply ap = {
 		.txn = txn,
 		.meta = meta,

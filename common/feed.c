@@ -1,36 +1,28 @@
 /* The feed: what each applied event did, for everything that follows it.
  *
  * A row is a run of LEB128 numbers and counted strings, in the order of struct
- * feed_event. It belongs to the store's format version: it never leaves the
+ * feed_event, what few events have only if this one has it. The version is
+ * counted from the offset and inodes of effects from the event's: mostly they
+ * are the same. It belongs to the store's format version: it never leaves the
  * node but inside a snapshot, and all nodes of a volume have the same rows. */
 #include "feed.h"
+
+#include "varint.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_MAX 10 /* bytes of a 64-bit LEB128 number */
-#define EFFECT_MIN 7  /* bytes of the smallest effect */
-#define OP_MIN 4      /* bytes of the smallest op */
+#define EFFECT_MIN 6    /* bytes of the smallest effect */
+#define EFFECT_DIR 0x80 /* beside its kind */
+#define OP_MIN 4        /* bytes of the smallest op */
 
-static uint8_t *put_number(uint8_t *p, uint64_t n)
-{
-	while (n >= 0x80) {
-		*p++ = (uint8_t)(n | 0x80);
-		n >>= 7;
-	}
-	*p++ = (uint8_t)n;
-	return p;
-}
-
-static uint8_t *put_signed(uint8_t *p, int64_t n)
-{
-	return put_number(p, (uint64_t)n << 1 ^ (uint64_t)(n >> 63));
-}
+/* Third byte of a row: what few events have. */
+enum { HAS_CREATED = 1, HAS_NUMBER = 2, HAS_IDEM = 4, HAS_OPS = 8, HAS_MORE = 16 };
 
 static uint8_t *put_bytes(uint8_t *p, struct bytes b)
 {
-	p = put_number(p, b.len);
+	p = varint_put(p, b.len);
 	if (b.len)
 		memcpy(p, b.data, b.len);
 	return p + b.len;
@@ -38,40 +30,46 @@ static uint8_t *put_bytes(uint8_t *p, struct bytes b)
 
 int feed_encode(const struct feed_event *ev, struct bytes *ret)
 {
-	size_t size = 13 * NUMBER_MAX + ev->idem.len + ev->nops * (4 * NUMBER_MAX);
+	size_t size = 13 * VARINT_MAX + ev->idem.len + ev->nops * (4 * VARINT_MAX);
 	for (size_t i = 0; i < ev->neffects; i++)
-		size += 7 * NUMBER_MAX + ev->effects[i].key.len;
+		size += 7 * VARINT_MAX + ev->effects[i].key.len;
 	uint8_t *row = malloc(size), *p = row;
 	if (!row)
 		return -ENOMEM;
+	uint8_t has = (uint8_t)((ev->created ? HAS_CREATED : 0) | (ev->number ? HAS_NUMBER : 0) |
+	                        (ev->repeats || ev->idem.len ? HAS_IDEM : 0) |
+	                        (ev->nops ? HAS_OPS : 0));
 	*p++ = (uint8_t)ev->op;
 	*p++ = (uint8_t)ev->outcome;
-	*p++ = ev->created;
-	p = put_number(p, ev->proc);
-	p = put_number(p, ev->seq);
-	p = put_signed(p, ev->time_ms);
-	p = put_number(p, ev->ino);
-	p = put_number(p, ev->version);
-	p = put_signed(p, ev->number);
-	p = put_number(p, ev->repeats);
-	p = put_bytes(p, ev->idem);
-	p = put_number(p, ev->neffects);
+	*p++ = has;
+	p = varint_put(p, ev->proc);
+	p = varint_put(p, ev->seq);
+	p = varint_put(p, varint_fold(ev->time_ms));
+	p = varint_put(p, ev->ino);
+	p = varint_put(p, varint_fold((int64_t)(ev->version - ev->offset)));
+	if (has & HAS_NUMBER)
+		p = varint_put(p, varint_fold(ev->number));
+	if (has & HAS_IDEM) {
+		p = varint_put(p, ev->repeats);
+		p = put_bytes(p, ev->idem);
+	}
+	p = varint_put(p, ev->neffects);
 	for (size_t i = 0; i < ev->neffects; i++) {
 		const struct feed_effect *e = &ev->effects[i];
-		*p++ = (uint8_t)e->kind;
-		*p++ = e->dir;
-		p = put_number(p, e->ino);
-		p = put_number(p, e->parent);
-		p = put_number(p, e->size);
-		p = put_signed(p, e->expiry_ms);
+		*p++ = (uint8_t)((unsigned)e->kind | (e->dir ? EFFECT_DIR : 0));
+		p = varint_put(p, varint_fold((int64_t)(e->ino - ev->ino)));
+		p = varint_put(p, e->parent);
+		p = varint_put(p, e->size);
+		p = varint_put(p, varint_fold(e->expiry_ms));
 		p = put_bytes(p, e->key);
 	}
-	p = put_number(p, ev->nops);
+	if (has & HAS_OPS)
+		p = varint_put(p, ev->nops);
 	for (size_t i = 0; i < ev->nops; i++) {
 		*p++ = (uint8_t)ev->ops[i].outcome;
 		*p++ = ev->ops[i].created;
-		p = put_number(p, ev->ops[i].version);
-		p = put_signed(p, ev->ops[i].number);
+		p = varint_put(p, ev->ops[i].version);
+		p = varint_put(p, varint_fold(ev->ops[i].number));
 	}
 	*ret = (struct bytes){ row, (size_t)(p - row) };
 	return 0;
@@ -97,20 +95,16 @@ static uint8_t get_byte(struct reader *r)
 static uint64_t get_number(struct reader *r)
 {
 	uint64_t n = 0;
-	for (int shift = 0; shift < 64; shift += 7) {
-		uint8_t b = get_byte(r);
-		n |= (uint64_t)(b & 0x7f) << shift;
-		if (!(b & 0x80))
-			return n;
-	}
-	r->bad = true;
-	return 0;
+	size_t len = varint_get(r->p, r->left, &n);
+	r->bad |= !len;
+	r->p += len;
+	r->left -= len;
+	return n;
 }
 
 static int64_t get_signed(struct reader *r)
 {
-	uint64_t n = get_number(r);
-	return (int64_t)(n >> 1 ^ (0 - (n & 1)));
+	return varint_unfold(get_number(r));
 }
 
 static struct bytes get_bytes(struct reader *r)
@@ -142,7 +136,6 @@ static size_t skip_effects(struct reader *r)
 	size_t n = get_count(r, EFFECT_MIN);
 	for (size_t i = 0; i < n && !r->bad; i++) {
 		get_byte(r);
-		get_byte(r);
 		for (int k = 0; k < 4; k++)
 			get_number(r);
 		get_bytes(r);
@@ -150,19 +143,24 @@ static size_t skip_effects(struct reader *r)
 	return n;
 }
 
-static void get_head(struct reader *r, struct feed_event *ev)
+/* All before the effects. Returns what the event has. */
+static unsigned get_head(struct reader *r, uint64_t offset, struct feed_event *ev)
 {
+	ev->offset = offset;
 	ev->op = get_byte(r);
 	ev->outcome = get_byte(r);
-	ev->created = get_byte(r);
+	unsigned has = get_byte(r);
+	r->bad |= has >= HAS_MORE;
+	ev->created = has & HAS_CREATED;
 	ev->proc = get_number(r);
 	ev->seq = get_number(r);
 	ev->time_ms = get_signed(r);
 	ev->ino = get_number(r);
-	ev->version = get_number(r);
-	ev->number = get_signed(r);
-	ev->repeats = get_number(r);
-	ev->idem = get_bytes(r);
+	ev->version = ev->offset + (uint64_t)get_signed(r);
+	ev->number = has & HAS_NUMBER ? get_signed(r) : 0;
+	ev->repeats = has & HAS_IDEM ? get_number(r) : 0;
+	ev->idem = has & HAS_IDEM ? get_bytes(r) : (struct bytes){ NULL, 0 };
+	return has;
 }
 
 int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
@@ -170,9 +168,9 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 	/* Once over the row to learn the counts, then once to fill. */
 	struct reader r = { row.data, row.len, false };
 	struct feed_event head;
-	get_head(&r, &head);
+	unsigned has = get_head(&r, offset, &head);
 	size_t neffects = skip_effects(&r);
-	size_t nops = get_count(&r, OP_MIN);
+	size_t nops = has & HAS_OPS ? get_count(&r, OP_MIN) : 0;
 	if (r.bad || head.op >= EVENT_OP_COUNT || head.outcome >= OUTCOME_COUNT)
 		return -EBADMSG;
 
@@ -184,8 +182,7 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 	uint8_t *copy = (uint8_t *)ev + size;
 	memcpy(copy, row.data, row.len);
 	r = (struct reader){ copy, row.len, false };
-	get_head(&r, ev);
-	ev->offset = offset;
+	get_head(&r, offset, ev);
 	ev->neffects = neffects;
 	ev->effects = (struct feed_effect *)(ev + 1);
 	ev->nops = nops;
@@ -193,16 +190,18 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 	get_number(&r);
 	for (size_t i = 0; i < neffects; i++) {
 		struct feed_effect *e = &ev->effects[i];
-		e->kind = get_byte(&r);
-		e->dir = get_byte(&r);
-		e->ino = get_number(&r);
+		uint8_t kind = get_byte(&r);
+		e->kind = kind & (EFFECT_DIR - 1);
+		e->dir = kind & EFFECT_DIR;
+		e->ino = ev->ino + (uint64_t)get_signed(&r);
 		e->parent = get_number(&r);
 		e->size = get_number(&r);
 		e->expiry_ms = get_signed(&r);
 		e->key = get_bytes(&r);
 		r.bad |= e->kind > FEED_EVICTED;
 	}
-	get_number(&r);
+	if (has & HAS_OPS)
+		get_number(&r);
 	for (size_t i = 0; i < nops; i++) {
 		ev->ops[i].outcome = get_byte(&r);
 		ev->ops[i].created = get_byte(&r);
@@ -222,7 +221,7 @@ int feed_decode_idem(struct bytes row, struct bytes *ret)
 {
 	struct reader r = { row.data, row.len, false };
 	struct feed_event head;
-	get_head(&r, &head);
+	get_head(&r, 0, &head);
 	if (r.bad)
 		return -EBADMSG;
 	*ret = head.idem;

@@ -19,7 +19,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define MAP_BYTES (UINT64_C(256) << 30)
 #define MAX_READERS 1024
 #define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
@@ -41,6 +41,8 @@ int store_error(int rc)
 		return 0;
 	case MDB_NOTFOUND:
 		return -ENOENT;
+	case MDB_KEYEXIST:
+		return -EEXIST;
 	case MDB_MAP_FULL:
 	case MDB_TXN_FULL:
 	case ENOSPC:
@@ -508,7 +510,7 @@ static int count_row(void *arg, const char *table, struct bytes key, struct byte
 		return 0;
 	struct entry e;
 	uint64_t ino;
-	int r = store_row_inode(key, value, &e);
+	int r = store_row_inode(c->txn, key, value, &e);
 	if (r != 0 || e.ino == STORE_ROOT_INO)
 		return r;
 	r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);

@@ -19,7 +19,7 @@
 /* Values up to this size lie in the inode's row (one look-up reads both). */
 #define STORE_INLINE_MAX 512
 /* Whoever applies many events ends a transaction that has about so many pages. */
-#define STORE_TXN_PAGES 512
+#define STORE_TXN_PAGES 256
 #define STORE_CHUNK_SIZE 65520 /* longer values: chunks that fill 16 pages */
 
 struct store;
@@ -68,6 +68,7 @@ struct store_meta {
 	bool started;           /* an event was applied; without one, applied means nothing */
 	uint64_t applied;       /* offset of the last event applied */
 	int64_t log_time_ms;    /* newest record timestamp applied */
+	int64_t base_ms;        /* log time of the first event: rows count times from here */
 	uint64_t next_ino;      /* for entries without a proposed inode */
 	uint64_t nkeys;         /* entries that are keys */
 	uint64_t ndirs;         /* directories, the root not counted */

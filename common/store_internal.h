@@ -63,6 +63,9 @@ int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_
 /* In write transactions. FLAGS are LMDB's. */
 int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags);
 int table_del(struct txn *txn, enum table table, MDB_val *key);
+/* Puts a row behind all others, so that pages are filled to their end; -EEXIST
+ * if one is not before it. */
+int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val);
 /* The same with a cursor of the caller's: puts VAL at KEY or, if it is NULL,
  * deletes the row at the cursor, whose key KEY is. */
 int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
@@ -82,7 +85,7 @@ void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key
                const MDB_val *val, const MDB_stat *before);
 
 /* Decodes a row of the table of inodes. 0 or -EIO. */
-int store_row_inode(struct bytes key, struct bytes value, struct entry *ret);
+int store_row_inode(const struct txn *txn, struct bytes key, struct bytes value, struct entry *ret);
 /* Writes N as keys have it to TO (STORE_ROW_NUMBER_MAX bytes); how many. It keeps
  * the order of numbers. */
 #define STORE_ROW_NUMBER_MAX 9

@@ -37,7 +37,7 @@
 #define IDS_PER_PAGE 256 /* ... in which each page freed is a number; half full */
 #define RESERVE_PAGES 64
 #define STEP_MIN 16 /* pages allocated at once ... */
-#define STEP_MAX 256
+#define STEP_MAX 32
 #define STEP_SHARE 64      /* ... of what there is, about one 64th */
 #define FREE_MAX (1 << 17) /* free pages are counted so far, and no further */
 #define RUN_PAGES 16       /* of the longest row that there is, a chunk of a value */

@@ -1,16 +1,24 @@
 /* The rows of the store: how entries, names, values and the rest lie in tables.
  *
  * Rows:
- *   names   num(parent) name          -> num(ino), in the first byte 0x80: directory, 0x40: link
- *   inodes  num(ino)                  -> struct row, num(parent), [struct row_ext], name, [value]
+ *   names   num(parent) name          -> inode and type in as few bytes as they need
+ *   inodes  num(ino)                  -> below, [value]
  *   values  num(ino) [chunk, u32 BE]  -> bytes; the first chunk has no number
  *   xattrs  num(ino) name             -> bytes
  *   expiry  expiry ms (u64 BE) num(ino) -> nothing
- *   feed    offset (u64 BE)           -> feed.h
+ *   feed    num(offset)               -> feed.h
  *   idem    idempotency key           -> offset (u64)
  *   meta    "meta" -> struct store_meta; "format" -> u32
- * num() is a length byte and that many big-endian bytes: it keeps the order of
- * numbers and makes the usual inode 4 bytes instead of 8, four times per key.
+ * num() has as many ones at its beginning as bytes follow the first; it keeps the
+ * order of numbers, and none is the beginning of another.
+ *
+ * Memory is what a cache is about, so an inode's row says little of what goes
+ * without saying. It is: flags; parent, num(); the version, or how far it is from
+ * the inode's number, which for an entry that was made once and left alone is not
+ * far; the time of modification, in ms since the store's first event, or else in
+ * ns; the mode, unless it is a key's usual one; what few entries have; the size,
+ * unless the value lies here and ends with the row; length of the name, name. A
+ * key of 10 bytes takes 7 bytes beside its name and value.
  *
  * DESIGN.md section 3 keeps metadata and value apart. A value of up to
  * STORE_INLINE_MAX bytes lies in its inode's row all the same: one row less is
@@ -20,61 +28,62 @@
  * at each end, and LMDB never looks for thousands of free pages in a row. */
 #include "store_internal.h"
 
+#include "varint.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NUM_MAX 9     /* bytes of the longest num() */
-#define NAME_DIR 0x80 /* in the first byte of a name's inode */
-#define NAME_LINK 0x40
+#define NUM_MAX 9 /* bytes of the longest num() */
+#define MODE_USUAL (S_IFREG | 0644)
 
-/* Fixed part of an inode's row. */
-struct row {
-	uint64_t version;
-	int64_t mtime_ns;
-	uint32_t size;
-	uint16_t mode;
-	uint8_t name_len;
-	uint8_t flags;
-} __attribute__((packed));
+/* First byte of an inode's row. */
+enum {
+	ROW_RARE = 1,
+	ROW_XATTRS = 2,
+	ROW_INLINE = 4,
+	ROW_MODE = 8,
+	ROW_VERSION_NEAR = 16, /* counted from the inode's number */
+	ROW_TIME = 32,         /* two bits: 0 for ns, else 2 less than the bytes of ms */
+	ROW_FLAGS = 128,       /* and more: none is known */
+};
+#define TIME_BYTES(flags) (((flags) / ROW_TIME & 3) ? ((flags) / ROW_TIME & 3) + 2 : 8)
 
-/* What few keys have. */
-struct row_ext {
-	int64_t ctime_ns;
-	int64_t atime_ns;
-	int64_t expiry_ms;
-	int64_t default_ttl_ms;
-	uint32_t nsubdirs;
-} __attribute__((packed));
+/* What few keys have, and so a byte that says which. */
+enum { RARE_CTIME = 1, RARE_ATIME = 2, RARE_EXPIRY = 4, RARE_TTL = 8, RARE_SUBDIRS = 16 };
 
-enum { ROW_EXT = 1, ROW_XATTRS = 2, ROW_INLINE = 4 };
-#define ROW_MAX (sizeof(struct row) + NUM_MAX + sizeof(struct row_ext) + 255 + STORE_INLINE_MAX)
+#define ROW_MAX                                                                                    \
+	(1 + NUM_MAX + VARINT_MAX + 8 + 2 + 1 + 5 * VARINT_MAX + VARINT_MAX + 1 + 255 +            \
+	 STORE_INLINE_MAX)
 
 /* --- numbers in keys --- */
 
 static size_t num_put(uint8_t *to, uint64_t n)
 {
-	size_t len = n ? (size_t)(71 - __builtin_clzll(n)) / 8 : 1;
-	to[0] = (uint8_t)len;
-	for (size_t i = 0; i < len; i++)
-		to[1 + i] = (uint8_t)(n >> (8 * (len - 1 - i)));
-	return 1 + len;
+	size_t more = 0; /* bytes behind the first */
+	while (more < 8 && n >> (7 + 7 * more))
+		more++;
+	to[0] = (uint8_t)(0xff00 >> more);
+	for (size_t i = 0; i <= more; i++) {
+		if (8 * (more - i) < 64)
+			to[i] = (uint8_t)((i ? 0 : to[0]) | n >> (8 * (more - i)));
+	}
+	return 1 + more;
 }
 
-/* Returns the bytes taken, 0 if there is no number. The length byte's two
- * top bits are not part of it. */
+/* Returns the bytes taken, 0 if there is no number. */
 static size_t num_get(const uint8_t *from, size_t size, uint64_t *ret)
 {
-	if (size < 2)
+	if (size < 1)
 		return 0;
-	size_t len = from[0] & 0x3f;
-	if (len < 1 || len > 8 || size < 1 + len)
+	size_t more = from[0] == 0xff ? 8 : (size_t)__builtin_clz(~((unsigned)from[0] << 24));
+	if (size < 1 + more)
 		return 0;
-	uint64_t n = 0;
-	for (size_t i = 0; i < len; i++)
-		n = n << 8 | from[1 + i];
+	uint64_t n = more < 7 ? from[0] & (0x7f >> more) : 0;
+	for (size_t i = 1; i <= more; i++)
+		n = n << 8 | from[i];
 	*ret = n;
-	return 1 + len;
+	return 1 + more;
 }
 
 static void be64_put(uint8_t *to, uint64_t n)
@@ -125,9 +134,7 @@ static MDB_val key_chunk(struct key_buf *buf, uint64_t ino, uint32_t chunk)
 
 static MDB_val key_offset(struct key_buf *buf, uint64_t offset)
 {
-	be64_put(buf->bytes, offset);
-	buf->len = 8;
-	return (MDB_val){ buf->len, buf->bytes };
+	return key_num(buf, offset);
 }
 
 static MDB_val key_expiry(struct key_buf *buf, int64_t expiry_ms, uint64_t ino)
@@ -139,56 +146,96 @@ static MDB_val key_expiry(struct key_buf *buf, int64_t expiry_ms, uint64_t ino)
 
 /* --- inodes --- */
 
-static int row_decode(uint64_t ino, MDB_val val, struct entry *ret)
-{
-	const uint8_t *p = val.mv_data;
-	size_t left = val.mv_size;
-	struct row row;
-	struct row_ext ext = { 0 };
-	uint64_t parent;
+/* A row while it is read; what is missing makes it bad. */
+struct row_reader {
+	const uint8_t *p;
+	size_t left;
+	bool bad;
+};
 
-	if (left < sizeof row)
-		return -EIO;
-	memcpy(&row, p, sizeof row);
-	p += sizeof row;
-	left -= sizeof row;
-	size_t n = num_get(p, left, &parent);
-	if (!n)
-		return -EIO;
-	p += n;
-	left -= n;
-	if (row.flags & ROW_EXT) {
-		if (left < sizeof ext)
-			return -EIO;
-		memcpy(&ext, p, sizeof ext);
-		p += sizeof ext;
-		left -= sizeof ext;
-	} else {
-		ext.ctime_ns = ext.atime_ns = row.mtime_ns;
+static const uint8_t *take(struct row_reader *r, size_t n)
+{
+	const uint8_t *p = r->p;
+	if (r->left < n) {
+		r->bad = true;
+		return NULL;
 	}
-	if (left < row.name_len)
+	r->p += n;
+	r->left -= n;
+	return p;
+}
+
+static uint64_t take_varint(struct row_reader *r)
+{
+	uint64_t n = 0;
+	size_t len = varint_get(r->p, r->left, &n);
+	r->bad |= !len;
+	take(r, len);
+	return n;
+}
+
+static int64_t take_time(struct row_reader *r, unsigned flags, int64_t base_ms)
+{
+	size_t len = TIME_BYTES(flags);
+	const uint8_t *p = take(r, len);
+	uint64_t n = 0;
+	for (size_t i = 0; p && i < len; i++)
+		n |= (uint64_t)p[i] << (8 * i);
+	return (int64_t)(len == 8 ? n : ((uint64_t)base_ms + n) * 1000000);
+}
+
+static void take_rare(struct row_reader *r, struct entry *e)
+{
+	const uint8_t *p = take(r, 1);
+	unsigned rare = p ? *p : 0;
+	if (rare & RARE_CTIME)
+		e->ctime_ns = (int64_t)((uint64_t)e->ctime_ns +
+		                        (uint64_t)varint_unfold(take_varint(r)));
+	if (rare & RARE_ATIME)
+		e->atime_ns = (int64_t)((uint64_t)e->atime_ns +
+		                        (uint64_t)varint_unfold(take_varint(r)));
+	if (rare & RARE_EXPIRY)
+		e->expiry_ms = (int64_t)take_varint(r);
+	if (rare & RARE_TTL)
+		e->default_ttl_ms = (int64_t)take_varint(r);
+	if (rare & RARE_SUBDIRS)
+		e->nsubdirs = (uint32_t)take_varint(r);
+}
+
+static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct entry *ret)
+{
+	struct row_reader r = { val.mv_data, val.mv_size, false };
+	const uint8_t *p = take(&r, 1);
+	struct entry e = { .ino = ino, .mode = MODE_USUAL };
+	unsigned flags = p ? *p : ROW_FLAGS;
+	if (flags >= ROW_FLAGS)
 		return -EIO;
-	bool is_inline = row.flags & ROW_INLINE;
-	if (is_inline && left - row.name_len != row.size)
+	size_t len = num_get(r.p, r.left, &e.parent);
+	r.bad |= !len;
+	take(&r, len);
+	uint64_t version = take_varint(&r);
+	e.version = flags & ROW_VERSION_NEAR ? ino + (uint64_t)varint_unfold(version) : version;
+	e.mtime_ns = e.ctime_ns = e.atime_ns = take_time(&r, flags, txn->meta.base_ms);
+	if (flags & ROW_MODE) {
+		p = take(&r, 2);
+		e.mode = p ? p[0] | (uint32_t)p[1] << 8 : 0;
+	}
+	if (flags & ROW_RARE)
+		take_rare(&r, &e);
+	e.has_xattrs = flags & ROW_XATTRS;
+	e.is_inline = flags & ROW_INLINE;
+	if (!e.is_inline)
+		e.size = take_varint(&r);
+	p = take(&r, 1);
+	e.name_len = p ? *p : 0;
+	e.name = (const char *)take(&r, e.name_len);
+	if (r.bad || (r.left && !e.is_inline))
 		return -EIO;
-	*ret = (struct entry){
-		.ino = ino,
-		.version = row.version,
-		.parent = parent,
-		.mtime_ns = row.mtime_ns,
-		.ctime_ns = ext.ctime_ns,
-		.atime_ns = ext.atime_ns,
-		.expiry_ms = ext.expiry_ms,
-		.default_ttl_ms = ext.default_ttl_ms,
-		.mode = row.mode,
-		.nsubdirs = ext.nsubdirs,
-		.size = row.size,
-		.has_xattrs = row.flags & ROW_XATTRS,
-		.is_inline = is_inline,
-		.name = (const char *)p,
-		.name_len = row.name_len,
-		.inline_value = is_inline ? p + row.name_len : NULL,
-	};
+	if (e.is_inline) {
+		e.inline_value = r.p;
+		e.size = r.left;
+	}
+	*ret = e;
 	return 0;
 }
 
@@ -197,50 +244,93 @@ int store_get(struct txn *txn, uint64_t ino, struct entry *ret)
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, ino), val;
 	int r = table_get(txn, INODES, &key, &val);
-	return r < 0 ? r : row_decode(ino, val, ret);
+	return r < 0 ? r : row_decode(txn, ino, val, ret);
+}
+
+static uint8_t *put_version(uint8_t *p, const struct entry *e, uint8_t *flags)
+{
+	uint64_t near = varint_fold((int64_t)(e->version - e->ino));
+	if (near < e->version)
+		*flags |= ROW_VERSION_NEAR;
+	return varint_put(p, near < e->version ? near : e->version);
+}
+
+static uint8_t *put_time(uint8_t *p, int64_t time_ns, int64_t base_ms, uint8_t *flags)
+{
+	uint64_t n = (uint64_t)time_ns;
+	size_t len = 8;
+	/* Before the first event there is nothing to count from. */
+	if (base_ms && time_ns % 1000000 == 0 && time_ns / 1000000 >= base_ms) {
+		uint64_t ms = (uint64_t)(time_ns / 1000000 - base_ms);
+		size_t need = ms >> 24 == 0 ? 3 : ms >> 32 == 0 ? 4 : ms >> 40 == 0 ? 5 : 8;
+		if (need < 8) {
+			n = ms;
+			len = need;
+			*flags |= (uint8_t)((need - 2) * ROW_TIME);
+		}
+	}
+	for (size_t i = 0; i < len; i++)
+		*p++ = (uint8_t)(n >> (8 * i));
+	return p;
+}
+
+static uint8_t *put_rare(uint8_t *p, const struct entry *e, uint8_t *flags)
+{
+	int64_t ctime = (int64_t)((uint64_t)e->ctime_ns - (uint64_t)e->mtime_ns);
+	int64_t atime = (int64_t)((uint64_t)e->atime_ns - (uint64_t)e->mtime_ns);
+	unsigned rare = (ctime ? RARE_CTIME : 0) | (atime ? RARE_ATIME : 0) |
+	                (e->expiry_ms ? RARE_EXPIRY : 0) | (e->default_ttl_ms ? RARE_TTL : 0) |
+	                (e->nsubdirs ? RARE_SUBDIRS : 0);
+	if (!rare)
+		return p;
+	*flags |= ROW_RARE;
+	*p++ = (uint8_t)rare;
+	if (rare & RARE_CTIME)
+		p = varint_put(p, varint_fold(ctime));
+	if (rare & RARE_ATIME)
+		p = varint_put(p, varint_fold(atime));
+	if (rare & RARE_EXPIRY)
+		p = varint_put(p, (uint64_t)e->expiry_ms);
+	if (rare & RARE_TTL)
+		p = varint_put(p, (uint64_t)e->default_ttl_ms);
+	if (rare & RARE_SUBDIRS)
+		p = varint_put(p, e->nsubdirs);
+	return p;
 }
 
 int store_put(struct txn *txn, const struct entry *e)
 {
-	uint8_t bytes[ROW_MAX];
-	struct row row = {
-		.version = e->version,
-		.mtime_ns = e->mtime_ns,
-		.size = (uint32_t)e->size,
-		.mode = (uint16_t)e->mode,
-		.name_len = (uint8_t)e->name_len,
-		.flags = (uint8_t)((e->has_xattrs ? ROW_XATTRS : 0) |
-		                   (e->is_inline ? ROW_INLINE : 0)),
-	};
-	bool ext = e->ctime_ns != e->mtime_ns || e->atime_ns != e->mtime_ns || e->expiry_ms ||
-	           e->default_ttl_ms || e->nsubdirs;
-	if (ext)
-		row.flags |= ROW_EXT;
-	uint8_t *p = bytes;
-	memcpy(p, &row, sizeof row);
-	p += sizeof row;
+	uint8_t bytes[ROW_MAX], *p = bytes + 1;
+	uint8_t flags = (uint8_t)((e->has_xattrs ? ROW_XATTRS : 0) |
+	                          (e->is_inline ? ROW_INLINE : 0));
 	p += num_put(p, e->parent);
-	if (ext) {
-		struct row_ext x = {
-			.ctime_ns = e->ctime_ns,
-			.atime_ns = e->atime_ns,
-			.expiry_ms = e->expiry_ms,
-			.default_ttl_ms = e->default_ttl_ms,
-			.nsubdirs = e->nsubdirs,
-		};
-		memcpy(p, &x, sizeof x);
-		p += sizeof x;
+	p = put_version(p, e, &flags);
+	p = put_time(p, e->mtime_ns, txn->meta.base_ms, &flags);
+	if (e->mode != MODE_USUAL) {
+		flags |= ROW_MODE;
+		*p++ = (uint8_t)e->mode;
+		*p++ = (uint8_t)(e->mode >> 8);
 	}
-	if (e->name_len)
-		memcpy(p, e->name, row.name_len);
-	p += row.name_len;
+	p = put_rare(p, e, &flags);
+	if (!e->is_inline)
+		p = varint_put(p, e->size);
+	uint8_t name_len = (uint8_t)e->name_len;
+	*p++ = name_len;
+	if (name_len)
+		memcpy(p, e->name, name_len);
+	p += name_len;
 	if (e->is_inline && e->size) {
 		memcpy(p, e->inline_value, e->size);
 		p += e->size;
 	}
+	bytes[0] = flags;
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, e->ino), val = { (size_t)(p - bytes), bytes };
-	return table_put(txn, INODES, &key, &val, 0);
+	/* The newest inode is mostly the last one, too. */
+	int r = -EEXIST;
+	if (e->ino + 1 == txn->meta.next_ino)
+		r = table_append(txn, INODES, &key, &val);
+	return r == -EEXIST ? table_put(txn, INODES, &key, &val, 0) : r;
 }
 
 int store_remove(struct txn *txn, uint64_t ino)
@@ -252,13 +342,28 @@ int store_remove(struct txn *txn, uint64_t ino)
 
 /* --- names --- */
 
-static int name_decode(MDB_val val, uint64_t *ret, bool *ret_dir)
+/* The type is in the last two bits. */
+enum name_type { NAME_KEY, NAME_DIR, NAME_LINK };
+
+static size_t name_encode(uint8_t *to, uint64_t ino, enum name_type type)
+{
+	uint64_t n = ino << 2 | type;
+	size_t len = (size_t)(71 - __builtin_clzll(n | 1)) / 8;
+	for (size_t i = 0; i < len; i++)
+		to[i] = (uint8_t)(n >> (8 * (len - 1 - i)));
+	return len;
+}
+
+static int name_decode(MDB_val val, uint64_t *ret, enum name_type *ret_type)
 {
 	const uint8_t *p = val.mv_data;
-	if (!num_get(p, val.mv_size, ret))
+	uint64_t n = 0;
+	if (val.mv_size < 1 || val.mv_size > 8)
 		return -EIO;
-	if (ret_dir)
-		*ret_dir = p[0] & NAME_DIR;
+	for (size_t i = 0; i < val.mv_size; i++)
+		n = n << 8 | p[i];
+	*ret = n >> 2;
+	*ret_type = (enum name_type)(n & 3);
 	return 0;
 }
 
@@ -269,8 +374,13 @@ int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len,
 		return -ENOENT;
 	struct key_buf buf;
 	MDB_val key = key_name(&buf, parent, name, len), val;
+	enum name_type type;
 	int r = table_get(txn, NAMES, &key, &val);
-	return r < 0 ? r : name_decode(val, ret, ret_dir);
+	if (r == 0)
+		r = name_decode(val, ret, &type);
+	if (r == 0 && ret_dir)
+		*ret_dir = type == NAME_DIR;
+	return r;
 }
 
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
@@ -282,12 +392,11 @@ int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, u
 int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                     uint32_t mode)
 {
-	struct key_buf buf, to;
-	MDB_val key = key_name(&buf, parent, name, len), val = key_num(&to, ino);
-	if (S_ISDIR(mode))
-		to.bytes[0] |= NAME_DIR;
-	else if (S_ISLNK(mode))
-		to.bytes[0] |= NAME_LINK;
+	struct key_buf buf;
+	uint8_t to[8];
+	enum name_type type = S_ISDIR(mode) ? NAME_DIR : S_ISLNK(mode) ? NAME_LINK : NAME_KEY;
+	MDB_val key = key_name(&buf, parent, name, len);
+	MDB_val val = { name_encode(to, ino, type), to };
 	return table_put(txn, NAMES, &key, &val, 0);
 }
 
@@ -302,7 +411,7 @@ struct scan {
 	MDB_cursor *cursor;
 	struct key_buf from; /* where to start */
 	size_t prefix_len;   /* of from: num(parent) */
-	uint8_t first_byte;  /* of the last row's inode */
+	enum name_type type; /* of the last row */
 	bool started;
 	bool skip; /* `from` itself is not wanted */
 };
@@ -341,15 +450,15 @@ int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_
 		return -ENOENT;
 	*ret_name = (const char *)key.mv_data + scan->prefix_len;
 	*ret_len = key.mv_size - scan->prefix_len;
-	scan->first_byte = val.mv_size ? *(const uint8_t *)val.mv_data : 0;
-	return name_decode(val, ret_ino, ret_dir);
+	int r = name_decode(val, ret_ino, &scan->type);
+	if (r == 0 && ret_dir)
+		*ret_dir = scan->type == NAME_DIR;
+	return r;
 }
 
 uint32_t scan_type(const struct scan *scan)
 {
-	return scan->first_byte & NAME_DIR  ? S_IFDIR :
-	       scan->first_byte & NAME_LINK ? S_IFLNK :
-	                                      S_IFREG;
+	return scan->type == NAME_DIR ? S_IFDIR : scan->type == NAME_LINK ? S_IFLNK : S_IFREG;
 }
 
 void scan_close(struct scan *scan)
@@ -554,7 +663,7 @@ int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes)
 static int expiry_decode(MDB_val key, int64_t *ret_expiry_ms, uint64_t *ret_ino)
 {
 	const uint8_t *p = key.mv_data;
-	if (key.mv_size < 10 || !num_get(p + 8, key.mv_size - 8, ret_ino))
+	if (key.mv_size < 9 || !num_get(p + 8, key.mv_size - 8, ret_ino))
 		return -EIO;
 	*ret_expiry_ms = (int64_t)be64_get(p);
 	return 0;
@@ -596,9 +705,8 @@ int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct
 	int r = table_first(txn, FEED, &key, true, &val);
 	if (r < 0)
 		return r;
-	if (key.mv_size != 8)
+	if (num_get(key.mv_data, key.mv_size, ret_offset) != key.mv_size)
 		return -EIO;
-	*ret_offset = be64_get(key.mv_data);
 	*ret = (struct bytes){ val.mv_data, val.mv_size };
 	return 0;
 }
@@ -669,12 +777,12 @@ int store_each_row(struct txn *txn,
 	return 0;
 }
 
-int store_row_inode(struct bytes key, struct bytes value, struct entry *ret)
+int store_row_inode(const struct txn *txn, struct bytes key, struct bytes value, struct entry *ret)
 {
 	uint64_t ino;
 	if (!num_get(key.data, key.len, &ino))
 		return -EIO;
-	return row_decode(ino, (MDB_val){ value.len, (void *)value.data }, ret);
+	return row_decode(txn, ino, (MDB_val){ value.len, (void *)value.data }, ret);
 }
 
 size_t store_row_number(uint8_t *to, uint64_t n)

@@ -114,6 +114,18 @@ int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, uns
 	return rc ? store_error(rc) : table_change(txn, table, cursor, key, val, flags);
 }
 
+int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val)
+{
+	/* With a new cursor, and no other: one that was at the end once must not
+	 * pass for one that is. */
+	struct txn *top = txn;
+	while (top->parent)
+		top = top->parent;
+	mdb_cursor_close(top->cursors[table]);
+	top->cursors[table] = NULL;
+	return table_put(txn, table, key, val, MDB_APPEND);
+}
+
 int table_del(struct txn *txn, enum table table, MDB_val *key)
 {
 	MDB_cursor *cursor;
@@ -139,6 +151,8 @@ static int restore(struct txn *top, struct undo *undo)
 	if (undo->existed)
 		return change(top, undo->table, cursor, &key, &val, 0);
 	rc = mdb_cursor_get(cursor, &key, &now, MDB_SET);
+	if (rc == MDB_NOTFOUND)
+		return 0; /* the change was tried, and failed */
 	return rc ? store_error(rc) : change(top, undo->table, cursor, &key, NULL, 0);
 }
 

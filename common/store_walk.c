@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 struct walk {
+	const struct txn *txn;
 	MDB_cursor *cursor;
 };
 
@@ -24,6 +25,7 @@ int walk_open(struct txn *txn, struct walk **ret)
 		free(walk);
 		return r;
 	}
+	walk->txn = txn;
 	*ret = walk;
 	return 0;
 }
@@ -34,7 +36,7 @@ static int step(struct walk *walk, MDB_val *key, MDB_cursor_op op, struct entry 
 	int r = store_error(mdb_cursor_get(walk->cursor, key, &val, op));
 	if (r < 0)
 		return r;
-	return store_row_inode((struct bytes){ key->mv_data, key->mv_size },
+	return store_row_inode(walk->txn, (struct bytes){ key->mv_data, key->mv_size },
 	                       (struct bytes){ val.mv_data, val.mv_size }, ret);
 }
 

@@ -57,20 +57,26 @@ __attribute__((format(printf, 2, 3))) static int fault(struct check *c, const ch
 #define INO "%llu"
 #define ULL(n) ((unsigned long long)(n))
 
-/* A number in a row: a length (and two bits beside it), then that many bytes,
- * the highest first and not zero (but for 0 itself). Returns the bytes taken,
- * or 0. */
+/* A number in a row: as many ones as bytes follow the first, then the number, the
+ * highest bits first and no shorter way to say it. Returns the bytes taken, or 0. */
 static size_t number(const uint8_t *p, size_t size, uint64_t *ret)
 {
-	size_t len = size ? p[0] & 0x3f : 0;
-	uint64_t n = 0;
+	size_t more = 0;
+	uint64_t n;
 
-	if (len < 1 || len > 8 || size < 1 + len || (len > 1 && p[1] == 0))
+	if (!size)
 		return 0;
-	for (size_t i = 1; i <= len; i++)
+	while (more < 8 && p[0] & 0x80 >> more)
+		more++;
+	if (size < 1 + more)
+		return 0;
+	n = p[0] & (0xff >> more);
+	for (size_t i = 1; i <= more; i++)
 		n = n << 8 | p[i];
+	if (more && n >> 7 * more == 0)
+		return 0;
 	*ret = n;
-	return 1 + len;
+	return 1 + more;
 }
 
 static uint64_t big_endian(const uint8_t *p, size_t size)
@@ -160,8 +166,9 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 	size_t n = number(key.data, key.len, &parent);
 	struct node *node, *dir;
 
-	if (!n || number(to, value.len, &ino) != value.len)
+	if (!n || value.len < 1 || value.len > 8 || to[0] == 0)
 		return fault(c, "a row of names cannot be read");
+	ino = big_endian(to, value.len) >> 2;
 	node = node_of(c, ino);
 	dir = node_of(c, parent);
 	if (!dir || !S_ISDIR(dir->e.mode))
@@ -172,7 +179,7 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 	    memcmp(node->e.name, bytes + n, key.len - n) != 0)
 		return fault(c, "inode " INO " has another name or parent than leads to it",
 		             ULL(ino));
-	if ((to[0] & 0xc0) != (S_ISDIR(node->e.mode) ? 0x80 : S_ISLNK(node->e.mode) ? 0x40 : 0))
+	if ((to[value.len - 1] & 3) != (S_ISDIR(node->e.mode) ? 1 : S_ISLNK(node->e.mode) ? 2 : 0))
 		return fault(c, "the name of inode " INO " has the wrong kind", ULL(ino));
 	node->links++;
 	dir->subdirs += S_ISDIR(node->e.mode);
@@ -234,11 +241,11 @@ static int take_expiry(struct check *c, struct bytes key, struct bytes value)
 
 static int take_feed(struct check *c, struct bytes key, struct bytes value)
 {
-	uint64_t offset = big_endian(key.data, key.len);
+	uint64_t offset = 0;
 	struct feed_event *ev;
 	uint64_t found;
 
-	if (key.len != 8 || feed_decode(offset, value, &ev) != 0)
+	if (number(key.data, key.len, &offset) != key.len || feed_decode(offset, value, &ev) != 0)
 		return fault(c, "the feed's row %llu cannot be read", ULL(offset));
 	c->feed_rows++;
 	c->last_feed = offset;

@@ -173,31 +173,33 @@ static void test_truncated(void **state)
 
 static void test_refused(void **state)
 {
-	/* op, outcome, created, seven numbers, idem, effects, ops */
+	/* op, outcome, what it has, five numbers, effects; between them a number
+	 * (2), a number and idem (4), at the end ops (8) */
 	static const struct {
 		const char *name;
 		struct bytes row;
 		int want;
 	} rows[] = {
-		{ "fine", B("\0\0\0\0\0\0\0\0\0\0\0\0\0"), 0 },
-		{ "one byte more", B("\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
-		{ "operation", B("\x12\0\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
-		{ "outcome", B("\0\x40\0\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "fine", B("\0\0\0\0\0\0\0\0\0"), 0 },
+		{ "one byte more", B("\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "operation", B("\x12\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "outcome", B("\0\x40\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "has more than is known", B("\0\0\x10\0\0\0\0\0\0"), -EBADMSG },
 		{ "number without end",
-		  B("\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0"),
+		  B("\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0\0\0"), -EBADMSG },
+		{ "a number", B("\0\0\x02\0\0\0\0\0\x05\0"), 0 },
+		{ "idem", B("\0\0\x04\0\0\0\0\0\0\x02zz\0"), 0 },
+		{ "idem too long", B("\0\0\x04\0\0\0\0\0\0\x03zz"), -EBADMSG },
+		{ "idem huge", B("\0\0\x04\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0"),
 		  -EBADMSG },
-		{ "idem too long", B("\0\0\0\0\0\0\0\0\0\0\x03zz"), -EBADMSG },
-		{ "idem huge",
-		  B("\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0\0\0"),
+		{ "effects huge", B("\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
 		  -EBADMSG },
-		{ "effects huge",
-		  B("\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\0"), -EBADMSG },
-		{ "ops huge", B("\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+		{ "ops huge", B("\0\0\x08\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
 		  -EBADMSG },
-		{ "effect's kind", B("\0\0\0\0\0\0\0\0\0\0\0\x01\x06\0\0\0\0\0\0\0"), -EBADMSG },
-		{ "an effect", B("\0\0\0\0\0\0\0\0\0\0\0\x01\x05\0\0\0\0\0\0\0"), 0 },
-		{ "an op's outcome", B("\0\0\0\0\0\0\0\0\0\0\0\0\x01\x40\0\0\0"), -EBADMSG },
-		{ "an op", B("\0\0\0\0\0\0\0\0\0\0\0\0\x01\x05\0\0\0"), 0 },
+		{ "effect's kind", B("\0\0\0\0\0\0\0\0\x01\x06\0\0\0\0\0"), -EBADMSG },
+		{ "an effect", B("\0\0\0\0\0\0\0\0\x01\x05\0\0\0\0\0"), 0 },
+		{ "an op's outcome", B("\0\0\x08\0\0\0\0\0\0\x01\x40\0\0\0"), -EBADMSG },
+		{ "an op", B("\0\0\x08\0\0\0\0\0\0\x01\x05\0\0\0"), 0 },
 	};
 
 	(void)state;

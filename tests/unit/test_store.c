@@ -228,6 +228,53 @@ static void test_inodes(void **state)
 	assert_int_equal(store_get(bench->txn, 0, &e), -ENOENT);
 }
 
+/* Numbers on both sides of each length that a row has for them. */
+static void test_lengths(void **state)
+{
+	struct bench *bench = *state;
+	const int64_t base_ms = 1769860800000;
+	struct entry e;
+
+	txn_meta(bench->txn)->base_ms = base_ms;
+	for (int bits = 0; bits < 62; bits++) {
+		for (int side = -1; side <= 1; side++) {
+			uint64_t n = (UINT64_C(1) << bits) + (uint64_t)side;
+			struct entry s = {
+				.ino = n, .version = n + 7, .parent = n, .mode = S_IFREG
+			};
+			bool dir;
+			uint64_t ino;
+
+			if (n == 0)
+				continue;
+			s.name = "n";
+			s.name_len = 1;
+			s.size = n;
+			if (bits < 41)
+				s.mtime_ns = (base_ms + (int64_t)n - 2) * 1000000 + side / 2;
+			s.ctime_ns = s.mtime_ns + (int64_t)n;
+			s.atime_ns = s.mtime_ns - (int64_t)n;
+			assert_int_equal(store_put(bench->txn, &s), 0);
+			assert_int_equal(store_link(bench->txn, n, "n", 1, n, n & 1), 0);
+			assert_int_equal(store_get(bench->txn, n, &e), 0);
+			assert_true(e.version == s.version && e.parent == n && e.size == n);
+			assert_true(e.mtime_ns == s.mtime_ns && e.ctime_ns == s.ctime_ns &&
+			            e.atime_ns == s.atime_ns);
+			assert_int_equal(store_lookup(bench->txn, n, "n", 1, &ino, &dir), 0);
+			assert_true(ino == n && dir == (n & 1));
+		}
+	}
+	/* They are found in their order. */
+	struct bytes row = { "x", 1 };
+	uint64_t offset = 0;
+	for (int bits = 1; bits < 64; bits++)
+		assert_int_equal(store_feed_put(bench->txn, UINT64_C(1) << bits, row), 0);
+	for (int bits = 1; bits < 64; bits++) {
+		assert_int_equal(store_feed_next(bench->txn, offset + 1, &offset, &row), 0);
+		assert_true(offset == UINT64_C(1) << bits);
+	}
+}
+
 static void test_names(void **state)
 {
 	struct bench *bench = *state;
@@ -501,6 +548,7 @@ int main(void)
 		TEST(test_reopen_keeps_meta),
 		cmocka_unit_test(test_open_errors),
 		TEST(test_inodes),
+		TEST(test_lengths),
 		TEST(test_names),
 		TEST(test_names_too_long),
 		TEST(test_scan),
