@@ -431,13 +431,13 @@ static void test_misfit(void **state)
 
 static void test_no_room(void **state)
 {
-	char why[512], *dir = temp_dir_small(256 << 10);
+	char why[512], *dir = temp_dir_small(128 << 10);
 
 	(void)state;
 	if (!dir)
 		skip();
 	will_answer(good, good_len);
-	assert_true(good_len > 256 << 10);
+	assert_true(good_len > 128 << 10);
 	assert_int_equal(fetch(peer, dir, why), 0);
 	assert_string_not_equal(why, "");
 	assert_false(is_there(dir, "data.mdb"));
