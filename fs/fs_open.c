@@ -233,10 +233,21 @@ static int take_error(struct mount *m, struct file *f)
 
 static void flush_done(struct parked *p)
 {
-	pthread_mutex_lock(&p->file->lock);
-	int error = take_error(p->mount, p->file);
-	pthread_mutex_unlock(&p->file->lock);
-	fuse_reply_err(p->req, error);
+	struct mount *m = p->mount;
+	struct file *f = p->file;
+
+	pthread_mutex_lock(&f->lock);
+	int error = take_error(m, f);
+	uint64_t other = f->real != f->ino ? f->real : 0;
+	pthread_mutex_unlock(&f->lock);
+	if (!other) {
+		fuse_reply_err(p->req, error);
+		return;
+	}
+	/* Another creator of that name was faster, and the kernel knows two numbers
+	 * of one file: what was written through one, the other must not hide. */
+	inval_value(m->inval, other);
+	inval_reply(m->inval, p->req, error);
 }
 
 /* Logs what F has, and answers when all that it sent is applied. */

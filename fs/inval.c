@@ -124,8 +124,8 @@ struct origin {
 };
 
 /* INVAL->lock is held. */
-static void push(struct inval *inval, struct origin origin, enum item_kind kind, uint64_t ino,
-                 uint64_t parent, struct bytes name)
+static struct item *push(struct inval *inval, struct origin origin, enum item_kind kind,
+                         uint64_t ino, uint64_t parent, struct bytes name)
 {
 	struct item *item = malloc(sizeof(*item) + name.len + 1);
 
@@ -134,7 +134,7 @@ static void push(struct inval *inval, struct origin origin, enum item_kind kind,
 		logger(LOGGER_WARN,
 		       "no memory to invalidate; the kernel may show old data ino=%llu",
 		       (unsigned long long)ino);
-		return;
+		return NULL;
 	}
 	*item = (struct item){
 		.kind = kind,
@@ -148,6 +148,7 @@ static void push(struct inval *inval, struct origin origin, enum item_kind kind,
 	item->name[name.len] = '\0';
 	*inval->last = item;
 	inval->last = &item->next;
+	return item;
 }
 
 static void push_one(struct inval *inval, enum item_kind kind, uint64_t ino, uint64_t parent,
@@ -171,6 +172,26 @@ void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t l
 void inval_value(struct inval *inval, uint64_t ino)
 {
 	push_one(inval, ITEM_VALUE, ino, 0, (struct bytes){ 0 });
+}
+
+void inval_reply(struct inval *inval, struct fuse_req *req, int error)
+{
+	struct item *item = NULL;
+
+	if (inval) {
+		pthread_mutex_lock(&inval->lock);
+		if (!inval->stop)
+			item = push(inval, (struct origin){ 0 }, ITEM_REPLY, 0, 0,
+			            (struct bytes){ 0 });
+		if (item) {
+			item->req = req;
+			item->error = error;
+			pthread_cond_signal(&inval->wake);
+		}
+		pthread_mutex_unlock(&inval->lock);
+	}
+	if (!item)
+		fuse_reply_err(req, error);
 }
 
 /* The last name of an effect's key. */

@@ -4,6 +4,7 @@
 
 #include "feed.h"
 
+struct fuse_req;
 struct inval;
 struct mount;
 
@@ -29,5 +30,9 @@ void inval_learn_proc(struct inval *inval, uint64_t proc);
  * INVAL may be NULL. */
 void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t len);
 void inval_value(struct inval *inval, uint64_t ino);
+
+/* Answers REQ with ERROR once the kernel has been told all that is queued now;
+ * at once if nothing is told any more. */
+void inval_reply(struct inval *inval, struct fuse_req *req, int error);
 
 #endif

@@ -22,11 +22,17 @@
 #define WHY_MAX NODE_WHY_MAX
 #define READY '\n' /* what the child sends; anything else is a sentence */
 
+/* The terminal's, or whoever's who started us. */
+static int first_stderr = STDERR_FILENO;
+
 /* Appends stderr, where the logger writes, to a file. */
 static int open_log_file(const char *path, char *why, size_t why_size)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+	int kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
 
+	if (kept >= 0)
+		first_stderr = kept;
 	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
 		snprintf(why, why_size, "%s: %s", path, strerror(errno));
 		if (fd >= 0)
@@ -49,6 +55,8 @@ static int run_in_foreground(const struct fs_options *options)
 	if (serve(options, ready_in_foreground, NULL, why, sizeof(why)) == 0)
 		return EXIT_SUCCESS;
 	logger(LOGGER_ERROR, "%s", why);
+	if (first_stderr != STDERR_FILENO)
+		dprintf(first_stderr, "keydir-fs: %s\n", why);
 	return EXIT_FAILURE;
 }
 
@@ -98,6 +106,9 @@ static int run_child(const struct fs_options *options, int to_parent)
 	struct child child = { .to_parent = to_parent, .keep_stderr = options->log_file };
 	char why[WHY_MAX] = "";
 
+	/* Who reads what we write would wait for the daemon otherwise. */
+	if (first_stderr != STDERR_FILENO)
+		close(first_stderr);
 	setsid();
 	if (chdir("/") < 0)
 		logger(LOGGER_WARN, "cannot change to / why=\"%s\"", strerror(errno));
@@ -126,9 +137,9 @@ static int wait_for_child(pid_t pid, int from_child)
 	}
 	waitpid(pid, &status, 0);
 	if (len)
-		fprintf(stderr, "keydir-fs: %.*s\n", (int)len, text);
+		dprintf(first_stderr, "keydir-fs: %.*s\n", (int)len, text);
 	else
-		fprintf(stderr, "keydir-fs: died before it was ready\n");
+		dprintf(first_stderr, "keydir-fs: died before it was ready\n");
 	return EXIT_FAILURE;
 }
 

@@ -326,7 +326,10 @@ static int mount_and_run(struct mount *m, const struct fs_options *options,
 	if (r < 0)
 		return r;
 	if (fuse_session_mount(m->session, options->mountpoint) < 0) {
-		snprintf(why, why_size, "cannot mount at %s", options->mountpoint);
+		snprintf(why, why_size, "cannot mount at %s%s", options->mountpoint,
+		         options->allow_other && geteuid() != 0 ?
+		                 "; allow_other needs user_allow_other in /etc/fuse.conf" :
+		                 "; is it yours to write, and /dev/fuse to open?");
 		return -EIO;
 	}
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,

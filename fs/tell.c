@@ -243,6 +243,9 @@ bool tell(struct teller *teller, const struct item *item, bool insist)
 	case ITEM_ALL:
 		tell_all(teller);
 		return false;
+	case ITEM_REPLY:
+		fuse_reply_err(item->req, item->error);
+		return false;
 	}
 	return false;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fuse_req;
 struct mount;
 
 enum item_kind {
@@ -15,6 +16,7 @@ enum item_kind {
 	ITEM_ATTR,    /* attributes of ino */
 	ITEM_LISTING, /* what is in directory ino */
 	ITEM_ALL,     /* everything: events were missed */
+	ITEM_REPLY,   /* nothing: a request is answered when what is before it is told */
 };
 
 /* One thing that the kernel has to forget. */
@@ -22,9 +24,11 @@ struct item {
 	struct item *next;
 	int64_t not_before_ms; /* clock_mono_ms(); 0: at once */
 	enum item_kind kind;
-	uint64_t not_from; /* process that knows it already; 0: none */
-	uint64_t ino;      /* of the store */
-	uint64_t parent;   /* of the name, if there is one; a listing's is in ino itself */
+	uint64_t not_from;    /* process that knows it already; 0: none */
+	uint64_t ino;         /* of the store */
+	uint64_t parent;      /* of the name, if there is one; a listing's is in ino itself */
+	struct fuse_req *req; /* to be answered ... */
+	int error;            /* ... with that */
 	size_t len;
 	char name[];
 };

@@ -291,3 +291,31 @@ want = sorted("%s%d" % (t, i) for t in "abr" for i in range(0, 250, 2))
 assert sorted(os.listdir(mnt)) == want
 PY
 }
+
+@test "a name created here and over REST at once: both descriptors and names show one file" {
+	python3 - "$MNT" "$URL/v1/kv" <<'PY'
+import os, sys, urllib.request
+mnt, url = sys.argv[1:]
+
+def put(key, value):
+    urllib.request.urlopen(urllib.request.Request(url + "/" + key, data=value, method="PUT")).close()
+
+for i in range(150):
+    key = "key%d" % i
+    path = mnt + "/" + key
+    fd = os.open(path, os.O_CREAT | os.O_RDWR)
+    put(key, b"theirs")
+    for value in b"mine, first", b"mine", b"mine, once more":
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, value, 0)
+        os.fsync(fd)
+        with open(path, "rb") as f:
+            seen = f.read()
+        assert seen == value, (i, value, seen)
+        assert os.stat(path).st_size == len(value)
+    with open(path, "wb") as f:
+        f.write(b"by name")
+    assert os.pread(fd, 100, 0) == b"by name"
+    os.close(fd)
+PY
+}

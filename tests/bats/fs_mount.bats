@@ -53,6 +53,9 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	: >"$T/file"
 	fails_with "Not a directory" "$KEYDIR_FS" --store "$STORE" "$T/file"
 	fails_with "keydir-fs:" "$KEYDIR_FS" --store "$T/file/store" "$MNT"
+	# Also if the log goes elsewhere.
+	fails_with "$T/none: No such file" "$KEYDIR_FS" --store "$STORE" --log-file "$T/log" "$T/none"
+	fails_with "$T/none: No such file" "$KEYDIR_FS" -f --store "$STORE" --log-file "$T/log" "$T/none"
 	not is_mounted "$MNT"
 }
 
@@ -316,7 +319,12 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 		mount --bind "$T/dev/fuse" /dev/fuse
 		as_nobody "$KEYDIR_FS" --store "$T/home/store" --log-file "$T/home/fs.log" "$T/home/mnt"
 		as_nobody sh -c 'cd "$T/home/mnt" && echo v >key && mkdir dir && cp -a key dir/copy &&
-			cat dir/copy && stat -c "%u %g" key'
+			cat dir/copy && stat -c "%u %g" key
+			exec 7<key
+			fusermount3 -u . 2>/dev/null && echo unmounted while busy
+			exec 7<&-'
+		as_nobody "$KEYDIR_FS" --store "$T/home/store" -o allow_other "$T/home" 2>"$T/refused" &&
+			exit 1
 		as_nobody fusermount3 -u "$T/home/mnt"
 		for i in $(seq 100); do
 			grep -q unmounted "$T/home/fs.log" && exit 0
@@ -328,6 +336,7 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	export T KEYDIR_FS
 	timeout 60 unshare -m bash "$T/script" >"$T/out" 3>&- 4>&- 5>&-
 	same $'v\n65534 65534' "$(cat "$T/out")"
+	grep -q user_allow_other "$T/refused"
 	not grep -E 'error|warn' "$T/home/fs.log"
 }
 
