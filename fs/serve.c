@@ -304,7 +304,7 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 	if (r < 0)
 		logger(LOGGER_ERROR, "the session ended why=\"%s\"", strerror(-r));
 	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
-	pthread_kill(stopper.thread, SIGTERM);
+	pthread_kill(stopper.thread, SIGINT);
 	pthread_join(stopper.thread, NULL);
 	handle_close_all(m);
 	drain(m);
