@@ -45,7 +45,7 @@ check_seen() {
 # that holds the directory's lock while the log is waited for.
 busy_in() {
 	timeout 120 python3 - "$1" "$2" "$T/enough" <<'PY'
-import os, sys
+import errno, os, sys
 top, me, enough = sys.argv[1:]
 os.chdir(top)
 rounds = 0
@@ -66,8 +66,9 @@ while not os.path.exists(enough):
         try:
             os.stat("k%d" % i)
             open("k%d" % i).read()
-        except FileNotFoundError:
-            pass
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE):
+                raise
     rounds += 1
 assert rounds > 10, rounds
 PY
