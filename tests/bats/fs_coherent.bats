@@ -214,7 +214,9 @@ def writer():
     n = 0
     while not stop.is_set():
         n += 1
-        connection.request("PUT", at.path, body=b"%d" % n)
+        # Of one length: a read while that changes may be cut (fs/POSIX.md), as
+        # cluster_coherence.bats measures.
+        connection.request("PUT", at.path, body=b"%08d" % n)
         connection.getresponse().read()
         acked[0] = n
 
