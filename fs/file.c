@@ -308,10 +308,12 @@ void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), vo
 	if (load(&files->nfiles) == 0)
 		return;
 	pthread_mutex_lock(&files->lock);
-	HASH_ITER (hh, files->by_ino, f, next)
+	HASH_ITER (hh, files->by_ino, f, next) {
 		fn(arg, f->ino);
-	HASH_ITER (hh, files->aliases, alias, next_alias)
+	}
+	HASH_ITER (hh, files->aliases, alias, next_alias) {
 		fn(arg, alias->real);
+	}
 	pthread_mutex_unlock(&files->lock);
 }
 

@@ -270,9 +270,9 @@ static void test_directories(void **state)
 
 	start(bench, EVICT_LRU);
 	for (unsigned i = 0; i < 5000; i++) {
+		int len = snprintf(key, sizeof key, "users/%u/name", i);
 		struct event ev = { .op = EVENT_SET,
-			            .key = { key, (size_t)snprintf(key, sizeof key, "users/%u/name",
-			                                           i) },
+			            .key = { key, (size_t)len },
 			            .value = { zeros, 100 } };
 
 		assert_int_equal(node_rig_do(bench->node, &ev).code, OUTCOME_OK);
