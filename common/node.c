@@ -648,3 +648,12 @@ void node_status(struct node *node, struct node_status *ret)
 		         strerror(err), store_dir(node->store));
 	}
 }
+
+bool node_may_show(struct node *node)
+{
+	struct node_status status;
+	if (atomic_load(&node->ready))
+		return true;
+	node_status(node, &status);
+	return !status.behind;
+}

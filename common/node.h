@@ -110,6 +110,7 @@ void node_count_lost(struct node *node);
 
 struct node_status {
 	bool ready;        /* caught up to the end the log had at the start, and able to apply */
+	bool behind;       /* not there yet: what it would show is long past, or nothing */
 	bool log_up;       /* the log answers */
 	bool applies;      /* this process applies (holds the lock) */
 	uint64_t applied;  /* this node's offset */
@@ -122,5 +123,9 @@ struct node_status {
 	char why[NODE_WHY_MAX]; /* why it is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
+/* False while the node is `behind`: it must not answer what is in the store. A
+ * node that cannot ask the log, or cannot go on with it, shows what it has: that
+ * is all that anybody can. Cheap once it was ready. Thread-safe. */
+bool node_may_show(struct node *node);
 
 #endif

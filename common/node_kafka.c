@@ -582,6 +582,8 @@ void kafka_status(struct node *node, struct node_status *ret)
 	}
 	if (target != UINT64_MAX && next >= target && meta.volume[0])
 		atomic_store(&node->ready, true);
+	ret->behind = !atomic_load(&node->ready) &&
+	              (!meta.started || (target != UINT64_MAX && !ret->why[0]));
 	ret->ready = atomic_load(&node->ready) && !ret->why[0];
 	if (!ret->ready && !ret->why[0]) {
 		if (target == UINT64_MAX)

@@ -98,6 +98,10 @@ enum MHD_Result handle_readyz(struct request *rq)
 	if (!status.ready)
 		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW, "%s.",
 		               status.why[0] ? status.why : "The node is not ready");
+	if (!status.log_up && !url_flag(&rq->url, "reads"))
+		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
+		               "The log does not answer: writes fail, reads go on. For whether it "
+		               "may be read from, ask /readyz?reads.");
 	return respond_plain(rq, "ready\n");
 }
 

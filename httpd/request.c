@@ -24,6 +24,7 @@
 #include "common/logger.h"
 #include "httpd/access_log.h"
 #include "httpd/cors.h"
+#include "httpd/handlers.h"
 #include "httpd/key_wait.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
@@ -595,6 +596,13 @@ static bool flags_valid(struct request *rq, const char *const *params, enum MHD_
 	return true;
 }
 
+/* Whether METHOD answers what is in the store. */
+static bool shows(const struct route_method *method)
+{
+	return method->need == ACCESS_READ || method->run == handle_mget ||
+	       method->run == handle_watch;
+}
+
 /* Everything that can be said before the body. MHD_YES without an answer means
  * go on. */
 static enum MHD_Result check(struct request *rq)
@@ -654,6 +662,11 @@ static enum MHD_Result check(struct request *rq)
 		               "nobody could read it. Send the bytes themselves.");
 	if (method->takes_body && rq->announced > node_get_config(rq->server->node)->max_value)
 		return refuse_too_large(rq);
+	/* Not so for changes: what becomes of them is decided where they are applied. */
+	if (shows(method) && !node_may_show(rq->server->node))
+		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
+		               "This node is still catching up with the log, and what it has is "
+		               "old. Ask another one, or again later.");
 	return MHD_YES;
 }
 

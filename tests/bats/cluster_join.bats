@@ -68,12 +68,16 @@ has_all() { # N
 }
 
 @test "a node that is catching up is not ready, gives no snapshot, and says how far it is" {
-	local i seen=0
+	local i code seen=0 refused=0
 	fill_topic
 	PORT=$(free_port) URL=http://127.0.0.1:$PORT
 	start httpd1 "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" --listen "127.0.0.1:$PORT"
 	NODE_URL[1]=$URL
 	for i in {1..2000}; do
+		# What it does not have yet is not missing.
+		code=$(curl -s -o "$T/read" -w '%{http_code}' "$URL/v1/kv/dir$((KEYS % 100))/key$KEYS") || continue
+		[ "$code" = 503 ] || [ "$code" = 200 ]
+		[ "$code" = 200 ] || refused=$((refused + 1))
 		curl -s -o "$T/body" -w '%{http_code}' "$URL/readyz" >"$T/code" || continue
 		[ "$(cat "$T/code")" = 503 ] || break
 		! grep -q 'catching up: applied' "$T/body" || seen=1
@@ -81,7 +85,8 @@ has_all() { # N
 			curl -s -o "$T/snapshot-body" -w '%{http_code}' "$URL/v1/snapshot" >"$T/snapshot-code"
 		fi
 	done
-	[ $seen = 1 ]
+	[ $seen = 1 ] && [ $refused -gt 0 ]
+	grep -q 'still catching up' "$T/read" || [ "$code" = 200 ]
 	# It may just have become ready in between.
 	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'gives no snapshot' "$T/snapshot-body"
 	slowly wait_for 20 curl -sf -o /dev/null "$URL/readyz"

@@ -100,6 +100,12 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	within 7000 fails_with 'Input/output error' sync "${NODE_MNT[1]}"
 	get_is 1 there 1
 	wait_for 5 log_is_down 1
+	# It may be read from, not written to, and says so.
+	node_rest 1 GET /readyz
+	same 503 "$status"
+	[[ $(body) == *"The log does not answer: writes fail, reads go on"* ]]
+	node_rest 1 GET '/readyz?reads'
+	same 200 "$status"
 	# A node that starts now has its data, but cannot know how old they are.
 	stop "${NODE_HTTPD[1]}"
 	start late "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
@@ -108,9 +114,21 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	node_rest 1 GET /readyz
 	same 503 "$status"
 	[[ $(body) == *"no broker"* ]]
+	node_rest 1 GET '/readyz?reads'
+	same 503 "$status"
 	get_is 1 there 1
+	# One without data has nothing to show.
+	node_port=$(free_port)
+	start empty "$KEYDIR_HTTPD" --store "$T/n9" --log "$VOLUME" --listen "127.0.0.1:$node_port" \
+		"${NODE_OPTIONS[@]}"
+	NODE_URL[9]=http://127.0.0.1:$node_port
+	wait_for 10 curl -sf -o /dev/null "${NODE_URL[9]}/healthz"
+	node_rest 9 GET /v1/kv/there
+	same 503 "$status"
+	[ -n "$(header Retry-After)" ]
 	# Back: everything goes on by itself.
 	broker start
+	wait_for 15 get_is 9 there 1
 	wait_for 15 curl -sf -o /dev/null "${NODE_URL[1]}/readyz"
 	wait_for 15 write_mount 1 again 2
 	put 1 k y
