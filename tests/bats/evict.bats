@@ -43,7 +43,7 @@ there() {
 	done
 	[ "$(store_status .events.evicted)" -ge 1500 ]
 	there r10-200
-	! there r1-1
+	not there r1-1
 	rest GET /metrics
 	grep -q '^keydir_evicts 1$' "$T/body"
 	grep -q '^keydir_writes_refused_total 0$' "$T/body"
@@ -55,13 +55,13 @@ there() {
 	same "201 " "$(put_many soon 1 40 '?ttl=1h')"
 	same "201 " "$(put_many late 1 40 '?ttl=2h')"
 	same "201 " "$(put_many never 1 170)"
-	! there soon1
+	not there soon1
 	there never1
 	local n
 	n=$(curl -s "$URL/v1/kv/?limit=1000" | grep -o '"late[0-9]*"' | wc -l)
 	[ "$n" -ge 20 ]
 	same "201 507 " "$(put_many more 1 120)"
-	! there late1
+	not there late1
 	there never170
 	there more1
 	rest PUT /v1/kv/x --data-binary "@$T/value"
@@ -122,7 +122,7 @@ there() {
 		[ ! -e "$MNT/gone" ]
 	}
 	wait_for 20 writes_evict_it
-	! cat "$MNT/gone" 2>"$T/err"
+	not cat "$MNT/gone"
 	same opened "$(cat <&8)"
 	same opened "$(cat "$MNT/opened")"
 	exec 8<&-

@@ -2,6 +2,7 @@
  * are exact, for Keydir and its peers alike. One thread. */
 #include "tests/bench/samples.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -34,7 +35,7 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-int samples_print(struct samples *samples)
+static int print(struct samples *samples, bool tail)
 {
 	size_t n = samples->n;
 	if (!n) {
@@ -42,8 +43,21 @@ int samples_print(struct samples *samples)
 		return 1;
 	}
 	qsort(samples->us, n, sizeof(*samples->us), by_time);
-	printf("%.1f %.1f\n", samples->us[n / 2], samples->us[n - 1 - n / 100]);
+	printf("%.1f %.1f", samples->us[n / 2], samples->us[n - 1 - n / 100]);
+	if (tail)
+		printf(" %.1f %.1f", samples->us[n - 1 - n / 1000], samples->us[n - 1]);
+	putchar('\n');
 	free(samples->us);
 	*samples = (struct samples){ 0 };
 	return 0;
+}
+
+int samples_print(struct samples *samples)
+{
+	return print(samples, false);
+}
+
+int samples_print_tail(struct samples *samples)
+{
+	return print(samples, true);
 }

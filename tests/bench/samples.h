@@ -16,5 +16,7 @@ double samples_now(void);
 void samples_add(struct samples *samples, double us);
 /* Prints the 50th and the 99th percentile in us. 0, or 1 without a round. */
 int samples_print(struct samples *samples);
+/* The same, and behind them the 99.9th percentile and the longest. */
+int samples_print_tail(struct samples *samples);
 
 #endif

@@ -1,0 +1,115 @@
+/* Writes new keys, one at a time, into a cache that holds many: one that is full and
+ * evicts, or one with room for all.
+ *
+ *     full_load STORE KEYS BYTES SECONDS POLICY
+ *
+ * With POLICY none there is room; with lru or ttl the quota is what KEYS keys take.
+ * Before each write a key that was written lately is read, as clients of a cache do.
+ * Prints the 50th, 99th and 99.9th percentile and the longest, in us, from submitting
+ * to the outcome. */
+#include "node.h"
+#include "tests/bench/samples.h"
+
+#include <inttypes.h>
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_LEN 12
+#define TTL_MS 3600000
+
+static sem_t came;
+
+static void done(void *arg, const struct outcome *out)
+{
+	(void)arg;
+	if (out->code != OUTCOME_OK) {
+		fprintf(stderr, "full_load: %s\n", event_outcome_text(out->code));
+		_Exit(1);
+	}
+	sem_post(&came);
+}
+
+static void set(struct node *node, uint64_t i, const char *value, size_t size)
+{
+	char key[32];
+	struct event ev = {
+		.op = EVENT_SET,
+		.key = { key, (size_t)snprintf(key, sizeof(key), "%0*" PRIu64, KEY_LEN, i) },
+		.value = { value, size },
+		.ttl = TTL_SET,
+		.ttl_ms = TTL_MS,
+	};
+	node_submit(node, &ev, NULL, done, NULL);
+	while (sem_wait(&came))
+		;
+}
+
+static void get(struct node *node, uint64_t i)
+{
+	char key[32];
+	struct view view;
+	struct entry e;
+	int len = snprintf(key, sizeof(key), "%0*" PRIu64, KEY_LEN, i);
+	if (view_open(node_store(node), &view))
+		return;
+	if (view_key(&view, key, (size_t)len, &e) == 0)
+		node_used(node, e.ino, view.now_ms);
+	view_close(&view);
+}
+
+int main(int argc, char **argv)
+{
+	enum evict_policy policy;
+	if (argc != 6 || evict_policy_parse(argv[5], &policy)) {
+		fprintf(stderr, "usage: full_load STORE KEYS BYTES SECONDS none|ttl|lru\n");
+		return 2;
+	}
+	uint64_t keys = strtoull(argv[2], NULL, 10);
+	size_t size = strtoul(argv[3], NULL, 10);
+	double seconds = strtod(argv[4], NULL);
+	char *value = malloc(size + 1);
+	if (!value)
+		return 1;
+	memset(value, 'v', size);
+	sem_init(&came, 0, 0);
+
+	char why[256] = "";
+	struct node *node;
+	struct node_config config = {
+		.store = { .dir = argv[1] },
+		.log = "local",
+		.size_bytes = policy == EVICT_NONE ? UINT64_C(1) << 40 :
+		                                     keys * (STORE_ENTRY_COST + KEY_LEN + size),
+		.evict = policy,
+		.max_value = UINT64_C(16) << 20,
+		.write_timeout_ms = 10000,
+	};
+	if (node_open(&config, &node, why, sizeof(why))) {
+		fprintf(stderr, "full_load: %s\n", why);
+		free(value);
+		return 1;
+	}
+	struct samples samples = { 0 };
+	uint64_t i = 0, z = 11;
+	for (; i < keys; i++)
+		set(node, i, value, size);
+	double begin = samples_now();
+	while (samples_now() - begin < seconds * 1e6) {
+		z = z * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		get(node, i - 1 - (z >> 33) % (keys / 2));
+		double t = samples_now();
+		set(node, i++, value, size);
+		samples_add(&samples, samples_now() - t);
+	}
+	struct txn *txn;
+	if (txn_read(node_store(node), &txn) == 0) {
+		fprintf(stderr, "full_load: %" PRIu64 " keys, %" PRIu64 " evicted\n",
+		        txn_meta(txn)->nkeys, txn_meta(txn)->nevicted);
+		txn_abort(txn);
+	}
+	node_close(node);
+	free(value);
+	return samples_print_tail(&samples);
+}
