@@ -24,7 +24,7 @@ int evict_policy_parse(const char *text, enum evict_policy *ret);
 /* False if nothing can be evicted, as far as that can be told at once. */
 bool evict_possible(enum evict_policy policy, struct txn *txn);
 
-#define EVICT_MAX 256 /* victims that are chosen at once */
+#define EVICT_MAX 128 /* victims that are chosen at once */
 
 struct evict_victim {
 	uint64_t ino;

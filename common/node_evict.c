@@ -6,9 +6,13 @@
  * low mark. It starts at the high mark, a little below the quota, so that writers
  * seldom see the quota at all. Only who writes evicts: several nodes that write at
  * once evict each for itself, and since each looks again after every round, at what
- * all of them did, they go below the low mark by a round of each at most. A round is
- * small, and an event of it small; with the embedded log they are applied a few at a
- * time, with writers in between.
+ * all of them did, they go below the low mark by a round of each at most.
+ *
+ * With the embedded log the evictor would have to hold what writers need, the right
+ * to apply and the store's write transaction, and they would wait for it, for long
+ * when the machine is busy. So it leaves its events for them to take along: each
+ * batch of writes applies a few, in its own transaction. What nobody takes, or what
+ * is needed now, it applies itself, a few at a time.
  *
  * A write that finds no room is held: it waits in the queue, with all that came
  * after it (an append must not overtake another), until the evictor has made room
@@ -34,6 +38,7 @@
 #include "recency.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -41,6 +46,9 @@
 #define IN_USE_MS 1000 /* how often is asked what is in use */
 #define MARGIN 32      /* a part of the quota that is kept free ... */
 #define MARGIN_MAX (UINT64_C(64) << 20)
+#define TAKE_ALONG 2     /* evictions for each write ... */
+#define TAKE_BYTES 1024  /* ... and one more for so many bytes */
+#define UNTAKEN_MS 10    /* after which the evictor applies what nobody took */
 #define APPLY_AT_ONCE 32 /* evictions in one transaction of the embedded log */
 #define DRY_ROUNDS 8     /* without a victim: there is none */
 #define DRY_MS 10        /* pause between those */
@@ -58,6 +66,8 @@ struct evictor {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+	struct pending *ready; /* embedded log: to be taken along; queue_lock protects it */
+
 	unsigned under_way;         /* evictions; protected by lock, and so are ... */
 	unsigned failed;            /* ... those that were not logged, and ... */
 	enum event_outcome failure; /* ... why */
@@ -90,14 +100,21 @@ void evictor_look(struct node *node)
 	wake(node->evictor);
 }
 
+/* The moment in MS, for the condition. */
+static struct timespec moment_in(int64_t ms)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ms % 1000 * 1000000;
+	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
 /* Waits until it is wanted or MS have passed; true if it is wanted. */
 static bool wait_wanted(struct evictor *ev, int64_t ms)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += ms % 1000 * 1000000;
-	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
+	struct timespec until = moment_in(ms);
 	int r = 0;
 	pthread_mutex_lock(&ev->lock);
 	while (r == 0 && !atomic_load(&ev->wanted) && !atomic_load(&ev->stopping))
@@ -311,6 +328,12 @@ static uint64_t target_of(const struct view *view, const struct event *event)
 	return r < 0 ? 0 : e.ino;
 }
 
+static int by_inode(const void *a, const void *b)
+{
+	const struct evict_victim *x = a, *y = b;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
 /* Chooses and plans. Returns how many victims there are; 0 with *RET_MORE: none was
  * found, and without: there is room enough. -errno. */
 static int plan_round(struct evictor *ev, bool *ret_more)
@@ -345,6 +368,9 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 			*ret_more = n > 0;
 		}
 	}
+	/* All of them go; neighbours together cost less, for they share pages. */
+	if (n > 1)
+		qsort(ev->victims, (size_t)n, sizeof ev->victims[0], by_inode);
 	for (int i = n - 1; i >= 0; i--)
 		plan_victim(ev, &view, &ev->victims[i]);
 	/* What has expired gives room as well, and may wait behind what is held. */
@@ -365,34 +391,82 @@ static void number(struct node *node, struct pending *p, struct event *event)
 	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
 }
 
-/* Cuts the first N off the round. */
-static struct pending *take(struct evictor *ev, int n)
+/* Cuts the first N (at least 1) off *LIST. */
+static struct pending *take(struct pending **list, size_t n)
 {
-	struct pending *first = ev->round, **end = &ev->round;
-	while (*end && n--)
+	struct pending *first = *list, **end = list;
+	while (*end && n--) {
+		(*end)->queued = false;
 		end = &(*end)->next;
-	ev->round = *end;
+	}
+	struct pending *rest = *end;
 	*end = NULL;
+	*list = rest;
 	return first;
 }
 
-/* With the embedded log, this thread applies them itself: it may wait for those
- * who work, and they need not do its work. */
+struct pending *evictor_take_along(struct node *node, size_t nevents, size_t bytes,
+                                   struct pending *batch)
+{
+	struct evictor *ev = node->evictor;
+	if (!ev || !ev->ready)
+		return batch;
+	struct pending *some = take(&ev->ready, TAKE_ALONG * nevents + bytes / TAKE_BYTES);
+	struct pending *last = some;
+	while (last->next)
+		last = last->next;
+	last->next = batch;
+	return some;
+}
+
+/* Waits until writers have taken the whole round along; returns when none does any
+ * more, or none can. */
+static void wait_taken(struct evictor *ev)
+{
+	pthread_mutex_lock(&ev->lock);
+	unsigned before = ev->under_way + 1;
+	while (ev->under_way && ev->under_way < before && !atomic_load(&ev->stopping) &&
+	       !atomic_load(&ev->node->held)) {
+		struct timespec until = moment_in(UNTAKEN_MS);
+		before = ev->under_way;
+		pthread_cond_timedwait(&ev->wake, &ev->lock, &until);
+	}
+	pthread_mutex_unlock(&ev->lock);
+}
+
+/* Whether some were not taken. */
+static bool is_ready(struct evictor *ev)
+{
+	pthread_mutex_lock(&ev->node->queue_lock);
+	bool ready = ev->ready;
+	pthread_mutex_unlock(&ev->node->queue_lock);
+	return ready;
+}
+
 static void submit_local(struct evictor *ev)
 {
 	struct node *node = ev->node;
-	while (ev->round) {
+	pthread_mutex_lock(&node->queue_lock);
+	for (struct pending *p = ev->round; p; p = p->next) {
+		number(node, p, p->ev);
+		p->queued = true;
+	}
+	ev->ready = ev->round;
+	ev->round = NULL;
+	pthread_mutex_unlock(&node->queue_lock);
+	wait_taken(ev);
+	while (is_ready(ev)) {
 		struct finished done;
-		struct pending *some = take(ev, APPLY_AT_ONCE);
 		finished_init(&done);
 		pthread_mutex_lock(&node->work_lock);
 		pthread_mutex_lock(&node->queue_lock);
-		for (struct pending *p = some; p; p = p->next)
-			number(node, p, p->ev);
+		struct pending *some = take(&ev->ready, APPLY_AT_ONCE);
 		pthread_mutex_unlock(&node->queue_lock);
-		local_apply(node, some, &done);
-		bell_ring_others(node->bell);
-		node_follow_feed(node, &done);
+		if (some) {
+			local_apply(node, some, &done);
+			bell_ring_others(node->bell);
+			node_follow_feed(node, &done);
+		}
 		pthread_mutex_unlock(&node->work_lock);
 		finished_run(&done);
 		if (atomic_load(&node->again))
@@ -404,7 +478,7 @@ static void submit_to_log(struct evictor *ev)
 {
 	struct node *node = ev->node;
 	while (ev->round) {
-		struct pending *p = take(ev, 1);
+		struct pending *p = take(&ev->round, 1);
 		struct event *event = p->ev;
 		p->ev = NULL;
 		pthread_mutex_lock(&node->queue_lock);
@@ -499,6 +573,9 @@ static void survey(struct evictor *ev)
 static void *run(void *arg)
 {
 	struct evictor *ev = arg;
+	/* Waking it takes no processor from a writer; failing that, it may. */
+	const struct sched_param param = { 0 };
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 	while (!atomic_load(&ev->stopping)) {
 		survey(ev);
 		ask_in_use(ev);
@@ -569,7 +646,7 @@ void evictor_free(struct node *node)
 	if (!ev)
 		return;
 	while (ev->round) {
-		struct pending *p = take(ev, 1);
+		struct pending *p = take(&ev->round, 1);
 		event_free(p->ev);
 		free(p);
 	}

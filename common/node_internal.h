@@ -147,6 +147,10 @@ bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growt
 bool evictor_may_hold_event(struct node *node, struct txn *txn, const struct event *ev);
 /* Puts PENDINGS, the first of which is held, back to the front of the queue. */
 void evictor_hold(struct node *node, struct pending *pendings);
+/* Puts evictions that wait for it in front of BATCH, which has NEVENTS events with
+ * so many bytes of values. Returns the whole. With queue_lock held. */
+struct pending *evictor_take_along(struct node *node, size_t nevents, size_t bytes,
+                                   struct pending *batch);
 /* Wakes the evictor for what was just put into the queue and is held. */
 void evictor_look(struct node *node);
 

@@ -44,6 +44,7 @@ struct pending *local_take_batch(struct node *node)
 	if (!node->queue)
 		node->queue_last = &node->queue;
 	*end = NULL;
+	batch = evictor_take_along(node, n, bytes, batch);
 	pthread_mutex_unlock(&node->queue_lock);
 	return batch;
 }

@@ -7,6 +7,7 @@
  * Before each write a key that was written lately is read, as clients of a cache do.
  * Prints the 50th, 99th and 99.9th percentile and the longest, in us, from submitting
  * to the outcome. */
+#include "metrics.h"
 #include "node.h"
 #include "tests/bench/samples.h"
 
@@ -105,8 +106,11 @@ int main(int argc, char **argv)
 	}
 	struct txn *txn;
 	if (txn_read(node_store(node), &txn) == 0) {
-		fprintf(stderr, "full_load: %" PRIu64 " keys, %" PRIu64 " evicted\n",
-		        txn_meta(txn)->nkeys, txn_meta(txn)->nevicted);
+		fprintf(stderr,
+		        "full_load: %" PRIu64 " keys, %" PRIu64 " evicted, %" PRIu64
+		        " writes waited\n",
+		        txn_meta(txn)->nkeys, txn_meta(txn)->nevicted,
+		        metrics_get(METRIC_WRITES_HELD));
 		txn_abort(txn);
 	}
 	node_close(node);
