@@ -99,7 +99,7 @@ int main(int argc, char **argv)
 	double begin = samples_now();
 	while (samples_now() - begin < seconds * 1e6) {
 		z = z * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-		get(node, i - 1 - (z >> 33) % (keys / 2));
+		get(node, i - 1 - (z >> 33) % (keys / 2 + 1));
 		double t = samples_now();
 		set(node, i++, value, size);
 		samples_add(&samples, samples_now() - t);
