@@ -203,9 +203,11 @@ static int set_mount_options(struct fs_options *options, char *why, size_t why_s
 		refuse(why, why_size, "out of memory");
 		return -ENOMEM;
 	}
+	char *end = options->text;
 	for (size_t i = 0; i < given.n; i++) {
-		strcat(options->text, i ? "," : "");
-		strcat(options->text, given.items[i]);
+		if (i)
+			*end++ = ',';
+		end = stpcpy(end, given.items[i]);
 	}
 	for (char *rest = options->text; *rest;) {
 		char *item = next_item(&rest);

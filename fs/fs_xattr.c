@@ -112,7 +112,7 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct mount *m = mount_of(req);
 	struct view view;
 	struct entry e;
-	struct bytes found;
+	struct bytes found = { NULL, 0 };
 	char text[64], *copy = NULL;
 
 	/* That there are none at all, and not just none here: ls -l asks twice for
@@ -137,7 +137,7 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 		}
 		view_close(&view);
 	}
-	if (r < 0)
+	if (r)
 		fuse_reply_err(req, -r);
 	else
 		reply_sized(req, copy, found.len, size);

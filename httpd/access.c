@@ -109,7 +109,7 @@ static struct tokens *in_force(struct access *access)
 /* The secret in an Authorization header, or NULL if it is of another scheme. */
 static const char *bearer(const char *header, size_t *ret_len)
 {
-	if (!header || strncasecmp(header, "Bearer", 6) || header[6] != ' ')
+	if (!header || strncasecmp(header, "Bearer", 6) != 0 || header[6] != ' ')
 		return NULL;
 	header += 6;
 	while (*header == ' ')
@@ -203,7 +203,7 @@ static bool is_foreign_change(const struct request *rq)
 {
 	const char *site = rq->headers.sec_fetch_site;
 	return site && rq->method != HTTP_GET && rq->method != HTTP_HEAD &&
-	       strcmp(site, "same-origin") && strcmp(site, "none") && !cors_allows(rq);
+	       strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 && !cors_allows(rq);
 }
 
 bool access_check(struct request *rq, enum MHD_Result *ret)

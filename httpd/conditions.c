@@ -217,7 +217,7 @@ void conditions_date_format(int64_t s, char *buf)
 enum range_kind conditions_range(const char *text, uint64_t size, uint64_t *ret_first,
                                  uint64_t *ret_len)
 {
-	if (strncasecmp(text, "bytes=", 6))
+	if (strncasecmp(text, "bytes=", 6) != 0)
 		return RANGE_WHOLE;
 	const char *at = skip_blanks(text + 6);
 	uint64_t first, last;

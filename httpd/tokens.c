@@ -118,7 +118,8 @@ const struct token *tokens_same(const struct tokens *tokens, const struct token 
 bool token_allows(const struct token *token, enum token_right right, const char *key, size_t len)
 {
 	for (const struct token_grant *g = token->grants; g; g = g->next) {
-		if (g->right < right || g->len > len || (g->len && memcmp(g->prefix, key, g->len)))
+		if (g->right < right || g->len > len ||
+		    (g->len && memcmp(g->prefix, key, g->len) != 0))
 			continue;
 		if (!g->len || g->len == len || key[g->len] == '/')
 			return true;

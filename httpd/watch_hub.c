@@ -249,7 +249,7 @@ static int read_rows(struct watch_hub *hub, uint64_t from, struct feed_event **r
 	uint64_t found;
 	int n = 0;
 	int r = view_open(node_store(hub->node), &view);
-	if (r)
+	if (r < 0)
 		return r;
 	while (n < BATCH_ROWS && !store_feed_next(view.txn, from, &found, &row)) {
 		r = feed_decode(found, row, &rows[n]);
@@ -259,7 +259,7 @@ static int read_rows(struct watch_hub *hub, uint64_t from, struct feed_event **r
 		from = found + 1;
 	}
 	view_close(&view);
-	return n ? n : r;
+	return n || r > 0 ? n : r;
 }
 
 /* Looks at what was followed since. Lock held. False if it could not be read. */

@@ -44,7 +44,7 @@ static int add_row(void *arg, const char *table, struct bytes key, struct bytes 
 {
 	struct sums *sums = arg;
 	struct sum *sum = sums->tables;
-	while (sum < sums->tables + sums->n && strcmp(sum->table, table))
+	while (sum < sums->tables + sums->n && strcmp(sum->table, table) != 0)
 		sum++;
 	if (sum == sums->tables + sums->n) {
 		if (sums->n == TABLES_MAX)

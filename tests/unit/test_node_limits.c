@@ -425,8 +425,10 @@ static void test_full_file_system(void **state)
 	char key[16], *dir = temp_dir_small(4 << 20);
 	int n = 0;
 
-	if (!dir)
+	if (!dir) {
 		skip();
+		return;
+	}
 	struct node_config config = node_rig_config(dir, NULL);
 	struct node *node = node_rig_open(&config);
 	(void)bench;

@@ -300,10 +300,11 @@ static void test_full(void **state)
 static void test_open_when_full(void **state)
 {
 	char *dir = temp_dir_small(2 << 20), path[4200];
-	if (!dir)
-		skip();
-
 	(void)state;
+	if (!dir) {
+		skip();
+		return;
+	}
 	temp_dir_fill(dir);
 	expect_refused(dir, false, -ENOSPC);
 	snprintf(path, sizeof path, "%s/fill", dir);
