@@ -268,6 +268,9 @@ static int sample_run(struct evict *evict, struct walk *walk, int64_t now_ms)
 		if (r == 0)
 			r = walk_next(walk, &e);
 	}
+	/* Behind the last: with few rows left, most runs would look at none. */
+	if (r == -ENOENT)
+		r = walk_seek(walk, 0, &e);
 	for (int i = 0; r == 0 && i < RUN; i++) {
 		if (i)
 			r = walk_next(walk, &e);

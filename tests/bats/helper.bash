@@ -54,7 +54,7 @@ KEYDIR_BUILD=$(cd "${KEYDIR_BUILD:-$KEYDIR_ROOT/build}" && pwd)
 KEYDIR_FS=$KEYDIR_BUILD/keydir-fs
 KEYDIR_HTTPD=$KEYDIR_BUILD/keydir-httpd
 # Sanitizers slow everything down: a factor for deadlines.
-PATIENCE=${PATIENCE:-1}
+export PATIENCE=${PATIENCE:-1}
 
 setup() { keydir_setup; }
 teardown() { keydir_teardown; }

@@ -204,7 +204,7 @@ class Mount(Worker):
 class Rest(Worker):
     # 429 and 5xx but 503 and 504 are no answers of a healthy node.
     GONE = {503, 504}
-    REFUSED = {404, 409, 412}
+    REFUSED = {404, 409, 412, 422}
 
     def __init__(self, seed, url):
         super().__init__(seed)
