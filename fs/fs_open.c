@@ -3,17 +3,22 @@
  * A file opened for reading gets a copy of its value, shared by all who have
  * it open and renewed when the store has a newer version: so it stays readable
  * to its end after it is deleted, replaced or expired, and every read is of
- * one version. Changes go to the log at flush (close) and fsync, which are
- * answered when they are applied, with the outcome. What no flush has seen (a
- * mapping outlives its descriptor) is logged at release. */
+ * one version; what has changed lately is read past the kernel's cache, so that
+ * a reading of several reads is, too. Changes go to the log at flush (close) and
+ * fsync, which are answered when they are applied, with the outcome. What no
+ * flush has seen (a mapping outlives its descriptor) is logged at release. */
 #include "handle.h"
 
+#include "clock.h"
 #include "logger.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
+
+#define WHOLE_MAX (128 << 10) /* bytes that one request reads for sure */
+#define FLUX_MS 1000          /* a value that changed since then may do so again */
 
 /* --- open ------------------------------------------------------------------ */
 
@@ -46,6 +51,18 @@ static int truncate_at_open(struct mount *m, struct file *f)
 	return r;
 }
 
+/* Whether a reader of F must not go through the kernel's cache; F->lock is held.
+ * The kernel asks for size and pages apart, and a change in between would show the
+ * new value cut, or filled up, to the old length. So what has changed lately, and
+ * may again, is read with one request. */
+static bool is_in_flux(const struct mount *m, const struct file *f)
+{
+	int64_t age_ms = clock_wall_ms() - f->last.ctime_ns / 1000000;
+
+	return m->maps_direct && m->caching && f->content && !file_is_private(f) &&
+	       f->content->size <= WHOLE_MAX && age_ms < FLUX_MS && age_ms > -FLUX_MS;
+}
+
 int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 {
 	struct handle *h = calloc(1, sizeof(*h));
@@ -70,6 +87,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		r = truncate_at_open(m, f);
 	uint64_t real = f->real;
 	f->nopen += r == 0;
+	h->whole = r == 0 && h->reads && !h->writes && !h->creates && is_in_flux(m, f);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
 		free(h);
@@ -85,7 +103,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	/* A flush concerns who can write, and who has created. */
 	fi->noflush = !h->writes && !h->creates;
 	/* The kernel's idea of where an append lands is only a guess. */
-	fi->direct_io = h->appends;
+	fi->direct_io = h->appends || h->whole;
 	return 0;
 }
 
@@ -187,6 +205,45 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 	content_unref(content);
 }
 
+/* From a handle whose readings are each of one version: from the start, or from
+ * where there is none yet, what the store has now; behind the end of it that is over.
+ * False if this mount has changes of its own: those are to be seen at once. */
+static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t size, off_t off)
+{
+	struct file *f = h->file;
+	struct content *content = NULL, *old = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&f->lock);
+	bool own = file_is_private(f) || file_busy(f);
+	if (own || off == 0 || h->pinned_seq != f->last_seq) {
+		old = h->pinned;
+		h->pinned = NULL;
+	}
+	if (!own && !h->pinned) {
+		r = refresh(m, f, true);
+		h->pinned = file_content(f);
+		h->pinned_seq = f->last_seq;
+	}
+	if (h->pinned && r == 0) {
+		content = h->pinned;
+		if ((uint64_t)off >= content->size)
+			h->pinned = NULL;
+		else
+			__atomic_add_fetch(&content->refs, 1, __ATOMIC_RELAXED);
+	}
+	pthread_mutex_unlock(&f->lock);
+	content_unref(old);
+	if (own)
+		return false;
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		reply_content(req, content, size, off);
+	content_unref(content);
+	return true;
+}
+
 /* Without a handle: what the store has now. */
 static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 {
@@ -213,10 +270,12 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
-	if (fi->fh)
-		read_file(mount_of(req), req, handle_of(fi)->file, size, off, false);
-	else
+	struct handle *h = fi->fh ? handle_of(fi) : NULL;
+
+	if (!h)
 		read_inode(req, ino, size, off);
+	else if (!h->whole || !read_whole(mount_of(req), req, h, size, off))
+		read_file(mount_of(req), req, h->file, size, off, false);
 }
 
 /* --- flush and fsync ------------------------------------------------------- */
@@ -375,6 +434,7 @@ static void close_handle(struct handle *h)
 	if (last)
 		node_not_in_use(m->node, real);
 	op_pump(m, f);
+	content_unref(h->pinned);
 	files_unref(&m->files, f);
 	free(h);
 }

@@ -14,7 +14,12 @@ struct handle {
 	bool writes;
 	bool creates; /* opening it made or emptied it, perhaps only to read it */
 	bool appends;
-	bool flushed;   /* atomic: a flush has come */
+	bool flushed; /* atomic: a flush has come */
+	bool whole;   /* each reading from start to end is of one version ... */
+	/* ... which is this, once it has begun, unless this mount has sent changes
+	 * since. Protected by file->lock. */
+	struct content *pinned;
+	uint64_t pinned_seq;
 	struct job job; /* for handle_close_later */
 	struct mount *mount;
 };

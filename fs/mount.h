@@ -5,6 +5,7 @@
 #include "busy.h"
 #include "file.h"
 #include "fs_options.h"
+#include "handshake.h"
 #include "inval.h"
 #include "key.h"
 #include "node.h"
@@ -42,6 +43,7 @@ struct mount {
 	struct open_list open;
 	struct pending pending;
 	struct spin spin;
+	struct handshake handshake;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	enum evict_policy evict;
@@ -51,10 +53,11 @@ struct mount {
 	gid_t gid;
 	mode_t umask;
 	bool read_only;
-	bool async;    /* close does not wait for the log */
-	bool caching;  /* the kernel may keep what it learns */
-	bool no_open;  /* read-only: the kernel opens files without asking */
-	unsigned nops; /* atomic: events on their way */
+	bool async;       /* close does not wait for the log */
+	bool caching;     /* the kernel may keep what it learns */
+	bool no_open;     /* read-only: the kernel opens files without asking */
+	bool maps_direct; /* files opened with direct_io can be mapped; from the start on */
+	unsigned nops;    /* atomic: events on their way */
 };
 
 static inline struct mount *mount_of(fuse_req_t req)

@@ -252,13 +252,19 @@ static void drain(struct mount *m)
 static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 {
 	struct mount *m = userdata;
+	ssize_t n = spin_read(&m->spin, fd, buf, size);
 
-	return spin_read(&m->spin, fd, buf, size);
+	if (!m->handshake.done && n > 0)
+		handshake_request(&m->handshake, buf, (size_t)n);
+	return n;
 }
 
 static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 {
-	(void)userdata;
+	struct mount *m = userdata;
+
+	if (!m->handshake.done && handshake_reply(&m->handshake, iov, count))
+		m->maps_direct = true;
 	return writev(fd, iov, count);
 }
 
@@ -274,9 +280,7 @@ static int loop(struct mount *m)
 	fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0);
 	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
-	int r = m->spin.for_ns ?
-	                fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session)) :
-	                0;
+	int r = fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session));
 	if (r == 0)
 		r = fuse_session_loop_mt(m->session, config);
 	fuse_loop_cfg_destroy(config);

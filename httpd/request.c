@@ -580,8 +580,8 @@ static bool params_known(struct request *rq, const char *const *params, enum MHD
 /* Flags have no value, or one that says yes or no. False after an answer. */
 static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
-	static const char *const flags[] = { "consistent", "recurse", "values", "noreplace",
-		                             "exchange" };
+	static const char *const flags[] = { "consistent", "recurse",  "values",
+		                             "noreplace",  "exchange", "reads" };
 	for (; *params; params++) {
 		for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 			if (strcmp(*params, flags[i]) != 0 || url_flag_is_valid(&rq->url, *params))

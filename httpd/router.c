@@ -22,6 +22,7 @@ static const char *const delete_params[] = { "recurse", NULL };
 static const char *const op_params[] = { "op", "by", "ttl", "to", "noreplace", "exchange", NULL };
 static const char *const watch_params[] = { "prefix", "from", "values", "wait", NULL };
 static const char *const read_params[] = { "consistent", NULL };
+static const char *const ready_params[] = { "reads", NULL };
 
 static const struct route routes[] = {
 	/* the root can be listed, and stays as it is */
@@ -69,8 +70,8 @@ static const struct route routes[] = {
 	{ "/readyz",
 	  HTTP_ROUTE_OPS,
 	  false,
-	  { { HTTP_GET, handle_readyz, false, NULL, ACCESS_OPEN },
-	    { HTTP_HEAD, handle_readyz, false, NULL, ACCESS_OPEN } } },
+	  { { HTTP_GET, handle_readyz, false, ready_params, ACCESS_OPEN },
+	    { HTTP_HEAD, handle_readyz, false, ready_params, ACCESS_OPEN } } },
 	{ "/metrics",
 	  HTTP_ROUTE_OPS,
 	  false,

@@ -321,3 +321,53 @@ for i in range(150):
     os.close(fd)
 PY
 }
+
+@test "a value that changes all the time is read whole, in one read or in several" {
+	put key first
+	cat >"$T/whole.py" <<-'EOF'
+		import http.client, os, sys, threading
+		mnt, host = sys.argv[1:]
+		values = [b"s" * 100, b"L" * 5000, b"m" * 1000, b"X" * 70000]
+		stop = threading.Event()
+		def write():
+		    connection = http.client.HTTPConnection(host)
+		    while not stop.is_set():
+		        for value in values:
+		            connection.request("PUT", "/v1/kv/key", value)
+		            connection.getresponse().read()
+		            written.set()
+		written = threading.Event()
+		writer = threading.Thread(target=write)
+		writer.start()
+		written.wait()
+		cut = 0
+		for i in range(3000):
+		    fd = os.open(mnt + "/key", os.O_RDONLY)
+		    size = 3000 if i % 3 == 0 else 131072
+		    got = b"".join(iter(lambda: os.read(fd, size), b""))
+		    os.close(fd)
+		    cut += got not in [b"first"] + values
+		stop.set()
+		writer.join()
+		print(cut)
+	EOF
+	same 0 "$(python3 "$T/whole.py" "$MNT" "${URL#http://}")"
+}
+
+@test "what has just changed can be mapped, and follows what is written here" {
+	put key first
+	python3 - "$MNT/key" <<-'EOF'
+		import mmap, sys
+		for access in mmap.ACCESS_READ, mmap.ACCESS_COPY:
+		    with open(sys.argv[1], "rb") as file:
+		        assert mmap.mmap(file.fileno(), 0, access=access)[:] == b"first"
+	EOF
+	exec 7<"$MNT/key"
+	IFS= read -r -N 2 -u 7 start
+	same fi "$start"
+	printf 'other' >"$MNT/key"
+	same her "$(cat <&7)"
+	printf ' and more' >>"$MNT/key"
+	same ' and more' "$(cat <&7)"
+	exec 7<&-
+}

@@ -1,0 +1,42 @@
+/* What is agreed with the kernel at the start beside what libfuse knows of.
+ *
+ * A file that is read without the kernel's cache (direct_io) cannot be mapped with
+ * MAP_SHARED, unless the file system asks for FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6,
+ * include/uapi/linux/fuse.h). libfuse before 3.17 cannot ask for it: its flags end at
+ * bit 31. So the first request and its reply are looked at on their way, and the
+ * flag is added to the reply. Everything else is libfuse's. */
+#include "handshake.h"
+
+#include <linux/fuse.h>
+
+#define ALLOW_MMAP_FLAG2 (UINT32_C(1) << (36 - 32))
+
+void handshake_request(struct handshake *hs, const void *request, size_t size)
+{
+	const struct fuse_in_header *header = request;
+	const struct fuse_init_in *in = (const void *)(header + 1);
+
+	if (hs->done || hs->unique ||
+	    size < sizeof(*header) + offsetof(struct fuse_init_in, unused) ||
+	    header->opcode != FUSE_INIT)
+		return;
+	hs->unique = header->unique;
+	hs->offered = (in->flags & FUSE_INIT_EXT) && (in->flags2 & ALLOW_MMAP_FLAG2);
+}
+
+bool handshake_reply(struct handshake *hs, const struct iovec *iov, int count)
+{
+	if (hs->done)
+		return false;
+	const struct fuse_out_header *header = iov[0].iov_base;
+	if (!hs->unique || header->unique != hs->unique)
+		return false;
+	hs->done = true;
+	if (!hs->offered || header->error || count != 2 ||
+	    iov[1].iov_len < offsetof(struct fuse_init_out, unused))
+		return false;
+	struct fuse_init_out *out = iov[1].iov_base;
+	out->flags |= FUSE_INIT_EXT;
+	out->flags2 |= ALLOW_MMAP_FLAG2;
+	return true;
+}

@@ -1,0 +1,24 @@
+/* What is agreed with the kernel at the start beside what libfuse knows of. */
+#ifndef KEYDIR_FS_HANDSHAKE_H
+#define KEYDIR_FS_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+/* Zeroed at first. Written by the one thread that handles the first request,
+ * before there is another. */
+struct handshake {
+	uint64_t unique; /* of the kernel's first request */
+	bool offered;    /* the kernel can map files that are read without its cache */
+	bool done;
+};
+
+/* Looks at a request of SIZE bytes that came from the kernel. */
+void handshake_request(struct handshake *hs, const void *request, size_t size);
+/* Looks at a reply before it is written; adds what is wanted to that of the first
+ * request. True if a file opened with direct_io can be mapped, from then on. */
+bool handshake_reply(struct handshake *hs, const struct iovec *iov, int count);
+
+#endif
