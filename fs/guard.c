@@ -40,8 +40,7 @@
 /* Between two looks at a process that dies. */
 #define LOOK_US 10000
 #define LOOKS_MAX 6000
-/* The largest request that libfuse takes. The kernel's own choice is an eighth of
- * it, and makes reading 16 MiB take twice as long. */
+/* The largest request that libfuse takes. The kernel's own choice is an eighth. */
 #define READ_AHEAD_KIB 1024
 
 extern char **environ;
