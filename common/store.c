@@ -69,9 +69,10 @@ const char *store_table_name(enum table table)
 static int fail(int err, char *why, size_t why_size, const char *what, const char *dir)
 {
 	if (why && why_size)
-		snprintf(why, why_size, "%s %s: %s", what, dir,
+		snprintf(why, why_size, "%s %s: %s%s", what, dir,
 		         err == -EPROTO ? "not a store of this version, or damaged" :
-		                          strerror(-err));
+		                          strerror(-err),
+		         err == -EACCES ? "; if it is another user's, choose one with --store" : "");
 	return err;
 }
 

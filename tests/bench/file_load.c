@@ -5,6 +5,8 @@
  *     file_load read DIR N            files/s: open, read, close of those files
  *     file_load list DIR              s to read DIR and stat each name in it
  *     file_load unlink DIR N          files/s: unlink of those files
+ *     file_load fetch FILE SECONDS    MB/s: open, read to the end, close of FILE
+ *     file_load store FILE BYTES SECONDS  MB/s: open, write it anew, close
  *
  * Prints one number. The same calls in the same order on whatever file system
  * it is pointed at. */
@@ -117,12 +119,56 @@ static double unlink_all(int dir, long n)
 	return (double)n / (now() - begin);
 }
 
+/* What is read or written at a time, as cp does it. */
+#define PIECE (256 << 10)
+
+static double fetch(const char *path, double seconds)
+{
+	static char buf[PIECE];
+	double bytes = 0, begin = now(), end;
+	do {
+		ssize_t n;
+		int fd = open(path, O_RDONLY);
+		need(fd >= 0, path);
+		while ((n = read(fd, buf, sizeof(buf))) > 0)
+			bytes += (double)n;
+		need(n == 0, path);
+		need(!close(fd), path);
+		end = now();
+	} while (end - begin < seconds);
+	return bytes / (end - begin) / 1e6;
+}
+
+static double store(const char *path, size_t size, double seconds)
+{
+	static char buf[PIECE];
+	double bytes = 0, begin = now(), end;
+	memset(buf, 'v', sizeof(buf));
+	do {
+		int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+		need(fd >= 0, path);
+		for (size_t left = size; left;) {
+			size_t piece = left < sizeof(buf) ? left : sizeof(buf);
+			need(write(fd, buf, piece) == (ssize_t)piece, path);
+			left -= piece;
+		}
+		need(!close(fd), path);
+		bytes += (double)size;
+		end = now();
+	} while (end - begin < seconds);
+	return bytes / (end - begin) / 1e6;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
 	double result;
 	if (argc == 4 && !strcmp(what, "hot")) {
 		result = hot(argv[2], strtod(argv[3], NULL));
+	} else if (argc == 4 && !strcmp(what, "fetch")) {
+		result = fetch(argv[2], strtod(argv[3], NULL));
+	} else if (argc == 5 && !strcmp(what, "store")) {
+		result = store(argv[2], strtoul(argv[3], NULL, 10), strtod(argv[4], NULL));
 	} else if (argc == 3 && !strcmp(what, "list")) {
 		result = list(argv[2]);
 	} else if (argc >= 4) {
@@ -139,7 +185,7 @@ int main(int argc, char **argv)
 			return 2;
 		close(dir);
 	} else {
-		fprintf(stderr, "usage: file_load hot|create|read|list|unlink ...\n");
+		fprintf(stderr, "usage: file_load hot|create|read|list|unlink|fetch|store ...\n");
 		return 2;
 	}
 	printf("%.9g\n", result);

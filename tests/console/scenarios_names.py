@@ -77,10 +77,13 @@ def names(b, server):
     b.same("document.querySelector('#entry pre.value')?.textContent", hostile.decode())
     b.same("[...document.querySelectorAll('.trail a')].at(-1).textContent", "dir <b>\\xFF")
     b.click("[...document.querySelectorAll('.trail a')].at(-1)")
+    b.wait("document.querySelector('#entry-title').textContent.startsWith('dir <b>')")
     b.button("Delete")
+    b.wait("document.querySelector('dialog h2')?.textContent.includes('all below it')")
     b.type("dir <b>\\xFF")
     b.press("Enter")
     b.wait("!document.querySelector('dialog')")
+    b.same("location.hash", "#/keys/s/")
     assert server.ask("GET", "/v1/kv/s/" + quote(b"dir <b>\xff") + "/")[0] == 404
     # made here
     b.button("New key")

@@ -128,3 +128,91 @@ bench_put() {
 	rounds keydir put_keydir "Redis SET" put_redis || return
 	line "PUT 100 B, embedded log in memory, $CONNECTIONS connections" /s keydir "Redis SET" ">= 1"
 }
+
+# Values and numbers of connections from small to large.
+bench_sizes() {
+	local static bytes name ROUNDS=$(((ROUNDS + 1) / 2)) PERIOD=$(((PERIOD + 1) / 2))
+	local CONNECTIONS
+	static=$(free_port)
+	mkdir "$DIR/www"
+	serve_keydir || return
+	serve_nginx "server { listen 127.0.0.1:$static; root $DIR/www; open_file_cache max=100; }"
+	sizes_keydir() { wrk_rate "$KEYDIR_URL/v1/kv/$bytes"; }
+	sizes_bare() { wrk_rate "$BARE_URL/key"; }
+	sizes_static() { wrk_rate "http://127.0.0.1:$static/$bytes"; }
+	for bytes in 100 10240 1048576; do
+		name=$([ $bytes -lt 1024 ] && echo "$bytes B" || echo "$((bytes / 1024)) KiB")
+		head -c "$bytes" /dev/zero | tr '\0' v >"$DIR/www/$bytes"
+		curl -sf -o /dev/null -T "$DIR/www/$bytes" "$KEYDIR_URL/v1/kv/$bytes" || return
+		serve_bare "$bytes" && wait_until 20 answers "http://127.0.0.1:$static/$bytes" || return
+		for CONNECTIONS in 1 32 512; do
+			rounds keydir sizes_keydir "bare libmicrohttpd" sizes_bare "Nginx static" sizes_static || return
+			line "GET $name, $CONNECTIONS connections" /s keydir "bare libmicrohttpd"
+			line "" /s keydir "Nginx static"
+		done
+	done
+}
+
+# us of the slowest requests: wrk's own percentiles.
+bench_latency() {
+	cat >"$DIR/percentiles.lua" <<-'END'
+		done = function(summary, latency, requests)
+			io.write(string.format("percentiles %g %g %g\n", latency:percentile(50),
+				latency:percentile(99), latency:percentile(99.9)))
+		end
+	END
+	{
+		cat "$DIR/percentiles.lua"
+		cat <<-'END'
+			local body = string.rep("v", 100)
+			request = function()
+				return wrk.format("PUT", string.format("/v1/kv/key:%012d", math.random(0, 99999)), nil, body)
+			end
+		END
+	} >"$DIR/put.lua"
+	serve_keydir && serve_bare 100 || return
+	curl -sf -o /dev/null -X PUT --data-binary "$(printf '%100s' v)" "$KEYDIR_URL/v1/kv/key" || return
+	# NAME URL SCRIPT: one run gives three numbers, the first row of a round runs it.
+	latency_run() {
+		wrk -t 1 -c "$CONNECTIONS" -d "$PERIOD" -s "$DIR/$3" "$2" >"$DIR/$1.out" || return
+		if grep -qE 'Non-2xx|Socket errors' "$DIR/$1.out"; then
+			return 1
+		fi
+		latency_get "$1" 2
+	}
+	latency_get() { grep "^percentiles " "$DIR/$1.out" | cut -d " " -f "$2"; }
+	get50() { latency_run get "$KEYDIR_URL/v1/kv/key" percentiles.lua; }
+	get99() { latency_get get 3; }
+	get999() { latency_get get 4; }
+	bare50() { latency_run bare "$BARE_URL/key" percentiles.lua; }
+	bare99() { latency_get bare 3; }
+	bare999() { latency_get bare 4; }
+	put50() { latency_run put "$KEYDIR_URL" put.lua; }
+	put99() { latency_get put 3; }
+	put999() { latency_get put 4; }
+	rounds keydir get50 "keydir, p99" get99 "keydir, p99.9" get999 \
+		"bare libmicrohttpd" bare50 "bare, p99" bare99 "bare, p99.9" bare999 \
+		put put50 put99 put99 put999 put999 || return
+	line "GET 100 B, $CONNECTIONS connections, p50" us keydir "bare libmicrohttpd"
+	line "the same, p99" us "keydir, p99" "bare, p99"
+	line "the same, p99.9" us "keydir, p99.9" "bare, p99.9"
+	plain "PUT 100 B, embedded log, $CONNECTIONS connections, p50" us put
+	plain "the same, p99" us put99
+	plain "the same, p99.9" us put999
+}
+
+# A page of a directory's names: 1,000 entries with their metadata, beside 1,000 names.
+bench_listing() {
+	local n=$((KEYS / 10))
+	serve_keydir && serve_redis --enable-debug-command local || return
+	seq -f 'dir/g%.0f' "$n" | fill_by_txn || return
+	redis-cli -p "$REDIS_PORT" debug populate "$n" key 100 >/dev/null || return
+	local CONNECTIONS=4
+	list_keydir() { wrk_rate "$KEYDIR_URL/v1/kv/dir/?limit=1000"; }
+	list_redis() {
+		redis-benchmark -p "$REDIS_PORT" -c "$CONNECTIONS" -n $((1000 * PERIOD)) --csv \
+			scan 0 count 1000 | awk -F '"' '$2 != "test" && $2 != "" { print $4; exit }'
+	}
+	rounds keydir list_keydir "Redis SCAN" list_redis || return
+	line "list 1,000 of $(number "$n") keys, $CONNECTIONS connections" /s keydir "Redis SCAN"
+}
