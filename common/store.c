@@ -68,11 +68,13 @@ const char *store_table_name(enum table table)
 
 static int fail(int err, char *why, size_t why_size, const char *what, const char *dir)
 {
+	const char *text = strerror(-err);
+	if (err == -EPROTO)
+		text = "not a store of this version, or damaged";
+	if (err == -EACCES)
+		text = "no permission; if it is another user's, choose one with --store";
 	if (why && why_size)
-		snprintf(why, why_size, "%s %s: %s%s", what, dir,
-		         err == -EPROTO ? "not a store of this version, or damaged" :
-		                          strerror(-err),
-		         err == -EACCES ? "; if it is another user's, choose one with --store" : "");
+		snprintf(why, why_size, "%s %s: %s", what, dir, text);
 	return err;
 }
 

@@ -364,7 +364,7 @@ PY
 	EOF
 	exec 7<"$MNT/key"
 	IFS= read -r -N 2 -u 7 start
-	same fi "$start"
+	same 'fi' "$start"
 	printf 'other' >"$MNT/key"
 	same her "$(cat <&7)"
 	printf ' and more' >>"$MNT/key"
