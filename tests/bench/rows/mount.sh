@@ -15,6 +15,12 @@ mount_bare() { # DIR
 	wait_until 20 is_mounted "$1"
 }
 
+timed() { # COMMAND...: its seconds
+	local begin=$EPOCHREALTIME
+	"$@" >/dev/null || return
+	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
+}
+
 bench_hot_read() {
 	local value
 	value=$(head -c 100 /dev/zero | tr '\0' v)
@@ -47,14 +53,9 @@ bench_list() {
 	for dir in keydir bare tmpfs; do
 		"$TOOLS/file_load" create "$DIR/$dir" "$FILES" 100 >/dev/null || return
 	done
-	ls_time() {
-		local begin=$EPOCHREALTIME
-		ls -l "$1" >/dev/null || return
-		awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
-	}
-	ls_keydir() { ls_time "$DIR/keydir"; }
-	ls_bare() { ls_time "$DIR/bare"; }
-	ls_tmpfs() { ls_time "$DIR/tmpfs"; }
+	ls_keydir() { timed ls -l "$DIR/keydir"; }
+	ls_bare() { timed ls -l "$DIR/bare"; }
+	ls_tmpfs() { timed ls -l "$DIR/tmpfs"; }
 	# Warm.
 	ls_keydir >/dev/null && ls_bare >/dev/null && ls_tmpfs >/dev/null || return
 	rounds keydir ls_keydir tmpfs ls_tmpfs "bare FUSE loop" ls_bare || return
@@ -96,12 +97,6 @@ bench_sequential() {
 		rounds keydir fetch_keydir tmpfs fetch_tmpfs || return
 		line "read it again" MB/s keydir tmpfs
 	done
-}
-
-timed() { # COMMAND...: its seconds
-	local begin=$EPOCHREALTIME
-	"$@" >/dev/null || return
-	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
 }
 
 # A working tree: this project's own.

@@ -115,14 +115,19 @@ bench_get() {
 	line "the same through Nginx" /s "through Nginx" "Nginx to a bare server" ">= 0.95"
 }
 
-bench_put() {
-	serve_keydir && serve_redis || return
-	cat >"$DIR/put.lua" <<-'END'
+# For wrk: PUTs of 100 B, 100,000 keys at random.
+put_script() {
+	cat <<-'END'
 		local body = string.rep("v", 100)
 		request = function()
 			return wrk.format("PUT", string.format("/v1/kv/key:%012d", math.random(0, 99999)), nil, body)
 		end
 	END
+}
+
+bench_put() {
+	serve_keydir && serve_redis || return
+	put_script >"$DIR/put.lua"
 	put_keydir() { wrk_rate "$KEYDIR_URL" -s "$DIR/put.lua"; }
 	put_redis() { redis_rate -t set -r 100000 -n "$(redis_requests)"; }
 	rounds keydir put_keydir "Redis SET" put_redis || return
@@ -163,12 +168,7 @@ bench_latency() {
 	END
 	{
 		cat "$DIR/percentiles.lua"
-		cat <<-'END'
-			local body = string.rep("v", 100)
-			request = function()
-				return wrk.format("PUT", string.format("/v1/kv/key:%012d", math.random(0, 99999)), nil, body)
-			end
-		END
+		put_script
 	} >"$DIR/put.lua"
 	serve_keydir && serve_bare 100 || return
 	curl -sf -o /dev/null -X PUT --data-binary "$(printf '%100s' v)" "$KEYDIR_URL/v1/kv/key" || return
