@@ -114,6 +114,9 @@ check_rules() {
 	for file in "${headers[@]}" "${sources[@]}"; do
 		case $(head -c 2 "$file") in '/*') ;; *) found "no comment at its top" "$file" || bad=1 ;; esac
 	done
+	# Bash's set -e goes on after a list whose first part fails.
+	found "an assertion that cannot fail: write [[ A && B ]]" \
+		"$(grep -nE '^[[:space:]]+\[ .* \] && \[ .* \]$' "${shell[@]}")" || bad=1
 	found "a fault in white space" \
 		"$(grep -nE '[[:space:]]+$' "${sources[@]}" "${headers[@]}" "${shell[@]}" Makefile)" || bad=1
 	return $bad

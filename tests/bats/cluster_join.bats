@@ -85,7 +85,7 @@ has_all() { # N
 			curl -s -o "$T/snapshot-body" -w '%{http_code}' "$URL/v1/snapshot" >"$T/snapshot-code"
 		fi
 	done
-	[ $seen = 1 ] && [ $refused -gt 0 ]
+	[[ $seen = 1 && $refused -gt 0 ]]
 	grep -q 'still catching up' "$T/read" || [ "$code" = 200 ]
 	# It may just have become ready in between.
 	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'gives no snapshot' "$T/snapshot-body"

@@ -69,7 +69,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	setfattr -n user.ttl -v 1h key
 	local seconds
 	seconds=$(($(date -d "$(attr user.expires key)" +%s) - $(date +%s)))
-	[ $seconds -ge 3595 ] && [ $seconds -le 3601 ]
+	[[ $seconds -ge 3595 && $seconds -le 3601 ]]
 	fails_with "Invalid argument" setfattr -n user.expires -v tomorrow key
 	setfattr -n user.expires -v 2001-01-01T00:00:00Z key
 	wait_for 5 not test -e key
@@ -223,7 +223,7 @@ PY
 	touch key
 	local age
 	age=$(($(date +%s) - $(stat -c %Y key)))
-	[ $age -ge 0 ] && [ $age -le 5 ]
+	[[ $age -ge 0 && $age -le 5 ]]
 	same "$(id -u) $(id -g)" "$(stat -c '%u %g' key)"
 	chown "$(id -u):$(id -g)" key
 	[ "$(id -u)" = 0 ] || return 0

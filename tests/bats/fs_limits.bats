@@ -17,7 +17,7 @@ teardown() {
 	before=$(stat -f -c %f "$MNT")
 	head -c 8M /dev/urandom >"$MNT/key"
 	after=$(stat -f -c %f "$MNT")
-	[ $((before - after)) -ge 2048 ] && [ $((before - after)) -le 2060 ]
+	[[ $((before - after)) -ge 2048 && $((before - after)) -le 2060 ]]
 	rm "$MNT/key"
 	same "$before" "$(stat -f -c %f "$MNT")"
 	[ "$(df --output=iavail "$MNT" | tail -n 1)" -gt 100000 ]
@@ -44,7 +44,7 @@ teardown() {
 		n=$((n + 1))
 	done 2>"$T/err"
 	grep -q "No space left" "$T/err"
-	[ $n -gt 500 ] && [ $n -lt 2500 ]
+	[[ $n -gt 500 && $n -lt 2500 ]]
 	same "$((n - 1))" "$(cat "$MNT/key$((n - 1))")"
 	rm "$MNT/key0"
 	echo fits >"$MNT/key0"

@@ -183,7 +183,7 @@ wait_ready() {
 is_running() {
 	local state
 	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null) || return 1
-	[ -n "$state" ] && [ "$state" != Z ] && [ "$state" != X ]
+	[[ -n "$state" && "$state" != Z && "$state" != X ]]
 }
 
 forget() {

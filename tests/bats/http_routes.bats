@@ -15,7 +15,7 @@ load helper
 		for method in GET HEAD PUT DELETE POST PATCH TRACE CONNECTION PROPFIND get; do
 			rest $method "$path" 2>/dev/null
 			if [[ ", $allow," == *", $method,"* ]]; then
-				[ "$status" != 405 ] && [ "$status" -lt 500 ]
+				[[ "$status" != 405 && "$status" -lt 500 ]]
 			else
 				same 405 "$status"
 				same "$allow" "$(header Allow)"

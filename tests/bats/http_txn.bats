@@ -36,7 +36,7 @@ value_of() {
 	rest GET /v1/kv/b%FF
 	printf '\x00\xff\xfe' | cmp - "$T/body"
 	same 42 "$(value_of n)"
-	[ "$(header X-Keydir-TTL)" -gt 30 ] && [ "$(header X-Keydir-TTL)" -le 60 ]
+	[[ "$(header X-Keydir-TTL)" -gt 30 && "$(header X-Keydir-TTL)" -le 60 ]]
 	same 1 "$(value_of dir/new)"
 	rest GET /v1/kv/gone
 	same 404 "$status"

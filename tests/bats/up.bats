@@ -169,7 +169,7 @@ keydir-httpd" "$(processes)"
 		for name in null zero urandom; do cp -a /dev/$name "$1/"; done
 		ln -s /proc/self/fd "$1/fd" && mkdir "$1/shm" && mount --rbind /dev/shm "$1/shm" && mount --rbind "$1" /dev &&
 			make up' bash "$T/dev"
-	[ "$status" -ne 0 ] && [ "$status" -ne 99 ]
+	[[ "$status" -ne 0 && "$status" -ne 99 ]]
 	echo "$output"
 	[[ $output == *"there is no /dev/fuse"* ]]
 	nothing_left

@@ -440,8 +440,9 @@ class Checker:
                 self.fail("torn", name, words)
                 continue
             states = self.history.states[key]
-            # The kernel keeps pages, attributes and listings apart.
-            seen_as = (key, {"list": 1, "stat": 2, "look": 2}.get(how, 3))
+            # The kernel keeps pages, attributes and listings apart; a read may go
+            # past the pages that a mapping shows until the kernel is told.
+            seen_as = (key, {"list": 1, "stat": 2, "look": 2, "map": 3}.get(how, 4))
             at = self.find(states, seen[seen_as], what, end)
             if at is None:
                 older = self.find(states, 0, what, end)

@@ -162,7 +162,12 @@ class Mount(Worker):
         os.mkdir(self.at(self.directory()))
 
     def op_rmdir(self):
-        os.rmdir(self.at(self.directory()))
+        # Most directories are never empty.
+        if self.random.random() < 0.5:
+            os.rmdir(self.at(self.directory()))
+        else:
+            os.mkdir(self.at("d3"))
+            os.rmdir(self.at("d3"))
 
     def op_rename(self):
         os.rename(self.at(self.key()), self.at(self.key()))

@@ -133,7 +133,7 @@ all_healthy() {
 restarted() {
 	local now
 	now=$(state "$1" Pid)
-	[ "${now:-0}" != 0 ] && [ "$now" != "$2" ]
+	[[ "${now:-0}" != 0 && "$now" != "$2" ]]
 }
 
 # Requests through Nginx, one after the other, until $T/enough is there; any that
