@@ -10,6 +10,7 @@
 #include "handle.h"
 
 #include "clock.h"
+#include "holder.h"
 #include "logger.h"
 
 #include <errno.h>
@@ -367,9 +368,9 @@ static bool flush_and_leave(struct mount *m, fuse_req_t req, struct file *f)
 /* A shell opens what `> key` names, moves the descriptor to its place, and closes
  * the first one, before the command has written anything. Logging then would
  * show everybody an empty value, and cost two events. So the first flush of a
- * file that was only created or emptied is no end of writing: a later flush, or
- * the release, logs it. */
-static bool is_redirection(struct handle *h)
+ * file that was only created or emptied is no end of writing, unless the process
+ * has closed all of it: a later flush, or the release, logs it. */
+static bool is_redirection(fuse_req_t req, struct handle *h)
 {
 	struct file *f = h->file;
 	bool first = !__atomic_exchange_n(&h->flushed, true, __ATOMIC_RELAXED);
@@ -378,7 +379,7 @@ static bool is_redirection(struct handle *h)
 	bool empty = file_is_dirty(f) && f->buffer && f->buffer->whole && f->buffer->size == 0 &&
 	             !file_busy(f) && !f->error;
 	pthread_mutex_unlock(&f->lock);
-	return first && empty;
+	return first && empty && holder_has(fuse_req_ctx(req)->pid, f->ino) != 0;
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -392,7 +393,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	/* Who only reads is not told the errors of those who write. */
-	if ((!h->writes && !h->creates) || is_redirection(h))
+	if ((!h->writes && !h->creates) || is_redirection(req, h))
 		fuse_reply_err(req, 0);
 	else if (!m->async || !flush_and_leave(m, req, h->file))
 		flush_and_wait(m, req, h->file);

@@ -397,6 +397,45 @@ PY
 	same "$after" "$(getfattr --absolute-names --only-values -n user.version "$MNT/other")"
 }
 
+@test "an empty file is there for REST once it is closed" {
+	start_fs
+	start_httpd
+	echo full >"$MNT/emptied"
+	python3 - "$MNT" "${URL#http://}" <<'PY'
+import http.client, os, sys
+mnt, address = sys.argv[1:]
+rest = http.client.HTTPConnection(address)
+
+def get(key):
+    rest.request("GET", "/v1/kv/" + key)
+    answer = rest.getresponse()
+    return answer.status, answer.read()
+
+for i in range(300):
+    os.close(os.open(mnt + "/made%d" % i, os.O_CREAT | os.O_WRONLY))
+    assert get("made%d" % i) == (200, b""), i
+    with open(mnt + "/emptied", "w") as file:
+        file.write("full")
+    os.close(os.open(mnt + "/emptied", os.O_TRUNC | os.O_WRONLY))
+    assert get("emptied") == (200, b""), i
+PY
+	touch "$MNT/touched"
+	rest GET /v1/kv/touched
+	same 200 "$status"
+	: >"$MNT/emptied"
+	rest GET /v1/kv/emptied
+	same 0 "$(wc -c <"$T/body")"
+}
+
+@test "a file that cannot be logged is told when it is closed, also an empty one" {
+	start_fs --size 1M
+	start_httpd
+	head -c 2M /dev/zero | split -b 1000 - "$MNT/fill" 2>/dev/null || true
+	run touch "$MNT/one more"
+	[ "$status" != 0 ]
+	[[ $output == *"No space left"* ]]
+}
+
 @test "nobody sees a new file before it is closed, and then sees all of it" {
 	start_fs
 	start_httpd
