@@ -8,6 +8,7 @@
  * taken away. Unmounting by hand ends the loop, and the rest is the same.
  *
  * Signals are blocked in all threads and taken by one of their own. */
+#include "channel.h"
 #include "guard.h"
 #include "handle.h"
 #include "serve.h"
@@ -20,7 +21,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define MAX_THREADS 16
@@ -249,28 +249,8 @@ static void drain(struct mount *m)
 
 /* --- serving --------------------------------------------------------------- */
 
-static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
-{
-	struct mount *m = userdata;
-	ssize_t n = spin_read(&m->spin, fd, buf, size);
-
-	if (!m->handshake.done && n > 0)
-		handshake_request(&m->handshake, buf, (size_t)n);
-	return n;
-}
-
-static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
-{
-	struct mount *m = userdata;
-
-	if (!m->handshake.done && handshake_reply(&m->handshake, iov, count))
-		m->maps_direct = true;
-	return writev(fd, iov, count);
-}
-
 static int loop(struct mount *m)
 {
-	const struct fuse_custom_io io = { .read = read_request, .writev = write_reply };
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 
 	if (!config)
@@ -280,7 +260,7 @@ static int loop(struct mount *m)
 	fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0);
 	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
-	int r = fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session));
+	int r = channel_open(m);
 	if (r == 0)
 		r = fuse_session_loop_mt(m->session, config);
 	fuse_loop_cfg_destroy(config);

@@ -122,6 +122,26 @@ PY
 	not test -e "$MNT/new"
 }
 
+@test "a directory removed elsewhere, with names that only this kernel has, is gone, without noise" {
+	local level
+	# The kernel refuses to be told that it is gone; who wants to know that asks.
+	for level in info debug; do
+		stop "$FS_PID"
+		start_fs --log-level "$level"
+		mkdir -p "$MNT/dir/sub"
+		exec 6>"$MNT/dir/sub/new"
+		rest DELETE '/v1/kv/dir/?recurse'
+		same 204 "$status"
+		fails_with "No such file" stat "$MNT/dir/sub/new"
+		fails_with "No such file" ls "$MNT/dir"
+		same "" "$(ls "$MNT")"
+		exec 6>&-
+		[ "$level" = info ] || break
+		not grep -v '^[0-9T:.-]*Z info keydir-fs: ' "$LOG"
+	done
+	grep ' debug keydir-fs: the kernel refused a notification .*Directory not empty' "$LOG"
+}
+
 @test "modes and attributes changed elsewhere" {
 	echo v >"$MNT/key"
 	start_fs -m "$T/second"

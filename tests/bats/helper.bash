@@ -368,7 +368,7 @@ check_reports() {
 		bad=1
 	done
 	local words='suspicious|[Aa]ssert|Sanitizer|runtime error:|ERROR: |stack smashing'
-	words+='|free\(\): |malloc\(\): |corrupt|^[0-9TZ:.-]+ error '
+	words+='|free\(\): |malloc\(\): |corrupt|^fuse: |^[0-9TZ:.-]+ error '
 	local found
 	found=$(cat "$T"/fs*.log "$T"/httpd*.log 2>/dev/null | grep -E -- "$words") || return $bad
 	for pattern in "${LOG_ALLOWED[@]}"; do

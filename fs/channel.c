@@ -1,0 +1,71 @@
+/* The channel: how requests come from the kernel, and replies and notifications go.
+ *
+ * libfuse reads and writes through these functions, so that a thread can spin
+ * (spin.h), the first request be looked at (handshake.h), and what the kernel
+ * refuses be told in our log: libfuse prints it to stderr by itself, whatever
+ * fuse_set_log_func() says, but for ENOENT, which means that a request was
+ * interrupted. So it is given ENOENT for everything that is said here.
+ *
+ * A notification that is refused is nothing to be told, as a rule: the kernel
+ * does not have the name or inode (ENOENT), or has it in another way than we
+ * think (a directory with names that it still knows: ENOTEMPTY; a mount point in
+ * it: EBUSY; another inode by that name: ENOTDIR, EISDIR). Who notifies then tells
+ * more (tell.c). That libfuse shows it all as ENOENT makes no difference there:
+ * only that of an inode is looked for, and no other can come of one. */
+#include "channel.h"
+
+#include "mount.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+
+static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
+{
+	struct mount *m = userdata;
+	ssize_t n = spin_read(&m->spin, fd, buf, size);
+
+	if (!m->handshake.done && n > 0)
+		handshake_request(&m->handshake, buf, (size_t)n);
+	return n;
+}
+
+static void log_refusal(const struct mount *m, const struct fuse_out_header *header, int error)
+{
+	/* When the mount is gone nobody waits for anything. */
+	if (error == ENOENT || fuse_session_exited(m->session))
+		return;
+	if (header->unique)
+		logger(LOGGER_ERROR, "the kernel refused a reply bytes=%u error=%d why=\"%s\"",
+		       header->len, -header->error, strerror(error));
+	else
+		logger(error == ENOTEMPTY || error == EBUSY || error == ENOTDIR || error == EISDIR ?
+		               LOGGER_DEBUG :
+		               LOGGER_WARN,
+		       "the kernel refused a notification code=%d why=\"%s\"", header->error,
+		       strerror(error));
+}
+
+static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
+{
+	struct mount *m = userdata;
+
+	if (!m->handshake.done && handshake_reply(&m->handshake, iov, count))
+		m->maps_direct = true;
+	ssize_t n = writev(fd, iov, count);
+	if (n < 0) {
+		log_refusal(m, iov[0].iov_base, errno);
+		errno = ENOENT;
+	}
+	return n;
+}
+
+int channel_open(struct mount *m)
+{
+	const struct fuse_custom_io io = { .read = read_request, .writev = write_reply };
+
+	return fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session));
+}
