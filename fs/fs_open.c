@@ -458,6 +458,42 @@ void handle_close_later(struct mount *m, const struct fuse_file_info *fi)
 	worker_add(m->worker, &h->job);
 }
 
+/* The inodes of all handles that write; one may come several times. */
+static uint64_t *written_inodes(struct mount *m, size_t *ret_n)
+{
+	const struct handle *h;
+	uint64_t *inos = NULL;
+	size_t n = 0;
+
+	pthread_mutex_lock(&m->open.lock);
+	DL_FOREACH (m->open.handles, h)
+		n += h->writes;
+	if (n)
+		inos = malloc(n * sizeof(*inos));
+	if (!inos && n)
+		logger(LOGGER_WARN, "no memory to collect what was written through mappings");
+	n = 0;
+	DL_FOREACH (m->open.handles, h) {
+		if (inos && h->writes)
+			inos[n++] = h->file->ino;
+	}
+	pthread_mutex_unlock(&m->open.lock);
+	*ret_n = n;
+	return inos;
+}
+
+/* To drop a page the kernel first writes it, if it was changed through a mapping,
+ * and waits for our answer. */
+void handle_collect_mapped(struct mount *m)
+{
+	size_t n;
+	uint64_t *inos = written_inodes(m, &n);
+
+	for (size_t i = 0; i < n; i++)
+		fuse_lowlevel_notify_inval_inode(m->session, inos[i], 0, 0);
+	free(inos);
+}
+
 /* What was written and not closed is logged: the writer was told that it is
  * written. */
 void handle_close_all(struct mount *m)

@@ -84,6 +84,10 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi);
  * is sent. The second one is for completions: the worker does it. */
 void handle_close(struct fuse_file_info *fi);
 void handle_close_later(struct mount *m, const struct fuse_file_info *fi);
+/* Makes the kernel send what was written through mappings of open files, and
+ * returns when all of it has come; requests must be served meanwhile, by others.
+ * (fs_open.c) */
+void handle_collect_mapped(struct mount *m);
 /* Ends all that are left when no request comes any more. (fs_open.c, fs_dir.c) */
 void handle_close_all(struct mount *m);
 void dir_close_all(struct mount *m);

@@ -1,11 +1,12 @@
 /* Serving: one mount from its start to its end.
  *
  * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
- * signal: first the invalidator, while requests are still served, because the
- * kernel may hold what it waits for until one of them is answered; then the
- * loop, so that no new request comes in; then what is still open is closed, and
- * what is on its way waited for, and the node closed, while replies can still be sent; then the mount is
- * taken away. Unmounting by hand ends the loop, and the rest is the same.
+ * signal: first what was written through mappings is collected, and the invalidator
+ * ended, while requests are still served, because the kernel may hold what they
+ * wait for until one of them is answered; then the loop, so that no new request
+ * comes in; then what is still open is closed, and what is on its way waited for,
+ * and the node closed, while replies can still be sent; then the mount is taken
+ * away. Unmounting by hand ends the loop, and the rest is the same.
  *
  * Signals are blocked in all threads and taken by one of their own. */
 #include "channel.h"
@@ -208,6 +209,8 @@ static void *wait_for_signal(void *arg)
 		;
 	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
+	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
+		handle_collect_mapped(s->mount);
 	inval_stop(s->mount->inval);
 	fuse_session_exit(s->mount->session);
 	while (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
