@@ -177,6 +177,11 @@ void client_request(struct client *client, void *request)
 		client->request = request;
 }
 
+void *client_request_now(const struct client *client)
+{
+	return client ? client->request : NULL;
+}
+
 void client_enter(struct client *client, enum client_phase phase)
 {
 	if (!client)

@@ -45,6 +45,8 @@ struct client *client_of(struct MHD_Connection *conn);
  * connection's thread: libmicrohttpd (0.9.75) does not end every request that
  * it began, such as one with more cookies than fit. */
 void client_request(struct client *client, void *request);
+/* What client_request() named; on the connection's own thread. */
+void *client_request_now(const struct client *client);
 /* Says what CLIENT (may be NULL) does from now on. Cheap: no lock, no system
  * call. On the connection's own thread. */
 void client_enter(struct client *client, enum client_phase phase);

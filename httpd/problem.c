@@ -46,9 +46,10 @@ static char *instance_text(const struct request *rq)
 	return text;
 }
 
-__attribute__((format(printf, 4, 0))) static struct MHD_Response *make(
-        struct request *rq, const struct problem_row *row, json_t *more, const char *fmt,
-        va_list args)
+__attribute__((format(printf, 5, 0))) static char *document(struct request *rq,
+                                                            const struct problem_row *row,
+                                                            json_t *more, size_t *ret_len,
+                                                            const char *fmt, va_list args)
 {
 	char detail[1024];
 	vsnprintf(detail, sizeof(detail), fmt, args);
@@ -69,14 +70,28 @@ __attribute__((format(printf, 4, 0))) static struct MHD_Response *make(
 	json_decref(doc);
 	if (!text)
 		return NULL;
-	size_t len = strlen(text);
-	text[len++] = '\n'; /* in place of the NUL: a line on a terminal */
-	struct MHD_Response *response = response_owned(text, len);
+	*ret_len = strlen(text);
+	text[(*ret_len)++] = '\n'; /* in place of the NUL: a line on a terminal */
+	return text;
+}
+
+static struct MHD_Response *with_headers(struct MHD_Response *response,
+                                         const struct problem_row *row)
+{
 	response_header(response, "Content-Type", "application/problem+json");
 	response_header(response, "Cache-Control", "no-store");
 	if (row->status == MHD_HTTP_SERVICE_UNAVAILABLE)
 		response_header(response, "Retry-After", "1");
 	return response;
+}
+
+__attribute__((format(printf, 4, 0))) static struct MHD_Response *make(
+        struct request *rq, const struct problem_row *row, json_t *more, const char *fmt,
+        va_list args)
+{
+	size_t len;
+	char *text = document(rq, row, more, &len, fmt, args);
+	return text ? with_headers(response_owned(text, len), row) : NULL;
 }
 
 struct MHD_Response *problem_response(struct request *rq, enum problem what, json_t *more,
@@ -87,6 +102,18 @@ struct MHD_Response *problem_response(struct request *rq, enum problem what, jso
 	struct MHD_Response *response = make(rq, &rows[what], more, fmt, args);
 	va_end(args);
 	return response;
+}
+
+char *problem_document(struct request *rq, enum problem what, size_t *ret_len,
+                       struct MHD_Response **ret_headers, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	char *text = document(rq, &rows[what], NULL, ret_len, fmt, args);
+	va_end(args);
+	if (text)
+		*ret_headers = with_headers(response_empty(), &rows[what]);
+	return text;
 }
 
 enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, const char *fmt,

@@ -29,15 +29,18 @@
 	X(PRECONDITION, 412, "precondition-failed", "Precondition failed")                         \
 	X(BEHIND, 412, "not-there-yet", "This node is behind the offset asked for")                \
 	X(TOO_LARGE, 413, "too-large", "Value too large")                                          \
+	X(TARGET_TOO_LONG, 414, "target-too-long", "Request target too long")                      \
 	X(KEY_REUSED, 422, "idempotency-key-reused", "Idempotency-Key of another change")          \
 	X(RANGE, 416, "range-not-satisfiable", "Range not satisfiable")                            \
 	X(ENCODING, 415, "content-encoding", "Content encoding not supported")                     \
+	X(HEADERS_TOO_LARGE, 431, "headers-too-large", "Headers too large")                        \
 	X(INTERNAL, 500, "internal", "Internal error")                                             \
 	X(BUSY, 503, "busy", "Too busy")                                                           \
 	X(LOG_DOWN, 503, "log-down", "The log cannot be reached")                                  \
 	X(STOPPING, 503, "stopping", "The node is stopping")                                       \
 	X(NOT_READY, 503, "not-ready", "The node is not ready")                                    \
 	X(UNKNOWN, 504, "outcome-unknown", "Outcome unknown")                                      \
+	X(VERSION, 505, "http-version", "HTTP version not supported")                              \
 	X(FULL, 507, "full", "The cache is full")
 
 enum problem {
@@ -56,6 +59,12 @@ enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, 
  * given up. */
 struct MHD_Response *problem_response(struct request *rq, enum problem what, json_t *more,
                                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/* The document alone, *RET_LEN bytes that the caller frees, and its headers on an
+ * empty response; NULL without memory. */
+char *problem_document(struct request *rq, enum problem what, size_t *ret_len,
+                       struct MHD_Response **ret_headers, const char *fmt, ...)
+        __attribute__((format(printf, 5, 6)));
 
 /* Answers RQ with what a write came to (not OUTCOME_OK). With CONDITIONAL the
  * request had a precondition, so a missing or existing entry is 412. */

@@ -26,7 +26,9 @@
 #include "httpd/cors.h"
 #include "httpd/handlers.h"
 #include "httpd/key_wait.h"
+#include "httpd/limits.h"
 #include "httpd/problem.h"
+#include "httpd/refusals.h"
 #include "httpd/respond.h"
 #include "httpd/router.h"
 #include "httpd/server.h"
@@ -80,6 +82,7 @@ static const struct header_row {
 	ROW("Sec-Fetch-Site", sec_fetch_site),
 	ROW("X-Forwarded-For", forwarded_for),
 	ROW("User-Agent", user_agent),
+	ROW("Host", host),
 #undef ROW
 };
 
@@ -307,12 +310,20 @@ void request_completed(void *server, struct MHD_Connection *conn, void **req,
 	struct request *rq = *req;
 	*req = NULL;
 	if (rq)
-		end(rq, how != MHD_REQUEST_TERMINATED_COMPLETED_OK);
+		end(rq, how != MHD_REQUEST_TERMINATED_COMPLETED_OK && !rq->refused);
+}
+
+void request_refused(struct request *rq, unsigned status)
+{
+	rq->status = status;
+	rq->refused = true;
+	client_enter(rq->client, CLIENT_SENDING);
 }
 
 void request_forgotten(void *request)
 {
-	end(request, true);
+	struct request *rq = request;
+	end(rq, !rq->refused);
 }
 
 /* --- writing --------------------------------------------------------------- */
@@ -529,7 +540,7 @@ static enum MHD_Result body_end(struct request *rq)
 	rq->early = NULL;
 	rq->stage = REQUEST_ANSWERED;
 	client_enter(rq->client, CLIENT_SENDING);
-	enum MHD_Result r = MHD_queue_response(rq->conn, rq->early_status, response);
+	enum MHD_Result r = refusals_queue_own(rq->conn, rq->early_status, response);
 	MHD_destroy_response(response);
 	return r;
 }
@@ -605,11 +616,18 @@ static bool shows(const struct route_method *method)
 
 /* Everything that can be said before the body. MHD_YES without an answer means
  * go on. */
-static enum MHD_Result check(struct request *rq)
+static enum MHD_Result check(struct request *rq, const char *version, int headers)
 {
-	if (!url_split(rq->target, strlen(rq->target), &rq->url))
+	enum MHD_Result refused;
+	bool is_path = url_split(rq->target, strlen(rq->target), &rq->url);
+	if (!limits_check(rq, version, headers, &refused))
+		return refused;
+	if (!is_path)
 		return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "The request target must be a path that begins with a slash.");
+	if (strchr(rq->target, ' '))
+		return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "There is a space in the request target. Write it as %%20.");
 	rq->route = router_find(rq->url.path, rq->url.path_len);
 	if (!rq->route)
 		return problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,
@@ -648,7 +666,6 @@ static enum MHD_Result check(struct request *rq)
 			        "bytes are percent-encoded.",
 			        why);
 	}
-	enum MHD_Result refused;
 	if (!access_check(rq, &refused))
 		return refused;
 	if (method->params && rq->url.query_len && !params_known(rq, method->params, &refused))
@@ -670,18 +687,18 @@ static enum MHD_Result check(struct request *rq)
 	return MHD_YES;
 }
 
-static enum MHD_Result begin(struct request *rq, const char *method)
+static enum MHD_Result begin(struct request *rq, const char *method, const char *version)
 {
 	rq->method_text = method;
 	rq->method = router_parse_method(method);
-	MHD_get_connection_values_n(rq->conn, MHD_HEADER_KIND, take_header, &rq->headers);
+	int n = MHD_get_connection_values_n(rq->conn, MHD_HEADER_KIND, take_header, &rq->headers);
 	if (rq->headers.content_length)
 		rq->announced = strtoull(rq->headers.content_length, NULL, 10);
 	bool has_body = rq->announced || rq->headers.transfer_encoding;
 	uint64_t most = node_get_config(rq->server->node)->max_value + DRAIN_MAX;
 	rq->stage = REQUEST_BODY;
 	rq->defer = rq->announced <= most && !(has_body && rq->headers.expect);
-	enum MHD_Result r = check(rq);
+	enum MHD_Result r = check(rq, version, n);
 	rq->defer = true;
 	return r;
 }
@@ -693,14 +710,13 @@ enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const 
 	(void)server;
 	(void)conn;
 	(void)url;
-	(void)version;
 	struct request *rq = *req;
 	enum MHD_Result r;
 	if (!rq)
 		return MHD_NO; /* no memory for it */
 	switch (rq->stage) {
 	case REQUEST_NEW:
-		return begin(rq, method);
+		return begin(rq, method, version);
 	case REQUEST_BODY:
 		if (!*upload_data_size) {
 			rq->defer = false;

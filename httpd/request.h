@@ -52,6 +52,7 @@ struct request_headers {
 	const char *sec_fetch_site;
 	const char *forwarded_for;
 	const char *user_agent;
+	const char *host;
 };
 
 #define REQUEST_ID_MAX 128
@@ -90,6 +91,7 @@ struct request {
 	uint64_t sent;           /* bytes of the answer's body; REQUEST_SENT_UNKNOWN: a stream */
 	char id[40];             /* made by us, see request_id(); "": not yet */
 	struct client *client;   /* the connection's record; may be NULL */
+	bool refused;            /* libmicrohttpd answered it, with `status` */
 	bool endless; /* the answer is a stream without an end: it takes as long as it takes */
 
 	/* Who asks; see access.h. */
@@ -136,6 +138,8 @@ enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const 
 void request_completed(void *server, struct MHD_Connection *conn, void **req,
                        enum MHD_RequestTerminationCode how);
 
+/* libmicrohttpd answers RQ itself, with STATUS; see refusals.h. */
+void request_refused(struct request *rq, unsigned status);
 /* The same for a request that MHD forgot; see client_request(). */
 void request_forgotten(void *request);
 

@@ -8,6 +8,7 @@
 
 #include "httpd/access_log.h"
 #include "httpd/cors.h"
+#include "httpd/refusals.h"
 #include "httpd/server.h"
 
 #include <stdio.h>
@@ -104,6 +105,19 @@ bool response_etag(struct MHD_Response *response, uint64_t version)
 	return response && MHD_add_response_header(response, "ETag", at) == MHD_YES;
 }
 
+void respond_common(struct request *rq, unsigned status, uint64_t offset,
+                    struct MHD_Response *response)
+{
+	if (offset == RESPOND_OFFSET_NOW)
+		offset = node_offset(rq->server->node);
+	response_header_u64(response, "X-Keydir-Offset", offset);
+	cors_add(rq, response);
+	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
+		response_header(response, "Connection", "close");
+	if (status >= 400 || rq->server->access_log || request_id_is_given(rq))
+		response_header(response, "X-Request-Id", request_id(rq));
+}
+
 enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
                              struct MHD_Response *response)
 {
@@ -114,14 +128,7 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 			return MHD_NO; /* closing the connection is all that is left */
 		response_header(response, "Retry-After", "1");
 	}
-	if (offset == RESPOND_OFFSET_NOW)
-		offset = node_offset(rq->server->node);
-	response_header_u64(response, "X-Keydir-Offset", offset);
-	cors_add(rq, response);
-	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
-		response_header(response, "Connection", "close");
-	if (status >= 400 || rq->server->access_log || request_id_is_given(rq))
-		response_header(response, "X-Request-Id", request_id(rq));
+	respond_common(rq, status, offset, response);
 	rq->status = status;
 	rq->sent = rq->method == HTTP_HEAD ? 0 : made_bytes;
 	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream comes from elsewhere */
@@ -133,7 +140,7 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 	rq->stage = REQUEST_ANSWERED;
 	if (!rq->endless)
 		client_enter(rq->client, CLIENT_SENDING);
-	enum MHD_Result r = MHD_queue_response(rq->conn, status, response);
+	enum MHD_Result r = refusals_queue_own(rq->conn, status, response);
 	MHD_destroy_response(response);
 	return r;
 }

@@ -34,6 +34,9 @@ bool response_etag(struct MHD_Response *response, uint64_t version);
 
 /* --- answering ------------------------------------------------------------- */
 
+/* Adds to RESPONSE (may be NULL) the headers that every answer of STATUS has. */
+void respond_common(struct request *rq, unsigned status, uint64_t offset,
+                    struct MHD_Response *response);
 /* Queues RESPONSE (may be NULL) and gives it up. */
 enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
                              struct MHD_Response *response);

@@ -18,7 +18,9 @@
 #include "common/clock.h"
 #include "common/logger.h"
 #include "httpd/access_log.h"
+#include "httpd/limits.h"
 #include "httpd/peers.h"
+#include "httpd/refusals.h"
 #include "httpd/request.h"
 #include "httpd/tls.h"
 #include "httpd/watch_hub.h"
@@ -32,10 +34,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Memory of one connection: its request line and headers, and the answer's. A
- * key of 4,096 bytes that are all percent-encoded takes 12 KiB. MHD clears all
- * of it after each request, so more would cost every request. */
-#define CONNECTION_MEMORY (size_t)(24 << 10)
 /* All request bodies that are being read, together: at least this much, and
  * room for several of the largest. */
 #define BODIES_MIN (UINT64_C(256) << 20)
@@ -107,13 +105,12 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 		{ MHD_OPTION_LISTEN_SOCKET, server->listen_fd, NULL },
 		{ MHD_OPTION_CONNECTION_LIMIT, (intptr_t)connections, NULL },
 		{ MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)(s->idle_timeout_ms / 1000), NULL },
-		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)CONNECTION_MEMORY, NULL },
+		{ MHD_OPTION_CONNECTION_MEMORY_LIMIT, (intptr_t)LIMITS_CONNECTION_MEMORY, NULL },
 		{ MHD_OPTION_PER_IP_CONNECTION_LIMIT, (intptr_t)s->per_address, NULL },
 		{ MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)unescape_nothing, NULL },
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)clients_notify, server->clients },
-		{ MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL },
 		/* a pool of one is no pool, and MHD says so in the log */
 		{ s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		  (intptr_t)s->threads, NULL },
@@ -195,15 +192,22 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 		r = server->listen_fd;
 		goto err_peers;
 	}
+	r = refusals_start(server);
+	if (r) {
+		snprintf(why, why_size, "libmicrohttpd is not there as a shared library");
+		goto err_close;
+	}
 	server->daemon = start_daemon(server, connections);
 	if (!server->daemon) {
 		r = -EIO;
 		snprintf(why, why_size,
 		         "the HTTP server does not start; --log-level=debug says why");
-		goto err_close;
+		goto err_refusals;
 	}
 	*ret = server;
 	return 0;
+err_refusals:
+	refusals_stop();
 err_close:
 	close(server->listen_fd);
 err_peers:
@@ -273,6 +277,7 @@ void server_stop(struct server *server, int64_t grace_ms)
 	} while (some_wait(server));
 	await_idle(200); /* what was just resumed is on its way out */
 	MHD_stop_daemon(server->daemon);
+	refusals_stop();
 	close(server->listen_fd);
 	peers_free(server->peers);
 	clients_free(server->clients);

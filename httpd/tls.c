@@ -136,6 +136,14 @@ void *tls_callback(void)
 	return (void *)(uintptr_t)callback;
 }
 
+void tls_send(struct MHD_Connection *conn, const void *data, size_t len)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	        conn, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info)
+		gnutls_record_send((gnutls_session_t)info->tls_session, data, len);
+}
+
 void tls_free(void)
 {
 	struct identity *id = atomic_exchange(&current, NULL);

@@ -2,6 +2,7 @@
 #ifndef KEYDIR_HTTPD_TLS_H
 #define KEYDIR_HTTPD_TLS_H
 
+#include <microhttpd.h>
 #include <stddef.h>
 
 /* What connections may use: TLS 1.2 and 1.3, the server's order of ciphers. */
@@ -14,6 +15,10 @@ int tls_load(const char *cert_file, const char *key_file, char *why, size_t why_
 
 /* For MHD_OPTION_HTTPS_CERT_CALLBACK. */
 void *tls_callback(void);
+
+/* Sends LEN bytes on the TLS connection CONN past libmicrohttpd, as far as they fit
+ * at once; on the connection's own thread. */
+void tls_send(struct MHD_Connection *conn, const void *data, size_t len);
 
 /* Frees all that was loaded. No connection may be left. */
 void tls_free(void);

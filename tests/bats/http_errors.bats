@@ -204,3 +204,75 @@ assert snapshot() == before, "something was changed"
 assert counts[400] > 600 and all(counts.get(s, 0) > 2 for s in (404, 405, 409, 412, 413, 415, 416)), counts
 EOT
 }
+
+# MAY_BE_HTML: a libmicrohttpd that calls itself directly keeps its own answers
+# (httpd/refusals.c).
+@test "what is beyond a limit, or no HTTP, gets a problem document too" {
+	start_httpd
+	library=$(ldd "$KEYDIR_HTTPD" | awk '/libmicrohttpd/ {print $3}')
+	readelf -rW "$library" | grep -q MHD_queue_response || export MAY_BE_HTML=1
+	PORT=$PORT PYTHONPATH=$BATS_TEST_DIRNAME python3 <<'EOT'
+import json, os
+from http_raw import *
+may_be_html = "MAY_BE_HTML" in os.environ
+HOST = b" HTTP/1.1\r\nHost: x\r\n"
+GET, PUT = b"GET /healthz" + HOST, b"PUT /v1/kv/a" + HOST
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+# name of the problem, status, what is sent
+rows = [
+    ("target-too-long", 414, b"GET /" + b"a" * 16384 + HOST + b"\r\n"),
+    ("target-too-long", 414, b"GET /v1/kv/a?ttl=" + b"1" * 16384 + HOST + b"\r\n"),
+    ("target-too-long", 414, b"GET /" + b"a" * 40000 + HOST + b"\r\n"),
+    ("target-too-long", 414, b"GET /" + b"a" * 1000000 + HOST + b"\r\n"),
+    ("no-such-path", 404, b"GET /" + b"a" * 16383 + HOST + b"\r\n"),
+    ("no-such-path", 404, b"GET /" + b"a" * 16383 + HOST + b"X: " + b"y" * 7500 + b"\r\n" + b"X: y\r\n" * 62 + b"\r\n"),
+    ("headers-too-large", 431, GET + b"X: y\r\n" * 64 + b"\r\n"),
+    (None, 200, GET + b"X: y\r\n" * 63 + b"\r\n"),
+    ("headers-too-large", 431, GET + b"X: y\r\n" * 5000 + b"\r\n"),
+    ("headers-too-large", 431, GET + b"X: " + b"y" * 8192 + b"\r\n\r\n"),
+    (None, 200, GET + b"X: " + b"y" * 8100 + b"\r\n\r\n"),
+    ("headers-too-large", 431, GET + b"X: " + b"y" * 40000 + b"\r\n\r\n"),
+    ("headers-too-large", 431, GET + b"X: " + b"y" * 1000000 + b"\r\n\r\n"),
+    ("headers-too-large", 431, GET + b"Cookie: " + b"a=b; " * 1500 + b"\r\n\r\n"),
+    ("headers-too-large", 431, PUT + CHUNKED + b"1\r\na\r\n0\r\nX: " + b"y" * 40000 + b"\r\n\r\n"),
+    ("bad-parameter", 400, b"GET /healthz?" + b"a&" * 33 + HOST + b"\r\n"),
+    ("bad-request", 400, b"GET /healthz HTTP/1.1\r\n\r\n"),
+    ("bad-request", 400, b"GET /v1/kv/a b" + HOST + b"\r\n"),
+    ("bad-request", 400, b"GET a" + HOST + b"\r\n"),
+    ("bad-request", 400, b"GET /healthz\r\n\r\n"),
+    ("bad-request", 400, b"GET /healthz HTTP/x\r\n\r\n"),
+    ("bad-request", 400, GET + b"no colon\r\n\r\n"),
+    ("bad-request", 400, PUT + b"Content-Length: x\r\n\r\n"),
+    ("bad-request", 400, PUT + b"Content-Length: -1\r\n\r\n"),
+    ("too-large", 413, PUT + b"Content-Length: 99999999999999999999999\r\n\r\n"),
+    ("bad-request", 400, PUT + CHUNKED + b"zz\r\n"),
+    ("http-version", 505, b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n"),
+    ("http-version", 505, b"GET /healthz HTTP/0.9\r\n\r\n"),
+]
+for name, status, text in rows:
+    for _ in range(3):
+        with connect() as s:
+            s.sendall(text)
+            got, head, body = Reader(s).answer()
+        what = (text[:60], len(text), got, head, body[:200])
+        assert got == status, what
+        if name is None:
+            continue
+        if may_be_html and head["content-type"] == "text/html":
+            continue
+        assert head["content-type"] == "application/problem+json" and head["cache-control"] == "no-store", what
+        assert head["x-keydir-offset"].isdigit() and head["x-request-id"], what
+        problem = json.loads(body)
+        assert problem["type"] == "urn:keydir:problem:" + name and problem["status"] == status, what
+        assert len(problem["detail"]) >= 20 and problem["detail"][-1] == ".", what
+# what is no request line at all: closed
+for text in (b"nonsense\r\n\r\n", b" / HTTP/1.1\r\n\r\n"):
+    with connect() as s:
+        s.sendall(text)
+        assert Reader(s).closed(), text
+wait_for(lambda: active() == 0)
+# and each is counted
+text = ask("GET", "/metrics")[2].decode()
+assert may_be_html or 'keydir_http_requests_total{route="other",method="other",status="5xx"} 6\n' in text, text
+EOT
+}

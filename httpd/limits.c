@@ -1,0 +1,54 @@
+/* Limits.
+ *
+ * libmicrohttpd would take whatever its memory of a connection has room for,
+ * which depends on how requests are cut into headers and cookies. What is
+ * promised are plain numbers, below that. */
+#include "httpd/limits.h"
+
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+
+#include <string.h>
+
+/* Bytes of the headers of RQ, as they came. */
+static size_t header_bytes(const struct request *rq, size_t target_len)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	        rq->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	/* the request line stands before them: two spaces, HTTP/1.1, CR, LF */
+	size_t line = strlen(rq->method_text) + target_len + 12;
+	return info && info->header_size > line ? info->header_size - line : 0;
+}
+
+bool limits_check(struct request *rq, const char *version, int n, enum MHD_Result *ret)
+{
+	size_t len = strlen(rq->target);
+	if (len > LIMITS_TARGET) {
+		rq->url.path_len = 0; /* it is not repeated in the answer */
+		*ret = problem(rq, PROBLEM_TARGET_TOO_LONG, RESPOND_OFFSET_NOW, LIMITS_TARGET_TEXT,
+		               LIMITS_TARGET);
+		return false;
+	}
+	if (n > LIMITS_HEADER_COUNT || header_bytes(rq, len) > LIMITS_HEADERS) {
+		*ret = problem(rq, PROBLEM_HEADERS_TOO_LARGE, RESPOND_OFFSET_NOW,
+		               LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
+		return false;
+	}
+	if (!rq->headers.host && strcmp(version, MHD_HTTP_VERSION_1_0) != 0) {
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "HTTP/1.1 demands a Host header (RFC 9112, 3.2). Send the name "
+		               "that is in the URL.");
+		return false;
+	}
+	int params = rq->url.query_len ? 1 : 0;
+	for (size_t i = 0; i < rq->url.query_len; i++)
+		params += rq->url.query[i] == '&';
+	if (params > LIMITS_PARAMS) {
+		*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               "A query may have %d parameters, and no request here has that "
+		               "many. Leave out what is not meant for it.",
+		               LIMITS_PARAMS);
+		return false;
+	}
+	return true;
+}
