@@ -184,21 +184,27 @@ class Side:
         for here, dirs, files in os.walk(self.top):
             for name in dirs + files:
                 full = os.path.join(here, name)
-                st = os.lstat(full)
-                data = b""
-                if stat.S_ISLNK(st.st_mode):
-                    data = os.readlink(full)
-                if stat.S_ISREG(st.st_mode):
-                    with open(full, "rb") as f:
-                        data = f.read()
-                xattrs = {n: os.getxattr(full, n, follow_symlinks=False)
-                          for n in os.listxattr(full, follow_symlinks=False)
-                          if n.startswith("user.")}
-                found[os.path.relpath(full, self.top)] = (self.describe(st), data, xattrs)
+                found[os.path.relpath(full, self.top)] = self.entry(full)
         return found
+
+    def entry(self, full):
+        st = os.lstat(full)
+        data = b""
+        if stat.S_ISLNK(st.st_mode):
+            data = os.readlink(full)
+        if stat.S_ISREG(st.st_mode):
+            with open(full, "rb") as f:
+                data = f.read()
+        xattrs = {n: os.getxattr(full, n, follow_symlinks=False)
+                  for n in os.listxattr(full, follow_symlinks=False)
+                  if n.startswith("user.")}
+        return (self.describe(st), data, xattrs)
 
 
 class Driver:
+    names = NAMES
+    targets = NAMES[:5] + ["../a", "../dir/b", "a/b"]
+
     def __init__(self, seed, sides):
         self.random = random.Random(seed)
         self.sides = sides
@@ -210,7 +216,7 @@ class Driver:
         r = self.random
         if r.random() < 0.01:
             return LONG_NAME
-        return "/".join(r.choice(NAMES) for _ in range(r.choice([1, 1, 1, 2, 2, 3])))
+        return "/".join(r.choice(self.names) for _ in range(r.choice([1, 1, 1, 2, 2, 3])))
 
     def data(self):
         size = self.random.choice(SIZES)
@@ -224,7 +230,7 @@ class Driver:
             (3, lambda: ("unlink", self.rel())),
             (4, lambda: ("mkdir", self.rel(), r.choice([0o755, 0o700]))),
             (2, lambda: ("rmdir", self.rel())),
-            (2, lambda: ("symlink", r.choice(NAMES[:5] + ["../a", "../dir/b", "a/b"]), self.rel())),
+            (2, lambda: ("symlink", r.choice(self.targets), self.rel())),
             (1, lambda: ("readlink", self.rel())),
             (4, lambda: ("rename", self.rel(), self.rel())),
             (2, lambda: ("rename2", self.rel(), self.rel(),
@@ -307,6 +313,18 @@ class Driver:
         for side, result in zip(self.sides, results):
             print("   %s: %s" % (side.top, short(result)))
 
+    def run(self, count):
+        """Does COUNT operations, then closes what is open. False at a difference."""
+        for i in range(count):
+            if not self.step() or (i % 300 == 299 and not self.compare_trees()):
+                print("operation %d" % i)
+                return False
+        for slot in sorted(self.slots):
+            results = [side.attempt("close", slot) for side in self.sides]
+            if not self.same(("close", slot), results):
+                return False
+        return self.compare_trees()
+
     def compare_trees(self):
         # What is open may have changes that the other side shows, too.
         trees = [side.tree() for side in self.sides]
@@ -336,15 +354,8 @@ def main():
     driver = Driver(seed, sides)
     print("seed %d" % seed)
     os.umask(0o022)
-    for i in range(count):
-        if not driver.step() or (i % 300 == 299 and not driver.compare_trees()):
-            print("operation %d" % i)
-            return 1
-    for slot in sorted(driver.slots):
-        results = [side.attempt("close", slot) for side in sides]
-        if not driver.same(("close", slot), results):
-            return 1
-    return 0 if driver.compare_trees() else 1
+    return 0 if driver.run(count) else 1
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

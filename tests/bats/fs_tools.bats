@@ -328,14 +328,22 @@ compare() {
 	done
 }
 
-@test "random operations of several processes at once" {
+# See there what the processes do, and what those who map their files must see.
+@test "random operations of several processes, in shared directories, with readers of mappings" {
 	require python3
-	local pids=() pid seed
-	for seed in 11 12 13 14; do
-		compare $seed >"$T/compare$seed.log" 2>&1 &
-		pids+=($!)
+	start_fs -m "$T/second"
+	local seed
+	for seed in 11 12; do
+		mkdir -p "$MNT/$seed" "$T/there/$seed"
+		python3 -B "$BATS_TEST_DIRNAME/together.py" $seed 1000 "$MNT/$seed" "$T/second/$seed" \
+			"$T/there/$seed"
 	done
-	for pid in "${pids[@]}"; do
-		wait "$pid"
-	done
+}
+
+@test "the same with -o async" {
+	require python3
+	start_fs -m "$T/first" -o async
+	mkdir -p "$MNT/shared" "$T/there/shared"
+	python3 -B "$BATS_TEST_DIRNAME/together.py" 21 1000 "$T/first/shared" "$MNT/shared" \
+		"$T/there/shared"
 }
