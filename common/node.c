@@ -4,7 +4,9 @@
  * submits tries to become the worker at once: it applies everything that is
  * queued in one transaction, follows the feed and makes the callbacks, for
  * itself and for those who came meanwhile. So a lone write needs no change of
- * thread, and a crowd shares its commits. If the store syncs to a disk, or
+ * thread, and a crowd shares its commits. A thread that has several events at once
+ * (HTTP requests that came together) queues them all first, node_submit_later(),
+ * for one commit. If the store syncs to a disk, or
  * another thread works already, the node's own thread or that other one does
  * it. With a log outside, events go to its producer, and the applying process
  * brings them back through the feed.
@@ -167,7 +169,10 @@ static struct event *take_event(const struct event *ev, const void *owned)
 	return copy;
 }
 
-void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
+/* Submits EV and, unless it is to be done LATER, works. Returns whether that is
+ * left to do. */
+static bool submit(struct node *node, const struct event *ev, void *owned, node_done *done,
+                   void *arg, bool later)
 {
 	bool hold;
 	enum event_outcome code = check_submit(node, ev, &hold);
@@ -175,7 +180,7 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		if (code == OUTCOME_TOO_LARGE || code == OUTCOME_NO_SPACE)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
 		refuse(code, owned, done, arg);
-		return;
+		return false;
 	}
 	/* A log outside copies the event itself, unless it is held. */
 	bool queue = !node->kafka || hold;
@@ -184,7 +189,7 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 	if (!p) {
 		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
-		return;
+		return false;
 	}
 	p->ev = queued;
 	p->owned = queued ? owned : NULL;
@@ -201,7 +206,7 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		event_free(queued);
 		free(p);
 		refuse(OUTCOME_STOPPING, owned, done, arg);
-		return;
+		return false;
 	}
 	uint64_t seq = p->seq = ++node->seq;
 	atomic_fetch_add(&node->ahead, p->growth);
@@ -227,11 +232,30 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
 		with_id.seq = seq;
 		kafka_submit(node, &with_id);
 		free(owned);
-	} else if (store_in_memory(node->store)) {
-		node_work(node);
-	} else {
+	} else if (!store_in_memory(node->store)) {
 		bell_ring_self(node->bell);
+	} else if (later) {
+		return true;
+	} else {
+		node_work(node);
 	}
+	return false;
+}
+
+void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
+{
+	submit(node, ev, owned, done, arg, false);
+}
+
+bool node_submit_later(struct node *node, const struct event *ev, void *owned, node_done *done,
+                       void *arg)
+{
+	return submit(node, ev, owned, done, arg, true);
+}
+
+void node_flush(struct node *node)
+{
+	node_work(node);
 }
 
 uint64_t node_propose_ino(struct node *node)

@@ -74,6 +74,14 @@ const struct node_config *node_get_config(const struct node *node);
  * Checks event_check, quota and value size first. Thread-safe. */
 void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done,
                  void *arg);
+/* The same for one of several at once: true if EV only waits to be applied, which
+ * node_flush() does for all that waits, in one transaction. (So does any other
+ * submit, and at the latest the node's thread within a second.) False: as after
+ * node_submit(). */
+bool node_submit_later(struct node *node, const struct event *ev, void *owned, node_done *done,
+                       void *arg);
+/* Calls back for what waits, or leaves that to a thread that is about to. */
+void node_flush(struct node *node);
 
 /* An inode number to propose for an entry; never the same twice. */
 uint64_t node_propose_ino(struct node *node);

@@ -24,6 +24,7 @@ enum request_stage {
 	REQUEST_NEW,      /* the handler was not called yet */
 	REQUEST_BODY,     /* the body is being read */
 	REQUEST_RUNNING,  /* the route's step runs, or a later one */
+	REQUEST_GATHERED, /* its event is queued; MHD calls again in its next round */
 	REQUEST_WAITING,  /* suspended: resumed by the node or by stopping */
 	REQUEST_ANSWERED, /* a response is queued */
 };

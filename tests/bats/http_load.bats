@@ -37,6 +37,40 @@ for s in half:
 EOF
 }
 
+@test "changes that come together are each done once, whatever becomes of their clients" {
+	start_httpd
+	py <<'EOF'
+from http_raw import *
+for round in range(5):
+    sockets = [connect() for _ in range(60)]
+    for i, s in enumerate(sockets):
+        s.sendall(request("PUT", f"/v1/kv/r{round}/k{i}", b"v%d" % i))
+        if i % 3 == 1:  # gone before the answer
+            s.close()
+        if i % 3 == 2:  # more behind it, which has to wait its turn
+            s.sendall(request("POST", "/v1/kv/log?op=append", b"%d %d\n" % (round, i)))
+            s.sendall(request("DELETE", f"/v1/kv/r{round}/k{i}"))
+    tags = []
+    for i, s in enumerate(sockets):
+        if i % 3 == 1:
+            continue
+        reader = Reader(s)
+        status, headers, _ = reader.answer()
+        assert status == 201, status
+        tags.append(headers["etag"])
+        if i % 3 == 2:
+            assert reader.answer()[0] in (200, 201)
+            assert reader.answer()[0] == 204
+    assert len(set(tags)) == len(tags)  # each has an offset of its own
+    gone = range(1, 60, 3)
+    wait_for(lambda: all(ask("GET", f"/v1/kv/r{round}/k{i}")[0] == 200 for i in gone))
+    for i in range(0, 60, 3):
+        assert ask("GET", f"/v1/kv/r{round}/k{i}")[2] == b"v%d" % i
+lines = ask("GET", "/v1/kv/log")[2].split(b"\n")[:-1]
+assert len(lines) == 100 and len(set(lines)) == 100, lines
+EOF
+}
+
 @test "slow clients: a byte at a time in, nothing read out" {
 	start_httpd
 	py <<'EOF'

@@ -356,6 +356,63 @@ static void test_owned_values(void **state)
 	free(value);
 }
 
+/* Several at once: the flush does them all, in order, and each is called back once. One that a rule forbids is told at once. */
+static void test_submit_later(void **state)
+{
+	struct bench *bench = *state;
+	struct answer answers[10] = { 0 };
+	char key[16];
+	struct node_config config = bench->config;
+
+	node_close(bench->node);
+	config.store.sync = STORE_SYNC_OFF; /* as in memory, wherever the test runs */
+	bench->node = node_rig_open(&config);
+	for (int i = 0; i < 10; i++) {
+		int n = snprintf(key, sizeof key, i == 5 ? ".." : "k%d", i);
+		struct event ev = { .op = EVENT_SET,
+			            .key = { key, (size_t)n },
+			            .value = B("together") };
+		bool later = node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+		assert_int_equal(later, i != 5);
+		if (i == 5)
+			assert_int_equal(atomic_load(&answers[i].calls), 1);
+	}
+	node_flush(bench->node);
+	/* The node's thread may be at it, too. */
+	for (int i = 0; i < 10; i++)
+		UNTIL(atomic_load(&answers[i].calls));
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(atomic_load(&answers[i].calls), 1);
+		assert_int_equal(answers[i].out.code, i == 5 ? OUTCOME_REJECTED : OUTCOME_OK);
+		if (i != 5)
+			assert_int_equal(answers[i].out.offset, i < 5 ? i + 1 : i);
+	}
+	node_flush(bench->node); /* with nothing there */
+}
+
+/* Nobody flushes: the node's thread finds it, or another submit does. */
+static void test_submit_later_alone(void **state)
+{
+	struct bench *bench = *state;
+	struct answer answers[2] = { 0 };
+	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = B("1") };
+
+	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[0]);
+	UNTIL(atomic_load(&answers[0].calls));
+	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[1]);
+	EXPECT_DO(bench->node, OK, .op = EVENT_DEL, .key = B("a"));
+	UNTIL(atomic_load(&answers[1].calls));
+	assert_int_equal(answers[1].out.code, OUTCOME_OK);
+	assert_true(answers[1].out.offset < node_offset(bench->node));
+	/* What is left is done by closing. */
+	atomic_store(&answers[0].calls, 0);
+	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[0]);
+	node_close(bench->node);
+	assert_int_equal(atomic_load(&answers[0].calls), 1);
+	assert_int_equal(answers[0].out.code, OUTCOME_OK);
+	bench->node = node_rig_open(&bench->config);
+}
+
 static void test_read_only(void **state)
 {
 	struct bench *bench = *state;
@@ -489,6 +546,7 @@ int main(void)
 		TEST(test_many_threads),     TEST(test_many_threads_on_disk),
 		TEST(test_read_own_writes),  TEST(test_owned_values),
 		TEST(test_read_only),        TEST(test_counters),
+		TEST(test_submit_later),     TEST(test_submit_later_alone),
 		TEST(test_proposed_inodes),  TEST(test_wait),
 		TEST(test_expiry_by_itself), cmocka_unit_test(test_close_null),
 	};
