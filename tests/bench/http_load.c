@@ -33,6 +33,7 @@
 #define EVENTS 512
 /* Of the time, that is not counted: connections and caches get warm. */
 #define WARM_UP 0.1
+#define DRAIN_US 10e6
 
 /* What all connections send: HEAD up to and with a body that has the key in it,
  * then BODY. */
@@ -63,8 +64,10 @@ struct load {
 	uint64_t keys;
 	uint64_t random;
 	uint64_t answers;
+	size_t under_way;
 	bool timed;
 	bool counting;
+	bool ending; /* no new requests */
 	struct samples samples;
 };
 
@@ -198,6 +201,7 @@ static void begin(struct load *load, struct connection *c)
 	c->sent = 0;
 	c->have = 0;
 	c->in_body = false;
+	load->under_way++;
 	if (load->request.nplaces)
 		fill_key(load, c);
 	if (load->timed)
@@ -234,7 +238,9 @@ static void done(struct load *load, struct connection *c)
 		if (load->timed)
 			samples_add(&load->samples, samples_now() - c->begun);
 	}
-	begin(load, c);
+	load->under_way--;
+	if (!load->ending)
+		begin(load, c);
 }
 
 /* Bytes that came. */
@@ -257,7 +263,7 @@ static void take(struct load *load, struct connection *c, const char *data, size
 		len -= used;
 	}
 	if (len > c->left)
-		die("answer", "longer than it said");
+		die("answer longer than it said", c->start);
 	c->left -= len;
 	if (c->in_body && !c->left)
 		done(load, c);
@@ -297,28 +303,40 @@ static void connection_open(struct load *load, struct connection *c,
 
 /* --- the run ------------------------------------------------------------------- */
 
-static void run(struct load *load, double seconds)
+static void look(struct load *load)
 {
 	struct epoll_event events[EVENTS];
-	double start = samples_now();
-	double from = start + seconds * 1e6 * WARM_UP;
+	int n = epoll_wait(load->epoll, events, EVENTS, 1000);
+	for (int i = 0; i < n; i++) {
+		struct connection *c = events[i].data.ptr;
+		if (events[i].events & EPOLLOUT)
+			send_on(load, c);
+		if (events[i].events & ~(unsigned)EPOLLOUT)
+			receive(load, c);
+	}
+}
+
+static void run(struct load *load, double seconds)
+{
+	double from = samples_now() + seconds * 1e6 * WARM_UP;
 	double now;
 	while ((now = samples_now()) < from + seconds * 1e6) {
 		if (!load->counting && now >= from) {
 			load->counting = true;
 			from = now;
 		}
-		int n = epoll_wait(load->epoll, events, EVENTS, 1000);
-		for (int i = 0; i < n; i++) {
-			struct connection *c = events[i].data.ptr;
-			if (events[i].events & EPOLLOUT)
-				send_on(load, c);
-			if (events[i].events & ~(unsigned)EPOLLOUT)
-				receive(load, c);
-		}
+		look(load);
 	}
+	load->counting = false;
 	if (!load->timed)
 		printf("%.9g\n", (double)load->answers / (now - from) * 1e6);
+	/* A server that is left in the middle of its answers would have to find out. */
+	load->ending = true;
+	while (load->under_way) {
+		if (samples_now() > now + DRAIN_US)
+			die("end", "some requests are never answered");
+		look(load);
+	}
 }
 
 static const char *split_url(const char *url, struct sockaddr_in *ret_address, char *host,

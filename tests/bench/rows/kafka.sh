@@ -56,12 +56,6 @@ other() { cut -d ' ' -f 2 "$DIR/$1"; }
 bench_kafka_write() { with_broker kafka_write; }
 kafka_write() {
 	make_topic peer && node_rest node1 volume || return
-	cat >"$DIR/put.lua" <<-'END'
-		local body = string.rep("v", 100)
-		request = function()
-			return wrk.format("PUT", string.format("/v1/kv/key:%d", math.random(0, 99999)), nil, body)
-		end
-	END
 	local CONNECTIONS=64
 	put_keydir() { both put "$TOOLS/write_load" put "$PORT" "$PERIOD" 100; }
 	put_keydir_p99() { other put; }
@@ -71,7 +65,7 @@ kafka_write() {
 	put_node_p99() { other node; }
 	put_peer() { both peer "$TOOLS/kafka_peer" delay "$BROKER" peer "$PERIOD" 100; }
 	put_peer_p99() { other peer; }
-	rate_keydir() { wrk_rate "http://127.0.0.1:$PORT" -s "$DIR/put.lua"; }
+	rate_keydir() { put_rate "http://127.0.0.1:$PORT/v1/kv" 100; }
 	rate_peer() { "$TOOLS/kafka_peer" rate "$BROKER" peer "$PERIOD" 100 "$CONNECTIONS"; }
 	rounds put put_keydir put99 put_keydir_p99 librdkafka put_peer "librdkafka p99" put_peer_p99 \
 		node put_node node99 put_node_p99 rate rate_keydir "librdkafka rate" rate_peer || return

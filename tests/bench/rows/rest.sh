@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# REST beside bare libmicrohttpd, Redis and Nginx: the same values and numbers of
-# connections, one thread of load.
+# REST beside bare libmicrohttpd, Redis, Nginx, webdis and etcd: the same values and
+# numbers of connections, one thread of load.
 
 serve_keydir() { # sets KEYDIR_URL
 	local port
@@ -79,6 +79,12 @@ wrk_rate() { # URL [WRK-OPTION...]
 	sed -n 's|^Requests/sec: *||p' <<<"$out"
 }
 
+# The same for PUTs of so many bytes, 100,000 keys at random, or as many as OPTIONS
+# say. (wrk would make each request in Lua, which costs more than answering it.)
+put_rate() { # URL-OF-DIRECTORY BYTES [HTTP_LOAD-OPTION...]
+	"$TOOLS/http_load" -m PUT -b "$2" "${@:3}" "$1/key:{key}" "$CONNECTIONS" "$PERIOD"
+}
+
 redis_rate() { # OPTION...
 	redis-benchmark -p "$REDIS_PORT" -c "$CONNECTIONS" -d 100 --csv "$@" |
 		awk -F '"' '$2 != "test" && $2 != "" { print $4; exit }'
@@ -115,23 +121,85 @@ bench_get() {
 	line "the same through Nginx" /s "through Nginx" "Nginx to a bare server" ">= 0.95"
 }
 
-# For wrk: PUTs of 100 B, 100,000 keys at random.
-put_script() {
-	cat <<-'END'
-		local body = string.rep("v", 100)
-		request = function()
-			return wrk.format("PUT", string.format("/v1/kv/key:%012d", math.random(0, 99999)), nil, body)
-		end
+bench_put() {
+	serve_keydir && serve_bare 100 && serve_redis || return
+	put_keydir() { put_rate "$KEYDIR_URL/v1/kv" 100; }
+	put_bare() { put_rate "$BARE_URL" 100; }
+	put_redis() { redis_rate -t set -r 100000 -n "$(redis_requests)"; }
+	rounds keydir put_keydir "Redis SET" put_redis "bare libmicrohttpd, nothing stored" put_bare || return
+	line "PUT 100 B, embedded log in memory, $CONNECTIONS connections" /s keydir "Redis SET" ">= 1"
+	line "" /s keydir "bare libmicrohttpd, nothing stored"
+}
+
+# Longer values, fewer keys: about as many bytes.
+bench_put_sizes() {
+	local bytes keys requests ROUNDS=$(((ROUNDS + 1) / 2)) PERIOD=$(((PERIOD + 1) / 2))
+	serve_keydir && serve_bare 100 && serve_redis || return
+	put_keydir() { put_rate "$KEYDIR_URL/v1/kv" "$bytes" -k "$keys"; }
+	put_bare() { put_rate "$BARE_URL" "$bytes" -k "$keys"; }
+	put_redis() { redis_rate -t set -r "$keys" -n "$((requests * PERIOD))" -d "$bytes"; }
+	while read -r bytes keys requests; do
+		rounds keydir put_keydir "Redis SET" put_redis "bare libmicrohttpd, nothing stored" put_bare || return
+		line "PUT $((bytes / 1024)) KiB, $CONNECTIONS connections" /s keydir "Redis SET"
+		line "" /s keydir "bare libmicrohttpd, nothing stored"
+	done <<-'END'
+		10240 10000 20000
+		1048576 100 500
 	END
 }
 
-bench_put() {
+# Others that serve keys over HTTP: Redis behind webdis, and etcd, with its data in
+# memory too.
+bench_peers() {
+	local port peer value
 	serve_keydir && serve_redis || return
-	put_script >"$DIR/put.lua"
-	put_keydir() { wrk_rate "$KEYDIR_URL" -s "$DIR/put.lua"; }
-	put_redis() { redis_rate -t set -r 100000 -n "$(redis_requests)"; }
-	rounds keydir put_keydir "Redis SET" put_redis || return
-	line "PUT 100 B, embedded log in memory, $CONNECTIONS connections" /s keydir "Redis SET" ">= 1"
+	value=$(head -c 100 /dev/zero | tr '\0' v)
+	curl -sf -o /dev/null -X PUT --data-binary "$value" "$KEYDIR_URL/v1/kv/key" || return
+	get_keydir() { http_rate "$KEYDIR_URL/v1/kv/key"; }
+	put_keydir() { put_rate "$KEYDIR_URL/v1/kv" 100; }
+	http_rate() { "$TOOLS/http_load" "$@" "$CONNECTIONS" "$PERIOD"; }
+
+	if command -v webdis >/dev/null; then
+		port=$(free_port)
+		printf '{ "redis_port": %s, "http_host": "127.0.0.1", "http_port": %s, "threads": %s, %s }' \
+			"$REDIS_PORT" "$port" "$CORES" '"pool_size": 20, "daemonize": false, "logfile": "/dev/null"' \
+			>"$DIR/webdis.json"
+		begin webdis "$DIR/webdis.json"
+		WEBDIS_URL=http://127.0.0.1:$port
+		wait_until 20 answers "$WEBDIS_URL/PING"
+		curl -sf -o /dev/null -X PUT --data-binary "$value" "$WEBDIS_URL/SET/key" || return
+		get_webdis() { http_rate "$WEBDIS_URL/GET/key.txt"; }
+		put_webdis() { put_rate "$WEBDIS_URL/SET" 100; }
+		rounds keydir get_keydir "Redis behind webdis" get_webdis || return
+		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis behind webdis"
+		rounds keydir put_keydir "Redis behind webdis" put_webdis || return
+		line "PUT 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis behind webdis"
+	else
+		not_measured "GET and PUT beside webdis" "webdis is not installed"
+	fi
+
+	if command -v etcd >/dev/null; then
+		port=$(free_port) peer=$(free_port)
+		begin etcd --data-dir "$DIR/etcd" --log-level error \
+			--listen-client-urls "http://127.0.0.1:$port" \
+			--advertise-client-urls "http://127.0.0.1:$port" \
+			--listen-peer-urls "http://127.0.0.1:$peer"
+		ETCD_URL=http://127.0.0.1:$port
+		wait_until 20 curl -sf -o /dev/null "$ETCD_URL/health"
+		# Keys and values are base64 there, which 12 digits are as they stand.
+		value=$(base64 -w 0 <<<"$value")
+		get_etcd() { http_rate -m POST -t '{"key":"{key}"}' -k 1 "$ETCD_URL/v3/kv/range"; }
+		put_etcd() {
+			http_rate -m POST -t "{\"key\":\"{key}\",\"value\":\"$value\"}" "$ETCD_URL/v3/kv/put"
+		}
+		rounds keydir put_keydir etcd put_etcd || return
+		line "PUT 100 B over HTTP, $CONNECTIONS connections" /s keydir etcd
+		curl -sf -o /dev/null -d "{\"key\":\"000000000000\",\"value\":\"$value\"}" "$ETCD_URL/v3/kv/put" || return
+		rounds keydir get_keydir etcd get_etcd || return
+		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir etcd
+	else
+		not_measured "GET and PUT beside etcd" "etcd is not installed"
+	fi
 }
 
 # Values and numbers of connections from small to large.
@@ -158,47 +226,36 @@ bench_sizes() {
 	done
 }
 
-# us of the slowest requests: wrk's own percentiles.
+# us that most requests take, and the slowest, directly and through Nginx.
 bench_latency() {
-	cat >"$DIR/percentiles.lua" <<-'END'
-		done = function(summary, latency, requests)
-			io.write(string.format("percentiles %g %g %g\n", latency:percentile(50),
-				latency:percentile(99), latency:percentile(99.9)))
-		end
-	END
-	{
-		cat "$DIR/percentiles.lua"
-		put_script
-	} >"$DIR/put.lua"
+	local proxy_keydir proxy_bare
+	proxy_keydir=$(free_port) proxy_bare=$(free_port)
 	serve_keydir && serve_bare 100 || return
+	serve_nginx "$(proxy_block "$proxy_keydir" keydir "$KEYDIR_URL")" \
+		"$(proxy_block "$proxy_bare" bare "$BARE_URL")"
+	wait_until 20 answers "http://127.0.0.1:$proxy_bare/key" || return
 	curl -sf -o /dev/null -X PUT --data-binary "$(printf '%100s' v)" "$KEYDIR_URL/v1/kv/key" || return
-	# NAME URL SCRIPT: one run gives three numbers, the first row of a round runs it.
-	latency_run() {
-		wrk -t 1 -c "$CONNECTIONS" -d "$PERIOD" -s "$DIR/$3" "$2" >"$DIR/$1.out" || return
-		if grep -qE 'Non-2xx|Socket errors' "$DIR/$1.out"; then
-			return 1
-		fi
-		latency_get "$1" 2
+	# One run gives all numbers: that of p50 runs it, the others look at what it said.
+	latency_run() { # NAME HTTP_LOAD-ARGUMENT...
+		"$TOOLS/http_load" -l "${@:2}" "$CONNECTIONS" "$PERIOD" >"$DIR/$1.out" || return
+		latency_of "$1" 1
 	}
-	latency_get() { grep "^percentiles " "$DIR/$1.out" | cut -d " " -f "$2"; }
-	get50() { latency_run get "$KEYDIR_URL/v1/kv/key" percentiles.lua; }
-	get99() { latency_get get 3; }
-	get999() { latency_get get 4; }
-	bare50() { latency_run bare "$BARE_URL/key" percentiles.lua; }
-	bare99() { latency_get bare 3; }
-	bare999() { latency_get bare 4; }
-	put50() { latency_run put "$KEYDIR_URL" put.lua; }
-	put99() { latency_get put 3; }
-	put999() { latency_get put 4; }
-	rounds keydir get50 "keydir, p99" get99 "keydir, p99.9" get999 \
-		"bare libmicrohttpd" bare50 "bare, p99" bare99 "bare, p99.9" bare999 \
-		put put50 put99 put99 put999 put999 || return
-	line "GET 100 B, $CONNECTIONS connections, p50" us keydir "bare libmicrohttpd"
-	line "the same, p99" us "keydir, p99" "bare, p99"
-	line "the same, p99.9" us "keydir, p99.9" "bare, p99.9"
-	plain "PUT 100 B, embedded log, $CONNECTIONS connections, p50" us put
-	plain "the same, p99" us put99
-	plain "the same, p99.9" us put999
+	latency_of() { cut -d " " -f "$2" "$DIR/$1.out"; } # NAME FIELD
+	latency_rows() { # WORK KEYDIR-ARGUMENTS BARE-ARGUMENTS
+		rounds keydir "latency_run keydir $2" keydir99 "latency_of keydir 2" \
+			keydir999 "latency_of keydir 3" "bare libmicrohttpd" "latency_run bare $3" \
+			"bare, p99" "latency_of bare 2" "bare, p99.9" "latency_of bare 3" || return
+		line "$1, $CONNECTIONS connections, p50" us keydir "bare libmicrohttpd"
+		line "the same, p99" us keydir99 "bare, p99"
+		line "the same, p99.9" us keydir999 "bare, p99.9"
+	}
+	local key=v1/kv/key put="-m PUT -b 100"
+	latency_rows "GET 100 B" "$KEYDIR_URL/$key" "$BARE_URL/key" &&
+		latency_rows "GET 100 B through Nginx" "http://127.0.0.1:$proxy_keydir/$key" \
+			"http://127.0.0.1:$proxy_bare/key" &&
+		latency_rows "PUT 100 B" "$put $KEYDIR_URL/$key:{key}" "$put $BARE_URL/key:{key}" &&
+		latency_rows "PUT 100 B through Nginx" "$put http://127.0.0.1:$proxy_keydir/$key:{key}" \
+			"$put http://127.0.0.1:$proxy_bare/key:{key}"
 }
 
 # A page of a directory's names: 1,000 entries with their metadata, beside 1,000 names.
