@@ -8,7 +8,10 @@
  *
  * An event with an idempotency key that was applied before does nothing: its
  * feed row repeats the first one's outcome. The memory of those keys is as
- * long as the feed, and is cut with it. */
+ * long as the feed, and is cut with it.
+ *
+ * Replaying a long log, most rows of the feed would be written only to be dropped
+ * before the end is reached: half of the work. apply_event_unfed() leaves them out. */
 #include "apply.h"
 
 #include "apply_ops.h"
@@ -119,16 +122,14 @@ static int run_format(struct apply *ap, const struct event *ev)
  * that brought it. Returns 1 if so, 0 if not. */
 static int repeat(struct apply *ap, const struct event *ev)
 {
-	uint64_t offset, found;
+	uint64_t offset;
 	struct bytes row;
 	struct feed_event *first;
 	int r = store_idem_get(ap->txn, ev->idem, &offset);
 	if (r == -ENOENT)
 		return 0;
 	if (r == 0)
-		r = store_feed_next(ap->txn, offset, &found, &row);
-	if (r == 0 && found != offset)
-		r = -EIO;
+		r = store_feed_get(ap->txn, offset, &row);
 	if (r == 0)
 		r = feed_decode(offset, row, &first);
 	if (r != 0)
@@ -194,8 +195,7 @@ static int run(struct apply *ap, const struct event *ev)
 	return 0;
 }
 
-/* Writes this event's row and drops those that leave the ring. */
-static int write_feed(struct apply *ap)
+static int put_row(struct apply *ap)
 {
 	struct bytes row;
 	int r = feed_encode(&ap->feed, &row);
@@ -203,10 +203,23 @@ static int write_feed(struct apply *ap)
 		return r;
 	r = store_feed_put(ap->txn, ap->offset, row);
 	free((void *)row.data);
+	return r;
+}
+
+/* Writes this event's row and drops those that leave the ring. */
+static int write_feed(struct apply *ap)
+{
+	int r = 0;
+	if (ap->unfed)
+		store_feed_skip(ap->txn, ap->offset);
+	else
+		r = put_row(ap);
 	while (r == 0 && ap->offset >= STORE_FEED_SIZE) {
 		uint64_t first;
-		struct bytes idem;
-		r = store_feed_next(ap->txn, 0, &first, &row);
+		struct bytes row, idem;
+		r = store_feed_oldest(ap->txn, &first, &row);
+		if (r == -ENOENT && ap->unfed)
+			return 0;
 		if (r < 0 || first > ap->offset - STORE_FEED_SIZE)
 			break;
 		r = feed_decode_idem(row, &idem);
@@ -222,8 +235,8 @@ static int write_feed(struct apply *ap)
 	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
 }
 
-int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
-                enum event_outcome *ret)
+static int apply(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                 bool unfed, enum event_outcome *ret)
 {
 	struct store_meta *meta = txn_meta(txn);
 	if (meta->started && offset <= meta->applied)
@@ -237,6 +250,7 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
 		.meta = meta,
 		.offset = offset,
 		.now_ms = meta->log_time_ms,
+		.unfed = unfed,
 		.feed = { .offset = offset, .time_ms = meta->log_time_ms, .op = EVENT_TICK },
 	};
 	/* A full store must be able to become less full. */
@@ -257,4 +271,16 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
 	free(ap.feed.effects);
 	free(ap.feed.ops);
 	return r;
+}
+
+int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                enum event_outcome *ret)
+{
+	return apply(txn, ev, offset, time_ms, false, ret);
+}
+
+int apply_event_unfed(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                      enum event_outcome *ret)
+{
+	return apply(txn, ev, offset, time_ms, !ev || !ev->idem.len, ret);
 }

@@ -68,6 +68,8 @@ static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 
 int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry *e)
 {
+	if (ap->unfed)
+		return 0;
 	if (ap->feed.neffects == ap->effects_room) {
 		size_t room = ap->effects_room ? 2 * ap->effects_room : 4;
 		struct feed_effect *grown = realloc(ap->feed.effects,

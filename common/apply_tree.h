@@ -21,6 +21,7 @@ struct apply {
 	int64_t now_ms;         /* log time */
 	struct feed_event feed; /* grows as things happen */
 	size_t effects_room;
+	bool unfed; /* the event gets no row in the feed, so nobody needs its effects */
 };
 
 /* Where an operation aims. */

@@ -151,9 +151,8 @@ static int follow_some(struct node *node, struct finished *done)
 		if (r < 0)
 			break;
 		uint64_t first;
-		struct bytes ignored;
-		if (found > from && node->any_followed &&
-		    store_feed_next(txn, 0, &first, &ignored) == 0 && first == found)
+		if (found > from && node->any_followed && store_feed_first(txn, &first) == 0 &&
+		    from < first)
 			gap = node->lost = true;
 		struct feed_event *ev;
 		r = feed_decode(found, row, &ev);

@@ -40,6 +40,9 @@
 #define END_EVERY_MS 1000      /* how often the log's end is asked for the status */
 #define END_TIMEOUT_MS 2000
 #define FLUSH_MS 5000
+/* Behind the newest record there may be some that only transactions of a foreign
+ * producer know: the feed's ring is kept whole for so many more. */
+#define FEED_SPARE 1024
 
 struct barrier {
 	int64_t deadline_ms;
@@ -229,6 +232,7 @@ struct batch {
 	size_t bytes;
 	uint64_t count;
 	uint64_t next; /* offset behind the last one applied */
+	uint64_t far;  /* before this offset, events need no row in the feed */
 	int fatal;     /* why applying must stop, or 0 */
 	char why[NODE_WHY_MAX];
 };
@@ -302,7 +306,8 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 		logger(LOGGER_WARN, "record rejected offset=%llu op=%s why=\"%s\"",
 		       (unsigned long long)offset, header_text(rec, "op", "none", op, sizeof op),
 		       what ? what : "malformed");
-	r = apply_event(b->txn, ev, offset, rec->time_ms, &outcome);
+	bool far = offset < b->far && (!ev || ev->proc != b->k->node->proc);
+	r = (far ? apply_event_unfed : apply_event)(b->txn, ev, offset, rec->time_ms, &outcome);
 	event_free(ev);
 	if (r == -EALREADY)
 		return 0;
@@ -321,10 +326,18 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 	return enough ? batch_commit(b) : 0;
 }
 
+/* The offset before which the feed's ring will have lost all rows when this node
+ * has caught up. Only the first time: later, somebody may wait for an outcome. */
+static uint64_t far_from_end(struct kafka *k)
+{
+	uint64_t target = atomic_load(&k->target), keep = STORE_FEED_SIZE + FEED_SPARE;
+	return target != UINT64_MAX && target > keep ? target - keep : 0;
+}
+
 /* Reads and applies until something is wrong. Returns what. */
 static int consume(struct kafka *k, uint64_t from)
 {
-	struct batch b = { .k = k, .next = from };
+	struct batch b = { .k = k, .next = from, .far = far_from_end(k) };
 	struct store_meta meta;
 	bool named = false;
 	int r = log_kafka_follow(k->log, from);

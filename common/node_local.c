@@ -62,10 +62,9 @@ static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
 {
 	struct feed_event *ev;
 	struct bytes row;
-	uint64_t found;
-	int r = store_feed_next(txn, offset, &found, &row);
+	int r = store_feed_get(txn, offset, &row);
 	if (r == 0)
-		r = feed_decode(found, row, &ev);
+		r = feed_decode(offset, row, &ev);
 	if (r != 0)
 		return r;
 	*ret = 0;

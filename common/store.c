@@ -24,6 +24,7 @@
 #define MAX_READERS 1024
 #define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
 #define NEW_BYTES (64 << 10)                 /* of a store without entries; far less */
+#define USUAL_META_ROWS 2                    /* "meta" and "format" */
 #define LOW_BYTES (1 << 20)                  /* a file system with less is full */
 #define TMPFS_MAGIC 0x01021994               /* statfs(2) */
 #define RAMFS_MAGIC 0x858458f6               /* statfs(2) */
@@ -104,10 +105,46 @@ static bool dir_in_memory(const char *dir)
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
+/* The row is there only while the feed lacks rows that its ring should have. */
+static const MDB_val whole_from_key = { 10, (void *)"whole_from" };
+
+static int load_whole_from(struct txn *txn)
+{
+	MDB_val key = whole_from_key, val;
+	MDB_stat st;
+	txn->whole_from = 0;
+	int r = store_error(mdb_stat(txn->mdb, txn->store->dbi[META], &st));
+	if (r < 0 || st.ms_entries <= USUAL_META_ROWS)
+		return r;
+	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
+	if (r == 0 && val.mv_size != sizeof txn->whole_from)
+		r = -EPROTO;
+	if (r == 0)
+		memcpy(&txn->whole_from, val.mv_data, sizeof txn->whole_from);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Writes the row, or removes it as soon as the ring is whole. */
+static int save_whole_from(struct txn *txn)
+{
+	const struct store_meta *meta = &txn->meta;
+	MDB_val key = whole_from_key, val = { sizeof txn->whole_from, &txn->whole_from };
+	if (!txn->whole_from)
+		return 0;
+	if (meta->applied < STORE_FEED_SIZE ||
+	    txn->whole_from > meta->applied - STORE_FEED_SIZE + 1)
+		return table_put(txn, META, &key, &val, 0);
+	int r = table_del(txn, META, &key);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int load_meta(struct txn *txn)
 {
 	MDB_val key = { 4, (void *)"meta" }, val;
-	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
+	int r = load_whole_from(txn);
+	if (r < 0)
+		return r;
+	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
 	if (r == 0 && (val.mv_size != sizeof txn->meta ||
 	               ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1))
 		r = -EPROTO;
@@ -420,6 +457,7 @@ int txn_nest(struct txn *parent, struct txn **ret)
 	txn->write = true;
 	txn->parent = parent;
 	txn->meta = parent->meta;
+	txn->whole_from = parent->whole_from;
 	*ret = txn;
 	return 0;
 }
@@ -477,6 +515,8 @@ int txn_commit(struct txn *txn)
 	int r = txn->broken;
 	if (r == 0)
 		r = table_put(txn, META, &key, &val, 0);
+	if (r == 0)
+		r = save_whole_from(txn);
 	if (r < 0)
 		mdb_txn_abort(txn->mdb);
 	else

@@ -183,8 +183,15 @@ void walk_close(struct walk *walk);
 
 /* The first feed row at or behind FROM; the bytes are feed.h's. -ENOENT if
  * there is none yet. Offsets can have gaps; *RET_OFFSET > FROM can also mean
- * that the ring has lost some: compare with the ring's first row (FROM 0). */
+ * that some are missing: compare with store_feed_first(). */
 int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret);
+/* The offset from which on the feed has a row for each event: who wants more has
+ * lost some. -ENOENT if it has none. */
+int store_feed_first(struct txn *txn, uint64_t *ret_offset);
+/* The row of the event at OFFSET, also one that is before store_feed_first(). */
+int store_feed_get(struct txn *txn, uint64_t offset, struct bytes *ret);
+/* The oldest row that there is. */
+int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret);
 /* Idempotency: the offset at which this id was applied, while the feed reaches back. */
 int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset);
 
@@ -213,6 +220,9 @@ int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row);
 int store_feed_del(struct txn *txn, uint64_t offset);
+/* The event at OFFSET, the newest, gets no row. Forgotten when the ring would
+ * have lost the row anyway. Not in a nested transaction. */
+void store_feed_skip(struct txn *txn, uint64_t offset);
 int store_idem_put(struct txn *txn, struct bytes idem, uint64_t offset);
 int store_idem_del(struct txn *txn, struct bytes idem);
 

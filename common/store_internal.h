@@ -46,6 +46,7 @@ struct txn {
 	MDB_cursor *cursors[TABLES]; /* of a write transaction, see store_table.c */
 	struct room *room;           /* of a write transaction, if the store is mapped */
 	struct undo *undo;           /* of a nested one: what it changed, the last first */
+	uint64_t whole_from;         /* the feed has all rows from here on; 0: all there are */
 	struct store_meta meta;
 };
 

@@ -698,17 +698,52 @@ int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 	return table_del(txn, EXPIRY, &key);
 }
 
-int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
+/* The first row at or behind FROM. */
+static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
 {
 	struct key_buf buf;
 	MDB_val key = key_offset(&buf, from), val;
-	int r = table_first(txn, FEED, &key, true, &val);
+	int r = table_first(txn, FEED, &key, from, &val);
 	if (r < 0)
 		return r;
 	if (num_get(key.mv_data, key.mv_size, ret_offset) != key.mv_size)
 		return -EIO;
 	*ret = (struct bytes){ val.mv_data, val.mv_size };
 	return 0;
+}
+
+int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
+{
+	return feed_row(txn, from < txn->whole_from ? txn->whole_from : from, ret_offset, ret);
+}
+
+int store_feed_first(struct txn *txn, uint64_t *ret_offset)
+{
+	struct bytes ignored;
+	if (!txn->whole_from)
+		return feed_row(txn, 0, ret_offset, &ignored);
+	*ret_offset = txn->whole_from;
+	return 0;
+}
+
+int store_feed_get(struct txn *txn, uint64_t offset, struct bytes *ret)
+{
+	struct key_buf buf;
+	MDB_val key = key_offset(&buf, offset), val;
+	int r = table_get(txn, FEED, &key, &val);
+	if (r == 0)
+		*ret = (struct bytes){ val.mv_data, val.mv_size };
+	return r;
+}
+
+int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret)
+{
+	return feed_row(txn, 0, ret_offset, ret);
+}
+
+void store_feed_skip(struct txn *txn, uint64_t offset)
+{
+	txn->whole_from = offset + 1;
 }
 
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)

@@ -97,17 +97,15 @@ static int format_event(struct stream *s, const struct feed_event *ev, const str
 /* Reads rows from s->next on until there is enough text, or no more rows. */
 static enum fill fill_from(struct stream *s, const struct view *view)
 {
-	struct bytes row, ignored;
+	struct bytes row;
 	uint64_t found, first;
 	int n = 0;
+	if (!store_feed_first(view->txn, &first) && s->next.offset < first)
+		return FILL_LOST;
 	for (; n < ROWS && s->text.len < TEXT_ENOUGH; n++) {
 		struct feed_event *ev;
 		if (store_feed_next(view->txn, s->next.offset, &found, &row))
 			break;
-		/* a place before the ring's first row has been overwritten */
-		if (found > s->next.offset && !store_feed_next(view->txn, 0, &first, &ignored) &&
-		    first == found)
-			return FILL_LOST;
 		int r = feed_decode(found, row, &ev);
 		if (r)
 			return FILL_FAILED;
@@ -327,7 +325,6 @@ static bool read_place(struct request *rq, struct place *ret, bool *ret_given, e
 static int find_place(struct request *rq, bool given, struct place *place, uint64_t *ret_offset)
 {
 	struct view view;
-	struct bytes row;
 	uint64_t first;
 	int r = view_open(node_store(rq->server->node), &view);
 	if (r)
@@ -336,7 +333,7 @@ static int find_place(struct request *rq, bool given, struct place *place, uint6
 	if (!given)
 		*place = (struct place){ .offset = txn_meta(view.txn)->started ? *ret_offset + 1 :
 			                                                         0 };
-	else if (!store_feed_next(view.txn, 0, &first, &row) && place->offset < first)
+	else if (!store_feed_first(view.txn, &first) && place->offset < first)
 		r = -ESTALE;
 	view_close(&view);
 	return r;

@@ -348,12 +348,10 @@ static bool is_same_change(struct request *rq, uint64_t offset)
 {
 	struct view view;
 	struct bytes row;
-	uint64_t found;
 	struct feed_event *first = NULL;
 	if (view_open(node_store(rq->server->node), &view))
 		return true;
-	if (!store_feed_next(view.txn, offset, &found, &row) && found == offset &&
-	    feed_decode(offset, row, &first))
+	if (!store_feed_get(view.txn, offset, &row) && feed_decode(offset, row, &first))
 		first = NULL;
 	view_close(&view);
 	if (!first)

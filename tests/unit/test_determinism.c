@@ -35,6 +35,7 @@ struct logged {
 
 struct log {
 	struct logged records[NEVENTS];
+	uint64_t far; /* who applies what is before this offset may leave out its feed */
 	unsigned malformed;
 };
 
@@ -158,7 +159,8 @@ static int apply_some(struct store *store, const struct log *log, size_t n, size
 		const struct logged *rec = &log->records[i];
 		enum event_outcome outcome;
 
-		r = apply_event(txn, rec->ev, rec->offset, rec->time_ms, &outcome);
+		r = (rec->offset < log->far ? apply_event_unfed : apply_event)(
+		        txn, rec->ev, rec->offset, rec->time_ms, &outcome);
 		if (r < 0) {
 			txn_abort(txn);
 			return r;
@@ -241,6 +243,40 @@ static void test_batches(void **state)
 	assert_true(seen >= OUTCOME_REJECTED - 2);
 	assert_true(counts[OUTCOME_OK] > NEVENTS / 10);
 	assert_true(log->malformed > NEVENTS / 100);
+}
+
+/* Replayed as by a node that knows how far the log goes: from its start, from where
+ * another one stopped, and after stopping on the way. */
+static void test_unfed(void **state)
+{
+	struct log *log = *state;
+	const uint64_t last = log->records[NEVENTS - 1].offset;
+	const size_t places[] = { 0, NEVENTS / 4, NEVENTS / 2, NEVENTS - 10, NEVENTS };
+	char *dir = temp_dir_new();
+	struct store *store = open_store(dir);
+
+	apply_all(store, log, NEVENTS, 64, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		char *other_dir = temp_dir_new();
+		struct store *other = open_store(other_dir);
+
+		apply_all(other, log, places[i], 16, NULL);
+		/* The first time not quite to the end, as known then. */
+		log->far = log->records[NEVENTS / 3 * 2].offset - STORE_FEED_SIZE;
+		apply_all(other, log, NEVENTS / 2, 16, NULL);
+		expect_sound(other);
+		store_close(other);
+		other = open_store(other_dir);
+		log->far = last + 1 - STORE_FEED_SIZE;
+		apply_all(other, log, NEVENTS, 16, NULL);
+		log->far = 0;
+		expect_equal("replayed without feed", store, other);
+		expect_sound(other);
+		store_close(other);
+		temp_dir_remove(other_dir);
+	}
+	store_close(store);
+	temp_dir_remove(dir);
 }
 
 /* A copy taken anywhere, also while the store is written to, and applied on. */
@@ -361,6 +397,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batches),
+		cmocka_unit_test(test_unfed),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_kills),
 	};
