@@ -98,18 +98,25 @@ int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry
 int tree_touch_dir(struct apply *ap, uint64_t ino, int nsubdirs)
 {
 	struct held dir;
+	int64_t now_ns = ap->now_ms * 1000000;
+	if (nsubdirs == 0 && store_is_touched(ap->txn, ino, now_ns))
+		return 0;
 	int r = tree_hold(ap, ino, &dir);
 	if (r < 0)
 		return r == -ENOENT ? -EIO : r;
-	int64_t now_ns = ap->now_ms * 1000000;
-	if (nsubdirs == 0 && dir.e.mtime_ns == now_ns && dir.e.ctime_ns == now_ns)
+	if (nsubdirs == 0 && dir.e.mtime_ns == now_ns && dir.e.ctime_ns == now_ns) {
+		store_note_touched(ap->txn, ino, now_ns);
 		return 0;
+	}
 	/* An access time that was set apart stays; one that follows, follows. */
 	if (dir.e.atime_ns == dir.e.mtime_ns)
 		dir.e.atime_ns = now_ns;
 	dir.e.mtime_ns = dir.e.ctime_ns = now_ns;
 	dir.e.nsubdirs += (uint32_t)nsubdirs;
-	return store_put(ap->txn, &dir.e);
+	r = store_put(ap->txn, &dir.e);
+	if (r == 0)
+		store_note_touched(ap->txn, ino, now_ns);
+	return r;
 }
 
 int tree_set_expiry(struct apply *ap, struct held *h, int64_t expiry_ms)

@@ -275,11 +275,11 @@ static const char *header_text(const struct record *rec, const char *name, const
 static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 {
 	struct batch *b = arg;
-	struct event *ev = NULL;
+	struct event read, *ev = NULL;
 	const char *what = NULL;
 	enum event_outcome outcome;
 	char op[40], v[40];
-	int r = record_decode(rec, &ev, &what);
+	int r = record_read(rec, &read, &what);
 	if (r == -ENOTSUP) {
 		b->fatal = r;
 		b->k->stopped_at = offset + 1;
@@ -295,12 +295,13 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 	}
 	if (r < 0 && r != -EBADMSG)
 		return r;
-	if (!b->txn) {
-		r = txn_write(b->k->node->store, &b->txn);
-		if (r < 0) {
-			event_free(ev);
-			return r;
-		}
+	if (r == 0)
+		ev = &read;
+	r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
+	if (r < 0) {
+		if (ev)
+			record_release(ev);
+		return r;
 	}
 	if (!ev)
 		logger(LOGGER_WARN, "record rejected offset=%llu op=%s why=\"%s\"",
@@ -308,7 +309,8 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 		       what ? what : "malformed");
 	bool far = offset < b->far && (!ev || ev->proc != b->k->node->proc);
 	r = (far ? apply_event_unfed : apply_event)(b->txn, ev, offset, rec->time_ms, &outcome);
-	event_free(ev);
+	if (ev)
+		record_release(ev);
 	if (r == -EALREADY)
 		return 0;
 	if (r < 0) {

@@ -46,5 +46,9 @@ void record_out_free(struct record_out *out);
  * null value deletes it; other headers of a foreign producer are ignored.
  * Thread-safe. */
 int record_decode(const struct record *rec, struct event **ret, const char **ret_why);
+/* The same into the caller's *RET, which borrows the record's bytes and must not
+ * outlive them; record_release(RET) frees what it has beside, after 0 only. */
+int record_read(const struct record *rec, struct event *ret, const char **ret_why);
+void record_release(struct event *ev);
 
 #endif

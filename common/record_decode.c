@@ -136,12 +136,11 @@ static struct bytes take_part(struct bytes *rest, char sep, bool *ret_last)
 
 /* --- decoding --- */
 
-/* Frees what decode_into() allocated; the event itself only borrows. */
-static void release(struct event *ev)
+void record_release(struct event *ev)
 {
 	free((void *)ev->ranges);
 	for (size_t i = 0; i < ev->nops; i++)
-		release((struct event *)&ev->ops[i]);
+		record_release((struct event *)&ev->ops[i]);
 	free((void *)ev->ops);
 }
 
@@ -497,7 +496,7 @@ static int parse_ops(struct bytes value, struct event *ev, const char **ret_why)
 }
 
 /* Decodes REC into EV (zeroed), which borrows from it. Whatever is returned,
- * release(EV) frees what was allocated. */
+ * record_release(EV) frees what was allocated. */
 static int decode_into(const struct record *rec, bool nested, struct event *ev,
                        const char **ret_why)
 {
@@ -536,33 +535,40 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 	return 0;
 }
 
-int record_decode(const struct record *rec, struct event **ret, const char **ret_why)
+int record_read(const struct record *rec, struct event *ret, const char **ret_why)
 {
-	struct event ev = { 0 };
-	struct event *copy;
 	const char *why = NULL;
 	int err;
 
+	memset(ret, 0, sizeof(*ret));
 	if (rec->nheaders > RECORD_HEADERS_MAX)
 		err = malformed(&why, "the record has more than 24 headers");
 	else
-		err = decode_into(rec, false, &ev, &why);
+		err = decode_into(rec, false, ret, &why);
 	if (!err) {
-		why = event_check(&ev);
+		why = event_check(ret);
 		if (why)
 			err = -EBADMSG;
 	}
-	if (!err) {
-		copy = event_dup(&ev);
-		if (copy)
-			*ret = copy;
-		else
-			err = -ENOMEM;
-	}
-	release(&ev);
+	if (err)
+		record_release(ret);
 	if (err == -ENOMEM)
 		why = "out of memory";
 	if (err && ret_why)
 		*ret_why = why;
 	return err;
+}
+
+int record_decode(const struct record *rec, struct event **ret, const char **ret_why)
+{
+	struct event ev;
+	int err = record_read(rec, &ev, ret_why);
+
+	if (err)
+		return err;
+	*ret = event_dup(&ev);
+	record_release(&ev);
+	if (!*ret && ret_why)
+		*ret_why = "out of memory";
+	return *ret ? 0 : -ENOMEM;
 }

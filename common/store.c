@@ -465,9 +465,7 @@ int txn_nest(struct txn *parent, struct txn **ret)
 /* Undoes a part; what cannot be undone takes the whole transaction with it. */
 static void abort_nested(struct txn *txn)
 {
-	struct txn *top = txn->parent;
-	while (top->parent)
-		top = top->parent;
+	struct txn *top = txn_top(txn);
 	txn_frees(txn, true);
 	int r = table_undo(txn);
 	if (r < 0)

@@ -201,6 +201,11 @@ int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset);
 /* Writes E's row as a whole. An inline value is taken from E->inline_value. */
 int store_put(struct txn *txn, const struct entry *e);
 int store_remove(struct txn *txn, uint64_t ino);
+/* Remembers until its row is written again that the directory INO was changed at
+ * TIME_NS, and answers whether it was: creating many keys in one directory at the
+ * same time need not read its row each time. */
+void store_note_touched(struct txn *txn, uint64_t ino, int64_t time_ns);
+bool store_is_touched(const struct txn *txn, uint64_t ino, int64_t time_ns);
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                bool dir);
 /* The same with the type as in MODE (S_IFREG, S_IFDIR, S_IFLNK). */

@@ -33,6 +33,7 @@ struct room {
 	uint64_t free_runs;   /* ... and rows of RUN_PAGES beside those */
 	bool counted;
 	bool frees;                    /* may take the last */
+	MDB_stat tables[TABLES];       /* as they are now; a depth of 0: not known */
 	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
 };
 
@@ -46,9 +47,19 @@ struct txn {
 	MDB_cursor *cursors[TABLES]; /* of a write transaction, see store_table.c */
 	struct room *room;           /* of a write transaction, if the store is mapped */
 	struct undo *undo;           /* of a nested one: what it changed, the last first */
-	uint64_t whole_from;         /* the feed has all rows from here on; 0: all there are */
+	uint64_t touched_ino;        /* of the outermost: see store_note_touched(); 0: none */
+	int64_t touched_ns;
+	uint64_t whole_from; /* the feed has all rows from here on; 0: all there are */
 	struct store_meta meta;
 };
+
+/* The transaction that TXN is a part of, or itself. */
+static inline struct txn *txn_top(const struct txn *txn)
+{
+	while (txn->parent)
+		txn = txn->parent;
+	return (struct txn *)txn;
+}
 
 /* 0 or the negative errno of an LMDB or system error code. */
 int store_error(int rc);

@@ -219,16 +219,14 @@ void room_end(struct txn *txn)
 
 void txn_frees(struct txn *txn, bool frees)
 {
-	while (txn->parent)
-		txn = txn->parent;
+	txn = txn_top(txn);
 	if (txn->room)
 		txn->room->frees = frees;
 }
 
 uint64_t txn_pages(struct txn *txn)
 {
-	while (txn->parent)
-		txn = txn->parent;
+	txn = txn_top(txn);
 	return txn->room ? txn->room->single + txn->room->run : 0;
 }
 
@@ -236,9 +234,14 @@ int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *v
 {
 	if (!txn->room)
 		return 0;
-	int r = store_error(mdb_stat(txn->mdb, txn->store->dbi[table], ret));
-	if (r < 0)
-		return r;
+	struct room *room = txn->room;
+	if (!room->tables[table].ms_depth) {
+		int r = store_error(
+		        mdb_stat(txn->mdb, txn->store->dbi[table], &room->tables[table]));
+		if (r < 0)
+			return r;
+	}
+	*ret = room->tables[table];
 	/* Down the path, and beside it if pages are merged; each page split once. */
 	return need(txn, 3 * (uint64_t)ret->ms_depth + 2,
 	            val ? long_pages(key_len + val->mv_size) : 0);
@@ -267,6 +270,7 @@ void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key
 		return;
 	if (mdb_stat(txn->mdb, txn->store->dbi[table], &now))
 		now = *before;
+	room->tables[table] = now;
 	if (!val)
 		room->single += 2 * (uint64_t)before->ms_depth;
 	else if (!seen_leaf(room, cursor))

@@ -298,8 +298,29 @@ static uint8_t *put_rare(uint8_t *p, const struct entry *e, uint8_t *flags)
 	return p;
 }
 
+void store_note_touched(struct txn *txn, uint64_t ino, int64_t time_ns)
+{
+	struct txn *top = txn_top(txn);
+	top->touched_ino = ino;
+	top->touched_ns = time_ns;
+}
+
+bool store_is_touched(const struct txn *txn, uint64_t ino, int64_t time_ns)
+{
+	const struct txn *top = txn_top(txn);
+	return top->touched_ino == ino && top->touched_ns == time_ns;
+}
+
+static void forget_touched(struct txn *txn, uint64_t ino)
+{
+	struct txn *top = txn_top(txn);
+	if (top->touched_ino == ino)
+		top->touched_ino = 0;
+}
+
 int store_put(struct txn *txn, const struct entry *e)
 {
+	forget_touched(txn, e->ino);
 	uint8_t bytes[ROW_MAX], *p = bytes + 1;
 	uint8_t flags = (uint8_t)((e->has_xattrs ? ROW_XATTRS : 0) |
 	                          (e->is_inline ? ROW_INLINE : 0));
@@ -335,6 +356,7 @@ int store_put(struct txn *txn, const struct entry *e)
 
 int store_remove(struct txn *txn, uint64_t ino)
 {
+	forget_touched(txn, ino);
 	struct key_buf buf;
 	MDB_val key = key_num(&buf, ino);
 	return table_del(txn, INODES, &key);

@@ -32,8 +32,7 @@ struct undo {
 static int kept_cursor(struct txn *txn, enum table table, MDB_cursor **ret)
 {
 	int rc = 0;
-	while (txn->parent)
-		txn = txn->parent;
+	txn = txn_top(txn);
 	if (!txn->cursors[table])
 		rc = mdb_cursor_open(txn->mdb, txn->store->dbi[table], &txn->cursors[table]);
 	*ret = txn->cursors[table];
@@ -102,9 +101,7 @@ int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val 
                  unsigned flags)
 {
 	int r = txn->parent ? remember(txn, table, key) : 0;
-	while (txn->parent)
-		txn = txn->parent;
-	return r < 0 ? r : change(txn, table, cursor, key, val, flags);
+	return r < 0 ? r : change(txn_top(txn), table, cursor, key, val, flags);
 }
 
 int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags)
@@ -118,9 +115,7 @@ int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val)
 {
 	/* With a new cursor, and no other: one that was at the end once must not
 	 * pass for one that is. */
-	struct txn *top = txn;
-	while (top->parent)
-		top = top->parent;
+	struct txn *top = txn_top(txn);
 	mdb_cursor_close(top->cursors[table]);
 	top->cursors[table] = NULL;
 	return table_put(txn, table, key, val, MDB_APPEND);
@@ -158,10 +153,9 @@ static int restore(struct txn *top, struct undo *undo)
 
 int table_undo(struct txn *txn)
 {
-	struct txn *top = txn;
+	struct txn *top = txn_top(txn);
 	int r = 0;
-	while (top->parent)
-		top = top->parent;
+	top->touched_ino = 0;
 	while (txn->undo) {
 		struct undo *undo = txn->undo;
 		txn->undo = undo->next;
