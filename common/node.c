@@ -673,6 +673,11 @@ void node_status(struct node *node, struct node_status *ret)
 	}
 }
 
+bool node_must_wait(struct node *node)
+{
+	return node->kafka && atomic_load(&node->stalled);
+}
+
 bool node_may_show(struct node *node)
 {
 	struct node_status status;

@@ -135,5 +135,8 @@ void node_status(struct node *node, struct node_status *ret);
  * node that cannot ask the log, or cannot go on with it, shows what it has: that
  * is all that anybody can. Cheap once it was ready. Thread-safe. */
 bool node_may_show(struct node *node);
+/* True while this process cannot apply what it reads from a log outside (a full
+ * disk): a change would get into the log, and its outcome not be known here. */
+bool node_must_wait(struct node *node);
 
 #endif

@@ -80,7 +80,7 @@ static json_t *pick_status(const struct answer *answer)
 	json_t *doc = json_loadb(answer->text, answer->len, 0, NULL);
 	json_t *to = json_is_object(doc) ? json_object() : NULL;
 	static const char *const numbers[] = { "offset", "log_end", "uptime" };
-	static const char *const texts[] = { "id", "node", "role", "version", "volume" };
+	static const char *const texts[] = { "id", "node", "role", "version", "volume", "why" };
 	const json_t *log = json_object_get(doc, "log");
 	if (!to) {
 		json_decref(doc);
@@ -96,6 +96,8 @@ static json_t *pick_status(const struct answer *answer)
 	}
 	const json_t *ready = json_object_get(doc, "ready");
 	pick(to, "ready", ready, json_is_boolean(ready));
+	const json_t *log_up = json_object_get(log, "up");
+	pick(to, "log_up", log_up, json_is_boolean(log_up));
 	const json_t *lag = json_object_get(log, "lag");
 	pick(to, "lag", lag, json_is_integer(lag));
 	const json_t *lag_ms = json_object_get(log, "lag_ms");

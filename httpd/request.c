@@ -699,6 +699,16 @@ static enum MHD_Result check(struct request *rq, const char *version, int header
 		               "nobody could read it. Send the bytes themselves.");
 	if (method->takes_body && rq->announced > node_get_config(rq->server->node)->max_value)
 		return refuse_too_large(rq);
+	bool changes = rq->method != HTTP_GET && rq->method != HTTP_HEAD && !shows(method);
+	if (changes && node_must_wait(rq->server->node)) {
+		struct node_status status;
+		node_status(rq->server->node, &status);
+		return problem(
+		        rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
+		        "This node cannot apply changes now, so nothing was changed: %s. Ask "
+		        "another one.",
+		        status.why);
+	}
 	/* Not so for changes: what becomes of them is decided where they are applied. */
 	if (shows(method) && !node_may_show(rq->server->node))
 		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,

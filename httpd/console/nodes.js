@@ -8,10 +8,13 @@ import { plot } from './plot.js';
 
 const EVERY_MS = 2000;
 const ASK_MOST = 6; // answers at a time
+const ASK_MS = 4000; // behind a balancer, a node that hangs would keep its answer for longer
 const SILENT_MS = 10_000; // a node that did not answer so long is marked
+const LATE_MS = 1000; // behind for so long is worth saying
 const FORGET_MS = 300_000;
 
 const nodes = new Map(); // id -> { id, status, seen, rate, direct }
+const names = new Map(); // a peer's URL -> its id, once it was heard of
 let answered = null; // id of the one that answered last
 let failure = null;
 let visible = false;
@@ -51,11 +54,16 @@ function note(status) {
 }
 
 function notePeer(peer, now) {
-	const id = peer.id ?? peer.url;
+	if (peer.id) {
+		names.set(peer.url, peer.id);
+		nodes.delete(peer.url);
+	}
+	const id = peer.id ?? names.get(peer.url) ?? peer.url;
 	const known = nodes.get(id);
 	if (known?.direct && now - known.seen < SILENT_MS) return;
-	if (peer.id) nodes.delete(peer.url); // it has a name now
-	const status = { ...peer, log: { lag: peer.lag, lag_ms: peer.lag_ms } };
+	// of one that does not answer, what it said last
+	const status = peer.reachable ? { ...peer, log: { lag: peer.lag, lag_ms: peer.lag_ms, up: peer.log_up } }
+		: { ...known?.status, reachable: false, error: peer.error };
 	nodes.set(id, { ...known, id, status, seen: peer.reachable ? now : (known?.seen ?? now), direct: false });
 }
 
@@ -65,10 +73,16 @@ function sum(pick) {
 	return known.length ? known.reduce((a, b) => a + b, 0) : null;
 }
 
+// The one that has applied most: what the volume holds is what it holds.
+function fullest() {
+	const live = [...nodes.values()].filter((n) => n.direct && n.status.store && performance.now() - n.seen < SILENT_MS);
+	return live.reduce((a, b) => (a && a.status.offset >= b.status.offset ? a : b), nodes.get(answered));
+}
+
 function addSamples() {
-	const status = nodes.get(answered)?.status;
+	const status = fullest()?.status;
 	if (!status?.store) return;
-	const end = Math.max(...[...nodes.values()].map((n) => n.status.offset ?? 0));
+	const end = newest();
 	const at = performance.now();
 	const rate = offsets && end >= offsets.end ? ((end - offsets.end) * 1000) / (at - offsets.at) : null;
 	offsets = { at, end };
@@ -80,11 +94,15 @@ function addSamples() {
 
 async function sample() {
 	const n = Math.min(ASK_MOST, Math.max(2, nodes.size + 1));
-	const asks = Array.from({ length: n }, () => api.getJson('/v1/status', { any: true, quiet: true }));
-	const answers = await Promise.allSettled(asks);
-	const good = answers.filter((a) => a.status === 'fulfilled').map((a) => a.value);
-	failure = good.length ? null : answers[0].reason;
-	good.forEach(note);
+	const ask = async () => {
+		const status = await api.getJson('/v1/status', { any: true, quiet: true, signal: AbortSignal.timeout(ASK_MS) });
+		note(status);
+		failure = null;
+		draw();
+	};
+	const answers = await Promise.allSettled(Array.from({ length: n }, ask));
+	const good = answers.filter((a) => a.status === 'fulfilled');
+	if (!good.length) failure = answers[0].reason;
 	for (const node of nodes.values()) if (performance.now() - node.seen > FORGET_MS) nodes.delete(node.id);
 	if (good.length) addSamples();
 	draw();
@@ -97,9 +115,16 @@ function health(node) {
 	if (node.status.reachable === false) return ['bad', 'no answer', node.status.error];
 	if (silent > SILENT_MS) return ['bad', `silent for ${duration(silent / 1000)}`];
 	if (node.status.ready === false) return ['warn', 'not ready', node.status.why];
-	if (node.status.log?.up === false) return ['warn', 'log away'];
+	if (node.status.log?.up === false) return ['warn', 'log away', 'writes fail, reads go on'];
+	if (node.status.log?.lag && node.status.log.lag_ms >= LATE_MS) return ['warn', 'behind'];
 	return ['good', 'ready'];
 }
+
+function newest() {
+	return Math.max(0, ...[...nodes.values()].map((n) => n.status.offset ?? 0));
+}
+
+const several = (n, one, many) => `${count(n)} ${n === 1 ? one : many}`;
 
 function cell(label, ...content) {
 	return el('td', { 'data-label': label }, el('span', {}, ...content));
@@ -108,12 +133,14 @@ function cell(label, ...content) {
 function nodeRow(node) {
 	const s = node.status;
 	const [kind, text, why] = health(node);
-	const lag = s.log?.lag;
-	const behind = lag ? `${count(lag)} (${duration((s.log.lag_ms ?? 0) / 1000)})` : lag === 0 ? '0' : '\u2013';
+	// what an absent node misses, the others know
+	const lag = kind !== 'bad' ? s.log?.lag : s.offset === undefined ? undefined : Math.max(0, newest() - s.offset);
+	const late = s.log?.lag_ms && kind !== 'bad' ? ` (${duration(s.log.lag_ms / 1000)})` : '';
+	const behind = lag === undefined ? '\u2013' : `${count(lag)}${late}`;
 	return el(kind === 'bad' ? 'tr.bad' : 'tr', {},
 		el('th', { scope: 'row' }, el('bdi', {}, node.id),
 			node.id === answered ? el('span.mark', {}, 'answered last') : null),
-		cell('State', el(`span.dot.${kind}`, { 'aria-hidden': 'true' }), text, why ? el('span.hint', {}, ` ${why}`) : null),
+		cell('State', el(`span.dot.${kind}`, { 'aria-hidden': 'true' }), text, why ? el('span.hint', {}, `: ${why}`) : null),
 		cell('Role', s.role ?? '\u2013'),
 		cell('Offset', s.offset === undefined ? '\u2013' : count(s.offset)),
 		cell('Lag', behind),
@@ -125,19 +152,22 @@ function nodeRow(node) {
 function draw() {
 	const pill = $('answered');
 	const node = nodes.get(answered);
-	const state = failure ? ['bad'] : node ? health(node) : ['warn'];
+	const hidden = failure?.status === 403; // this token may not see the nodes
+	const state = hidden ? ['warn'] : failure ? ['bad'] : node ? health(node) : ['warn'];
 	pill.querySelector('.dot').className = `dot ${state[0]}`;
-	$('answered-name').textContent = failure ? (failure.status ? failure.title : 'No answer') : (node?.id ?? '');
+	pill.querySelector('.label').hidden = Boolean(failure);
+	$('answered-name').textContent = hidden ? 'Nodes not shown' : failure ? (failure.status ? failure.title : 'No answer') : (node?.id ?? '');
 	pill.title = failure ? failure.message : node ? `${node.id} answered last, at offset ${node.status.offset}` : '';
 	if (!visible) return;
 	$('node-error').replaceChildren(...(failure ? [errorBox(failure)] : []));
 	const rows = [...nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1)).map(nodeRow);
 	$('node-rows').replaceChildren(...rows);
 	$('node-table').hidden = !rows.length;
-	const store = node?.status.store;
+	const full = fullest();
+	const store = full?.status.store;
 	$('node-store').textContent = store
-		? `${count(store.keys)} keys, ${count(store.directories)} directories, ${size(store.used_bytes)} of ${size(store.size_bytes)} used`
-			+ `; volume ${node.status.volume}, log ${node.status.log.url}`
+		? `${several(store.keys, 'key', 'keys')}, ${several(store.directories, 'directory', 'directories')}, ${size(store.used_bytes)} of ${size(store.size_bytes)} used`
+			+ `; volume ${full.status.volume}, log ${full.status.log.url}`
 		: '';
 }
 

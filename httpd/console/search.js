@@ -59,16 +59,22 @@ function resultRow(entry) {
 }
 
 async function run(text, prefix, from) {
-	running?.abort();
+	const before = running;
 	const mine = (running = new AbortController());
+	before?.abort();
 	const match = from?.match ?? matcher(text, prefix);
 	const dir = match.dir || rootPath();
 	const list = from?.list ?? el('ul.list', { 'aria-label': 'Keys found' });
-	const status = el('p.quiet', { role: 'status' }, 'Searching');
+	const status = el('p.quiet', { role: 'status' }, 'Searching \u2026');
+	const stop = el('button', { type: 'button', onclick: () => mine.abort() }, 'Stop');
 	let { cursor = null, read = 0, found = 0 } = from ?? {};
 	const readBefore = read;
 	const foundBefore = found;
-	box.replaceChildren(status, list);
+	box.replaceChildren(status, stop, list);
+	const searchOn = () => {
+		const next = { match, list, cursor, read, found };
+		box.append(el('button', { type: 'button', onclick: () => run(text, prefix, next) }, 'Search on'));
+	};
 	try {
 		do {
 			const page = await api.list(dir, { cursor, limit: PAGE, recurse: match.recurse, signal: mine.signal });
@@ -84,19 +90,21 @@ async function run(text, prefix, from) {
 					list.append(resultRow(entry));
 				}
 			}
-			status.textContent = `${count(found)} found in ${count(read)} keys, searching on`;
+			status.textContent = `Searching \u2026 ${count(found)} found, ${count(read)} keys looked at`;
 		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < match.patience);
 		status.textContent = found
 			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys looked at`
 			: `Nothing found${cursor ? ' so far' : ''}, ${count(read)} keys looked at`;
-		if (cursor) {
-			const next = { match, list, cursor, read, found };
-			box.append(el('button', { type: 'button', onclick: () => run(text, prefix, next) }, 'Search on'));
-		}
+		if (cursor) searchOn();
 	} catch (error) {
-		if (error.name === 'AbortError') return;
-		if (error.status === 404) status.textContent = 'Nothing found: there is no such directory';
+		if (error.name === 'AbortError') {
+			if (running !== mine) return; // another search took its place
+			status.textContent = `Stopped: ${count(found)} found, ${count(read)} keys looked at`;
+			searchOn();
+		} else if (error.status === 404) status.textContent = 'Nothing found: there is no such directory';
 		else box.replaceChildren(errorBox(error, () => run(text, prefix)));
+	} finally {
+		stop.remove();
 	}
 }
 
@@ -116,7 +124,9 @@ function changed() {
 
 export function clear() {
 	clearTimeout(timer);
-	running?.abort();
+	const was = running;
+	running = null;
+	was?.abort();
 	input.value = '';
 	$('search-clear').hidden = true;
 	showResults(false);

@@ -254,6 +254,7 @@ EOF
 	same '[true,true,false,false]' "$(jq -c '[.peers[].reachable]' "$T/body")"
 	same '[true,true]' "$(jq -c '[.peers[:2][].ready]' "$T/body")"
 	same '["applier","applier"]' "$(jq -c '[.peers[:2][].role]' "$T/body")"
+	same '["","",true,true]' "$(jq -c '[.peers[:2][].why, .peers[:2][].log_up]' "$T/body")"
 	same '[true,true]' "$(jq -c '[.peers[:2][] | (.offset >= 0 and .lag == 0 and .lag_ms == 0 and .uptime >= 0)]' "$T/body")"
 	[[ $(jq -r '.peers[3].error' "$T/body") == *404* ]]
 	same applier "$(jq -r .role "$T/body")"

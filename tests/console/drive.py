@@ -18,6 +18,7 @@ import traceback
 import urllib.error
 import urllib.request
 
+import scenarios_cluster
 import scenarios_hands
 import scenarios_keys
 import scenarios_names
@@ -27,7 +28,8 @@ from browser import Browser, Failed
 SCENARIOS = {
     f.__name__: f for f in (
         scenarios_keys.browse, scenarios_keys.edit, scenarios_keys.change, scenarios_names.names, scenarios_hands.keyboard,
-        scenarios_hands.phone, scenarios_hands.many, scenarios_hands.token, scenarios_views.events, scenarios_views.nodes)
+        scenarios_hands.phone, scenarios_hands.many, scenarios_hands.token, scenarios_views.events, scenarios_views.nodes,
+        scenarios_cluster.cluster)
 }
 
 

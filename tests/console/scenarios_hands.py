@@ -201,6 +201,7 @@ def phone(b, server):
     b.wait("document.querySelector('dialog.wide')")
     overflow(b, "conflict")
     b.button("Take theirs")
+    b.wait("!document.querySelector('dialog[open]') && text('#entry pre.value').startsWith('yyy')")
     b.click("document.querySelector('.back')")
     b.fill("Search keys", "www")
     b.wait("document.querySelectorAll('#results a').length > 0")
@@ -257,8 +258,21 @@ def many(b, server):
     b.fill("Search keys", "big/k05000")
     b.button("Beginning")
     b.same("document.querySelectorAll('#results a').length", 11)
-    # and anywhere, some at a time
+    # and anywhere: the user may stop it, and go on
+    b.js("void (window.asked = [], window.fetch_ = fetch, window.fetch = (path, o) => "
+         "(asked.push(path), path.includes('cursor') ? new Promise((_, no) => o.signal.addEventListener('abort', () => no(o.signal.reason))) : fetch_(path, o)))")
     b.button("Anywhere")
+    b.fill("Search keys", "99999")
+    b.wait("text('#results p') === 'Searching \u2026 0 found, 5,000 keys looked at'")
+    b.button("Stop")
+    b.wait("text('#results p') === 'Stopped: 0 found, 5,000 keys looked at'")
+    b.same("Boolean(control('Stop'))", False)
+    b.js("void (window.fetch = fetch_)")
+    b.button("Search on")
+    b.wait("text('#results p').includes('so far, 55,000 keys looked at')")
+    # never all at once
+    b.same("asked.every((path) => !path.includes('recurse') || path.includes('limit=5000'))", True)
+    # some at a time
     b.fill("Search keys", "99999")
     for read in ("50,000", "100,000"):
         b.wait("text('#results p').includes(`so far, ${read} keys looked at`)", read=read)
@@ -330,4 +344,5 @@ def token(b, server):
     assert server.get("app/k") == b"secret 3"
     b.button("Nodes")
     b.wait("text('#node-error').includes('Not allowed')")
+    b.same("text('#answered').trim()", "Nodes not shown")
     return [(401, ""), (403, "")]

@@ -73,7 +73,7 @@ def nodes(b, server):
            offset=f"{int(offset):,}")
     b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=Lag]')].map((e) => e.textContent)", ["0"] * 3)
     b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=State]')].every((e) => e.textContent === 'ready')", True)
-    b.wait("text('#node-store').startsWith('30 keys, 1 directories')")
+    b.wait("text('#node-store').startsWith('30 keys, 1 directory,')")
     # the plots move with what is done
     value = "Object.fromEntries([...document.querySelectorAll('.plot')].map((p) => [p.querySelector('figcaption').firstChild.data, p.querySelector('strong').textContent]))"
     b.wait(f"{value}.Keys === '30'")

@@ -1,0 +1,82 @@
+"""Nodes that follow one Kafka topic, seen through Nginx.
+
+A scenario takes the browser and the server, and returns the answers that are no
+success and yet in order, as (status, part of the path). SHOTS=DIR in the
+environment keeps pictures of each state.
+"""
+import os
+import signal
+import subprocess
+
+ROW = "[...document.querySelectorAll('#node-rows tr')].find((r) => r.querySelector('bdi').textContent.endsWith(':' + port))"
+
+
+def cell(name):
+    return f"({ROW})?.querySelector('[data-label={name}] > span').innerText.replace(/\\s+/g, ' ').trim()"
+
+
+def picture(b, name):
+    if "SHOTS" not in os.environ:
+        return
+    for kind, width, height in (("desktop", 1280, 800), ("phone", 390, 844)):
+        b.viewport(width, height, phone=kind == "phone")
+        b.js("new Promise((done) => setTimeout(done, 300))")
+        b.shot(f"{os.environ['SHOTS']}/{name}-{kind}.png")
+    b.viewport(1280, 800)
+
+
+def fits(b):
+    for width, height in ((390, 844), (1280, 800)):
+        b.viewport(width, height, phone=width < 500)
+        b.wait("document.documentElement.scrollWidth <= innerWidth && document.querySelector('#view-nodes').scrollWidth <= innerWidth")
+
+
+def cluster(b, server):
+    """Three nodes: one stops answering, one has a full disk; both come back."""
+    ports = server.ports
+    stopped, full = int(os.environ["STOP_PID"]), os.environ["SMALL_DISK"]
+    for i in range(20):
+        server.put(f"n/{i}", b"x" * 100)
+    b.open(server.url + "/#/nodes")
+    b.same("document.querySelectorAll('#node-rows tr').length", 3)
+
+    def all_well():
+        for port in ports:
+            b.wait(cell("State") + " === 'ready'", seconds=40, port=port)
+            b.wait(cell("Lag") + " === '0'", seconds=40, port=port)
+        offset = "[...document.querySelectorAll('#node-rows [data-label=Offset]')].map((e) => e.textContent)"
+        b.wait(f"new Set({offset}).size === 1 && {offset}.length === 3", seconds=40)
+    all_well()
+    b.same("document.querySelectorAll('#node-rows tr.bad').length", 0)
+    picture(b, "well")
+    # the third one's disk is full: what it cannot apply, it is behind
+    first = type(server)(f"http://127.0.0.1:{ports[0]}")
+    for i in range(40):
+        first.put(f"big/{i}", b"x" * 500000)
+    b.wait(cell("State") + ".startsWith('not ready')", seconds=40, port=ports[2])
+    b.wait(cell("State") + ".length > 20", port=ports[2])
+    b.wait(f"parseInt({cell('Lag')}) > 0", port=ports[2])
+    # it refuses writes, which Nginx gives to another; none waits in vain
+    for i in range(6):
+        server.put(f"passed/{i}", b"1")
+    status, _, answer = type(server)(f"http://127.0.0.1:{ports[2]}").ask("PUT", "/v1/kv/refused", b"1")
+    assert status == 503 and b"No space left" in answer, (status, answer)
+    # the second one hangs: the others say so, and the pane goes on
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        b.wait(cell("State") + ".startsWith('no answer')", seconds=60, port=ports[1])
+        b.wait(cell("State") + ".length > 20", port=ports[1])  # and why
+        before = b.js(cell("Offset"), port=ports[0])
+        first.put("while/stopped", b"1")
+        b.wait(cell("Offset") + " !== before", seconds=40, port=ports[0], before=before)
+        b.wait(f"parseInt({cell('Lag')}) > 0", seconds=40, port=ports[1])
+        b.same("document.querySelectorAll('#node-rows tr').length", 3)
+        fits(b)
+        picture(b, "ill")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    subprocess.run(["mount", "-o", "remount,size=256M", full], check=True)
+    all_well()
+    picture(b, "again")
+    # while one hung, Nginx may have said so
+    return [(502, ""), (503, ""), (504, "")]
