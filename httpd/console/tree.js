@@ -21,6 +21,7 @@ let rows = [];
 const loaded = new Map(); // path of a directory that is open or was -> node
 let active = 0;
 let selected = null; // path
+let sought = null; // the same, while it is not in the tree: what was made here comes by the feed, too
 let drawn = new Map(); // what a row looks like -> its element
 let due = 0;
 let hidden = false; // the active row is to be brought into sight
@@ -226,6 +227,7 @@ export function apply(event) {
 		node.children.splice(at, 0, makeNode(entryOf(event), node.depth + 1));
 	}
 	refresh(true);
+	if (sought?.startsWith(event.path)) reveal(sought);
 }
 
 function entryOf(event) {
@@ -257,7 +259,7 @@ export const reload = () => start(rootPath());
 
 // Opens what leads to PATH, and marks it.
 export async function reveal(path) {
-	selected = path;
+	selected = sought = path;
 	refresh();
 	if (!path.startsWith(root.path)) return;
 	for (const dir of ancestors(path).filter((p) => p.length > root.path.length)) {
@@ -269,6 +271,7 @@ export async function reveal(path) {
 	if (stale) rebuild();
 	const i = rows.findIndex((r) => r.path === path);
 	if (i < 0) return;
+	sought = null;
 	active = i;
 	intoSight(i);
 	refresh();

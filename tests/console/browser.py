@@ -158,12 +158,23 @@ class Browser:
         """The value of an expression in the page; VALUES are its variables."""
         names = ", ".join(values)
         args = ", ".join(json.dumps(v) for v in values.values())
-        r = self.call("Runtime.evaluate", expression=f"(async ({names}) => {{ const v = await ({expression}); return v instanceof Node ? true : v; }})({args})", returnByValue=True,
+        r = self._evaluate(expression=f"(async ({names}) => {{ const v = await ({expression}); return v instanceof Node ? true : v; }})({args})", returnByValue=True,
                       awaitPromise=True, userGesture=True)
         if "exceptionDetails" in r:
             d = r["exceptionDetails"]
             raise Failed(f"{expression}: " + d.get("exception", {}).get("description", d["text"]))
         return r["result"].get("value")
+
+    def _evaluate(self, **what):
+        """Once more if the page went away meanwhile, as when it is reloaded."""
+        end = time.monotonic() + 10 * PATIENCE
+        while True:
+            try:
+                return self.call("Runtime.evaluate", **what)
+            except Failed as e:
+                if not any(s in str(e) for s in ("navigated or closed", "context was destroyed")) or time.monotonic() > end:
+                    raise
+            time.sleep(0.02)
 
     def wait(self, expression, seconds=10, **values):
         """Waits until an expression is true, and returns its value."""
