@@ -11,6 +11,22 @@
  * names cost a million steps and a sort. Attributes (readdirplus) are of the
  * moment of the answer. rewinddir starts anew.
  *
+ * Whether a listing brings attributes along, and so inodes into the kernel, is
+ * decided here and not by the kernel (READDIRPLUS_AUTO): that asks for them in the
+ * first request and then only as long as what came is used, which helps who reads
+ * and looks in turn (`ls -l`), but not who reads all names first (du, cp -r, tar,
+ * grep -r, git): those made a look-up for each name behind the first 200. So the
+ * first names always have attributes; of a larger directory those behind them do
+ * once somebody looks names of it up. Milliseconds of processor time of client and
+ * mount together for names never seen before; AUTO, always, as it is here:
+ *
+ *     10,000 names: ls -f 16, 72, 50; find 19, 72, 50; du 317, 93, 95
+ *     100,000 names: ls -f 119, 619, 225; find 236, 810, 256; ls -l 954, 1049, 1125;
+ *                    du 3806, 868, 3779
+ *
+ * A name that comes along costs 5 us and an inode of 1 KB in the kernel, one that is
+ * looked up 40 us.
+ *
  * Lock: dir->lock, held while an answer is made, not while it is sent. */
 #include "handle.h"
 
@@ -23,6 +39,8 @@
  * name it is more than that, and never negative as a long. */
 #define BEHIND_DOTS 2
 #define HASH_SHIFT 2
+/* Names of a directory that come with attributes in any case. */
+#define FILL_FIRST 10000
 
 struct name {
 	uint64_t ino;
@@ -51,6 +69,8 @@ struct dir {
 	struct unlogged *unlogged; /* by name */
 	size_t nunlogged, unlogged_cap;
 	bool complete;
+	unsigned looks; /* look_ups() of it when the last answer was made */
+	bool fill;      /* all names have attributes: somebody wants them */
 };
 
 static struct dir *dir_of(const struct fuse_file_info *fi)
@@ -64,6 +84,17 @@ static void reset(struct dir *d)
 	d->ntexts = 0;
 	d->nunlogged = 0;
 	d->complete = false;
+	d->fill = false;
+}
+
+static unsigned *look_ups(struct mount *m, uint64_t ino)
+{
+	return &m->look_ups[ino % LOOK_UP_SLOTS];
+}
+
+void dir_looked_up(struct mount *m, uint64_t ino)
+{
+	__atomic_add_fetch(look_ups(m, ino), 1, __ATOMIC_RELAXED);
 }
 
 /* Room for one element more in a growing array; NULL without memory. */
@@ -301,7 +332,18 @@ static bool put_dots(struct listing *l, off_t off)
 	return put(l, off == 0 ? "." : "..", &param, off + 1);
 }
 
-/* Attributes of a name, of this moment. False if it is gone. Without an inode
+/* Whether names behind the first ones have attributes: if any was looked up since
+ * the answer before. D->lock is held. */
+static void decide_fill(struct mount *m, struct dir *d, bool first)
+{
+	unsigned looks = __atomic_load_n(look_ups(m, d->real), __ATOMIC_RELAXED);
+
+	if (!first && looks != d->looks)
+		d->fill = true;
+	d->looks = looks;
+}
+
+/* What is known of a name, of this moment. False if it is gone. Without an inode
  * number in it the kernel looks the name up when it needs to. */
 static bool look(struct listing *l, const struct name *n, const char *text,
                  struct fuse_entry_param *param)
@@ -313,7 +355,8 @@ static bool look(struct listing *l, const struct name *n, const char *text,
 		.attr.st_ino = n->ino,
 		.attr.st_mode = n->type,
 	};
-	if (!l->plus || n->unlogged)
+	bool filled = l->d->fill || n < l->d->names + FILL_FIRST;
+	if (!l->plus || !filled || n->unlogged)
 		return true;
 	int r = view_inode(&l->view, n->ino, &e);
 	if (r < 0 || e.parent != l->d->real || e.name_len != len || memcmp(e.name, text, len) != 0)
@@ -375,6 +418,7 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct dir *d, bool
 	pthread_mutex_lock(&d->lock);
 	if (r == 0 && (off == 0 || !d->complete))
 		r = collect(l.m, d);
+	decide_fill(l.m, d, off == 0);
 	if (r == 0)
 		r = view_open(l.m->store, &l.view);
 	if (r == 0) {

@@ -20,8 +20,10 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		return;
 	}
 	r = view_name(&view, parent, name, strlen(name), &e);
-	if (r == 0)
+	if (r == 0) {
 		attr_entry(m, &view, &e, &param);
+		dir_looked_up(m, parent);
+	}
 	view_close(&view);
 	if (r == -ENOENT && m->caching) {
 		param = (struct fuse_entry_param){ .entry_timeout = KEEP_LONG_S };

@@ -23,6 +23,8 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 		conn->want &= ~(unsigned)FUSE_CAP_AUTO_INVAL_DATA;
 		conn->want |= FUSE_CAP_EXPLICIT_INVAL_DATA;
 	}
+	/* Which listings have attributes, fs_dir.c decides. */
+	conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
 	/* Hot reads of a read-only mount never leave the kernel. */
 	m->no_open = m->read_only && m->caching && (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	conn->max_background = BACKGROUND_MAX;

@@ -91,6 +91,8 @@ void handle_collect_mapped(struct mount *m);
 /* Ends all that are left when no request comes any more. (fs_open.c, fs_dir.c) */
 void handle_close_all(struct mount *m);
 void dir_close_all(struct mount *m);
+/* A name of directory INO (the store's) was looked up, and is there. (fs_dir.c) */
+void dir_looked_up(struct mount *m, uint64_t ino);
 
 /* Makes F's buffer, with the value of the store unless EMPTY; F->lock is held,
  * F is not busy (or that was waited for). 0 or -errno. (fs_write.c) */

@@ -19,6 +19,9 @@
  * (invalidation ends it), or not at all. */
 #define KEEP_LONG_S (365.0 * 24 * 3600)
 
+/* Directories share a counter by chance; then one may be listed in more detail. */
+#define LOOK_UP_SLOTS 1024
+
 struct handle;
 struct dir;
 
@@ -58,6 +61,7 @@ struct mount {
 	bool no_open;     /* read-only: the kernel opens files without asking */
 	bool maps_direct; /* files opened with direct_io can be mapped; from the start on */
 	unsigned nops;    /* atomic: events on their way */
+	unsigned look_ups[LOOK_UP_SLOTS]; /* atomic: names found, by directory (fs_dir.c) */
 };
 
 static inline struct mount *mount_of(fuse_req_t req)

@@ -154,3 +154,28 @@ requests() { awk '$1 == "syscr:" { print $2 }' "/proc/$FS_PID/io"; }
 	cmp "$T/first" "$T/second"
 	fails_with "not supported" getfattr --absolute-names -n security.selinux "$MNT/dir/name1"
 }
+
+# Those that read all names first, then look at them, are many: du, cp -r, git.
+@test "du and ls -l of names never seen before do not ask for each; find takes names alone" {
+	"$FILL" "$STORE" 9000 10 >/dev/null
+	start_fs
+	local before
+	before=$(requests)
+	du -a "$MNT" >"$T/du"
+	same 9001 "$(wc -l <"$T/du")"
+	[ $(($(requests) - before)) -lt 200 ]
+	# Behind the first 10,000 those come along that belong to somebody who looks.
+	stop "$FS_PID"
+	"$FILL" "$STORE" 30000 10 >/dev/null
+	start_fs
+	before=$(requests)
+	ls -l "$MNT" >"$T/list"
+	same 30001 "$(wc -l <"$T/list")"
+	[ $(($(requests) - before)) -lt 1000 ]
+	stop "$FS_PID"
+	start_fs
+	same 30001 "$(find "$MNT" | wc -l)"
+	before=$(requests)
+	find "$MNT" -size 0 >"$T/found"
+	[ $(($(requests) - before)) -ge 10000 ]
+}
