@@ -226,6 +226,7 @@ static void log_free(struct log_kafka *log)
 		free(log->settings[i]);
 	free(log->settings);
 	log_kafka_url_free(&log->url);
+	pthread_cond_destroy(&log->hurry);
 	pthread_mutex_destroy(&log->lock);
 	pthread_mutex_destroy(&log->consumer_lock);
 	pthread_mutex_destroy(&log->error_lock);
@@ -278,10 +279,15 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
                    size_t why_size)
 {
 	struct log_kafka *log = calloc(1, sizeof(*log));
+	pthread_condattr_t monotonic;
 	int err;
 
 	if (!log)
 		return -ENOMEM;
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&log->hurry, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_mutex_init(&log->consumer_lock, NULL);
 	pthread_mutex_init(&log->error_lock, NULL);
@@ -310,11 +316,18 @@ err_free:
 	return err;
 }
 
-/* Reports what librdkafka could not be made to report in time. */
+/* Reports what librdkafka could not be made to report in time, and what it never
+ * got. */
 static void give_up(struct log_kafka *log)
 {
 	struct log_kafka_append *append;
 
+	while ((append = log->held)) {
+		DL_DELETE(log->held, append);
+		append->done(append->arg, LOG_NOT_APPENDED, LOG_NO_OFFSET);
+		event_free(append->ev);
+		free(append);
+	}
 	while ((append = log->appends)) {
 		DL_DELETE(log->appends, append);
 		append->done(append->arg, LOG_UNKNOWN, LOG_NO_OFFSET);
@@ -333,6 +346,7 @@ void log_kafka_close(struct log_kafka *log, int64_t timeout_ms)
 	log->stopping = true;
 	rd_kafka_queue_yield(log->producer->events);
 	pthread_join(log->thread, NULL);
+	log_kafka_send_held(log, true);
 	rk = log->producer->rk;
 	if (rd_kafka_flush(rk, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms)) {
 		rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

@@ -37,11 +37,12 @@ struct log_kafka_client {
 	_Atomic bool denied; /* authentication failed, and nothing has worked since */
 };
 
-/* A message on its way; in log->appends. */
+/* A message on its way, in log->appends, or held, in log->held. */
 struct log_kafka_append {
 	struct log_kafka_append *prev, *next;
 	log_done *done;
 	void *arg;
+	struct event *ev; /* while it is held: a copy */
 };
 
 struct log_kafka {
@@ -51,12 +52,17 @@ struct log_kafka {
 	uint64_t max_record;
 	int64_t write_timeout_ms;
 
-	/* Protects producer and appends. No call to librdkafka is made, and no
+	/* Protects producer to sending. No call to librdkafka is made, and no
 	 * callback of ours, while it is held. */
 	pthread_mutex_t lock;
 	struct log_kafka_client *producer;
 	struct log_kafka_append *appends;
-	pthread_t thread; /* serves the producer: delivery reports, errors */
+	struct log_kafka_append *held; /* librdkafka gets them later, see log_kafka_produce.c */
+	int64_t held_ms;               /* since when the first of them is */
+	size_t under_way;              /* appends that librdkafka has and has not reported */
+	bool sending;                  /* somebody hands over what was held */
+	pthread_cond_t hurry;          /* something is held: the thread shall not pause */
+	pthread_t thread;              /* serves the producer: delivery reports, errors */
 	_Atomic bool stopping;
 	/* The thread's own: a producer that was replaced and is still in use,
 	 * and when one was last made. */
@@ -113,6 +119,8 @@ void log_kafka_note(struct log_kafka *log, const char *fmt, ...)
 
 /* The thread that serves the producer. ARG is the log. */
 void *log_kafka_serve(void *arg);
+/* Hands what is held to librdkafka: as much as it can send now, or ALL. */
+void log_kafka_send_held(struct log_kafka *log, bool all);
 /* librdkafka's callback for what was delivered or not. */
 void log_kafka_delivered(struct rd_kafka_s *rk, const struct rd_kafka_message_s *msg, void *arg);
 

@@ -11,28 +11,53 @@
  * order; but a leader that has nothing yet of a new producer takes any. So
  * nobody is told that a write is done before it was read back (node_kafka.c).
  *
+ * librdkafka sends nothing more of a partition while five messages or more are
+ * not answered, however few requests they went in; and while it has messages that
+ * it may not send, its thread (2.0 at least) asks again and again without a pause,
+ * which takes one of the processors that the answer needs. So it never gets them:
+ * from WINDOW messages under way on, events are held here, in order, and what was
+ * gathered goes as one batch when those are answered. A lone write is not held, nor
+ * is anything while no broker answers: it is librdkafka that knows what became of a
+ * message, so it must have it in time.
+ *
  * An instance can break for good (a "fatal error": a broker forgot the state
  * that idempotence rests on, because the topic was deleted, say). Then the
  * thread puts a new one in its place, at most one a second, purges the old one
  * and frees it when nobody uses it any more.
  *
- * Invariant: an append is in log->appends from before librdkafka knows of it
- * until its outcome is told; so each is told exactly once, also when closing.
+ * Invariant: an append is held, and then in log->appends from before librdkafka
+ * knows of it until its outcome is told; so each is told exactly once, also when
+ * closing. `sending` keeps the order: what comes while held ones are being handed
+ * over is held, too.
  * Locks: log->lock around the list and the pointer; none while calling out. */
 #include "log_kafka_internal.h"
 
 #include "clock.h"
 #include "logger.h"
 
+#include "event.h"
+
 #include <errno.h>
 #include <librdkafka/rdkafka.h>
 #include <stdlib.h>
+#include <time.h>
 #include <utlist.h>
 
 #define RENEW_INTERVAL_MS 1000
-/* Waking from a poll needs no time limit; leaving a broken producer does. */
-#define POLL_MS 1000
+/* What is held waits no longer for an answer than HOLD_MS, or until a poll ends;
+ * leaving a broken producer must not wait either. */
+#define POLL_MS 250
+#define POLL_HOLD_MS 20
 #define POLL_BROKEN_MS 20
+#define HOLD_MS 100
+/* Reports that an append went well have time: nobody waits for them. So the thread
+ * takes those of a while together, instead of being woken for each, in the very
+ * moment in which the record comes back and others want the processor. */
+#define PAUSE_MS 3
+/* RD_KAFKA_IDEMP_MAX_INFLIGHT: a request goes if fewer messages are under way. */
+#define WINDOW 5
+/* librdkafka's batch.size: what goes in one request. */
+#define BATCH_BYTES 1000000
 
 /* Ends an append: takes it off the list and tells. */
 static void finish(struct log_kafka *log, struct log_kafka_append *append, enum log_append how,
@@ -40,6 +65,7 @@ static void finish(struct log_kafka *log, struct log_kafka_append *append, enum 
 {
 	pthread_mutex_lock(&log->lock);
 	DL_DELETE(log->appends, append);
+	log->under_way--;
 	pthread_mutex_unlock(&log->lock);
 	append->done(append->arg, how, offset);
 	free(append);
@@ -115,32 +141,125 @@ static rd_kafka_resp_err_t produce(struct log_kafka_client *client, const struct
 	return err;
 }
 
-void log_kafka_append(struct log_kafka *log, const struct event *ev, log_done *done, void *arg)
+/* Hands EV to CLIENT; APPEND is in log->appends. If that fails, it is told. */
+static void hand_over(struct log_kafka_client *client, const struct event *ev,
+                      struct log_kafka_append *append)
 {
-	struct log_kafka_append *append = malloc(sizeof(*append));
-	struct log_kafka_client *client;
+	struct log_kafka *log = client->log;
 	struct record_out out;
 	rd_kafka_resp_err_t err;
 
-	if (!append || record_encode(ev, &out)) {
-		free(append);
-		done(arg, LOG_NOT_APPENDED, LOG_NO_OFFSET);
+	if (record_encode(ev, &out)) {
+		finish(log, append, LOG_NOT_APPENDED, LOG_NO_OFFSET);
 		return;
 	}
-	append->done = done;
-	append->arg = arg;
-	pthread_mutex_lock(&log->lock);
-	DL_APPEND(log->appends, append);
-	client = log->producer;
-	client->refs++;
-	pthread_mutex_unlock(&log->lock);
 	err = produce(client, &out.rec, append);
 	if (err) {
 		log_kafka_note(log, "%s", rd_kafka_err2str(err));
 		finish(log, append, refusal(err), LOG_NO_OFFSET);
 	}
-	log_kafka_producer_unref(client);
 	record_out_free(&out);
+}
+
+/* Moves the first that are held to log->appends, about a batch of them, and
+ * returns them in an array of *RET_N, or NULL without memory. With the lock held. */
+static struct log_kafka_append **take_held(struct log_kafka *log, size_t *ret_n)
+{
+	struct log_kafka_append *append, **list;
+	size_t n = 0, bytes = 0;
+
+	DL_FOREACH (log->held, append) {
+		bytes += append->ev->key.len + append->ev->value.len;
+		n++;
+		if (bytes >= BATCH_BYTES)
+			break;
+	}
+	list = calloc(n, sizeof(struct log_kafka_append *));
+	for (size_t i = 0; list && i < n; i++) {
+		list[i] = log->held;
+		DL_DELETE(log->held, list[i]);
+		DL_APPEND(log->appends, list[i]);
+		log->under_way++;
+	}
+	*ret_n = n;
+	return list;
+}
+
+void log_kafka_send_held(struct log_kafka *log, bool all)
+{
+	struct log_kafka_append **list;
+	struct log_kafka_client *client;
+	size_t n;
+
+	pthread_mutex_lock(&log->lock);
+	while (!log->sending && log->held && (all || log->under_way < WINDOW)) {
+		list = take_held(log, &n);
+		if (!list)
+			break;
+		log->sending = true;
+		client = log->producer;
+		client->refs++;
+		pthread_mutex_unlock(&log->lock);
+		for (size_t i = 0; i < n; i++) {
+			struct event *ev = list[i]->ev;
+
+			list[i]->ev = NULL;
+			hand_over(client, ev, list[i]);
+			event_free(ev);
+		}
+		free(list);
+		log_kafka_producer_unref(client);
+		pthread_mutex_lock(&log->lock);
+		log->sending = false;
+		log->held_ms = clock_mono_ms();
+	}
+	pthread_mutex_unlock(&log->lock);
+}
+
+/* Puts APPEND to those that are held, with a copy of EV. With the lock held. */
+static bool hold(struct log_kafka *log, const struct event *ev, struct log_kafka_append *append)
+{
+	append->ev = event_dup(ev);
+	if (!append->ev)
+		return false;
+	if (!log->held)
+		log->held_ms = clock_mono_ms();
+	DL_APPEND(log->held, append);
+	pthread_cond_signal(&log->hurry);
+	return true;
+}
+
+void log_kafka_append(struct log_kafka *log, const struct event *ev, log_done *done, void *arg)
+{
+	struct log_kafka_append *append = malloc(sizeof(*append));
+	struct log_kafka_client *client;
+	bool fail = false, held = false;
+
+	if (!append) {
+		done(arg, LOG_NOT_APPENDED, LOG_NO_OFFSET);
+		return;
+	}
+	*append = (struct log_kafka_append){ .done = done, .arg = arg };
+	pthread_mutex_lock(&log->lock);
+	client = log->producer;
+	held = log->sending || log->held || (log->under_way >= WINDOW && client->up);
+	if (held) {
+		fail = !hold(log, ev, append);
+	} else {
+		DL_APPEND(log->appends, append);
+		log->under_way++;
+		client->refs++;
+	}
+	pthread_mutex_unlock(&log->lock);
+	if (fail) {
+		free(append);
+		done(arg, LOG_NOT_APPENDED, LOG_NO_OFFSET);
+	} else if (held) {
+		log_kafka_send_held(log, false); /* those before it may be answered by now */
+	} else {
+		hand_over(client, ev, append);
+		log_kafka_producer_unref(client);
+	}
 }
 
 /* Replaces a producer that broke. What it still had is reported by its purge. */
@@ -177,19 +296,51 @@ static void retire(struct log_kafka *log)
 	log_kafka_client_free(client);
 }
 
+/* Whether something is held, and if so whether it is for too long. */
+static bool is_held(struct log_kafka *log, bool *ret_long)
+{
+	bool held;
+
+	pthread_mutex_lock(&log->lock);
+	held = log->held;
+	*ret_long = held && (clock_mono_ms() - log->held_ms > HOLD_MS || !log->producer->up);
+	pthread_mutex_unlock(&log->lock);
+	return held;
+}
+
+static void pause_unless_held(struct log_kafka *log)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += PAUSE_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_mutex_lock(&log->lock);
+	while (!log->held && pthread_cond_timedwait(&log->hurry, &log->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&log->lock);
+}
+
 void *log_kafka_serve(void *arg)
 {
 	struct log_kafka *log = arg;
+	bool too_long;
 
 	while (!log->stopping) {
 		/* Only this thread replaces it. */
 		struct log_kafka_client *client = log->producer;
 
-		rd_kafka_poll(client->rk, client->fatal || log->retired ? POLL_BROKEN_MS : POLL_MS);
+		rd_kafka_poll(client->rk, client->fatal || log->retired ? POLL_BROKEN_MS :
+		                          is_held(log, &too_long)       ? POLL_HOLD_MS :
+		                                                          POLL_MS);
+		if (is_held(log, &too_long))
+			log_kafka_send_held(log, too_long);
 		if (client->fatal)
 			renew(log);
 		if (log->retired)
 			retire(log);
+		pause_unless_held(log);
 	}
 	return NULL;
 }

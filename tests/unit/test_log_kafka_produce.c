@@ -158,6 +158,69 @@ static void test_slow_answer(void **state)
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 }
 
+/* Far more at once than librdkafka may send before an answer: all get into the
+ * log, in order, and each is told once. */
+static void test_crowd(void **state)
+{
+	enum { N = 400 };
+	struct mock *mock = *state;
+	static struct told t[N];
+	char value[8];
+
+	mock_open(mock, 20000, NULL);
+	mock_append(mock, "key", "first", &t[0]);
+	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
+	/* Once with a short way, once with one on which nothing is held for so long. */
+	for (int rtt_ms = 2; rtt_ms < 1000; rtt_ms *= 150) {
+		uint64_t first = 0;
+
+		rd_kafka_mock_broker_set_rtt(mock->cluster, 1, rtt_ms);
+		for (int i = 0; i < N; i++) {
+			snprintf(value, sizeof(value), "%d", i);
+			mock_append(mock, "key", value, &t[i]);
+			if (i % 100 == 99)
+				mock_wait(&t[i - 50], 20000);
+		}
+		for (int i = 0; i < N; i++) {
+			assert_int_equal(mock_wait(&t[i], 20000), LOG_APPENDED);
+			assert_int_equal(t[i].calls, 1);
+			if (i == 0)
+				first = t[i].offset;
+			else
+				assert_int_equal(t[i].offset, first + (uint64_t)i);
+		}
+	}
+	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
+}
+
+/* No answer comes: what was held back is told in time, too. */
+static void test_crowd_without_answer(void **state)
+{
+	enum { N = 40 };
+	struct mock *mock = *state;
+	struct told t[N];
+
+	mock_open(mock, 1000, NULL);
+	mock_append(mock, "key", "first", &t[0]);
+	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
+	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 6000);
+	for (int i = 0; i < N; i++)
+		mock_append(mock, "key", "v", &t[i]);
+	for (int i = 0; i < N; i++) {
+		mock_wait(&t[i], 20000);
+		assert_int_equal(t[i].calls, 1);
+		assert_int_not_equal(t[i].how, LOG_APPENDED);
+	}
+	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
+	/* Closing tells of what is held. */
+	for (int i = 0; i < N; i++)
+		mock_append(mock, "key", "v", &t[i]);
+	log_kafka_close(mock->log, 10000);
+	mock->log = NULL;
+	for (int i = 0; i < N; i++)
+		assert_int_equal(t[i].calls, 1);
+}
+
 static void test_no_broker(void **state)
 {
 	struct mock *mock = *state;
@@ -360,10 +423,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_append),        TEST(test_passing_errors),     TEST(test_lasting_errors),
-		TEST(test_unknown_stays), TEST(test_slow_answer),        TEST(test_no_broker),
-		TEST(test_too_large),     TEST(test_queue_full),         TEST(test_leader_changes),
-		TEST(test_fatal),         TEST(test_denied_producer_id), TEST(test_close),
+		TEST(test_append),
+		TEST(test_passing_errors),
+		TEST(test_lasting_errors),
+		TEST(test_unknown_stays),
+		TEST(test_slow_answer),
+		TEST(test_no_broker),
+		TEST(test_too_large),
+		TEST(test_queue_full),
+		TEST(test_leader_changes),
+		TEST(test_fatal),
+		TEST(test_denied_producer_id),
+		TEST(test_close),
+		TEST(test_crowd),
+		TEST(test_crowd_without_answer),
 	};
 #undef TEST
 
