@@ -64,6 +64,7 @@ static void finish(struct log_kafka *log, struct log_kafka_append *append, enum 
                    uint64_t offset)
 {
 	pthread_mutex_lock(&log->lock);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in that list */
 	DL_DELETE(log->appends, append);
 	log->under_way--;
 	pthread_mutex_unlock(&log->lock);
