@@ -272,6 +272,6 @@ enum MHD_Result handle_snapshot(struct request *rq)
 		               "A node that is not ready itself gives no snapshot: %s.",
 		               status.why);
 	if (rq->method == HTTP_HEAD)
-		return send_headers(rq, RESPOND_OFFSET_NOW, response_empty());
+		return send_headers(rq, RESPOND_OFFSET_NOW, response_stream());
 	return send_snapshot(rq);
 }

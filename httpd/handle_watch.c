@@ -458,7 +458,7 @@ enum MHD_Result handle_watch(struct request *rq)
 		out = problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW,
 		              "This node is stopping. Watch another one.");
 	else if (rq->method == HTTP_HEAD)
-		out = send_stream(rq, RESPOND_OFFSET_NOW, response_empty());
+		out = send_stream(rq, RESPOND_OFFSET_NOW, response_stream());
 	else
 		out = start(rq, prefix, prefix_len, place, given, wait_ms);
 	free(prefix);

@@ -9,6 +9,7 @@
 #include "httpd/respond.h"
 
 #include <string.h>
+#include <strings.h>
 
 /* Bytes of the headers of RQ, as they came. */
 static size_t header_bytes(const struct request *rq, size_t target_len)
@@ -18,6 +19,16 @@ static size_t header_bytes(const struct request *rq, size_t target_len)
 	/* the request line stands before them: two spaces, HTTP/1.1, CR, LF */
 	size_t line = strlen(rq->method_text) + target_len + 12;
 	return info && info->header_size > line ? info->header_size - line : 0;
+}
+
+/* What two readers could understand in two ways smuggles a request past one of
+ * them (RFC 9112, 6.1 and 11.2). */
+static bool framing_is_plain(const struct request *rq)
+{
+	const char *coding = rq->headers.transfer_encoding;
+	if (rq->headers.repeated || (coding && rq->headers.content_length))
+		return false;
+	return !coding || !strcasecmp(coding, "chunked");
 }
 
 bool limits_check(struct request *rq, const char *version, int n, enum MHD_Result *ret)
@@ -38,6 +49,13 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "HTTP/1.1 demands a Host header (RFC 9112, 3.2). Send the name "
 		               "that is in the URL.");
+		return false;
+	}
+	if (!framing_is_plain(rq)) {
+		rq->defer = false; /* where its body ends, nobody knows */
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Where the body ends must be plain: one Content-Length, or "
+		               "Transfer-Encoding: chunked and nothing else; and one Host.");
 		return false;
 	}
 	int params = rq->url.query_len ? 1 : 0;

@@ -578,8 +578,12 @@ static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const cha
 		if (row->len != key_len || strcasecmp(row->name, key) != 0)
 			continue;
 		const char **field = (const char **)(headers + row->offset);
+		struct request_headers *all = arg;
 		if (!*field)
 			*field = value ? value : "";
+		else if (field == &all->host || field == &all->content_length ||
+		         field == &all->transfer_encoding)
+			all->repeated = true;
 		break;
 	}
 	return MHD_YES;
@@ -642,6 +646,11 @@ static enum MHD_Result check(struct request *rq, const char *version, int header
 	bool is_path = url_split(rq->target, strlen(rq->target), &rq->url);
 	if (!limits_check(rq, version, headers, &refused))
 		return refused;
+	if (rq->method == HTTP_OPTIONS && !strcmp(rq->target, "*")) {
+		struct MHD_Response *response = response_empty();
+		response_header(response, "Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS");
+		return respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
+	}
 	if (!is_path)
 		return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "The request target must be a path that begins with a slash.");

@@ -30,7 +30,7 @@ enum request_stage {
 };
 
 /* Headers that something looks at; NULL without them. They live as long as the
- * request. Of several of a name the first counts. */
+ * request. Of several of a name the first counts, where several may be. */
 struct request_headers {
 	const char *if_match;
 	const char *if_none_match;
@@ -54,6 +54,7 @@ struct request_headers {
 	const char *forwarded_for;
 	const char *user_agent;
 	const char *host;
+	bool repeated; /* Host, or one that says how long the body is, came twice */
 };
 
 #define REQUEST_ID_MAX 128

@@ -66,6 +66,11 @@ struct MHD_Response *response_size(uint64_t len)
 	return MHD_create_response_from_callback(len, 1, no_content, NULL, NULL);
 }
 
+struct MHD_Response *response_stream(void)
+{
+	return response_size(MHD_SIZE_UNKNOWN);
+}
+
 bool response_header(struct MHD_Response *response, const char *name, const char *value)
 {
 	if (!response)

@@ -246,16 +246,25 @@ rows = [
     ("bad-request", 400, PUT + b"Content-Length: -1\r\n\r\n"),
     ("too-large", 413, PUT + b"Content-Length: 99999999999999999999999\r\n\r\n"),
     ("bad-request", 400, PUT + CHUNKED + b"zz\r\n"),
+    # a body whose end two readers could see in two places
+    ("bad-request", 400, PUT + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("bad-request", 400, PUT + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
+    ("bad-request", 400, PUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+    ("bad-request", 400, PUT + b"Transfer-Encoding: identity\r\n\r\nabc"),
+    ("bad-request", 400, PUT + b"Host: y\r\nContent-Length: 0\r\n\r\n"),
+    (None, 201, PUT + b"Transfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
+    (None, 204, b"OPTIONS *" + HOST + b"\r\n"),
+    ("bad-request", 400, b"GET *" + HOST + b"\r\n"),
     ("http-version", 505, b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n"),
     ("http-version", 505, b"GET /healthz HTTP/0.9\r\n\r\n"),
 ]
 for name, status, text in rows:
-    for _ in range(3):
+    for i in range(3):
         with connect() as s:
             s.sendall(text)
             got, head, body = Reader(s).answer()
         what = (text[:60], len(text), got, head, body[:200])
-        assert got == status, what
+        assert got == (200 if status == 201 and i else status), what
         if name is None:
             continue
         if may_be_html and head["content-type"] == "text/html":

@@ -45,7 +45,13 @@ load helper
 		same "$path $got $type" "$path $status $(header Content-Type)"
 		names | diff "$T/names" -
 		# Numbers that grow between the two are not compared.
-		case $path in /metrics | /v1/status | /v1/watch* | /v1/snapshot) continue ;; esac
+		case $path in
+		/metrics | /v1/status) continue ;;
+		/v1/watch?wait* | /v1/snapshot) # a stream has none, and HEAD does not make one up
+			same '' "$(header Content-Length)"
+			continue
+			;;
+		esac
 		same "$length" "$(header Content-Length)"
 	done
 }
