@@ -151,10 +151,10 @@ bench_put_sizes() {
 # Others that serve keys over HTTP: Redis behind webdis, and etcd, with its data in
 # memory too.
 bench_peers() {
-	local port peer value
+	local port peer payload
 	serve_keydir && serve_redis || return
-	value=$(head -c 100 /dev/zero | tr '\0' v)
-	curl -sf -o /dev/null -X PUT --data-binary "$value" "$KEYDIR_URL/v1/kv/key" || return
+	payload=$(head -c 100 /dev/zero | tr '\0' v)
+	curl -sf -o /dev/null -X PUT --data-binary "$payload" "$KEYDIR_URL/v1/kv/key" || return
 	get_keydir() { http_rate "$KEYDIR_URL/v1/kv/key"; }
 	put_keydir() { put_rate "$KEYDIR_URL/v1/kv" 100; }
 	http_rate() { "$TOOLS/http_load" "$@" "$CONNECTIONS" "$PERIOD"; }
@@ -167,7 +167,7 @@ bench_peers() {
 		begin webdis "$DIR/webdis.json"
 		WEBDIS_URL=http://127.0.0.1:$port
 		wait_until 20 answers "$WEBDIS_URL/PING"
-		curl -sf -o /dev/null -X PUT --data-binary "$value" "$WEBDIS_URL/SET/key" || return
+		curl -sf -o /dev/null -X PUT --data-binary "$payload" "$WEBDIS_URL/SET/key" || return
 		get_webdis() { http_rate "$WEBDIS_URL/GET/key.txt"; }
 		put_webdis() { put_rate "$WEBDIS_URL/SET" 100; }
 		rounds keydir get_keydir "Redis behind webdis" get_webdis || return
@@ -187,14 +187,14 @@ bench_peers() {
 		ETCD_URL=http://127.0.0.1:$port
 		wait_until 20 curl -sf -o /dev/null "$ETCD_URL/health"
 		# Keys and values are base64 there, which 12 digits are as they stand.
-		value=$(base64 -w 0 <<<"$value")
+		payload=$(base64 -w 0 <<<"$payload")
 		get_etcd() { http_rate -m POST -t '{"key":"{key}"}' -k 1 "$ETCD_URL/v3/kv/range"; }
 		put_etcd() {
-			http_rate -m POST -t "{\"key\":\"{key}\",\"value\":\"$value\"}" "$ETCD_URL/v3/kv/put"
+			http_rate -m POST -t "{\"key\":\"{key}\",\"value\":\"$payload\"}" "$ETCD_URL/v3/kv/put"
 		}
 		rounds keydir put_keydir etcd put_etcd || return
 		line "PUT 100 B over HTTP, $CONNECTIONS connections" /s keydir etcd
-		curl -sf -o /dev/null -d "{\"key\":\"000000000000\",\"value\":\"$value\"}" "$ETCD_URL/v3/kv/put" || return
+		curl -sf -o /dev/null -d "{\"key\":\"000000000000\",\"value\":\"$payload\"}" "$ETCD_URL/v3/kv/put" || return
 		rounds keydir get_keydir etcd get_etcd || return
 		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir etcd
 	else
@@ -220,9 +220,25 @@ bench_sizes() {
 		serve_bare "$bytes" && wait_until 20 answers "http://127.0.0.1:$static/$bytes" || return
 		for CONNECTIONS in 1 32 512; do
 			rounds keydir sizes_keydir "bare libmicrohttpd" sizes_bare "Nginx static" sizes_static || return
-			line "GET $name, $CONNECTIONS connections" /s keydir "bare libmicrohttpd"
+			line "GET $name, $CONNECTIONS connection$([ "$CONNECTIONS" = 1 ] || echo s)" /s keydir "bare libmicrohttpd"
 			line "" /s keydir "Nginx static"
 		done
+	done
+}
+
+# Changes told to many watchers, beside Redis's publish and subscribe, which keeps
+# nothing, and a process that only writes to as many sockets.
+bench_watch() {
+	local watchers
+	serve_keydir && serve_redis --maxclients 4096 || return
+	curl -sf -o /dev/null -X PUT -d v "$KEYDIR_URL/v1/kv/watched/key" || return
+	watch_keydir() { "$TOOLS/watch_load" keydir "${KEYDIR_URL##*:}" "$watchers" "$PERIOD"; }
+	watch_redis() { "$TOOLS/watch_load" redis "$REDIS_PORT" "$watchers" "$PERIOD"; }
+	watch_bare() { "$TOOLS/watch_load" bare "$watchers" "$PERIOD"; }
+	for watchers in 100 1000; do
+		rounds keydir watch_keydir "Redis PUBLISH" watch_redis "writes to sockets alone" watch_bare || return
+		line "changes delivered, $watchers watchers together" /s keydir "Redis PUBLISH"
+		line "" /s keydir "writes to sockets alone"
 	done
 }
 
