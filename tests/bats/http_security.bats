@@ -289,7 +289,7 @@ END
 	cp "$T/first" "$T/tokens"
 	(for _ in {1..200}; do kill -HUP "$HTTPD_PID" && sleep 0.005; done) 3>&- &
 	local reloads=$!
-	curl -sS --fail-early -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $ALL" "$URL/healthz#[1-2000]" |
+	curl -sS --fail-early -o /dev/null -w '%{http_code}\n' -H "Authorization: Bearer $ALL" "$URL/v1/kv/?limit=1#[1-2000]" |
 		sort | uniq -c >"$T/codes"
 	wait $reloads
 	same "2000 200" "$(xargs <"$T/codes")"
