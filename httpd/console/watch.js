@@ -67,7 +67,9 @@ async function follow(prefix, mine) {
 		try {
 			const headers = place.id ? { 'Last-Event-ID': place.id } : {};
 			const query = prefix ? `?prefix=${prefix}` : '';
-			const response = await api.send('GET', `/v1/watch${query}`, { headers, signal: control.signal, any: true });
+			const timer = setTimeout(() => control.abort(), SILENCE_MS); // a node that hangs
+			const response = await api.send('GET', `/v1/watch${query}`, { headers, signal: control.signal, any: true })
+				.finally(() => clearTimeout(timer));
 			place.id ??= response.headers.get('X-Keydir-Offset');
 			setState(true, 'Live');
 			wait = 500;

@@ -93,3 +93,21 @@ authority() {
 	rest GET /v1/kv/none
 	[[ $(header X-Request-Id) =~ ^[0-9a-f]{32}$ ]]
 }
+
+@test "a long poll may last longer than other answers may take" {
+	start_httpd
+	start_nginx 's/proxy_read_timeout 40s/proxy_read_timeout 1s/'
+	URL=http://127.0.0.1:$FRONT
+	rest PUT '/v1/kv/a%20b+c' --data-binary v
+	same 201 "$status"
+	rest GET '/v1/kv/a%20b+c?wait=3s' -H "If-None-Match: $(header ETag)"
+	same 304 "$status"
+	rest GET '/v1/kv/none?wait=3s'
+	same 404 "$status"
+	# and it ends when the key changes, on whichever way it got here
+	waits() { curl -sS "http://127.0.0.1:$PORT/metrics" | grep -qx 'keydir_watchers 1'; }
+	(wait_for 20 waits && curl -sS -X PUT --data-binary w "$URL/v1/kv/none") 3>&- &
+	rest GET '/v1/kv/none?wait=30s'
+	same w "$(body)"
+	wait $!
+}
