@@ -111,3 +111,33 @@ authority() {
 	same w "$(body)"
 	wait $!
 }
+
+@test "what Nginx answers itself is a problem document" {
+	start_httpd
+	start_nginx 's/proxy_read_timeout 40s/proxy_read_timeout 1s/; s/client_max_body_size 17m/client_max_body_size 1k/'
+	URL=http://127.0.0.1:$FRONT
+	told() { # STATUS PROBLEM METHOD PATH [CURL OPTION...]
+		local wanted=$1 problem=$2
+		shift 2
+		rest "$@"
+		same "$wanted" "$status"
+		same application/problem+json "$(header Content-Type)"
+		same "$wanted urn:keydir:problem:$problem" "$(jq -r '"\(.status) \(.type)"' "$T/body")"
+		[ "$(jq '.detail | length' "$T/body")" -gt 20 ]
+	}
+	local long
+	long=$(printf '%020000d' 0)
+	told 400 bad-request GET /v1/kv/a -H "X: $long"
+	told 414 target-too-long GET "/v1/kv/$long"
+	head -c 2000 /dev/zero >"$T/big"
+	told 413 too-large PUT /v1/kv/a --data-binary "@$T/big"
+	# and what a node says stays what it is
+	told 404 not-found GET /v1/kv/none
+	kill -STOP "$HTTPD_PID"
+	told 504 outcome-unknown PUT /v1/kv/a --data-binary x
+	kill -CONT "$HTTPD_PID"
+	kill_hard "$HTTPD_PID"
+	told 502 no-node GET /v1/kv/a
+	told 502 no-node POST '/v1/kv/a?op=incr'
+	told 502 no-node GET /v1/watch
+}
