@@ -34,7 +34,7 @@
 #define RUN 8      /* entries in a row */
 #define SURVEY 20  /* rows that the survey walks on for each victim */
 #define POOL 64    /* of the oldest that were not taken */
-#define FENCES 4096
+#define FENCES 16384
 #define MIN_STRIDE 16
 #define LEAST 4 /* victims to look for */
 #define CANDIDATES (EVICT_MAX * SAMPLES + POOL)

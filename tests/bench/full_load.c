@@ -8,43 +8,21 @@
  * Prints the 50th, 99th and 99.9th percentile and the longest, in us, from submitting
  * to the outcome. */
 #include "metrics.h"
-#include "node.h"
 #include "tests/bench/samples.h"
+#include "tests/bench/writer.h"
 
 #include <inttypes.h>
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define KEY_LEN 12
 #define TTL_MS 3600000
 
-static sem_t came;
-
-static void done(void *arg, const struct outcome *out)
-{
-	(void)arg;
-	if (out->code != OUTCOME_OK) {
-		fprintf(stderr, "full_load: %s\n", event_outcome_text(out->code));
-		_Exit(1);
-	}
-	sem_post(&came);
-}
-
-static void set(struct node *node, uint64_t i, const char *value, size_t size)
+static void set(struct writer *writer, uint64_t i)
 {
 	char key[32];
-	struct event ev = {
-		.op = EVENT_SET,
-		.key = { key, (size_t)snprintf(key, sizeof(key), "%0*" PRIu64, KEY_LEN, i) },
-		.value = { value, size },
-		.ttl = TTL_SET,
-		.ttl_ms = TTL_MS,
-	};
-	node_submit(node, &ev, NULL, done, NULL);
-	while (sem_wait(&came))
-		;
+	int len = snprintf(key, sizeof(key), "%0*" PRIu64, KEY_LEN, i);
+	writer_set(writer, key, (size_t)len, TTL_MS);
 }
 
 static void get(struct node *node, uint64_t i)
@@ -70,38 +48,27 @@ int main(int argc, char **argv)
 	uint64_t keys = strtoull(argv[2], NULL, 10);
 	size_t size = strtoul(argv[3], NULL, 10);
 	double seconds = strtod(argv[4], NULL);
-	char *value = malloc(size + 1);
-	if (!value)
-		return 1;
-	memset(value, 'v', size);
-	sem_init(&came, 0, 0);
-
-	char why[256] = "";
-	struct node *node;
+	struct writer writer;
 	struct node_config config = {
 		.store = { .dir = argv[1] },
 		.log = "local",
 		.size_bytes = policy == EVICT_NONE ? UINT64_C(1) << 40 :
 		                                     keys * (STORE_ENTRY_COST + KEY_LEN + size),
 		.evict = policy,
-		.max_value = UINT64_C(16) << 20,
-		.write_timeout_ms = 10000,
 	};
-	if (node_open(&config, &node, why, sizeof(why))) {
-		fprintf(stderr, "full_load: %s\n", why);
-		free(value);
+	if (writer_open(&writer, "full_load", &config, size))
 		return 1;
-	}
+	struct node *node = writer.node;
 	struct samples samples = { 0 };
 	uint64_t i = 0, z = 11;
 	for (; i < keys; i++)
-		set(node, i, value, size);
+		set(&writer, i);
 	double begin = samples_now();
 	while (samples_now() - begin < seconds * 1e6) {
 		z = z * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		get(node, i - 1 - (z >> 33) % (keys / 2 + 1));
 		double t = samples_now();
-		set(node, i++, value, size);
+		set(&writer, i++);
 		samples_add(&samples, samples_now() - t);
 	}
 	struct txn *txn;
@@ -113,7 +80,6 @@ int main(int argc, char **argv)
 		        metrics_get(METRIC_WRITES_HELD));
 		txn_abort(txn);
 	}
-	node_close(node);
-	free(value);
+	writer_close(&writer);
 	return samples_print_tail(&samples);
 }

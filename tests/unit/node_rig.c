@@ -5,6 +5,7 @@
 
 #include "child.h"
 #include "store_check.h"
+#include "temp_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,38 @@ struct node_config node_rig_config(const char *dir, struct follower *follower)
 		.follow = follower ? follow : NULL,
 		.follow_arg = follower,
 	};
+}
+
+struct node_rig *node_rig_new(void)
+{
+	struct node_rig *rig = calloc(1, sizeof *rig);
+
+	assert_non_null(rig);
+	rig->dir = temp_dir_new();
+	rig->config = node_rig_config(rig->dir, &rig->follower);
+	return rig;
+}
+
+int node_rig_set_up(void **state)
+{
+	struct node_rig *rig = node_rig_new();
+
+	rig->node = node_rig_open(&rig->config);
+	*state = rig;
+	return 0;
+}
+
+int node_rig_tear_down(void **state)
+{
+	struct node_rig *rig = *state;
+
+	if (rig->node)
+		node_rig_check(rig->node);
+	node_close(rig->node);
+	assert_int_equal(atomic_load(&rig->follower.faults), 0);
+	temp_dir_remove(rig->dir);
+	free(rig);
+	return 0;
 }
 
 struct node *node_rig_open(const struct node_config *config)

@@ -1,4 +1,4 @@
-/* Nodes for tests: opening, submitting and waiting, and a follower that checks
+/* Nodes for tests: a fixture, submitting and waiting, and a follower that checks
  * that it sees each event once and in order. */
 #ifndef KEYDIR_TEST_NODE_RIG_H
 #define KEYDIR_TEST_NODE_RIG_H
@@ -26,6 +26,21 @@ struct answer {
 	_Atomic unsigned calls;
 	struct outcome out; /* without feed; once calls is 1 */
 };
+
+/* What most tests of a node need. */
+struct node_rig {
+	char *dir;
+	struct follower follower;
+	struct node_config config;
+	struct node *node; /* NULL: not open */
+};
+
+/* A directory and a configuration; no node yet. */
+struct node_rig *node_rig_new(void);
+/* cmocka's setup and teardown: one with an open node; checks the store and what the
+ * follower saw, and removes all. The setup may be another that uses node_rig_new(). */
+int node_rig_set_up(void **state);
+int node_rig_tear_down(void **state);
 
 /* A configuration with room for everything, on a store in DIR. */
 struct node_config node_rig_config(const char *dir, struct follower *follower);

@@ -17,39 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct bench {
-	char *dir;
-	struct follower follower;
-	struct node_config config;
-	struct node *node;
-};
-
-static int set_up(void **state)
-{
-	struct bench *bench = calloc(1, sizeof *bench);
-
-	assert_non_null(bench);
-	bench->dir = temp_dir_new();
-	bench->config = node_rig_config(bench->dir, &bench->follower);
-	bench->node = node_rig_open(&bench->config);
-	*state = bench;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct bench *bench = *state;
-
-	if (bench->node)
-		node_rig_check(bench->node);
-	node_close(bench->node);
-	assert_int_equal(atomic_load(&bench->follower.faults), 0);
-	temp_dir_remove(bench->dir);
-	free(bench);
-	return 0;
-}
-
-static void reopen(struct bench *bench)
+static void reopen(struct node_rig *bench)
 {
 	node_close(bench->node);
 	memset(&bench->follower, 0, sizeof bench->follower);
@@ -60,7 +28,7 @@ static void reopen(struct bench *bench)
 
 static void test_new_volume(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct node_status status;
 	struct txn *txn;
 	char volume[40];
@@ -110,7 +78,7 @@ static void expect_refused(const struct node_config *config, const char *about)
 
 static void test_bad_configurations(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct node_config config = bench->config;
 	struct txn *txn;
 
@@ -230,7 +198,7 @@ static void expect_values(struct node *node, size_t n)
 static void test_many_threads(void **state)
 {
 	static struct submitter submitters[NTHREADS];
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	run_submitters(bench->node, submitters, NTHREADS);
 	expect_answers(submitters, NTHREADS);
@@ -243,7 +211,7 @@ static void test_many_threads(void **state)
 static void test_many_threads_on_disk(void **state)
 {
 	static struct submitter submitters[2];
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	char *dir = temp_dir_on_disk();
 	struct follower follower = { 0 };
 	struct node_config config = node_rig_config(dir, &follower);
@@ -298,7 +266,7 @@ static void read_own(void *arg, const struct outcome *out)
 
 static void test_read_own_writes(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct own own = { .node = bench->node, .key = "n", .chain = 500 };
 	struct event ev = { .op = EVENT_INCR, .key = B("n"), .by = 1 };
 
@@ -322,7 +290,7 @@ static void *own_bytes(size_t len)
 /* A block that is handed over is freed by the node, whatever comes of it. */
 static void test_owned_values(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	const size_t len = 100000;
 	struct answer answers[4] = { 0 };
 	struct event ev = { .op = EVENT_SET, .key = B("a") };
@@ -359,7 +327,7 @@ static void test_owned_values(void **state)
 /* Several at once: the flush does them all, in order, and each is called back once. One that a rule forbids is told at once. */
 static void test_submit_later(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct answer answers[10] = { 0 };
 	char key[16];
 	struct node_config config = bench->config;
@@ -393,7 +361,7 @@ static void test_submit_later(void **state)
 /* Nobody flushes: the node's thread finds it, or another submit does. */
 static void test_submit_later_alone(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct answer answers[2] = { 0 };
 	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = B("1") };
 
@@ -415,7 +383,7 @@ static void test_submit_later_alone(void **state)
 
 static void test_read_only(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = 1);
 	bench->config.read_only = true;
@@ -429,7 +397,7 @@ static void test_read_only(void **state)
 
 static void test_counters(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	uint64_t applied = metrics_get(METRIC_EVENTS_APPLIED),
 	         rejected = metrics_get(METRIC_EVENTS_REJECTED),
 	         submitted = metrics_get(METRIC_EVENTS_SUBMITTED);
@@ -444,7 +412,7 @@ static void test_counters(void **state)
 
 static void test_proposed_inodes(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	uint64_t last = 0;
 
 	for (int i = 0; i < 10000; i++) {
@@ -462,7 +430,7 @@ static void test_proposed_inodes(void **state)
 
 static void test_wait(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct answer now = { 0 }, soon[3] = { 0 }, never = { 0 }, stopped = { 0 };
 	struct event ev = { .op = EVENT_TICK };
 
@@ -498,7 +466,7 @@ static void test_wait(void **state)
 /* Nothing is written, and yet keys go when their time is over, all of them. */
 static void test_expiry_by_itself(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	char key[32];
 
 	for (int i = 0; i < 700; i++) {
@@ -540,7 +508,7 @@ static void test_close_null(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new_volume),       TEST(test_bad_configurations),
 		TEST(test_many_threads),     TEST(test_many_threads_on_disk),

@@ -5,7 +5,6 @@
 #include "child.h"
 #include "node_rig.h"
 #include "rig.h"
-#include "temp_dir.h"
 
 #include "clock.h"
 #include "metrics.h"
@@ -20,39 +19,16 @@
 
 static char zeros[1 << 20];
 
-struct bench {
-	char *dir;
-	struct node_config config;
-	struct follower follower;
-	struct node *node;
-};
-
 static int set_up(void **state)
 {
-	struct bench *bench = calloc(1, sizeof *bench);
+	struct node_rig *bench = node_rig_new();
 
-	assert_non_null(bench);
-	bench->dir = temp_dir_new();
-	bench->config = node_rig_config(bench->dir, &bench->follower);
 	bench->config.size_bytes = SIZE;
 	*state = bench;
 	return 0;
 }
 
-static int tear_down(void **state)
-{
-	struct bench *bench = *state;
-
-	if (bench->node)
-		node_rig_check(bench->node);
-	node_close(bench->node);
-	assert_int_equal(atomic_load(&bench->follower.faults), 0);
-	temp_dir_remove(bench->dir);
-	free(bench);
-	return 0;
-}
-
-static void start(struct bench *bench, enum evict_policy policy)
+static void start(struct node_rig *bench, enum evict_policy policy)
 {
 	bench->config.evict = policy;
 	bench->node = node_rig_open(&bench->config);
@@ -99,7 +75,7 @@ static bool is_there(struct node *node, const char *prefix, unsigned i, uint64_t
 /* Many times the quota goes through; those that are read stay. */
 static void test_lru(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	unsigned n = 10000, hot = 100, kept = 0;
 	uint64_t ino;
 
@@ -128,7 +104,7 @@ static void test_lru(void **state)
  * after it. */
 static void test_large(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	start(bench, EVICT_LRU);
 	for (unsigned i = 0; i < 2000; i++)
@@ -145,7 +121,7 @@ static void test_large(void **state)
 /* What can never fit evicts nothing. */
 static void test_too_large(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	const struct event_range far = { SIZE, 1 };
 
 	start(bench, EVICT_LRU);
@@ -174,7 +150,7 @@ static void test_too_large(void **state)
 /* Soonest to expire first; without any, the cache is full as it was before. */
 static void test_ttl(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	unsigned i, n = 0;
 
 	start(bench, EVICT_TTL);
@@ -211,7 +187,7 @@ static void test_ttl(void **state)
 /* Without a policy nothing has changed. */
 static void test_none(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	unsigned i;
 
 	start(bench, EVICT_NONE);
@@ -241,7 +217,7 @@ static void hold_all(void *arg, struct node *node)
  * longer than it has to. */
 static void test_in_use(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	_Atomic bool on = true;
 	unsigned i;
 
@@ -265,7 +241,7 @@ static void test_in_use(void **state)
 /* The empty directories that keys leave do not fill the cache. */
 static void test_directories(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	char key[64];
 
 	start(bench, EVICT_LRU);
@@ -389,7 +365,7 @@ static void check_lines(struct node *node, unsigned first)
 
 static void test_order(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	start(bench, EVICT_LRU);
 	assert_int_equal(run_writers(bench->node, 0), 0);
@@ -401,7 +377,7 @@ static void test_order(void **state)
 
 static void other_process(void *arg)
 {
-	struct bench *bench = arg;
+	struct node_rig *bench = arg;
 	struct node_config config = bench->config;
 
 	config.follow = NULL;
@@ -413,7 +389,7 @@ static void other_process(void *arg)
 /* Two processes of a node evict at once. */
 static void test_two_processes(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	bench->config.evict = EVICT_LRU;
 	pid_t child = child_start(other_process, bench);
@@ -426,7 +402,7 @@ static void test_two_processes(void **state)
 /* A stop does not wait for room, and answers all. */
 static void test_stop(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	_Atomic bool on = true;
 	struct writer w = { 0 };
 	unsigned n = 0;
@@ -447,7 +423,7 @@ static void test_stop(void **state)
 	bench->node = node_rig_open(&bench->config);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
 
 int main(void)
 {

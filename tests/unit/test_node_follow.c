@@ -9,7 +9,6 @@
 #include "clock.h"
 #include "node_rig.h"
 #include "rig.h"
-#include "temp_dir.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,37 +26,10 @@ void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms)
 	__real_bell_wait(bell, ticket, atomic_load(&only_rings) ? 3600000 : timeout_ms);
 }
 
-struct bench {
-	char *dir;
-	struct follower follower;
-	struct node_config config;
-	struct node *node;
-};
-
-static int set_up(void **state)
-{
-	struct bench *bench = calloc(1, sizeof *bench);
-
-	assert_non_null(bench);
-	bench->dir = temp_dir_new();
-	bench->config = node_rig_config(bench->dir, &bench->follower);
-	bench->node = node_rig_open(&bench->config);
-	*state = bench;
-	return 0;
-}
-
 static int tear_down(void **state)
 {
-	struct bench *bench = *state;
-
 	atomic_store(&only_rings, false);
-	if (bench->node)
-		node_rig_check(bench->node);
-	node_close(bench->node);
-	assert_int_equal(atomic_load(&bench->follower.faults), 0);
-	temp_dir_remove(bench->dir);
-	free(bench);
-	return 0;
+	return node_rig_tear_down(state);
 }
 
 /* Holds the follower up at an event, and with it the work lock. */
@@ -123,7 +95,7 @@ static void apply_past(struct store *store, uint64_t n)
 static void test_no_lost_ring(void **state)
 {
 	static struct single s;
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct block block = { .until = 1 };
 	struct bell *other;
 
@@ -153,7 +125,7 @@ static void test_gap(void **state)
 {
 	static struct single first;
 	static struct answer answers[400];
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct block block = { .until = 1 };
 
 	node_close(bench->node);
@@ -190,7 +162,7 @@ static void test_gap(void **state)
  * at the end: followers are told, as soon as there is a row again. */
 static void test_unfed(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct event plain = { .op = EVENT_SET, .key = B("k") };
 	struct event known = { .op = EVENT_SET, .key = B("k"), .idem = B("once") };
 	struct bell *other;
@@ -233,7 +205,7 @@ static void test_close_while_busy(void **state)
 {
 	static struct answer answers[MANY];
 	static struct single first;
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct block block = { .until = 1 };
 	uint64_t done = 0;
 
@@ -267,7 +239,7 @@ static void test_close_while_busy(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_lost_ring),
 		TEST(test_gap),

@@ -30,32 +30,9 @@ void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms)
 	__real_bell_wait(bell, ticket, timeout_ms < 20 ? timeout_ms : 20);
 }
 
-struct bench {
-	char *dir;
-	struct node_config config;
-	struct node *node;
-};
-
 static int set_up(void **state)
 {
-	struct bench *bench = calloc(1, sizeof *bench);
-
-	assert_non_null(bench);
-	bench->dir = temp_dir_new();
-	bench->config = node_rig_config(bench->dir, NULL);
-	*state = bench;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct bench *bench = *state;
-
-	if (bench->node)
-		node_rig_check(bench->node);
-	node_close(bench->node);
-	temp_dir_remove(bench->dir);
-	free(bench);
+	*state = node_rig_new();
 	return 0;
 }
 
@@ -73,7 +50,7 @@ static char zeros[4096];
 
 /* Opens a node whose quota has room for N keys k0, k1 ... of 100 bytes, and sets
  * them; BYTES more fit. */
-static void fill(struct bench *bench, int n, uint64_t bytes)
+static void fill(struct node_rig *bench, int n, uint64_t bytes)
 {
 	char key[8];
 
@@ -92,7 +69,7 @@ static void fill(struct bench *bench, int n, uint64_t bytes)
 /* Exactly what fits goes in, and when it is full all goes on but growth. */
 static void test_full(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	const struct event_range inside = { 50, 10 }, beyond = { 95, 10 };
 
 	fill(bench, 5, 0);
@@ -145,7 +122,7 @@ static void test_full(void **state)
 /* What cannot be done anyhow says why, full or not. */
 static void test_full_and_failing(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	fill(bench, 3, 0);
 	EXPECT_DO(bench->node, EXISTS, .op = EVENT_SET, .key = B("k0"), .cond = IF_ABSENT,
@@ -163,7 +140,7 @@ static void test_full_and_failing(void **state)
 /* Missing directories cost as much as keys do. */
 static void test_directories_count(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 
 	fill(bench, 1, 3 * (COST + 1) - 1);
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
@@ -182,7 +159,7 @@ static void test_directories_count(void **state)
 /* A transaction counts as a whole. */
 static void test_transactions_count(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct event swap[] = { { .op = EVENT_DEL, .key = B("k0") },
 		                { .op = EVENT_SET, .key = B("n0"), .value = { zeros, 100 } } };
 	struct event two[] = { { .op = EVENT_SET, .key = B("k1") },
@@ -227,7 +204,7 @@ static void *set_many(void *arg)
 
 static void test_race_for_room(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	pthread_t threads[3];
 	uintptr_t all = 0;
 
@@ -261,7 +238,7 @@ static void test_forecast(void **state)
 		{ .op = EVENT_RENAME, .key = B("top"), .to = B("far/away/top") },
 		{ .op = EVENT_DEL, .key = B("far"), .flags = EVENT_RECURSE },
 	};
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct txn *txn;
 
 	bench->node = node_rig_open(&bench->config);
@@ -297,7 +274,7 @@ static void test_forecast(void **state)
 
 static void test_value_limit(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	const struct event_range last = { 990, 10 }, over = { 991, 10 };
 	struct event twice[] = { { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 600 } },
 		                 { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 401 } } };
@@ -346,7 +323,7 @@ static void test_value_limit(void **state)
 /* An expired key is no longer there to be appended to. */
 static void test_append_to_expired(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	struct txn *txn;
 
 	bench->config.max_value = 10;
@@ -385,7 +362,7 @@ static void *append_many(void *arg)
 
 static void test_race_to_append(void **state)
 {
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	pthread_t threads[3];
 	size_t len;
 
@@ -421,7 +398,7 @@ static struct node_status status_of(struct node *node)
 static void test_full_file_system(void **state)
 {
 	static char big[3 * STORE_CHUNK_SIZE];
-	struct bench *bench = *state;
+	struct node_rig *bench = *state;
 	char key[16], *dir = temp_dir_small(4 << 20);
 	int n = 0;
 
@@ -473,7 +450,7 @@ static void test_full_file_system(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_full),
 		TEST(test_full_and_failing),
