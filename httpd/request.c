@@ -14,11 +14,12 @@
  *
  * A change on the embedded log costs a commit, so the changes of all requests that
  * an MHD thread finds in one round share one: the handler only queues the event
- * and returns, with no answer and nothing suspended. MHD then calls it again in its
- * next round, which begins with the requests that are left from this one; the
- * first of them applies what was queued, and the others find their outcome. A lone
- * request pays a look at its epoll set for that, two system calls less than being
- * suspended and resumed.
+ * and returns, with no answer and nothing suspended. MHD then calls it again
+ * (microhttpd.h says so of MHD_AccessHandlerCallback), in its next round, which
+ * begins with the requests that are left from this one; the first of them applies
+ * what was queued, and the others find their outcome. A lone request pays a look at
+ * its epoll set for that, two system calls less than being suspended and resumed. An
+ * MHD that called again at once would only lose the sharing.
  *
  * MHD closes the connection after an answer that is given at the headers, so
  * answers wait for the request's end, which comes at once without a body. A
