@@ -1,10 +1,15 @@
 /* What is agreed with the kernel at the start beside what libfuse knows of.
  *
- * A file that is read without the kernel's cache (direct_io) cannot be mapped with
- * MAP_SHARED, unless the file system asks for FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6,
- * include/uapi/linux/fuse.h). libfuse before 3.17 cannot ask for it: its flags end at
- * bit 31. So the first request and its reply are looked at on their way, and the
- * flag is added to the reply. Everything else is libfuse's. */
+ * - A file that is read without the kernel's cache (direct_io) cannot be mapped with
+ *   MAP_SHARED, unless the file system asks for FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6,
+ *   include/uapi/linux/fuse.h). libfuse before 3.17 cannot ask for it: its flags end
+ *   at bit 31.
+ * - Look-ups and listings in one directory come one at a time, unless the file system
+ *   asks for FUSE_PARALLEL_DIROPS. libfuse 3.14 takes the wish for it
+ *   (FUSE_CAP_PARALLEL_DIROPS) and does not pass it on.
+ *
+ * So the first request and its reply are looked at on their way, and these flags are
+ * added to the reply. Everything else is libfuse's. */
 #include "handshake.h"
 
 #include <linux/fuse.h>
@@ -21,7 +26,8 @@ void handshake_request(struct handshake *hs, const void *request, size_t size)
 	    header->opcode != FUSE_INIT)
 		return;
 	hs->unique = header->unique;
-	hs->offered = (in->flags & FUSE_INIT_EXT) && (in->flags2 & ALLOW_MMAP_FLAG2);
+	hs->maps_direct = (in->flags & FUSE_INIT_EXT) && (in->flags2 & ALLOW_MMAP_FLAG2);
+	hs->parallel = in->flags & FUSE_PARALLEL_DIROPS;
 }
 
 bool handshake_reply(struct handshake *hs, const struct iovec *iov, int count)
@@ -32,10 +38,13 @@ bool handshake_reply(struct handshake *hs, const struct iovec *iov, int count)
 	if (!hs->unique || header->unique != hs->unique)
 		return false;
 	hs->done = true;
-	if (!hs->offered || header->error || count != 2 ||
-	    iov[1].iov_len < offsetof(struct fuse_init_out, unused))
+	if (header->error || count != 2 || iov[1].iov_len < offsetof(struct fuse_init_out, unused))
 		return false;
 	struct fuse_init_out *out = iov[1].iov_base;
+	if (hs->parallel)
+		out->flags |= FUSE_PARALLEL_DIROPS;
+	if (!hs->maps_direct)
+		return false;
 	out->flags |= FUSE_INIT_EXT;
 	out->flags2 |= ALLOW_MMAP_FLAG2;
 	return true;

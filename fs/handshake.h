@@ -10,8 +10,9 @@
 /* Zeroed at first. Written by the one thread that handles the first request,
  * before there is another. */
 struct handshake {
-	uint64_t unique; /* of the kernel's first request */
-	bool offered;    /* the kernel can map files that are read without its cache */
+	uint64_t unique;  /* of the kernel's first request */
+	bool maps_direct; /* the kernel can map files that are read without its cache */
+	bool parallel;    /* ... and do several things in one directory at once */
 	bool done;
 };
 

@@ -1,5 +1,5 @@
-# -o async: close hands the change to the log and returns. A broker that is
-# stopped is the slowest log that there can be.
+# -o async: close hands the change to the log and returns; and what goes on without
+# it. A broker that is stopped is the slowest log that there can be.
 
 load cluster
 
@@ -87,6 +87,35 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	sync "$mnt"
 	sync "$mnt/key"
 	same 1 "$(lost)"
+}
+
+@test "without it too: while a close waits for the log, its directory does not" {
+	NODE_OPTIONS=(--write-timeout 100s)
+	node_fs 1
+	local mnt=${NODE_MNT[1]} i
+	mkdir "$mnt/dir"
+	echo old >"$mnt/dir/old"
+	broker pause
+	local pids=()
+	for i in 1 2; do
+		bash -c 'echo "$1" >"$2"' write "value $i" "$mnt/dir/new$i" 3>&- 4>&- 5>&- &
+		pids+=($!)
+		wait_for 5 grep -q request_wait_answer "/proc/$!/wchan"
+	done
+	same "value 1" "$(at_once cat "$mnt/dir/new1")"
+	same old "$(at_once cat "$mnt/dir/old")"
+	not at_once test -e "$mnt/dir/none"
+	same $'new1\nnew2\nold' "$(at_once ls "$mnt/dir")"
+	# What the log has to decide waits, and while the kernel keeps the directory
+	# locked for it, what that has to look up there. The names that it knows go on.
+	mkdir "$mnt/dir/sub" 3>&- 4>&- 5>&- &
+	pids+=($!)
+	wait_for 5 grep -q request_wait_answer "/proc/$!/wchan"
+	same "value 2" "$(at_once cat "$mnt/dir/new2")"
+	same old "$(at_once cat "$mnt/dir/old")"
+	broker resume
+	for i in "${pids[@]}"; do wait "$i"; done
+	same $'new1\nnew2\nold\nsub' "$(ls "$mnt/dir")"
 }
 
 @test "what can be refused at once is told by close" {

@@ -142,6 +142,29 @@ PY
 	grep ' debug keydir-fs: the kernel refused a notification .*Directory not empty' "$LOG"
 }
 
+@test "look-ups and listings in one directory do not wait for each other" {
+	rest PUT /v1/kv/dir/one -d v
+	rest PUT /v1/kv/dir/two -d v
+	test -d "$MNT/dir"
+	exec 6<"$MNT/dir"
+	kill -STOP "$FS_PID"
+	local pids=() pid
+	stat "$MNT/dir/one" >"$T/out1" 3>&- 4>&- 5>&- &
+	pids+=($!)
+	stat "$MNT/dir/two" >"$T/out2" 3>&- 4>&- 5>&- &
+	pids+=($!)
+	ls /proc/self/fd/6/ >"$T/out3" 3>&- 4>&- 5>&- &
+	pids+=($!)
+	# All three are with the mount, none behind another in the kernel.
+	for pid in "${pids[@]}"; do
+		wait_for 10 grep -q request_wait_answer "/proc/$pid/wchan"
+	done
+	kill -CONT "$FS_PID"
+	for pid in "${pids[@]}"; do wait "$pid"; done
+	exec 6<&-
+	same $'one\ntwo' "$(cat "$T/out3")"
+}
+
 @test "modes and attributes changed elsewhere" {
 	echo v >"$MNT/key"
 	start_fs -m "$T/second"
