@@ -16,6 +16,10 @@
  * program started anew under another name, so that it shares no memory and no
  * descriptor with us, and that who kills us by name does not kill it.
  *
+ * Who kills both in one moment (cgroup.kill) gets a mount that is dead as usual,
+ * unless a thread waits just then: that mount hangs until somebody unmounts it by
+ * force (`umount -f`) or starts anew on that directory (mountpoint.c).
+ *
  * It also sets how far the kernel reads ahead: that can only be done once the
  * mount has answered its first request. */
 #include "guard.h"

@@ -66,6 +66,34 @@ get_stuck() {
 	same v "$(body)"
 }
 
+@test "kill -9 of the mount and its guard at once: dead, not hanging; in the worst moment a new start frees it" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
+	start_fs
+	local guard old
+	guard=$(guard_pid)
+	forget "$FS_PID"
+	kill -KILL "$guard" "$FS_PID"
+	wait_for 10 has_ended "$FS_PID"
+	wait "$FS_PID" || true
+	fails_with "not connected" timeout 10 ls "$MNT"
+	umount "$MNT"
+
+	get_stuck
+	guard=$(guard_pid)
+	old=$FS_PID
+	forget "$old"
+	forget "$HOLD_PID"
+	kill -KILL "$guard" "$old"
+	wait_for 10 not is_running "$guard"
+	start_fs
+	wait_for 10 has_ended "$old"
+	wait "$old" || true
+	wait "$MKDIR_PID" && return 1
+	rest GET /v1/kv/dir/key
+	same v "$(body)"
+	same v "$(cat "$MNT/dir/key")"
+}
+
 @test "the guard ends with the mount, and survives what is meant for the mount" {
 	start_fs
 	local guard
