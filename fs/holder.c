@@ -51,7 +51,7 @@ int holder_has(pid_t pid, uint64_t ino)
 	if (dir < 0)
 		return -errno;
 	for (int i = 0; i < DESCRIPTORS; i++) {
-		uint64_t other;
+		uint64_t other = 0;
 
 		snprintf(name, sizeof(name), "%d", i);
 		r = read_ino(dir, name, &other);

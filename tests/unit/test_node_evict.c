@@ -218,9 +218,10 @@ static void hold_all(void *arg, struct node *node)
 static void test_in_use(void **state)
 {
 	struct node_rig *bench = *state;
-	_Atomic bool on = true;
+	static _Atomic bool on; /* asked until the node is closed */
 	unsigned i;
 
+	atomic_store(&on, true);
 	bench->config.in_use = hold_all;
 	bench->config.in_use_arg = (void *)&on;
 	start(bench, EVICT_LRU);
@@ -403,10 +404,11 @@ static void test_two_processes(void **state)
 static void test_stop(void **state)
 {
 	struct node_rig *bench = *state;
-	_Atomic bool on = true;
+	static _Atomic bool on; /* asked until the node is closed */
 	struct writer w = { 0 };
 	unsigned n = 0;
 
+	atomic_store(&on, true);
 	bench->config.in_use = hold_all;
 	bench->config.in_use_arg = (void *)&on;
 	start(bench, EVICT_LRU);
