@@ -6,8 +6,9 @@
  * {key} in URL's path or in BODY becomes 12 digits, one of KEYS numbers at random
  * for each request. Each connection sends a request, reads its answer and sends the
  * next. Prints the answers per second; with -l the 50th, 99th and 99.9th
- * percentile of their times in us, and the longest. An answer other than 2xx, or a connection that ends, is a
- * failure of the whole. URL is http://ADDRESS:PORT/PATH. */
+ * percentile of their times in us, and the longest. An answer other than 2xx, or a
+ * connection that ends, is a failure of the whole. URL is http://ADDRESS:PORT/PATH. */
+#include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
 #include <arpa/inet.h>
@@ -15,7 +16,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -278,16 +278,6 @@ static void receive(struct load *load, struct connection *c)
 	if (n <= 0)
 		die("receive", n ? strerror(errno) : "the connection was closed");
 	take(load, c, buf, (size_t)n);
-}
-
-static int dial(const struct sockaddr_in *address)
-{
-	int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)))
-		die("connect", strerror(errno));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
 }
 
 static void connection_open(struct load *load, struct connection *c,

@@ -8,6 +8,7 @@
  * Prints how many changes were delivered per second, all watchers together. A
  * change has 100 bytes. So that nothing is dropped, and nobody is measured who is
  * behind, at most WINDOW changes are not everywhere yet. One thread. */
+#include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
 #include <arpa/inet.h>
@@ -54,21 +55,6 @@ static void die(const char *what, const char *why)
 {
 	fprintf(stderr, "watch_load: %s: %s\n", what, why);
 	exit(1);
-}
-
-static int dial(uint16_t port)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons(port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int on = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		die("connect", strerror(errno));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
 }
 
 static void send_all(int fd, const char *data, size_t len)
@@ -130,7 +116,7 @@ static void start_bare(struct load *load)
 	    listen(listener, 1) || getsockname(listener, (struct sockaddr *)&address, &len))
 		die("listen", strerror(errno));
 	for (uint64_t i = 0; i <= load->n; i++) {
-		int fd = dial(ntohs(address.sin_port));
+		int fd = dial_loopback(ntohs(address.sin_port));
 		if (i < load->n)
 			load->watchers[i].fd = fd;
 		else
@@ -168,13 +154,13 @@ static void start_keydir(struct load *load, uint16_t port, const char *value)
 {
 	static const char watch[] = "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: bench\r\n\r\n";
 	load->first = 'i'; /* id: */
-	load->writer = dial(port);
+	load->writer = dial_loopback(port);
 	set_request(load, asprintf(&load->request,
 	                           "PUT /v1/kv/watched/key HTTP/1.1\r\nHost: bench\r\n"
 	                           "Content-Length: %d\r\n\r\n%s",
 	                           BYTES, value));
 	for (uint64_t i = 0; i < load->n; i++) {
-		load->watchers[i].fd = dial(port);
+		load->watchers[i].fd = dial_loopback(port);
 		send_all(load->watchers[i].fd, watch, strlen(watch));
 		expect(load->watchers[i].fd, ": watching from");
 	}
@@ -184,12 +170,12 @@ static void start_redis(struct load *load, uint16_t port, const char *value)
 {
 	static const char subscribe[] = "SUBSCRIBE watched\r\n";
 	load->first = '*';
-	load->writer = dial(port);
+	load->writer = dial_loopback(port);
 	set_request(load, asprintf(&load->request,
 	                           "*3\r\n$7\r\nPUBLISH\r\n$7\r\nwatched\r\n$%d\r\n%s\r\n", BYTES,
 	                           value));
 	for (uint64_t i = 0; i < load->n; i++) {
-		load->watchers[i].fd = dial(port);
+		load->watchers[i].fd = dial_loopback(port);
 		send_all(load->watchers[i].fd, subscribe, strlen(subscribe));
 		expect(load->watchers[i].fd, ":1\r\n");
 	}

@@ -11,20 +11,17 @@
  * Prints the 50th and the 99th percentile in us. REST is on 127.0.0.1; the
  * connections stay. A look at the other node is followed by a pause of LOOK_US,
  * so that looking does not take the processor from what it waits for. */
+#include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -51,18 +48,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-static int dial(const char *port)
+static int dial_port(const char *port)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)strtoul(port, NULL, 10)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		die(port);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+	return dial_loopback((uint16_t)strtoul(port, NULL, 10));
 }
 
 static void send_request(int fd, const char *method, uint64_t n, const char *body, size_t size)
@@ -188,9 +176,9 @@ int main(int argc, char **argv)
 	}
 	double seconds = strtod(argv[argc - 2], NULL);
 	size_t size = strtoul(argv[argc - 1], NULL, 10);
-	load.to = load.files ? open(argv[2], O_RDONLY | O_DIRECTORY) : dial(argv[2]);
+	load.to = load.files ? open(argv[2], O_RDONLY | O_DIRECTORY) : dial_port(argv[2]);
 	load.look = load.by_mount ? open(argv[3], O_RDONLY | O_DIRECTORY) :
-	            load.by_rest  ? dial(argv[3]) :
+	            load.by_rest  ? dial_port(argv[3]) :
 	                            0;
 	if (load.to < 0 || load.look < 0)
 		die(argv[2]);
