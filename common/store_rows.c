@@ -725,7 +725,7 @@ static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct
 {
 	struct key_buf buf;
 	MDB_val key = key_offset(&buf, from), val;
-	int r = table_first(txn, FEED, &key, from, &val);
+	int r = table_first(txn, FEED, &key, from > 0, &val);
 	if (r < 0)
 		return r;
 	if (num_get(key.mv_data, key.mv_size, ret_offset) != key.mv_size)

@@ -28,7 +28,7 @@ static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 	struct mount *m = userdata;
 	ssize_t n = spin_read(&m->spin, fd, buf, size);
 
-	if (!m->handshake.done && n > 0)
+	if (n > 0)
 		handshake_request(&m->handshake, buf, (size_t)n);
 	return n;
 }
@@ -53,7 +53,7 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct mount *m = userdata;
 
-	if (!m->handshake.done && handshake_reply(&m->handshake, iov, count))
+	if (handshake_reply(&m->handshake, iov, count))
 		m->maps_direct = true;
 	ssize_t n = writev(fd, iov, count);
 	if (n < 0) {

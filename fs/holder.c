@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,17 +49,15 @@ int holder_has(pid_t pid, uint64_t ino)
 	int dir = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	for (int i = 0; i < DESCRIPTORS; i++) {
+	for (int i = 0; i < DESCRIPTORS && r == 0; i++) {
 		uint64_t other = 0;
 
 		snprintf(name, sizeof(name), "%d", i);
 		r = read_ino(dir, name, &other);
-		if (r == 0 && other == ino)
-			r = 1;
-		if (r == -ENOENT)
+		if (r == 0)
+			r = other == ino;
+		else if (r == -ENOENT)
 			r = 0;
-		if (r != 0)
-			break;
 	}
 	close(dir);
 	return r;

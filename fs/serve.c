@@ -207,10 +207,10 @@ static void *wait_for_signal(void *arg)
 
 	while (sigwait(&s->signals, &number) != 0)
 		;
-	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
+	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
-	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE))
 		handle_collect_mapped(s->mount);
+	}
 	inval_stop(s->mount->inval);
 	fuse_session_exit(s->mount->session);
 	while (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
