@@ -13,11 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEAD_MIN 9      /* bytes before the effects, at least */
+#define HAS_AT 2        /* which of them says what few events have: */
 #define EFFECT_MIN 6    /* bytes of the smallest effect */
 #define EFFECT_DIR 0x80 /* beside its kind */
 #define OP_MIN 4        /* bytes of the smallest op */
 
-/* Third byte of a row: what few events have. */
 enum { HAS_CREATED = 1, HAS_NUMBER = 2, HAS_IDEM = 4, HAS_OPS = 8, HAS_MORE = 16 };
 
 static uint8_t *put_bytes(uint8_t *p, struct bytes b)
@@ -131,22 +132,20 @@ static size_t get_count(struct reader *r, size_t min)
 	return (size_t)n;
 }
 
-static size_t skip_effects(struct reader *r)
+static void skip_effects(struct reader *r, size_t n)
 {
-	size_t n = get_count(r, EFFECT_MIN);
 	for (size_t i = 0; i < n && !r->bad; i++) {
 		get_byte(r);
 		for (int k = 0; k < 4; k++)
 			get_number(r);
 		get_bytes(r);
 	}
-	return n;
 }
 
 /* All before the effects. Returns what the event has. */
 static unsigned get_head(struct reader *r, uint64_t offset, struct feed_event *ev)
 {
-	ev->offset = offset;
+	*ev = (struct feed_event){ .offset = offset };
 	ev->op = get_byte(r);
 	ev->outcome = get_byte(r);
 	unsigned has = get_byte(r);
@@ -165,12 +164,15 @@ static unsigned get_head(struct reader *r, uint64_t offset, struct feed_event *e
 
 int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 {
-	/* Once over the row to learn the counts, then once to fill. */
 	struct reader r = { row.data, row.len, false };
 	struct feed_event head;
 	unsigned has = get_head(&r, offset, &head);
-	size_t neffects = skip_effects(&r);
-	size_t nops = has & HAS_OPS ? get_count(&r, OP_MIN) : 0;
+	size_t head_len = row.len - r.left;
+	size_t neffects = get_count(&r, EFFECT_MIN), nops = 0;
+	if (has & HAS_OPS) { /* their count stands behind the effects */
+		skip_effects(&r, neffects);
+		nops = get_count(&r, OP_MIN);
+	}
 	if (r.bad || head.op >= EVENT_OP_COUNT || head.outcome >= OUTCOME_COUNT)
 		return -EBADMSG;
 
@@ -181,8 +183,11 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 		return -ENOMEM;
 	uint8_t *copy = (uint8_t *)ev + size;
 	memcpy(copy, row.data, row.len);
-	r = (struct reader){ copy, row.len, false };
-	get_head(&r, offset, ev);
+	r = (struct reader){ copy + head_len, row.len - head_len, false };
+	*ev = head;
+	if (head.idem.data)
+		ev->idem.data = copy +
+		                ((const uint8_t *)head.idem.data - (const uint8_t *)row.data);
 	ev->neffects = neffects;
 	ev->effects = (struct feed_effect *)(ev + 1);
 	ev->nops = nops;
@@ -220,8 +225,11 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 int feed_decode_idem(struct bytes row, struct bytes *ret)
 {
 	struct reader r = { row.data, row.len, false };
-	struct feed_event head;
-	get_head(&r, 0, &head);
+	struct feed_event head = { 0 };
+	if (row.len < HEAD_MIN)
+		return -EBADMSG;
+	if (r.p[HAS_AT] & HAS_IDEM) /* few have one */
+		get_head(&r, 0, &head);
 	if (r.bad)
 		return -EBADMSG;
 	*ret = head.idem;

@@ -487,6 +487,7 @@ void txn_abort(struct txn *txn)
 		free(txn);
 		return;
 	}
+	table_close_cursors(txn);
 	mdb_txn_reset(txn->mdb);
 	struct store *store = txn->store;
 	pthread_mutex_lock(&store->idle_lock);

@@ -190,7 +190,7 @@ int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct
 int store_feed_first(struct txn *txn, uint64_t *ret_offset);
 /* The row of the event at OFFSET, also one that is before store_feed_first(). */
 int store_feed_get(struct txn *txn, uint64_t offset, struct bytes *ret);
-/* The oldest row that there is. */
+/* The oldest row that there is. In write transactions. */
 int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret);
 /* Idempotency: the offset at which this id was applied, while the feed reaches back. */
 int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset);

@@ -44,7 +44,8 @@ struct txn {
 	struct txn *next_idle;
 	bool write;
 	int broken;                  /* a part could not be undone: -errno */
-	MDB_cursor *cursors[TABLES]; /* of a write transaction, see store_table.c */
+	MDB_cursor *cursors[TABLES]; /* see store_table.c */
+	MDB_cursor *front;           /* of a write transaction: at the feed's first row */
 	struct room *room;           /* of a write transaction, if the store is mapped */
 	struct undo *undo;           /* of a nested one: what it changed, the last first */
 	uint64_t touched_ino;        /* of the outermost: see store_note_touched(); 0: none */
@@ -82,6 +83,12 @@ int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val);
  * deletes the row at the cursor, whose key KEY is. */
 int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
                  unsigned flags);
+/* The feed's first row, and deleting the row of KEY that this has just found: rows
+ * leave there while others come at the end, so it has a cursor of its own. */
+int table_front(struct txn *txn, MDB_val *key, MDB_val *ret);
+int table_front_del(struct txn *txn, MDB_val *key);
+/* A snapshot ends: so do its cursors. */
+void table_close_cursors(struct txn *txn);
 /* What a nested transaction changed is undone, or kept. */
 int table_undo(struct txn *txn);
 void table_keep(struct txn *txn);

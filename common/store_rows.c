@@ -720,6 +720,11 @@ int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 	return table_del(txn, EXPIRY, &key);
 }
 
+static int feed_decode_key(MDB_val key, uint64_t *ret_offset)
+{
+	return num_get(key.mv_data, key.mv_size, ret_offset) == key.mv_size ? 0 : -EIO;
+}
+
 /* The first row at or behind FROM. */
 static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
 {
@@ -728,10 +733,8 @@ static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct
 	int r = table_first(txn, FEED, &key, from > 0, &val);
 	if (r < 0)
 		return r;
-	if (num_get(key.mv_data, key.mv_size, ret_offset) != key.mv_size)
-		return -EIO;
 	*ret = (struct bytes){ val.mv_data, val.mv_size };
-	return 0;
+	return feed_decode_key(key, ret_offset);
 }
 
 int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
@@ -760,7 +763,12 @@ int store_feed_get(struct txn *txn, uint64_t offset, struct bytes *ret)
 
 int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret)
 {
-	return feed_row(txn, 0, ret_offset, ret);
+	MDB_val key, val;
+	int r = table_front(txn, &key, &val);
+	if (r < 0)
+		return r;
+	*ret = (struct bytes){ val.mv_data, val.mv_size };
+	return feed_decode_key(key, ret_offset);
 }
 
 void store_feed_skip(struct txn *txn, uint64_t offset)
@@ -779,7 +787,10 @@ int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)
 int store_feed_del(struct txn *txn, uint64_t offset)
 {
 	struct key_buf buf;
-	MDB_val key = key_offset(&buf, offset);
+	MDB_val key = key_offset(&buf, offset), first, val;
+	if (table_front(txn, &first, &val) == 0 && first.mv_size == key.mv_size &&
+	    memcmp(first.mv_data, key.mv_data, key.mv_size) == 0)
+		return table_front_del(txn, &key);
 	return table_del(txn, FEED, &key);
 }
 

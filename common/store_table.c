@@ -4,8 +4,8 @@
  * a key on the page that the cursor stands at without going down from the root
  * again; and what applying touches one after another lies together: the name
  * that was just looked up and is now written, the next inode, the next row of
- * the feed. All of them end with their transaction. A snapshot keeps none: it is
- * used for a row or two.
+ * the feed. All of them end with their transaction. A snapshot keeps one only
+ * where rows are read one after another: else it is used for a row or two.
  *
  * A part of a transaction that can be undone alone (txn_nest) writes like any
  * other, and remembers what was there before: undoing writes that again, the
@@ -28,7 +28,7 @@ struct undo {
 	uint8_t bytes[]; /* key, value */
 };
 
-/* The cursor of a write transaction. */
+/* The cursor that TXN keeps for a table. */
 static int kept_cursor(struct txn *txn, enum table table, MDB_cursor **ret)
 {
 	int rc = 0;
@@ -51,14 +51,31 @@ int table_get(struct txn *txn, enum table table, MDB_val *key, MDB_val *ret)
 int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_val *ret)
 {
 	MDB_cursor *cursor;
-	int rc = txn->write ? kept_cursor(txn, table, &cursor) :
-	                      mdb_cursor_open(txn->mdb, txn->store->dbi[table], &cursor);
-	if (rc)
-		return store_error(rc);
-	rc = mdb_cursor_get(cursor, key, ret, from ? MDB_SET_RANGE : MDB_FIRST);
-	if (!txn->write)
-		mdb_cursor_close(cursor);
+	int rc = kept_cursor(txn, table, &cursor);
+	if (rc == 0)
+		rc = mdb_cursor_get(cursor, key, ret, from ? MDB_SET_RANGE : MDB_FIRST);
 	return store_error(rc);
+}
+
+int table_front(struct txn *txn, MDB_val *key, MDB_val *ret)
+{
+	struct txn *top = txn_top(txn);
+	int rc = 0;
+	/* Where it deleted a row it stands at the next one, if that is on the page. */
+	if (top->front && mdb_cursor_get(top->front, key, ret, MDB_GET_CURRENT) == 0)
+		return 0;
+	if (!top->front)
+		rc = mdb_cursor_open(top->mdb, top->store->dbi[FEED], &top->front);
+	return store_error(rc ? rc : mdb_cursor_get(top->front, key, ret, MDB_FIRST));
+}
+
+void table_close_cursors(struct txn *txn)
+{
+	for (int t = 0; t < TABLES; t++) {
+		if (txn->cursors[t])
+			mdb_cursor_close(txn->cursors[t]);
+		txn->cursors[t] = NULL;
+	}
 }
 
 /* --- changing --- */
@@ -131,6 +148,11 @@ int table_del(struct txn *txn, enum table table, MDB_val *key)
 	return rc ? store_error(rc) : table_change(txn, table, cursor, key, NULL, 0);
 }
 
+int table_front_del(struct txn *txn, MDB_val *key)
+{
+	return table_change(txn, FEED, txn_top(txn)->front, key, NULL, 0);
+}
+
 /* --- undoing --- */
 
 /* Writes the row again that UNDO remembers. */
@@ -156,6 +178,8 @@ int table_undo(struct txn *txn)
 	struct txn *top = txn_top(txn);
 	int r = 0;
 	top->touched_ino = 0;
+	mdb_cursor_close(top->front); /* rows may come back before the one it is at */
+	top->front = NULL;
 	while (txn->undo) {
 		struct undo *undo = txn->undo;
 		txn->undo = undo->next;

@@ -164,6 +164,47 @@ static void test_nested(void **state)
 	assert_int_equal(txn_meta(bench->txn)->nkeys, 3);
 }
 
+/* The feed's rows leave one end while they come at the other: in order, over pages
+ * that grow empty, and so again after some came back. */
+static void test_feed_ends(void **state)
+{
+	struct bench *bench = *state;
+	struct txn *inner;
+	struct bytes row;
+	uint64_t oldest, next = 1;
+	char text[60] = "";
+
+	for (uint64_t offset = 1; offset <= 1000; offset++) {
+		struct bytes put = { text, sizeof text };
+		assert_int_equal(store_feed_put(bench->txn, offset, put), 0);
+		if (offset % 100 == 0)
+			commit(bench);
+		if (offset <= 300)
+			continue;
+		assert_int_equal(store_feed_oldest(bench->txn, &oldest, &row), 0);
+		assert_int_equal(oldest, next);
+		if (offset % 50 == 0) {
+			assert_int_equal(txn_nest(bench->txn, &inner), 0);
+			for (uint64_t k = 0; k < 40; k++) {
+				assert_int_equal(store_feed_oldest(inner, &oldest, &row), 0);
+				assert_int_equal(oldest, next + k);
+				assert_int_equal(store_feed_del(inner, oldest), 0);
+			}
+			txn_abort(inner);
+			assert_int_equal(store_feed_oldest(bench->txn, &oldest, &row), 0);
+			assert_int_equal(oldest, next);
+		}
+		assert_int_equal(store_feed_del(bench->txn, oldest), 0);
+		next++;
+	}
+	while (store_feed_oldest(bench->txn, &oldest, &row) == 0) {
+		assert_int_equal(oldest, next++);
+		assert_int_equal(store_feed_next(bench->txn, oldest, &oldest, &row), 0);
+		assert_int_equal(store_feed_del(bench->txn, oldest), 0);
+	}
+	assert_int_equal(next, 1001);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -171,6 +212,7 @@ int main(void)
 		TEST(test_snapshots),
 		TEST(test_abort),
 		TEST(test_nested),
+		TEST(test_feed_ends),
 	};
 
 	return cmocka_run_group_tests_name("store_txn", tests, NULL, NULL);
