@@ -298,10 +298,25 @@ void node_wait(struct node *node, uint64_t offset, int64_t timeout_ms, node_done
 	add_waiter(node, offset, timeout_ms, false, done, arg);
 }
 
+/* Whether all mounts have acknowledged OFFSET. They are asked for the newest one that
+ * there is, so once for all changes of a commit: who asks for an older one later need
+ * not, since a mount that starts after it was acknowledged has nothing to forget. */
+static bool is_acked(struct node *node, uint64_t offset)
+{
+	uint64_t newest = atomic_load(&node->followed);
+	if (atomic_load(&node->acked) >= offset)
+		return true;
+	if (newest >= offset && bell_acked(node->bell, newest)) {
+		atomic_store(&node->acked, newest);
+		return true;
+	}
+	return bell_acked(node->bell, offset);
+}
+
 void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
                      void *arg)
 {
-	if (bell_acked(node->bell, offset)) {
+	if (is_acked(node, offset)) {
 		struct outcome out = { .code = OUTCOME_OK, .offset = offset };
 		done(arg, &out);
 		return;

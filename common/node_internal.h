@@ -81,9 +81,10 @@ struct node {
 	 * does what is left. */
 	pthread_mutex_t work_lock;
 	_Atomic uint64_t followed;
-	bool any_followed; /* protected by work_lock */
-	bool lost;         /* rows left the feed unread; protected by work_lock */
-	atomic_bool again; /* somebody found work_lock taken: look again */
+	_Atomic uint64_t acked; /* by all mounts, at least; see is_acked() */
+	bool any_followed;      /* protected by work_lock */
+	bool lost;              /* rows left the feed unread; protected by work_lock */
+	atomic_bool again;      /* somebody found work_lock taken: look again */
 
 	_Atomic int64_t wake_ms; /* wall time at which the thread looks at expiry */
 	atomic_bool ticking;     /* a tick is under way */

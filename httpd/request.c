@@ -534,11 +534,8 @@ static enum MHD_Result body_data(struct request *rq, const char *data, size_t le
 	/* the length announced is taken on trust up to a bound: no copying for
 	 * usual values, no memory for those that only announce */
 	size_t need = rq->body_len + len;
-	if (!rq->body_cap && rq->headers.content_length) {
-		uint64_t announced = strtoull(rq->headers.content_length, NULL, 10);
-		if (announced > need && announced <= 1 << 20)
-			need = announced;
-	}
+	if (!rq->body_cap && rq->announced > need && rq->announced <= 1 << 20)
+		need = rq->announced;
 	int r = body_room(rq, need, most);
 	if (r) {
 		drop_body(rq);
