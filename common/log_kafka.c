@@ -5,13 +5,15 @@
  * because a broker answers the requests of one connection in order: a question
  * for the log's end must not stand behind a fetch that waits for records.
  * The other files: log_kafka_conf.c (URL, settings), log_kafka_topic.c (the
- * topic's fitness, the log's end), log_kafka_produce.c, log_kafka_consume.c.
+ * topic's fitness, the log's end), log_kafka_produce.c, log_kafka_consume.c,
+ * log_kafka_ahead.c (for replays).
  *
  * librdkafka calls back for delivery reports, errors and statistics from
  * whoever serves an instance's queue: the producer's from our one thread, the
- * consumer's from the thread that polls. Its log lines come from any of its
- * threads. Every second the statistics say which connections are up.
- * Locks: log->lock, log->consumer_lock, log->error_lock, each innermost. */
+ * consumer's from the thread that polls, or reads ahead of it. Its log lines come
+ * from any of its threads. Every second the statistics say which connections are up.
+ * Locks: log->lock, log->consumer_lock (and in it ahead's), log->error_lock; no
+ * other is taken inside of them. */
 #include "log_kafka_internal.h"
 
 #include "clock.h"
@@ -259,19 +261,18 @@ static int try_consumer_conf(struct log_kafka *log, char *why, size_t why_size)
 	return err;
 }
 
-/* Starts the thread with all signals blocked: they are for the program's own. */
-static int start_thread(struct log_kafka *log)
+int log_kafka_thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	err = pthread_create(&log->thread, NULL, log_kafka_serve, log);
+	err = pthread_create(ret, NULL, run, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err)
 		return -err;
-	pthread_setname_np(log->thread, "kafka-log");
+	pthread_setname_np(*ret, name);
 	return 0;
 }
 
@@ -303,7 +304,7 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
 	if (err)
 		goto err_free;
 	log->renewed_ms = clock_mono_ms();
-	err = start_thread(log);
+	err = log_kafka_thread_start(&log->thread, "kafka-log", log_kafka_serve, log);
 	if (err)
 		goto err_client;
 	*ret = log;

@@ -62,20 +62,37 @@ void log_kafka_append(struct log_kafka *log, const struct event *ev, log_done *d
 
 /* --- reading: follow, unfollow and poll are called by one thread at a time. - */
 
-/* Starts to consume at FROM (stops an older run). 0, -ENOMEM or -EIO. */
-int log_kafka_follow(struct log_kafka *log, uint64_t from);
+/* A record as poll gives it, and as long as FN runs. */
+struct log_record {
+	uint64_t offset;
+	int64_t time_ms;
+	size_t value_bytes;
+	/* As record_read() gives it; its errors, with NULL for the event. */
+	const struct event *ev;
+	int err;
+	const char *why;
+	const void *message; /* for log_record_raw() */
+};
+
+/* The record itself, which borrows REC's bytes; of more headers than
+ * RECORD_HEADERS_MAX, the first ones. */
+void log_record_raw(const struct log_record *rec, struct record *ret);
+
+/* Starts to consume at FROM (stops an older run). While what is read lies before
+ * the offset AHEAD, a thread of its own reads and decodes ahead of poll: for
+ * long logs; 0 for none. 0, -ENOMEM or -EIO. */
+int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead);
 void log_kafka_unfollow(struct log_kafka *log);
-/* Waits up to TIMEOUT_MS for records and gives up to MAX of them to FN in
- * order (the record's bytes are valid during the call; of more headers than
- * RECORD_HEADERS_MAX, the first ones). FN returns 0 to go on or an error to
- * stop (that record counts as not taken: the next poll gives it again).
+/* Waits up to TIMEOUT_MS for records and gives up to MAX of them to FN in order.
+ * FN returns 0 to go on or an error to stop (that record counts as not taken: the
+ * next poll gives it again).
  * Returns how many were taken (0: none came in time, or woken), FN's error (the
  * records before it are taken), -EAGAIN (none came, and no broker answers now),
  * -ENODATA (the log does not have the offset asked for, any more or
  * yet; it stays so until the next follow), -EACCES, -EIO (a record could not
  * be read; it is fetched again, none is skipped). */
 int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
-                   int (*fn)(void *arg, uint64_t offset, const struct record *rec), void *arg);
+                   int (*fn)(void *arg, const struct log_record *rec), void *arg);
 /* Ends a poll early, or the next one if none waits; from any thread. */
 void log_kafka_wake(struct log_kafka *log);
 /* Everything before this offset has been given to poll's FN. Usually the last

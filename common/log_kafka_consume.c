@@ -10,7 +10,8 @@
  * an unknown compression) and goes on behind it; we throw away what it fetched
  * after such a report and fetch again from the record that is due.
  * librdkafka's batch call waits until its array is full, so we wait for one
- * message and then take what else is there.
+ * message and then take what else is there. A batch's messages are kept until it is
+ * done with, and given back then: after the outcomes of a lone one are told.
  * All belongs to the reading thread, but what log_kafka_internal.h says. */
 #include "log_kafka_internal.h"
 
@@ -23,92 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BATCH_MAX 1024
 /* Between two attempts to read what cannot be read. */
 #define RETRY_MS 500
 
-static void drop_batch(struct log_kafka *log)
-{
-	while (log->batch_at < log->batch_len)
-		rd_kafka_message_destroy(log->batch[log->batch_at++]);
-	log->batch_at = log->batch_len = 0;
-}
-
-int log_kafka_follow(struct log_kafka *log, uint64_t from)
-{
-	struct log_kafka_client *client;
-	char why[LOG_KAFKA_TEXT_MAX] = "out of memory";
-	int err;
-
-	log_kafka_unfollow(log);
-	if (!log->batch)
-		log->batch = calloc(BATCH_MAX, sizeof(struct rd_kafka_message_s *));
-	if (!log->batch)
-		return -ENOMEM;
-	err = log_kafka_client_new(log, false, &client, why, sizeof(why));
-	if (err) {
-		log_kafka_note(log, "%s", why);
-		return err == -ENOMEM ? -ENOMEM : -EIO;
-	}
-	if (rd_kafka_consume_start_queue(client->topic, 0, (int64_t)from, client->events)) {
-		log_kafka_note(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
-		log_kafka_client_free(client);
-		return -EIO;
-	}
-	log->next = from;
-	log->position = from;
-	log->lost = log->broken = false;
-	pthread_mutex_lock(&log->consumer_lock);
-	log->consumer = client;
-	pthread_mutex_unlock(&log->consumer_lock);
-	return 0;
-}
-
-void log_kafka_unfollow(struct log_kafka *log)
-{
-	struct log_kafka_client *client = log->consumer;
-
-	if (client) {
-		pthread_mutex_lock(&log->consumer_lock);
-		log->consumer = NULL;
-		pthread_mutex_unlock(&log->consumer_lock);
-		drop_batch(log);
-		rd_kafka_consume_stop(client->topic, 0);
-		log_kafka_client_free(client);
-	}
-	free(log->batch);
-	log->batch = NULL;
-}
-
-void log_kafka_wake(struct log_kafka *log)
-{
-	pthread_mutex_lock(&log->consumer_lock);
-	if (log->consumer)
-		rd_kafka_queue_yield(log->consumer->events);
-	pthread_mutex_unlock(&log->consumer_lock);
-}
-
-uint64_t log_kafka_position(struct log_kafka *log)
-{
-	return log->position;
-}
-
-/* Gets messages into the batch; returns how many there are. */
-static size_t fill(struct log_kafka *log, int64_t timeout_ms)
-{
-	rd_kafka_queue_t *queue = log->consumer->events;
-	rd_kafka_message_t *first;
-	ssize_t more;
-
-	first = rd_kafka_consume_queue(queue, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
-	if (!first)
-		return 0;
-	log->batch[0] = first;
-	more = rd_kafka_consume_batch_queue(queue, 0, log->batch + 1, BATCH_MAX - 1);
-	log->batch_at = 0;
-	log->batch_len = 1 + (more > 0 ? (size_t)more : 0);
-	return log->batch_len;
-}
+/* --- batches --- */
 
 /* Takes a message apart; REC borrows its bytes. */
 static void to_record(const rd_kafka_message_t *msg, struct record *rec)
@@ -138,6 +57,179 @@ static void to_record(const rd_kafka_message_t *msg, struct record *rec)
 		n = 1;
 	}
 	rec->nheaders = n;
+}
+
+void log_record_raw(const struct log_record *rec, struct record *ret)
+{
+	to_record(rec->message, ret);
+}
+
+size_t log_kafka_batch_fill(struct log_kafka_batch *batch, rd_kafka_queue_t *queue,
+                            int64_t timeout_ms, size_t max)
+{
+	size_t before = batch->n;
+	ssize_t more;
+
+	if (before == max)
+		return 0;
+	batch->messages[before] = rd_kafka_consume_queue(
+	        queue, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
+	if (!batch->messages[before])
+		return 0;
+	batch->n++;
+	more = rd_kafka_consume_batch_queue(queue, 0, batch->messages + batch->n, max - batch->n);
+	batch->n += more > 0 ? (size_t)more : 0;
+	for (size_t i = before; i < batch->n; i++) {
+		batch->slots[i].decoded = false;
+		batch->bytes += batch->messages[i]->len;
+	}
+	return batch->n - before;
+}
+
+void log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
+{
+	const rd_kafka_message_t *msg = batch->messages[i];
+	struct log_kafka_slot *slot = &batch->slots[i];
+	struct record rec;
+
+	if (slot->decoded || msg->err)
+		return;
+	to_record(msg, &rec);
+	slot->rec = (struct log_record){ .offset = (uint64_t)msg->offset,
+		                         .time_ms = rec.time_ms,
+		                         .value_bytes = rec.value.len,
+		                         .message = msg };
+	slot->rec.err = record_read(&rec, &slot->ev, &slot->rec.why);
+	if (!slot->rec.err)
+		slot->rec.ev = &slot->ev;
+	/* Without memory now, there may be some later. */
+	slot->decoded = slot->rec.err != -ENOMEM;
+}
+
+void log_kafka_batch_clear(struct log_kafka_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++) {
+		if (batch->slots[i].decoded && !batch->slots[i].rec.err)
+			record_release(&batch->slots[i].ev);
+		rd_kafka_message_destroy(batch->messages[i]);
+	}
+	batch->n = batch->at = batch->bytes = 0;
+}
+
+/* --- following --- */
+
+/* What is left of the batch is not wanted. */
+static void drop_batch(struct log_kafka *log)
+{
+	if (log->batch)
+		log->batch->at = log->batch->n;
+}
+
+/* Nobody reads ahead any more. */
+static void stop_ahead(struct log_kafka *log)
+{
+	struct log_kafka_ahead *ahead = log->ahead;
+	struct log_kafka_batch *last = log->batch == log->own ? NULL : log->batch;
+	bool woken;
+
+	if (!ahead)
+		return;
+	pthread_mutex_lock(&log->consumer_lock);
+	log->ahead = NULL;
+	pthread_mutex_unlock(&log->consumer_lock);
+	woken = log_kafka_ahead_stop(ahead);
+	if (last)
+		log_kafka_batch_clear(last);
+	free(last);
+	log->batch = log->own;
+	if (woken)
+		rd_kafka_queue_yield(log->consumer->events);
+}
+
+int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead)
+{
+	struct log_kafka_ahead *thread = NULL;
+	struct log_kafka_client *client;
+	char why[LOG_KAFKA_TEXT_MAX] = "out of memory";
+	int err;
+
+	log_kafka_unfollow(log);
+	log->own = calloc(1, sizeof(*log->own));
+	if (!log->own)
+		return -ENOMEM;
+	err = log_kafka_client_new(log, false, &client, why, sizeof(why));
+	if (err) {
+		log_kafka_note(log, "%s", why);
+		return err == -ENOMEM ? -ENOMEM : -EIO;
+	}
+	if (rd_kafka_consume_start_queue(client->topic, 0, (int64_t)from, client->events)) {
+		log_kafka_note(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
+		log_kafka_client_free(client);
+		return -EIO;
+	}
+	log->batch = log->own;
+	log->next = from;
+	log->position = from;
+	log->ahead_until = ahead;
+	log->lost = log->broken = false;
+	/* Without that thread it only takes longer. */
+	if (from < ahead && log_kafka_ahead_start(client, ahead, &thread) == 0)
+		log->batch = NULL;
+	pthread_mutex_lock(&log->consumer_lock);
+	log->consumer = client;
+	log->ahead = thread;
+	pthread_mutex_unlock(&log->consumer_lock);
+	return 0;
+}
+
+void log_kafka_unfollow(struct log_kafka *log)
+{
+	struct log_kafka_client *client = log->consumer;
+
+	stop_ahead(log);
+	if (client) {
+		pthread_mutex_lock(&log->consumer_lock);
+		log->consumer = NULL;
+		pthread_mutex_unlock(&log->consumer_lock);
+		log_kafka_batch_clear(log->own);
+		rd_kafka_consume_stop(client->topic, 0);
+		log_kafka_client_free(client);
+	}
+	free(log->own);
+	log->own = log->batch = NULL;
+}
+
+void log_kafka_wake(struct log_kafka *log)
+{
+	pthread_mutex_lock(&log->consumer_lock);
+	if (log->ahead)
+		log_kafka_ahead_wake(log->ahead);
+	else if (log->consumer)
+		rd_kafka_queue_yield(log->consumer->events);
+	pthread_mutex_unlock(&log->consumer_lock);
+}
+
+uint64_t log_kafka_position(struct log_kafka *log)
+{
+	return log->position;
+}
+
+/* The next batch, once the old one is done with; NULL if none came. */
+static struct log_kafka_batch *fill(struct log_kafka *log, int64_t timeout_ms)
+{
+	struct log_kafka_batch *batch = log->own;
+	bool over = false;
+
+	if (log->ahead) {
+		log->batch = log_kafka_ahead_next(log->ahead, log->batch, timeout_ms, &over);
+		if (!over)
+			return log->batch;
+		stop_ahead(log);
+	}
+	log_kafka_batch_clear(batch);
+	if (!log_kafka_batch_fill(batch, log->consumer->events, timeout_ms, LOG_KAFKA_BATCH))
+		return NULL;
+	return batch;
 }
 
 /* What a message that is no record means: 0 to go on, or an error of poll. */
@@ -187,12 +279,6 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	}
 }
 
-/* Ends the batch's next message. */
-static void next_message(struct log_kafka *log)
-{
-	rd_kafka_message_destroy(log->batch[log->batch_at++]);
-}
-
 /* Lets some time pass after a record could not be read, then fetches it again.
  * A new consumer is sure to know nothing of what came behind it. */
 static int retry(struct log_kafka *log, int64_t timeout_ms)
@@ -205,11 +291,11 @@ static int retry(struct log_kafka *log, int64_t timeout_ms)
 		drop_batch(log);
 	if (clock_mono_ms() < log->retry_ms)
 		return -EIO;
-	return log_kafka_follow(log, log->next);
+	return log_kafka_follow(log, log->next, log->ahead_until);
 }
 
 int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
-                   int (*fn)(void *arg, uint64_t offset, const struct record *rec), void *arg)
+                   int (*fn)(void *arg, const struct log_record *rec), void *arg)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 	size_t taken = 0;
@@ -222,34 +308,35 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 	if (log->broken && retry(log, timeout_ms))
 		return -EIO;
 	while (taken < max) {
-		rd_kafka_message_t *msg;
-		struct record rec;
+		struct log_kafka_batch *batch = log->batch;
+		const rd_kafka_message_t *msg;
 
-		if (log->batch_at == log->batch_len) {
+		if (!batch || batch->at == batch->n) {
 			int64_t left_ms = taken ? 0 : until_ms - clock_mono_ms();
 
-			if (!fill(log, left_ms > 0 ? left_ms : 0))
+			batch = fill(log, left_ms > 0 ? left_ms : 0);
+			if (!batch)
 				break;
+			log_kafka_seen(log->consumer);
 		}
-		msg = log->batch[log->batch_at];
-		log_kafka_seen(log->consumer);
+		msg = batch->messages[batch->at];
 		if (msg->err) {
 			err = handle_error(log, msg);
-			next_message(log);
+			batch->at++;
 			if (log->broken || log->lost)
 				drop_batch(log);
 			if (err)
 				return taken ? (int)taken : err;
 		} else if ((uint64_t)msg->offset < log->next) {
-			next_message(log);
+			batch->at++;
 		} else {
-			to_record(msg, &rec);
-			err = fn(arg, (uint64_t)msg->offset, &rec);
+			log_kafka_batch_decode(batch, batch->at);
+			err = fn(arg, &batch->slots[batch->at].rec);
 			if (err)
 				return err; /* the message stays */
 			log->next = (uint64_t)msg->offset + 1;
 			log->position = log->next;
-			next_message(log);
+			batch->at++;
 			taken++;
 		}
 	}

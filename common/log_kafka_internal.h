@@ -45,6 +45,22 @@ struct log_kafka_append {
 	struct event *ev; /* while it is held: a copy */
 };
 
+/* Messages that librdkafka gave, and what they were decoded to. */
+#define LOG_KAFKA_BATCH 256
+struct log_kafka_batch {
+	struct log_kafka_batch *next;
+	size_t n, at; /* how many there are; which one is due */
+	size_t bytes; /* of their values */
+	struct rd_kafka_message_s *messages[LOG_KAFKA_BATCH];
+	struct log_kafka_slot {
+		struct log_record rec;
+		struct event ev; /* rec.ev, if rec.err is 0 */
+		bool decoded;
+	} slots[LOG_KAFKA_BATCH];
+};
+
+struct log_kafka_ahead; /* log_kafka_ahead.c */
+
 struct log_kafka {
 	struct log_kafka_url url;
 	char **settings; /* a copy of the config's */
@@ -70,18 +86,19 @@ struct log_kafka {
 	int64_t renewed_ms;
 
 	/* The reading thread's own. */
-	struct rd_kafka_message_s **batch;
-	size_t batch_len, batch_at;
-	uint64_t next; /* offset of the record wanted next */
-	bool lost;     /* the log does not have it */
-	bool broken;   /* it could not be read: fetch it again */
+	struct log_kafka_batch *batch; /* what is being given: `own`, or ahead's */
+	struct log_kafka_batch *own;
+	uint64_t next;        /* offset of the record wanted next */
+	uint64_t ahead_until; /* as follow was told */
+	bool lost;            /* the log does not have it */
+	bool broken;          /* it could not be read: fetch it again */
 	int64_t retry_ms;
 	_Atomic uint64_t position;
-	/* Protects the pointer, for log_kafka_wake; the reading thread alone
-	 * writes it. */
+	/* Protects the pointers, for log_kafka_wake; the reading thread alone
+	 * writes them. */
 	pthread_mutex_t consumer_lock;
 	struct log_kafka_client *consumer;
-	bool woken; /* protected by consumer_lock */
+	struct log_kafka_ahead *ahead; /* NULL: nobody reads ahead */
 
 	/* Protects what follows. */
 	pthread_mutex_t error_lock;
@@ -106,6 +123,9 @@ int log_kafka_client_new(struct log_kafka *log, bool producer, struct log_kafka_
                          char *why, size_t why_size);
 /* Blocks until librdkafka's threads have ended. NULL is fine. */
 void log_kafka_client_free(struct log_kafka_client *client);
+/* Starts a thread with all signals blocked: they are for the program's own. 0,
+ * -EAGAIN. */
+int log_kafka_thread_start(pthread_t *ret, const char *name, void *(*run)(void *), void *arg);
 /* The producer of now, to be given back; never NULL. */
 struct log_kafka_client *log_kafka_producer_ref(struct log_kafka *log);
 void log_kafka_producer_unref(struct log_kafka_client *client);
@@ -114,6 +134,35 @@ void log_kafka_seen(struct log_kafka_client *client);
 /* Notes an error that librdkafka told. */
 void log_kafka_note(struct log_kafka *log, const char *fmt, ...)
         __attribute__((format(printf, 2, 3)));
+
+/* --- log_kafka_consume.c */
+
+/* Waits up to TIMEOUT_MS for a message and puts it, and what else is there, to
+ * BATCH, up to MAX of them in all. Returns how many came. */
+size_t log_kafka_batch_fill(struct log_kafka_batch *batch, struct rd_kafka_queue_s *queue,
+                            int64_t timeout_ms, size_t max);
+/* Decodes message I, unless it is an error or was decoded. */
+void log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i);
+/* Gives all messages back to librdkafka. */
+void log_kafka_batch_clear(struct log_kafka_batch *batch);
+
+/* --- log_kafka_ahead.c: called by the reading thread, but wake. */
+
+/* Starts to read ahead of it what CLIENT gets, until offset UNTIL. 0, -ENOMEM
+ * or -EAGAIN (no thread). */
+int log_kafka_ahead_start(struct log_kafka_client *client, uint64_t until,
+                          struct log_kafka_ahead **ret);
+/* The next batch, waited for up to TIMEOUT_MS, which then belongs to the caller
+ * until it gives it back as USED (NULL: none). NULL: none came in time, or
+ * woken, or (with *RET_OVER) none will come. */
+struct log_kafka_batch *log_kafka_ahead_next(struct log_kafka_ahead *ahead,
+                                             struct log_kafka_batch *used, int64_t timeout_ms,
+                                             bool *ret_over);
+/* Makes next return early, or the one to come. From any thread. */
+void log_kafka_ahead_wake(struct log_kafka_ahead *ahead);
+/* Ends the thread, and frees all but a batch that was not given back. Returns
+ * whether a wake was not seen. */
+bool log_kafka_ahead_stop(struct log_kafka_ahead *ahead);
 
 /* --- log_kafka_produce.c */
 

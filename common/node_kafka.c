@@ -40,6 +40,8 @@
 #define END_EVERY_MS 1000      /* how often the log's end is asked for the status */
 #define END_TIMEOUT_MS 2000
 #define FLUSH_MS 5000
+/* A log that is longer is read ahead of what is applied. */
+#define AHEAD_RECORDS 10000
 /* Behind the newest record there may be some that only transactions of a foreign
  * producer know: the feed's ring is kept whole for so many more. */
 #define FEED_SPARE 1024
@@ -272,45 +274,51 @@ static const char *header_text(const struct record *rec, const char *name, const
 	return without;
 }
 
-static int apply_record(void *arg, uint64_t offset, const struct record *rec)
+/* REC needs a newer version: applying stops, and says why. */
+static int stop_at(struct batch *b, const struct log_record *rec)
+{
+	struct record raw;
+	char op[40], v[40];
+	log_record_raw(rec, &raw);
+	b->fatal = rec->err;
+	b->k->stopped_at = rec->offset + 1;
+	snprintf(b->why, sizeof b->why,
+	         "the record at offset %llu (op %s, format version %s) needs a newer "
+	         "version of Keydir than %s, which has format version %d: %s. Update "
+	         "this node and start it again; until then it applies nothing, and "
+	         "reads go on",
+	         (unsigned long long)rec->offset, header_text(&raw, "op", "none", op, sizeof op),
+	         header_text(&raw, "v", "1", v, sizeof v), KEYDIR_VERSION, RECORD_VERSION,
+	         rec->why ? rec->why : "it is unknown");
+	return rec->err;
+}
+
+static void log_rejected(const struct log_record *rec)
+{
+	struct record raw;
+	char op[40];
+	log_record_raw(rec, &raw);
+	logger(LOGGER_WARN, "record rejected offset=%llu op=%s why=\"%s\"",
+	       (unsigned long long)rec->offset, header_text(&raw, "op", "none", op, sizeof op),
+	       rec->why ? rec->why : "malformed");
+}
+
+static int apply_record(void *arg, const struct log_record *rec)
 {
 	struct batch *b = arg;
-	struct event read, *ev = NULL;
-	const char *what = NULL;
 	enum event_outcome outcome;
-	char op[40], v[40];
-	int r = record_read(rec, &read, &what);
-	if (r == -ENOTSUP) {
-		b->fatal = r;
-		b->k->stopped_at = offset + 1;
-		snprintf(b->why, sizeof b->why,
-		         "the record at offset %llu (op %s, format version %s) needs a newer "
-		         "version of Keydir than %s, which has format version %d: %s. Update "
-		         "this node and start it again; until then it applies nothing, and "
-		         "reads go on",
-		         (unsigned long long)offset, header_text(rec, "op", "none", op, sizeof op),
-		         header_text(rec, "v", "1", v, sizeof v), KEYDIR_VERSION, RECORD_VERSION,
-		         what ? what : "it is unknown");
+	if (rec->err == -ENOTSUP)
+		return stop_at(b, rec);
+	if (rec->err && rec->err != -EBADMSG)
+		return rec->err;
+	int r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
+	if (r < 0)
 		return r;
-	}
-	if (r < 0 && r != -EBADMSG)
-		return r;
-	if (r == 0)
-		ev = &read;
-	r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
-	if (r < 0) {
-		if (ev)
-			record_release(ev);
-		return r;
-	}
-	if (!ev)
-		logger(LOGGER_WARN, "record rejected offset=%llu op=%s why=\"%s\"",
-		       (unsigned long long)offset, header_text(rec, "op", "none", op, sizeof op),
-		       what ? what : "malformed");
-	bool far = offset < b->far && (!ev || ev->proc != b->k->node->proc);
-	r = (far ? apply_event_unfed : apply_event)(b->txn, ev, offset, rec->time_ms, &outcome);
-	if (ev)
-		record_release(ev);
+	if (!rec->ev)
+		log_rejected(rec);
+	bool far = rec->offset < b->far && (!rec->ev || rec->ev->proc != b->k->node->proc);
+	r = (far ? apply_event_unfed : apply_event)(b->txn, rec->ev, rec->offset, rec->time_ms,
+	                                            &outcome);
 	if (r == -EALREADY)
 		return 0;
 	if (r < 0) {
@@ -322,8 +330,8 @@ static int apply_record(void *arg, uint64_t offset, const struct record *rec)
 	if (outcome == OUTCOME_REJECTED)
 		metrics_add(METRIC_EVENTS_REJECTED, 1);
 	b->count++;
-	b->next = offset + 1;
-	b->bytes += rec->value.len;
+	b->next = rec->offset + 1;
+	b->bytes += rec->value_bytes;
 	bool enough = b->bytes > BATCH_BYTES || txn_pages(b->txn) > STORE_TXN_PAGES;
 	return enough ? batch_commit(b) : 0;
 }
@@ -342,7 +350,8 @@ static int consume(struct kafka *k, uint64_t from)
 	struct batch b = { .k = k, .next = from, .far = far_from_end(k) };
 	struct store_meta meta;
 	bool named = false;
-	int r = log_kafka_follow(k->log, from);
+	uint64_t end = atomic_load(&k->end);
+	int r = log_kafka_follow(k->log, from, end > from + AHEAD_RECORDS ? end : 0);
 	while (r >= 0 && !atomic_load(&k->stopping)) {
 		if (!named && b.next >= atomic_load(&k->end)) {
 			/* Read to the end, and nobody has named the volume. */

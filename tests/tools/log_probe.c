@@ -128,13 +128,15 @@ static void append_number(size_t i)
 static size_t last_seen;
 static bool disorder;
 
-static int see(void *arg, uint64_t offset, const struct record *rec)
+static int see(void *arg, const struct log_record *rec)
 {
 	char text[24] = "";
+	struct record raw;
 	size_t i;
 
 	(void)arg;
-	memcpy(text, rec->value.data, rec->value.len < 23 ? rec->value.len : 23);
+	log_record_raw(rec, &raw);
+	memcpy(text, raw.value.data, raw.value.len < 23 ? raw.value.len : 23);
 	i = strtoul(text, NULL, 10);
 	if (i >= nnumbers)
 		return -EBADMSG;
@@ -142,7 +144,7 @@ static int see(void *arg, uint64_t offset, const struct record *rec)
 		disorder = true;
 	last_seen = i;
 	numbers[i].seen++;
-	numbers[i].seen_at = offset;
+	numbers[i].seen_at = rec->offset;
 	return 0;
 }
 
@@ -152,7 +154,7 @@ static int read_all(void)
 	int err = log_kafka_end(the_log, timeout_ms, &end);
 
 	if (!err)
-		err = log_kafka_follow(the_log, 0);
+		err = log_kafka_follow(the_log, 0, end);
 	while (!err && log_kafka_position(the_log) < end) {
 		int r = log_kafka_poll(the_log, 100, 1000, see, NULL);
 
@@ -232,19 +234,22 @@ static int probe_append(size_t size)
 
 /* --- follow --- */
 
-static int print_record(void *arg, uint64_t offset, const struct record *rec)
+static int print_record(void *arg, const struct log_record *rec)
 {
+	struct record raw;
+
 	(void)arg;
-	printf("%" PRIu64 " %.*s %.*s\n", offset, (int)rec->key.len, (const char *)rec->key.data,
-	       rec->has_value ? (int)rec->value.len : 6,
-	       rec->has_value ? (const char *)rec->value.data : "(null)");
+	log_record_raw(rec, &raw);
+	printf("%" PRIu64 " %.*s %.*s\n", rec->offset, (int)raw.key.len, (const char *)raw.key.data,
+	       raw.has_value ? (int)raw.value.len : 6,
+	       raw.has_value ? (const char *)raw.value.data : "(null)");
 	return 0;
 }
 
 static int probe_follow(uint64_t from, uint64_t until)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
-	int err = log_kafka_follow(the_log, from);
+	int err = log_kafka_follow(the_log, from, 0);
 
 	while (!err && log_kafka_position(the_log) < until) {
 		int r = log_kafka_poll(the_log, 100, 100, print_record, NULL);

@@ -178,10 +178,11 @@ static struct bytes copy(struct bytes b)
 	return c;
 }
 
-int mock_take(void *arg, uint64_t offset, const struct record *rec)
+int mock_take(void *arg, const struct log_record *rec)
 {
 	struct taken *taken = arg;
 	struct taken_record *r;
+	struct record raw;
 
 	if (taken->refuse_at && taken->n + 1 == taken->refuse_at) {
 		taken->refuse_at = 0;
@@ -193,14 +194,20 @@ int mock_take(void *arg, uint64_t offset, const struct record *rec)
 		assert_non_null(taken->records);
 	}
 	r = &taken->records[taken->n++];
-	r->offset = offset;
-	r->rec = *rec;
-	r->rec.key = copy(rec->key);
-	r->rec.value = copy(rec->value);
-	for (size_t i = 0; i < rec->nheaders; i++) {
-		r->rec.headers[i].name = copy(rec->headers[i].name);
-		r->rec.headers[i].value = copy(rec->headers[i].value);
+	log_record_raw(rec, &raw);
+	r->offset = rec->offset;
+	r->rec = raw;
+	r->rec.key = copy(raw.key);
+	r->rec.value = copy(raw.value);
+	for (size_t i = 0; i < raw.nheaders; i++) {
+		r->rec.headers[i].name = copy(raw.headers[i].name);
+		r->rec.headers[i].value = copy(raw.headers[i].value);
 	}
+	r->err = rec->err;
+	r->ev = rec->ev ? event_dup(rec->ev) : NULL;
+	assert_int_equal(rec->time_ms, raw.time_ms);
+	assert_int_equal(rec->value_bytes, raw.value.len);
+	assert_true(rec->ev ? !rec->err && r->ev : rec->err && rec->why);
 	return 0;
 }
 
@@ -226,6 +233,7 @@ void mock_taken_free(struct taken *taken)
 	for (size_t i = 0; i < taken->n; i++) {
 		struct record *rec = &taken->records[i].rec;
 
+		event_free(taken->records[i].ev);
 		free((void *)rec->key.data);
 		free((void *)rec->value.data);
 		for (size_t k = 0; k < rec->nheaders; k++) {

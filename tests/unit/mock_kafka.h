@@ -72,13 +72,15 @@ struct taken {
 	struct taken_record {
 		uint64_t offset;
 		struct record rec; /* its bytes are copies */
+		struct event *ev;  /* owned */
+		int err;
 	} * records;
 	size_t refuse_at; /* if not 0: the take with this number fails once ... */
 	int refusal;      /* ... with this */
 };
 
 /* For log_kafka_poll; ARG is a struct taken. */
-int mock_take(void *arg, uint64_t offset, const struct record *rec);
+int mock_take(void *arg, const struct log_record *rec);
 /* Polls until TAKEN has N records; fails the test after TIMEOUT_MS. -EAGAIN is
  * passed over. */
 void mock_poll(struct mock *mock, struct taken *taken, size_t n, int64_t timeout_ms);

@@ -1,5 +1,6 @@
 /* Tests of reading the Kafka log (common/log_kafka_consume.c): everything is
- * given, in order, once, whatever happens to brokers. */
+ * given, in order, once, whatever happens to brokers. Most run twice: with a thread
+ * that reads ahead (common/log_kafka_ahead.c), and without. */
 #include "cmocka_all.h"
 
 #include "mock_kafka.h"
@@ -17,6 +18,21 @@
 	{                                                                                          \
 		text, sizeof(text) - 1                                                             \
 	}
+
+/* Until where to read ahead. */
+static uint64_t ahead;
+
+static int setup_direct(void **state)
+{
+	ahead = 0;
+	return mock_setup(state);
+}
+
+static int setup_ahead(void **state)
+{
+	ahead = UINT64_MAX;
+	return mock_setup(state);
+}
 
 static void append_numbers(struct mock *mock, int from, int to)
 {
@@ -71,7 +87,7 @@ static void test_records(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		mock_produce(mock, &records[i]);
 	assert_int_equal(log_kafka_position(mock->log), 0);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		const struct record *want = &records[i], *got = &taken.records[i].rec;
@@ -92,6 +108,12 @@ static void test_records(void **state)
 		}
 	}
 	assert_int_equal(log_kafka_position(mock->log), ARRAY_SIZE(records));
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		assert_int_equal(taken.records[i].err, i < 3 ? 0 : -EBADMSG);
+	assert_int_equal(taken.records[0].ev->op, EVENT_SET);
+	assert_true(bytes_are(taken.records[0].ev->value, "value"));
+	assert_int_equal(taken.records[2].ev->op, EVENT_DEL);
+	assert_true(bytes_are(taken.records[2].ev->key, "null"));
 	mock_taken_free(&taken);
 }
 
@@ -120,7 +142,7 @@ static void test_many_headers(void **state)
 	rd_kafka_destroy(rk);
 	mock_produce(mock, &rec);
 	mock_open(mock, 5000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(taken.records[0].rec.nheaders, RECORD_HEADERS_MAX);
 	assert_true(bytes_are(taken.records[0].rec.headers[RECORD_HEADERS_MAX - 1].name, "h23"));
@@ -135,16 +157,16 @@ static void test_from(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 40), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 40, ahead), 0);
 	assert_int_equal(log_kafka_position(mock->log), 40);
 	mock_poll(mock, &taken, 60, 10000);
 	are_numbers(&taken, 40);
 	/* A new run forgets the old one, also half-way. */
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_taken_free(&taken);
 	mock_poll(mock, &taken, 10, 10000);
 	assert_int_equal(log_kafka_position(mock->log), 10);
-	assert_int_equal(log_kafka_follow(mock->log, 90), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 90, ahead), 0);
 	mock_taken_free(&taken);
 	mock_poll(mock, &taken, 10, 10000);
 	are_numbers(&taken, 90);
@@ -168,7 +190,7 @@ static void test_refused(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	for (int i = 0; i < 1000 && r != -ENOSPC; i++)
 		r = log_kafka_poll(mock->log, 100, 1000, mock_take, &taken);
 	assert_int_equal(r, -ENOSPC);
@@ -186,7 +208,7 @@ static void test_max(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	assert_int_equal(log_kafka_poll(mock->log, 1000, 0, mock_take, &taken), 0);
 	while (taken.n < 10) {
@@ -217,7 +239,7 @@ static void test_wake(void **state)
 	mock_open(mock, 5000, NULL);
 	log_kafka_wake(mock->log); /* nobody follows */
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	start_ms = clock_mono_ms();
 	assert_int_equal(pthread_create(&thread, NULL, wake_later, mock->log), 0);
@@ -244,7 +266,7 @@ static void test_lost(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 12), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 12, ahead), 0);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -ENODATA);
@@ -252,7 +274,7 @@ static void test_lost(void **state)
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ENODATA);
 	assert_int_equal(taken.n, 0);
 	/* The end itself is no loss. */
-	assert_int_equal(log_kafka_follow(mock->log, 20), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 20, ahead), 0);
 	append_numbers(mock, 20, 25);
 	mock_poll(mock, &taken, 5, 10000);
 	are_numbers(&taken, 20);
@@ -281,7 +303,7 @@ static void test_fetch_errors(void **state)
 
 	mock_open(mock, 30000, NULL);
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
 		int n = (int)taken.n;
@@ -312,7 +334,7 @@ static void test_denied(void **state)
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 5);
 	mock_fail(mock, MOCK_FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 5);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EACCES);
@@ -330,7 +352,7 @@ static void test_brokers_down(void **state)
 
 	mock_open(mock, 60000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 10, 10000);
 	mock_set_up(mock, false);
 	for (int i = 0; i < 200 && r == 0; i++)
@@ -349,7 +371,7 @@ static void test_leader_changes(void **state)
 	struct taken taken = { .n = 0 };
 
 	mock_open(mock, 60000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	for (int i = 0; i < 12; i++) {
 		mock_lead(mock, 1 + i % MOCK_BROKERS);
 		/* One alone finds the new leader, see mock_lead(). */
@@ -360,6 +382,81 @@ static void test_leader_changes(void **state)
 	mock_poll(mock, &taken, 600, 20000);
 	are_numbers(&taken, 0);
 	mock_taken_free(&taken);
+}
+
+/* Reading ahead ends where it was told to, and reading goes on. */
+static void test_ahead_ends(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 5000);
+	assert_int_equal(log_kafka_follow(mock->log, 10, 4000), 0);
+	mock_poll(mock, &taken, 4990, 20000);
+	are_numbers(&taken, 10);
+	append_numbers(mock, 5000, 5010);
+	mock_poll(mock, &taken, 5000, 10000);
+	are_numbers(&taken, 10);
+	/* The very end; and again from the beginning, with a wake under way. */
+	mock_taken_free(&taken);
+	assert_int_equal(log_kafka_follow(mock->log, 0, 5010), 0);
+	log_kafka_wake(mock->log);
+	mock_poll(mock, &taken, 5010, 20000);
+	are_numbers(&taken, 0);
+	append_numbers(mock, 5010, 5011);
+	mock_poll(mock, &taken, 5011, 10000);
+	are_numbers(&taken, 0);
+	assert_int_equal(log_kafka_position(mock->log), 5011);
+	mock_taken_free(&taken);
+}
+
+/* Half-way, with all batches full, or none read yet. */
+static void test_ahead_stops(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 5000);
+	for (size_t n = 0; n < 3; n++) {
+		assert_int_equal(log_kafka_follow(mock->log, 0, 5000), 0);
+		mock_poll(mock, &taken, n * 100, 10000);
+		are_numbers(&taken, 0);
+		log_kafka_unfollow(mock->log);
+		mock_taken_free(&taken);
+	}
+	/* Closing unfollows, too. */
+	assert_int_equal(log_kafka_follow(mock->log, 0, 5000), 0);
+}
+
+/* More bytes than are read ahead at once (and the mock keeps five MB). */
+static void test_ahead_long_values(void **state)
+{
+	const size_t n = 9, size = 500000;
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+	char *value = malloc(size + 1);
+	struct told t;
+
+	assert_non_null(value);
+	mock_open(mock, 30000, NULL);
+	for (size_t i = 0; i < n; i++) {
+		memset(value, 'a' + (int)(i % 26), size);
+		value[size] = '\0';
+		mock_append(mock, "key", value, &t);
+		assert_int_equal(mock_wait(&t, 30000), LOG_APPENDED);
+	}
+	assert_int_equal(log_kafka_follow(mock->log, 0, n), 0);
+	mock_poll(mock, &taken, n, 30000);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(taken.records[i].offset, i);
+		assert_int_equal(taken.records[i].ev->value.len, size);
+		assert_int_equal(((const char *)taken.records[i].ev->value.data)[size - 1],
+		                 'a' + (int)(i % 26));
+	}
+	mock_taken_free(&taken);
+	free(value);
 }
 
 static void test_get(void **state)
@@ -382,7 +479,7 @@ static void test_get(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(strange); i++)
 		mock_produce(mock, &strange[i]);
 	/* Also while following. */
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(log_kafka_get(mock->log, 3, 5000, &ev), 0);
 	assert_int_equal(ev->op, EVENT_SET);
@@ -404,7 +501,12 @@ static void test_get(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
+#define DIRECT(name) cmocka_unit_test_setup_teardown(name, setup_direct, mock_teardown)
+#define AHEAD(name)                                                                                \
+	{                                                                                          \
+#name "_reading_ahead", name, setup_ahead, mock_teardown, NULL                     \
+	}
+#define TEST(name) DIRECT(name), AHEAD(name)
 	const struct CMUnitTest tests[] = {
 		TEST(test_records),
 		TEST(test_many_headers),
@@ -414,12 +516,17 @@ int main(void)
 		TEST(test_wake),
 		TEST(test_lost),
 		TEST(test_fetch_errors),
-		TEST(test_denied),
+		DIRECT(test_denied),
 		TEST(test_brokers_down),
 		TEST(test_leader_changes),
-		TEST(test_get),
+		DIRECT(test_get),
+		DIRECT(test_ahead_ends),
+		DIRECT(test_ahead_stops),
+		DIRECT(test_ahead_long_values),
 	};
 #undef TEST
+#undef AHEAD
+#undef DIRECT
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,7 +24,7 @@ static void log_holds(struct mock *mock, size_t n, const char *values)
 
 	assert_int_equal(log_kafka_end(mock->log, 5000, &end), 0);
 	assert_int_equal(end, n);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, 0), 0);
 	mock_poll(mock, &taken, n, 5000);
 	for (size_t i = 0; i < n && strlen(text) < 900; i++)
 		strncat(text, taken.records[i].rec.value.data, 90);
@@ -318,7 +318,7 @@ static void test_leader_changes(void **state)
 	}
 	for (int i = 0; i < N; i++)
 		assert_int_equal(mock_wait(&t[i], 60000), LOG_APPENDED);
-	assert_int_equal(log_kafka_follow(mock->log, 0), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, 0), 0);
 	mock_poll(mock, &taken, N, 30000);
 	for (int i = 0; i < N; i++) {
 		snprintf(value, sizeof(value), "%d", i);
