@@ -7,6 +7,7 @@
 #include "op.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 
 #define BLOCK_SIZE 512
@@ -73,6 +74,22 @@ void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st
 	attr_fill(m, &e, st);
 	if (f->gone)
 		st->st_nlink = 0;
+}
+
+int attr_access(const struct mount *m, fuse_req_t req, const struct entry *e, int flags)
+{
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	int access = flags & O_ACCMODE;
+	unsigned want = (access != O_WRONLY ? 4 : 0) | (access != O_RDONLY ? 2 : 0);
+	unsigned have = e->mode & ~m->umask;
+
+	if (ctx->uid == 0)
+		return 0;
+	if (ctx->uid == m->uid)
+		have >>= 6;
+	else if (ctx->gid == m->gid)
+		have >>= 3;
+	return (have & want) == want ? 0 : -EACCES;
 }
 
 double attr_timeout(const struct mount *m, const struct view *view, const struct entry *e)
@@ -147,6 +164,9 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f))
 		*ret_timeout = attr_timeout(m, &view, &f->last);
 	view_close(&view);
+	/* Being opened just now, and nothing was ever seen of it. */
+	if (r == 0 && f->gone && !f->last.mode)
+		r = -ESTALE;
 	if (r == 0)
 		attr_fill_file(m, f, st);
 	return r;
@@ -156,19 +176,22 @@ static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double 
 {
 	struct view view;
 	struct entry e;
+	bool again = false;
 	int r = view_open(m->store, &view);
 
 	if (r < 0)
 		return r;
 	r = view_inode(&view, ino, &e);
-	if (r == -ENOENT)
-		r = -ESTALE; /* the kernel looks the name up again */
+	if (r == -ENOENT) {
+		r = look_up_again(m, &view, ino, &e);
+		again = true;
+	}
 	if (r == 0) {
 		attr_fill(m, &e, st);
-		*ret_timeout = attr_timeout(m, &view, &e);
+		*ret_timeout = again ? 0 : attr_timeout(m, &view, &e);
 	}
 	view_close(&view);
-	return r;
+	return r == -ENOENT ? -ESTALE : r; /* the kernel looks the name up again */
 }
 
 void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)

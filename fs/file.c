@@ -8,7 +8,9 @@
  * A name created without O_EXCL has only a proposed inode number until its
  * event is applied. If another writer was faster, the entry has another
  * number, but the kernel goes on using ours for what it has open: an alias
- * leads from one to the other until the kernel forgets it.
+ * leads from one to the other until the kernel forgets it. Another leads from
+ * an entry that was replaced while it was being opened to the one that has its
+ * name since, until it is closed.
  *
  * Locks: files->lock protects the tables and reference counts, file->lock the
  * state of one file. file->lock may be held when files->lock is taken, never
@@ -133,6 +135,13 @@ static struct alias *find_alias(struct files *files, uint64_t ino)
 
 	HASH_FIND(hh, files->aliases, &ino, sizeof(ino), alias);
 	return alias;
+}
+
+static void drop_alias(struct files *files, struct alias *alias)
+{
+	HASH_DEL(files->aliases, alias);
+	add(&files->naliases, -1);
+	free(alias);
 }
 
 struct file *files_find(struct files *files, uint64_t ino)
@@ -272,6 +281,10 @@ void files_unref(struct files *files, struct file *f)
 	assert(f->refs > 0);
 	bool last = --f->refs == 0;
 	if (last) {
+		struct alias *alias = f->real != f->ino ? find_alias(files, f->ino) : NULL;
+
+		if (alias && alias->of_file)
+			drop_alias(files, alias);
 		leave_names(files, f);
 		HASH_DELETE(hh, files->by_ino, f);
 		add(&files->nfiles, -1);
@@ -342,6 +355,30 @@ int files_settle(struct files *files, struct file *f, uint64_t real)
 	return r;
 }
 
+int files_lead(struct files *files, struct file *f, uint64_t real)
+{
+	struct alias *more = calloc(1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	pthread_mutex_lock(&files->lock);
+	struct alias *alias = find_alias(files, f->ino);
+	if (!alias) {
+		alias = more;
+		more = NULL;
+		alias->ino = f->ino;
+		alias->of_file = true;
+		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+		add(&files->naliases, 1);
+	}
+	alias->real = real;
+	pthread_mutex_unlock(&files->lock);
+	free(more);
+	f->real = real;
+	f->gone = false;
+	return 0;
+}
+
 uint64_t files_real(struct files *files, uint64_t ino)
 {
 	if (load(&files->naliases) == 0)
@@ -404,11 +441,8 @@ void files_forget(struct files *files, uint64_t ino, uint64_t n)
 	struct alias *alias = find_alias(files, ino);
 	if (alias) {
 		alias->nlookup -= n < alias->nlookup ? n : alias->nlookup;
-		if (alias->nlookup == 0) {
-			HASH_DEL(files->aliases, alias);
-			add(&files->naliases, -1);
-			free(alias);
-		}
+		if (alias->nlookup == 0 && !alias->of_file)
+			drop_alias(files, alias);
 	} else {
 		HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
 		if (f && f->named)

@@ -73,12 +73,15 @@ struct file {
 	uint64_t append_bytes; /* ... and their bytes */
 };
 
-/* A proposed inode number that another creator of the same name made void. */
+/* A number that the kernel has for an entry beside the entry's own: a proposed one
+ * that another creator of the same name made void, or one whose entry was
+ * replaced while it was being opened. */
 struct alias {
 	UT_hash_handle hh;
 	uint64_t ino;
 	uint64_t real;
 	uint64_t nlookup;
+	bool of_file; /* made by files_lead(): goes with the file */
 };
 
 struct files {
@@ -125,6 +128,10 @@ void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), vo
  * never be (REAL 0). Without memory for an alias, -ENOMEM: the kernel's
  * number for it is void then. */
 int files_settle(struct files *files, struct file *f, uint64_t real);
+
+/* F, whose entry is gone, stands for the store's inode REAL from now on, for as
+ * long as it exists. F->lock is held. 0 or -ENOMEM. */
+int files_lead(struct files *files, struct file *f, uint64_t real);
 
 /* The store's inode for one that the kernel uses. */
 uint64_t files_real(struct files *files, uint64_t ino);

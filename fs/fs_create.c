@@ -208,24 +208,6 @@ static void reply_opened(struct mount *m, fuse_req_t req, struct file *f,
 		handle_close(fi);
 }
 
-/* The kernel asked to create what exists: another writer was faster, or it
- * never looked. It has not checked permissions then. */
-static int check_access(const struct mount *m, fuse_req_t req, const struct stat *st, int flags)
-{
-	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	int access = flags & O_ACCMODE;
-	unsigned want = (access != O_WRONLY ? 4 : 0) | (access != O_RDONLY ? 2 : 0);
-	unsigned have = st->st_mode & 7;
-
-	if (ctx->uid == 0)
-		return 0;
-	if (ctx->uid == m->uid)
-		have = st->st_mode >> 6 & 7;
-	else if (ctx->gid == m->gid)
-		have = st->st_mode >> 3 & 7;
-	return (have & want) == want ? 0 : -EACCES;
-}
-
 /* Opens NAME if the store has it. 0: answered; -ENOENT: it has not; -errno. */
 static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                          struct fuse_file_info *fi)
@@ -245,8 +227,10 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	if (r == 0)
 		attr_entry(m, &view, &e, &param);
 	view_close(&view);
+	/* The kernel asked to create what exists: another writer was faster, or it
+	 * never looked. It has not checked permissions then. */
 	if (r == 0)
-		r = check_access(m, req, &param.attr, fi->flags);
+		r = attr_access(m, req, &e, fi->flags);
 	if (r != 0)
 		return r;
 	struct file *f = files_get(&m->files, param.ino);

@@ -5,6 +5,8 @@
  * kernel may keep as well: the feed tells it when somebody makes one. */
 #include "handle.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -23,6 +25,8 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 	if (r == 0) {
 		attr_entry(m, &view, &e, &param);
 		dir_looked_up(m, parent);
+		if (S_ISREG(e.mode))
+			recall_note(&m->recall, e.ino, parent, name, clock_mono_ms());
 	}
 	view_close(&view);
 	if (r == -ENOENT && m->caching) {
@@ -33,6 +37,19 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		fuse_reply_err(req, -r);
 	else
 		fuse_reply_entry(req, &param);
+}
+
+int look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret)
+{
+	struct recalled at;
+	struct entry e;
+
+	/* Pages of a file that is opened without a request must be of one key. */
+	if (m->no_open || !recall_name(&m->recall, ino, clock_mono_ms(), &at) ||
+	    view_name(view, at.parent, at.name, at.len, &e) < 0 || !S_ISREG(e.mode))
+		return -ENOENT;
+	*ret = e;
+	return 0;
 }
 
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -4,7 +4,9 @@
  * it open and renewed when the store has a newer version: so it stays readable
  * to its end after it is deleted, replaced or expired, and every read is of
  * one version; what has changed lately is read past the kernel's cache, so that
- * a reading of several reads is, too. Changes go to the log at flush (close) and
+ * a reading of several reads is, too. A key that is replaced after the kernel has
+ * looked its name up, and before it is opened, is opened as what the name leads to
+ * by then (recall.c). Changes go to the log at flush (close) and
  * fsync, which are answered when they are applied, with the outcome. What no
  * flush has seen (a mapping outlives its descriptor) is logged at release. */
 #include "handle.h"
@@ -20,6 +22,7 @@
 
 #define WHOLE_MAX (128 << 10) /* bytes that one request reads for sure */
 #define FLUX_MS 1000          /* a value that changed since then may do so again */
+#define FOLLOW_MAX 8          /* keys of one name, each gone when it is opened */
 
 /* --- open ------------------------------------------------------------------ */
 
@@ -108,6 +111,53 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	return 0;
 }
 
+/* F's entry is gone, but the kernel came to it by a name that leads to another key
+ * now: F stands for that from here on. Only if nobody has F open, who would find
+ * another value in it. The kernel forgets the old size and times; pages it drops
+ * itself when F is opened (keep_cache). */
+static bool follow_name(struct mount *m, fuse_req_t req, struct file *f, int flags)
+{
+	struct view view;
+	struct entry e;
+	bool followed = false;
+
+	if (view_open(m->store, &view) < 0)
+		return false;
+	bool found = look_up_again(m, &view, f->ino, &e) == 0 &&
+	             attr_access(m, req, &e, flags) == 0;
+	view_close(&view);
+	pthread_mutex_lock(&f->lock);
+	if (found && f->gone && !f->nopen && !f->content && !f->buffer && !f->lost && !file_busy(f))
+		followed = files_lead(&m->files, f, e.ino) == 0;
+	pthread_mutex_unlock(&f->lock);
+	if (followed)
+		fuse_lowlevel_notify_inval_inode(m->session, f->ino, -1, 0);
+	return followed;
+}
+
+/* Of what F stands for the kernel may not know the mode yet. */
+static bool may_open(struct mount *m, fuse_req_t req, struct file *f, int flags)
+{
+	bool may = true;
+
+	pthread_mutex_lock(&f->lock);
+	if (f->real != f->ino)
+		may = refresh(m, f, false) == 0 && attr_access(m, req, &f->last, flags) == 0;
+	pthread_mutex_unlock(&f->lock);
+	return may;
+}
+
+static int open_file(struct mount *m, fuse_req_t req, struct file *f, struct fuse_file_info *fi)
+{
+	int r = may_open(m, req, f, fi->flags) ? handle_open(m, f, fi) : -ESTALE;
+
+	for (int i = 0; i < FOLLOW_MAX && r == -ESTALE && follow_name(m, req, f, fi->flags); i++) {
+		r = handle_open(m, f, fi);
+		fi->keep_cache = false;
+	}
+	return r;
+}
+
 void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
@@ -117,7 +167,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	struct file *f = files_get(&m->files, ino);
-	int r = f ? handle_open(m, f, fi) : -ENOMEM;
+	int r = f ? open_file(m, req, f, fi) : -ENOMEM;
 
 	files_unref(&m->files, f);
 	if (r < 0)

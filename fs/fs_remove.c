@@ -235,6 +235,23 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* --- rename ---------------------------------------------------------------- */
 
+/* The last name of a key. */
+static void forget_name(struct mount *m, uint64_t dir, struct bytes key)
+{
+	size_t parent_len = key_parent_len(key.data, key.len);
+	size_t skip = parent_len ? parent_len + 1 : 0;
+
+	recall_renamed(&m->recall, dir, (const char *)key.data + skip, key.len - skip);
+}
+
+static void rename_done(struct op *op, const struct outcome *out)
+{
+	forget_name(op->mount, op->ev.dir, op->ev.key);
+	if (op->ev.flags & EVENT_EXCHANGE)
+		forget_name(op->mount, op->ev.to_dir, op->ev.to);
+	op_reply_err(op, out);
+}
+
 static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t newdir,
                         const char *newname, unsigned flags)
 {
@@ -270,6 +287,7 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 	op_hold(op, dir);
 	op_hold(op, newdir);
 	op->req = req;
+	op->done = rename_done;
 	op_send(op);
 }
 

@@ -10,6 +10,7 @@
 #include "key.h"
 #include "node.h"
 #include "pending.h"
+#include "recall.h"
 #include "spin.h"
 #include "worker.h"
 
@@ -43,6 +44,7 @@ struct mount {
 	struct worker *worker;
 	struct inval *inval;
 	struct busy busy;
+	struct recall recall;
 	struct open_list open;
 	struct pending pending;
 	struct spin spin;
@@ -84,6 +86,9 @@ extern const struct fuse_lowlevel_ops fs_ops;
 void attr_fill(const struct mount *m, const struct entry *e, struct stat *st);
 /* The same for a file with changes; F->lock is held. */
 void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st);
+/* Whether who sent REQ may open E with FLAGS, by its mode: 0 or -EACCES. The kernel
+ * asks that itself of what it opens. */
+int attr_access(const struct mount *m, fuse_req_t req, const struct entry *e, int flags);
 /* Seconds for which the kernel may keep what it learns of E from VIEW. */
 double attr_timeout(const struct mount *m, const struct view *view, const struct entry *e);
 /* Fills RET for an entry of VIEW, with what is open here taken into account. */
@@ -95,6 +100,10 @@ void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *r
 /* Answers a getattr or setattr of INO (as the kernel knows it). Waits for
  * events on their way unless WAITED. */
 void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited);
+
+/* Of INO, which is gone: what has the name now by which the kernel has just looked
+ * it up (recall.h), if that is a key. 0 and *RET, or -ENOENT. (fs_lookup.c) */
+int look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret);
 
 /* Realtime in ns since the epoch. */
 int64_t now_ns(void);

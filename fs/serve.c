@@ -344,6 +344,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 		return r;
 	pthread_mutex_init(&m.open.lock, NULL);
 	pending_init(&m.pending);
+	recall_init(&m.recall);
 	spin_init(&m.spin, options->spin_us);
 	r = files_init(&m.files);
 	if (r < 0)

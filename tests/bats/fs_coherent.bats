@@ -414,3 +414,110 @@ PY
 	same ' and more' "$(cat <&7)"
 	exec 7<&-
 }
+
+# Whoever opens what a descriptor of O_PATH stands for makes the kernel open it
+# without looking the name up again: as if it were replaced in between, as often
+# as the kernel tries.
+@test "a key that is replaced between look-up and opening is opened as what has its name" {
+	cat >"$T/replaced.py" <<-'EOF'
+		import errno, http.client, os, sys, time
+		mnt, host, patience = sys.argv[1:]
+		key = mnt + "/dir/key"
+		connection = http.client.HTTPConnection(host)
+
+		def rest(method, path, body=None):
+		    connection.request(method, "/v1/kv/dir/" + path, body)
+		    answer = connection.getresponse()
+		    return answer.read() if answer.status < 300 else None
+
+		def replace(value, name="key"):
+		    assert rest("PUT", "new", value) is not None
+		    assert rest("POST", f"new?op=rename&to=dir/{name}") is not None
+
+		def replaced(flags, value, change=lambda: None):
+		    """Opens KEY, replaced by VALUE since it was looked up."""
+		    deadline = time.monotonic() + 20 * int(patience)
+		    while True:
+		        replace(b"old")
+		        path = os.open(key, os.O_PATH)
+		        number = os.fstat(path).st_ino
+		        replace(value)
+		        change()
+		        try:
+		            fd = os.open(f"/proc/self/fd/{path}", flags)
+		            assert os.fstat(fd).st_ino == number
+		            return fd
+		        except OSError as error:
+		            # A look-up is remembered for a second; a slow machine may need more.
+		            if error.errno != errno.ESTALE or time.monotonic() > deadline:
+		                raise
+		        finally:
+		            os.close(path)
+
+		def expect(fd, value, links=1):
+		    stat = os.fstat(fd)
+		    assert (stat.st_size, stat.st_nlink) == (len(value), links), stat
+		    assert os.pread(fd, 100000, 0) == value
+
+		# It is the new key, for as long as it is open ...
+		fd = replaced(os.O_RDONLY, b"a new value")
+		expect(fd, b"a new value")
+		for value in b"changed", b"longer" * 1000, b"x":
+		    assert rest("PUT", "key", value) is not None
+		    expect(fd, value)
+		# ... and after it is replaced.
+		replace(b"another")
+		expect(fd, b"x", links=0)
+		os.close(fd)
+
+		# What is written goes there.
+		fd = replaced(os.O_WRONLY | os.O_APPEND, b"one, ")
+		os.write(fd, b"two")
+		os.close(fd)
+		assert rest("GET", "key") == b"one, two"
+		assert open(key, "rb").read() == b"one, two"
+		fd = replaced(os.O_RDWR, b"one, two, three")
+		os.pwrite(fd, b"TWO", 5)
+		os.ftruncate(fd, 8)
+		os.fchmod(fd, 0o600)
+		expect(fd, b"one, TWO")
+		os.close(fd)
+		assert rest("GET", "key") == b"one, TWO"
+		assert open(key, "rb").read() == b"one, TWO"
+		assert os.stat(key).st_mode & 0o777 == 0o600
+		fd = replaced(os.O_WRONLY | os.O_TRUNC, b"gone")
+		os.write(fd, b"instead")
+		os.close(fd)
+		assert rest("GET", "key") == b"instead"
+		assert open(key, "rb").read() == b"instead"
+
+		def refused(*changes):
+		    replace(b"old")
+		    os.stat(key)
+		    path = os.open(key, os.O_PATH)
+		    for change in changes:
+		        change()
+		    try:
+		        os.open(f"/proc/self/fd/{path}", os.O_RDONLY)
+		        return None
+		    except OSError as error:
+		        return error.errno
+		    finally:
+		        os.close(path)
+
+		# Nothing else is opened in its place: when it is removed, or has become a
+		# directory, or had been renamed before it was replaced.
+		stale = errno.ESTALE
+		assert refused(lambda: rest("DELETE", "key")) == stale
+		assert refused(lambda: rest("DELETE", "key"), lambda: os.mkdir(key),
+		               lambda: os.rmdir(key), lambda: os.mkdir(key)) == stale
+		os.rmdir(key)
+		assert refused(lambda: os.rename(key, mnt + "/dir/moved"),
+		               lambda: rest("DELETE", "moved"), lambda: replace(b"other")) == stale
+		assert refused(lambda: rest("POST", "key?op=rename&to=dir/moved"),
+		               lambda: os.stat(mnt + "/dir/moved"), lambda: replace(b"v", "moved"),
+		               lambda: replace(b"w")) == stale
+	EOF
+	mkdir "$MNT/dir"
+	python3 "$T/replaced.py" "$MNT" "${URL#http://}" "$PATIENCE"
+}

@@ -176,6 +176,46 @@ static void test_what_the_kernel_forgot_needs_no_alias(void **state)
 	files_unref(files, f);
 }
 
+/* It was replaced while it was being opened. */
+static void test_a_file_that_leads_elsewhere_does_so_until_it_is_closed(void **state)
+{
+	struct files *files = *state;
+	struct file *f = files_get(files, 100);
+
+	f->gone = true;
+	assert_int_equal(files_lead(files, f, 55), 0);
+	assert_false(f->gone);
+	assert_int_equal(f->real, 55);
+	assert_int_equal(files_real(files, 100), 55);
+	assert_int_equal(files_alias(files, 55, 0), 100);
+	/* That was replaced, too. */
+	f->gone = true;
+	assert_int_equal(files_lead(files, f, 56), 0);
+	assert_int_equal(files_real(files, 100), 56);
+	assert_int_equal(files_alias(files, 55, 0), 0);
+	files_forget(files, 100, 9);
+	assert_int_equal(files_real(files, 100), 56);
+	files_unref(files, f);
+	assert_int_equal(files_real(files, 100), 100);
+	assert_int_equal(files->naliases, 0);
+}
+
+static void test_a_file_with_an_alias_can_lead_elsewhere(void **state)
+{
+	struct files *files = *state;
+	struct file *f = create(files, 100, 1, "new");
+
+	files_told(files, f);
+	assert_int_equal(files_settle(files, f, 55), 0);
+	assert_int_equal(files_lead(files, f, 56), 0);
+	assert_int_equal(files_real(files, 100), 56);
+	/* The kernel still knows its number. */
+	files_unref(files, f);
+	assert_int_equal(files_real(files, 100), 56);
+	files_forget(files, 100, 1);
+	assert_int_equal(files->naliases, 0);
+}
+
 /* --- one file -------------------------------------------------------------- */
 
 static void load(struct rig *rig, struct file *f, bool with_value)
@@ -361,6 +401,8 @@ int main(void)
 		TEST(test_a_file_in_the_log_has_no_name_here),
 		TEST(test_an_alias_lives_as_long_as_the_kernel_knows_it),
 		TEST(test_what_the_kernel_forgot_needs_no_alias),
+		TEST(test_a_file_that_leads_elsewhere_does_so_until_it_is_closed),
+		TEST(test_a_file_with_an_alias_can_lead_elsewhere),
 		TEST(test_content_follows_the_store_and_outlives_the_entry),
 		TEST(test_a_private_copy_is_apart_from_readers),
 		TEST(test_a_settled_buffer_becomes_the_content),
