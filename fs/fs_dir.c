@@ -11,6 +11,12 @@
  * names cost a million steps and a sort. Attributes (readdirplus) are of the
  * moment of the answer. rewinddir starts anew.
  *
+ * A listing that the kernel has kept it asks for again when one page of it is gone:
+ * once for what is behind that page, and as a whole the next time. That needs no
+ * lack of memory: DAMON_RECLAIM, where it is on, takes pages that seem cold, a page
+ * of such a listing within seconds when the machine is busy (seen by tracing
+ * mm_filemap_delete_from_page_cache). Nothing here can prevent it.
+ *
  * Whether a listing brings attributes along, and so inodes into the kernel, is
  * decided here and not by the kernel (READDIRPLUS_AUTO): that asks for them in the
  * first request and then only as long as what came is used, which helps who reads
