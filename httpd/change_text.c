@@ -59,14 +59,18 @@ bool change_is_whole(const struct feed_event *ev, size_t i)
 	return effect->kind != FEED_ADDED || has_other(ev, i, FEED_REMOVED);
 }
 
+bool change_reaches(const char *key, size_t key_len, bool whole, const char *prefix, size_t len)
+{
+	if (key_len >= len)
+		return !len || (!memcmp(key, prefix, len) && (key_len == len || key[len] == '/'));
+	return whole && (!key_len || (!memcmp(key, prefix, key_len) && prefix[key_len] == '/'));
+}
+
 bool change_concerns(const struct feed_event *ev, size_t i, const char *prefix, size_t len)
 {
 	struct bytes key = ev->effects[i].key;
-	const char *text = key.data;
-	if (key.len >= len)
-		return !len || (!memcmp(text, prefix, len) && (key.len == len || text[len] == '/'));
-	return change_is_whole(ev, i) &&
-	       (!key.len || (!memcmp(text, prefix, key.len) && prefix[key.len] == '/'));
+	bool whole = key.len < len && change_is_whole(ev, i);
+	return change_reaches(key.data, key.len, whole, prefix, len);
 }
 
 static void moment_member(const char *name, int64_t ms, struct json_text *text)
@@ -108,5 +112,14 @@ int change_text(const struct feed_event *ev, size_t i, const struct view *view,
 	    e.version == ev->offset && !entry_is_dir(&e))
 		r = value_text(view, &e, text);
 	json_text_raw(text, "}");
+	return r ? r : text->failed ? -ENOMEM : 0;
+}
+
+int change_message(const struct feed_event *ev, size_t i, const struct view *view,
+                   struct json_text *text)
+{
+	json_text_raw(text, "\ndata: ");
+	int r = change_text(ev, i, view, text);
+	json_text_raw(text, "\n\n");
 	return r ? r : text->failed ? -ENOMEM : 0;
 }

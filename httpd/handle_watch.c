@@ -1,10 +1,12 @@
 /* GET /v1/watch: changes as they happen, as server-sent events.
  *
- * A stream reads the feed of the store from its own place on and formats what
- * concerns its prefix; when it has read everything it is suspended, and the hub
- * (watch_hub.h) wakes it. What it holds is one event's text at a time. A
- * client that reads too slowly only falls behind; one that falls so far behind
- * that the feed has lost its place is told so and cut off.
+ * A stream copies the text of what concerns its prefix from the change ring, from
+ * its own place on, straight into libmicrohttpd's buffer, as much as there is; then
+ * it is suspended, and the hub (watch_hub.h) wakes it. What the ring does not have
+ * (any more, or yet) it reads from the feed of the store and formats itself, one
+ * piece of bounded length at a time. A client that reads too slowly only falls
+ * behind; one that falls so far behind that the feed has lost its place is told so
+ * and cut off.
  *
  * An event of the log can change several entries. Each becomes a message; the
  * last one's id is the event's offset, those before it are "offset.index", so
@@ -35,17 +37,10 @@
 #define BLOCK_BYTES 1024  /* MHD's own buffer for each stream; it copies in pieces */
 #define RETRY_MS 1000     /* told to the client: when to come back */
 
-/* A place in the feed: the next change to look at. */
-struct place {
-	uint64_t offset;
-	size_t index; /* change of that event */
-};
-
 struct stream {
 	struct watch watch;
 	struct request *rq; /* lives as long as the response */
-	struct place next;
-	bool values;
+	struct change_place next;
 	bool ended;            /* what is in `text` is the last */
 	int64_t heartbeat_ms;  /* when the next is due (monotonic) */
 	int64_t until_ms;      /* ?wait=: when it ends (monotonic); 0: it does not */
@@ -85,11 +80,10 @@ static int format_event(struct stream *s, const struct feed_event *ev, const str
 		put_number(s, "id: ", ev->offset);
 		if (i != last)
 			put_number(s, ".", i);
-		json_text_raw(&s->text, "\ndata: ");
-		int r = change_text(ev, i, s->values ? view : NULL, &s->text);
+		int r = change_message(ev, i, s->watch.kind == CHANGE_VALUES ? view : NULL,
+		                       &s->text);
 		if (r)
 			return r;
-		json_text_raw(&s->text, "\n\n");
 	}
 	return s->text.failed ? -ENOMEM : 0;
 }
@@ -113,12 +107,12 @@ static enum fill fill_from(struct stream *s, const struct view *view)
 		free(ev);
 		if (r)
 			return FILL_FAILED;
-		s->next = (struct place){ .offset = found + 1 };
+		s->next = (struct change_place){ .offset = found + 1 };
 	}
 	if (n)
 		return FILL_SOME;
 	if (s->next.offset <= view_offset(view) && txn_meta(view->txn)->started)
-		s->next = (struct place){ .offset = view_offset(view) + 1 };
+		s->next = (struct change_place){ .offset = view_offset(view) + 1 };
 	return FILL_END;
 }
 
@@ -198,15 +192,50 @@ static bool is_over(struct stream *s)
 	return s->next.offset > s->last;
 }
 
+/* Reads on in the feed. True if there is something to send, or more to read; false
+ * if everything was read. */
+static bool read_feed(struct stream *s)
+{
+	switch (fill(s)) {
+	case FILL_SOME:
+		return true;
+	case FILL_LOST:
+		end_with(s, "gone",
+		         "Events were lost on the way to you: you read too slowly, or were away "
+		         "too long. List what you need, then watch from the offset of that "
+		         "answer.");
+		return true;
+	case FILL_FAILED:
+		end_with(s, "failed", "The feed cannot be read now. Come back.");
+		return true;
+	case FILL_END:
+		break;
+	}
+	return false;
+}
+
+/* Suspends the stream until the hub wakes it. */
+static void wait_for_news(struct stream *s)
+{
+	int64_t wake_ms = s->heartbeat_ms;
+	if (s->until_ms && s->until_ms < wake_ms)
+		wake_ms = s->until_ms;
+	MHD_suspend_connection(s->rq->conn);
+	if (!watch_wait(&s->watch, s->next.offset, wake_ms))
+		MHD_resume_connection(s->rq->conn); /* there is something already */
+}
+
 /* MHD's content reader: fills BUF, or suspends the connection and returns 0. */
 static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct stream *s = arg;
 	(void)pos;
+	watch_came(&s->watch);
 	/* while it waited, the hub looked at rows for it */
 	if (s->next.offset < s->watch.from)
-		s->next = (struct place){ .offset = s->watch.from };
+		s->next = (struct change_place){ .offset = s->watch.from };
 	for (;;) {
+		size_t len = 0;
 		if (s->text.failed)
 			return MHD_CONTENT_READER_END_WITH_ERROR;
 		ssize_t n = send_text(s, buf, max);
@@ -214,34 +243,22 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 			return n;
 		if (s->ended || watch_hub_is_closing(s->watch.hub) || is_over(s))
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		if (clock_mono_ms() >= s->heartbeat_ms) {
+		int64_t now_ms = clock_mono_ms();
+		if (now_ms >= s->heartbeat_ms) {
 			heartbeat(s);
 			continue;
 		}
-		switch (fill(s)) {
-		case FILL_SOME:
+		/* at its end it does not wait for the hub to look at what is there */
+		bool late = s->until_ms && now_ms >= s->until_ms;
+		enum change_look look = late ? CHANGE_LOOK_AWAY :
+		                               watch_read(&s->watch, &s->next, buf, max, &len);
+		if (look == CHANGE_LOOK_SOME)
+			return (ssize_t)len;
+		if (look == CHANGE_LOOK_AWAY && read_feed(s))
 			continue;
-		case FILL_LOST:
-			end_with(s, "gone",
-			         "Events were lost on the way to you: you read too slowly, or were "
-			         "away too long. List what you need, then watch from the offset of "
-			         "that answer.");
-			continue;
-		case FILL_FAILED:
-			end_with(s, "failed", "The feed cannot be read now. Come back.");
-			continue;
-		case FILL_END:
-			break;
-		}
-		if (s->until_ms && clock_mono_ms() >= s->until_ms)
+		if (late)
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		int64_t wake_ms = s->heartbeat_ms;
-		if (s->until_ms && s->until_ms < wake_ms)
-			wake_ms = s->until_ms;
-		MHD_suspend_connection(s->rq->conn);
-		if (watch_wait(&s->watch, s->next.offset, wake_ms))
-			return 0;
-		MHD_resume_connection(s->rq->conn); /* there is something already */
+		wait_for_news(s);
 		return 0;
 	}
 }
@@ -263,7 +280,7 @@ static void stream_over(void *arg)
 /* --- the request ----------------------------------------------------------- */
 
 /* "OFFSET" or "OFFSET.INDEX", behind which to go on. */
-static bool parse_id(const char *text, struct place *ret)
+static bool parse_id(const char *text, struct change_place *ret)
 {
 	char *end;
 	if (*text < '0' || *text > '9')
@@ -273,7 +290,7 @@ static bool parse_id(const char *text, struct place *ret)
 	if (errno || offset > INT64_MAX)
 		return false;
 	if (!*end) {
-		*ret = (struct place){ .offset = offset + 1 };
+		*ret = (struct change_place){ .offset = offset + 1 };
 		return true;
 	}
 	if (end[0] != '.' || end[1] < '0' || end[1] > '9')
@@ -281,13 +298,14 @@ static bool parse_id(const char *text, struct place *ret)
 	uint64_t index = strtoull(end + 1, &end, 10);
 	if (errno || *end || index >= SIZE_MAX)
 		return false;
-	*ret = (struct place){ .offset = offset, .index = (size_t)index + 1 };
+	*ret = (struct change_place){ .offset = offset, .index = (size_t)index + 1 };
 	return true;
 }
 
 /* Where the client wants to begin: *RET_GIVEN, or from now on. False after an
  * answer. */
-static bool read_place(struct request *rq, struct place *ret, bool *ret_given, enum MHD_Result *out)
+static bool read_place(struct request *rq, struct change_place *ret, bool *ret_given,
+                       enum MHD_Result *out)
 {
 	const char *raw;
 	size_t len;
@@ -322,7 +340,8 @@ static bool read_place(struct request *rq, struct place *ret, bool *ret_given, e
 }
 
 /* Finds the place in the feed. 0, -ESTALE if it is lost, or another -errno. */
-static int find_place(struct request *rq, bool given, struct place *place, uint64_t *ret_offset)
+static int find_place(struct request *rq, bool given, struct change_place *place,
+                      uint64_t *ret_offset)
 {
 	struct view view;
 	uint64_t first;
@@ -331,8 +350,9 @@ static int find_place(struct request *rq, bool given, struct place *place, uint6
 		return r;
 	*ret_offset = view_offset(&view);
 	if (!given)
-		*place = (struct place){ .offset = txn_meta(view.txn)->started ? *ret_offset + 1 :
-			                                                         0 };
+		*place = (struct change_place){ .offset = txn_meta(view.txn)->started ?
+			                                          *ret_offset + 1 :
+			                                          0 };
 	else if (!store_feed_first(view.txn, &first) && place->offset < first)
 		r = -ESTALE;
 	view_close(&view);
@@ -385,6 +405,8 @@ static struct stream *stream_new(struct request *rq, size_t prefix_len, const ch
 	s->watch.free_it = stream_free;
 	s->prefix_len = prefix_len;
 	memcpy(s->prefix, prefix, prefix_len);
+	s->watch.reads = true;
+	s->watch.kind = url_flag(&rq->url, "values") ? CHANGE_VALUES : CHANGE_PLAIN;
 	s->heartbeat_ms = clock_mono_ms() + rq->server->settings->heartbeat_ms;
 	if (watch_add(rq->server->hub, &s->watch, prefix, prefix_len)) {
 		free(s);
@@ -403,7 +425,7 @@ static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
 }
 
 static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
-                             struct place place, bool given, int64_t wait_ms)
+                             struct change_place place, bool given, int64_t wait_ms)
 {
 	uint64_t offset = 0;
 	/* first the watch, then the look: nothing is missed in between */
@@ -424,7 +446,6 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 	s->next = place;
 	if (wait_ms)
 		s->until_ms = clock_mono_ms() + wait_ms;
-	s->values = url_flag(&rq->url, "values");
 	put_number(s, "retry: ", RETRY_MS);
 	put_number(s, "\n: watching from offset ", place.offset);
 	json_text_raw(&s->text, "\n\n");
@@ -441,7 +462,7 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 enum MHD_Result handle_watch(struct request *rq)
 {
 	enum MHD_Result out;
-	struct place place = { 0 };
+	struct change_place place = { 0 };
 	bool given;
 	int64_t wait_ms;
 	size_t prefix_len;

@@ -17,6 +17,15 @@ void json_text_clear(struct json_text *t)
 	*t = (struct json_text){ 0 };
 }
 
+void json_text_shrink(struct json_text *t)
+{
+	char *data = t->len ? realloc(t->data, t->len) : NULL;
+	if (data) {
+		t->data = data;
+		t->cap = t->len;
+	}
+}
+
 /* Room for MORE bytes, or NULL. */
 static char *room(struct json_text *t, size_t more)
 {

@@ -17,6 +17,8 @@ struct json_text {
 
 /* Frees what was written and starts anew. */
 void json_text_clear(struct json_text *t);
+/* Gives back the memory that is not used. */
+void json_text_shrink(struct json_text *t);
 /* Text that is JSON already: punctuation and names known to be plain. */
 void json_text_raw(struct json_text *t, const char *text);
 void json_text_append(struct json_text *t, const char *text, size_t len);

@@ -65,6 +65,7 @@ void key_wait_free(struct key_poll *poll)
 
 static enum MHD_Result poll_over(struct request *rq)
 {
+	watch_came(&rq->poll->watch);
 	if (rq->result.code != OUTCOME_OK)
 		rq->wait_until_ms = 0; /* the time is over, or the server stops */
 	return rq->poll->again(rq);

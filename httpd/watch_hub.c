@@ -1,10 +1,21 @@
 /* The watch hub.
  *
- * Watchers read the feed themselves, each from its own place, so nothing is
- * buffered for them and a slow one costs nobody anything. What they share is
- * the waiting: a thousand of them must not all wake up for each event. The hub
- * looks at every event once, finds the prefixes that it concerns (one hash
- * look-up for each name in the key's path), and wakes those who wait there.
+ * Those who watch share two things. The waiting: a thousand of them must not all
+ * wake up for each event. The hub looks at every event once, finds the prefixes
+ * that it concerns (one hash look-up for each name in the key's path), and wakes
+ * those who wait there. And the text: what concerns anyone who reads is formatted
+ * once, into the change ring, and they copy from there. Nothing is buffered for
+ * anybody, and a slow one costs nobody anything: it falls out of the ring and
+ * reads the feed, from its own place.
+ *
+ * The hub works in rounds: it takes the events that there are, marks the groups
+ * concerned, formats (without its lock), puts the texts into the ring, and wakes.
+ * The next round begins when all that were woken have come to be served, so under
+ * load events gather meanwhile and are told together, in one send for each
+ * watcher. It also leaves them a part of the time that the round took: while a
+ * thousand are served, those who write are not. A lone event waits for nothing:
+ * the last round is long over. Nobody can hold up a round for more than ROUND_NS,
+ * and a slow client cannot at all: coming means being served, not being sent all.
  *
  * Whoever is woken is also told which rows need no look: those that came while
  * it waited and did not concern it. So a quiet prefix keeps its place however
@@ -13,18 +24,22 @@
  * A group remembers the last event that concerned it. So a watcher that was
  * busy, or is just about to wait, finds out in one comparison whether something
  * came that it has not read (`last`), without having to catch up with events
- * of other prefixes first.
+ * of other prefixes first. What a round at work has
+ * found does not count yet (`told`): those who wait at its end are woken then.
  *
  * The follow callback runs under the node's work lock: it stores a number, and
- * signals the thread if that sleeps. With no watcher it does not even that.
+ * signals the thread if that sleeps for news. With no watcher it does not even
+ * that.
  *
- * Lock: hub->lock, a leaf; nothing is called while it is held. Who clears
- * watch->waiting makes the call. */
+ * Locks: hub->lock and the ring's, leaves both; nothing is called while they are
+ * held. Who clears watch->waiting makes the call. */
 #include "httpd/watch_hub.h"
 
 #include "common/clock.h"
 #include "httpd/change_text.h"
+#include "httpd/watch_round.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,22 +49,31 @@
 #define HASH_NONFATAL_OOM 1 /* then what was not added has no table */
 #include <uthash.h>
 
-#define BATCH_ROWS 128 /* rows looked at under one snapshot */
-#define WAKES 64       /* wakes gathered under one hold of the lock */
-#define RETRY_MS 20    /* after the feed could not be read */
+#define ROUND_NS (10 * NS_PER_MS) /* a round waits so long for the next who comes */
+#define REST_PART 4               /* a rest after a round is this part of it, up to ROUND_NS */
+#define RETRY_MS 20               /* after the feed could not be read */
 #define SLEEP_MS 3600000
+#define NS_PER_MS INT64_C(1000000)
 
+/* Those of one prefix. hub->lock protects all of it. */
 struct watch_group {
 	UT_hash_handle hh;
-	uint64_t since; /* events from here on were looked at for it */
-	uint64_t last;  /* one behind the last that concerned it; 0: none */
-	struct watch *watches;
+	unsigned members;
+	unsigned readers[CHANGE_KINDS];
+	struct watch *waiting;
+	uint64_t last; /* one behind the last event that concerned it; 0: none */
+	/* while a round is at work that concerns it: */
+	bool told;
+	struct watch_group *next_told;
+	uint64_t before; /* `last` without this round */
+	uint64_t news;   /* the first event of it; 0: nobody knows */
 	size_t len;
 	char prefix[];
 };
 
 struct watch_hub {
 	struct node *node;
+	struct change_ring *ring;
 	pthread_t thread;
 	bool running;
 	pthread_mutex_t lock;
@@ -58,31 +82,36 @@ struct watch_hub {
 	atomic_uint count;
 	atomic_uint waiting;
 	atomic_bool closing;
+	atomic_bool wants_news;  /* the thread sleeps until something is followed */
+	atomic_uint owed;        /* who were woken and have not come yet */
+	atomic_uint owed_before; /* of those, who were so before the round */
+	_Atomic int64_t came_ns; /* when one of them came last */
+	/* of the thread alone: */
+	int64_t began_ns;
 	/* protected by lock: */
 	bool sleeping;
 	bool stop;
 	uint64_t next;       /* first offset that was not looked at */
 	int64_t deadline_ms; /* no watch's time is over before this */
 	struct watch_group *groups;
+	struct watch_group *told;
 };
 
-/* A watch that is to be told something. */
-struct wake {
-	struct watch *watch;
-	enum watch_news news;
-};
-
+/* Watches that are to be told something, in order. */
 struct wakes {
-	size_t n;
-	struct wake list[WAKES];
+	struct watch *first;
+	struct watch **end;
+	unsigned n;
 };
 
 int watch_hub_new(struct watch_hub **ret)
 {
 	pthread_condattr_t attr;
 	struct watch_hub *hub = calloc(1, sizeof(*hub));
-	if (!hub)
+	if (!hub || change_ring_new(&hub->ring)) {
+		free(hub);
 		return -ENOMEM;
+	}
 	pthread_mutex_init(&hub->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -99,9 +128,10 @@ void watch_hub_follow(void *arg, const struct feed_event *ev, bool gap)
 	if (!ev)
 		return;
 	/* In this order, against watch_add(): either it sees this event as looked
-	 * at, or this sees the watch. */
+	 * at, or this sees the watch; and against rest(): either the thread sees the
+	 * event, or this sees that it sleeps. */
 	atomic_store(&hub->followed, ev->offset + 1);
-	if (!atomic_load(&hub->count))
+	if (!atomic_load(&hub->count) || !atomic_load(&hub->wants_news))
 		return;
 	pthread_mutex_lock(&hub->lock);
 	if (hub->sleeping)
@@ -113,208 +143,251 @@ void watch_hub_follow(void *arg, const struct feed_event *ev, bool gap)
 
 static void unref(struct watch *watch)
 {
-	struct watch_hub *hub = watch->hub;
-	pthread_mutex_lock(&hub->lock);
-	bool last = !--watch->refs;
-	pthread_mutex_unlock(&hub->lock);
-	if (last)
+	if (atomic_fetch_sub(&watch->refs, 1) == 1)
 		watch->free_it(watch);
 }
 
-/* Takes the right to wake WATCH, for which no row before FROM is news. Lock
- * held; there is room. */
-static void gather(struct watch_hub *hub, struct wakes *wakes, struct watch *watch,
-                   enum watch_news news, uint64_t from)
+static struct wakes no_wakes(struct wakes *wakes)
 {
+	return (struct wakes){ .end = &wakes->first };
+}
+
+/* Takes the watch at *AT off the list of those that wait, and with it the right to
+ * wake it. No row before FROM is news for it. Lock held. */
+static void take(struct watch_hub *hub, struct wakes *wakes, struct watch **at,
+                 enum watch_news news, uint64_t from)
+{
+	struct watch *watch = *at;
+	*at = watch->next;
+	watch->next = NULL;
 	watch->waiting = false;
+	watch->news = news;
+	watch->owes = true;
 	if (watch->from < from)
 		watch->from = from;
-	watch->refs++;
+	atomic_fetch_add(&watch->refs, 1);
 	atomic_fetch_sub(&hub->waiting, 1);
-	wakes->list[wakes->n++] = (struct wake){ watch, news };
+	*wakes->end = watch;
+	wakes->end = &watch->next;
+	wakes->n++;
 }
 
 /* Makes the calls; the lock is let go for them and taken again. */
 static void call(struct watch_hub *hub, struct wakes *wakes)
 {
-	if (!wakes->n)
-		return;
+	unsigned before = atomic_load(&hub->owed);
+	hub->began_ns = clock_mono_ns();
+	atomic_store(&hub->owed_before, before);
+	atomic_fetch_add(&hub->owed, wakes->n);
 	pthread_mutex_unlock(&hub->lock);
-	for (size_t i = 0; i < wakes->n; i++) {
-		wakes->list[i].watch->wake(wakes->list[i].watch, wakes->list[i].news);
-		unref(wakes->list[i].watch);
+	for (struct watch *watch = wakes->first, *next; watch; watch = next) {
+		next = watch->next; /* it may wait again before the call is over */
+		watch->wake(watch, watch->news);
+		unref(watch);
 	}
-	wakes->n = 0;
 	pthread_mutex_lock(&hub->lock);
 }
 
-/* Wakes those of GROUP that have not read the event before END. The lock may be
- * let go in between, so the list is looked through anew until nobody is left. */
-static void wake_group(struct watch_hub *hub, const char *prefix, size_t len, uint64_t end)
+/* Takes those of GROUP that wait and have not read what concerned it last. */
+static void take_group(struct watch_hub *hub, struct wakes *wakes, struct watch_group *group)
 {
-	struct wakes wakes = { 0 };
-	do {
-		struct watch_group *group;
-		call(hub, &wakes);
-		HASH_FIND(hh, hub->groups, prefix, len, group);
-		for (struct watch *w = group ? group->watches : NULL; w && wakes.n < WAKES;
-		     w = w->next) {
-			if (w->waiting && w->from < end)
-				gather(hub, &wakes, w, WATCH_CHANGE, end - 1);
-		}
-	} while (wakes.n);
-}
-
-/* Says to the group of a prefix, if there is one, that the event before END
- * concerns it. */
-static void concern(struct watch_hub *hub, const char *prefix, size_t len, uint64_t end)
-{
-	struct watch_group *group;
-	HASH_FIND(hh, hub->groups, prefix, len, group);
-	if (!group || group->last >= end)
-		return;
-	group->last = end;
-	wake_group(hub, prefix, len, end);
-}
-
-/* Wakes all that have not read what concerned their group last. With LOST it is
- * not known what that is, and they have to begin where they are. */
-static void wake_all(struct watch_hub *hub, bool lost)
-{
-	struct wakes wakes = { 0 };
-	do {
-		struct watch_group *group, *tmp;
-		call(hub, &wakes);
-		HASH_ITER (hh, hub->groups, group, tmp) {
-			for (struct watch *w = group->watches; w && wakes.n < WAKES; w = w->next) {
-				if (w->waiting && w->from < group->last)
-					gather(hub, &wakes, w, WATCH_CHANGE,
-					       lost ? 0 : group->last - 1);
-			}
-		}
-	} while (wakes.n);
-}
-
-/* Says to the groups below a directory that came or went whole that the event
- * before END concerns them. */
-static void concern_below(struct watch_hub *hub, const struct feed_event *ev, size_t i,
-                          uint64_t end)
-{
-	struct watch_group *group, *tmp;
-	HASH_ITER (hh, hub->groups, group, tmp) {
-		if (group->last < end && change_concerns(ev, i, group->prefix, group->len))
-			group->last = end;
+	for (struct watch **at = &group->waiting; *at;) {
+		if ((*at)->from < group->last)
+			take(hub, wakes, at, WATCH_CHANGE, group->news);
+		else
+			at = &(*at)->next;
 	}
-	wake_all(hub, false);
 }
 
 /* Lock held. */
-static void look_at(struct watch_hub *hub, const struct feed_event *ev)
+static void free_if_empty(struct watch_hub *hub, struct watch_group *group)
 {
-	uint64_t end = ev->offset + 1;
-	for (size_t i = 0; i < ev->neffects; i++) {
-		struct bytes key = ev->effects[i].key;
-		const char *text = key.data;
-		concern(hub, "", 0, end);
-		for (size_t k = 0; k < key.len; k++)
-			if (text[k] == '/')
-				concern(hub, text, k, end);
-		if (key.len)
-			concern(hub, text, key.len, end);
-		if (change_is_whole(ev, i))
-			concern_below(hub, ev, i, end);
-	}
-	hub->next = end;
+	if (group->members || group->told)
+		return;
+	assert(hub->groups); /* it is one of them */
+	HASH_DEL(hub->groups, group);
+	free(group);
 }
 
-/* Events are missing: everyone has to see for themselves. Lock held. */
-static void concern_all(struct watch_hub *hub, uint64_t end)
+/* Wakes whom the round concerns. Lock held. */
+static void tell(struct watch_hub *hub)
 {
-	struct watch_group *group, *tmp;
-	HASH_ITER (hh, hub->groups, group, tmp) {
-		if (group->last < end)
-			group->last = end;
+	struct wakes wakes = no_wakes(&wakes);
+	while (hub->told) {
+		struct watch_group *group = hub->told;
+		hub->told = group->next_told;
+		take_group(hub, &wakes, group);
+		group->told = false;
+		free_if_empty(hub, group);
 	}
-	hub->next = end;
-	wake_all(hub, true);
-}
-
-/* --- the thread ------------------------------------------------------------ */
-
-/* Reads up to BATCH_ROWS events from FROM on. Returns how many, or -errno. */
-static int read_rows(struct watch_hub *hub, uint64_t from, struct feed_event **rows)
-{
-	struct view view;
-	struct bytes row;
-	uint64_t found;
-	int n = 0;
-	int r = view_open(node_store(hub->node), &view);
-	if (r < 0)
-		return r;
-	while (n < BATCH_ROWS && !store_feed_next(view.txn, from, &found, &row)) {
-		r = feed_decode(found, row, &rows[n]);
-		if (r)
-			break;
-		n++;
-		from = found + 1;
-	}
-	view_close(&view);
-	return n || r > 0 ? n : r;
-}
-
-/* Looks at what was followed since. Lock held. False if it could not be read. */
-static bool catch_up(struct watch_hub *hub)
-{
-	struct feed_event *rows[BATCH_ROWS];
-	uint64_t from = hub->next;
-	uint64_t followed = atomic_load(&hub->followed);
-	pthread_mutex_unlock(&hub->lock);
-	int n = read_rows(hub, from, rows);
-	pthread_mutex_lock(&hub->lock);
-	if (n < 0 && n != -EBADMSG)
-		return false;
-	/* what lies between is lost, or never was: watchers can tell (feed_stream.c) */
-	if (n <= 0 || rows[0]->offset > from)
-		concern_all(hub, n <= 0 ? followed : rows[0]->offset);
-	for (int i = 0; i < n; i++) {
-		look_at(hub, rows[i]);
-		free(rows[i]);
-	}
-	return true;
+	call(hub, &wakes);
 }
 
 /* Wakes those whose time is over, and finds out when the next one's is. Lock
  * held. */
 static void look_at_times(struct watch_hub *hub)
 {
-	struct wakes wakes = { 0 };
+	struct wakes wakes = no_wakes(&wakes);
+	struct watch_group *group, *tmp;
 	int64_t now_ms = clock_mono_ms();
 	bool closing = atomic_load(&hub->closing);
-	do {
-		struct watch_group *group, *tmp;
-		call(hub, &wakes);
-		hub->deadline_ms = INT64_MAX;
-		HASH_ITER (hh, hub->groups, group, tmp) {
-			for (struct watch *w = group->watches; w && wakes.n < WAKES; w = w->next) {
-				if (!w->waiting)
-					continue;
-				if (closing || w->until_ms <= now_ms)
-					gather(hub, &wakes, w, closing ? WATCH_CLOSING : WATCH_TIME,
-					       hub->next);
-				else if (w->until_ms < hub->deadline_ms)
-					hub->deadline_ms = w->until_ms;
+	hub->deadline_ms = INT64_MAX;
+	HASH_ITER (hh, hub->groups, group, tmp) {
+		for (struct watch **at = &group->waiting; *at;) {
+			int64_t until_ms = (*at)->until_ms;
+			if (closing || until_ms <= now_ms) {
+				take(hub, &wakes, at, closing ? WATCH_CLOSING : WATCH_TIME,
+				     hub->next);
+				continue;
 			}
+			if (until_ms < hub->deadline_ms)
+				hub->deadline_ms = until_ms;
+			at = &(*at)->next;
 		}
-	} while (wakes.n);
+	}
+	call(hub, &wakes);
 }
 
-/* Sleeps until there is something to do. Lock held. */
-static void sleep_until(struct watch_hub *hub, int64_t until_ms)
+/* --- looking --------------------------------------------------------------- */
+
+/* Notes that the event before END concerns GROUP, which begins with NEWS unless it
+ * is told already. Returns the kinds of text that its members want. Lock held, as
+ * for all here. */
+static unsigned concern(struct watch_hub *hub, struct watch_group *group, uint64_t end,
+                        uint64_t news)
 {
-	struct timespec at = { .tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000 };
+	unsigned kinds = 0;
+	for (enum change_kind kind = 0; kind < CHANGE_KINDS; kind++)
+		kinds |= group->readers[kind] ? 1U << kind : 0;
+	if (!group->told) {
+		group->told = true;
+		group->next_told = hub->told;
+		hub->told = group;
+		group->before = group->last;
+		group->news = news;
+	}
+	if (group->last < end)
+		group->last = end;
+	return kinds;
+}
+
+static unsigned concern_prefix(struct watch_hub *hub, const char *prefix, size_t len, uint64_t end)
+{
+	struct watch_group *group;
+	HASH_FIND(hh, hub->groups, prefix, len, group);
+	return group ? concern(hub, group, end, end - 1) : 0;
+}
+
+/* The groups below a directory that came or went whole. */
+static unsigned concern_below(struct watch_hub *hub, const struct feed_event *ev, size_t i)
+{
+	struct watch_group *group, *tmp;
+	uint64_t end = ev->offset + 1;
+	unsigned kinds = 0;
+	HASH_ITER (hh, hub->groups, group, tmp) {
+		if (change_concerns(ev, i, group->prefix, group->len))
+			kinds |= concern(hub, group, end, end - 1);
+	}
+	return kinds;
+}
+
+/* Events before END are missing: everyone has to see for themselves. */
+static void concern_all(struct watch_hub *hub, uint64_t end)
+{
+	struct watch_group *group, *tmp;
+	HASH_ITER (hh, hub->groups, group, tmp) {
+		concern(hub, group, end, 0);
+	}
+}
+
+/* Finds the groups that EV concerns. Returns the kinds of text wanted. */
+static unsigned look_at(struct watch_hub *hub, const struct feed_event *ev)
+{
+	uint64_t end = ev->offset + 1;
+	unsigned kinds = 0;
+	for (size_t i = 0; i < ev->neffects; i++) {
+		struct bytes key = ev->effects[i].key;
+		const char *text = key.data;
+		kinds |= concern_prefix(hub, "", 0, end);
+		for (size_t k = 0; k < key.len; k++)
+			if (text[k] == '/')
+				kinds |= concern_prefix(hub, text, k, end);
+		if (key.len)
+			kinds |= concern_prefix(hub, text, key.len, end);
+		if (change_is_whole(ev, i))
+			kinds |= concern_below(hub, ev, i);
+	}
+	return kinds;
+}
+
+/* --- rounds ---------------------------------------------------------------- */
+
+/* Looks at what was followed since, and tells. False if it could not be read.
+ * Lock held. */
+static bool run_round(struct watch_hub *hub)
+{
+	struct watch_round round;
+	uint64_t from = hub->next;
+	uint64_t followed = atomic_load(&hub->followed);
+	pthread_mutex_unlock(&hub->lock);
+	int r = watch_round_open(&round, node_store(hub->node), from);
+	pthread_mutex_lock(&hub->lock);
+	if (r)
+		return false;
+	/* what lies between is lost, or never was: watchers can tell (handle_watch.c) */
+	uint64_t begin = round.n ? round.rows[0]->offset : followed;
+	uint64_t end = round.n ? round.rows[round.n - 1]->offset + 1 : followed;
+	if (begin > from)
+		concern_all(hub, begin);
+	for (size_t i = 0; i < round.n; i++)
+		round.kinds[i] = look_at(hub, round.rows[i]);
+	hub->next = end;
+	pthread_mutex_unlock(&hub->lock);
+	watch_round_put(&round, hub->ring, begin, end);
+	watch_round_close(&round);
+	pthread_mutex_lock(&hub->lock);
+	tell(hub);
+	return true;
+}
+
+/* When the next round may begin. */
+static int64_t next_round_ns(const struct watch_hub *hub)
+{
+	int64_t came_ns = atomic_load(&hub->came_ns);
+	int64_t took_ns = came_ns - hub->began_ns;
+	if (took_ns < 0)
+		took_ns = 0; /* nobody came yet, or nobody was woken */
+	bool over = atomic_load(&hub->owed) <= atomic_load(&hub->owed_before);
+	int64_t rest_ns = over ? took_ns / REST_PART : ROUND_NS;
+	return hub->began_ns + took_ns + (rest_ns < ROUND_NS ? rest_ns : ROUND_NS);
+}
+
+/* --- the thread ------------------------------------------------------------ */
+
+static bool is_behind(const struct watch_hub *hub)
+{
+	return atomic_load(&hub->count) && atomic_load(&hub->followed) > hub->next;
+}
+
+/* Sleeps until it is signalled. Lock held. */
+static void sleep_until(struct watch_hub *hub, int64_t until_ns)
+{
+	struct timespec at = { .tv_sec = until_ns / (1000 * NS_PER_MS),
+		               .tv_nsec = until_ns % (1000 * NS_PER_MS) };
 	hub->sleeping = true;
 	pthread_cond_timedwait(&hub->work, &hub->lock, &at);
 	hub->sleeping = false;
+}
+
+/* Sleeps until something is followed. Lock held. */
+static void wait_for_news(struct watch_hub *hub, int64_t now_ns)
+{
+	int64_t most_ms = now_ns / NS_PER_MS + SLEEP_MS;
+	int64_t until_ms = hub->deadline_ms < most_ms ? hub->deadline_ms : most_ms;
+	atomic_store(&hub->wants_news, true);
+	if (!is_behind(hub))
+		sleep_until(hub, until_ms * NS_PER_MS);
+	atomic_store(&hub->wants_news, false);
 }
 
 static void *run(void *arg)
@@ -322,17 +395,16 @@ static void *run(void *arg)
 	struct watch_hub *hub = arg;
 	pthread_mutex_lock(&hub->lock);
 	while (!hub->stop) {
-		int64_t now_ms = clock_mono_ms();
+		int64_t now_ns = clock_mono_ns();
 		bool closing = atomic_load(&hub->closing) && atomic_load(&hub->waiting);
-		if (now_ms >= hub->deadline_ms || closing) {
+		if (closing || now_ns / NS_PER_MS >= hub->deadline_ms)
 			look_at_times(hub);
-		} else if (atomic_load(&hub->count) && atomic_load(&hub->followed) > hub->next) {
-			if (!catch_up(hub))
-				sleep_until(hub, now_ms + RETRY_MS);
-		} else {
-			int64_t most_ms = now_ms + SLEEP_MS;
-			sleep_until(hub, hub->deadline_ms < most_ms ? hub->deadline_ms : most_ms);
-		}
+		else if (!is_behind(hub))
+			wait_for_news(hub, now_ns);
+		else if (now_ns < next_round_ns(hub))
+			sleep_until(hub, next_round_ns(hub));
+		else if (!run_round(hub))
+			sleep_until(hub, now_ns + RETRY_MS * NS_PER_MS);
 	}
 	pthread_mutex_unlock(&hub->lock);
 	return NULL;
@@ -370,6 +442,7 @@ void watch_hub_free(struct watch_hub *hub)
 	}
 	pthread_cond_destroy(&hub->work);
 	pthread_mutex_destroy(&hub->lock);
+	change_ring_free(hub->ring);
 	free(hub);
 }
 
@@ -409,7 +482,6 @@ int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, si
 		}
 		memcpy(group->prefix, prefix, len);
 		group->len = len;
-		group->since = hub->next;
 		HASH_ADD_KEYPTR(hh, hub->groups, group->prefix, len, group);
 		if (!group->hh.tbl) {
 			free(group);
@@ -417,14 +489,13 @@ int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, si
 			goto out;
 		}
 	}
+	group->members++;
+	if (watch->reads)
+		group->readers[watch->kind]++;
 	watch->hub = hub;
-	watch->refs = 1;
 	watch->group = group;
-	watch->prev = NULL;
-	watch->next = group->watches;
-	if (group->watches)
-		group->watches->prev = watch;
-	group->watches = watch;
+	watch->since = hub->next;
+	atomic_store(&watch->refs, 1);
 out:
 	pthread_mutex_unlock(&hub->lock);
 	if (r)
@@ -436,17 +507,12 @@ void watch_remove(struct watch *watch)
 {
 	struct watch_hub *hub = watch->hub;
 	struct watch_group *group = watch->group;
+	watch_came(watch);
 	pthread_mutex_lock(&hub->lock);
-	if (watch->prev)
-		watch->prev->next = watch->next;
-	else
-		group->watches = watch->next;
-	if (watch->next)
-		watch->next->prev = watch->prev;
-	if (!group->watches) {
-		HASH_DEL(hub->groups, group);
-		free(group);
-	}
+	group->members--;
+	if (watch->reads)
+		group->readers[watch->kind]--;
+	free_if_empty(hub, group);
 	pthread_mutex_unlock(&hub->lock);
 	atomic_fetch_sub(&hub->count, 1);
 	unref(watch);
@@ -457,13 +523,16 @@ bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 	struct watch_hub *hub = watch->hub;
 	struct watch_group *group = watch->group;
 	pthread_mutex_lock(&hub->lock);
-	/* of this prefix, or perhaps, from before it was watched */
-	bool news = group->last > from || group->since > from;
+	/* what a round at work has found is told at its end, to all that wait then */
+	uint64_t last = group->told ? group->before : group->last;
+	bool news = last > from || watch->since > from;
 	bool wait = !news && !atomic_load(&hub->closing);
 	if (wait) {
 		watch->from = from;
 		watch->until_ms = until_ms;
 		watch->waiting = true;
+		watch->next = group->waiting;
+		group->waiting = watch;
 		atomic_fetch_add(&hub->waiting, 1);
 		if (until_ms < hub->deadline_ms) {
 			hub->deadline_ms = until_ms;
@@ -473,4 +542,29 @@ bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 	}
 	pthread_mutex_unlock(&hub->lock);
 	return wait;
+}
+
+void watch_came(struct watch *watch)
+{
+	struct watch_hub *hub = watch->hub;
+	if (!watch->owes)
+		return;
+	watch->owes = false;
+	atomic_store(&hub->came_ns, clock_mono_ns());
+	if (atomic_fetch_sub(&hub->owed, 1) - 1 != atomic_load(&hub->owed_before))
+		return;
+	pthread_mutex_lock(&hub->lock);
+	if (hub->sleeping && !atomic_load(&hub->wants_news))
+		pthread_cond_signal(&hub->work);
+	pthread_mutex_unlock(&hub->lock);
+}
+
+enum change_look watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
+                            size_t *ret_len)
+{
+	*ret_len = 0;
+	if (place->offset < watch->since)
+		return CHANGE_LOOK_AWAY; /* of what came before nobody looked for it */
+	return change_ring_read(watch->hub->ring, watch->kind, watch->group->prefix,
+	                        watch->group->len, place, buf, size, ret_len);
 }

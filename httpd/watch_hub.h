@@ -3,6 +3,7 @@
 #define KEYDIR_HTTPD_WATCH_HUB_H
 
 #include "common/node.h"
+#include "httpd/change_ring.h"
 
 #include <stdatomic.h>
 
@@ -16,24 +17,28 @@ enum watch_news {
 };
 
 /* One who waits: part of the user's struct, which must stay until free_it is
- * called. The fields are the hub's. */
+ * called. The fields are the hub's, but for those that the user sets before. */
 struct watch {
-	struct watch_hub *hub;
-	struct watch_group *group; /* protected by hub->lock, as all that follows */
-	struct watch *next;        /* links of the group's list */
-	struct watch *prev;
-	bool waiting;
-	uint64_t from;    /* no row before this is news. The user's to read while it
-	                   * does not wait: rows that it need not read are left out */
-	int64_t until_ms; /* monotonic */
-	unsigned refs;    /* the user's, and the hub's while it calls */
-
 	/* Called by the hub's thread, without its lock, once for each successful
-	 * watch_wait(). */
+	 * watch_wait(). The user then calls watch_came() as soon as it gets to it. */
 	void (*wake)(struct watch *watch, enum watch_news news);
 	/* Called when nobody holds it any more: by watch_remove() or, right after
 	 * a wake, by the hub's thread. */
 	void (*free_it)(struct watch *watch);
+	bool reads; /* it will call watch_read() */
+	enum change_kind kind;
+
+	struct watch_hub *hub;
+	struct watch_group *group;
+	uint64_t since;     /* events from here on are looked at for it */
+	atomic_uint refs;   /* the user's, and the hub's while it calls */
+	struct watch *next; /* protected by hub->lock, as what follows */
+	bool waiting;
+	uint64_t from;        /* no row before this is news. The user's to read while it
+	                       * does not wait: rows that it need not read are left out */
+	int64_t until_ms;     /* monotonic */
+	enum watch_news news; /* once it is taken: the hub's thread's */
+	bool owes;            /* woken, and has not come: handed over with the wake */
 };
 
 /* A hub without a node. 0 or -errno. */
@@ -52,7 +57,7 @@ unsigned watch_hub_waiting(const struct watch_hub *hub);
  * NULL is fine. */
 void watch_hub_free(struct watch_hub *hub);
 
-/* Joins WATCH (wake and free_it are set, all else is 0) to those of PREFIX (LEN
+/* Joins WATCH (what is the user's is set, all else is 0) to those of PREFIX (LEN
  * bytes, copied; 0: everything). 0 or -ENOMEM. */
 int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, size_t len);
 /* Leaves. Not while waiting. */
@@ -63,5 +68,14 @@ void watch_remove(struct watch *watch);
  * `wake` will come, perhaps before this returns. False: there is something to
  * read already, or the hub is closing; `wake` will not come. */
 bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms);
+/* Says that a watch that was woken is being served. The hub waits for all, or a
+ * moment, before it wakes the next: what happens meanwhile is told at once. */
+void watch_came(struct watch *watch);
+
+/* Copies messages for WATCH from PLACE on, as change_ring_read() does. After
+ * CHANGE_LOOK_END watch_wait() is the next; after CHANGE_LOOK_AWAY its user has to
+ * look into the feed. */
+enum change_look watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
+                            size_t *ret_len);
 
 #endif

@@ -1,0 +1,60 @@
+/* The watch round.
+ *
+ * The events of a round are read, and the values that go with them, from one
+ * snapshot. All belongs to the hub's thread, which holds no lock meanwhile. */
+#include "httpd/watch_round.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int watch_round_open(struct watch_round *round, struct store *store, uint64_t from)
+{
+	struct bytes row;
+	uint64_t found;
+	int r = view_open(store, &round->view);
+	if (r)
+		return r;
+	round->n = 0;
+	while (round->n < WATCH_ROUND_ROWS &&
+	       !store_feed_next(round->view.txn, from, &found, &row)) {
+		if (round->n && found > from)
+			break; /* perhaps some are lost: that is noticed where a round begins */
+		r = feed_decode(found, row, &round->rows[round->n]);
+		if (r)
+			break;
+		round->n++;
+		from = found + 1;
+	}
+	if (r != -ENOMEM || round->n)
+		return 0;
+	view_close(&round->view);
+	return r;
+}
+
+void watch_round_put(const struct watch_round *round, struct change_ring *ring, uint64_t begin,
+                     uint64_t end)
+{
+	struct change_lines *lines[WATCH_ROUND_ROWS];
+	size_t n = 0;
+	for (size_t i = 0; i < round->n; i++) {
+		if (!round->kinds[i])
+			continue;
+		lines[n] = change_lines_new(round->rows[i], round->kinds[i], &round->view);
+		if (lines[n]) {
+			n++;
+			continue;
+		}
+		/* without memory: the ring ends before it, and begins anew behind it */
+		change_ring_put(ring, begin, round->rows[i]->offset, lines, n);
+		begin = round->rows[i]->offset + 1;
+		n = 0;
+	}
+	change_ring_put(ring, begin, end, lines, n);
+}
+
+void watch_round_close(struct watch_round *round)
+{
+	view_close(&round->view);
+	for (size_t i = 0; i < round->n; i++)
+		free(round->rows[i]);
+}
