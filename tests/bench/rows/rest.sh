@@ -25,8 +25,10 @@ serve_redis() { # [OPTION...]; sets REDIS_PORT
 	wait_until 20 redis-cli -p "$REDIS_PORT" ping
 }
 
-# Nginx with a server for each "PORT=LOCATION-BLOCK".
-serve_nginx() {
+# Nginx with a server for each BLOCK. Each worker of it listens for itself (reuseport):
+# else a load that connects all at once is taken by one worker in some runs and by all
+# in others, and what is measured is that.
+serve_nginx() { # BLOCK...
 	local block
 	{
 		cat <<-END
@@ -57,7 +59,7 @@ proxy_block() { # PORT NAME URL
 	cat <<-END
 		upstream $2 { server ${3#http://}; keepalive 64; keepalive_requests 1000000000; }
 		server {
-			listen 127.0.0.1:$1;
+			listen 127.0.0.1:$1 reuseport;
 			location / {
 				proxy_pass http://$2;
 				proxy_http_version 1.1;
@@ -101,7 +103,7 @@ bench_get() {
 	serve_keydir && serve_bare 100 && serve_redis || return
 	curl -sf -o /dev/null -T "$DIR/www/key" "$KEYDIR_URL/v1/kv/key" || return
 	redis-cli -p "$REDIS_PORT" set key:__rand_int__ "$(cat "$DIR/www/key")" >/dev/null
-	serve_nginx "server { listen 127.0.0.1:$static; root $DIR/www; open_file_cache max=100; }" \
+	serve_nginx "server { listen 127.0.0.1:$static reuseport; root $DIR/www; open_file_cache max=100; }" \
 		"$(proxy_block "$proxy_keydir" keydir "$KEYDIR_URL")" \
 		"$(proxy_block "$proxy_bare" bare "$BARE_URL")"
 	wait_until 20 answers "http://127.0.0.1:$static/key" || return
@@ -209,7 +211,7 @@ bench_sizes() {
 	static=$(free_port)
 	mkdir "$DIR/www"
 	serve_keydir || return
-	serve_nginx "server { listen 127.0.0.1:$static; root $DIR/www; open_file_cache max=100; }"
+	serve_nginx "server { listen 127.0.0.1:$static reuseport; root $DIR/www; open_file_cache max=100; }"
 	sizes_keydir() { wrk_rate "$KEYDIR_URL/v1/kv/$bytes"; }
 	sizes_bare() { wrk_rate "$BARE_URL/key"; }
 	sizes_static() { wrk_rate "http://127.0.0.1:$static/$bytes"; }
