@@ -184,20 +184,22 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 	/* A log outside copies the event itself, unless it is held. */
 	bool queue = !node->kafka || hold;
 	struct event *queued = queue ? take_event(ev, owned) : NULL;
-	struct pending *p = queued || !queue ? calloc(1, sizeof *p) : NULL;
+	struct pending *p = queued || !queue ? malloc(sizeof *p) : NULL;
 	if (!p) {
 		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
 		return false;
 	}
-	p->ev = queued;
-	p->owned = queued ? owned : NULL;
-	p->done = done;
-	p->arg = arg;
-	p->growth = hold ? 0 : quota_growth(ev);
-	p->held = hold;
-	/* The log gives up first: it knows whether the event got there. */
-	p->deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS;
+	*p = (struct pending){
+		.ev = queued,
+		.owned = queued ? owned : NULL,
+		.done = done,
+		.arg = arg,
+		.growth = hold ? 0 : quota_growth(ev),
+		.held = hold,
+		/* The log gives up first: it knows whether the event got there. */
+		.deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS,
+	};
 
 	pthread_mutex_lock(&node->queue_lock);
 	if (atomic_load(&node->stopping)) {

@@ -191,7 +191,6 @@ static int open_tables(struct store *store)
 	/* Keeps the tables open and writes nothing: meta stays as it is, and a
 	 * store on a full disk can be opened and read. */
 	r = store_error(mdb_txn_commit(txn->mdb));
-	room_end(txn);
 	free(txn);
 	return r;
 
@@ -425,11 +424,10 @@ int txn_read(struct store *store, struct txn **ret)
 
 int txn_write(struct store *store, struct txn **ret)
 {
-	struct txn *txn = calloc(1, sizeof *txn);
+	struct txn *txn = malloc(sizeof *txn);
 	if (!txn)
 		return -ENOMEM;
-	txn->store = store;
-	txn->write = true;
+	*txn = (struct txn){ .store = store, .write = true };
 	int r = store_error(mdb_txn_begin(store->env, NULL, 0, &txn->mdb));
 	if (r < 0) {
 		free(txn);
@@ -483,7 +481,6 @@ void txn_abort(struct txn *txn)
 	}
 	if (txn->write) {
 		mdb_txn_abort(txn->mdb);
-		room_end(txn);
 		free(txn);
 		return;
 	}
@@ -521,7 +518,6 @@ int txn_commit(struct txn *txn)
 	else
 		r = store_error(mdb_txn_commit(txn->mdb));
 	r = commit_error(txn->store, r);
-	room_end(txn);
 	free(txn);
 	return r;
 }

@@ -8,19 +8,6 @@
 #include <pthread.h>
 
 enum table { NAMES, INODES, VALUES, XATTRS, EXPIRY, FEED, IDEM, META, TABLES };
-struct store {
-	MDB_env *env;
-	MDB_dbi dbi[TABLES];
-	char *dir;
-	bool in_memory;
-	bool mapped;       /* LMDB writes through the map: see store_room.c */
-	int fd;            /* of the file, LMDB's */
-	uint64_t room_end; /* pages before this one are allocated; the writer's */
-	pthread_mutex_t idle_lock;
-	struct txn *idle; /* protected by idle_lock */
-	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes, for the writer */
-};
-
 #define ROOM_LEAVES 128
 
 /* Pages that a write transaction may have taken, counted from above. */
@@ -35,6 +22,20 @@ struct room {
 	bool frees;                    /* may take the last */
 	MDB_stat tables[TABLES];       /* as they are now; a depth of 0: not known */
 	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
+};
+
+struct store {
+	MDB_env *env;
+	MDB_dbi dbi[TABLES];
+	char *dir;
+	bool in_memory;
+	bool mapped;       /* LMDB writes through the map: see store_room.c */
+	int fd;            /* of the file, LMDB's */
+	uint64_t room_end; /* pages before this one are allocated; the writer's */
+	struct room room;  /* of the write transaction: there is one at a time */
+	pthread_mutex_t idle_lock;
+	struct txn *idle; /* protected by idle_lock */
+	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes, for the writer */
 };
 
 struct txn {
@@ -94,9 +95,8 @@ int table_undo(struct txn *txn);
 void table_keep(struct txn *txn);
 
 /* --- store_room.c: all do nothing if the store is not mapped. */
-/* A write transaction begins, and ends. 0, -ENOSPC, -ENOMEM ... */
+/* A write transaction begins. 0, -ENOSPC ... */
 int room_begin(struct txn *txn);
-void room_end(struct txn *txn);
 /* Before a row is put (or, without VAL, deleted): 0 if there is room whatever
  * LMDB will need, -ENOSPC. And after it, with what *RET was before. */
 int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret);

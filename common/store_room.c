@@ -193,9 +193,8 @@ int room_begin(struct txn *txn)
 	MDB_stat st = { 0 };
 	if (!store->mapped)
 		return 0;
-	struct room *room = txn->room = calloc(1, sizeof *room);
-	if (!room)
-		return -ENOMEM;
+	struct room *room = txn->room = &store->room;
+	*room = (struct room){ 0 };
 	int r = store_error(mdb_env_info(store->env, &info));
 	if (r == 0)
 		r = store_error(mdb_stat(txn->mdb, 0, &st));
@@ -210,11 +209,6 @@ int room_begin(struct txn *txn)
 	room->nruns = (room->run + RUN_PAGES - 1) / RUN_PAGES;
 	room->frees = true; /* nothing was written yet: whoever wants more says so */
 	return need(txn, 0, 0);
-}
-
-void room_end(struct txn *txn)
-{
-	free(txn->room);
 }
 
 void txn_frees(struct txn *txn, bool frees)

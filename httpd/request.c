@@ -99,14 +99,19 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 {
 	size_t len = strlen(target);
 	/* the key, decoded, is never longer than the target */
-	struct request *rq = calloc(1, sizeof(*rq) + 2 * (len + 1));
+	/* malloc: calloc passes by what this thread has freed (glibc) */
+	struct request *rq = malloc(sizeof(*rq) + 2 * (len + 1));
 	if (!rq)
 		return NULL;
-	rq->server = server;
-	rq->conn = conn;
-	rq->start_ns = clock_mono_ns();
-	rq->refs = 1;
-	rq->client = client_of(conn);
+	*rq = (struct request){
+		.server = server,
+		.conn = conn,
+		.start_ns = clock_mono_ns(),
+		.refs = 1,
+		.client = client_of(conn),
+		.metric = HTTP_ROUTE_OTHER,
+		.method = HTTP_METHOD_OTHER,
+	};
 	client_request(rq->client, rq);
 	client_enter(rq->client, CLIENT_RECEIVING);
 	memcpy(rq->target, target, len + 1);
@@ -117,8 +122,6 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 	if (mark)
 		*(char *)(uintptr_t)(mark + 1) = '\0';
 	rq->key = rq->target + len + 1;
-	rq->metric = HTTP_ROUTE_OTHER;
-	rq->method = HTTP_METHOD_OTHER;
 	http_metrics_begin();
 	return rq;
 }
