@@ -28,8 +28,10 @@ static void fs_init(void *userdata, struct fuse_conn_info *conn)
 	/* Hot reads of a read-only mount never leave the kernel. What they cost more than
 	 * on tmpfs (1.2 to 1.4 times) is what it does for each open file of FUSE: of the
 	 * processor's time fuse_open takes 8 %, fuse_release 11 %, fuse_flush 3 % and
-	 * fuse_permission 2 %. No mount option changes that (tried: noatime, nosuid,
-	 * nodev, allow_other), and the flags of opening that might need a reply. */
+	 * fuse_permission 2 %: open takes 1.3 times as long as there, close twice, fstat and
+	 * read the same. No mount option changes that (tried: noatime, nosuid, nodev,
+	 * allow_other; without default_permissions 1 %), nor that the path crosses into a
+	 * mount, and the flags of opening that might need a reply. */
 	m->no_open = m->read_only && m->caching && (conn->capable & FUSE_CAP_NO_OPEN_SUPPORT);
 	conn->max_background = BACKGROUND_MAX;
 }
