@@ -86,14 +86,18 @@ size_t log_kafka_batch_fill(struct log_kafka_batch *batch, rd_kafka_queue_t *que
 	return batch->n - before;
 }
 
-void log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
+bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 {
-	const rd_kafka_message_t *msg = batch->messages[i];
 	struct log_kafka_slot *slot = &batch->slots[i];
+	const rd_kafka_message_t *msg;
 	struct record rec;
 
-	if (slot->decoded || msg->err)
-		return;
+	/* Of what was read ahead the message is not touched again: it is far away. */
+	if (slot->decoded)
+		return true;
+	msg = batch->messages[i];
+	if (msg->err)
+		return false;
 	to_record(msg, &rec);
 	slot->rec = (struct log_record){ .offset = (uint64_t)msg->offset,
 		                         .time_ms = rec.time_ms,
@@ -104,6 +108,7 @@ void log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 		slot->rec.ev = &slot->ev;
 	/* Without memory now, there may be some later. */
 	slot->decoded = slot->rec.err != -ENOMEM;
+	return true;
 }
 
 void log_kafka_batch_clear(struct log_kafka_batch *batch)
@@ -309,7 +314,7 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 		return -EIO;
 	while (taken < max) {
 		struct log_kafka_batch *batch = log->batch;
-		const rd_kafka_message_t *msg;
+		const struct log_record *rec;
 
 		if (!batch || batch->at == batch->n) {
 			int64_t left_ms = taken ? 0 : until_ms - clock_mono_ms();
@@ -319,22 +324,21 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 				break;
 			log_kafka_seen(log->consumer);
 		}
-		msg = batch->messages[batch->at];
-		if (msg->err) {
-			err = handle_error(log, msg);
+		rec = &batch->slots[batch->at].rec;
+		if (!log_kafka_batch_decode(batch, batch->at)) {
+			err = handle_error(log, batch->messages[batch->at]);
 			batch->at++;
 			if (log->broken || log->lost)
 				drop_batch(log);
 			if (err)
 				return taken ? (int)taken : err;
-		} else if ((uint64_t)msg->offset < log->next) {
+		} else if (rec->offset < log->next) {
 			batch->at++;
 		} else {
-			log_kafka_batch_decode(batch, batch->at);
-			err = fn(arg, &batch->slots[batch->at].rec);
+			err = fn(arg, rec);
 			if (err)
 				return err; /* the message stays */
-			log->next = (uint64_t)msg->offset + 1;
+			log->next = rec->offset + 1;
 			log->position = log->next;
 			batch->at++;
 			taken++;

@@ -141,8 +141,8 @@ void log_kafka_note(struct log_kafka *log, const char *fmt, ...)
  * BATCH, up to MAX of them in all. Returns how many came. */
 size_t log_kafka_batch_fill(struct log_kafka_batch *batch, struct rd_kafka_queue_s *queue,
                             int64_t timeout_ms, size_t max);
-/* Decodes message I, unless it is an error or was decoded. */
-void log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i);
+/* Decodes message I, unless it was; false if it is no record, but an error. */
+bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i);
 /* Gives all messages back to librdkafka. */
 void log_kafka_batch_clear(struct log_kafka_batch *batch);
 
