@@ -145,9 +145,11 @@ struct parked_attr {
 	fuse_ino_t ino;
 };
 
+static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited, bool keep);
+
 static void attr_again(struct parked *p)
 {
-	attr_reply(p->mount, p->req, ((struct parked_attr *)p)->ino, true);
+	reply_attr(p->mount, p->req, ((struct parked_attr *)p)->ino, true, true);
 }
 
 /* Fills ST for a file; F->lock is held. 0 or -errno. */
@@ -194,7 +196,8 @@ static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double 
 	return r == -ENOENT ? -ESTALE : r; /* the kernel looks the name up again */
 }
 
-void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)
+/* Waits for events on their way unless WAITED; without KEEP the kernel may not. */
+static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited, bool keep)
 {
 	struct file *f = ino == FUSE_ROOT_ID ? NULL : files_find(&m->files, ino);
 	struct stat st;
@@ -229,5 +232,15 @@ void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited)
 	}
 	if (ino != FUSE_ROOT_ID)
 		st.st_ino = ino;
-	fuse_reply_attr(req, &st, timeout);
+	fuse_reply_attr(req, &st, keep ? timeout : 0);
+}
+
+void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	reply_attr(m, req, ino, false, true);
+}
+
+void attr_reply_changed(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	reply_attr(m, req, ino, true, false);
 }

@@ -15,7 +15,7 @@
 void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	attr_reply(mount_of(req), req, ino, false);
+	attr_reply(mount_of(req), req, ino);
 }
 
 /* --- setattr --------------------------------------------------------------- */
@@ -47,7 +47,7 @@ static void setattr_step(struct setattr *sa, int error)
 	if (sa->error)
 		fuse_reply_err(sa->req, sa->error);
 	else
-		attr_reply(sa->mount, sa->req, sa->ino, true);
+		attr_reply_changed(sa->mount, sa->req, sa->ino);
 	free(sa);
 }
 

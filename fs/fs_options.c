@@ -53,6 +53,9 @@ static const struct option_row mount_rows[] = {
 	{ "async", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "close does not wait for the log; fsync does, and tells what went wrong since",
 	  offsetof(struct fs_options, async) },
+	{ "inotify", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "who watches the mount (inotify) is told of changes made elsewhere, too",
+	  offsetof(struct fs_options, inotify) },
 	{ "spin", 0, NULL, OPTION_COUNT, "MICROSECONDS", "0",
 	  "while requests follow each other, look so long for the next one before sleeping; "
 	  "0: sleep at once",
@@ -219,6 +222,15 @@ static int set_mount_options(struct fs_options *options, char *why, size_t why_s
 	return 0;
 }
 
+static int check_inotify(const struct fs_options *options, char *why, size_t why_size)
+{
+	if (options->inotify && options->read_only)
+		return refuse(why, why_size, "-o inotify needs a mount that can be written to");
+	if (options->inotify && options->no_cache)
+		return refuse(why, why_size, "-o inotify does not go with nocache");
+	return 0;
+}
+
 /* A path that stays right in another directory; owned by the program's life. */
 static const char *absolute(const char *path)
 {
@@ -289,6 +301,8 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 	if (r < 0 || ret->help || ret->version)
 		return r;
 	r = set_mount_options(ret, why, why_size);
+	if (r == 0)
+		r = check_inotify(ret, why, why_size);
 	if (r == 0)
 		r = set_operands(ret, argv + first, argc - first, why, why_size);
 	if (r < 0) {

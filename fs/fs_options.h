@@ -26,6 +26,7 @@ struct fs_options {
 	bool allow_other;
 	bool no_cache;
 	bool async;
+	bool inotify;
 	uint64_t spin_us;
 	uint64_t uid; /* UINT64_MAX: not given */
 	uint64_t gid;

@@ -26,11 +26,11 @@
 
 #include "logger.h"
 #include "mountpoint.h"
+#include "subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,30 +47,16 @@
 /* The largest request that libfuse takes. The kernel's own choice is an eighth. */
 #define READ_AHEAD_KIB 1024
 
-extern char **environ;
-
 /* --- the process that is guarded ------------------------------------------- */
 
 static int spawn_guard(unsigned connection, const char *dir, pid_t *ret)
 {
 	char pid[16], number[16], name[] = GUARD_NAME;
 	char *const argv[] = { name, pid, number, (char *)(uintptr_t)dir, NULL };
-	posix_spawn_file_actions_t actions;
-	int r = -posix_spawn_file_actions_init(&actions);
 
-	if (r < 0)
-		return r;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	snprintf(number, sizeof(number), "%u", connection);
-	/* Whoever reads what we write must not wait for the guard as well. */
-	for (int fd = 0; fd <= 2 && r == 0; fd++)
-		r = -posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-	if (r == 0)
-		r = -posix_spawn_file_actions_addchdir_np(&actions, "/");
-	if (r == 0)
-		r = -posix_spawn(ret, "/proc/self/exe", &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
+	return subprocess_start(argv, -1, ret);
 }
 
 pid_t guard_start(const char *dir)
@@ -133,25 +119,20 @@ int guard_main(char **argv)
 	pid_t guarded = (pid_t)strtol(argv[1], NULL, 10);
 	unsigned connection = (unsigned)strtoul(argv[2], NULL, 10);
 	const char *dir = argv[3];
-	sigset_t all;
+	sigset_t dead;
 	int number = 0;
 
-	prctl(PR_SET_NAME, GUARD_NAME);
-	/* No signal that a terminal or a service manager sends is for us. */
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	setsid();
-	if (close_range(3, ~0U, 0) < 0)
+	if (subprocess_begin(GUARD_NAME) < 0)
 		return EXIT_FAILURE;
 	/* Sent when the thread ends that started us, whatever the others do. */
 	if (prctl(PR_SET_PDEATHSIG, SIGNAL_DEAD) < 0)
 		return EXIT_FAILURE;
-	sigemptyset(&all);
-	sigaddset(&all, SIGNAL_DEAD);
+	sigemptyset(&dead);
+	sigaddset(&dead, SIGNAL_DEAD);
 	mountpoint_read_ahead(dir, connection, READ_AHEAD_KIB);
 	/* As long as a thread of it is left, that is our parent. */
 	if (getppid() == guarded)
-		sigwait(&all, &number);
+		sigwait(&dead, &number);
 	for (int i = 0; i < LOOKS_MAX && getppid() == guarded; i++) {
 		if (!abort_by_file(connection))
 			abort_by_umount(connection, dir);

@@ -77,6 +77,20 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
+/* fs_announced.c: the same for requests of the announcing process, and those above
+ * for all others. */
+void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void announced_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void announced_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void announced_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name);
+void announced_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void announced_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void announced_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
+                       struct fuse_file_info *fi);
+void announced_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void announced_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void announced_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
 /* Makes a handle of F (takes a reference) for an open with FLAGS, applies
  * O_TRUNC, and fills FI. 0 or -errno. (fs_open.c) */
 int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi);

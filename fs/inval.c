@@ -117,10 +117,10 @@ void inval_learn_proc(struct inval *inval, uint64_t proc)
 
 /* --- queueing -------------------------------------------------------------- */
 
-/* Where an item comes from. */
+/* Where an item comes from; see struct item. */
 struct origin {
-	uint64_t proc;    /* of the event; 0: not of an event */
-	bool own_as_well; /* also to be told if that is this process */
+	uint64_t proc;
+	bool own_as_well;
 };
 
 /* INVAL->lock is held. */
@@ -140,7 +140,8 @@ static struct item *push(struct inval *inval, struct origin origin, enum item_ki
 		.kind = kind,
 		.ino = ino,
 		.parent = parent,
-		.not_from = origin.own_as_well ? 0 : origin.proc,
+		.proc = origin.proc,
+		.own_as_well = origin.own_as_well,
 		.len = name.len,
 	};
 	if (name.len)
@@ -212,19 +213,28 @@ static bool is_added(const struct feed_event *ev, uint64_t ino)
 	return false;
 }
 
+/* ITEM, NULL without memory, is to be announced as well. */
+static void mark(struct item *item, enum announcement announce)
+{
+	if (item)
+		item->announce = announce;
+}
+
 /* Queues what the kernel has to be told of one effect. */
 static void push_effect(struct inval *inval, const struct feed_event *ev,
                         const struct feed_effect *e)
 {
 	const struct origin others = { .proc = ev->proc };
 	const struct origin any = { .proc = ev->proc, .own_as_well = true };
+	const struct origin nobody = { 0 };
+	enum announcement gone = e->dir ? ANNOUNCE_GONE_DIR : ANNOUNCE_GONE;
 	struct bytes name = name_of(e), none = { 0 };
 	bool new_expiry = ev->op == EVENT_EXPIRE || ev->op == EVENT_PERSIST;
 
 	switch (e->kind) {
 	case FEED_ADDED:
 		push(inval, others, ITEM_NAME, e->ino, e->parent, name);
-		push(inval, others, ITEM_LISTING, e->parent, 0, name);
+		mark(push(inval, others, ITEM_LISTING, e->parent, 0, name), ANNOUNCE_MADE);
 		if (ev->op == EVENT_SET || ev->op == EVENT_APPEND)
 			push(inval, any, ITEM_ATTR, e->parent, 0, none);
 		/* A directory's default TTL: not known when the name was made. */
@@ -232,23 +242,26 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 			push(inval, any, ITEM_NAME, e->ino, e->parent, name);
 		break;
 	case FEED_REMOVED:
-		push(inval, others, is_added(ev, e->ino) ? ITEM_NAME : ITEM_REMOVED, e->ino,
-		     e->parent, name);
+		mark(push(inval, others, is_added(ev, e->ino) ? ITEM_NAME : ITEM_REMOVED, e->ino,
+		          e->parent, name),
+		     gone);
 		push(inval, others, ITEM_LISTING, e->parent, 0, name);
 		break;
 	case FEED_EXPIRED:
 	case FEED_EVICTED:
-		push(inval, any, ITEM_REMOVED, e->ino, e->parent, name);
-		push(inval, any, ITEM_LISTING, e->parent, 0, name);
+		mark(push(inval, nobody, ITEM_REMOVED, e->ino, e->parent, name), gone);
+		push(inval, nobody, ITEM_LISTING, e->parent, 0, name);
 		break;
 	case FEED_DATA:
-		push(inval, ev->op == EVENT_WRITE ? any : others, ITEM_VALUE, e->ino, e->parent,
-		     name);
+		mark(push(inval, ev->op == EVENT_WRITE ? any : others, ITEM_VALUE, e->ino,
+		          e->parent, name),
+		     ANNOUNCE_VALUE);
 		if (e->expiry_ms)
 			push(inval, others, ITEM_NAME, e->ino, e->parent, name);
 		break;
 	case FEED_ATTR:
-		push(inval, new_expiry ? any : others, ITEM_ATTR, e->ino, e->parent, name);
+		mark(push(inval, new_expiry ? any : others, ITEM_ATTR, e->ino, e->parent, name),
+		     ANNOUNCE_ATTR);
 		if (new_expiry)
 			push(inval, any, ITEM_NAME, e->ino, e->parent, name);
 		break;
@@ -309,10 +322,23 @@ static uint64_t learn_own(struct inval *inval)
 	return 0;
 }
 
+/* Once it is told that ITEM has changed. */
+static void announce_item(const struct inval *inval, struct item *item)
+{
+	bool listing = item->kind == ITEM_LISTING;
+
+	announce(inval->mount->announcer, item->announce, listing ? 0 : item->ino,
+	         listing ? item->ino : item->parent, item->name, item->len);
+	item->announce = ANNOUNCE_NOTHING;
+}
+
 /* Tells ITEM, and keeps it if it has to be told again. Owns it. */
 static void tell_or_keep(struct inval *inval, struct item *item, bool insist)
 {
-	if (tell(&inval->teller, item, insist) && !insist)
+	bool again = tell(&inval->teller, item, insist);
+
+	announce_item(inval, item);
+	if (again && !insist)
 		keep_for_later(inval, item);
 	else
 		free(item);
@@ -375,7 +401,11 @@ static void *work(void *arg)
 			struct item *item = items;
 
 			items = item->next;
-			if (own && item->not_from == own)
+			bool is_own = own && item->proc == own;
+
+			if (is_own)
+				item->announce = ANNOUNCE_NOTHING;
+			if (is_own && !item->own_as_well)
 				free(item);
 			else
 				tell_or_keep(inval, item, false);

@@ -3,6 +3,7 @@
  * A daemon forks before it opens anything, because neither the store nor
  * threads survive a fork. The parent waits at a pipe for what the child has to
  * say, "ready" or why not, and ends with the status that this means. */
+#include "announce.h"
 #include "fs_options.h"
 #include "guard.h"
 #include "serve.h"
@@ -173,6 +174,8 @@ int main(int argc, char **argv)
 
 	if (guard_wanted(argc, argv))
 		return guard_main(argv);
+	if (announcer_wanted(argc, argv))
+		return announcer_main(argv);
 	if (fs_options_parse(argc, argv, &options, why, sizeof(why)) < 0) {
 		fprintf(stderr, "keydir-fs: %s\n", why);
 		return EXIT_USAGE;

@@ -2,6 +2,7 @@
 #ifndef KEYDIR_FS_MOUNT_H
 #define KEYDIR_FS_MOUNT_H
 
+#include "announce.h"
 #include "busy.h"
 #include "file.h"
 #include "fs_options.h"
@@ -43,6 +44,7 @@ struct mount {
 	struct files files;
 	struct worker *worker;
 	struct inval *inval;
+	struct announcer *announcer; /* NULL: nothing is announced */
 	struct busy busy;
 	struct recall recall;
 	struct open_list open;
@@ -97,9 +99,11 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 /* The same for a file whose name is not in the log yet, and counts that the
  * kernel is told. F->lock is not held. */
 void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *ret);
-/* Answers a getattr or setattr of INO (as the kernel knows it). Waits for
- * events on their way unless WAITED. */
-void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited);
+/* Answers a getattr of INO (as the kernel knows it); waits for events on their way. */
+void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino);
+/* Answers a setattr, whose events are applied. The kernel must not keep it: it takes
+ * over what such an answer says even if it has been told since that this is old. */
+void attr_reply_changed(struct mount *m, fuse_req_t req, fuse_ino_t ino);
 
 /* Of INO, which is gone: what has the name now by which the kernel has just looked
  * it up (recall.h), if that is a key. 0 and *RET, or -ENOENT. (fs_lookup.c) */

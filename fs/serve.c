@@ -2,7 +2,7 @@
  *
  * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
  * signal: first what was written through mappings is collected, and the invalidator
- * ended, while requests are still served, because the kernel may hold what they
+ * and the announcer ended, while requests are still served, because the kernel may hold what they
  * wait for until one of them is answered; then the loop, so that no new request
  * comes in; then what is still open is closed, and what is on its way waited for,
  * and the node closed, while replies can still be sent; then the mount is taken
@@ -212,6 +212,7 @@ static void *wait_for_signal(void *arg)
 		handle_collect_mapped(s->mount);
 	}
 	inval_stop(s->mount->inval);
+	announcer_stop(s->mount->announcer);
 	fuse_session_exit(s->mount->session);
 	while (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
 		pthread_kill(s->loop, SIGNAL_WAKE);
@@ -284,6 +285,7 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 	r = -pthread_create(&stopper.thread, NULL, wait_for_signal, &stopper);
 	if (r < 0) {
 		inval_stop(m->inval);
+		announcer_stop(m->announcer);
 		return fail(r, why, why_size, "cannot start a thread");
 	}
 	ready(arg);
@@ -299,6 +301,14 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 	handle_close_all(m);
 	dir_close_all(m);
 	return 0;
+}
+
+static int start_announcer(struct mount *m, const char *dir, char *why, size_t why_size)
+{
+	unsigned connection = mountpoint_connection(dir);
+	int r = connection ? announcer_start(m, connection, dir, &m->announcer) : -ENOENT;
+
+	return r < 0 ? fail(r, why, why_size, "-o inotify") : 0;
 }
 
 static int mount_and_run(struct mount *m, const struct fs_options *options,
@@ -322,7 +332,10 @@ static int mount_and_run(struct mount *m, const struct fs_options *options,
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
 	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
 	pid_t guard = guard_start(options->mountpoint);
-	r = run(m, ready, arg, why, why_size);
+	if (options->inotify)
+		r = start_announcer(m, options->mountpoint, why, why_size);
+	if (r == 0)
+		r = run(m, ready, arg, why, why_size);
 	guard_stop(guard);
 	return r;
 }
@@ -373,6 +386,7 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 		fuse_session_unmount(m.session);
 		fuse_session_destroy(m.session);
 	}
+	announcer_free(m.announcer);
 	if (r == 0)
 		logger(LOGGER_INFO, "unmounted mountpoint=%s", options->mountpoint);
 free_inval:

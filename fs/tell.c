@@ -77,7 +77,8 @@ static void tell_name(struct teller *teller, const struct item *item, bool insis
 	                                 item->len);
 }
 
-/* A removed entry; who watches it (inotify) is told, too. */
+/* A removed entry; who watches itself (inotify) is told, too, but not who watches its
+ * directory: announce.c. */
 static void tell_removed(struct teller *teller, const struct item *item, bool insist)
 {
 	struct mount *m = teller->mount;

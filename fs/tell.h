@@ -2,6 +2,8 @@
 #ifndef KEYDIR_FS_TELL_H
 #define KEYDIR_FS_TELL_H
 
+#include "announce.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,11 +26,14 @@ struct item {
 	struct item *next;
 	int64_t not_before_ms; /* clock_mono_ms(); 0: at once */
 	enum item_kind kind;
-	uint64_t not_from;    /* process that knows it already; 0: none */
+	uint64_t proc;        /* of the event; 0: none that a process asked for */
+	bool own_as_well;     /* also to be told if that is this process */
 	uint64_t ino;         /* of the store */
 	uint64_t parent;      /* of the name, if there is one; a listing's is in ino itself */
 	struct fuse_req *req; /* to be answered ... */
 	int error;            /* ... with that */
+	/* What is to be announced of the name, in parent or for a listing in ino. */
+	enum announcement announce;
 	size_t len;
 	char name[];
 };

@@ -1,0 +1,487 @@
+/* Announcing what others changed to who watches it (`-o inotify`).
+ *
+ * The kernel tells watchers what system calls on this mount have done; what is done
+ * elsewhere no file system can announce. (FUSE_NOTIFY_DELETE did for removed names
+ * before Linux 5.17, which took that out of d_delete(); now it tells only who watches
+ * the removed file itself.) So a small process does on the mount what makes the kernel
+ * speak, and we answer its requests without doing anything (fs_announced.c):
+ *
+ *     made         mknod, mkdir or symlink of the name: its look-up is answered "there
+ *                  is none", the making with the entry that there is (IN_CREATE);
+ *                  then as a changed value
+ *     value        open to write, set the time, close (IN_OPEN, IN_MODIFY,
+ *                  IN_CLOSE_WRITE)
+ *     attributes   set both times (IN_ATTRIB)
+ *     gone         unlink or rmdir: its look-up is answered with an entry of a number
+ *                  that nothing has (IN_DELETE)
+ *
+ * It is a process of its own, as it waits for directories' locks in the kernel: a
+ * thread of ours in such a wait would keep a killed mount from ending (guard.c). It is
+ * this program under another name, has the other end of a socket, does one
+ * announcement at a time and says when it is done; it ends when the socket does.
+ *
+ * We know its requests by the process that the kernel names, and that it really names
+ * that one is tried first: otherwise it would change what it should announce. Its
+ * number is not given to another process before we have waited for it, and until
+ * then none of its requests changes anything.
+ *
+ * Announcements come one by one and in order. Of what is gone and back again only the
+ * making is announced, of equal ones that wait one, and of those that come too fast
+ * for QUEUE_MAX none, with a warning.
+ *
+ * Lock: a->lock protects what it says below, a leaf. */
+#include "announce.h"
+
+#include "mount.h"
+#include "subprocess.h"
+
+#include "logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ANNOUNCER_NAME "keydir-announce"
+/* Looked up in the root at the start; nobody minds if there is such a key. */
+#define PROBE_NAME ".keydir-announce"
+#define QUEUE_MAX 4096
+
+struct announcement_item {
+	struct announcement_item *next;
+	enum announcement what;
+	uint64_t ino;
+	uint64_t parent;
+	char name[];
+};
+
+/* What the other process is told to do. */
+struct order {
+	enum announcement what; /* NOTHING: look PROBE_NAME up in the root */
+	mode_t type;            /* of what was made */
+	char dir[KEY_MAX + 1];  /* below the root; empty: the root */
+	char name[KEY_NAME_MAX + 1];
+};
+
+struct announcer {
+	struct mount *mount;
+	pthread_t thread;
+	int socket;
+	pid_t pid;
+	bool proven; /* atomic: the kernel names it so */
+	bool stopped;
+	pthread_mutex_t lock;
+	/* Protected by lock. */
+	pthread_cond_t wake;
+	struct announcement_item *first;
+	struct announcement_item *last; /* of those from first on, if there are any */
+	unsigned nqueued;
+	bool dropping; /* a warning was given */
+	bool stop;
+	const struct announcement_item *current;
+	bool made; /* the current one: the name is there now */
+};
+
+/* --- the queue ------------------------------------------------------------- */
+
+static bool is_same(const struct announcement_item *item, enum announcement what, uint64_t ino,
+                    uint64_t parent, const char *name, size_t len)
+{
+	return item->what == what && item->ino == ino && item->parent == parent &&
+	       strncmp(item->name, name, len) == 0 && item->name[len] == '\0';
+}
+
+/* A->lock is held. */
+static void add(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
+                const char *name, size_t len)
+{
+	if (a->first && is_same(a->last, what, ino, parent, name, len))
+		return;
+	struct announcement_item *item = a->nqueued < QUEUE_MAX ? malloc(sizeof(*item) + len + 1) :
+	                                                          NULL;
+	if (!item) {
+		if (!a->dropping)
+			logger(LOGGER_WARN, "changes come faster than they can be announced; some "
+			                    "are not");
+		a->dropping = true;
+		return;
+	}
+	item->what = what;
+	item->ino = ino;
+	item->parent = parent;
+	memcpy(item->name, name, len);
+	item->name[len] = '\0';
+	item->next = NULL;
+	if (a->first)
+		a->last->next = item;
+	else
+		a->first = item;
+	a->last = item;
+	a->nqueued++;
+	pthread_cond_signal(&a->wake);
+}
+
+void announce(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
+              const char *name, size_t len)
+{
+	if (!a || what == ANNOUNCE_NOTHING || !__atomic_load_n(&a->proven, __ATOMIC_ACQUIRE))
+		return;
+	pthread_mutex_lock(&a->lock);
+	if (!a->stop)
+		add(a, what, ino, parent, name, len);
+	pthread_mutex_unlock(&a->lock);
+}
+
+/* --- one announcement ------------------------------------------------------ */
+
+static uint64_t node_id(const struct mount *m, uint64_t ino)
+{
+	return ino == m->root ? FUSE_ROOT_ID : ino;
+}
+
+/* Takes no lock of the kernel. False if it does not know INO. */
+static bool forget_attributes(const struct mount *m, uint64_t ino)
+{
+	return fuse_lowlevel_notify_inval_inode(m->session, node_id(m, ino), -1, 0) != -ENOENT;
+}
+
+/* The path of PARENT below the root of the mount. False if it has none that fits. */
+static bool path_below(const struct mount *m, const struct view *view, uint64_t parent,
+                       char dir[KEY_MAX + 1])
+{
+	char root[KEY_MAX];
+	int64_t root_len = view_path(view, m->root, root, sizeof(root));
+	int64_t len = view_path(view, parent, dir, KEY_MAX);
+
+	if (root_len < 0 || len < root_len || memcmp(dir, root, (size_t)root_len) != 0)
+		return false;
+	if (root_len > 0 && len > root_len && dir[root_len++] != '/')
+		return false;
+	len -= root_len;
+	memmove(dir, dir + root_len, (size_t)len);
+	dir[len] = '\0';
+	return true;
+}
+
+/* Fills ORDER for ITEM as things are now. False if it is not to be announced any more:
+ * what was gone is back, or the reverse. *RET_INO is what the name leads to, 0: nothing. */
+static bool prepare(const struct mount *m, const struct announcement_item *item,
+                    struct order *order, uint64_t *ret_ino)
+{
+	bool gone = item->what == ANNOUNCE_GONE || item->what == ANNOUNCE_GONE_DIR;
+	struct view view;
+	struct entry e = { 0 };
+
+	*ret_ino = 0;
+	if (view_open(m->store, &view) < 0)
+		return false;
+	int r = view_name(&view, item->parent, item->name, strlen(item->name), &e);
+	bool placed = path_below(m, &view, item->parent, order->dir);
+	view_close(&view);
+	if (r == 0)
+		*ret_ino = e.ino;
+	if (!placed || gone != (r == -ENOENT) || (r < 0 && r != -ENOENT))
+		return false;
+	order->what = item->what;
+	order->type = e.mode & S_IFMT;
+	memcpy(order->name, item->name, strlen(item->name) + 1);
+	return true;
+}
+
+/* Has ORDER done. False when the other process is gone, or is to be. */
+static bool have_done(const struct announcer *a, const struct order *order)
+{
+	char done;
+
+	return send(a->socket, order, sizeof(*order), MSG_NOSIGNAL) == sizeof(*order) &&
+	       recv(a->socket, &done, sizeof(done), 0) == sizeof(done);
+}
+
+/* A->current is set. Returns as have_done(). */
+static bool announce_one(struct announcer *a, const struct announcement_item *item,
+                         struct order *order)
+{
+	struct mount *m = a->mount;
+	uint64_t ino;
+
+	/* What the kernel does not know, nobody can be watching. */
+	if (!forget_attributes(m, item->parent) && !forget_attributes(m, item->ino))
+		return true;
+	if (!prepare(m, item, order, &ino))
+		return true;
+	/* It may have been looked up since the kernel was told. */
+	if (item->what == ANNOUNCE_MADE && !busy_lately(&m->busy, item->parent))
+		fuse_lowlevel_notify_inval_entry(m->session, node_id(m, item->parent), item->name,
+		                                 strlen(item->name));
+	if (!have_done(a, order))
+		return false;
+	/* If what is gone came back just then, the kernel may think that this was removed. */
+	if (item->what == ANNOUNCE_GONE || item->what == ANNOUNCE_GONE_DIR) {
+		prepare(m, item, order, &ino);
+		if (ino)
+			forget_attributes(m, ino);
+	}
+	return true;
+}
+
+static void *work(void *arg)
+{
+	struct announcer *a = arg;
+	struct order order = { .what = ANNOUNCE_NOTHING };
+	bool alive = have_done(a, &order);
+
+	if (alive && !__atomic_load_n(&a->proven, __ATOMIC_ACQUIRE))
+		logger(LOGGER_WARN, "changes made elsewhere are not announced: the kernel does not "
+		                    "name the announcing process as we do");
+	pthread_mutex_lock(&a->lock);
+	while (alive && !a->stop) {
+		struct announcement_item *item = a->first;
+
+		if (!item) {
+			a->dropping = false;
+			pthread_cond_wait(&a->wake, &a->lock);
+			continue;
+		}
+		a->first = item->next;
+		a->nqueued--;
+		a->current = item;
+		a->made = false;
+		pthread_mutex_unlock(&a->lock);
+		alive = announce_one(a, item, &order);
+		pthread_mutex_lock(&a->lock);
+		a->current = NULL;
+		free(item);
+	}
+	if (!a->stop)
+		logger(LOGGER_WARN, "the announcing process has ended; changes made elsewhere are "
+		                    "not announced any more");
+	a->stop = true;
+	pthread_mutex_unlock(&a->lock);
+	return NULL;
+}
+
+/* --- start and stop -------------------------------------------------------- */
+
+static int spawn(struct announcer *a, unsigned connection, const char *dir)
+{
+	char number[16], name[] = ANNOUNCER_NAME;
+	char *const argv[] = { name, number, (char *)(uintptr_t)dir, NULL };
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return -errno;
+	snprintf(number, sizeof(number), "%u", connection);
+	int r = subprocess_start(argv, ends[1], &pid);
+	close(ends[1]);
+	if (r < 0) {
+		close(ends[0]);
+		return r;
+	}
+	a->socket = ends[0];
+	a->pid = pid;
+	return 0;
+}
+
+int announcer_start(struct mount *m, unsigned connection, const char *dir, struct announcer **ret)
+{
+	struct announcer *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->mount = m;
+	pthread_mutex_init(&a->lock, NULL);
+	pthread_cond_init(&a->wake, NULL);
+	int r = spawn(a, connection, dir);
+	if (r == 0) {
+		r = -pthread_create(&a->thread, NULL, work, a);
+		if (r < 0)
+			close(a->socket);
+	}
+	if (r < 0) {
+		free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void announcer_stop(struct announcer *a)
+{
+	if (!a || a->stopped)
+		return;
+	a->stopped = true;
+	pthread_mutex_lock(&a->lock);
+	a->stop = true;
+	pthread_cond_signal(&a->wake);
+	pthread_mutex_unlock(&a->lock);
+	kill(a->pid, SIGKILL);
+	shutdown(a->socket, SHUT_RDWR);
+	pthread_join(a->thread, NULL);
+}
+
+void announcer_free(struct announcer *a)
+{
+	if (!a)
+		return;
+	announcer_stop(a);
+	close(a->socket);
+	waitpid(a->pid, NULL, 0);
+	while (a->first) {
+		struct announcement_item *item = a->first;
+
+		a->first = item->next;
+		free(item);
+	}
+	pthread_cond_destroy(&a->wake);
+	pthread_mutex_destroy(&a->lock);
+	free(a);
+}
+
+/* --- for the handlers ------------------------------------------------------ */
+
+bool announcer_is(const struct announcer *a, pid_t pid)
+{
+	return a && pid == a->pid;
+}
+
+enum announcement announcer_says(struct announcer *a, uint64_t parent, const char *name)
+{
+	enum announcement what = ANNOUNCE_NOTHING;
+
+	pthread_mutex_lock(&a->lock);
+	if (a->current && !a->made && a->current->parent == parent &&
+	    strcmp(a->current->name, name) == 0)
+		what = a->current->what;
+	pthread_mutex_unlock(&a->lock);
+	return what;
+}
+
+void announcer_made(struct announcer *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->made = true;
+	pthread_mutex_unlock(&a->lock);
+}
+
+bool announcer_probed(struct announcer *a, pid_t pid, const char *name)
+{
+	if (!announcer_is(a, pid) || strcmp(name, PROBE_NAME) != 0)
+		return false;
+	__atomic_store_n(&a->proven, true, __ATOMIC_RELEASE);
+	return true;
+}
+
+/* --- the announcing process ------------------------------------------------ */
+
+/* Opens PATH below DIR, never outside of this mount. */
+static int open_below(int dir, const char *path, int flags)
+{
+	struct open_how how = {
+		.flags = (unsigned)flags | O_CLOEXEC | O_NOFOLLOW,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+	};
+
+	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
+}
+
+static void show_value(int dir, const char *name)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	int fd = open_below(dir, name, O_WRONLY | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	futimens(fd, times);
+	close(fd);
+}
+
+/* What fails is not announced: nobody could do anything about it. */
+static void show_made(int dir, const struct order *order)
+{
+	if (S_ISDIR(order->type)) {
+		mkdirat(dir, order->name, 0700);
+	} else if (S_ISLNK(order->type)) {
+		if (symlinkat("-", dir, order->name) < 0)
+			return;
+	} else {
+		mknodat(dir, order->name, S_IFREG | 0600, 0);
+		show_value(dir, order->name);
+	}
+}
+
+static void show(int dir, const struct order *order)
+{
+	struct stat st;
+
+	switch (order->what) {
+	case ANNOUNCE_NOTHING:
+		fstatat(dir, PROBE_NAME, &st, AT_SYMLINK_NOFOLLOW);
+		break;
+	case ANNOUNCE_MADE:
+		show_made(dir, order);
+		break;
+	case ANNOUNCE_VALUE:
+		show_value(dir, order->name);
+		break;
+	case ANNOUNCE_ATTR:
+		utimensat(dir, order->name, NULL, AT_SYMLINK_NOFOLLOW);
+		break;
+	case ANNOUNCE_GONE:
+		unlinkat(dir, order->name, 0);
+		break;
+	case ANNOUNCE_GONE_DIR:
+		unlinkat(dir, order->name, AT_REMOVEDIR);
+		break;
+	}
+}
+
+/* The mount is held open only for one order: it can be unmounted between them. */
+static void obey(unsigned connection, const char *mountpoint, const struct order *order)
+{
+	int root = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+
+	if (root < 0)
+		return;
+	if (fstat(root, &st) == 0 && minor(st.st_dev) == connection) {
+		int dir = open_below(root, *order->dir ? order->dir : ".", O_PATH | O_DIRECTORY);
+
+		if (dir >= 0) {
+			show(dir, order);
+			close(dir);
+		}
+	}
+	close(root);
+}
+
+bool announcer_wanted(int argc, char **argv)
+{
+	return argc == 3 && strcmp(argv[0], ANNOUNCER_NAME) == 0;
+}
+
+int announcer_main(char **argv)
+{
+	unsigned connection = (unsigned)strtoul(argv[1], NULL, 10);
+	const char *mountpoint = argv[2];
+	struct order order;
+
+	if (subprocess_begin(ANNOUNCER_NAME) < 0)
+		return EXIT_FAILURE;
+	while (recv(STDIN_FILENO, &order, sizeof(order), 0) == sizeof(order)) {
+		obey(connection, mountpoint, &order);
+		if (send(STDIN_FILENO, "", 1, MSG_NOSIGNAL) != 1)
+			break;
+	}
+	return EXIT_SUCCESS;
+}
