@@ -27,13 +27,11 @@
 
 static int purge(struct apply *ap)
 {
-	for (int i = 0; i < PURGE_MAX; i++) {
+	for (int i = 0; i < PURGE_MAX && store_may_expire(ap->txn, ap->now_ms); i++) {
 		int64_t expiry_ms;
 		uint64_t ino;
 		struct entry e;
 		int r = store_first_expiry(ap->txn, &expiry_ms, &ino);
-		if (r == -ENOENT || (r == 0 && expiry_ms > ap->now_ms))
-			return 0;
 		if (r == 0)
 			r = store_get(ap->txn, ino, &e);
 		if (r == 0)

@@ -221,6 +221,9 @@ int store_xattr_put(struct txn *txn, uint64_t ino, struct bytes name, struct byt
 int store_xattr_del(struct txn *txn, uint64_t ino, struct bytes name);
 /* Removes all attributes; *RET_BYTES: what they counted. */
 int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes);
+/* Whether some entry's time is over by NOW_MS (or it cannot be told): the answer is
+ * remembered until the table of expiries is written, for it is asked with each event. */
+bool store_may_expire(struct txn *txn, int64_t now_ms);
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row);

@@ -51,6 +51,8 @@ struct txn {
 	struct undo *undo;           /* of a nested one: what it changed, the last first */
 	uint64_t touched_ino;        /* of the outermost: see store_note_touched(); 0: none */
 	int64_t touched_ns;
+	bool expiry_known; /* of the outermost: see store_may_expire() */
+	int64_t expiry_ms;
 	uint64_t whole_from; /* the feed has all rows from here on; 0: all there are */
 	struct store_meta meta;
 };

@@ -698,6 +698,21 @@ int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_in
 	return r < 0 ? r : expiry_decode(key, ret_expiry_ms, ret_ino);
 }
 
+bool store_may_expire(struct txn *txn, int64_t now_ms)
+{
+	struct txn *top = txn_top(txn);
+	uint64_t ino;
+	if (!top->expiry_known) {
+		int r = store_first_expiry(txn, &top->expiry_ms, &ino);
+		if (r == -ENOENT)
+			top->expiry_ms = INT64_MAX;
+		else if (r < 0)
+			return true;
+		top->expiry_known = true;
+	}
+	return top->expiry_ms <= now_ms;
+}
+
 int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino)
 {
 	struct key_buf buf;
@@ -710,6 +725,7 @@ int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 {
 	struct key_buf buf;
 	MDB_val key = key_expiry(&buf, expiry_ms, ino), val = { 0, (void *)"" };
+	txn_top(txn)->expiry_known = false;
 	return table_put(txn, EXPIRY, &key, &val, 0);
 }
 
@@ -717,6 +733,7 @@ int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino)
 {
 	struct key_buf buf;
 	MDB_val key = key_expiry(&buf, expiry_ms, ino);
+	txn_top(txn)->expiry_known = false;
 	return table_del(txn, EXPIRY, &key);
 }
 

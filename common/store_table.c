@@ -178,6 +178,7 @@ int table_undo(struct txn *txn)
 	struct txn *top = txn_top(txn);
 	int r = 0;
 	top->touched_ino = 0;
+	top->expiry_known = false;
 	mdb_cursor_close(top->front); /* rows may come back before the one it is at */
 	top->front = NULL;
 	while (txn->undo) {

@@ -512,6 +512,30 @@ static void test_expiry(void **state)
 	assert_int_equal(expiry, INT64_MAX);
 }
 
+/* What was remembered does not outlive a change, nor one that is undone. */
+static void test_may_expire(void **state)
+{
+	struct bench *bench = *state;
+	struct txn *inner;
+
+	assert_false(store_may_expire(bench->txn, 1000));
+	assert_int_equal(store_expiry_put(bench->txn, 1000, 3), 0);
+	assert_true(store_may_expire(bench->txn, 1000));
+	assert_false(store_may_expire(bench->txn, 999));
+	assert_int_equal(txn_nest(bench->txn, &inner), 0);
+	assert_int_equal(store_expiry_put(inner, 500, 4), 0);
+	assert_true(store_may_expire(inner, 999));
+	txn_abort(inner);
+	assert_false(store_may_expire(bench->txn, 999));
+	assert_int_equal(txn_nest(bench->txn, &inner), 0);
+	assert_int_equal(store_expiry_del(inner, 1000, 3), 0);
+	assert_false(store_may_expire(inner, 1000));
+	txn_abort(inner);
+	assert_true(store_may_expire(bench->txn, 1000));
+	assert_int_equal(store_expiry_del(bench->txn, 1000, 3), 0);
+	assert_false(store_may_expire(bench->txn, 1000));
+}
+
 static void test_feed_and_idem(void **state)
 {
 	struct bench *bench = *state;
@@ -555,6 +579,7 @@ int main(void)
 		TEST(test_chunks),
 		TEST(test_xattrs),
 		TEST(test_expiry),
+		TEST(test_may_expire),
 		TEST(test_feed_and_idem),
 	};
 
