@@ -60,11 +60,6 @@ void json_text_append(struct json_text *t, const char *bytes, size_t len)
 	}
 }
 
-void json_text_raw(struct json_text *t, const char *text)
-{
-	json_text_append(t, text, strlen(text));
-}
-
 /* Length of the valid UTF-8 sequence at P (not ASCII), or 0. Table 3-7 of the
  * Unicode standard. */
 static size_t utf8_len(const unsigned char *p, size_t left)

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Text that grows. Start with {0}. Without memory `failed` is set, and
  * everything after does nothing; check once, at the end. */
@@ -19,9 +20,13 @@ struct json_text {
 void json_text_clear(struct json_text *t);
 /* Gives back the memory that is not used. */
 void json_text_shrink(struct json_text *t);
-/* Text that is JSON already: punctuation and names known to be plain. */
-void json_text_raw(struct json_text *t, const char *text);
 void json_text_append(struct json_text *t, const char *text, size_t len);
+/* Text that is JSON already: punctuation and names known to be plain. Inline, so
+ * that a constant's length is one too. */
+static inline void json_text_raw(struct json_text *t, const char *text)
+{
+	json_text_append(t, text, strlen(text));
+}
 /* A string of any bytes, quoted and escaped; each byte that is not part of
  * valid UTF-8 becomes U+FFFD. */
 void json_text_string(struct json_text *t, const char *bytes, size_t len);
