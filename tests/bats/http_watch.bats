@@ -308,6 +308,44 @@ EOF
 	wait_for 10 many
 }
 
+# Live streams copy what was formatted once for all of them; one that begins further
+# back formats for itself.
+@test "what is told at once is what is told later, for every prefix" {
+	start_httpd
+	head -c 100000 /dev/urandom >"$T/long"
+	rest PUT /v1/kv/first --data-binary x
+	local from
+	from=$(($(header X-Keydir-Offset) + 1))
+	local queries=('' '' prefix=d/ prefix=d/e prefix=d/f/g1 prefix=other values 'values&prefix=d/') i
+	for i in "${!queries[@]}"; do watch "live$i" "${queries[i]}"; done
+	rest PUT /v1/kv/d/e/f --data-binary deep # three changes
+	rest PUT /v1/kv/d/long -T "$T/long" # too long to be kept
+	seq 300 | sed -e '1!i next' -e "s|.*|url=$URL/v1/kv/d/f/g&\nrequest=PUT\ndata-binary=v&\noutput=/dev/null\nfail|" | curl -sS -K -
+	jq -nc '[range(500) | {op: "set", key: "d/t\(.)", value: "v\(.)"}]' >"$T/ops"
+	rest POST /v1/txn --data-binary @"$T/ops"
+	same 200 "$status"
+	rest POST '/v1/kv/d/f?op=rename&to=other/f'
+	rest POST '/v1/kv/other/f?op=rename&to=d/f'
+	rest DELETE '/v1/kv/d/e?recurse'
+	jq -nc '["d/e/end", "d/f/g1", "other/end"] | map({op: "set", key: ., value: "end"})' >"$T/ops"
+	rest POST /v1/txn --data-binary @"$T/ops"
+	same 200 "$status"
+	local last
+	last=$(header X-Keydir-Offset)
+	told() { grep -q '^: watching' "$T/$1" && grep -qx "id: $last" "$T/$1"; }
+	# (Of what changed again, or is gone, only the live stream may have the value.)
+	events() { sed -E '1,/^: watching/d; /"key":"d\/(e\/f|f\/g1)"/s/,"value":"[^"]*"//' "$T/$1"; }
+	for i in "${!queries[@]}"; do
+		watch "later$i" "${queries[i]}&from=$from"
+		wait_for 10 told "live$i"
+		wait_for 10 told "later$i"
+		cmp <(events "live$i") <(events "later$i")
+	done
+	same 815 "$(messages live0 | wc -l)"
+	same v7 "$(messages live6 | jq -r 'select(.key == "d/f/g7" and .event == "set").value')"
+	cmp "$T/long" <(messages live6 | jq -r 'select(.key == "d/long").value' | base64 -d)
+}
+
 # More events than the feed keeps (65,536).
 @test "a quiet watcher keeps its place while the feed turns over; an old place is 410" {
 	start_httpd

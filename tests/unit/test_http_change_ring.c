@@ -245,8 +245,8 @@ static void test_is_bounded(void **state)
 	for (size_t k = 0; k < ARRAY_SIZE(lens); k++) {
 		struct change_ring *ring = new_ring();
 		struct feed_effect effect = { .kind = FEED_DATA };
-		char *key = malloc(lens[k]), *buf = malloc(ENOUGH);
-		size_t len;
+		size_t len, size = 2 * lens[k] + 300; /* room for one message, about */
+		char *key = malloc(lens[k]), *buf = malloc(size);
 		assert_true(key && buf);
 		memset(key, 'k', lens[k]);
 		effect.key = (struct bytes){ key, lens[k] };
@@ -260,7 +260,7 @@ static void test_is_bounded(void **state)
 		for (uint64_t i = 1; i <= 10000; i++) {
 			struct change_place place = { .offset = i };
 			enum change_look look = change_ring_read(ring, CHANGE_PLAIN, "", 0, &place,
-			                                         buf, ENOUGH, &len);
+			                                         buf, size, &len);
 			/* one that is there has no gap behind it */
 			assert_int_equal(look, kept ? CHANGE_LOOK_SOME : look);
 			kept += look == CHANGE_LOOK_SOME;
