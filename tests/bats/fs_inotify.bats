@@ -106,7 +106,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 }
 
 @test "a file that is watched itself is told of its changes, and of its end" {
-	put dir/key one
+	echo one >"$MNT/dir/key"
 	watch "$MNT/dir/key"
 	put dir/key two
 	saw "$(lines "MODIFY " "CLOSE_WRITE,CLOSE ")"
