@@ -5,6 +5,9 @@
  * kept by the kernel, and an answer about an entry that expires is kept no
  * longer than the entry lives. */
 #include "op.h"
+#include "shown.h"
+
+#include "clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +68,8 @@ void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st
 
 	if (f->buffer)
 		e.size = f->buffer->size;
+	else if (f->shown)
+		e.size = f->shown->size;
 	else if (f->gone && f->content)
 		e.size = f->content->size;
 	else
@@ -100,6 +105,12 @@ double attr_timeout(const struct mount *m, const struct view *view, const struct
 	return ttl_ms < 0 ? KEEP_LONG_S : (double)ttl_ms / 1000;
 }
 
+/* Whether the kernel is given pages of F, which the size that it keeps has to go with. */
+static bool gives_pages(const struct mount *m, const struct file *f)
+{
+	return m->caching && f->content;
+}
+
 void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
                 struct fuse_entry_param *ret)
 {
@@ -116,7 +127,9 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 		return;
 	pthread_mutex_lock(&f->lock);
 	file_note(f, e);
-	if (file_is_private(f) || unapplied_bytes(m, f))
+	if (gives_pages(m, f))
+		shown_load(f, view, clock_mono_ms());
+	if (file_is_private(f) || (f->shown && !f->gone) || unapplied_bytes(m, f))
 		attr_fill_file(m, f, &ret->attr);
 	if (file_is_private(f) || file_busy(f))
 		ret->attr_timeout = 0;
@@ -161,7 +174,7 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 
 	if (r < 0)
 		return r;
-	r = file_load(f, &view, false);
+	r = gives_pages(m, f) ? shown_load(f, &view, clock_mono_ms()) : file_load(f, &view, false);
 	*ret_timeout = 0;
 	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f))
 		*ret_timeout = attr_timeout(m, &view, &f->last);

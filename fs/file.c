@@ -15,7 +15,7 @@
  * Locks: files->lock protects the tables and reference counts, file->lock the
  * state of one file. file->lock may be held when files->lock is taken, never
  * the other way round. No FUSE call and no event is sent from here. */
-#include "file.h"
+#include "shown.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -85,6 +85,7 @@ static void file_free(struct file *f)
 {
 	assert(!f->queue && !f->flight && !f->parked);
 	file_drop_buffer(f);
+	shown_drop(f);
 	content_unref(f->content);
 	pthread_mutex_destroy(&f->lock);
 	free(f->name_key);
@@ -510,6 +511,7 @@ int file_make_private(struct file *f, bool empty)
 	struct buffer *buffer = calloc(1, sizeof(*buffer));
 	if (!buffer)
 		return -ENOMEM;
+	shown_drop(f);
 	int r = f->content && !empty ? fill_buffer(f, buffer) : 0;
 	if (r < 0) {
 		free(buffer);

@@ -59,6 +59,8 @@ struct file {
 	int error;               /* errno to be told at the next write, flush or fsync */
 	struct entry last;       /* as last seen in the store, or as created; no pointers */
 	struct content *content; /* as last read from the store, or NULL */
+	struct content *shown;   /* what the kernel is given for its cache (shown.h), or NULL ... */
+	int64_t behind_ms;       /* ... and since when it is known to be old; 0: it is not */
 	struct buffer *buffer;   /* private copy with changes, or NULL */
 	uint64_t base_size;      /* of the value when the buffer was made */
 	int64_t changed_ns;      /* when the buffer was changed last; 0: not yet */

@@ -4,12 +4,14 @@
  * it open and renewed when the store has a newer version: so it stays readable
  * to its end after it is deleted, replaced or expired, and every read is of
  * one version; what has changed lately is read past the kernel's cache, so that
- * a reading of several reads is, too. A key that is replaced after the kernel has
- * looked its name up, and before it is opened, is opened as what the name leads to
- * by then (recall.c). Changes go to the log at flush (close) and
- * fsync, which are answered when they are applied, with the outcome. What no
- * flush has seen (a mapping outlives its descriptor) is logged at release. */
+ * a reading of several reads is, too. What is read for that cache shown.c chooses. A
+ * key that is replaced after the kernel has looked its name up, and before it is
+ * opened, is opened as what the name leads to by then (recall.c). Changes go to the
+ * log at flush (close) and fsync, which are answered when they are applied, with the
+ * outcome. What no flush has seen (a mapping outlives its descriptor) is logged at
+ * release. */
 #include "handle.h"
+#include "shown.h"
 
 #include "clock.h"
 #include "holder.h"
@@ -26,8 +28,28 @@
 
 /* --- open ------------------------------------------------------------------ */
 
-/* Looks at the store; for a reader also takes the value. F->lock is held. */
-static int refresh(struct mount *m, struct file *f, bool with_content)
+/* What a look at the store is for. */
+enum refresh {
+	REFRESH_ENTRY,  /* attributes */
+	REFRESH_VALUE,  /* the newest value as well */
+	REFRESH_CACHED, /* what the kernel may be given for its cache */
+	REFRESH_OPENED, /* both, for a reader */
+};
+
+static int load(struct mount *m, struct file *f, const struct view *view, enum refresh what)
+{
+	bool cached = m->caching && what >= REFRESH_CACHED;
+	int r = 0;
+
+	if (!cached || what == REFRESH_OPENED)
+		r = file_load(f, view, what != REFRESH_ENTRY);
+	if (r == 0 && cached)
+		r = shown_load(f, view, clock_mono_ms());
+	return r;
+}
+
+/* Looks at the store; F->lock is held. */
+static int refresh(struct mount *m, struct file *f, enum refresh what)
 {
 	struct view view;
 
@@ -36,7 +58,7 @@ static int refresh(struct mount *m, struct file *f, bool with_content)
 	int r = view_open(m->store, &view);
 	if (r < 0)
 		return r;
-	r = file_load(f, &view, with_content);
+	r = load(m, f, &view, what);
 	view_close(&view);
 	return r;
 }
@@ -82,7 +104,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	h->appends = h->writes && (fi->flags & O_APPEND);
 
 	pthread_mutex_lock(&f->lock);
-	r = refresh(m, f, h->reads && !(fi->flags & O_TRUNC));
+	r = refresh(m, f, h->reads && !(fi->flags & O_TRUNC) ? REFRESH_OPENED : REFRESH_ENTRY);
 	/* The name may lead to another inode by now: ESTALE makes the kernel ask
 	 * for it again, and say ENOENT if there is none. */
 	if (r == 0 && f->gone && !f->content && !f->buffer)
@@ -91,6 +113,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		r = truncate_at_open(m, f);
 	uint64_t real = f->real;
 	f->nopen += r == 0;
+	h->untold = r == 0 && f->shown && f->shown->version > inval_told(m->inval);
 	h->whole = r == 0 && h->reads && !h->writes && !h->creates && is_in_flux(m, f);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
@@ -103,7 +126,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	DL_PREPEND(m->open.handles, h);
 	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)h;
-	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC);
+	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->untold;
 	/* A flush concerns who can write, and who has created. */
 	fi->noflush = !h->writes && !h->creates;
 	/* The kernel's idea of where an append lands is only a guess. */
@@ -142,7 +165,8 @@ static bool may_open(struct mount *m, fuse_req_t req, struct file *f, int flags)
 
 	pthread_mutex_lock(&f->lock);
 	if (f->real != f->ino)
-		may = refresh(m, f, false) == 0 && attr_access(m, req, &f->last, flags) == 0;
+		may = refresh(m, f, REFRESH_ENTRY) == 0 &&
+		      attr_access(m, req, &f->last, flags) == 0;
 	pthread_mutex_unlock(&f->lock);
 	return may;
 }
@@ -155,6 +179,12 @@ static int open_file(struct mount *m, fuse_req_t req, struct file *f, struct fus
 		r = handle_open(m, f, fi);
 		fi->keep_cache = false;
 	}
+	/* What is opened is newer than what the kernel was told of, so the size and pages
+	 * that it has may be of a version before. The pages it drops itself (keep_cache).
+	 * To forget the size waits for nothing: without a range the kernel takes no lock of
+	 * a page or a directory (fs/fuse/inode.c, fuse_reverse_inval_inode). */
+	if (r == 0 && handle_of(fi)->untold)
+		fuse_lowlevel_notify_inval_inode(m->session, f->ino, -1, 0);
 	return r;
 }
 
@@ -182,16 +212,17 @@ struct parked_read {
 	struct parked p;
 	size_t size;
 	off_t off;
+	bool cached;
 };
 
 static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
-                      bool waited);
+                      bool cached, bool waited);
 
 static void read_again(struct parked *p)
 {
 	struct parked_read *pr = (struct parked_read *)p;
 
-	read_file(p->mount, p->req, p->file, pr->size, pr->off, true);
+	read_file(p->mount, p->req, p->file, pr->size, pr->off, pr->cached, true);
 }
 
 static void reply_content(fuse_req_t req, const struct content *content, size_t size, off_t off)
@@ -223,8 +254,9 @@ static void reply_buffer_and_unlock(fuse_req_t req, struct file *f, size_t size,
 	free(copy);
 }
 
+/* With CACHED it is the kernel that keeps it. */
 static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
-                      bool waited)
+                      bool cached, bool waited)
 {
 	pthread_mutex_lock(&f->lock);
 	if (file_is_private(f)) {
@@ -237,6 +269,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 		if (pr) {
 			pr->size = size;
 			pr->off = off;
+			pr->cached = cached;
 			pr->p.direct = true;
 			parked_hold(&pr->p, f->real);
 			op_park(f, &pr->p);
@@ -246,8 +279,8 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 			fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	int r = refresh(m, f, true);
-	struct content *content = file_content(f);
+	int r = refresh(m, f, cached ? REFRESH_CACHED : REFRESH_VALUE);
+	struct content *content = cached ? shown_content(f) : file_content(f);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -272,7 +305,7 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 		h->pinned = NULL;
 	}
 	if (!own && !h->pinned) {
-		r = refresh(m, f, true);
+		r = refresh(m, f, REFRESH_VALUE);
 		h->pinned = file_content(f);
 		h->pinned_seq = f->last_seq;
 	}
@@ -322,11 +355,14 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct handle *h = fi->fh ? handle_of(fi) : NULL;
+	/* What the kernel reads for its cache (a mapping, a splice) nobody owns
+	 * (fs/fuse/file.c, fuse_send_read). */
+	bool cached = fi->lock_owner == 0;
 
 	if (!h)
 		read_inode(req, ino, size, off);
-	else if (!h->whole || !read_whole(mount_of(req), req, h, size, off))
-		read_file(mount_of(req), req, h->file, size, off, false);
+	else if (!h->whole || cached || !read_whole(mount_of(req), req, h, size, off))
+		read_file(mount_of(req), req, h->file, size, off, cached, false);
 }
 
 /* --- flush and fsync ------------------------------------------------------- */

@@ -15,6 +15,7 @@ struct handle {
 	bool creates; /* opening it made or emptied it, perhaps only to read it */
 	bool appends;
 	bool flushed; /* atomic: a flush has come */
+	bool untold;  /* the kernel may still keep an older size than what was opened */
 	bool whole;   /* each reading from start to end is of one version ... */
 	/* ... which is this, once it has begun, unless this mount has sent changes
 	 * since. Protected by file->lock. */

@@ -42,6 +42,7 @@ struct inval {
 	struct item **again_last;
 	size_t nagain;
 	uint64_t own_proc;    /* atomic; 0: not known yet */
+	uint64_t told;        /* atomic: see inval_told() */
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t wake;  /* on the monotonic clock */
 	struct item *first;
@@ -107,6 +108,11 @@ void inval_free(struct inval *inval)
 	pthread_cond_destroy(&inval->wake);
 	pthread_mutex_destroy(&inval->lock);
 	free(inval);
+}
+
+uint64_t inval_told(const struct inval *inval)
+{
+	return __atomic_load_n(&inval->told, __ATOMIC_ACQUIRE);
 }
 
 void inval_learn_proc(struct inval *inval, uint64_t proc)
@@ -389,7 +395,8 @@ static void *work(void *arg)
 		if (!inval->wanted)
 			wait_for_work(inval);
 		struct item *items = inval->first;
-		uint64_t offset = inval->wanted ? inval->offset : 0;
+		bool acks = inval->wanted;
+		uint64_t offset = inval->offset;
 		inval->first = NULL;
 		inval->last = &inval->first;
 		inval->wanted = false;
@@ -411,6 +418,8 @@ static void *work(void *arg)
 				tell_or_keep(inval, item, false);
 		}
 		if (offset)
+			__atomic_store_n(&inval->told, offset, __ATOMIC_RELEASE);
+		if (offset && acks)
 			node_ack(inval->mount->node, offset);
 		pthread_mutex_lock(&inval->lock);
 	}
@@ -421,9 +430,13 @@ static void *work(void *arg)
 
 int inval_start(struct inval *inval)
 {
+	/* Of what was before, the kernel has nothing. */
+	inval->told = node_offset(inval->mount->node);
 	int r = -pthread_create(&inval->thread, NULL, work, inval);
 
 	inval->running = r == 0;
+	if (r == 0)
+		pthread_setname_np(inval->thread, "invalidator");
 	return r;
 }
 

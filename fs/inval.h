@@ -21,6 +21,9 @@ void inval_free(struct inval *inval);
 /* The node's follow callback; ARG is the invalidator. */
 void inval_follow(void *arg, const struct feed_event *ev, bool gap);
 
+/* The offset up to which the kernel has been told of all changes. */
+uint64_t inval_told(const struct inval *inval);
+
 /* The process id in the events of this mount's own node. Events of that process
  * change nothing that the kernel does not know, but where said in inval.c. */
 void inval_learn_proc(struct inval *inval, uint64_t proc);

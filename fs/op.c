@@ -15,6 +15,7 @@
  *
  * Lock: file->lock, not held around node_submit, a reply or a callback. */
 #include "op.h"
+#include "shown.h"
 
 #include "logger.h"
 
@@ -277,6 +278,12 @@ static void pump_job(struct job *job)
 	op_free(op);
 }
 
+static bool changes_value(const struct op *op)
+{
+	return op->ev.op == EVENT_SET || op->ev.op == EVENT_APPEND || op->ev.op == EVENT_WRITE ||
+	       op->ev.op == EVENT_TRUNCATE;
+}
+
 static void complete(void *arg, const struct outcome *out)
 {
 	struct op *op = arg;
@@ -295,6 +302,8 @@ static void complete(void *arg, const struct outcome *out)
 		pump = f->queue && !f->pumping;
 		pthread_mutex_unlock(&f->lock);
 	}
+	if (changes_value(op) && out->ino)
+		shown_changed(&m->files, out->ino);
 	if (op->done)
 		op->done(op, out);
 	if (op->pending_seq)
@@ -337,6 +346,7 @@ void op_queue(struct op *op)
 	struct file *f = op->file;
 
 	op->seq = ++f->last_seq;
+	shown_drop(f);
 	if (op->births)
 		f->birth = FILE_BIRTH;
 	if (op->ev.op == EVENT_APPEND) {

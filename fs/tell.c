@@ -20,6 +20,7 @@
  * is told once more when the directory is quiet. A kernel that has no epochs
  * (before 6.16) is always told by name. */
 #include "mount.h"
+#include "shown.h"
 #include "tell.h"
 
 #include "logger.h"
@@ -40,6 +41,8 @@ static fuse_ino_t node_id(const struct teller *teller, uint64_t ino)
 
 static int tell_inode(struct teller *teller, uint64_t ino, bool value)
 {
+	if (value)
+		shown_told(&teller->mount->files, ino);
 	return fuse_lowlevel_notify_inval_inode(teller->mount->session, node_id(teller, ino),
 	                                        value ? 0 : -1, 0);
 }

@@ -521,3 +521,119 @@ PY
 	mkdir "$MNT/dir"
 	python3 "$T/replaced.py" "$MNT" "${URL#http://}" "$PATIENCE"
 }
+
+@test "a change that the kernel is not told yet is seen whole or not at all, and not for ever" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
+	cat >"$T/untold.py" <<-'EOF'
+		import atexit, http.client, json, mmap, os, subprocess, sys, time
+		mnt, host, pid, hold = sys.argv[1:]
+		patience = int(os.environ.get("PATIENCE", "1"))
+		names = ["small", "large", "flux", "closed"]
+		sizes = {"small": [100, 3000], "large": [300000, 100000], "flux": [2000, 50], "closed": [50, 4000]}
+		connection = http.client.HTTPConnection(host)
+
+		def change(n):
+		    """All values are of the letter of N, in one event."""
+		    sets = [{"op": "set", "key": k, "value": letter(n) * sizes[k][n % 2]} for k in names]
+		    connection.request("POST", "/v1/txn", json.dumps(sets), {"Content-Type": "application/json"})
+		    answer = connection.getresponse()
+		    assert answer.read() and answer.status == 200, answer.status
+
+		def letter(n):
+		    return chr(ord("a") + n % 26)
+
+		def whole(key, n):
+		    return letter(n).encode() * sizes[key][n % 2]
+
+		def opened(key):
+		    return os.open(mnt + "/" + key, os.O_RDONLY)
+
+		def mapped(fd):
+		    with mmap.mmap(fd, 0, prot=mmap.PROT_READ) as m:
+		        return m[:]
+
+		def opened_and_mapped(key):
+		    fd = opened(key)
+		    try:
+		        return mapped(fd)
+		    finally:
+		        os.close(fd)
+
+		def put(key, value):
+		    connection.request("PUT", "/v1/kv/" + key, value)
+		    connection.getresponse().read()
+
+		def forget(fd):
+		    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+		def short(data):
+		    return len(data), data[:1], data[-1:]
+
+		def follows(fd, key, n, within):
+		    end = time.monotonic() + within * patience
+		    while True:
+		        forget(fd)
+		        data = os.pread(fd, 1 << 20, 0)
+		        if data[:1] == whole(key, n)[:1]:
+		            return data
+		        if time.monotonic() > end:
+		            sys.exit("%s stays old: %s" % (key, short(data)))
+		        time.sleep(0.01)
+
+		def hold_invalidator():
+		    held = subprocess.Popen([hold, pid, "invalidator"], stdout=subprocess.PIPE)
+		    atexit.register(held.kill)
+		    assert held.stdout.readline() == b"1\n"
+		    return held
+
+		def round(n):
+		    """Who holds the invalidator, and whether all was looked at in time: after a
+		    second the newest is shown."""
+		    put("flux", whole("flux", n))
+		    flux = opened("flux")
+		    forget(quiet["small"])
+		    forget(quiet["large"])
+		    os.pread(quiet["large"], 4096, 0)
+		    os.stat(mnt + "/closed")
+		    held = hold_invalidator()
+		    change(n + 1)
+		    begin = time.monotonic()
+		    seen = [("small, mapped", mapped(quiet["small"]), whole("small", n)),
+		            ("small, read", os.pread(quiet["small"], 9999, 0), whole("small", n)),
+		            ("small, opened", opened_and_mapped("small"), whole("small", n)),
+		            ("large, read", os.pread(quiet["large"], 1 << 20, 0), whole("large", n)),
+		            ("flux, mapped", mapped(flux), whole("flux", n)),
+		            ("flux, read", os.pread(flux, 9999, 0), whole("flux", n + 1)),
+		            ("closed, opened", opened_and_mapped("closed"), whole("closed", n + 1))]
+		    size = os.fstat(quiet["large"]).st_size
+		    in_time = time.monotonic() < begin + 0.9
+		    os.close(flux)
+		    for what, data, wanted in seen if in_time else []:
+		        if data != wanted:
+		            sys.exit("%s: %s, and not %s" % (what, short(data), short(wanted)))
+		    if in_time and size != len(whole("large", n)):
+		        sys.exit("large has %d bytes" % size)
+		    return held, in_time
+
+		change(0)
+		time.sleep(1.1)  # so that these go through the kernel's cache
+		quiet = {k: opened(k) for k in ("small", "large")}
+		opened_and_mapped("closed")
+		deadline = time.monotonic() + 20 * patience
+		n, in_time = 0, False
+		while not in_time:
+		    assert time.monotonic() < deadline, "this machine is too slow"
+		    held, in_time = round(n)
+		    n += 1
+		    # Even if the invalidator never comes.
+		    follows(quiet["large"], "large", n, 10)
+		    held.kill()
+		    held.wait()
+		    for key, fd in quiet.items():
+		        end = time.monotonic() + 10 * patience
+		        while follows(fd, key, n, 10) != whole(key, n):
+		            assert time.monotonic() < end, key
+		print("good")
+	EOF
+	same good "$(python3 "$T/untold.py" "$MNT" "${URL#http://}" "$FS_PID" "$KEYDIR_BUILD/tools/hold_readers" 2>&1)"
+}

@@ -1,6 +1,6 @@
-/* hold_readers: stops the threads of a file system that read requests.
+/* hold_readers: stops the threads of a file system that read requests, or one by name.
  *
- *     hold_readers PID
+ *     hold_readers PID [NAME]
  *
  * The other threads of PID go on, so that a request stays in the kernel's queue
  * as if its process had been killed just then. Prints how many it holds, and
@@ -30,6 +30,20 @@ static int is_reader(const char *pid, const char *tid)
 	return strcmp(text, WHERE) == 0;
 }
 
+static int is_named(const char *pid, const char *tid, const char *name)
+{
+	char path[512], text[64] = "";
+
+	snprintf(path, sizeof(path), "/proc/%s/task/%s/comm", pid, tid);
+	FILE *file = fopen(path, "re");
+	if (!file)
+		return 0;
+	size_t n = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[n ? n - 1 : 0] = '\0';
+	return strcmp(text, name) == 0;
+}
+
 static int hold(pid_t tid)
 {
 	int status;
@@ -45,8 +59,8 @@ int main(int argc, char **argv)
 	struct dirent *entry;
 	int held = 0;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: hold_readers PID\n");
+	if (argc != 2 && argc != 3) {
+		fprintf(stderr, "usage: hold_readers PID [NAME]\n");
 		return 2;
 	}
 	snprintf(path, sizeof(path), "/proc/%s/task", argv[1]);
@@ -56,7 +70,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	while ((entry = readdir(tasks))) {
-		if (entry->d_name[0] == '.' || !is_reader(argv[1], entry->d_name))
+		if (entry->d_name[0] == '.')
+			continue;
+		if (!(argc == 3 ? is_named(argv[1], entry->d_name, argv[2]) :
+		                  is_reader(argv[1], entry->d_name)))
 			continue;
 		int r = hold((pid_t)strtol(entry->d_name, NULL, 10));
 		if (r < 0) {

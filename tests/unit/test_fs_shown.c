@@ -1,0 +1,201 @@
+/* Tests of fs/shown.c: which version of a value the kernel is given. */
+#include "cmocka_all.h"
+
+#include "fs/shown.h"
+#include "rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW INT64_C(5000)
+
+/* A store with the key "k" of value "one", and its file. */
+struct shown_rig {
+	struct rig rig;
+	struct files files;
+	struct file *f;
+};
+
+static int setup(void **state)
+{
+	struct shown_rig *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	rig_init(&s->rig);
+	assert_int_equal(files_init(&s->files), 0);
+	EXPECT(&s->rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	s->f = files_get(&s->files, rig_ino(&s->rig, "k"));
+	assert_non_null(s->f);
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct shown_rig *s = *state;
+
+	files_unref(&s->files, s->f);
+	assert_int_equal(s->files.nfiles, 0);
+	files_close(&s->files);
+	rig_free(&s->rig);
+	free(s);
+	return 0;
+}
+
+static void load_at(struct shown_rig *s, int64_t now_ms)
+{
+	struct view view;
+
+	assert_int_equal(view_open(s->rig.store, &view), 0);
+	assert_int_equal(shown_load(s->f, &view, now_ms), 0);
+	view_close(&view);
+}
+
+static void expect(struct shown_rig *s, const char *text)
+{
+	struct content *content = shown_content(s->f);
+
+	assert_non_null(content);
+	assert_int_equal(content->size, strlen(text));
+	assert_memory_equal(content->bytes, text, content->size);
+	content_unref(content);
+}
+
+static void set(struct shown_rig *s, const char *text)
+{
+	struct event ev = { .op = EVENT_SET, .key = B("k"), .value = { text, strlen(text) } };
+
+	assert_int_equal(rig_apply(&s->rig, &ev), OUTCOME_OK);
+}
+
+static void test_one_version_is_shown_until_the_kernel_is_told(void **state)
+{
+	struct shown_rig *s = *state;
+
+	load_at(s, NOW);
+	expect(s, "one");
+	set(s, "three");
+	load_at(s, NOW);
+	expect(s, "one");
+	/* The other attributes are those of the store. */
+	assert_int_equal(s->f->last.size, 5);
+	set(s, "four");
+	load_at(s, NOW + SHOWN_MAX_MS - 1);
+	expect(s, "one");
+	shown_told(&s->files, s->f->ino);
+	load_at(s, NOW + SHOWN_MAX_MS - 1);
+	expect(s, "four");
+}
+
+static void test_what_is_read_past_the_cache_is_the_newest_all_the_same(void **state)
+{
+	struct shown_rig *s = *state;
+	struct view view;
+
+	load_at(s, NOW);
+	set(s, "three");
+	assert_int_equal(view_open(s->rig.store, &view), 0);
+	assert_int_equal(file_load(s->f, &view, true), 0);
+	view_close(&view);
+	assert_memory_equal(s->f->content->bytes, "three", 5);
+	load_at(s, NOW);
+	expect(s, "one");
+}
+
+static void test_an_old_value_is_not_shown_for_ever(void **state)
+{
+	struct shown_rig *s = *state;
+
+	load_at(s, NOW);
+	set(s, "three");
+	load_at(s, NOW + 10 * SHOWN_MAX_MS); /* seen to be old only now */
+	expect(s, "one");
+	load_at(s, NOW + 11 * SHOWN_MAX_MS - 1);
+	expect(s, "one");
+	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	expect(s, "three");
+	/* And that is counted anew for the next one. */
+	set(s, "four");
+	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	expect(s, "three");
+	shown_told(&s->files, s->f->ino);
+	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	set(s, "five");
+	load_at(s, NOW + 12 * SHOWN_MAX_MS);
+	expect(s, "four");
+}
+
+static void test_changes_of_this_mount_are_seen_at_once(void **state)
+{
+	struct shown_rig *s = *state;
+	struct op *nothing = NULL;
+
+	load_at(s, NOW);
+	set(s, "three");
+	/* On its way: nothing is held. */
+	s->f->flight = (struct op *)&nothing;
+	load_at(s, NOW);
+	expect(s, "three");
+	assert_null(s->f->shown);
+	set(s, "four");
+	load_at(s, NOW);
+	expect(s, "four");
+	s->f->flight = NULL;
+	load_at(s, NOW);
+	assert_non_null(s->f->shown);
+	/* Changed through another number of the same inode. */
+	set(s, "five");
+	shown_changed(&s->files, s->f->ino);
+	load_at(s, NOW);
+	expect(s, "five");
+	assert_int_equal(file_make_private(s->f, false), 0);
+	assert_null(s->f->shown);
+	load_at(s, NOW);
+	assert_null(s->f->shown);
+}
+
+static void test_an_older_view_brings_nothing(void **state)
+{
+	struct shown_rig *s = *state;
+	struct view old;
+
+	assert_int_equal(view_open(s->rig.store, &old), 0);
+	set(s, "three");
+	load_at(s, NOW);
+	assert_int_equal(shown_load(s->f, &old, NOW), 0);
+	expect(s, "three");
+	shown_drop(s->f);
+	assert_int_equal(shown_load(s->f, &old, NOW), 0);
+	expect(s, "three");
+	view_close(&old);
+}
+
+static void test_what_is_gone_stays_as_it_was_shown(void **state)
+{
+	struct shown_rig *s = *state;
+
+	load_at(s, NOW);
+	EXPECT(&s->rig, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
+	load_at(s, NOW);
+	assert_true(s->f->gone);
+	load_at(s, NOW + 2 * SHOWN_MAX_MS);
+	expect(s, "one");
+	shown_told(&s->files, s->f->ino);
+	load_at(s, NOW);
+	expect(s, "one");
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_one_version_is_shown_until_the_kernel_is_told),
+		TEST(test_what_is_read_past_the_cache_is_the_newest_all_the_same),
+		TEST(test_an_old_value_is_not_shown_for_ever),
+		TEST(test_changes_of_this_mount_are_seen_at_once),
+		TEST(test_an_older_view_brings_nothing),
+		TEST(test_what_is_gone_stays_as_it_was_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
