@@ -86,10 +86,26 @@ size_t log_kafka_batch_fill(struct log_kafka_batch *batch, rd_kafka_queue_t *que
 	return batch->n - before;
 }
 
+/* Whether EV borrows bytes of its record's headers; most need none once read. */
+static bool needs_headers(const struct event *ev)
+{
+	return ev->type.data || ev->to.data || ev->name.data || ev->idem.data;
+}
+
+/* librdkafka takes headers apart when asked for them, and again if need be. Freed
+ * at once, their memory is still at hand for those of the next message. */
+static void forget_headers(rd_kafka_message_t *msg)
+{
+	rd_kafka_headers_t *headers;
+
+	if (!rd_kafka_message_detach_headers(msg, &headers))
+		rd_kafka_headers_destroy(headers);
+}
+
 bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 {
 	struct log_kafka_slot *slot = &batch->slots[i];
-	const rd_kafka_message_t *msg;
+	rd_kafka_message_t *msg;
 	struct record rec;
 
 	/* Of what was read ahead the message is not touched again: it is far away. */
@@ -106,6 +122,8 @@ bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 	slot->rec.err = record_read(&rec, &slot->ev, &slot->rec.why);
 	if (!slot->rec.err)
 		slot->rec.ev = &slot->ev;
+	if (rec.nheaders && (slot->rec.err || !needs_headers(&slot->ev)))
+		forget_headers(msg);
 	/* Without memory now, there may be some later. */
 	slot->decoded = slot->rec.err != -ENOMEM;
 	return true;

@@ -117,6 +117,54 @@ static void test_records(void **state)
 	mock_taken_free(&taken);
 }
 
+/* What an event has from headers is there as long as it is, and so are the headers. */
+static void test_events(void **state)
+{
+	static const struct record records[] = {
+		{ .key = B("a"),
+		  .value = B("v"),
+		  .has_value = true,
+		  .headers = { { B("op"), B("set") },
+		               { B("type"), B("text/plain") },
+		               { B("idem"), B("once") } },
+		  .nheaders = 3 },
+		{ .key = B("a"),
+		  .headers = { { B("op"), B("rename") }, { B("to"), B("dir/b") } },
+		  .nheaders = 2 },
+		{ .key = B("a"),
+		  .value = B("x"),
+		  .has_value = true,
+		  .headers = { { B("op"), B("setxattr") }, { B("name"), B("user.a") } },
+		  .nheaders = 2 },
+		{ .key = B("a"),
+		  .headers = { { B("op"), B("incr") },
+		               { B("by"), B("7") },
+		               { B("if"), B("present") } },
+		  .nheaders = 3 },
+	};
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
+		mock_produce(mock, &records[i]);
+	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
+	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
+		assert_int_equal(taken.records[i].err, 0);
+		assert_int_equal(taken.records[i].rec.nheaders, records[i].nheaders);
+		assert_true(bytes_are(taken.records[i].rec.headers[1].value,
+		                      records[i].headers[1].value.data));
+	}
+	assert_true(bytes_are(taken.records[0].ev->type, "text/plain"));
+	assert_true(bytes_are(taken.records[0].ev->idem, "once"));
+	assert_true(bytes_are(taken.records[1].ev->to, "dir/b"));
+	assert_true(bytes_are(taken.records[2].ev->name, "user.a"));
+	assert_int_equal(taken.records[3].ev->by, 7);
+	assert_int_equal(taken.records[3].ev->cond, IF_PRESENT);
+	mock_taken_free(&taken);
+}
+
 /* Of too many headers the first ones are given. */
 static void test_many_headers(void **state)
 {
@@ -508,21 +556,14 @@ int main(void)
 	}
 #define TEST(name) DIRECT(name), AHEAD(name)
 	const struct CMUnitTest tests[] = {
-		TEST(test_records),
-		TEST(test_many_headers),
-		TEST(test_from),
-		TEST(test_refused),
-		TEST(test_max),
-		TEST(test_wake),
-		TEST(test_lost),
-		TEST(test_fetch_errors),
-		DIRECT(test_denied),
-		TEST(test_brokers_down),
-		TEST(test_leader_changes),
-		DIRECT(test_get),
-		DIRECT(test_ahead_ends),
-		DIRECT(test_ahead_stops),
-		DIRECT(test_ahead_long_values),
+		TEST(test_records),       TEST(test_events),
+		TEST(test_many_headers),  TEST(test_from),
+		TEST(test_refused),       TEST(test_max),
+		TEST(test_wake),          TEST(test_lost),
+		TEST(test_fetch_errors),  DIRECT(test_denied),
+		TEST(test_brokers_down),  TEST(test_leader_changes),
+		DIRECT(test_get),         DIRECT(test_ahead_ends),
+		DIRECT(test_ahead_stops), DIRECT(test_ahead_long_values),
 	};
 #undef TEST
 #undef AHEAD
