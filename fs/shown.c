@@ -10,7 +10,14 @@
  * that was asked for before it was told, and waits for pages under way. What is
  * left is a read that has looked at the size already when the kernel is told, and
  * gets its page afterwards: that can happen on any file system whose files others
- * change.
+ * change. (To answer it with what was shown before would leave an old page in the
+ * cache behind its invalidation, and show the old value after a REST write that was
+ * answered.) Cut views by two readers, from the store's newest and since:
+ *
+ *     open, fstat, mmap of a key, 1,000 others told along: 40 of 148 changes, 3 of 150
+ *     read(2) of 100,000 and 300,000 bytes: 228 of 1,136 changes, 29 of 892
+ *     open, fstat, mmap, nothing else to tell: one change in four or five, one in three;
+ *         size and page are 0.1 to 0.3 ms apart then, the change and its telling as much
  *
  * Before a file is open nothing holds a version, and the kernel may have the size
  * and pages of one before it. So who opens a file whose change is not told yet makes

@@ -17,7 +17,7 @@ another SECONDS ago. A value that outlives its TTL by more than
 SECONDS_AFTER_EXPIRY is a failure.
 
 The kernel asks for a file's size and for its pages apart, so that a read(2) may
-fall between two versions, until the change is told (fs/POSIX.md). The readers
+fall between two versions when a change is told (fs/POSIX.md). The readers
 try again, for CUT_SECONDS: a value that is torn then is a failure, and so are
 more than CUT_MOST of all reads that had to be tried again.
 """
