@@ -11,7 +11,7 @@
  * after such a report and fetch again from the record that is due.
  * librdkafka's batch call waits until its array is full, so we wait for one
  * message and then take what else is there. A batch's messages are kept until it is
- * done with, and given back then: after the outcomes of a lone one are told.
+ * done with, and given back when the next is wanted.
  * All belongs to the reading thread, but what log_kafka_internal.h says. */
 #include "log_kafka_internal.h"
 
