@@ -27,7 +27,7 @@
  * queued to when all are done nothing is held (op.c). Whatever else may go wrong, a
  * notification that was lost or hangs, an old value is not shown for longer than
  * SHOWN_MAX_MS after it was first seen to be old. Without the kernel's cache (-o
- * no_cache) nobody calls this, and reads past the cache (fs_open.c) do not care.
+ * nocache) nobody calls this, and reads past the cache (fs_open.c) do not care.
  *
  * Lock: file->lock. */
 #include "shown.h"
