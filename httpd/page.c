@@ -73,11 +73,12 @@ int page_cursor_read(const char *text, size_t len, struct page_cursor *ret)
 
 /* --- entries --------------------------------------------------------------- */
 
-struct walk {
+struct page {
 	const struct view *view;
 	const struct page_query *query;
 	struct page_cursor *at;
 	struct json_text *text;
+	struct walk *inodes; /* entries made one after the other lie side by side */
 	uint64_t entries;
 	uint64_t value_bytes;
 	uint64_t steps;
@@ -85,7 +86,7 @@ struct walk {
 
 /* One entry as an object. Its name is text for people (U+FFFD for what is no
  * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
-static int write_entry(struct walk *w, const struct entry *e)
+static int write_entry(struct page *w, const struct entry *e)
 {
 	struct json_text *t = w->text;
 	char moment[32];
@@ -119,7 +120,7 @@ static int write_entry(struct walk *w, const struct entry *e)
 
 /* --- the walk -------------------------------------------------------------- */
 
-static bool is_full(const struct walk *w)
+static bool is_full(const struct page *w)
 {
 	return w->entries >= w->query->limit || w->value_bytes >= VALUES_MAX ||
 	       w->steps >= STEPS_MAX;
@@ -133,7 +134,7 @@ static size_t name_start(const struct page_cursor *at)
 }
 
 /* The directory with the first LEN bytes of the cursor's path, below DIR. */
-static int find_dir(const struct walk *w, const struct entry *dir, size_t len, uint64_t *ret)
+static int find_dir(const struct page *w, const struct entry *dir, size_t len, uint64_t *ret)
 {
 	const char *key = w->at->path;
 	const char *name;
@@ -167,10 +168,20 @@ static bool enter(struct page_cursor *at, size_t parent_len, const char *name, s
 	return true;
 }
 
+/* view_inode(), of entries that are mostly near each other. */
+static int find_inode(const struct page *w, uint64_t ino, struct entry *ret)
+{
+	int r = walk_seek(w->inodes, ino, ret);
+	if (r)
+		return r;
+	bool expired = ret->expiry_ms && ret->expiry_ms <= w->view->now_ms;
+	return ret->ino != ino || expired ? -ENOENT : 0;
+}
+
 /* Goes through directory INO, whose path is the first PARENT_LEN bytes of the
  * cursor, behind AFTER. Returns 0 at its end, 1 when the page is full, 2 when
  * a directory to go down into is at the cursor (its inode in *RET_DOWN). */
-static int walk_names(struct walk *w, uint64_t ino, size_t parent_len, const char *after,
+static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const char *after,
                       size_t after_len, uint64_t *ret_down)
 {
 	struct scan *scan;
@@ -190,7 +201,7 @@ static int walk_names(struct walk *w, uint64_t ino, size_t parent_len, const cha
 		if (!enter(w->at, parent_len, name, len))
 			continue;
 		w->steps++;
-		r = view_inode(w->view, child, &e);
+		r = find_inode(w, child, &e);
 		if (r == -ENOENT) /* expired */
 			continue;
 		if (r)
@@ -208,23 +219,21 @@ static int walk_names(struct walk *w, uint64_t ino, size_t parent_len, const cha
 	return r == -ENOENT ? 0 : r;
 }
 
-int page_write(const struct view *view, const struct entry *dir, const struct page_query *query,
-               struct page_cursor *cursor, bool *ret_more, struct json_text *text)
+/* The entries below DIR, from the cursor on. */
+static int write_entries(struct page *w, const struct entry *dir, bool *ret_more)
 {
-	struct walk w = { .view = view, .query = query, .at = cursor, .text = text };
+	struct page_cursor *cursor = w->at;
 	uint64_t ino = dir->ino;
 	size_t parent_len = 0;
 	char after[KEY_NAME_MAX];
 	size_t after_len = 0;
 	int r;
 	*ret_more = false;
-	json_text_raw(text, "[");
-
 	/* Find the place of the cursor; what is gone of its path is passed over,
 	 * from the deepest name up. */
 	if (cursor->len && cursor->inside) {
 		parent_len = cursor->len;
-		r = find_dir(&w, dir, parent_len, &ino);
+		r = find_dir(w, dir, parent_len, &ino);
 		if (r == -ENOENT || r == -ENOTDIR)
 			cursor->inside = false;
 		else if (r)
@@ -236,10 +245,10 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
 			parent_len = start ? start - 1 : 0;
 			after_len = cursor->len - start;
 			memcpy(after, cursor->path + start, after_len);
-			r = find_dir(&w, dir, parent_len, &ino);
+			r = find_dir(w, dir, parent_len, &ino);
 			if (r == -ENOENT || r == -ENOTDIR) {
 				cursor->len = parent_len;
-				w.steps++;
+				w->steps++;
 				continue;
 			}
 			if (r)
@@ -248,7 +257,7 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
 			after_len = 0;
 		}
 		uint64_t down = 0;
-		r = walk_names(&w, ino, parent_len, after_len ? after : NULL, after_len, &down);
+		r = walk_names(w, ino, parent_len, after_len ? after : NULL, after_len, &down);
 		if (r < 0)
 			return r;
 		if (r == 1) {
@@ -266,11 +275,24 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
 		/* up: go on behind this directory in its parent */
 		cursor->len = parent_len;
 		cursor->inside = false;
-		if (is_full(&w)) {
+		if (is_full(w)) {
 			*ret_more = true;
 			break;
 		}
 	}
+	return 0;
+}
+
+int page_write(const struct view *view, const struct entry *dir, const struct page_query *query,
+               struct page_cursor *cursor, bool *ret_more, struct json_text *text)
+{
+	struct page w = { .view = view, .query = query, .at = cursor, .text = text };
+	int r = walk_open(view->txn, &w.inodes);
+	if (r)
+		return r;
+	json_text_raw(text, "[");
+	r = write_entries(&w, dir, ret_more);
+	walk_close(w.inodes);
 	json_text_raw(text, w.entries ? "\n]" : "]");
-	return text->failed ? -ENOMEM : 0;
+	return r ? r : text->failed ? -ENOMEM : 0;
 }
