@@ -342,9 +342,10 @@ void request_forgotten(void *request)
 
 /* --- writing --------------------------------------------------------------- */
 
-/* How long an answer waits for mounts of this node: they need microseconds,
- * and one that hangs must not hold up REST. */
-#define ACK_WAIT_MS 100
+/* How long an answer waits for mounts of this node: they need microseconds, more
+ * where many processes want the processor (100 ms were too short then), and one that
+ * hangs must not hold up REST for ever. */
+#define ACK_WAIT_MS 1000
 
 /* Did the event at OFFSET do what RQ wants? Of one that changed nothing only the
  * operation is known. */
