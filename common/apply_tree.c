@@ -18,7 +18,7 @@ static uint64_t entry_cost(const struct entry *e)
 
 bool tree_expired(const struct apply *ap, const struct entry *e)
 {
-	return e->expiry_ms && e->expiry_ms <= ap->now_ms;
+	return entry_is_expired(e, ap->now_ms);
 }
 
 int tree_hold(struct apply *ap, uint64_t ino, struct held *ret)
@@ -320,7 +320,7 @@ int tree_find(struct apply *ap, uint64_t at, uint64_t dir, struct bytes key, boo
 
 	const char *path = key.data;
 	size_t parent_len = key_parent_len(path, key.len);
-	size_t skip = parent_len ? parent_len + 1 : 0;
+	size_t skip = key_name_start(path, key.len);
 	ret->name = path + skip;
 	ret->name_len = key.len - skip;
 	if (dir) {

@@ -2,7 +2,9 @@
 #ifndef KEYDIR_CLOCK_H
 #define KEYDIR_CLOCK_H
 
+#include <pthread.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Milliseconds since the epoch. */
 int64_t clock_wall_ms(void);
@@ -10,5 +12,10 @@ int64_t clock_wall_ms(void);
 int64_t clock_mono_ms(void);
 /* Nanoseconds of the same clock, for latencies. */
 int64_t clock_mono_ns(void);
+
+/* A condition whose timed waits are on that clock. 0 or -errno. */
+int clock_cond_init(pthread_cond_t *ret);
+/* The moment in MS (not negative), for such a wait. */
+struct timespec clock_mono_in(int64_t ms);
 
 #endif

@@ -190,7 +190,7 @@ bool evict_survey(struct evict *evict, struct txn *txn, uint64_t n)
 
 static bool is_evictable(const struct entry *e, int64_t now_ms)
 {
-	if (e->expiry_ms && e->expiry_ms <= now_ms)
+	if (entry_is_expired(e, now_ms))
 		return false;
 	if (S_ISREG(e->mode))
 		return true;

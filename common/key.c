@@ -88,3 +88,10 @@ size_t key_parent_len(const char *key, size_t len)
 		len--;
 	return len ? len - 1 : 0;
 }
+
+size_t key_name_start(const char *key, size_t len)
+{
+	size_t parent = key_parent_len(key, len);
+
+	return parent ? parent + 1 : 0;
+}

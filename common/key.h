@@ -35,8 +35,10 @@ const char *key_fault_text(enum key_fault fault);
  * and its slash. Returns false when nothing is left. Does not check. */
 bool key_next(const char **key, size_t *len, const char **ret_name, size_t *ret_name_len);
 
-/* Length of the parent's part of KEY (0 for a top-level key); the last name
- * starts at KEY + (result ? result + 1 : 0). */
+/* Length of the parent's part of KEY (0 for a top-level key). */
 size_t key_parent_len(const char *key, size_t len);
+
+/* Where the last name of KEY starts; it goes on to the end. */
+size_t key_name_start(const char *key, size_t len);
 
 #endif

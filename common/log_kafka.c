@@ -280,15 +280,11 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
                    size_t why_size)
 {
 	struct log_kafka *log = calloc(1, sizeof(*log));
-	pthread_condattr_t monotonic;
 	int err;
 
 	if (!log)
 		return -ENOMEM;
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&log->hurry, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&log->hurry);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_mutex_init(&log->consumer_lock, NULL);
 	pthread_mutex_init(&log->error_lock, NULL);

@@ -161,7 +161,6 @@ int log_kafka_ahead_start(struct log_kafka_client *client, uint64_t until,
                           struct log_kafka_ahead **ret)
 {
 	struct log_kafka_ahead *ahead = calloc(1, sizeof(*ahead));
-	pthread_condattr_t monotonic;
 	int err = 0;
 
 	if (!ahead)
@@ -169,10 +168,7 @@ int log_kafka_ahead_start(struct log_kafka_client *client, uint64_t until,
 	ahead->client = client;
 	ahead->until = until;
 	pthread_mutex_init(&ahead->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&ahead->came, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	clock_cond_init(&ahead->came);
 	pthread_cond_init(&ahead->room, NULL);
 	for (int i = 0; i < BATCHES && !err; i++) {
 		struct log_kafka_batch *batch = calloc(1, sizeof(*batch));
@@ -196,12 +192,8 @@ struct log_kafka_batch *log_kafka_ahead_next(struct log_kafka_ahead *ahead,
                                              bool *ret_over)
 {
 	struct log_kafka_batch *batch;
-	struct timespec until;
+	struct timespec until = clock_mono_in(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&ahead->lock);
 	if (used) {
 		LL_APPEND(ahead->used, used);

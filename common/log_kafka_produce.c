@@ -311,12 +311,8 @@ static bool is_held(struct log_kafka *log, bool *ret_long)
 
 static void pause_unless_held(struct log_kafka *log)
 {
-	struct timespec until;
+	struct timespec until = clock_mono_in(PAUSE_MS);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += PAUSE_MS * 1000000;
-	until.tv_sec += until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&log->lock);
 	while (!log->held && pthread_cond_timedwait(&log->hurry, &log->lock, &until) == 0)
 		;

@@ -100,21 +100,10 @@ void evictor_look(struct node *node)
 	wake(node->evictor);
 }
 
-/* The moment in MS, for the condition. */
-static struct timespec moment_in(int64_t ms)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_nsec += ms % 1000 * 1000000;
-	t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-	t.tv_nsec %= 1000000000;
-	return t;
-}
-
 /* Waits until it is wanted or MS have passed; true if it is wanted. */
 static bool wait_wanted(struct evictor *ev, int64_t ms)
 {
-	struct timespec until = moment_in(ms);
+	struct timespec until = clock_mono_in(ms);
 	int r = 0;
 	pthread_mutex_lock(&ev->lock);
 	while (r == 0 && !atomic_load(&ev->wanted) && !atomic_load(&ev->stopping))
@@ -318,8 +307,7 @@ static uint64_t target_of(const struct view *view, const struct event *event)
 	if (event->at)
 		return event->at;
 	if (event->dir) {
-		size_t parent = key_parent_len(event->key.data, event->key.len);
-		size_t skip = parent ? parent + 1 : 0;
+		size_t skip = key_name_start(event->key.data, event->key.len);
 		r = view_name(view, event->dir, (const char *)event->key.data + skip,
 		              event->key.len - skip, &e);
 	} else if (event->key.len) {
@@ -427,7 +415,7 @@ static void wait_taken(struct evictor *ev)
 	unsigned before = ev->under_way + 1;
 	while (ev->under_way && ev->under_way < before && !atomic_load(&ev->stopping) &&
 	       !atomic_load(&ev->node->held)) {
-		struct timespec until = moment_in(UNTAKEN_MS);
+		struct timespec until = clock_mono_in(UNTAKEN_MS);
 		before = ev->under_way;
 		pthread_cond_timedwait(&ev->wake, &ev->lock, &until);
 	}
@@ -591,7 +579,6 @@ int evictor_open(struct node *node)
 {
 	const struct node_config *config = &node->config;
 	uint64_t seed, margin = config->size_bytes / MARGIN;
-	pthread_condattr_t attr;
 	if (config->evict == EVICT_NONE)
 		return 0;
 	int r = recency_open(store_dir(node->store), config->size_bytes, &node->recency);
@@ -606,10 +593,7 @@ int evictor_open(struct node *node)
 	ev->high = config->size_bytes - margin;
 	ev->low = ev->high - margin / 4;
 	pthread_mutex_init(&ev->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&ev->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&ev->wake);
 	r = node_random(&seed);
 	if (r == 0)
 		r = evict_new(config->evict, node->recency, seed, &ev->evict);

@@ -73,7 +73,7 @@ static uint64_t existing(struct txn *txn, struct bytes path, uint64_t at, uint64
 		return *ret_found ? path_cost(path, false) : 0;
 	}
 	if (dir) { /* only the last name counts */
-		size_t parent = key_parent_len(key, len), skip = parent ? parent + 1 : 0;
+		size_t skip = key_name_start(key, len);
 		cost = skip;
 		key += skip;
 		len -= skip;
@@ -171,7 +171,7 @@ bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max)
 	if (ev->at) {
 		r = view_inode(&view, ev->at, &e);
 	} else if (ev->dir) {
-		size_t parent = key_parent_len(key.data, key.len), skip = parent ? parent + 1 : 0;
+		size_t skip = key_name_start(key.data, key.len);
 		r = view_name(&view, ev->dir, (const char *)key.data + skip, key.len - skip, &e);
 	} else {
 		r = view_key(&view, key.data, key.len, &e);

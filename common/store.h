@@ -63,6 +63,12 @@ static inline bool entry_is_dir(const struct entry *e)
 	return S_ISDIR(e->mode);
 }
 
+/* Readers do not see it any more from its expiry on. */
+static inline bool entry_is_expired(const struct entry *e, int64_t now_ms)
+{
+	return e->expiry_ms && e->expiry_ms <= now_ms;
+}
+
 /* Row of meta. */
 struct store_meta {
 	bool started;           /* an event was applied; without one, applied means nothing */

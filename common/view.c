@@ -38,7 +38,7 @@ int view_inode(const struct view *view, uint64_t ino, struct entry *ret)
 	int r = store_get(view->txn, ino, &e);
 	if (r < 0)
 		return r;
-	if (e.expiry_ms && e.expiry_ms <= view->now_ms)
+	if (entry_is_expired(&e, view->now_ms))
 		return -ENOENT;
 	*ret = e;
 	return 0;

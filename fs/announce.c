@@ -144,11 +144,6 @@ void announce(struct announcer *a, enum announcement what, uint64_t ino, uint64_
 
 /* --- one announcement ------------------------------------------------------ */
 
-static uint64_t node_id(const struct mount *m, uint64_t ino)
-{
-	return ino == m->root ? FUSE_ROOT_ID : ino;
-}
-
 /* Takes no lock of the kernel. False if it does not know INO. */
 static bool forget_attributes(const struct mount *m, uint64_t ino)
 {

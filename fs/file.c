@@ -37,6 +37,13 @@ static void add(unsigned *count, int n)
 
 /* --- values ---------------------------------------------------------------- */
 
+struct content *content_ref(struct content *content)
+{
+	if (content)
+		__atomic_add_fetch(&content->refs, 1, __ATOMIC_RELAXED);
+	return content;
+}
+
 void content_unref(struct content *content)
 {
 	if (!content || __atomic_sub_fetch(&content->refs, 1, __ATOMIC_ACQ_REL) != 0)
@@ -552,9 +559,7 @@ void file_settle_buffer(struct file *f, uint64_t version)
 
 struct content *file_content(struct file *f)
 {
-	if (f->content)
-		__atomic_add_fetch(&f->content->refs, 1, __ATOMIC_RELAXED);
-	return f->content;
+	return content_ref(f->content);
 }
 
 int file_take_error(struct files *files, struct file *f)

@@ -19,6 +19,8 @@ struct content {
 	unsigned char *bytes;
 };
 
+/* Takes, and gives back, a reference; NULL is fine. Thread-safe. */
+struct content *content_ref(struct content *content);
 void content_unref(struct content *content);
 
 /* Whether the entry is in the log. */

@@ -39,13 +39,10 @@ enum refresh {
 static int load(struct mount *m, struct file *f, const struct view *view, enum refresh what)
 {
 	bool cached = m->caching && what >= REFRESH_CACHED;
-	int r = 0;
+	bool newest = what != REFRESH_ENTRY && !(cached && what == REFRESH_CACHED);
+	int r = file_load(f, view, newest);
 
-	if (!cached || what == REFRESH_OPENED)
-		r = file_load(f, view, what != REFRESH_ENTRY);
-	if (r == 0 && cached)
-		r = shown_load(f, view, clock_mono_ms());
-	return r;
+	return r == 0 && cached ? shown_choose(f, view, clock_mono_ms()) : r;
 }
 
 /* Looks at the store; F->lock is held. */
@@ -314,7 +311,7 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 		if ((uint64_t)off >= content->size)
 			h->pinned = NULL;
 		else
-			__atomic_add_fetch(&content->refs, 1, __ATOMIC_RELAXED);
+			content_ref(content);
 	}
 	pthread_mutex_unlock(&f->lock);
 	content_unref(old);

@@ -238,8 +238,7 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 /* The last name of a key. */
 static void forget_name(struct mount *m, uint64_t dir, struct bytes key)
 {
-	size_t parent_len = key_parent_len(key.data, key.len);
-	size_t skip = parent_len ? parent_len + 1 : 0;
+	size_t skip = key_name_start(key.data, key.len);
 
 	recall_renamed(&m->recall, dir, (const char *)key.data + skip, key.len - skip);
 }

@@ -52,19 +52,6 @@ struct inval {
 	bool stop;
 };
 
-static int init_wake(struct inval *inval)
-{
-	pthread_condattr_t attr;
-	int r = -pthread_condattr_init(&attr);
-
-	if (r < 0)
-		return r;
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	r = -pthread_cond_init(&inval->wake, &attr);
-	pthread_condattr_destroy(&attr);
-	return r;
-}
-
 int inval_new(struct mount *m, struct inval **ret)
 {
 	struct inval *inval = calloc(1, sizeof(*inval));
@@ -77,7 +64,7 @@ int inval_new(struct mount *m, struct inval **ret)
 	inval->again_last = &inval->again;
 	int r = -pthread_mutex_init(&inval->lock, NULL);
 	if (r == 0) {
-		r = init_wake(inval);
+		r = clock_cond_init(&inval->wake);
 		if (r < 0)
 			pthread_mutex_destroy(&inval->lock);
 	}
@@ -204,8 +191,7 @@ void inval_reply(struct inval *inval, struct fuse_req *req, int error)
 /* The last name of an effect's key. */
 static struct bytes name_of(const struct feed_effect *e)
 {
-	size_t parent_len = key_parent_len(e->key.data, e->key.len);
-	size_t skip = parent_len ? parent_len + 1 : 0;
+	size_t skip = key_name_start(e->key.data, e->key.len);
 
 	return (struct bytes){ (const char *)e->key.data + skip, e->key.len - skip };
 }
@@ -371,18 +357,11 @@ static void tell_again(struct inval *inval, bool stop)
 /* Waits until there is something to do; inval->lock is held. */
 static void wait_for_work(struct inval *inval)
 {
-	struct timespec until;
-
 	if (!inval->again) {
 		pthread_cond_wait(&inval->wake, &inval->lock);
 		return;
 	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += AGAIN_MS * 1000000L;
-	if (until.tv_nsec >= 1000000000L) {
-		until.tv_nsec -= 1000000000L;
-		until.tv_sec++;
-	}
+	struct timespec until = clock_mono_in(AGAIN_MS);
 	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
 }
 

@@ -79,6 +79,12 @@ static inline uint64_t real_ino(struct mount *m, fuse_ino_t ino)
 	return ino == FUSE_ROOT_ID ? m->root : files_real(&m->files, ino);
 }
 
+/* The kernel's inode for the store's, but for an alias (files_alias()). */
+static inline fuse_ino_t node_id(const struct mount *m, uint64_t ino)
+{
+	return ino == m->root ? FUSE_ROOT_ID : ino;
+}
+
 /* The operations table (fs_ops.c). */
 extern const struct fuse_lowlevel_ops fs_ops;
 

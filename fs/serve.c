@@ -2,8 +2,8 @@
  *
  * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
  * signal: first what was written through mappings is collected, and the invalidator
- * and the announcer ended, while requests are still served, because the kernel may hold what they
- * wait for until one of them is answered; then the loop, so that no new request
+ * and the announcer ended, while requests are still served, because the kernel may hold
+ * what they wait for until one of them is answered; then the loop, so that no new request
  * comes in; then what is still open is closed, and what is on its way waited for,
  * and the node closed, while replies can still be sent; then the mount is taken
  * away. Unmounting by hand ends the loop, and the rest is the same.

@@ -51,14 +51,23 @@ static bool is_overdue(struct file *f, int64_t now_ms)
 
 int shown_load(struct file *f, const struct view *view, int64_t now_ms)
 {
-	if (f->birth != FILE_BORN || file_is_private(f) || file_busy(f))
+	if (f->birth != FILE_BORN || file_is_private(f)) {
 		shown_drop(f);
-	if (f->birth != FILE_BORN || file_is_private(f))
 		return 0;
+	}
 	int r = file_load(f, view, false);
+	return r < 0 ? r : shown_choose(f, view, now_ms);
+}
+
+int shown_choose(struct file *f, const struct view *view, int64_t now_ms)
+{
+	int r = 0;
+
+	if (file_busy(f))
+		shown_drop(f);
 	/* The copy of what is gone does not change any more. */
-	if (r < 0 || f->gone)
-		return r;
+	if (f->gone)
+		return 0;
 	if (f->shown && is_overdue(f, now_ms))
 		shown_drop(f);
 	if (f->shown)
@@ -73,10 +82,7 @@ int shown_load(struct file *f, const struct view *view, int64_t now_ms)
 
 struct content *shown_content(struct file *f)
 {
-	if (!f->shown)
-		return file_content(f);
-	__atomic_add_fetch(&f->shown->refs, 1, __ATOMIC_RELAXED);
-	return f->shown;
+	return content_ref(f->shown ? f->shown : f->content);
 }
 
 void shown_told(struct files *files, uint64_t ino)

@@ -14,6 +14,9 @@
  * one has been behind for too long at NOW_MS (clock_mono_ms()). While this mount
  * has changes of its own F->shown is NULL. 0; -ENOMEM, -EIO. */
 int shown_load(struct file *f, const struct view *view, int64_t now_ms);
+/* The second half of it, for a born file without a buffer that was brought up to VIEW
+ * just now. */
+int shown_choose(struct file *f, const struct view *view, int64_t now_ms);
 
 /* What a read through the kernel's cache is answered with: a reference, or NULL. */
 struct content *shown_content(struct file *f);

@@ -34,16 +34,11 @@
 /* FUSE_NOTIFY_INC_EPOCH, newer than the headers that this is built with. */
 #define NOTIFY_INC_EPOCH 8
 
-static fuse_ino_t node_id(const struct teller *teller, uint64_t ino)
-{
-	return ino == teller->mount->root ? FUSE_ROOT_ID : ino;
-}
-
 static int tell_inode(struct teller *teller, uint64_t ino, bool value)
 {
 	if (value)
 		shown_told(&teller->mount->files, ino);
-	return fuse_lowlevel_notify_inval_inode(teller->mount->session, node_id(teller, ino),
+	return fuse_lowlevel_notify_inval_inode(teller->mount->session, node_id(teller->mount, ino),
 	                                        value ? 0 : -1, 0);
 }
 
@@ -76,8 +71,8 @@ static void tell_name(struct teller *teller, const struct item *item, bool insis
 		if (teller->bumped)
 			return;
 	}
-	fuse_lowlevel_notify_inval_entry(m->session, node_id(teller, item->parent), item->name,
-	                                 item->len);
+	fuse_lowlevel_notify_inval_entry(m->session, node_id(teller->mount, item->parent),
+	                                 item->name, item->len);
 }
 
 /* A removed entry; who watches itself (inotify) is told, too, but not who watches its
@@ -89,8 +84,9 @@ static void tell_removed(struct teller *teller, const struct item *item, bool in
 
 	/* This one takes the lock of the entry, too. */
 	if (insist || (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino)))
-		r = fuse_lowlevel_notify_delete(m->session, node_id(teller, item->parent),
-		                                node_id(teller, item->ino), item->name, item->len);
+		r = fuse_lowlevel_notify_delete(m->session, node_id(teller->mount, item->parent),
+		                                node_id(teller->mount, item->ino), item->name,
+		                                item->len);
 	if (r < 0)
 		tell_name(teller, item, insist);
 	tell_inode(teller, item->ino, false);
@@ -129,8 +125,9 @@ static bool tell_listing(struct teller *teller, const struct item *item, bool in
 	if (!first && busy)
 		return true;
 	if (!first)
-		fuse_lowlevel_notify_inval_entry(teller->mount->session, node_id(teller, item->ino),
-		                                 item->name, item->len);
+		fuse_lowlevel_notify_inval_entry(teller->mount->session,
+		                                 node_id(teller->mount, item->ino), item->name,
+		                                 item->len);
 	tell_inode(teller, item->ino, true);
 	return busy;
 }
@@ -201,7 +198,7 @@ static void tell_dir(struct teller *teller, uint64_t dir, struct walk *walk,
 		for (size_t i = 0; i < n; i++) {
 			tell_inode(teller, names[i].ino, true);
 			fuse_lowlevel_notify_inval_entry(teller->mount->session,
-			                                 node_id(teller, dir), names[i].name,
+			                                 node_id(teller->mount, dir), names[i].name,
 			                                 names[i].len);
 			if (names[i].is_dir)
 				walk_push(walk, names[i].ino);

@@ -20,6 +20,7 @@
  * second more or less is nothing. The lock protects the list and `n`. */
 #include "httpd/clients.h"
 
+#include "common/clock.h"
 #include "common/logger.h"
 
 #include <arpa/inet.h>
@@ -359,10 +360,7 @@ static void look(struct clients *c)
  * room. With the lock held. */
 static void pause_ms(struct clients *c, long ms, bool crowded)
 {
-	struct timespec until;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += (until.tv_nsec + ms * 1000000) / 1000000000;
-	until.tv_nsec = (until.tv_nsec + ms * 1000000) % 1000000000;
+	struct timespec until = clock_mono_in(ms);
 	while (!c->stopping && !(crowded && c->crowded) &&
 	       pthread_cond_timedwait(&c->wake, &c->lock, &until) != ETIMEDOUT)
 		;
@@ -385,15 +383,11 @@ static void *watch(void *arg)
 int clients_new(const struct clients_config *config, struct clients **ret)
 {
 	struct clients *c = calloc(1, sizeof(*c));
-	pthread_condattr_t attr;
 	if (!c)
 		return -ENOMEM;
 	c->config = *config;
 	pthread_mutex_init(&c->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&c->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&c->wake);
 	int r = pthread_create(&c->thread, NULL, watch, c);
 	if (r) {
 		pthread_cond_destroy(&c->wake);

@@ -126,13 +126,6 @@ static bool is_full(const struct page *w)
 	       w->steps >= STEPS_MAX;
 }
 
-/* Start of the last name of the cursor's path. */
-static size_t name_start(const struct page_cursor *at)
-{
-	size_t parent = key_parent_len(at->path, at->len);
-	return parent ? parent + 1 : 0;
-}
-
 /* The directory with the first LEN bytes of the cursor's path, below DIR. */
 static int find_dir(const struct page *w, const struct entry *dir, size_t len, uint64_t *ret)
 {
@@ -174,8 +167,7 @@ static int find_inode(const struct page *w, uint64_t ino, struct entry *ret)
 	int r = walk_seek(w->inodes, ino, ret);
 	if (r)
 		return r;
-	bool expired = ret->expiry_ms && ret->expiry_ms <= w->view->now_ms;
-	return ret->ino != ino || expired ? -ENOENT : 0;
+	return ret->ino != ino || entry_is_expired(ret, w->view->now_ms) ? -ENOENT : 0;
 }
 
 /* Goes through directory INO, whose path is the first PARENT_LEN bytes of the
@@ -241,7 +233,7 @@ static int write_entries(struct page *w, const struct entry *dir, bool *ret_more
 	}
 	for (;;) {
 		if (cursor->len && !cursor->inside) {
-			size_t start = name_start(cursor);
+			size_t start = key_name_start(cursor->path, cursor->len);
 			parent_len = start ? start - 1 : 0;
 			after_len = cursor->len - start;
 			memcpy(after, cursor->path + start, after_len);

@@ -9,6 +9,8 @@
  * The lock protects the list of what was found and `stopping`. */
 #include "httpd/peers.h"
 
+#include "common/clock.h"
+
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -160,9 +162,7 @@ static void *ask_all(void *arg)
 	char error[CURL_ERROR_SIZE];
 	pthread_mutex_lock(&peers->lock);
 	while (!peers->stopping) {
-		struct timespec until;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += ASK_EVERY_MS / 1000;
+		struct timespec until = clock_mono_in(ASK_EVERY_MS);
 		for (struct peer *peer = peers->first; peer && !peers->stopping;
 		     peer = peer->next) {
 			pthread_mutex_unlock(&peers->lock);
@@ -218,7 +218,6 @@ static int make_list(struct peers *peers, const char *urls)
 
 int peers_new(const char *urls, const char *token, struct peers **ret)
 {
-	pthread_condattr_t attr;
 	*ret = NULL;
 	if (!urls)
 		return 0;
@@ -232,10 +231,7 @@ int peers_new(const char *urls, const char *token, struct peers **ret)
 		goto err_list;
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_mutex_init(&peers->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&peers->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&peers->wake);
 	r = -pthread_create(&peers->thread, NULL, ask_all, peers);
 	if (r)
 		goto err_lock;

@@ -107,17 +107,13 @@ struct wakes {
 
 int watch_hub_new(struct watch_hub **ret)
 {
-	pthread_condattr_t attr;
 	struct watch_hub *hub = calloc(1, sizeof(*hub));
 	if (!hub || change_ring_new(&hub->ring)) {
 		free(hub);
 		return -ENOMEM;
 	}
 	pthread_mutex_init(&hub->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&hub->work, &attr);
-	pthread_condattr_destroy(&attr);
+	clock_cond_init(&hub->work);
 	*ret = hub;
 	return 0;
 }

@@ -16,32 +16,21 @@
 
 #define WHERE "fuse_dev_do_read" /* in the kernel */
 
-static int is_reader(const char *pid, const char *tid)
+/* Whether file NAME of a thread's directory in /proc says WHAT, with or without an end of
+ * line. */
+static int says(const char *pid, const char *tid, const char *name, const char *what)
 {
 	char path[512], text[64] = "";
 
-	snprintf(path, sizeof(path), "/proc/%s/task/%s/wchan", pid, tid);
+	snprintf(path, sizeof(path), "/proc/%s/task/%s/%s", pid, tid, name);
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return 0;
 	size_t n = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
 	text[n] = '\0';
-	return strcmp(text, WHERE) == 0;
-}
-
-static int is_named(const char *pid, const char *tid, const char *name)
-{
-	char path[512], text[64] = "";
-
-	snprintf(path, sizeof(path), "/proc/%s/task/%s/comm", pid, tid);
-	FILE *file = fopen(path, "re");
-	if (!file)
-		return 0;
-	size_t n = fread(text, 1, sizeof(text) - 1, file);
-	fclose(file);
-	text[n ? n - 1 : 0] = '\0';
-	return strcmp(text, name) == 0;
+	text[strcspn(text, "\n")] = '\0';
+	return strcmp(text, what) == 0;
 }
 
 static int hold(pid_t tid)
@@ -72,8 +61,8 @@ int main(int argc, char **argv)
 	while ((entry = readdir(tasks))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		if (!(argc == 3 ? is_named(argv[1], entry->d_name, argv[2]) :
-		                  is_reader(argv[1], entry->d_name)))
+		if (!(argc == 3 ? says(argv[1], entry->d_name, "comm", argv[2]) :
+		                  says(argv[1], entry->d_name, "wchan", WHERE)))
 			continue;
 		int r = hold((pid_t)strtol(entry->d_name, NULL, 10));
 		if (r < 0) {
