@@ -6,7 +6,7 @@
  * for what the one before it cannot see:
  *
  * - the checksum: what the peer sent is what lies here, byte for byte;
- * - the rows: all of them are read, and the totals compared (store_check_file).
+ * - the rows: all of them are read, and the totals compared (store_file_check).
  *   The peer's own file may be damaged, and LMDB trusts its pages: a bad one is
  *   an assertion or a wild read. So a child process reads, and whatever becomes
  *   of it, even an endless loop, is an answer;
@@ -19,6 +19,7 @@
 
 #include "crc64.h"
 #include "logger.h"
+#include "store_file.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -204,7 +205,7 @@ static _Noreturn void check_in_child(const char *dir, off_t bytes, int to_parent
 	setrlimit(RLIMIT_CPU, &time);
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
-	found.result = store_check_file(dir, &found.meta, found.why, sizeof found.why);
+	found.result = store_file_check(dir, &found.meta, found.why, sizeof found.why);
 	/* Less than a pipe's atomic size: all or nothing. */
 	if (write(to_parent, &found, sizeof found) != sizeof found)
 		_exit(EXIT_FAILURE);

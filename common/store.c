@@ -5,10 +5,10 @@
  * are written through the map, into room that store_room.c took before; on a disk
  * with pwrite. The map is large and sparse, so it never has to grow.
  *
- * The rows of the tables are in store_rows.c, changing and undoing in
- * store_table.c.
+ * This file opens it. Transactions are in store_txn.c, changing rows and undoing that
+ * in store_table.c, and what the rows of each table are in the file of its name.
  *
- * Lock: idle_lock guards the list of idle snapshots, nothing else. */
+ * No lock: after store_open() nothing here changes until store_close(). */
 #include "store_internal.h"
 
 #include <errno.h>
@@ -24,22 +24,15 @@
 #define MAX_READERS 1024
 #define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
 #define NEW_BYTES (64 << 10)                 /* of a store without entries; far less */
-#define USUAL_META_ROWS 2                    /* "meta" and "format" */
 #define LOW_BYTES (1 << 20)                  /* a file system with less is full */
 #define TMPFS_MAGIC 0x01021994               /* statfs(2) */
 #define RAMFS_MAGIC 0x858458f6               /* statfs(2) */
 
 _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
 
-static const char *const table_names[TABLES] = {
-	"names", "inodes", "values", "xattrs", "expiry", "feed", "idem", "meta",
-};
-
-int store_error(int rc)
+int store_error_of(int rc)
 {
 	switch (rc) {
-	case 0:
-		return 0;
 	case MDB_NOTFOUND:
 		return -ENOENT;
 	case MDB_KEYEXIST:
@@ -58,11 +51,6 @@ int store_error(int rc)
 	default:
 		return rc > 0 ? -rc : -EIO;
 	}
-}
-
-const char *store_table_name(enum table table)
-{
-	return table_names[table];
 }
 
 /* --- opening --- */
@@ -105,54 +93,6 @@ static bool dir_in_memory(const char *dir)
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
-/* The row is there only while the feed lacks rows that its ring should have. */
-static const MDB_val whole_from_key = { 10, (void *)"whole_from" };
-
-static int load_whole_from(struct txn *txn)
-{
-	MDB_val key = whole_from_key, val;
-	MDB_stat st;
-	txn->whole_from = 0;
-	int r = store_error(mdb_stat(txn->mdb, txn->store->dbi[META], &st));
-	if (r < 0 || st.ms_entries <= USUAL_META_ROWS)
-		return r;
-	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && val.mv_size != sizeof txn->whole_from)
-		r = -EPROTO;
-	if (r == 0)
-		memcpy(&txn->whole_from, val.mv_data, sizeof txn->whole_from);
-	return r == -ENOENT ? 0 : r;
-}
-
-/* Writes the row, or removes it as soon as the ring is whole. */
-static int save_whole_from(struct txn *txn)
-{
-	const struct store_meta *meta = &txn->meta;
-	MDB_val key = whole_from_key, val = { sizeof txn->whole_from, &txn->whole_from };
-	if (!txn->whole_from)
-		return 0;
-	if (meta->applied < STORE_FEED_SIZE ||
-	    txn->whole_from > meta->applied - STORE_FEED_SIZE + 1)
-		return table_put(txn, META, &key, &val, 0);
-	int r = table_del(txn, META, &key);
-	return r == -ENOENT ? 0 : r;
-}
-
-static int load_meta(struct txn *txn)
-{
-	MDB_val key = { 4, (void *)"meta" }, val;
-	int r = load_whole_from(txn);
-	if (r < 0)
-		return r;
-	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && (val.mv_size != sizeof txn->meta ||
-	               ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1))
-		r = -EPROTO;
-	if (r == 0)
-		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);
-	return r == -ENOENT ? 0 : r;
-}
-
 /* Makes tables, format row and root in a new store; checks an old one. */
 static int open_tables(struct store *store)
 {
@@ -161,7 +101,8 @@ static int open_tables(struct store *store)
 	if (r < 0)
 		return r;
 	for (int t = 0; t < TABLES; t++) {
-		r = store_error(mdb_dbi_open(txn->mdb, table_names[t], MDB_CREATE, &store->dbi[t]));
+		r = store_error(mdb_dbi_open(txn->mdb, table_name((enum table)t), MDB_CREATE,
+		                             &store->dbi[t]));
 		if (r < 0)
 			goto err_abort;
 	}
@@ -185,7 +126,7 @@ static int open_tables(struct store *store)
 	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
 		r = -EPROTO;
 	if (r == 0)
-		r = load_meta(txn);
+		r = txn_load_meta(txn);
 	if (r < 0)
 		goto err_abort;
 	/* Keeps the tables open and writes nothing: meta stays as it is, and a
@@ -381,221 +322,4 @@ void store_reap_readers(struct store *store)
 {
 	int dead;
 	mdb_reader_check(store->env, &dead);
-}
-
-/* --- transactions --- */
-
-int txn_read(struct store *store, struct txn **ret)
-{
-	pthread_mutex_lock(&store->idle_lock);
-	struct txn *txn = store->idle;
-	if (txn)
-		store->idle = txn->next_idle;
-	pthread_mutex_unlock(&store->idle_lock);
-
-	int r;
-	if (txn) {
-		r = store_error(mdb_txn_renew(txn->mdb));
-	} else {
-		txn = calloc(1, sizeof *txn);
-		if (!txn)
-			return -ENOMEM;
-		txn->store = store;
-		r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb));
-		if (r == -EAGAIN) { /* slots of dead processes may be what is missing */
-			store_reap_readers(store);
-			r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb));
-		}
-	}
-	if (r < 0) {
-		if (txn->mdb)
-			mdb_txn_abort(txn->mdb);
-		free(txn);
-		return r;
-	}
-	r = load_meta(txn);
-	if (r < 0) {
-		txn_abort(txn);
-		return r;
-	}
-	*ret = txn;
-	return 0;
-}
-
-int txn_write(struct store *store, struct txn **ret)
-{
-	struct txn *txn = malloc(sizeof *txn);
-	if (!txn)
-		return -ENOMEM;
-	*txn = (struct txn){ .store = store, .write = true };
-	int r = store_error(mdb_txn_begin(store->env, NULL, 0, &txn->mdb));
-	if (r < 0) {
-		free(txn);
-		return r;
-	}
-	r = room_begin(txn);
-	/* The first transaction of a new store opens the tables. */
-	if (r == 0 && store->dbi[META])
-		r = load_meta(txn);
-	if (r < 0) {
-		txn_abort(txn);
-		return r;
-	}
-	*ret = txn;
-	return 0;
-}
-
-int txn_nest(struct txn *parent, struct txn **ret)
-{
-	struct txn *txn = calloc(1, sizeof *txn);
-	if (!txn)
-		return -ENOMEM;
-	txn->store = parent->store;
-	txn->mdb = parent->mdb;
-	txn->write = true;
-	txn->parent = parent;
-	txn->meta = parent->meta;
-	txn->whole_from = parent->whole_from;
-	*ret = txn;
-	return 0;
-}
-
-/* Undoes a part; what cannot be undone takes the whole transaction with it. */
-static void abort_nested(struct txn *txn)
-{
-	struct txn *top = txn_top(txn);
-	txn_frees(txn, true);
-	int r = table_undo(txn);
-	if (r < 0)
-		top->broken = r;
-	free(txn);
-}
-
-void txn_abort(struct txn *txn)
-{
-	if (!txn)
-		return;
-	if (txn->parent) {
-		abort_nested(txn);
-		return;
-	}
-	if (txn->write) {
-		mdb_txn_abort(txn->mdb);
-		free(txn);
-		return;
-	}
-	table_close_cursors(txn);
-	mdb_txn_reset(txn->mdb);
-	struct store *store = txn->store;
-	pthread_mutex_lock(&store->idle_lock);
-	txn->next_idle = store->idle;
-	store->idle = txn;
-	pthread_mutex_unlock(&store->idle_lock);
-}
-
-/* LMDB calls it an I/O error when a write came to an end half-way. */
-static int commit_error(struct store *store, int r)
-{
-	return r == -EIO && !store_has_room(store) ? -ENOSPC : r;
-}
-
-int txn_commit(struct txn *txn)
-{
-	if (txn->parent) {
-		txn->parent->meta = txn->meta;
-		table_keep(txn);
-		free(txn);
-		return 0;
-	}
-	MDB_val key = { 4, (void *)"meta" }, val = { sizeof txn->meta, &txn->meta };
-	int r = txn->broken;
-	if (r == 0)
-		r = table_put(txn, META, &key, &val, 0);
-	if (r == 0)
-		r = save_whole_from(txn);
-	if (r < 0)
-		mdb_txn_abort(txn->mdb);
-	else
-		r = store_error(mdb_txn_commit(txn->mdb));
-	r = commit_error(txn->store, r);
-	free(txn);
-	return r;
-}
-
-struct store_meta *txn_meta(struct txn *txn)
-{
-	return &txn->meta;
-}
-
-/* --- checking --- */
-
-struct census {
-	struct txn *txn;
-	uint64_t nnames;
-	uint64_t nkeys;
-	uint64_t ndirs;
-	uint64_t used_bytes;
-};
-
-static int count_row(void *arg, const char *table, struct bytes key, struct bytes value)
-{
-	struct census *c = arg;
-	if (strcmp(table, "names") == 0)
-		c->nnames++;
-	if (strcmp(table, "xattrs") == 0)
-		c->used_bytes += store_row_rest(key) + value.len;
-	if (strcmp(table, "inodes") != 0)
-		return 0;
-	struct entry e;
-	uint64_t ino;
-	int r = store_row_inode(c->txn, key, value, &e);
-	if (r != 0 || e.ino == STORE_ROOT_INO)
-		return r;
-	r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);
-	if (r != 0)
-		return r;
-	if (ino != e.ino)
-		return -EIO;
-	if (entry_is_dir(&e))
-		c->ndirs++;
-	else
-		c->nkeys++;
-	c->used_bytes += STORE_ENTRY_COST + e.name_len + e.size;
-	return 0;
-}
-
-int store_check_file(const char *dir, struct store_meta *ret, char *why, size_t why_size)
-{
-	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .copied = true };
-	struct store *store;
-	char path[4096];
-	struct stat st;
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	if (stat(path, &st) < 0 || st.st_size == 0) {
-		snprintf(why, why_size, "the store is empty");
-		return -EPROTO;
-	}
-	int r = store_open(&config, &store, why, why_size);
-	if (r < 0)
-		return r;
-	struct census census = { 0 };
-	r = txn_read(store, &census.txn);
-	if (r == 0) {
-		struct store_meta *meta = txn_meta(census.txn);
-		r = store_each_row(census.txn, count_row, &census);
-		if (r == 0 &&
-		    (!meta->started || census.nkeys != meta->nkeys || census.ndirs != meta->ndirs ||
-		     census.nnames != meta->nkeys + meta->ndirs ||
-		     census.used_bytes != meta->used_bytes))
-			r = -EIO;
-		if (r == 0 && ret)
-			*ret = *meta;
-		txn_abort(census.txn);
-	}
-	store_close(store);
-	if (r < 0) {
-		snprintf(why, why_size, "the store is damaged");
-		r = -EPROTO;
-	}
-	return r;
 }

@@ -3,26 +3,12 @@
 #define KEYDIR_STORE_INTERNAL_H
 
 #include "store.h"
+#include "store_key.h"
+#include "store_room.h"
+#include "store_table.h"
 
 #include <lmdb.h>
 #include <pthread.h>
-
-enum table { NAMES, INODES, VALUES, XATTRS, EXPIRY, FEED, IDEM, META, TABLES };
-#define ROOM_LEAVES 128
-
-/* Pages that a write transaction may have taken, counted from above. */
-struct room {
-	uint64_t begin;       /* the first page that no transaction before has used */
-	uint64_t single, run; /* taken one by one, and several in a row ... */
-	uint64_t nruns;       /* ... so many times */
-	uint64_t commit;      /* needed at the end */
-	uint64_t free;        /* LMDB's own, once counted ... */
-	uint64_t free_runs;   /* ... and rows of RUN_PAGES beside those */
-	bool counted;
-	bool frees;                    /* may take the last */
-	MDB_stat tables[TABLES];       /* as they are now; a depth of 0: not known */
-	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
-};
 
 struct store {
 	MDB_env *env;
@@ -65,53 +51,15 @@ static inline struct txn *txn_top(const struct txn *txn)
 	return (struct txn *)txn;
 }
 
-/* 0 or the negative errno of an LMDB or system error code. */
-int store_error(int rc);
+/* The negative errno of an LMDB or system error code other than 0. */
+int store_error_of(int rc);
+/* The same, and 0 for 0. */
+static inline int store_error(int rc)
+{
+	return rc ? store_error_of(rc) : 0;
+}
 
-/* Name of a table in the file. */
-const char *store_table_name(enum table table);
-
-/* --- store_table.c: 0 or a negative errno, -ENOENT for a row that is not there.
- * What a value points to is valid until the transaction writes or ends. */
-int table_get(struct txn *txn, enum table table, MDB_val *key, MDB_val *ret);
-/* The first row, or with FROM the first at or behind KEY; sets *KEY to its key. */
-int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_val *ret);
-/* In write transactions. FLAGS are LMDB's. */
-int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags);
-int table_del(struct txn *txn, enum table table, MDB_val *key);
-/* Puts a row behind all others, so that pages are filled to their end; -EEXIST
- * if one is not before it. */
-int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val);
-/* The same with a cursor of the caller's: puts VAL at KEY or, if it is NULL,
- * deletes the row at the cursor, whose key KEY is. */
-int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
-                 unsigned flags);
-/* The feed's first row, and deleting the row of KEY that this has just found: rows
- * leave there while others come at the end, so it has a cursor of its own. */
-int table_front(struct txn *txn, MDB_val *key, MDB_val *ret);
-int table_front_del(struct txn *txn, MDB_val *key);
-/* A snapshot ends: so do its cursors. */
-void table_close_cursors(struct txn *txn);
-/* What a nested transaction changed is undone, or kept. */
-int table_undo(struct txn *txn);
-void table_keep(struct txn *txn);
-
-/* --- store_room.c: all do nothing if the store is not mapped. */
-/* A write transaction begins. 0, -ENOSPC ... */
-int room_begin(struct txn *txn);
-/* Before a row is put (or, without VAL, deleted): 0 if there is room whatever
- * LMDB will need, -ENOSPC. And after it, with what *RET was before. */
-int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret);
-void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
-               const MDB_val *val, const MDB_stat *before);
-
-/* Decodes a row of the table of inodes. 0 or -EIO. */
-int store_row_inode(const struct txn *txn, struct bytes key, struct bytes value, struct entry *ret);
-/* Writes N as keys have it to TO (STORE_ROW_NUMBER_MAX bytes); how many. It keeps
- * the order of numbers. */
-#define STORE_ROW_NUMBER_MAX 9
-size_t store_row_number(uint8_t *to, uint64_t n);
-/* Bytes of KEY behind its number. */
-size_t store_row_rest(struct bytes key);
+/* Reads the row of meta into TXN. 0, or -EPROTO for one that cannot be, -EIO. */
+int txn_load_meta(struct txn *txn);
 
 #endif

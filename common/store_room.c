@@ -211,19 +211,6 @@ int room_begin(struct txn *txn)
 	return need(txn, 0, 0);
 }
 
-void txn_frees(struct txn *txn, bool frees)
-{
-	txn = txn_top(txn);
-	if (txn->room)
-		txn->room->frees = frees;
-}
-
-uint64_t txn_pages(struct txn *txn)
-{
-	txn = txn_top(txn);
-	return txn->room ? txn->room->single + txn->room->run : 0;
-}
-
 int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret)
 {
 	if (!txn->room)

@@ -28,6 +28,14 @@ struct undo {
 	uint8_t bytes[]; /* key, value */
 };
 
+const char *table_name(enum table table)
+{
+	static const char *const names[TABLES] = {
+		"names", "inodes", "values", "xattrs", "expiry", "feed", "idem", "meta",
+	};
+	return names[table];
+}
+
 /* The cursor that TXN keeps for a table. */
 static int kept_cursor(struct txn *txn, enum table table, MDB_cursor **ret)
 {

@@ -1,8 +1,8 @@
-/* A walk over all inodes by number.
+/* Walks through whole tables.
  *
- * One cursor in one snapshot, for who looks at many entries but not at all of
- * them: passing one costs a step on its page and no look at what it is. The walk
- * ends before its transaction does.
+ * A walk over the inodes is one cursor in one snapshot, for who looks at many entries
+ * but not at all of them: passing one costs a step on its page and no look at what it
+ * is. The walk ends before its transaction does.
  *
  * No lock: a transaction is one thread's. */
 #include "store_internal.h"
@@ -36,14 +36,14 @@ static int step(struct walk *walk, MDB_val *key, MDB_cursor_op op, struct entry 
 	int r = store_error(mdb_cursor_get(walk->cursor, key, &val, op));
 	if (r < 0)
 		return r;
-	return store_row_inode(walk->txn, (struct bytes){ key->mv_data, key->mv_size },
-	                       (struct bytes){ val.mv_data, val.mv_size }, ret);
+	return store_inode_decode(walk->txn, (struct bytes){ key->mv_data, key->mv_size },
+	                          (struct bytes){ val.mv_data, val.mv_size }, ret);
 }
 
 int walk_seek(struct walk *walk, uint64_t ino, struct entry *ret)
 {
-	uint8_t number[STORE_ROW_NUMBER_MAX];
-	MDB_val key = { store_row_number(number, ino), number };
+	struct store_key buf;
+	MDB_val key = store_key_num(&buf, ino);
 	return step(walk, &key, MDB_SET_RANGE, ret);
 }
 
@@ -68,4 +68,30 @@ void walk_close(struct walk *walk)
 		return;
 	mdb_cursor_close(walk->cursor);
 	free(walk);
+}
+
+int store_each_row(struct txn *txn,
+                   int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value),
+                   void *arg)
+{
+	for (int t = 0; t < TABLES; t++) {
+		MDB_cursor *cursor;
+		MDB_val key, val;
+		int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[t], &cursor));
+		if (r < 0)
+			return r;
+		int rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+		while (rc == 0 && r == 0) {
+			r = fn(arg, table_name((enum table)t),
+			       (struct bytes){ key.mv_data, key.mv_size },
+			       (struct bytes){ val.mv_data, val.mv_size });
+			rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		}
+		mdb_cursor_close(cursor);
+		if (r)
+			return r;
+		if (rc != MDB_NOTFOUND)
+			return store_error(rc);
+	}
+	return 0;
 }
