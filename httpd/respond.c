@@ -66,9 +66,16 @@ struct MHD_Response *response_size(uint64_t len)
 	return MHD_create_response_from_callback(len, 1, no_content, NULL, NULL);
 }
 
+/* MHD ends a chunked body also where there is none, after the headers that
+ * answer HEAD ("0\r\n\r\n", seen with 0.9.75): the client would take it for the
+ * beginning of its next answer. So there are no chunks, and the connection
+ * closes. */
 struct MHD_Response *response_stream(void)
 {
-	return response_size(MHD_SIZE_UNKNOWN);
+	struct MHD_Response *response = response_size(MHD_SIZE_UNKNOWN);
+	if (response)
+		MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+	return response;
 }
 
 bool response_header(struct MHD_Response *response, const char *name, const char *value)

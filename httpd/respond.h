@@ -22,7 +22,7 @@ struct MHD_Response *response_owned(void *data, size_t len);
 struct MHD_Response *response_static(const void *data, size_t len);
 /* For HEAD: says LEN, sends nothing. */
 struct MHD_Response *response_size(uint64_t len);
-/* For HEAD of a stream: says no length, sends nothing. */
+/* For HEAD of a stream: says no length, sends nothing, ends the connection. */
 struct MHD_Response *response_stream(void);
 /* No body. */
 struct MHD_Response *response_empty(void);

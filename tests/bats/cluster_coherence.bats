@@ -124,7 +124,7 @@ PY
 		# gets a change whose telling needs that lock: both wait for it then, and the
 		# thread that completes the mkdir must not be the one that tells.
 		timeout 20 ls "${NODE_MNT[1]}/d" >/dev/null
-		kill -STOP "${NODE_FS[1]}"
+		stop_all "${NODE_FS[1]}"
 		timeout $((20 * PATIENCE)) mkdir "${NODE_MNT[1]}/d/own$i" 3>&- &
 		pids=("$!")
 		wait_for 5 waits_in_kernel "$!"

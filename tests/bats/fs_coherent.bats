@@ -18,7 +18,7 @@ put() { rest PUT "/v1/kv/$1" --data-binary "$2" "${@:3}"; }
 
 # While the process is stopped only the kernel can answer.
 kernel_alone() {
-	kill -STOP "$FS_PID"
+	stop_all "$FS_PID"
 	local out code=0
 	out=$(timeout 5 "$@") || code=$?
 	kill -CONT "$FS_PID"
@@ -150,7 +150,7 @@ PY
 	rest PUT /v1/kv/dir/two -d v
 	test -d "$MNT/dir"
 	exec 6<"$MNT/dir"
-	kill -STOP "$FS_PID"
+	stop_all "$FS_PID"
 	local pids=() pid
 	stat "$MNT/dir/one" >"$T/out1" 3>&- 4>&- 5>&- &
 	pids+=($!)

@@ -227,6 +227,15 @@ kill_hard() {
 	wait "$1" 2>/dev/null || true
 }
 
+# Stops the process PID until it gets CONT. Its threads stop one by one, when
+# they have the processor next.
+stop_all() {
+	kill -STOP "$1"
+	wait_for 10 all_stopped "$1"
+}
+
+all_stopped() { ! grep -q '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/status; }
+
 not() { ! "$@"; }
 
 unmount() {

@@ -444,7 +444,11 @@ EOF
 		timeout 60 python3 "$T/writer.py" $i "$T/done$i" 3>&- &
 		pids+=($!)
 	done
-	many_done() { [ "$(cat "$T"/done? 2>/dev/null | wc -l)" -gt 3000 ]; }
+	many_done() {
+		local file
+		for file in "$T"/done{1..4}; do [ -s "$file" ] || return; done # all have begun
+		[ "$(cat "$T"/done? | wc -l)" -gt 3000 ]
+	}
 	wait_for 30 many_done
 	kill_hard "$HTTPD_PID"
 	for i in "${pids[@]}"; do wait "$i"; done

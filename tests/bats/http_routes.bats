@@ -56,6 +56,24 @@ load helper
 	done
 }
 
+@test "behind the headers that answer HEAD comes nothing, but the next answer" {
+	start_httpd
+	rest PUT /v1/kv/d/k --data-binary value
+	PORT=$PORT PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$BATS_TEST_DIRNAME" python3 - <<'EOF'
+from http_raw import *
+for path in ["/", "/openapi.json", "/v1/kv/", "/v1/kv/d/", "/v1/kv/d/k", "/v1/kv/none", "/v1/status", "/healthz", "/metrics",
+             "/v1/watch?wait=1ms", "/v1/watch?from=x", "/v1/snapshot", "/api/cache/d/k/", "/nowhere"]:
+    with connect() as sock:
+        sock.sendall(request("HEAD", path) + request("GET", "/healthz", b"", "Connection: close"))
+        data = b""
+        while more := sock.recv(65536):
+            data += more
+    head, rest = data.split(b"\r\n\r\n", 1)
+    closes = b"\r\nconnection: close" in head.lower()
+    assert rest == b"" if closes else rest.startswith(b"HTTP/1.1 200 "), (path, data)
+EOF
+}
+
 @test "paths that are not served are 404 for every method" {
 	start_httpd
 	local path method

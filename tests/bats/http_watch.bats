@@ -354,7 +354,7 @@ EOF
 	old=$(header X-Keydir-Offset)
 	watch quiet prefix=quiet
 	watch slow ''
-	kill -STOP "$PID"
+	stop_all "$PID"
 	# increments, many on a connection
 	seq 4 | xargs -P 4 -I{} curl -sS --fail -o /dev/null -X POST "$URL/v1/kv/n?op=incr#[1-17000]"
 	rest PUT /v1/kv/quiet/b --data-binary 2

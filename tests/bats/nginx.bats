@@ -133,7 +133,7 @@ authority() {
 	told 413 too-large PUT /v1/kv/a --data-binary "@$T/big"
 	# and what a node says stays what it is
 	told 404 not-found GET /v1/kv/none
-	kill -STOP "$HTTPD_PID"
+	stop_all "$HTTPD_PID"
 	told 504 outcome-unknown PUT /v1/kv/a --data-binary x
 	kill -CONT "$HTTPD_PID"
 	kill_hard "$HTTPD_PID"
