@@ -204,10 +204,13 @@ clean: ## remove what was built
 
 # --- running --------------------------------------------------------------
 
+# One at a time: `make up` may be typed twice.
+BUILD_ONCE = mkdir -p $(OUT) && flock $(OUT) $(MAKE) --no-print-directory all
+
 .PHONY: up down
 up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
 	@tests/deps.sh building running
-	+@$(MAKE) --no-print-directory all
+	+@$(BUILD_ONCE)
 	@common/up.sh $(OUT)
 
 down: ## stop it: nothing mounted, nothing running
@@ -216,7 +219,7 @@ down: ## stop it: nothing mounted, nothing running
 .PHONY: cluster-up cluster-down
 cluster-up: ## three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
 	@tests/deps.sh building running cluster
-	+@$(MAKE) --no-print-directory all
+	+@$(BUILD_ONCE)
 	@common/cluster.sh up $(OUT)
 
 cluster-down: ## stop them: nothing mounted, nothing running
