@@ -2,10 +2,13 @@
 #ifndef KEYDIR_HTTPD_REQUEST_H
 #define KEYDIR_HTTPD_REQUEST_H
 
-#include "common/node.h"
 #include "httpd/access.h"
 #include "httpd/clients.h"
 #include "httpd/http_metrics.h"
+#include "httpd/request_body.h"
+#include "httpd/request_headers.h"
+#include "httpd/request_submit.h"
+#include "httpd/request_wait.h"
 #include "httpd/url.h"
 
 #include <microhttpd.h>
@@ -17,8 +20,8 @@ struct route;
 struct server;
 
 /* A step is a function that moves a request on, on the MHD thread of its
- * connection: it answers (respond.h), or starts to wait (below) and names the
- * next step. What those return it returns to MHD. */
+ * connection: it answers (respond.h), or starts to wait (request_wait.h) and
+ * names the next step. What those return it returns to MHD. */
 
 enum request_stage {
 	REQUEST_NEW,      /* the handler was not called yet */
@@ -29,51 +32,8 @@ enum request_stage {
 	REQUEST_ANSWERED, /* a response is queued */
 };
 
-/* Headers that something looks at; NULL without them. They live as long as the
- * request. Of several of a name the first counts, where several may be. */
-struct request_headers {
-	const char *if_match;
-	const char *if_none_match;
-	const char *if_modified_since;
-	const char *if_unmodified_since;
-	const char *if_range;
-	const char *range;
-	const char *content_type;
-	const char *content_length;
-	const char *content_encoding;
-	const char *transfer_encoding;
-	const char *expect;
-	const char *idempotency_key;
-	const char *offset;
-	const char *authorization;
-	const char *request_id;
-	const char *last_event_id;
-	const char *accept;
-	const char *origin;
-	const char *sec_fetch_site;
-	const char *forwarded_for;
-	const char *user_agent;
-	const char *host;
-	bool repeated; /* Host, or one that says how long the body is, came twice */
-};
-
 #define REQUEST_ID_MAX 128
 #define REQUEST_SENT_UNKNOWN UINT64_MAX
-
-/* What came of a wait: a copy of struct outcome that outlives the callback. */
-struct request_result {
-	enum event_outcome code;
-	bool created;
-	uint64_t offset;
-	uint64_t ino;
-	uint64_t version;
-	int64_t number;
-	uint64_t size;       /* of the entry, after */
-	int64_t expiry_ms;   /* of the entry, after; 0: none */
-	uint64_t repeats;    /* offset of the event of the same Idempotency-Key; 0: none */
-	struct feed_op *ops; /* txn; freed with the request */
-	size_t nops;
-};
 
 struct request {
 	struct server *server;
@@ -117,7 +77,7 @@ struct request {
 	/* Waiting. A request is in REFS hands: MHD's and that of each callback
 	 * that will still come; the last one frees it. */
 	atomic_uint refs;
-	atomic_int wait;               /* enum wait_state in request.c */
+	atomic_int wait;               /* enum wait_state in request_wait.c */
 	struct request_result arrived; /* written by the callback before `wait` */
 	struct request_result result;  /* what the next step reads */
 	struct request_result written; /* outcome of the write, see request_submit() */
@@ -145,29 +105,7 @@ void request_refused(struct request *rq, unsigned status);
 /* The same for a request that MHD forgot; see client_request(). */
 void request_forgotten(void *request);
 
-/* Bytes of the body handed over to the caller (free()), or NULL if it is empty;
- * the server's count of body bytes is settled. */
-char *request_take_body(struct request *rq);
-
-/* --- waiting for the node --------------------------------------------------
- * A step that wants to wait calls request_wait_start(), hands request_done with
- * the request to node_submit(), node_wait() ..., and returns what
- * request_wait_end() returns. The callback may come before that, from this
- * thread or another: then NEXT runs at once and nothing is suspended. NEXT
- * finds rq->result filled. If the server stops meanwhile, NEXT finds
- * OUTCOME_UNKNOWN for what may still happen. */
-void request_wait_start(struct request *rq);
-node_done request_done;
-enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(struct request *rq));
-
-/* Submits EV and goes on with NEXT when it is done and, if it was done well,
- * when the mounts of this node have forgotten what it changed, so that a
- * client reads its own write there too (DESIGN.md 6). NEXT finds the outcome in
- * rq->written. OWNED as in node_submit(). */
-enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
-                               enum MHD_Result (*next)(struct request *rq));
-
-/* Resumes what still waits, to be answered without its outcome. */
-void request_abandon_all(struct server *server);
+/* One hand less (see `refs`); the last frees it. From any thread. */
+void request_unref(struct request *rq);
 
 #endif

@@ -1,0 +1,122 @@
+/* Request bodies.
+ *
+ * MHD closes the connection after an answer that is given at the headers, so answers
+ * wait for the request's end, which comes at once without a body. A body that is
+ * refused is still read up to DRAIN_MAX and thrown away before the answer goes out:
+ * most clients write everything before they read, and closing on unread data destroys
+ * the answer on its way. Only a client that said "Expect: 100-continue", or that
+ * announces more, is answered at once.
+ *
+ * No lock: a request belongs to one MHD thread. What all bodies take together is an
+ * atomic counter of the server. */
+#include "httpd/request_body.h"
+
+#include "httpd/problem.h"
+#include "httpd/request.h"
+#include "httpd/respond.h"
+#include "httpd/router.h"
+#include "httpd/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Bytes of a refused body that are read, beyond the largest value. */
+#define DRAIN_MAX (UINT64_C(16) << 20)
+/* A body announced to be up to so long gets its memory at once. */
+#define TRUSTED_BYTES (1 << 20)
+
+static size_t max_value(const struct request *rq)
+{
+	return node_get_config(rq->server->node)->max_value;
+}
+
+void request_body_begin(struct request *rq)
+{
+	if (rq->headers.content_length)
+		rq->announced = strtoull(rq->headers.content_length, NULL, 10);
+	bool has_body = rq->announced || rq->headers.transfer_encoding;
+	rq->defer = rq->announced <= max_value(rq) + DRAIN_MAX && !(has_body && rq->headers.expect);
+}
+
+char *request_take_body(struct request *rq)
+{
+	char *body = rq->body;
+	if (rq->body_cap)
+		atomic_fetch_sub(&rq->server->body_bytes, rq->body_cap);
+	rq->body = NULL;
+	rq->body_len = rq->body_cap = 0;
+	return body;
+}
+
+static void drop_body(struct request *rq)
+{
+	free(request_take_body(rq));
+}
+
+/* Makes room for NEED bytes of body: 0, -ENOMEM, or -EBUSY if all bodies
+ * together are too many. */
+static int body_room(struct request *rq, size_t need, size_t most)
+{
+	struct server *server = rq->server;
+	if (need <= rq->body_cap)
+		return 0;
+	size_t cap = rq->body_cap * 2;
+	if (cap < need)
+		cap = need;
+	if (cap > most)
+		cap = most;
+	uint64_t more = cap - rq->body_cap;
+	if (atomic_fetch_add(&server->body_bytes, more) + more > server->body_bytes_max) {
+		atomic_fetch_sub(&server->body_bytes, more);
+		return -EBUSY;
+	}
+	char *body = realloc(rq->body, cap);
+	if (!body) {
+		atomic_fetch_sub(&server->body_bytes, more);
+		return -ENOMEM;
+	}
+	rq->body = body;
+	rq->body_cap = cap;
+	return 0;
+}
+
+enum MHD_Result request_body_too_large(struct request *rq)
+{
+	return problem(rq, PROBLEM_TOO_LARGE, RESPOND_OFFSET_NOW,
+	               "A request body may have up to %llu bytes here (--max-value). Store less, "
+	               "or split the value over several keys.",
+	               (unsigned long long)max_value(rq));
+}
+
+enum MHD_Result request_body_data(struct request *rq, const char *data, size_t len)
+{
+	size_t most = max_value(rq);
+	if (rq->early || !router_method(rq->route, rq->method)->takes_body) {
+		rq->discarded += len;
+		/* who sends without end loses the connection, not only the answer */
+		return rq->discarded > most + DRAIN_MAX ? MHD_NO : MHD_YES;
+	}
+	if (len > most - rq->body_len) {
+		drop_body(rq);
+		rq->discarded += len;
+		return request_body_too_large(rq);
+	}
+	/* the length announced is taken on trust up to a bound: no copying for
+	 * usual values, no memory for those that only announce */
+	size_t need = rq->body_len + len;
+	if (!rq->body_cap && rq->announced > need && rq->announced <= TRUSTED_BYTES)
+		need = rq->announced;
+	int r = body_room(rq, need, most);
+	if (r) {
+		drop_body(rq);
+		rq->discarded += len;
+		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+		               r == -EBUSY ? "Too many request bodies are being read at once. Try "
+		                             "again in a moment." :
+		                             "Out of memory. Try again in a moment.");
+	}
+	memcpy(rq->body + rq->body_len, data, len);
+	rq->body_len += len;
+	return MHD_YES;
+}

@@ -1,0 +1,220 @@
+/* Checking a request before its body.
+ *
+ * First whether it is a request at all, then where it leads, then who asks, and only
+ * then what it asks for: who may not ask learns nothing of this node. Each check
+ * answers what it refuses.
+ *
+ * No lock: a request belongs to one MHD thread. */
+#include "httpd/request_check.h"
+
+#include "httpd/cors.h"
+#include "httpd/handlers.h"
+#include "httpd/limits.h"
+#include "httpd/problem.h"
+#include "httpd/request.h"
+#include "httpd/respond.h"
+#include "httpd/router.h"
+#include "httpd/server.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* Each of these returns true, or false after an answer, with what the handler returns
+ * to MHD in *RET. */
+
+/* The target is one, and within the limits. */
+static bool target_valid(struct request *rq, const char *version, int nheaders,
+                         enum MHD_Result *ret)
+{
+	bool is_path = url_split(rq->target, strlen(rq->target), &rq->url);
+	if (!limits_check(rq, version, nheaders, ret))
+		return false;
+	if (rq->method == HTTP_OPTIONS && !strcmp(rq->target, "*")) {
+		struct MHD_Response *response = response_empty();
+		response_header(response, "Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS");
+		*ret = respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
+		return false;
+	}
+	if (!is_path) {
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "The request target must be a path that begins with a slash.");
+		return false;
+	}
+	if (strchr(rq->target, ' ')) {
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "There is a space in the request target. Write it as %%20.");
+		return false;
+	}
+	return true;
+}
+
+/* Answers a method that the route does not have; OPTIONS asks for those that it has. */
+static enum MHD_Result no_method(struct request *rq)
+{
+	char allow[64];
+	router_allow(rq->route, allow, sizeof(allow));
+	if (rq->method == HTTP_OPTIONS) {
+		struct MHD_Response *response = response_empty();
+		response_header(response, "Allow", allow);
+		cors_add_preflight(rq, response, allow);
+		return respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
+	}
+	struct MHD_Response *response = problem_response(
+	        rq, PROBLEM_METHOD, NULL,
+	        rq->route->metric == HTTP_ROUTE_LIST ?
+	                "The root directory stays as it is and can only be "
+	                "listed: this path takes %s. Name a key below it." :
+	                "This path takes %s.",
+	        allow);
+	response_header(response, "Allow", allow);
+	return respond_send(rq, 405, RESPOND_OFFSET_NOW, response);
+}
+
+/* There is such a route, and it has the method: *RET_METHOD. */
+static bool route_exists(struct request *rq, const struct route_method **ret_method,
+                         enum MHD_Result *ret)
+{
+	rq->route = router_find(rq->url.path, rq->url.path_len);
+	if (!rq->route) {
+		*ret = problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,
+		               "Nothing is served at this path. Keys are at /v1/kv/KEY.");
+		return false;
+	}
+	rq->metric = rq->route->metric;
+	*ret_method = router_method(rq->route, rq->method);
+	if (*ret_method)
+		return true;
+	*ret = no_method(rq);
+	return false;
+}
+
+/* The key keeps the rules, if the route has one. */
+static bool key_valid(struct request *rq, enum MHD_Result *ret)
+{
+	if (!rq->route->has_key)
+		return true;
+	size_t skip = strlen(rq->route->path);
+	if (skip > rq->url.path_len)
+		skip = rq->url.path_len; /* the route without its last slash */
+	const char *why = url_decode_key(rq->url.path + skip, rq->url.path_len - skip, rq->key,
+	                                 &rq->key_len, &rq->key_is_dir);
+	if (!why)
+		return true;
+	*ret = problem(rq, PROBLEM_BAD_KEY, RESPOND_OFFSET_NOW,
+	               "The key is not valid: %s. A key is names of 1 to 255 bytes joined by "
+	               "slashes, 4096 bytes at most, none of them \".\" or \"..\"; other bytes are "
+	               "percent-encoded.",
+	               why);
+	return false;
+}
+
+/* Each parameter is one of PARAMS. */
+static bool params_known(struct request *rq, const char *const *params, enum MHD_Result *ret)
+{
+	size_t len;
+	char known[128] = "";
+	const char *name = url_unknown_param(&rq->url, params, &len);
+	if (!name)
+		return true;
+	for (const char *const *p = params; *p; p++) {
+		size_t at = strlen(known);
+		snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", *p);
+	}
+	/* named only if it is a word: what a client sends has no place in a text */
+	bool word = len && len <= 32;
+	for (size_t i = 0; i < len && word; i++)
+		word = isalnum((unsigned char)name[i]) || name[i] == '_' || name[i] == '-';
+	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               "There is a query parameter that this request does not have%s%.*s. %s%s.",
+	               word ? ": " : "", word ? (int)len : 0, name,
+	               *known ? "It may have: " : "It has none", known);
+	return false;
+}
+
+/* Flags have no value, or one that says yes or no. */
+static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
+{
+	static const char *const flags[] = { "consistent", "recurse",  "values",
+		                             "noreplace",  "exchange", "reads" };
+	for (; *params; params++) {
+		for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+			if (strcmp(*params, flags[i]) != 0 || url_flag_is_valid(&rq->url, *params))
+				continue;
+			*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+			               "%s is a flag: it is there, as in ?%s, or not; or it is 1, "
+			               "true, 0 or false.",
+			               *params, *params);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* A body, if one is wanted, can be stored as it is announced. */
+static bool body_valid(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
+{
+	if (!method->takes_body)
+		return true;
+	if (rq->headers.content_encoding &&
+	    strcasecmp(rq->headers.content_encoding, "identity") != 0) {
+		*ret = problem(rq, PROBLEM_ENCODING, RESPOND_OFFSET_NOW,
+		               "A body is stored as it comes and without its Content-Encoding "
+		               "nobody could read it. Send the bytes themselves.");
+		return false;
+	}
+	if (rq->announced > node_get_config(rq->server->node)->max_value) {
+		*ret = request_body_too_large(rq);
+		return false;
+	}
+	return true;
+}
+
+/* Whether METHOD answers what is in the store. */
+static bool shows(const struct route_method *method)
+{
+	return method->need == ACCESS_READ || method->run == handle_mget ||
+	       method->run == handle_watch;
+}
+
+/* The node can do now what is asked for. */
+static bool node_able(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
+{
+	struct node *node = rq->server->node;
+	bool changes = rq->method != HTTP_GET && rq->method != HTTP_HEAD && !shows(method);
+	if (changes && node_must_wait(node)) {
+		struct node_status status;
+		node_status(node, &status);
+		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
+		               "This node cannot apply changes now, so nothing was changed: %s. "
+		               "Ask another one.",
+		               status.why);
+		return false;
+	}
+	/* Not so for changes: what becomes of them is decided where they are applied. */
+	if (shows(method) && !node_may_show(node)) {
+		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
+		               "This node is still catching up with the log, and what it has is "
+		               "old. Ask another one, or again later.");
+		return false;
+	}
+	return true;
+}
+
+enum MHD_Result request_check(struct request *rq, const char *version, int nheaders)
+{
+	enum MHD_Result refused;
+	const struct route_method *method;
+	if (!target_valid(rq, version, nheaders, &refused) ||
+	    !route_exists(rq, &method, &refused) || !key_valid(rq, &refused) ||
+	    !access_check(rq, &refused))
+		return refused;
+	if (method->params && rq->url.query_len &&
+	    (!params_known(rq, method->params, &refused) ||
+	     !flags_valid(rq, method->params, &refused)))
+		return refused;
+	if (!body_valid(rq, method, &refused) || !node_able(rq, method, &refused))
+		return refused;
+	return MHD_YES;
+}

@@ -1,0 +1,98 @@
+/* Submitting: a request that changes something.
+ *
+ * A change on the embedded log costs a commit, so the changes of all requests that an
+ * MHD thread finds in one round share one: the handler only queues the event and
+ * returns, with no answer and nothing suspended. MHD then calls it again (microhttpd.h
+ * says so of MHD_AccessHandlerCallback), in its next round, which begins with the
+ * requests that are left from this one; the first of them applies what was queued, and
+ * the others find their outcome. A lone request pays a look at its epoll set for that,
+ * two system calls less than being suspended and resumed. An MHD that called again at
+ * once would only lose the sharing.
+ *
+ * An answer then waits for the mounts of this node (request_submit.h).
+ *
+ * No lock: a request belongs to one MHD thread. */
+#include "httpd/request_submit.h"
+
+#include "common/feed.h"
+#include "common/view.h"
+#include "httpd/problem.h"
+#include "httpd/request.h"
+#include "httpd/server.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How long an answer waits for mounts of this node: they need microseconds, more
+ * where many processes want the processor (100 ms were too short then), and one that
+ * hangs must not hold up REST for ever. */
+#define ACK_WAIT_MS 1000
+
+/* Did the event at OFFSET do what RQ wants? Of one that changed nothing only the
+ * operation is known. */
+static bool is_same_change(struct request *rq, uint64_t offset)
+{
+	struct view view;
+	struct bytes row;
+	struct feed_event *first = NULL;
+	if (view_open(node_store(rq->server->node), &view))
+		return true;
+	if (!store_feed_get(view.txn, offset, &row) && feed_decode(offset, row, &first))
+		first = NULL;
+	view_close(&view);
+	if (!first)
+		return true;
+	bool same = first->op == rq->op && first->nops == rq->nops;
+	bool named = !first->neffects || rq->op == EVENT_TXN;
+	for (size_t i = 0; i < first->neffects && !named; i++)
+		named = first->effects[i].key.len == rq->key_len &&
+		        !memcmp(first->effects[i].key.data, rq->key, rq->key_len);
+	free(first);
+	return same && named;
+}
+
+static enum MHD_Result acknowledged(struct request *rq)
+{
+	return rq->after_write(rq);
+}
+
+static enum MHD_Result written(struct request *rq)
+{
+	free(rq->written.ops);
+	rq->written = rq->result;
+	rq->result = (struct request_result){ 0 };
+	if (rq->written.repeats && !is_same_change(rq, rq->written.repeats))
+		return problem(rq, PROBLEM_KEY_REUSED, rq->written.offset,
+		               "This Idempotency-Key was used for another change, at offset %llu, "
+		               "so nothing was changed now. Use a new one for each change, and the "
+		               "same only to repeat a request.",
+		               (unsigned long long)rq->written.repeats);
+	if (rq->written.code != OUTCOME_OK)
+		return rq->after_write(rq);
+	request_wait_start(rq);
+	node_wait_acked(rq->server->node, rq->written.offset, ACK_WAIT_MS, request_done, rq);
+	return request_wait_end(rq, acknowledged);
+}
+
+enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
+                               enum MHD_Result (*next)(struct request *rq))
+{
+	rq->after_write = next;
+	rq->op = ev->op;
+	rq->nops = ev->op == EVENT_TXN ? ev->nops : 0;
+	request_wait_start(rq);
+	if (!node_submit_later(rq->server->node, ev, owned, request_done, rq))
+		return request_wait_end(rq, written);
+	rq->stage = REQUEST_GATHERED;
+	return MHD_YES;
+}
+
+enum MHD_Result request_submit_round(struct request *rq)
+{
+	/* The other requests of the round have come. The first one of them to be here
+	 * applies the events of all. */
+	if (!request_wait_is_done(rq))
+		node_flush(rq->server->node);
+	rq->stage = REQUEST_RUNNING;
+	return request_wait_end(rq, written);
+}

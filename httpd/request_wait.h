@@ -1,0 +1,47 @@
+/* Waiting: a request that waits for the node, suspended meanwhile. */
+#ifndef KEYDIR_HTTPD_REQUEST_WAIT_H
+#define KEYDIR_HTTPD_REQUEST_WAIT_H
+
+#include "common/node.h"
+
+#include <microhttpd.h>
+
+struct request;
+struct server;
+
+/* What came of a wait: a copy of struct outcome that outlives the callback. */
+struct request_result {
+	enum event_outcome code;
+	bool created;
+	uint64_t offset;
+	uint64_t ino;
+	uint64_t version;
+	int64_t number;
+	uint64_t size;       /* of the entry, after */
+	int64_t expiry_ms;   /* of the entry, after; 0: none */
+	uint64_t repeats;    /* offset of the event of the same Idempotency-Key; 0: none */
+	struct feed_op *ops; /* txn; freed with the request */
+	size_t nops;
+};
+
+/* A step that wants to wait calls request_wait_start(), hands request_done with
+ * the request to node_submit(), node_wait() ..., and returns what
+ * request_wait_end() returns. The callback may come before that, from this
+ * thread or another: then NEXT runs at once and nothing is suspended. NEXT
+ * finds rq->result filled. If the server stops meanwhile, NEXT finds
+ * OUTCOME_UNKNOWN for what may still happen. */
+void request_wait_start(struct request *rq);
+node_done request_done;
+enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(struct request *rq));
+
+/* Whether the callback has come already, between start and end. */
+bool request_wait_is_done(struct request *rq);
+/* MHD calls again, for a request that was suspended: goes on with NEXT. */
+enum MHD_Result request_wait_over(struct request *rq);
+/* Instead of that: the client of a suspended request is gone. */
+void request_wait_drop(struct request *rq);
+
+/* Resumes what still waits, to be answered without its outcome. */
+void request_abandon_all(struct server *server);
+
+#endif
