@@ -92,14 +92,10 @@ static void set_why(struct kafka *k, const char *why)
 /* Sleeps, but not through a stop. */
 static void nap(struct kafka *k, int64_t ms)
 {
-	struct timespec ts;
-	clock_gettime(CLOCK_REALTIME, &ts);
-	int64_t ns = ts.tv_nsec + (ms % 1000) * 1000000;
-	ts.tv_sec += ms / 1000 + ns / 1000000000;
-	ts.tv_nsec = ns % 1000000000;
+	struct timespec until = clock_mono_in(ms);
 	pthread_mutex_lock(&k->lock);
 	if (!atomic_load(&k->stopping))
-		pthread_cond_timedwait(&k->wake, &k->lock, &ts);
+		pthread_cond_timedwait(&k->wake, &k->lock, &until);
 	pthread_mutex_unlock(&k->lock);
 }
 
@@ -509,7 +505,7 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	k->node = node;
 	atomic_store(&k->target, UINT64_MAX);
 	pthread_mutex_init(&k->lock, NULL);
-	pthread_cond_init(&k->wake, NULL);
+	clock_cond_init(&k->wake);
 	snprintf(path, sizeof path, "%s/consumer.lock", store_dir(node->store));
 	k->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	int r = k->lock_fd < 0 ? -errno : 0;
