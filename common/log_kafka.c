@@ -5,7 +5,7 @@
  * because a broker answers the requests of one connection in order: a question
  * for the log's end must not stand behind a fetch that waits for records.
  * The other files: log_kafka_conf.c (URL, settings), log_kafka_topic.c (the
- * topic's fitness, the log's end), log_kafka_produce.c, log_kafka_consume.c,
+ * topic's fitness, the log's end), log_kafka_produce.c, log_kafka_held.c,
  * log_kafka_ahead.c (for replays).
  *
  * librdkafka calls back for delivery reports, errors and statistics from
@@ -228,7 +228,7 @@ static void log_free(struct log_kafka *log)
 		free(log->settings[i]);
 	free(log->settings);
 	log_kafka_url_free(&log->url);
-	pthread_cond_destroy(&log->hurry);
+	log_kafka_held_destroy(&log->held);
 	pthread_mutex_destroy(&log->lock);
 	pthread_mutex_destroy(&log->consumer_lock);
 	pthread_mutex_destroy(&log->error_lock);
@@ -284,7 +284,7 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
 
 	if (!log)
 		return -ENOMEM;
-	clock_cond_init(&log->hurry);
+	log_kafka_held_init(&log->held);
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_mutex_init(&log->consumer_lock, NULL);
 	pthread_mutex_init(&log->error_lock, NULL);
@@ -319,11 +319,10 @@ static void give_up(struct log_kafka *log)
 {
 	struct log_kafka_append *append;
 
-	while ((append = log->held)) {
-		DL_DELETE(log->held, append);
+	while ((append = log->held.list)) {
+		DL_DELETE(log->held.list, append);
 		append->done(append->arg, LOG_NOT_APPENDED, LOG_NO_OFFSET);
-		event_free(append->ev);
-		free(append);
+		log_kafka_held_free(append);
 	}
 	while ((append = log->appends)) {
 		DL_DELETE(log->appends, append);

@@ -9,6 +9,7 @@
 
 /* librdkafka's types, without its header. */
 struct rd_kafka_conf_s;
+struct rd_kafka_headers_s;
 struct rd_kafka_message_s;
 struct rd_kafka_queue_s;
 struct rd_kafka_s;
@@ -37,12 +38,29 @@ struct log_kafka_client {
 	_Atomic bool denied; /* authentication failed, and nothing has worked since */
 };
 
-/* A message on its way, in log->appends, or held, in log->held. */
+/* A message on its way, in log->appends, or held, in log->held.list. */
 struct log_kafka_append {
 	struct log_kafka_append *prev, *next;
 	log_done *done;
 	void *arg;
-	struct event *ev; /* while it is held: a copy */
+	/* While it is held: the record, ready to be handed over. */
+	struct rd_kafka_headers_s *headers;
+	char *value; /* NULL: null */
+	size_t value_len;
+	size_t key_len;
+	char key[]; /* of what is held */
+};
+
+/* What librdkafka gets later, log_kafka_held.c. All is protected by log->lock. */
+struct log_kafka_held {
+	struct log_kafka_append *list;
+	size_t n, bytes;     /* of keys and values */
+	int64_t since_ms;    /* when the first of them came, or could have gone */
+	size_t crowd;        /* how many writers there are at once, or were lately ... */
+	int64_t crowd_ms;    /* ... at this time */
+	int64_t gather_ns;   /* until when a crowd waits for others */
+	bool sending;        /* somebody hands over what was held */
+	pthread_cond_t came; /* the first came: the thread shall not pause */
 };
 
 /* Messages that librdkafka gave, and what they were decoded to. */
@@ -68,17 +86,14 @@ struct log_kafka {
 	uint64_t max_record;
 	int64_t write_timeout_ms;
 
-	/* Protects producer to sending. No call to librdkafka is made, and no
+	/* Protects producer to under_way. No call to librdkafka is made, and no
 	 * callback of ours, while it is held. */
 	pthread_mutex_t lock;
 	struct log_kafka_client *producer;
 	struct log_kafka_append *appends;
-	struct log_kafka_append *held; /* librdkafka gets them later, see log_kafka_produce.c */
-	int64_t held_ms;               /* since when the first of them is */
-	size_t under_way;              /* appends that librdkafka has and has not reported */
-	bool sending;                  /* somebody hands over what was held */
-	pthread_cond_t hurry;          /* something is held: the thread shall not pause */
-	pthread_t thread;              /* serves the producer: delivery reports, errors */
+	struct log_kafka_held held;
+	size_t under_way; /* appends that librdkafka has and has not reported */
+	pthread_t thread; /* serves the producer: delivery reports, errors */
 	_Atomic bool stopping;
 	/* The thread's own: a producer that was replaced and is still in use,
 	 * and when one was last made. */
@@ -164,12 +179,44 @@ void log_kafka_ahead_wake(struct log_kafka_ahead *ahead);
  * whether a wake was not seen. */
 bool log_kafka_ahead_stop(struct log_kafka_ahead *ahead);
 
+/* --- log_kafka_held.c */
+
+void log_kafka_held_init(struct log_kafka_held *held);
+void log_kafka_held_destroy(struct log_kafka_held *held);
+/* Whether what comes now is held; whether what is held may go. With the lock held. */
+bool log_kafka_must_hold(const struct log_kafka *log);
+bool log_kafka_may_send(const struct log_kafka *log);
+/* Makes the append of REC, which is copied, and holds it. NULL without memory. With
+ * the lock held. */
+struct log_kafka_append *log_kafka_hold(struct log_kafka *log, const struct record *rec,
+                                        log_done *done, void *arg);
+/* All that was under way is answered, and from now on a crowd is waited for. With
+ * the lock held. */
+void log_kafka_gather(struct log_kafka_held *held);
+/* Hands what is held to librdkafka: as much as may go now, or ALL. */
+void log_kafka_send_held(struct log_kafka *log, bool all);
+/* Whether something is held, and if so whether it is for too long. */
+bool log_kafka_is_held(struct log_kafka *log, bool *ret_long);
+/* For the thread: pauses until something is held, and then until it may go, as far
+ * as that depends on others that come and not on an answer. */
+void log_kafka_held_rest(struct log_kafka *log);
+/* Frees APPEND, which was held and is in no list. */
+void log_kafka_held_free(struct log_kafka_append *append);
+
 /* --- log_kafka_produce.c */
 
 /* The thread that serves the producer. ARG is the log. */
 void *log_kafka_serve(void *arg);
-/* Hands what is held to librdkafka: as much as it can send now, or ALL. */
-void log_kafka_send_held(struct log_kafka *log, bool all);
+/* REC's headers, to be given to log_kafka_produce(), or destroyed. */
+struct rd_kafka_headers_s *log_kafka_headers(const struct record *rec);
+/* Hands a record to librdkafka, without ever waiting; APPEND is in log->appends.
+ * Returns librdkafka's error or 0: then the headers belong to it, and with
+ * RD_KAFKA_MSG_F_FREE in FLAGS the value, and APPEND may be gone already. */
+int log_kafka_produce(struct log_kafka_client *client, int flags, struct bytes key,
+                      const void *value, size_t value_len, struct rd_kafka_headers_s *headers,
+                      struct log_kafka_append *append);
+/* Tells that producing APPEND failed with ERR; it is gone. */
+void log_kafka_refused(struct log_kafka *log, struct log_kafka_append *append, int err);
 /* librdkafka's callback for what was delivered or not. */
 void log_kafka_delivered(struct rd_kafka_s *rk, const struct rd_kafka_message_s *msg, void *arg);
 

@@ -132,11 +132,11 @@ static void on_told(void *arg, enum log_append how, uint64_t offset)
 
 void mock_append(struct mock *mock, const char *key, const char *value, struct told *t)
 {
-	struct event ev = { .op = EVENT_SET,
+	struct event ev = { .op = value ? EVENT_SET : EVENT_DEL,
 		            .proc = 1,
 		            .seq = 1,
 		            .key = { key, strlen(key) },
-		            .value = { value, strlen(value) } };
+		            .value = { value, value ? strlen(value) : 0 } };
 
 	*t = (struct told){ .how = -1 };
 	log_kafka_append(mock->log, &ev, on_told, t);

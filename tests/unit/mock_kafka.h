@@ -59,7 +59,7 @@ struct told {
 	_Atomic uint64_t offset;
 };
 
-/* Appends `set KEY VALUE`. T must live until it was told. */
+/* Appends `set KEY VALUE`, or `del KEY` without a value. T must live until it was told. */
 void mock_append(struct mock *mock, const char *key, const char *value, struct told *t);
 /* Waits until T was told; fails the test after TIMEOUT_MS. Returns how. */
 enum log_append mock_wait(struct told *t, int64_t timeout_ms);

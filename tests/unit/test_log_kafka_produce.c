@@ -193,6 +193,70 @@ static void test_crowd(void **state)
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 }
 
+/* Writers that come back together, and fewer each time: nobody is left waiting for
+ * those who stay away, and what comes later stays behind. */
+static void test_crowd_comes_back(void **state)
+{
+	static const int crowds[] = { 64, 64, 60, 30, 64, 8, 1, 1, 40, 2, 1 };
+	struct mock *mock = *state;
+	static struct told t[64];
+	char value[12];
+	uint64_t next = 1;
+
+	mock_open(mock, 20000, NULL);
+	mock_append(mock, "key", "first", &t[0]);
+	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
+	for (size_t c = 0; c < sizeof(crowds) / sizeof(crowds[0]); c++) {
+		for (int i = 0; i < crowds[c]; i++) {
+			snprintf(value, sizeof(value), "%d", i);
+			mock_append(mock, "key", value, &t[i]);
+		}
+		for (int i = 0; i < crowds[c]; i++) {
+			assert_int_equal(mock_wait(&t[i], 20000), LOG_APPENDED);
+			assert_int_equal(t[i].calls, 1);
+			assert_int_equal(t[i].offset, next++);
+		}
+	}
+}
+
+/* What is held is the record as it is: its value empty, null, or long. */
+static void test_crowd_of_records(void **state)
+{
+	enum { N = 40, LONG = 100000 };
+	struct mock *mock = *state;
+	static struct told t[N];
+	struct taken taken = { .n = 0 };
+	char *value = malloc(LONG + 1), key[8];
+
+	assert_non_null(value);
+	memset(value, 'x', LONG);
+	value[LONG] = '\0';
+	mock_open(mock, 20000, NULL);
+	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 50);
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof(key), "k%d", i);
+		mock_append(mock, key, i % 3 == 0 ? "" : i % 3 == 1 ? NULL : value, &t[i]);
+	}
+	for (int i = 0; i < N; i++)
+		assert_int_equal(mock_wait(&t[i], 20000), LOG_APPENDED);
+	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, 0), 0);
+	mock_poll(mock, &taken, N, 10000);
+	for (int i = 0; i < N; i++) {
+		const struct event *ev = taken.records[i].ev;
+
+		snprintf(key, sizeof(key), "k%d", i);
+		assert_non_null(ev);
+		assert_int_equal(ev->key.len, strlen(key));
+		assert_memory_equal(ev->key.data, key, ev->key.len);
+		assert_int_equal(ev->op, i % 3 == 1 ? EVENT_DEL : EVENT_SET);
+		assert_int_equal(ev->value.len, i % 3 == 2 ? LONG : 0);
+	}
+	mock_taken_free(&taken);
+	log_kafka_unfollow(mock->log);
+	free(value);
+}
+
 /* No answer comes: what was held back is told in time, too. */
 static void test_crowd_without_answer(void **state)
 {
@@ -436,6 +500,8 @@ int main(void)
 		TEST(test_denied_producer_id),
 		TEST(test_close),
 		TEST(test_crowd),
+		TEST(test_crowd_comes_back),
+		TEST(test_crowd_of_records),
 		TEST(test_crowd_without_answer),
 	};
 #undef TEST
