@@ -46,6 +46,7 @@ struct finished {
 	struct waiter *waiters;
 };
 
+struct asker;   /* node_asker.c */
 struct kafka;   /* node_kafka.c */
 struct evictor; /* node_evict.c */
 
@@ -167,6 +168,18 @@ void kafka_free(struct node *node);
 void kafka_submit(struct node *node, const struct event *ev);
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
 void kafka_status(struct node *node, struct node_status *ret);
+
+/* Notes that a log outside ends at END, the offset behind its newest record. */
+void kafka_raise_end(struct node *node, uint64_t end);
+
+/* Asking a log outside for its end, node_asker.c. */
+/* Starts the thread. 0, -ENOMEM or -EAGAIN. */
+int asker_open(struct node *node, struct log_kafka *log, struct asker **ret);
+/* node_barrier() with a log outside. DONE is called by the thread, or at once. */
+void asker_barrier(struct asker *asker, int64_t timeout_ms, node_done *done, void *arg);
+/* Ends the thread; who waits for it is told that the node stops. NULL is fine. */
+void asker_stop(struct asker *asker);
+void asker_free(struct asker *asker);
 
 /* Whether a store belongs to a log, node_volume.c. */
 /* Whether a store with META can go on with LOG, which has the offsets from FIRST

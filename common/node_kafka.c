@@ -11,8 +11,7 @@
  * the status; the thread looks again every RETRY_MS, so that mending the log is
  * enough. No record is ever skipped.
  *
- * Lock: kafka.lock guards the barriers' queue and the reason; it is not held
- * across any call of the log. */
+ * Lock: kafka.lock guards the reason; it is not held across any call of the log. */
 #include "node_internal.h"
 
 #include "apply.h"
@@ -37,8 +36,6 @@
 #define POLL_MS 500
 #define POLL_RECORDS 4096
 #define BATCH_BYTES (8u << 20) /* of values in one transaction, about */
-#define END_EVERY_MS 1000      /* how often the log's end is asked for the status */
-#define END_TIMEOUT_MS 2000
 #define FLUSH_MS 5000
 /* A log that is longer is read ahead of what is applied. */
 #define AHEAD_RECORDS 10000
@@ -46,19 +43,13 @@
  * producer know: the feed's ring is kept whole for so many more. */
 #define FEED_SPARE 1024
 
-struct barrier {
-	int64_t deadline_ms;
-	node_done *done;
-	void *arg;
-	struct barrier *next;
-};
-
 struct kafka {
 	struct node *node;
 	struct log_kafka *log;
 	int lock_fd;
-	pthread_t consumer, asker;
-	bool consumer_runs, asker_runs;
+	struct asker *asker;
+	pthread_t consumer;
+	bool consumer_runs;
 	atomic_bool stopping;
 	atomic_bool applies;
 	_Atomic uint64_t end;    /* of the log, as last heard; offset behind the newest */
@@ -67,8 +58,7 @@ struct kafka {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct barrier *barriers; /* protected by lock */
-	char why[NODE_WHY_MAX];   /* protected by lock; "": nothing is wrong */
+	char why[NODE_WHY_MAX]; /* protected by lock; "": nothing is wrong */
 };
 
 /* An append under way. */
@@ -106,6 +96,11 @@ static void raise_end(struct kafka *k, uint64_t end)
 		;
 	uint64_t unknown = UINT64_MAX;
 	atomic_compare_exchange_strong(&k->target, &unknown, end);
+}
+
+void kafka_raise_end(struct node *node, uint64_t end)
+{
+	raise_end(node->kafka, end);
 }
 
 static int read_meta(struct node *node, struct store_meta *ret)
@@ -421,76 +416,6 @@ static void *consumer_run(void *arg)
 	return NULL;
 }
 
-/* --- the log's end --- */
-
-static void *asker_run(void *arg)
-{
-	struct kafka *k = arg;
-	while (!atomic_load(&k->stopping)) {
-		pthread_mutex_lock(&k->lock);
-		struct barrier *list = k->barriers;
-		k->barriers = NULL;
-		pthread_mutex_unlock(&k->lock);
-
-		/* All that asked before this question get its answer. */
-		int64_t timeout_ms = END_TIMEOUT_MS, now = clock_mono_ms();
-		for (struct barrier *b = list; b; b = b->next) {
-			if (b->deadline_ms - now < timeout_ms)
-				timeout_ms = b->deadline_ms > now ? b->deadline_ms - now : 1;
-		}
-		uint64_t end = 0;
-		int r = log_kafka_end(k->log, timeout_ms, &end);
-		if (r == 0)
-			raise_end(k, end);
-		now = clock_mono_ms();
-		while (list) {
-			struct barrier *b = list;
-			list = b->next;
-			struct outcome out = { .code = r < 0 ? OUTCOME_LOG_DOWN : OUTCOME_OK };
-			if (r < 0 || end == 0)
-				b->done(b->arg, &out);
-			else
-				node_wait(k->node, end - 1,
-				          b->deadline_ms > now ? b->deadline_ms - now : 1, b->done,
-				          b->arg);
-			free(b);
-		}
-		pthread_mutex_lock(&k->lock);
-		bool more = k->barriers;
-		pthread_mutex_unlock(&k->lock);
-		if (!more)
-			nap(k, END_EVERY_MS);
-	}
-	return NULL;
-}
-
-void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
-{
-	struct kafka *k = node->kafka;
-	struct barrier *b = calloc(1, sizeof *b);
-	if (!b) {
-		struct outcome out = { .code = OUTCOME_NO_MEMORY };
-		done(arg, &out);
-		return;
-	}
-	b->deadline_ms = clock_mono_ms() + timeout_ms;
-	b->done = done;
-	b->arg = arg;
-	pthread_mutex_lock(&k->lock);
-	bool stopping = atomic_load(&k->stopping);
-	if (!stopping) {
-		b->next = k->barriers;
-		k->barriers = b;
-		pthread_cond_broadcast(&k->wake);
-	}
-	pthread_mutex_unlock(&k->lock);
-	if (stopping) {
-		struct outcome out = { .code = OUTCOME_STOPPING };
-		free(b);
-		done(arg, &out);
-	}
-}
-
 /* --- starting and stopping --- */
 
 int kafka_open(struct node *node, char *why, size_t why_size)
@@ -527,10 +452,8 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 		goto err_log;
 	r = -pthread_create(&k->consumer, NULL, consumer_run, k);
 	k->consumer_runs = r == 0;
-	if (r == 0) {
-		r = -pthread_create(&k->asker, NULL, asker_run, k);
-		k->asker_runs = r == 0;
-	}
+	if (r == 0)
+		r = asker_open(node, k->log, &k->asker);
 	if (r == 0)
 		return 0;
 	snprintf(why, why_size, "cannot start the log's threads: %s", strerror(-r));
@@ -560,15 +483,7 @@ void kafka_stop(struct node *node)
 	log_kafka_wake(k->log);
 	if (k->consumer_runs)
 		pthread_join(k->consumer, NULL);
-	if (k->asker_runs)
-		pthread_join(k->asker, NULL);
-	while (k->barriers) {
-		struct barrier *b = k->barriers;
-		k->barriers = b->next;
-		struct outcome out = { .code = OUTCOME_STOPPING };
-		b->done(b->arg, &out);
-		free(b);
-	}
+	asker_stop(k->asker);
 	log_kafka_close(k->log, FLUSH_MS);
 	k->log = NULL;
 }
@@ -577,10 +492,16 @@ void kafka_free(struct node *node)
 {
 	struct kafka *k = node->kafka;
 	close(k->lock_fd); /* and with it the lock */
+	asker_free(k->asker);
 	pthread_cond_destroy(&k->wake);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
 	node->kafka = NULL;
+}
+
+void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
+{
+	asker_barrier(node->kafka->asker, timeout_ms, done, arg);
 }
 
 void kafka_status(struct node *node, struct node_status *ret)

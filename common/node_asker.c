@@ -1,0 +1,150 @@
+/* The node's part that asks a log outside for its end.
+ *
+ * A barrier waits until what was in the log at the call is applied here: the broker
+ * is asked for the log's end, and then that offset waited for. Asking blocks, so a
+ * thread of its own does it, for all that came before it asked, and every END_EVERY_MS
+ * without being asked: what the status says of the log's end is not older.
+ *
+ * Lock: asker.lock guards the queue; it is not held across a call of the log, nor
+ * when a callback is made. */
+#include "node_internal.h"
+
+#include "clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define END_EVERY_MS 1000
+#define END_TIMEOUT_MS 2000
+
+struct barrier {
+	int64_t deadline_ms;
+	node_done *done;
+	void *arg;
+	struct barrier *next;
+};
+
+struct asker {
+	struct node *node;
+	struct log_kafka *log;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct barrier *barriers; /* protected by lock */
+	bool stopping;            /* protected by lock */
+};
+
+/* Asks once, for all of LIST, which it frees. */
+static void ask(struct asker *asker, struct barrier *list)
+{
+	int64_t timeout_ms = END_TIMEOUT_MS, now = clock_mono_ms();
+	for (struct barrier *b = list; b; b = b->next) {
+		if (b->deadline_ms - now < timeout_ms)
+			timeout_ms = b->deadline_ms > now ? b->deadline_ms - now : 1;
+	}
+	uint64_t end = 0;
+	int r = log_kafka_end(asker->log, timeout_ms, &end);
+	if (r == 0)
+		kafka_raise_end(asker->node, end);
+	now = clock_mono_ms();
+	while (list) {
+		struct barrier *b = list;
+		list = b->next;
+		struct outcome out = { .code = r < 0 ? OUTCOME_LOG_DOWN : OUTCOME_OK };
+		if (r < 0 || end == 0)
+			b->done(b->arg, &out);
+		else
+			node_wait(asker->node, end - 1,
+			          b->deadline_ms > now ? b->deadline_ms - now : 1, b->done, b->arg);
+		free(b);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct asker *asker = arg;
+	pthread_mutex_lock(&asker->lock);
+	while (!asker->stopping) {
+		struct barrier *list = asker->barriers;
+		asker->barriers = NULL;
+		pthread_mutex_unlock(&asker->lock);
+		ask(asker, list);
+		struct timespec until = clock_mono_in(END_EVERY_MS);
+		pthread_mutex_lock(&asker->lock);
+		while (!asker->stopping && !asker->barriers &&
+		       pthread_cond_timedwait(&asker->wake, &asker->lock, &until) == 0)
+			;
+	}
+	pthread_mutex_unlock(&asker->lock);
+	return NULL;
+}
+
+int asker_open(struct node *node, struct log_kafka *log, struct asker **ret)
+{
+	struct asker *asker = calloc(1, sizeof *asker);
+	if (!asker)
+		return -ENOMEM;
+	asker->node = node;
+	asker->log = log;
+	pthread_mutex_init(&asker->lock, NULL);
+	clock_cond_init(&asker->wake);
+	int r = -pthread_create(&asker->thread, NULL, run, asker);
+	if (r == 0)
+		*ret = asker;
+	else
+		asker_free(asker);
+	return r;
+}
+
+void asker_barrier(struct asker *asker, int64_t timeout_ms, node_done *done, void *arg)
+{
+	struct barrier *b = calloc(1, sizeof *b);
+	if (!b) {
+		struct outcome out = { .code = OUTCOME_NO_MEMORY };
+		done(arg, &out);
+		return;
+	}
+	b->deadline_ms = clock_mono_ms() + timeout_ms;
+	b->done = done;
+	b->arg = arg;
+	pthread_mutex_lock(&asker->lock);
+	bool stopping = asker->stopping;
+	if (!stopping) {
+		b->next = asker->barriers;
+		asker->barriers = b;
+		pthread_cond_signal(&asker->wake);
+	}
+	pthread_mutex_unlock(&asker->lock);
+	if (stopping) {
+		struct outcome out = { .code = OUTCOME_STOPPING };
+		free(b);
+		done(arg, &out);
+	}
+}
+
+void asker_stop(struct asker *asker)
+{
+	if (!asker)
+		return;
+	pthread_mutex_lock(&asker->lock);
+	asker->stopping = true;
+	pthread_cond_signal(&asker->wake);
+	pthread_mutex_unlock(&asker->lock);
+	pthread_join(asker->thread, NULL);
+	while (asker->barriers) {
+		struct barrier *b = asker->barriers;
+		asker->barriers = b->next;
+		struct outcome out = { .code = OUTCOME_STOPPING };
+		b->done(b->arg, &out);
+		free(b);
+	}
+}
+
+void asker_free(struct asker *asker)
+{
+	if (!asker)
+		return;
+	pthread_cond_destroy(&asker->wake);
+	pthread_mutex_destroy(&asker->lock);
+	free(asker);
+}
