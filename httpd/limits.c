@@ -20,8 +20,8 @@ static bool headers_exceed(const struct request *rq, size_t target_len, int n)
 	size_t line = strlen(rq->method_text) + target_len + 12;
 	if (n > LIMITS_HEADER_COUNT)
 		return true;
-	return info && (info->header_size > LIMITS_HEAD ||
-	                info->header_size > line + LIMITS_HEADERS);
+	return info &&
+	       (info->header_size > LIMITS_HEAD || info->header_size > line + LIMITS_HEADERS);
 }
 
 /* What two readers could understand in two ways smuggles a request past one of

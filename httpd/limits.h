@@ -24,8 +24,7 @@
  * PUT of 100 bytes cost, and connections' memories did not stay in a core's cache.
  * Half of it is what is read at once: 10 KiB of body with its headers still are. */
 #define LIMITS_ANSWER_HEADERS (3 << 10)
-#define LIMITS_CONNECTION_MEMORY                                                                   \
-	(LIMITS_HEAD + LIMITS_HEADER_COUNT * 64 + LIMITS_ANSWER_HEADERS)
+#define LIMITS_CONNECTION_MEMORY (LIMITS_HEAD + LIMITS_HEADER_COUNT * 64 + LIMITS_ANSWER_HEADERS)
 
 /* Refuses RQ, whose N headers were read, if it is beyond a limit or its VERSION
  * of HTTP wants what it lacks. False after an answer. */

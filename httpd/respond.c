@@ -82,47 +82,26 @@ bool response_header(struct MHD_Response *response, const char *name, const char
 {
 	if (!response)
 		return false;
-	/* MHD refuses line breaks itself; other control characters have no place
-	 * in a field value either (RFC 9110, 5.5) */
-	for (const char *c = value; *c; c++)
-		if ((unsigned char)*c < 0x20 ? *c != '\t' : *c == 0x7F)
-			return false;
+	if (!header_value_is_valid(value))
+		return false;
 	return MHD_add_response_header(response, name, value) == MHD_YES;
-}
-
-/* Decimal text at the end of BUF of 21 bytes, NUL-ended. */
-static char *decimal(uint64_t value, char *buf)
-{
-	char *at = buf + 20;
-	*at = '\0';
-	do {
-		*--at = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
-	return at;
 }
 
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value)
 {
-	char buf[21];
-	return response && MHD_add_response_header(response, name, decimal(value, buf)) == MHD_YES;
+	char buf[HEADER_NUMBER_SIZE];
+	return response_header(response, name, header_number(value, buf));
 }
 
 bool response_etag(struct MHD_Response *response, uint64_t version)
 {
-	char buf[24];
-	char *at = decimal(version, buf + 1);
-	*--at = '"';
-	memcpy(buf + 21, "\"", 2);
-	return response && MHD_add_response_header(response, "ETag", at) == MHD_YES;
+	char buf[HEADER_ETAG_SIZE];
+	return response_header(response, "ETag", header_etag(version, buf));
 }
 
-void respond_common(struct request *rq, unsigned status, uint64_t offset,
-                    struct MHD_Response *response)
+/* Of those that every answer has, all but the offset. */
+static void add_common(struct request *rq, unsigned status, struct MHD_Response *response)
 {
-	if (offset == RESPOND_OFFSET_NOW)
-		offset = node_offset(rq->server->node);
-	response_header_u64(response, "X-Keydir-Offset", offset);
 	cors_add(rq, response);
 	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
 		response_header(response, "Connection", "close");
@@ -130,17 +109,21 @@ void respond_common(struct request *rq, unsigned status, uint64_t offset,
 		response_header(response, "X-Request-Id", request_id(rq));
 }
 
-enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
-                             struct MHD_Response *response)
+static uint64_t offset_to_tell(const struct request *rq, uint64_t offset)
 {
-	if (!response) {
-		status = MHD_HTTP_SERVICE_UNAVAILABLE;
-		response = response_empty();
-		if (!response)
-			return MHD_NO; /* closing the connection is all that is left */
-		response_header(response, "Retry-After", "1");
-	}
-	respond_common(rq, status, offset, response);
+	return offset == RESPOND_OFFSET_NOW ? node_offset(rq->server->node) : offset;
+}
+
+void respond_common(struct request *rq, unsigned status, uint64_t offset,
+                    struct MHD_Response *response)
+{
+	response_header_u64(response, "X-Keydir-Offset", offset_to_tell(rq, offset));
+	add_common(rq, status, response);
+}
+
+/* Queues RESPONSE, which has its headers, and gives it up. */
+static enum MHD_Result queue(struct request *rq, unsigned status, struct MHD_Response *response)
+{
 	rq->status = status;
 	rq->sent = rq->method == HTTP_HEAD ? 0 : made_bytes;
 	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream comes from elsewhere */
@@ -155,6 +138,36 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 	enum MHD_Result r = refusals_queue_own(rq->conn, status, response);
 	MHD_destroy_response(response);
 	return r;
+}
+
+enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
+                             struct MHD_Response *response)
+{
+	if (!response) {
+		status = MHD_HTTP_SERVICE_UNAVAILABLE;
+		response = response_empty();
+		if (!response)
+			return MHD_NO; /* closing the connection is all that is left */
+		response_header(response, "Retry-After", "1");
+	}
+	respond_common(rq, status, offset, response);
+	return queue(rq, status, response);
+}
+
+enum MHD_Result respond_lines(struct request *rq, unsigned status, uint64_t offset,
+                              struct header_lines *lines, struct MHD_Response *response)
+{
+	offset = offset_to_tell(rq, offset);
+	bool told = header_lines_u64(lines, "X-Keydir-Offset", offset);
+	if (!header_lines_give(lines, response)) {
+		if (response)
+			MHD_destroy_response(response);
+		return respond_send(rq, status, offset, NULL);
+	}
+	if (!told) /* there was no room */
+		response_header_u64(response, "X-Keydir-Offset", offset);
+	add_common(rq, status, response);
+	return queue(rq, status, response);
 }
 
 enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset)
