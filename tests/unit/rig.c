@@ -10,6 +10,7 @@
 #include "apply.h"
 #include "key.h"
 #include "store_check.h"
+#include "store_rig.h"
 #include "temp_dir.h"
 
 #include <errno.h>
@@ -20,12 +21,8 @@
 
 void rig_init(struct rig *rig)
 {
-	char why[256] = "";
-
 	*rig = (struct rig){ .dir = temp_dir_new(), .time_ms = RIG_START_MS };
-	struct store_config config = { .dir = rig->dir };
-	if (store_open(&config, &rig->store, why, sizeof why) != 0)
-		fail_msg("%s", why);
+	rig->store = store_rig_open(rig->dir);
 }
 
 void rig_free(struct rig *rig)
@@ -37,18 +34,27 @@ void rig_free(struct rig *rig)
 	temp_dir_remove(rig->dir);
 }
 
-static struct txn *reading(struct rig *rig)
+int rig_set_up(void **state)
 {
-	struct txn *txn;
+	struct rig *rig = malloc(sizeof *rig);
 
-	assert_int_equal(txn_read(rig->store, &txn), 0);
-	return txn;
+	assert_non_null(rig);
+	rig_init(rig);
+	*state = rig;
+	return 0;
+}
+
+int rig_tear_down(void **state)
+{
+	rig_free(*state);
+	free(*state);
+	return 0;
 }
 
 void rig_check(struct rig *rig)
 {
 	char why[256] = "";
-	struct txn *txn = reading(rig);
+	struct txn *txn = store_rig_read(rig->store);
 	int r = store_check(txn, why, sizeof why);
 
 	txn_abort(txn);
@@ -114,7 +120,7 @@ enum event_outcome rig_apply(struct rig *rig, const struct event *ev)
 		after = hash_entries(txn);
 	assert_int_equal(txn_commit(txn), 0);
 
-	txn = reading(rig);
+	txn = store_rig_read(rig->store);
 	read_feed(rig, txn, offset);
 	assert_true(txn_meta(txn)->started);
 	assert_int_equal(txn_meta(txn)->applied, offset);
@@ -188,7 +194,7 @@ static int find(struct txn *txn, const char *key, struct entry *ret)
 
 const struct entry *rig_get(struct rig *rig, const char *key)
 {
-	struct txn *txn = reading(rig);
+	struct txn *txn = store_rig_read(rig->store);
 	int r = find(txn, key, &rig->e);
 
 	if (r == 0) {
@@ -212,7 +218,7 @@ uint64_t rig_ino(struct rig *rig, const char *key)
 
 struct bytes rig_value(struct rig *rig, const char *key)
 {
-	struct txn *txn = reading(rig);
+	struct txn *txn = store_rig_read(rig->store);
 	struct entry e;
 
 	free((void *)rig->value.data);
@@ -231,7 +237,7 @@ struct bytes rig_value(struct rig *rig, const char *key)
 
 const char *rig_xattr(struct rig *rig, const char *key, const char *name)
 {
-	struct txn *txn = reading(rig);
+	struct txn *txn = store_rig_read(rig->store);
 	struct entry e;
 	struct bytes value;
 	bool found = find(txn, key, &e) == 0 &&
@@ -248,7 +254,7 @@ const char *rig_xattr(struct rig *rig, const char *key, const char *name)
 
 struct store_meta rig_meta(struct rig *rig)
 {
-	struct txn *txn = reading(rig);
+	struct txn *txn = store_rig_read(rig->store);
 	struct store_meta meta = *txn_meta(txn);
 
 	txn_abort(txn);

@@ -31,6 +31,9 @@ struct rig {
 void rig_init(struct rig *rig);
 /* Checks the store a last time and removes it. */
 void rig_free(struct rig *rig);
+/* cmocka's setup and teardown: one on the heap. */
+int rig_set_up(void **state);
+int rig_tear_down(void **state);
 
 /* Applies EV (NULL: a malformed record) at the next offset and time, commits,
  * and reads its feed row into rig->feed. Fails the test if the row is not what

@@ -13,23 +13,6 @@
 
 #define COST STORE_ENTRY_COST
 
-static int set_up(void **state)
-{
-	struct rig *rig = malloc(sizeof *rig);
-
-	assert_non_null(rig);
-	rig_init(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* --- txn --- */
 
 #define OPS(...)                                                                                   \
@@ -453,7 +436,7 @@ static void test_ring(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_txn_done),  TEST(test_txn_undone),      TEST(test_txn_and_expiry),
 		TEST(test_txn_rules), TEST(test_idempotency),     TEST(test_idempotent_txn),

@@ -11,23 +11,6 @@
 #define NS(ms) ((ms)*INT64_C(1000000))
 #define COST STORE_ENTRY_COST
 
-static int set_up(void **state)
-{
-	struct rig *rig = malloc(sizeof *rig);
-
-	assert_non_null(rig);
-	rig_init(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
-
 /* --- TTLs --- */
 
 static void test_ttl_kinds(void **state)
@@ -391,7 +374,7 @@ static void test_purge_bound(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_ttl_kinds),       TEST(test_expire_persist),
 		TEST(test_default_ttl),     TEST(test_default_ttl_rules),

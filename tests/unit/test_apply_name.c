@@ -1,4 +1,4 @@
-/* Tests of common/apply_ops.c and apply_tree.c: operations on names (mkdir,
+/* Tests of common/apply_name.c and apply_tree.c: operations on names (mkdir,
  * rmdir, del, rename). */
 #include "cmocka_all.h"
 
@@ -12,23 +12,6 @@
 
 #define NS(ms) ((ms)*INT64_C(1000000))
 #define COST STORE_ENTRY_COST
-
-static int set_up(void **state)
-{
-	struct rig *rig = malloc(sizeof *rig);
-
-	assert_non_null(rig);
-	rig_init(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
 
 static void make(struct rig *rig, const char *key)
 {
@@ -471,7 +454,7 @@ static void test_rename_addressing(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_mkdir),
 		TEST(test_rmdir),

@@ -1,4 +1,4 @@
-/* Tests of common/apply_ops.c: operations on values (set, append, write,
+/* Tests of common/apply_value.c: operations on values (set, append, write,
  * truncate, incr), and what they do to modes, times, totals and the feed. */
 #include "cmocka_all.h"
 
@@ -12,23 +12,6 @@
 
 #define NS(ms) ((ms)*INT64_C(1000000))
 #define COST STORE_ENTRY_COST
-
-static int set_up(void **state)
-{
-	struct rig *rig = malloc(sizeof *rig);
-
-	assert_non_null(rig);
-	rig_init(rig);
-	*state = rig;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	rig_free(*state);
-	free(*state);
-	return 0;
-}
 
 /* A value of LEN bytes that differ; the caller frees it. */
 static struct bytes pattern(size_t len)
@@ -471,7 +454,7 @@ static void test_incr_keeps(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_set_new),      TEST(test_set_makes_directories),
 		TEST(test_set_inode),    TEST(test_set_replaces),

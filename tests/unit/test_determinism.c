@@ -10,6 +10,7 @@
 #include "record.h"
 #include "store_check.h"
 #include "store_equal.h"
+#include "store_rig.h"
 #include "temp_dir.h"
 
 #include <errno.h>
@@ -123,17 +124,6 @@ static void free_log(struct log *log)
 
 /* --- stores --- */
 
-static struct store *open_store(const char *dir)
-{
-	struct store_config config = { .dir = dir };
-	struct store *store;
-	char why[256] = "";
-
-	if (store_open(&config, &store, why, sizeof why) != 0)
-		fail_msg("%s", why);
-	return store;
-}
-
 /* Index of the first record that the store has not applied. */
 static size_t position(const struct log *log, const struct store_meta *meta)
 {
@@ -221,13 +211,13 @@ static void test_batches(void **state)
 	const struct log *log = *state;
 	unsigned counts[OUTCOME_COUNT] = { 0 };
 	char *dir = temp_dir_new();
-	struct store *one = open_store(dir);
+	struct store *one = store_rig_open(dir);
 
 	apply_all(one, log, NEVENTS, 1, counts);
 	expect_sound(one);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		char *other_dir = temp_dir_new();
-		struct store *other = open_store(other_dir);
+		struct store *other = store_rig_open(other_dir);
 
 		apply_all(other, log, NEVENTS, sizes[i], NULL);
 		expect_equal("batches", one, other);
@@ -253,12 +243,12 @@ static void test_unfed(void **state)
 	const uint64_t last = log->records[NEVENTS - 1].offset;
 	const size_t places[] = { 0, NEVENTS / 4, NEVENTS / 2, NEVENTS - 10, NEVENTS };
 	char *dir = temp_dir_new();
-	struct store *store = open_store(dir);
+	struct store *store = store_rig_open(dir);
 
 	apply_all(store, log, NEVENTS, 64, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		char *other_dir = temp_dir_new();
-		struct store *other = open_store(other_dir);
+		struct store *other = store_rig_open(other_dir);
 
 		apply_all(other, log, places[i], 16, NULL);
 		/* The first time not quite to the end, as known then. */
@@ -266,7 +256,7 @@ static void test_unfed(void **state)
 		apply_all(other, log, NEVENTS / 2, 16, NULL);
 		expect_sound(other);
 		store_close(other);
-		other = open_store(other_dir);
+		other = store_rig_open(other_dir);
 		log->far = last + 1 - STORE_FEED_SIZE;
 		apply_all(other, log, NEVENTS, 16, NULL);
 		log->far = 0;
@@ -285,7 +275,7 @@ static void test_copies(void **state)
 	const struct log *log = *state;
 	const size_t places[] = { 0, 1, NEVENTS / 3, NEVENTS - 1, NEVENTS };
 	char *dir = temp_dir_new(), path[4200];
-	struct store *store = open_store(dir), *copies[ARRAY_SIZE(places)];
+	struct store *store = store_rig_open(dir), *copies[ARRAY_SIZE(places)];
 	char *dirs[ARRAY_SIZE(places)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
@@ -351,7 +341,7 @@ static void test_kills(void **state)
 	char *dir = temp_dir_new(), *killed_dir = temp_dir_new();
 	struct applier *applier = child_share(sizeof *applier);
 	struct dice dice = { .seed = SEED };
-	struct store *store = open_store(dir), *killed;
+	struct store *store = store_rig_open(dir), *killed;
 
 	applier->log = log;
 	snprintf(applier->dir, sizeof applier->dir, "%s", killed_dir);
@@ -367,7 +357,7 @@ static void test_kills(void **state)
 	applier->end = NEVENTS;
 	child_join(child_start(apply_on, applier));
 	apply_all(store, log, NEVENTS, 5, NULL);
-	killed = open_store(killed_dir);
+	killed = store_rig_open(killed_dir);
 	expect_equal("killed and opened again", store, killed);
 	expect_sound(killed);
 	store_close(killed);

@@ -5,6 +5,7 @@
 #include "child.h"
 #include "dice.h"
 #include "store.h"
+#include "store_rig.h"
 #include "temp_dir.h"
 
 #include <errno.h>
@@ -17,17 +18,6 @@
 #include <unistd.h>
 
 #define SEED 7
-
-static struct store *open_store(const char *dir)
-{
-	struct store_config config = { .dir = dir };
-	struct store *store;
-	char why[256] = "";
-
-	if (store_open(&config, &store, why, sizeof why) != 0)
-		fail_msg("%s", why);
-	return store;
-}
 
 /* Opens a store that must be refused. */
 static void expect_refused(const char *dir, bool copied, int err)
@@ -159,7 +149,7 @@ static void test_killed_writer(void **state)
 		usleep(dice_below(&dice, 5000));
 		child_kill(pid);
 		if (!store)
-			store = open_store(dir);
+			store = store_rig_open(dir);
 		assert_int_equal(add_one(store, 100), 0);
 		own++;
 		int64_t n = count_all(store);
@@ -204,7 +194,7 @@ static void test_many_writers(void **state)
 	atomic_store(&shared->go, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
 		child_join(pids[i]);
-	struct store *store = open_store(below);
+	struct store *store = store_rig_open(below);
 	assert_int_equal(count_all(store), EACH * ARRAY_SIZE(pids));
 	store_close(store);
 	temp_dir_remove(dir);
@@ -238,7 +228,7 @@ static void test_killed_readers(void **state)
 
 	(void)state;
 	UNTIL(atomic_load(&shared->written));
-	struct store *store = open_store(dir);
+	struct store *store = store_rig_open(dir);
 	while (n < MANY && txn_read(store, &txns[n]) == 0)
 		n++;
 	assert_in_range(n, 1, MANY - 1); /* the other process lives: there are no more */
@@ -271,7 +261,7 @@ static void test_full(void **state)
 	char *dir = temp_dir_small(2 << 20);
 	if (!dir)
 		skip();
-	struct store *store = open_store(dir);
+	struct store *store = store_rig_open(dir);
 	const size_t sizes[] = { 10, 700, 5000, 3 * STORE_CHUNK_SIZE };
 
 	(void)state;
@@ -285,7 +275,7 @@ static void test_full(void **state)
 			assert_int_equal(add_one(store, 3 * STORE_CHUNK_SIZE), -ENOSPC);
 		assert_int_equal(count_all(store), n);
 		store_close(store);
-		store = open_store(dir);
+		store = store_rig_open(dir);
 		assert_int_equal(count_all(store), n);
 		temp_dir_resize(dir, (size_t)(3 + i) << 20);
 		assert_int_equal(add_one(store, sizes[i]), 0);
@@ -361,7 +351,7 @@ static void test_damaged(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
 		char *dir = temp_dir_new();
-		struct store *store = open_store(dir);
+		struct store *store = store_rig_open(dir);
 
 		assert_int_equal(add_one(store, 70000), 0);
 		store_close(store);
@@ -383,7 +373,7 @@ static void test_damaged(void **state)
 static void test_cut_copy(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
-	struct store *store = open_store(dir);
+	struct store *store = store_rig_open(dir);
 	struct stat st;
 
 	(void)state;
@@ -431,8 +421,8 @@ static void test_other_format(void **state)
 	uint32_t format = 999;
 
 	(void)state;
-	store_close(open_store(dir));
-	store_close(open_store(dir));
+	store_close(store_rig_open(dir));
+	store_close(store_rig_open(dir));
 	put_meta(dir, "format", &format, sizeof format);
 	expect_refused(dir, false, -EPROTO);
 	put_meta(dir, "format", "1", 1);
@@ -440,7 +430,7 @@ static void test_other_format(void **state)
 	temp_dir_remove(dir);
 	/* A row of totals that is not one. */
 	dir = temp_dir_new();
-	store_close(open_store(dir));
+	store_close(store_rig_open(dir));
 	put_meta(dir, "meta", "short", 5);
 	expect_refused(dir, false, -EPROTO);
 	temp_dir_remove(dir);
@@ -451,7 +441,7 @@ static void test_other_format(void **state)
 static void test_copy(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
-	struct store *store = open_store(dir);
+	struct store *store = store_rig_open(dir);
 
 	(void)state;
 	for (int i = 0; i < 20; i++)

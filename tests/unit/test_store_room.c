@@ -8,6 +8,7 @@
 #include "event_random.h"
 #include "store_check.h"
 #include "store_internal.h"
+#include "store_rig.h"
 #include "temp_dir.h"
 
 #include <errno.h>
@@ -43,12 +44,8 @@ static void wipe(const char *dir)
 
 static struct store *open_store(const char *dir)
 {
-	struct store_config config = { .dir = dir };
-	struct store *store = NULL;
-	char why[256] = "";
+	struct store *store = store_rig_open(dir);
 
-	if (store_open(&config, &store, why, sizeof why) != 0)
-		fail_msg("%s", why);
 	assert_true(store->mapped);
 	return store;
 }

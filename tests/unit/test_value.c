@@ -3,7 +3,7 @@
 #include "cmocka_all.h"
 
 #include "dice.h"
-#include "store.h"
+#include "store_rig.h"
 #include "temp_dir.h"
 #include "value.h"
 
@@ -48,15 +48,10 @@ static const size_t borders[] = {
 	4 * STORE_CHUNK_SIZE + 1,
 };
 
-static void begin(struct bench *bench)
-{
-	assert_int_equal(txn_write(bench->store, &bench->txn), 0);
-}
-
 static void commit(struct bench *bench)
 {
 	assert_int_equal(txn_commit(bench->txn), 0);
-	begin(bench);
+	bench->txn = store_rig_write(bench->store);
 }
 
 static int set_up(void **state)
@@ -64,16 +59,13 @@ static int set_up(void **state)
 	struct bench *bench = calloc(1, sizeof *bench);
 	/* Inodes of which one's number begins like the other's, and a long one. */
 	const uint64_t inos[] = { 2, 0x0201, STORE_PROPOSED_MAX - 1 };
-	char why[256] = "";
 
 	assert_non_null(bench);
 	bench->dir = temp_dir_new();
-	struct store_config config = { .dir = bench->dir };
-	if (store_open(&config, &bench->store, why, sizeof why) != 0)
-		fail_msg("%s", why);
+	bench->store = store_rig_open(bench->dir);
 	bench->buf = malloc(MAX_SIZE);
 	assert_non_null(bench->buf);
-	begin(bench);
+	bench->txn = store_rig_write(bench->store);
 	for (size_t i = 0; i < ARRAY_SIZE(inos); i++) {
 		struct entry e = { .ino = inos[i],
 			           .parent = STORE_ROOT_INO,
@@ -320,7 +312,7 @@ static void test_abort(void **state)
 	resize(bench, model, 100);
 	write_at(bench, model, 3 * STORE_CHUNK_SIZE, data, 10);
 	txn_abort(bench->txn);
-	begin(bench);
+	bench->txn = store_rig_write(bench->store);
 	compare(bench, &before, 0, MAX_SIZE);
 	memcpy(model->bytes, before.bytes, MAX_SIZE);
 	model->size = before.size;
