@@ -12,6 +12,7 @@ struct bell;
 /* Opens DIR/bell and takes a free slot in it (held by a lock that dies with
  * the process). 0, -EUSERS if all slots are taken, or -errno. */
 int bell_open(const char *dir, bool is_mount, struct bell **ret);
+/* Gives the slot back. No thread may be waiting. NULL is fine. */
 void bell_close(struct bell *bell);
 
 /* The number that bell_wait compares with: read it, look for work, then wait. */

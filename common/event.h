@@ -117,13 +117,13 @@ struct bytes {
  *
  * The entry meant is found by `at` if it is not 0 (an inode, whatever its name
  * is now), else by the last name of `key` below the directory `dir` if that is
- * not 0, else by `key` from the root; only the last way makes missing parent
- * directories (set, append, incr, mkdir with them existing is no error for the
- * parents). setxattr and removexattr of "user.default_ttl" on a directory set
- * and clear the TTL (text, ttl.h) that keys made below it get; "user.ttl",
- * "user.expires" and "user.version" are not attributes here: expire and persist
- * are the operations for them. `key` is always given (but for tick, txn, format), so that a log
- * reads well. */
+ * not 0, else by `key` from the root. Only the last way makes missing parent
+ * directories, and only for set, append, incr and mkdir, and a rename's target.
+ * setxattr and removexattr of "user.default_ttl" on a directory set and clear the
+ * TTL (text, ttl.h) that keys made below it get; "user.ttl", "user.expires" and
+ * "user.version" are no attributes here: expire and persist are the operations for
+ * them. `key` is always given (but for tick, txn, format), so that a log reads
+ * well. */
 struct event {
 	enum event_op op;
 	enum event_if cond;
@@ -145,10 +145,11 @@ struct event {
 	uint32_t mode;       /* permission bits 07777; chmod, set, mkdir */
 	int64_t time_ms;     /* the record's timestamp; set by the log */
 	struct bytes key;
-	struct bytes value;               /* payload; a set, append, setxattr */
-	struct bytes to;                  /* rename: the target key */
-	struct bytes name;                /* setxattr, removexattr: the attribute's name with
-	                      * its "user."; format: the volume id */
+	struct bytes value; /* payload; a set, append, setxattr */
+	struct bytes to;    /* rename: the target key */
+	/* setxattr, removexattr: the attribute's name with its "user."; format: the
+	 * volume id. */
+	struct bytes name;
 	struct bytes type;                /* content type of a set, or empty */
 	struct bytes idem;                /* idempotency key, or empty */
 	const struct event_range *ranges; /* write */
@@ -165,6 +166,7 @@ struct event {
 #define EVENT_RANGES_MAX 4096
 #define EVENT_OPS_MAX 1024
 
+/* The texts of the tables above; static. */
 const char *event_op_text(enum event_op op);
 /* Returns 0 and *RET, or -ENOENT for a text that no operation has. */
 int event_op_parse(const char *text, size_t len, enum event_op *ret);

@@ -37,12 +37,13 @@ struct feed_event {
 	int64_t time_ms; /* log time when it was applied */
 	enum event_op op;
 	enum event_outcome outcome;
-	uint64_t ino;      /* of the entry meant, if any */
-	uint64_t version;  /* of that entry, after; 0: gone */
-	int64_t number;    /* incr: the new value; txn: index of what failed */
-	bool created;      /* the event made the entry */
-	uint64_t repeats;  /* offset of the event of the same idempotency key
-	                       * whose outcome this repeats (nothing was done); 0: none */
+	uint64_t ino;     /* of the entry meant, if any */
+	uint64_t version; /* of that entry, after; 0: gone */
+	int64_t number;   /* incr: the new value; txn: index of what failed */
+	bool created;     /* the event made the entry */
+	/* Offset of the event of the same idempotency key whose outcome this repeats
+	 * (nothing was done); 0: none. */
+	uint64_t repeats;
 	struct bytes idem; /* idempotency key */
 	struct feed_effect *effects;
 	size_t neffects;

@@ -7,8 +7,8 @@
  * thread, and a crowd shares its commits. A thread that has several events at once
  * (HTTP requests that came together) queues them all first, node_submit_later(),
  * for one commit. If the store syncs to a disk, or another thread works already,
- * the node's own thread or that other one does it. With a log outside, events go to its producer, and the applying process
- * brings them back through the feed.
+ * the node's own thread or that other one does it. With a log outside, events go to
+ * its producer, and the applying process brings them back through the feed.
  *
  * Applying what is queued is node_local.c's, a log outside node_kafka.c's, and
  * outcomes are node_follow.c's: they come from the feed, whoever applied.

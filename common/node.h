@@ -24,10 +24,10 @@ struct outcome {
 	const struct feed_event *feed; /* all details; NULL if it was not applied */
 };
 
-/* Called exactly once for each submit. From the submitting thread (before
- * node_submit returns, when the log is embedded and in memory) or from the
- * node's own thread. It must not wait for anything, nor take a lock that is
- * held around node_submit. */
+/* Called exactly once for each submit, with no lock held: from the submitting
+ * thread (before node_submit returns, when the log is embedded and in memory), from
+ * another one that submits, or from one of the node's. It must not wait for
+ * anything, nor take a lock that is held around node_submit. */
 typedef void node_done(void *arg, const struct outcome *out);
 
 /* Called for each feed event after the node was opened, in order, once, from
@@ -48,7 +48,7 @@ struct node_config {
 	uint64_t max_value;      /* bytes of one value */
 	int64_t write_timeout_ms;
 	bool read_only;      /* submits nothing, also no ticks */
-	bool is_mount;       /* acknowledges invalidations, see node_acked */
+	bool is_mount;       /* acknowledges invalidations, see node_ack */
 	node_follow *follow; /* may be NULL */
 	void *follow_arg;
 	/* Called about once a second, from one thread, if anything may be evicted:

@@ -41,7 +41,8 @@ void record_out_free(struct record_out *out);
 /* Decodes REC. Returns 0 and a new event that owns its bytes (event_free());
  * -EBADMSG for a malformed record (to be rejected while applying), also when
  * event_check() refuses what it says; -ENOTSUP for an operation or a format
- * version that this program does not know (the node must stop), or -ENOMEM. On failure *RET_WHY (may be NULL) is a static text that says why.
+ * version that this program does not know (the node must stop), or -ENOMEM. On
+ * failure *RET_WHY (may be NULL) is a static text that says why.
  * A record without an `op` header is a plain change: a value sets the key, a
  * null value deletes it; other headers of a foreign producer are ignored.
  * Thread-safe. */

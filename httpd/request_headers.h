@@ -5,7 +5,8 @@
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* Their values, NULL without them, are MHD's and live as long as the request. Of several of a name the first counts, where several may be. */
+/* Their values, NULL without them, are MHD's and live as long as the request. Of
+ * several of a name the first counts, where several may be. */
 struct request_headers {
 	const char *if_match;
 	const char *if_none_match;
