@@ -47,9 +47,10 @@
 #define BATCH_BYTES 1000000
 /* So many records make a batch that need not wait for more. */
 #define BATCH_RECORDS 256
-/* So many writers at once are a crowd ... */
-#define CROWD 16
-/* ... until nothing has been held for so long. */
+/* So many writers at once are a crowd: as soon as some are held anyway. (Two to four
+ * are answered later if they go together; six are a third sooner.) ... */
+#define CROWD (WINDOW + 1)
+/* ... until nothing was handed over for so long. */
 #define CROWD_MS 50
 /* About as long as a broker's answer takes, and as sixty writers over HTTP are spread. */
 #define GATHER_MS 1
@@ -133,7 +134,9 @@ struct log_kafka_append *log_kafka_hold(struct log_kafka *log, const struct reco
 	DL_APPEND(held->list, append);
 	held->n++;
 	held->bytes += append->key_len + append->value_len;
-	if (held->crowd < held->n + log->under_way)
+	/* Of a few writers more may seem to be under way than are: the thread takes its
+	 * time with the reports. It has just taken them when it makes out a crowd. */
+	if (is_crowd(held) && held->crowd < held->n + log->under_way)
 		held->crowd = held->n + log->under_way;
 	return append;
 }

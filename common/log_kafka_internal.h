@@ -190,8 +190,9 @@ bool log_kafka_may_send(const struct log_kafka *log);
  * the lock held. */
 struct log_kafka_append *log_kafka_hold(struct log_kafka *log, const struct record *rec,
                                         log_done *done, void *arg);
-/* All that was under way is answered, and from now on a crowd is waited for. With
- * the lock held. */
+/* All that was under way is answered, and from now on a crowd is waited for. By the
+ * thread, which is not in a long poll when the first of them comes; with the lock
+ * held. */
 void log_kafka_gather(struct log_kafka_held *held);
 /* Hands what is held to librdkafka: as much as may go now, or ALL. */
 void log_kafka_send_held(struct log_kafka *log, bool all);

@@ -46,7 +46,8 @@ static void finish(struct log_kafka *log, struct log_kafka_append *append, enum 
 	pthread_mutex_lock(&log->lock);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): it is in that list */
 	DL_DELETE(log->appends, append);
-	if (--log->under_way == 0)
+	/* By the thread, then: it sees to those who gather. */
+	if (--log->under_way == 0 && how == LOG_APPENDED)
 		log_kafka_gather(&log->held);
 	pthread_mutex_unlock(&log->lock);
 	append->done(append->arg, how, offset);
