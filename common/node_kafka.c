@@ -11,6 +11,13 @@
  * the status; the thread looks again every RETRY_MS, so that mending the log is
  * enough. No record is ever skipped.
  *
+ * A lone write over HTTP wakes one thread after the other: the server's worker for
+ * the request, librdkafka's for the producer, its other one for the consumer, ours
+ * that applies, and the worker again for the outcome; counted, each once for a write,
+ * the producer's twice (for the broker's answer), and the log's own thread every
+ * other time. None of them wakes in vain. To take one away, applying would have to
+ * spin for the broker's half a millisecond, on a processor that the broker may need.
+ *
  * Lock: kafka.lock guards the reason; it is not held across any call of the log. */
 #include "node_internal.h"
 
