@@ -118,13 +118,8 @@ static void send_changes(struct setattr *sa, struct file *f, uint64_t real, cons
 	};
 	struct mount *m = sa->mount;
 	struct path path;
-	struct view view;
-	int r = view_open(m->store, &view);
+	int r = path_inode(m, real, &path);
 
-	if (r == 0) {
-		path_inode(&view, real, &path);
-		view_close(&view);
-	}
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && r == 0; i++) {
 		struct op *op;
 

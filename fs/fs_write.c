@@ -181,14 +181,11 @@ static int new_append(struct mount *m, struct file *f, const char *data, size_t 
 	if (f->birth == FILE_UNBORN) {
 		r = op_birth(m, f, EVENT_APPEND, &op);
 	} else {
-		struct path path = { .len = 0 };
-		struct view view;
+		struct path path;
 
-		r = view_open(m->store, &view);
+		r = path_inode(m, f->real, &path);
 		if (r < 0)
 			return r;
-		path_inode(&view, f->real, &path);
-		view_close(&view);
 		op = op_new(m, EVENT_APPEND, &path, f, (struct bytes){ 0 }, NULL);
 		if (!op)
 			return -ENOMEM;

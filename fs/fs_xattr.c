@@ -249,13 +249,7 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
 	struct bytes given = { name, strlen(name) }, copy;
 	uint64_t real = real_ino(m, ino);
 	struct path path;
-	struct view view;
-	int r = view_open(m->store, &view);
-
-	if (r == 0) {
-		path_inode(&view, real, &path);
-		view_close(&view);
-	}
+	int r = path_inode(m, real, &path);
 	struct op *op = r == 0 ? op_new(m, what, &path, f, given, &copy) : NULL;
 	if (!op) {
 		fuse_reply_err(req, r < 0 ? -r : ENOMEM);

@@ -454,13 +454,10 @@ static int birth_op(struct mount *m, struct file *f, struct op **ret)
 static int change_op(struct mount *m, struct file *f, struct op **ret)
 {
 	struct path path;
-	struct view view;
-	int r = view_open(m->store, &view);
+	int r = path_inode(m, f->real, &path);
 
 	if (r < 0)
 		return r;
-	path_inode(&view, f->real, &path);
-	view_close(&view);
 	struct op *op = op_new(m, EVENT_SET, &path, f, (struct bytes){ 0 }, NULL);
 	if (!op)
 		return -ENOMEM;

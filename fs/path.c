@@ -32,11 +32,17 @@ int path_child(const struct view *view, uint64_t parent, const char *name, bool 
 	return 0;
 }
 
-void path_inode(const struct view *view, uint64_t ino, struct path *ret)
+int path_inode(struct mount *m, uint64_t ino, struct path *ret)
 {
-	int64_t n = view_path(view, ino, ret->text, KEY_MAX);
+	struct view view;
+	int r = view_open(m->store, &view);
 
+	if (r < 0)
+		return r;
+	int64_t n = view_path(&view, ino, ret->text, KEY_MAX);
+	view_close(&view);
 	ret->len = n > 0 ? (size_t)n : 0;
+	return 0;
 }
 
 int check_name(const char *name)

@@ -12,6 +12,7 @@
 #include "httpd/tokens.h"
 
 #include "common/key.h"
+#include "httpd/hex.h"
 #include "httpd/url.h"
 
 #include <errno.h>
@@ -158,17 +159,6 @@ int token_hash(const char *text, size_t len, char *buf)
 	return 0;
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 static bool read_hash(const char *text, unsigned char *digest)
 {
 	if (!strncmp(text, "sha256:", 7))
@@ -176,8 +166,8 @@ static bool read_hash(const char *text, unsigned char *digest)
 	if (strlen(text) != (size_t)2 * DIGEST_SIZE)
 		return false;
 	for (size_t i = 0; i < DIGEST_SIZE; i++) {
-		int high = hex_value(text[2 * i]);
-		int low = hex_value(text[2 * i + 1]);
+		int high = hex_digit(text[2 * i]);
+		int low = hex_digit(text[2 * i + 1]);
 		if (high < 0 || low < 0)
 			return false;
 		digest[i] = (unsigned char)(high << 4 | low);

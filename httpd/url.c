@@ -11,19 +11,9 @@
 #include "httpd/url.h"
 
 #include "common/key.h"
+#include "httpd/hex.h"
 
 #include <string.h>
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* The byte of the escape at RAW (a '%'), or -1. */
 static int unescape(const char *raw, size_t left)
