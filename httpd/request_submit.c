@@ -9,6 +9,11 @@
  * two system calls less than being suspended and resumed. An MHD that called again at
  * once would only lose the sharing.
  *
+ * With 32 writers one busy MHD thread has some 13 changes in a commit; two have 5 or 6,
+ * and one request in ten finds the other thread applying and is suspended. Tried, and no
+ * cheaper: to let another round pass while a thread has fewer than 16 (a third fewer
+ * commits, the same processor time); to let one pass before suspending (no fewer were).
+ *
  * An answer then waits for the mounts of this node (request_submit.h).
  *
  * No lock: a request belongs to one MHD thread. */
