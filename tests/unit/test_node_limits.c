@@ -1,4 +1,4 @@
-/* Tests of common/node.c and quota.c: the quota, the limit of one value, a file
+/* Tests of common/node_submit.c and quota.c: the quota, the limit of one value, a file
  * system that is full.
  * LINK: -Wl,--wrap=bell_wait */
 #include "cmocka_all.h"
