@@ -59,33 +59,32 @@ static void read_type(const struct view *view, const struct entry *e, struct fou
 }
 
 /* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
-static void add_headers(struct header_lines *lines, const struct found *f)
+static void add_headers(struct MHD_Response *response, const struct found *f)
 {
 	char date[CONDITIONS_DATE_SIZE];
-	header_lines_init(lines);
-	header_lines_etag(lines, f->version);
+	response_etag(response, f->version);
 	conditions_date_format(f->mtime_s, date);
-	header_lines_add(lines, "Last-Modified", date);
+	response_header(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0) {
 		char text[40];
 		int64_t whole_s = f->ttl_ms / 1000; /* a cache may not be generous */
-		header_lines_u64(lines, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
+		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
 		snprintf(text, sizeof(text), "max-age=%lld", (long long)whole_s);
-		header_lines_add(lines, "Cache-Control", text);
+		response_header(response, "Cache-Control", text);
 	} else {
-		header_lines_add(lines, "Cache-Control", "no-cache");
+		response_header(response, "Cache-Control", "no-cache");
 	}
 }
 
-static void add_type(struct header_lines *lines, const struct found *f)
+static void add_type(struct MHD_Response *response, const struct found *f)
 {
-	if (!f->type[0] || !header_lines_add(lines, "Content-Type", f->type)) {
-		header_lines_add(lines, "Content-Type", "application/octet-stream");
+	if (!f->type[0] || !response_header(response, "Content-Type", f->type)) {
+		response_header(response, "Content-Type", "application/octet-stream");
 		return;
 	}
 	/* a stored page must not run as part of this origin */
-	header_lines_add(lines, "X-Content-Type-Options", "nosniff");
-	header_lines_add(lines, "Content-Security-Policy", "sandbox");
+	response_header(response, "X-Content-Type-Options", "nosniff");
+	response_header(response, "Content-Security-Policy", "sandbox");
 }
 
 /* What the preconditions of RQ say, in the order of RFC 9110 (13.2.2): 0 to go
@@ -233,20 +232,23 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		               (unsigned long long)f.version);
 	if (range == RANGE_UNSATISFIABLE)
 		return unsatisfiable(rq, &f);
-	struct header_lines lines;
-	add_headers(&lines, &f);
-	if (status == 304)
-		return respond_lines(rq, 304, f.offset, &lines, response_size(f.size));
-	add_type(&lines, &f);
+	if (status == 304) {
+		response = response_size(f.size);
+		add_headers(response, &f);
+		return respond_send(rq, 304, f.offset, response);
+	}
+	add_headers(response, &f);
+	add_type(response, &f);
 	if (rq->method == HTTP_HEAD) /* who wants to know asks with HEAD */
-		header_lines_add(&lines, "Accept-Ranges", "bytes");
+		response_header(response, "Accept-Ranges", "bytes");
 	if (range == RANGE_PART) {
 		char text[80];
 		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
 		         (unsigned long long)(first + len - 1), (unsigned long long)f.size);
-		header_lines_add(&lines, "Content-Range", text);
+		response_header(response, "Content-Range", text);
+		return respond_send(rq, 206, f.offset, response);
 	}
-	return respond_lines(rq, range == RANGE_PART ? 206 : 200, f.offset, &lines, response);
+	return respond_send(rq, 200, f.offset, response);
 }
 
 static enum MHD_Result get(struct request *rq)

@@ -15,8 +15,7 @@
  * place is the request's own URL (RFC 9110, 15.3.2). */
 #define LOCATION_MAX 2048
 
-static void add_location(struct request *rq, struct header_lines *lines,
-                         struct MHD_Response *response)
+static void add_location(struct request *rq, struct MHD_Response *response)
 {
 	if (URL_ENCODED_MAX(rq->key_len) > LOCATION_MAX)
 		return;
@@ -26,8 +25,7 @@ static void add_location(struct request *rq, struct header_lines *lines,
 	if (rq->key_is_dir)
 		text[n++] = '/';
 	text[n] = '\0';
-	if (!header_lines_add(lines, "Location", text))
-		response_header(response, "Location", text); /* there was no room */
+	response_header(response, "Location", text);
 }
 
 static enum MHD_Result put_done(struct request *rq)
@@ -36,13 +34,11 @@ static enum MHD_Result put_done(struct request *rq)
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, write_event_is_conditional(rq));
 	struct MHD_Response *response = response_empty();
-	struct header_lines lines;
-	header_lines_init(&lines);
 	/* the value is stored as it came, so its validator may be told (RFC 9110, 9.3.4) */
-	header_lines_etag(&lines, w->version);
+	response_etag(response, w->version);
 	if (w->created)
-		add_location(rq, &lines, response);
-	return respond_lines(rq, w->created ? 201 : 200, w->offset, &lines, response);
+		add_location(rq, response);
+	return respond_send(rq, w->created ? 201 : 200, w->offset, response);
 }
 
 /* A directory: no value, no type, no TTL. */

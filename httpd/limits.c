@@ -11,17 +11,14 @@
 #include <string.h>
 #include <strings.h>
 
-/* Whether the N headers of RQ are too many or too long. */
-static bool headers_exceed(const struct request *rq, size_t target_len, int n)
+/* Bytes of the headers of RQ, as they came. */
+static size_t header_bytes(const struct request *rq, size_t target_len)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	        rq->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
 	/* the request line stands before them: two spaces, HTTP/1.1, CR, LF */
 	size_t line = strlen(rq->method_text) + target_len + 12;
-	if (n > LIMITS_HEADER_COUNT)
-		return true;
-	return info &&
-	       (info->header_size > LIMITS_HEAD || info->header_size > line + LIMITS_HEADERS);
+	return info && info->header_size > line ? info->header_size - line : 0;
 }
 
 /* What two readers could understand in two ways smuggles a request past one of
@@ -43,10 +40,9 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 		               LIMITS_TARGET);
 		return false;
 	}
-	if (headers_exceed(rq, len, n)) {
+	if (n > LIMITS_HEADER_COUNT || header_bytes(rq, len) > LIMITS_HEADERS) {
 		*ret = problem(rq, PROBLEM_HEADERS_TOO_LARGE, RESPOND_OFFSET_NOW,
-		               LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS,
-		               LIMITS_HEAD);
+		               LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
 		return false;
 	}
 	if (!rq->headers.host && strcmp(version, MHD_HTTP_VERSION_1_0) != 0) {

@@ -100,8 +100,7 @@ static char *document(struct request *rq, unsigned status, size_t *ret_len,
 		                        LIMITS_TARGET_TEXT, LIMITS_TARGET);
 	case MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE:
 		return problem_document(rq, PROBLEM_HEADERS_TOO_LARGE, ret_len, ret_headers,
-		                        LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS,
-		                        LIMITS_HEAD);
+		                        LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
 	case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED:
 		return problem_document(rq, PROBLEM_VERSION, ret_len, ret_headers,
 		                        "HTTP/1.1 and HTTP/1.0 are spoken here. Speak HTTP/1.1.");

@@ -1,9 +1,14 @@
 /* Responses.
  *
  * Every choice of who owns a response's bytes is made here: MHD copies, MHD
- * frees, or they are part of the program; nothing that a handler has on its stack outlives
- * it. An answer that comes before the request's body was read is kept until
- * then (request.c says why). */
+ * frees, or they are part of the program; nothing that a handler has on its stack
+ * outlives it. An answer that comes before the request's body was read is kept until
+ * then (request.c says why).
+ *
+ * MHD allocates three times for each header. To give it all of an answer's as one,
+ * with line breaks that it refuses put into its copy later, took 1.3 of 20.3 us of
+ * processor off a GET and nothing measurable off a PUT: not worth going behind its
+ * back. */
 #include "httpd/respond.h"
 
 #include "httpd/access_log.h"
@@ -82,26 +87,47 @@ bool response_header(struct MHD_Response *response, const char *name, const char
 {
 	if (!response)
 		return false;
-	if (!header_value_is_valid(value))
-		return false;
+	/* MHD refuses line breaks itself; other control characters have no place
+	 * in a field value either (RFC 9110, 5.5) */
+	for (const char *c = value; *c; c++)
+		if ((unsigned char)*c < 0x20 ? *c != '\t' : *c == 0x7F)
+			return false;
 	return MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+/* Decimal text at the end of BUF of 21 bytes, NUL-ended. */
+static char *decimal(uint64_t value, char *buf)
+{
+	char *at = buf + 20;
+	*at = '\0';
+	do {
+		*--at = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	return at;
 }
 
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value)
 {
-	char buf[HEADER_NUMBER_SIZE];
-	return response_header(response, name, header_number(value, buf));
+	char buf[21];
+	return response && MHD_add_response_header(response, name, decimal(value, buf)) == MHD_YES;
 }
 
 bool response_etag(struct MHD_Response *response, uint64_t version)
 {
-	char buf[HEADER_ETAG_SIZE];
-	return response_header(response, "ETag", header_etag(version, buf));
+	char buf[24];
+	char *at = decimal(version, buf + 1);
+	*--at = '"';
+	memcpy(buf + 21, "\"", 2);
+	return response && MHD_add_response_header(response, "ETag", at) == MHD_YES;
 }
 
-/* Of those that every answer has, all but the offset. */
-static void add_common(struct request *rq, unsigned status, struct MHD_Response *response)
+void respond_common(struct request *rq, unsigned status, uint64_t offset,
+                    struct MHD_Response *response)
 {
+	if (offset == RESPOND_OFFSET_NOW)
+		offset = node_offset(rq->server->node);
+	response_header_u64(response, "X-Keydir-Offset", offset);
 	cors_add(rq, response);
 	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
 		response_header(response, "Connection", "close");
@@ -109,21 +135,17 @@ static void add_common(struct request *rq, unsigned status, struct MHD_Response 
 		response_header(response, "X-Request-Id", request_id(rq));
 }
 
-static uint64_t offset_to_tell(const struct request *rq, uint64_t offset)
+enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
+                             struct MHD_Response *response)
 {
-	return offset == RESPOND_OFFSET_NOW ? node_offset(rq->server->node) : offset;
-}
-
-void respond_common(struct request *rq, unsigned status, uint64_t offset,
-                    struct MHD_Response *response)
-{
-	response_header_u64(response, "X-Keydir-Offset", offset_to_tell(rq, offset));
-	add_common(rq, status, response);
-}
-
-/* Queues RESPONSE, which has its headers, and gives it up. */
-static enum MHD_Result queue(struct request *rq, unsigned status, struct MHD_Response *response)
-{
+	if (!response) {
+		status = MHD_HTTP_SERVICE_UNAVAILABLE;
+		response = response_empty();
+		if (!response)
+			return MHD_NO; /* closing the connection is all that is left */
+		response_header(response, "Retry-After", "1");
+	}
+	respond_common(rq, status, offset, response);
 	rq->status = status;
 	rq->sent = rq->method == HTTP_HEAD ? 0 : made_bytes;
 	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream comes from elsewhere */
@@ -138,36 +160,6 @@ static enum MHD_Result queue(struct request *rq, unsigned status, struct MHD_Res
 	enum MHD_Result r = refusals_queue_own(rq->conn, status, response);
 	MHD_destroy_response(response);
 	return r;
-}
-
-enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
-                             struct MHD_Response *response)
-{
-	if (!response) {
-		status = MHD_HTTP_SERVICE_UNAVAILABLE;
-		response = response_empty();
-		if (!response)
-			return MHD_NO; /* closing the connection is all that is left */
-		response_header(response, "Retry-After", "1");
-	}
-	respond_common(rq, status, offset, response);
-	return queue(rq, status, response);
-}
-
-enum MHD_Result respond_lines(struct request *rq, unsigned status, uint64_t offset,
-                              struct header_lines *lines, struct MHD_Response *response)
-{
-	offset = offset_to_tell(rq, offset);
-	bool told = header_lines_u64(lines, "X-Keydir-Offset", offset);
-	if (!header_lines_give(lines, response)) {
-		if (response)
-			MHD_destroy_response(response);
-		return respond_send(rq, status, offset, NULL);
-	}
-	if (!told) /* there was no room */
-		response_header_u64(response, "X-Keydir-Offset", offset);
-	add_common(rq, status, response);
-	return queue(rq, status, response);
 }
 
 enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset)

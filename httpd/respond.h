@@ -2,7 +2,6 @@
 #ifndef KEYDIR_HTTPD_RESPOND_H
 #define KEYDIR_HTTPD_RESPOND_H
 
-#include "httpd/header_lines.h"
 #include "httpd/request.h"
 
 #include <jansson.h>
@@ -43,10 +42,6 @@ void respond_common(struct request *rq, unsigned status, uint64_t offset,
 /* Queues RESPONSE (may be NULL) and gives it up. */
 enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offset,
                              struct MHD_Response *response);
-/* The same with the headers LINES, of which there must be one: cheaper by a good deal
- * where there are several. */
-enum MHD_Result respond_lines(struct request *rq, unsigned status, uint64_t offset,
-                              struct header_lines *lines, struct MHD_Response *response);
 /* STATUS without a body. */
 enum MHD_Result respond_empty(struct request *rq, unsigned status, uint64_t offset);
 /* 200 with TEXT, which lives as long as the program. */
