@@ -21,11 +21,9 @@ static int remove_entry(struct apply *ap, const struct event *ev, const struct e
 int apply_del(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find(ap, ev, false, &t);
+	int r = target_find_there(ap, ev, &t);
 	if (r)
 		return r;
-	if (!t.found)
-		return OUTCOME_NOT_FOUND;
 	if (entry_is_dir(&t.self.e) && !(ev->flags & EVENT_RECURSE))
 		return OUTCOME_IS_DIR;
 	if (t.self.e.ino == STORE_ROOT_INO)
@@ -53,11 +51,9 @@ int apply_mkdir(struct apply *ap, const struct event *ev)
 int apply_rmdir(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find(ap, ev, false, &t);
+	int r = target_find_there(ap, ev, &t);
 	if (r)
 		return r;
-	if (!t.found)
-		return OUTCOME_NOT_FOUND;
 	if (!entry_is_dir(&t.self.e))
 		return OUTCOME_NOT_DIR;
 	if (t.self.e.ino == STORE_ROOT_INO)
@@ -99,11 +95,9 @@ static int check_loop(struct apply *ap, const struct target *t, uint64_t into)
 int apply_rename(struct apply *ap, const struct event *ev)
 {
 	struct target from, to;
-	int r = target_find(ap, ev, false, &from);
+	int r = target_find_there(ap, ev, &from);
 	if (r)
 		return r;
-	if (!from.found)
-		return OUTCOME_NOT_FOUND;
 	if (from.self.e.ino == STORE_ROOT_INO)
 		return OUTCOME_REJECTED;
 	bool exchange = ev->flags & EVENT_EXCHANGE;

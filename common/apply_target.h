@@ -19,10 +19,14 @@ static inline int target_find(struct apply *ap, const struct event *ev, bool mak
 	return r || ev->cond == IF_NONE ? r : (int)target_check(ev, ret);
 }
 
-/* The same for what must be there: anything, the root too (by an empty key) ... */
+/* The same for what must be there. */
+int target_find_there(struct apply *ap, const struct event *ev, struct target *ret);
+/* The same, and the root is found too, by an empty key. */
 int target_find_any(struct apply *ap, const struct event *ev, struct target *ret);
-/* ... or a key (or a link), but no directory. */
+/* What must be there, and be a key (or a link), no directory ... */
 int target_find_key(struct apply *ap, const struct event *ev, struct target *ret);
+/* ... whose bytes can be changed in place. */
+int target_find_bytes(struct apply *ap, const struct event *ev, struct target *ret);
 /* Whether the bytes of E can be changed in place. */
 enum event_outcome target_check_bytes(const struct entry *e);
 

@@ -101,9 +101,7 @@ int apply_append(struct apply *ap, const struct event *ev)
 int apply_write(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find_key(ap, ev, &t);
-	if (r == 0)
-		r = target_check_bytes(&t.self.e);
+	int r = target_find_bytes(ap, ev, &t);
 	if (r)
 		return r;
 	uint64_t end = ev->size;
@@ -133,9 +131,7 @@ int apply_write(struct apply *ap, const struct event *ev)
 int apply_truncate(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find_key(ap, ev, &t);
-	if (r == 0)
-		r = target_check_bytes(&t.self.e);
+	int r = target_find_bytes(ap, ev, &t);
 	if (r)
 		return r;
 	if (ev->size > UINT32_MAX)
