@@ -238,6 +238,12 @@ all_stopped() { ! grep -q '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/
 
 not() { ! "$@"; }
 
+# Runs Python on stdin with http_raw.py at hand, PY_LIMIT_S (120) at most.
+py() {
+	PORT=$PORT URL=$URL PID=${HTTPD_PID:-} PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 \
+		PYTHONPATH="$BATS_TEST_DIRNAME" timeout $((${PY_LIMIT_S:-120} * PATIENCE)) python3 -
+}
+
 unmount() {
 	local dir=${1:-$MNT} pid
 	fusermount3 -u "$dir" || return

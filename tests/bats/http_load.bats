@@ -2,12 +2,6 @@
 
 load helper
 
-# Runs Python on stdin with http_raw.py at hand.
-py() {
-	PORT=$PORT URL=$URL PID=${HTTPD_PID:-} PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 \
-		PYTHONPATH="$BATS_TEST_DIRNAME" timeout $((120 * PATIENCE)) python3 -
-}
-
 @test "1,000 idle connections cost no thread, and others are served" {
 	start_httpd
 	py <<'EOF'

@@ -164,7 +164,7 @@ logged() { [ "$(wc -l <"$T/access.log")" -ge "$1" ]; }
 
 @test "access log: whatever clients send, a line is one JSON object and short" {
 	start_httpd --access-log "$T/access.log"
-	PORT=$PORT PATIENCE=$PATIENCE PYTHONPATH="$BATS_TEST_DIRNAME" PYTHONDONTWRITEBYTECODE=1 python3 - <<'EOF'
+	py <<'EOF'
 from http_raw import *
 long = "\x01\x7f\"\\" * 600
 for path, agent in ((f"/{'x' * 9000}", "a"), ("/v1/kv/\xff\xfe%0a\"\\", long), (f"/v1/kv/?{'q=%22&' * 1500}", "\xe9\xff\x80")):

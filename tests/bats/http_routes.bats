@@ -59,7 +59,7 @@ load helper
 @test "behind the headers that answer HEAD comes nothing, but the next answer" {
 	start_httpd
 	rest PUT /v1/kv/d/k --data-binary value
-	PORT=$PORT PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$BATS_TEST_DIRNAME" python3 - <<'EOF'
+	py <<'EOF'
 from http_raw import *
 for path in ["/", "/openapi.json", "/v1/kv/", "/v1/kv/d/", "/v1/kv/d/k", "/v1/kv/none", "/v1/status", "/healthz", "/metrics",
              "/v1/watch?wait=1ms", "/v1/watch?from=x", "/v1/snapshot", "/api/cache/d/k/", "/nowhere"]:

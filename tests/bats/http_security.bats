@@ -2,10 +2,7 @@
 
 load helper
 
-py() {
-	PORT=$PORT URL=$URL PID=${HTTPD_PID:-} PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 \
-		PYTHONPATH="$BATS_TEST_DIRNAME" timeout $((180 * PATIENCE)) python3 -
-}
+PY_LIMIT_S=180
 
 # Makes a token and prints it; grant NAME adds it to the file with the grants
 # given as RIGHT PREFIX pairs.
