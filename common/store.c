@@ -203,9 +203,10 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	if (r < 0)
 		return fail(r, why, why_size, "cannot make the store directory", config->dir);
 
-	struct store *store = calloc(1, sizeof *store);
+	struct store *store = aligned_alloc(_Alignof(struct store), sizeof *store);
 	if (!store)
 		return fail(-ENOMEM, why, why_size, "cannot open the store", config->dir);
+	memset(store, 0, sizeof *store);
 	pthread_mutex_init(&store->idle_lock, NULL);
 	store->dir = strdup(config->dir);
 	store->scratch = malloc(STORE_CHUNK_SIZE);
@@ -268,12 +269,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
-	while (store->idle) {
-		struct txn *txn = store->idle;
-		store->idle = txn->next_idle;
-		mdb_txn_abort(txn->mdb);
-		free(txn);
-	}
+	txn_free_idle(store);
 	mdb_env_close(store->env);
 	pthread_mutex_destroy(&store->idle_lock);
 	free(store->scratch);

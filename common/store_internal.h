@@ -9,18 +9,27 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
+
+/* An idle snapshot that is taken and put back without a lock; alone on its cache
+ * line, as all that readers on two processors would share costs them. */
+struct near_txn {
+	_Alignas(64) _Atomic(struct txn *) txn;
+};
+#define STORE_NEAR 16 /* threads beyond that share */
 
 struct store {
 	MDB_env *env;
 	MDB_dbi dbi[TABLES];
 	char *dir;
 	bool in_memory;
-	bool mapped;       /* LMDB writes through the map: see store_room.c */
-	int fd;            /* of the file, LMDB's */
-	uint64_t room_end; /* pages before this one are allocated; the writer's */
-	struct room room;  /* of the write transaction: there is one at a time */
+	bool mapped;                      /* LMDB writes through the map: see store_room.c */
+	int fd;                           /* of the file, LMDB's */
+	uint64_t room_end;                /* pages before this one are allocated; the writer's */
+	struct room room;                 /* of the write transaction: there is one at a time */
+	struct near_txn near[STORE_NEAR]; /* idle snapshots, at hand for a thread */
 	pthread_mutex_t idle_lock;
-	struct txn *idle; /* protected by idle_lock */
+	struct txn *idle; /* the others; protected by idle_lock */
 	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes, for the writer */
 };
 
@@ -61,5 +70,8 @@ static inline int store_error(int rc)
 
 /* Reads the row of meta into TXN. 0, or -EPROTO for one that cannot be, -EIO. */
 int txn_load_meta(struct txn *txn);
+
+/* Ends all idle snapshots; nobody may use the store any more. */
+void txn_free_idle(struct store *store);
 
 #endif

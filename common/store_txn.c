@@ -1,12 +1,14 @@
 /* Transactions of the store, and the row of meta that each begins with.
  *
  * A snapshot is LMDB's read transaction; it is kept when it ends and renewed for the
- * next reader, which spares making one. A part that can be undone alone is none of
+ * next reader, which spares making one. Each thread finds the one again that it used
+ * last: from a list that all share, two threads that read all the time took turns with
+ * each other's memory (0.5 us a snapshot instead of 0.2). A part that can be undone alone is none of
  * LMDB's: store_table.c remembers what it changed.
  *
  * Each transaction has its own copy of meta; the outermost commit writes it.
  *
- * Lock: idle_lock guards the list of idle snapshots, nothing else. */
+ * Lock: idle_lock guards the list of idle snapshots that are nobody's, nothing else. */
 #include "store_internal.h"
 
 #include <errno.h>
@@ -67,14 +69,44 @@ int txn_load_meta(struct txn *txn)
 
 /* --- beginning and ending --- */
 
-int txn_read(struct store *store, struct txn **ret)
+/* Where this thread keeps an idle snapshot of STORE. */
+static _Atomic(struct txn *) *near_place(struct store *store)
 {
+	static atomic_uint threads;
+	static _Thread_local unsigned number; /* of this thread, from 1 on */
+	if (!number)
+		number = atomic_fetch_add(&threads, 1) % STORE_NEAR + 1;
+	return &store->near[number - 1].txn;
+}
+
+/* An idle snapshot, or NULL. */
+static struct txn *take_idle(struct store *store)
+{
+	struct txn *txn = atomic_exchange(near_place(store), NULL);
+	if (txn)
+		return txn;
 	pthread_mutex_lock(&store->idle_lock);
-	struct txn *txn = store->idle;
+	txn = store->idle;
 	if (txn)
 		store->idle = txn->next_idle;
 	pthread_mutex_unlock(&store->idle_lock);
+	return txn;
+}
 
+static void put_idle(struct store *store, struct txn *txn)
+{
+	struct txn *none = NULL;
+	if (atomic_compare_exchange_strong(near_place(store), &none, txn))
+		return;
+	pthread_mutex_lock(&store->idle_lock);
+	txn->next_idle = store->idle;
+	store->idle = txn;
+	pthread_mutex_unlock(&store->idle_lock);
+}
+
+int txn_read(struct store *store, struct txn **ret)
+{
+	struct txn *txn = take_idle(store);
 	int r;
 	if (txn) {
 		r = store_error(mdb_txn_renew(txn->mdb));
@@ -102,6 +134,23 @@ int txn_read(struct store *store, struct txn **ret)
 	}
 	*ret = txn;
 	return 0;
+}
+
+void txn_free_idle(struct store *store)
+{
+	for (size_t i = 0; i < STORE_NEAR; i++) {
+		struct txn *txn = atomic_exchange(&store->near[i].txn, NULL);
+		if (txn) {
+			txn->next_idle = store->idle;
+			store->idle = txn;
+		}
+	}
+	while (store->idle) {
+		struct txn *txn = store->idle;
+		store->idle = txn->next_idle;
+		mdb_txn_abort(txn->mdb);
+		free(txn);
+	}
 }
 
 int txn_write(struct store *store, struct txn **ret)
@@ -168,11 +217,7 @@ void txn_abort(struct txn *txn)
 	}
 	table_close_cursors(txn);
 	mdb_txn_reset(txn->mdb);
-	struct store *store = txn->store;
-	pthread_mutex_lock(&store->idle_lock);
-	txn->next_idle = store->idle;
-	store->idle = txn;
-	pthread_mutex_unlock(&store->idle_lock);
+	put_idle(txn->store, txn);
 }
 
 /* LMDB calls it an I/O error when a write came to an end half-way. */
