@@ -50,6 +50,7 @@ struct txn {
 	int64_t expiry_ms;
 	uint64_t whole_from; /* the feed has all rows from here on; 0: all there are */
 	struct store_meta meta;
+	uint64_t meta_of; /* a snapshot's number, which `meta` is from; 0: none */
 };
 
 /* The transaction that TXN is a part of, or itself. */

@@ -127,10 +127,16 @@ int txn_read(struct store *store, struct txn **ret)
 		free(txn);
 		return r;
 	}
-	r = txn_load_meta(txn);
-	if (r < 0) {
-		txn_abort(txn);
-		return r;
+	/* The same snapshot as last time: nothing was committed since. */
+	uint64_t number = mdb_txn_id(txn->mdb);
+	if (!number || number != txn->meta_of) {
+		txn->meta_of = 0;
+		r = txn_load_meta(txn);
+		if (r < 0) {
+			txn_abort(txn);
+			return r;
+		}
+		txn->meta_of = number;
 	}
 	*ret = txn;
 	return 0;

@@ -17,8 +17,9 @@
  * so that it is us who say what is too much, for all but what is far beyond.
  * libmicrohttpd clears all of it after each request, and half of it again when it
  * turns from reading to answering; and maps it anew for each connection from 32
- * KiB on. With 23 KiB, which lower limits would allow, no request was
- * measurably cheaper. */
+ * KiB on. 22 KiB, which lower limits would allow, take 0.9 of 18.7 us of processor
+ * off a GET of 100 B, and add 50 of 1,081 us to a PUT of 1 MiB, which is then read in
+ * smaller pieces: not worth it. */
 #define LIMITS_CONNECTION_MEMORY (32 << 10)
 
 /* Refuses RQ, whose N headers were read, if it is beyond a limit or its VERSION
