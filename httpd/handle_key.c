@@ -64,7 +64,7 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 	char date[CONDITIONS_DATE_SIZE];
 	response_etag(response, f->version);
 	conditions_date_format(f->mtime_s, date);
-	response_header(response, "Last-Modified", date);
+	response_header_own(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0) {
 		char text[40];
 		int64_t whole_s = f->ttl_ms / 1000; /* a cache may not be generous */
@@ -72,14 +72,14 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 		snprintf(text, sizeof(text), "max-age=%lld", (long long)whole_s);
 		response_header(response, "Cache-Control", text);
 	} else {
-		response_header(response, "Cache-Control", "no-cache");
+		response_header_own(response, "Cache-Control", "no-cache");
 	}
 }
 
 static void add_type(struct MHD_Response *response, const struct found *f)
 {
 	if (!f->type[0] || !response_header(response, "Content-Type", f->type)) {
-		response_header(response, "Content-Type", "application/octet-stream");
+		response_header_own(response, "Content-Type", "application/octet-stream");
 		return;
 	}
 	/* a stored page must not run as part of this origin */

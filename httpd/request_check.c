@@ -8,7 +8,6 @@
 #include "httpd/request_check.h"
 
 #include "httpd/cors.h"
-#include "httpd/handlers.h"
 #include "httpd/limits.h"
 #include "httpd/problem.h"
 #include "httpd/request.h"
@@ -171,19 +170,11 @@ static bool body_valid(struct request *rq, const struct route_method *method, en
 	return true;
 }
 
-/* Whether METHOD answers what is in the store. */
-static bool shows(const struct route_method *method)
-{
-	return method->need == ACCESS_READ || method->run == handle_mget ||
-	       method->run == handle_watch;
-}
-
 /* The node can do now what is asked for. */
 static bool node_able(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
 {
 	struct node *node = rq->server->node;
-	bool changes = rq->method != HTTP_GET && rq->method != HTTP_HEAD && !shows(method);
-	if (changes && node_must_wait(node)) {
+	if (method->store == STORE_CHANGED && node_must_wait(node)) {
 		struct node_status status;
 		node_status(node, &status);
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
@@ -193,7 +184,7 @@ static bool node_able(struct request *rq, const struct route_method *method, enu
 		return false;
 	}
 	/* Not so for changes: what becomes of them is decided where they are applied. */
-	if (shows(method) && !node_may_show(node)) {
+	if (method->store == STORE_SHOWN && !node_may_show(node)) {
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
 		               "This node is still catching up with the log, and what it has is "
 		               "old. Ask another one, or again later.");

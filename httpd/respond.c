@@ -83,16 +83,19 @@ struct MHD_Response *response_stream(void)
 	return response;
 }
 
+bool response_header_own(struct MHD_Response *response, const char *name, const char *value)
+{
+	return response && MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
 bool response_header(struct MHD_Response *response, const char *name, const char *value)
 {
-	if (!response)
-		return false;
 	/* MHD refuses line breaks itself; other control characters have no place
 	 * in a field value either (RFC 9110, 5.5) */
 	for (const char *c = value; *c; c++)
 		if ((unsigned char)*c < 0x20 ? *c != '\t' : *c == 0x7F)
 			return false;
-	return MHD_add_response_header(response, name, value) == MHD_YES;
+	return response_header_own(response, name, value);
 }
 
 /* Decimal text at the end of BUF of 21 bytes, NUL-ended. */
@@ -110,7 +113,7 @@ static char *decimal(uint64_t value, char *buf)
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value)
 {
 	char buf[21];
-	return response && MHD_add_response_header(response, name, decimal(value, buf)) == MHD_YES;
+	return response_header_own(response, name, decimal(value, buf));
 }
 
 bool response_etag(struct MHD_Response *response, uint64_t version)
@@ -119,7 +122,7 @@ bool response_etag(struct MHD_Response *response, uint64_t version)
 	char *at = decimal(version, buf + 1);
 	*--at = '"';
 	memcpy(buf + 21, "\"", 2);
-	return response && MHD_add_response_header(response, "ETag", at) == MHD_YES;
+	return response_header_own(response, "ETag", at);
 }
 
 void respond_common(struct request *rq, unsigned status, uint64_t offset,

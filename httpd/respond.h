@@ -30,6 +30,8 @@ struct MHD_Response *response_empty(void);
 /* Adds a header; RESPONSE may be NULL. A VALUE that no header can carry (a line
  * break, another control character) is left out and false returned. */
 bool response_header(struct MHD_Response *response, const char *name, const char *value);
+/* The same for a VALUE of our own making, which is not looked at. */
+bool response_header_own(struct MHD_Response *response, const char *name, const char *value);
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value);
 /* Adds ETag: "VERSION". */
 bool response_etag(struct MHD_Response *response, uint64_t version);

@@ -6,12 +6,20 @@
 
 #define ROUTE_METHODS_MAX 6 /* one row stays empty: the end */
 
+/* What a request has to do with the store. */
+enum route_store {
+	STORE_UNUSED, /* it is of the node itself, or of a file */
+	STORE_SHOWN,
+	STORE_CHANGED,
+};
+
 struct route_method {
 	enum http_method method;
 	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
 	bool takes_body;                            /* else a body is read and ignored */
 	const char *const *params;                  /* query parameters known; NULL: any */
 	enum access_need need;                      /* who may; nothing: an admin alone */
+	enum route_store store;
 };
 
 struct route {
