@@ -104,6 +104,18 @@ static void put_idle(struct store *store, struct txn *txn)
 	pthread_mutex_unlock(&store->idle_lock);
 }
 
+/* The number of the commit that a new snapshot shows, by which it is known again; 0: not
+ * known for certain. LMDB takes a snapshot's number first and then what it shows, which
+ * is of a later commit if two came between (mdb_txn_renew0() of 0.9.24 says nothing of
+ * it): but not if there still is none later now. */
+static uint64_t number_of(struct txn *txn)
+{
+	MDB_envinfo info;
+	uint64_t number = mdb_txn_id(txn->mdb);
+	return mdb_env_info(txn->store->env, &info) == 0 && info.me_last_txnid == number ? number :
+	                                                                                   0;
+}
+
 int txn_read(struct store *store, struct txn **ret)
 {
 	struct txn *txn = take_idle(store);
@@ -127,8 +139,7 @@ int txn_read(struct store *store, struct txn **ret)
 		free(txn);
 		return r;
 	}
-	/* The same snapshot as last time: nothing was committed since. */
-	uint64_t number = mdb_txn_id(txn->mdb);
+	uint64_t number = number_of(txn);
 	if (!number || number != txn->meta_of) {
 		txn->meta_of = 0;
 		r = txn_load_meta(txn);

@@ -1,9 +1,12 @@
 /* Tests of common/store_txn.c: snapshots, aborted and nested transactions. */
 #include "cmocka_all.h"
 
+#include "store_internal.h"
 #include "store_rig.h"
 #include "temp_dir.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +58,72 @@ static void test_snapshots(void **state)
 	assert_int_equal(txn_meta(old)->nkeys, 51);
 	txn_abort(old);
 	txn_abort(newer);
+}
+
+/* More threads than there are places where one keeps its last snapshot at hand. */
+#define READERS (2 * STORE_NEAR + 3)
+
+struct readers {
+	struct store *store;
+	atomic_uint_fast64_t committed; /* keys, at least */
+	atomic_uint begun;
+	atomic_bool end;
+	atomic_uint wrong;
+};
+
+static void *read_on(void *arg)
+{
+	struct readers *all = arg;
+	uint64_t last = 0;
+	bool first = true;
+
+	while (first || !atomic_load(&all->end)) {
+		uint64_t least = atomic_load(&all->committed);
+		struct txn *txn;
+		char name[24];
+		if (txn_read(all->store, &txn) < 0) {
+			atomic_fetch_add(&all->wrong, 1);
+			return NULL;
+		}
+		uint64_t nkeys = txn_meta(txn)->nkeys;
+		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys);
+		if (nkeys < last || nkeys < least || (nkeys && !has(txn, name)))
+			atomic_fetch_add(&all->wrong, 1);
+		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys + 1);
+		if (has(txn, name))
+			atomic_fetch_add(&all->wrong, 1);
+		txn_abort(txn);
+		last = nkeys;
+		if (first)
+			atomic_fetch_add(&all->begun, 1);
+		first = false;
+	}
+	return NULL;
+}
+
+/* What a snapshot says of the whole store is of the same commit as its rows, in every
+ * thread, and never older than a commit that ended before it began. */
+static void test_snapshots_of_many_threads(void **state)
+{
+	struct store_rig *rig = *state;
+	struct readers all = { .store = rig->store };
+	pthread_t threads[READERS];
+
+	for (int i = 0; i < READERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &all), 0);
+	while (atomic_load(&all.begun) < READERS && !atomic_load(&all.wrong))
+		sched_yield();
+	for (unsigned i = 1; i <= 200; i++) {
+		char name[24];
+		snprintf(name, sizeof name, "n%u", i);
+		add(rig->txn, name);
+		store_rig_commit(rig);
+		atomic_store(&all.committed, i);
+	}
+	atomic_store(&all.end, true);
+	for (int i = 0; i < READERS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	assert_int_equal(atomic_load(&all.wrong), 0);
 }
 
 static void test_abort(void **state)
@@ -147,9 +216,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, store_rig_set_up, store_rig_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_snapshots),
-		TEST(test_abort),
-		TEST(test_nested),
+		TEST(test_snapshots), TEST(test_snapshots_of_many_threads),
+		TEST(test_abort),     TEST(test_nested),
 		TEST(test_feed_ends),
 	};
 
