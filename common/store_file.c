@@ -62,6 +62,10 @@ int store_file_check(const char *dir, struct store_meta *ret, char *why, size_t 
 		return -EPROTO;
 	}
 	int r = store_open(&config, &store, why, why_size);
+	if (r == -EIO) { /* so LMDB calls a page that cannot be one */
+		snprintf(why, why_size, "the store is damaged");
+		return -EPROTO;
+	}
 	if (r < 0)
 		return r;
 	struct census census = { 0 };

@@ -3,8 +3,8 @@
  * A snapshot is LMDB's read transaction; it is kept when it ends and renewed for the
  * next reader, which spares making one. Each thread finds the one again that it used
  * last: from a list that all share, two threads that read all the time took turns with
- * each other's memory (0.5 us a snapshot instead of 0.2). A part that can be undone alone is none of
- * LMDB's: store_table.c remembers what it changed.
+ * each other's memory (0.5 us a snapshot instead of 0.2). A part that can be undone
+ * alone is none of LMDB's: store_table.c remembers what it changed.
  *
  * Each transaction has its own copy of meta; the outermost commit writes it.
  *
@@ -112,6 +112,7 @@ static uint64_t number_of(struct txn *txn)
 {
 	MDB_envinfo info;
 	uint64_t number = mdb_txn_id(txn->mdb);
+	atomic_thread_fence(memory_order_acquire); /* what it shows was read before */
 	return mdb_env_info(txn->store->env, &info) == 0 && info.me_last_txnid == number ? number :
 	                                                                                   0;
 }
