@@ -21,8 +21,7 @@ RUN make -j"$(nproc)" all && \
 FROM debian:bookworm-slim
 RUN apt-get update && \
 	apt-get install -y --no-install-recommends curl \
-		libfuse3-3 libjansson4 liblmdb0 libmicrohttpd12 librdkafka1 \
-		libtcmalloc-minimal4 && \
+		libfuse3-3 libjansson4 liblmdb0 libmicrohttpd12 librdkafka1 && \
 	rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /usr/local/bin/
 # Nothing that they need is missing.

@@ -58,10 +58,6 @@ COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lr
 FUSE_CFLAGS := $(or $(call pkg_flags,--cflags,fuse3),-I/usr/include/fuse3)
 FUSE_LIBS := $(or $(call pkg_flags,--libs,fuse3),-lfuse3)
 MHD_LIBS := $(or $(call pkg_flags,--libs,libmicrohttpd gnutls),-lmicrohttpd -lgnutls)
-# keydir-httpd allocates by tcmalloc: glibc's malloc keeps seven blocks of a size at hand
-# for each thread, and a round of requests needs more (a PUT takes 6 % less of the
-# processor; replays and the mount are no faster). The sanitizers bring their own.
-MALLOC_LIBS := $(if $(SANITIZER),,$(or $(call pkg_flags,--libs,libtcmalloc_minimal),-ltcmalloc_minimal))
 CMOCKA_LIBS := $(or $(call pkg_flags,--libs,cmocka),-lcmocka)
 PKG_CFLAGS := $(FUSE_CFLAGS) $(call pkg_flags,--cflags,$(PKGS_COMMON) libmicrohttpd gnutls)
 ALL_LIBS = $(FUSE_LIBS) $(MHD_LIBS) $(COMMON_LIBS)
@@ -160,7 +156,7 @@ $(OUT)/keydir-fs: $(call objects,$(FS_MAIN)) $(OUT)/libfs.a $(OUT)/libkeydir.a
 
 $(OUT)/keydir-httpd: $(call objects,$(HTTPD_MAIN)) $(OUT)/libhttpd.a $(OUT)/libkeydir.a
 	$(call say,ld)
-	$(Q)$(link) $(MALLOC_LIBS) $(MHD_LIBS) $(COMMON_LIBS) $(LDLIBS)
+	$(Q)$(link) $(MHD_LIBS) $(COMMON_LIBS) $(LDLIBS)
 
 # Tests may say in a comment what they need of the linker, for example
 # "LINK: -Wl,--wrap=malloc".
