@@ -112,7 +112,7 @@ static uint64_t number_of(struct txn *txn)
 {
 	MDB_envinfo info;
 	uint64_t number = mdb_txn_id(txn->mdb);
-#ifndef __SANITIZE_THREAD__ /* which knows no fences */
+#ifndef __SANITIZE_THREAD__                        /* which knows no fences */
 	atomic_thread_fence(memory_order_acquire); /* what it shows was read before */
 #endif
 	return mdb_env_info(txn->store->env, &info) == 0 && info.me_last_txnid == number ? number :
