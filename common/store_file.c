@@ -50,6 +50,25 @@ static int count_row(void *arg, const char *table, struct bytes key, struct byte
 	return 0;
 }
 
+/* Reads all of STORE; its meta row into RET, which may be NULL. 0 or a negative errno. */
+static int count_all(struct store *store, struct store_meta *ret)
+{
+	struct census census = { 0 };
+	int r = txn_read(store, &census.txn);
+	if (r < 0)
+		return r;
+	struct store_meta *meta = txn_meta(census.txn);
+	r = store_each_row(census.txn, count_row, &census);
+	if (r == 0 &&
+	    (!meta->started || census.nkeys != meta->nkeys || census.ndirs != meta->ndirs ||
+	     census.nnames != meta->nkeys + meta->ndirs || census.used_bytes != meta->used_bytes))
+		r = -EIO;
+	if (r == 0 && ret)
+		*ret = *meta;
+	txn_abort(census.txn);
+	return r;
+}
+
 int store_file_check(const char *dir, struct store_meta *ret, char *why, size_t why_size)
 {
 	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .copied = true };
@@ -62,27 +81,12 @@ int store_file_check(const char *dir, struct store_meta *ret, char *why, size_t 
 		return -EPROTO;
 	}
 	int r = store_open(&config, &store, why, why_size);
-	if (r == -EIO) { /* so LMDB calls a page that cannot be one */
-		snprintf(why, why_size, "the store is damaged");
-		return -EPROTO;
-	}
-	if (r < 0)
-		return r;
-	struct census census = { 0 };
-	r = txn_read(store, &census.txn);
 	if (r == 0) {
-		struct store_meta *meta = txn_meta(census.txn);
-		r = store_each_row(census.txn, count_row, &census);
-		if (r == 0 &&
-		    (!meta->started || census.nkeys != meta->nkeys || census.ndirs != meta->ndirs ||
-		     census.nnames != meta->nkeys + meta->ndirs ||
-		     census.used_bytes != meta->used_bytes))
-			r = -EIO;
-		if (r == 0 && ret)
-			*ret = *meta;
-		txn_abort(census.txn);
+		r = count_all(store, ret);
+		store_close(store);
+	} else if (r != -EIO) { /* -EIO: LMDB found a page that cannot be one */
+		return r;
 	}
-	store_close(store);
 	if (r < 0) {
 		snprintf(why, why_size, "the store is damaged");
 		r = -EPROTO;

@@ -104,6 +104,14 @@ static void put_idle(struct store *store, struct txn *txn)
 	pthread_mutex_unlock(&store->idle_lock);
 }
 
+/* Ends a snapshot, which may be NULL, for good. */
+static void end_snapshot(struct txn *txn)
+{
+	if (txn)
+		mdb_txn_abort(txn->mdb); /* NULL, too */
+	free(txn);
+}
+
 /* The number of the commit that a new snapshot shows, by which it is known again; 0: not
  * known for certain. LMDB takes a snapshot's number first and then what it shows, which
  * is of a later commit if two came between (mdb_txn_renew0() of 0.9.24 says nothing of
@@ -137,9 +145,7 @@ int txn_read(struct store *store, struct txn **ret)
 		}
 	}
 	if (r < 0) {
-		if (txn->mdb)
-			mdb_txn_abort(txn->mdb);
-		free(txn);
+		end_snapshot(txn);
 		return r;
 	}
 	uint64_t number = number_of(txn);
@@ -158,18 +164,12 @@ int txn_read(struct store *store, struct txn **ret)
 
 void txn_free_idle(struct store *store)
 {
-	for (size_t i = 0; i < STORE_NEAR; i++) {
-		struct txn *txn = atomic_exchange(&store->near[i].txn, NULL);
-		if (txn) {
-			txn->next_idle = store->idle;
-			store->idle = txn;
-		}
-	}
+	for (size_t i = 0; i < STORE_NEAR; i++)
+		end_snapshot(atomic_exchange(&store->near[i].txn, NULL));
 	while (store->idle) {
 		struct txn *txn = store->idle;
 		store->idle = txn->next_idle;
-		mdb_txn_abort(txn->mdb);
-		free(txn);
+		end_snapshot(txn);
 	}
 }
 
