@@ -227,10 +227,13 @@ cluster-down: ## stop them: nothing mounted, nothing running
 
 # --- tests ----------------------------------------------------------------
 
-.PHONY: unit fuzz tools
+.PHONY: unit fuzz fuzzers tools
 unit: $(UNITS) ## build the unit tests
 	@:
-fuzz: $(FUZZERS) ## build the fuzzers (clang)
+fuzz: ## deps if missing, then build the fuzzers (clang)
+	@tests/deps.sh building fuzzing
+	+@$(MAKE) --no-print-directory fuzzers
+fuzzers: $(FUZZERS)
 	@:
 tools: $(TOOLS)
 	@:
@@ -238,13 +241,13 @@ tools: $(TOOLS)
 # FUZZERS only without a sanitizer: they have theirs built in.
 .PHONY: test check
 test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
-	@tests/deps.sh building running testing cluster
-	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzz)
+	@tests/deps.sh building running testing fuzzing cluster
+	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzzers)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
 .PHONY: compose-test
 compose-test: ## docker-compose.yml, with a Docker daemon of its own (as root; deps if missing)
-	@tests/deps.sh building running testing cluster containers
+	@tests/deps.sh building running testing fuzzing cluster containers
 	+@$(MAKE) --no-print-directory SANITIZER= all
 	@KEYDIR_BUILD=$(BUILD) SANITIZER= LIMIT_S=1800 tests/run compose/
 

@@ -3,7 +3,7 @@
 # silent when none is; asks for nothing.
 #
 #   tests/deps.sh [PURPOSE...]    all, or those for building, running, testing,
-#                                 cluster, containers, checking, benchmarks
+#                                 fuzzing, cluster, containers, checking, benchmarks
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -41,13 +41,23 @@ fi
 
 echo "deps: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0)
+# A fresh system may be updating itself: wait for its lock.
+apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0
+	-o DPkg::Lock::Timeout=300)
 "${apt[@]}" update
 packages=()
+# Whether apt can install PACKAGE. `apt-cache show` also knows purely virtual
+# packages, which cannot be installed.
+has_candidate() {
+	local policy
+	policy=$(LC_ALL=C apt-cache policy "$1" 2>/dev/null)
+	grep -q '^  Candidate: ' <<<"$policy" && ! grep -qxF '  Candidate: (none)' <<<"$policy"
+}
+
 for line in "${missing[@]}"; do
 	found=
 	for package in ${line//|/ }; do
-		if apt-cache show "$package" >/dev/null 2>&1; then
+		if has_candidate "$package"; then
 			found=$package
 			break
 		fi

@@ -123,6 +123,13 @@ gives() {
 	same "0 passed, 1 failed" "${lines[-1]}"
 }
 
+@test "a name that no test has is an error, also beside one that there is" {
+	local runner=(env -u KEYDIR_BUILD -u STRICT "$T/tree/tests/run")
+	unit a <<<'echo 1..1; echo ok 1 - x'
+	fails_with 'no test has "nonesuch" in its name' "${runner[@]}" unit/a nonesuch
+	fails_with "unit/a" "${runner[@]}" nonesuch
+}
+
 @test "no test at all fails" {
 	gives "0 passed, 1 failed" 1
 }
