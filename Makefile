@@ -18,6 +18,7 @@ bindir = $(PREFIX)/bin
 mandir = $(PREFIX)/share/man
 docdir = $(PREFIX)/share/doc/keydir
 unitdir = $(PREFIX)/lib/systemd/system
+tmpfilesdir = $(PREFIX)/lib/tmpfiles.d
 # mount(8) looks for its helpers in the system's sbin alone.
 helperdir = $(if $(filter /usr /usr/local,$(PREFIX)),/usr/sbin,$(PREFIX)/sbin)
 INSTALL ?= install
@@ -288,7 +289,7 @@ man: $(MANUALS) ## build the man pages
 
 install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(unitdir) \
-		$(DESTDIR)$(docdir) $(DESTDIR)$(helperdir)
+		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(docdir) $(DESTDIR)$(helperdir)
 	$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(bindir)
 	$(INSTALL) -m 644 $(MANUALS) $(DESTDIR)$(mandir)/man8
 	$(INSTALL) -m 644 $(DOCS) $(DESTDIR)$(docdir)
@@ -296,6 +297,7 @@ install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
 		sed 's|@bindir@|$(bindir)|g' $$unit >$(OUT)/unit.tmp && \
 		$(INSTALL) -m 644 $(OUT)/unit.tmp $(DESTDIR)$(unitdir)/$${unit##*/} || exit; \
 	done
+	$(INSTALL) -m 644 common/keydir.tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/keydir.conf
 	ln -sf $(bindir)/keydir-fs $(DESTDIR)$(helperdir)/mount.fuse.keydir
 
 uninstall: ## remove what install put there, with the same PREFIX and DESTDIR
@@ -303,5 +305,6 @@ uninstall: ## remove what install put there, with the same PREFIX and DESTDIR
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,keydir-fs.8 keydir-httpd.8)
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(notdir $(UNITS_SYSTEMD)))
 	rm -f $(addprefix $(DESTDIR)$(docdir)/,$(notdir $(DOCS)))
+	rm -f $(DESTDIR)$(tmpfilesdir)/keydir.conf
 	rm -f $(DESTDIR)$(helperdir)/mount.fuse.keydir
 	-rmdir $(DESTDIR)$(docdir)

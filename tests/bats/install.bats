@@ -20,7 +20,8 @@ make_it() {
 	local file
 	for file in usr/bin/keydir-fs usr/bin/keydir-httpd usr/share/man/man8/keydir-fs.8 \
 		usr/share/man/man8/keydir-httpd.8 usr/lib/systemd/system/keydir-fs@.service \
-		usr/lib/systemd/system/keydir-httpd.service usr/share/doc/keydir/README.md; do
+		usr/lib/systemd/system/keydir-httpd.service usr/lib/tmpfiles.d/keydir.conf \
+		usr/share/doc/keydir/README.md; do
 		[ -s "$DEST/$file" ] || { echo "missing: $file" && false; }
 	done
 	same /usr/bin/keydir-fs "$(readlink "$DEST/usr/sbin/mount.fuse.keydir")"
@@ -118,6 +119,29 @@ privileges() {
 	not is_mounted "$T/home/mnt"
 	wait_for 20 not is_running "$FS_PID"
 	forget "$FS_PID"
+}
+
+# setting UNIT NAME: the values of a setting, one a line.
+setting() { sed -n "s/^$2=//p" "$1" | tr ' ' '\n'; }
+
+@test "the REST server's unit allows a store in /var/lib and an access log in /var/log" {
+	local unit=$KEYDIR_ROOT/httpd/keydir-httpd.service
+	same strict "$(setting "$unit" ProtectSystem)"
+	setting "$unit" ReadWritePaths | grep -qx /dev/shm
+	same keydir "$(setting "$unit" StateDirectory)"
+	same keydir "$(setting "$unit" LogsDirectory)"
+	# Others may not put anything into the store's directory.
+	same 0700 "$(setting "$unit" StateDirectoryMode)"
+}
+
+@test "the default store's directory is made at boot, for root alone" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, as the units are run by"
+	require systemd-tmpfiles
+	make_it install DESTDIR="$DEST" PREFIX=/usr
+	mkdir -p "$DEST/dev/shm" "$DEST/etc"
+	cp /etc/passwd /etc/group "$DEST/etc/"
+	systemd-tmpfiles --root="$DEST" --create keydir.conf
+	same "700 0 0" "$(stat -c '%a %u %g' "$DEST/dev/shm/keydir")"
 }
 
 @test "systemd accepts the units" {
