@@ -6,10 +6,10 @@
 #
 # ./mnt1 to ./mnt3 are the nodes' mounts, REST is on 8001 to 8003, Nginx on
 # 5000, the broker on KEYDIR_KAFKA_PORT (9092). Everything that a part writes is
-# in its directory below ./run/cluster, which is also its working directory and
-# tells what is ours. Stores are in /dev/shm/keydir-1 to -3 (KEYDIR_STORES is
-# what comes before the number). What runs already is left alone, what died is
-# started again; it does not matter how it was stopped.
+# in its directory below ./run/cluster; a program whose log is there is ours.
+# Stores are in /dev/shm/keydir-1 to -3 (KEYDIR_STORES is what comes before the
+# number). What runs already is left alone, what died is started again; it does
+# not matter how it was stopped.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/running.sh
@@ -38,7 +38,7 @@ launch() {
 	shift 2
 	mkdir -p "$dir"
 	: >"$dir/$name.log"
-	(cd "$dir" && exec setsid "$@" >>"$dir/$name.log" 2>&1 </dev/null {LOCK}>&-) &
+	(cd "$ROOT" && exec setsid "$@" >>"$dir/$name.log" 2>&1 </dev/null {LOCK}>&-) &
 	disown $!
 }
 
@@ -110,6 +110,9 @@ up() {
 		[ -x "$BUILD/$n" ] || fail "$BUILD/$n is not there: run make"
 	done
 	[ -e /dev/fuse ] || fail "there is no /dev/fuse. Load the module: modprobe fuse"
+	[ -z "${KEYDIR_TLS_CERT:-}${KEYDIR_TLS_KEY:-}" ] ||
+		fail "the nodes of this cluster serve plain HTTP on loopback, and Nginx is in front of them:" \
+			"unset KEYDIR_TLS_CERT and KEYDIR_TLS_KEY, and put the certificate into nginx.conf"
 	start_broker
 	for n in "${NODES[@]}"; do start_node "$n"; done
 	for n in "${NODES[@]}"; do

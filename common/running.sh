@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # What up.sh and down.sh share: which of our programs run, and what is mounted.
-# A program is ours if it was started in this tree's run directory (that is
-# its working directory), so a pid file is never mistaken for a process that
-# has got the same number since, and a lost pid file loses nothing.
+# A program is ours if its standard output is a log file in this tree's run
+# directory, so a pid file is never mistaken for a process that has got the same
+# number since, and a lost pid file loses nothing. (Not by its working directory:
+# that is the top, where a user means relative paths in KEYDIR_ variables from.)
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 RUN=$ROOT/run
@@ -21,8 +22,11 @@ ours() {
 	for dir in /proc/[0-9]*; do
 		[ "$(cat "$dir/comm" 2>/dev/null)" = "$1" ] || continue
 		is_running "${dir##*/}" || continue
-		# A directory that was removed meanwhile reads as ".../run (deleted)".
-		case $(readlink "$dir/cwd" 2>/dev/null) in "$RUN" | "$RUN (deleted)") echo "${dir##*/}" ;; esac
+		# A file that was removed meanwhile reads as ".../fs.log (deleted)".
+		case $(readlink "$dir/fd/1" 2>/dev/null) in
+		"$RUN"/*/*) ;;
+		"$RUN"/*) echo "${dir##*/}" ;;
+		esac
 	done
 }
 
@@ -39,7 +43,7 @@ foreign() {
 	file=$RUN/${program#keydir-}.pid
 	pid=$(cat "$file" 2>/dev/null) || return 1
 	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = "$program" ] || return 1
-	! readlink "/proc/$pid/cwd" >/dev/null 2>&1 && is_running "$pid"
+	! readlink "/proc/$pid/fd/1" >/dev/null 2>&1 && is_running "$pid"
 }
 
 # mountinfo writes blanks, tabs and backslashes as octal numbers.

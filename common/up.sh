@@ -8,14 +8,15 @@ cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/running.sh
 . ./running.sh
 
-# Relative paths are meant from the top: the programs run in ./run.
 BUILD=$(cd "$ROOT" && realpath -m "${1:-build}")
 export KEYDIR_STORE=${KEYDIR_STORE:-/dev/shm/keydir}
 export KEYDIR_LISTEN=${KEYDIR_LISTEN:-127.0.0.1:8080}
 KEYDIR_STORE=$(cd "$ROOT" && realpath -m "$KEYDIR_STORE")
-URL=http://$KEYDIR_LISTEN
+# With a certificate the node serves HTTPS only. Whether it is ready is asked without
+# verifying the certificate, which need not name this address.
+URL=http${KEYDIR_TLS_CERT:+s}://$KEYDIR_LISTEN
 
-answers() { curl -sf --noproxy '*' --max-time 5 -o /dev/null "$URL/readyz" 2>/dev/null; }
+answers() { curl -sfk --noproxy '*' --max-time 5 -o /dev/null "$URL/readyz" 2>/dev/null; }
 mount_works() { is_mounted "$MNT" && timeout 5 stat "$MNT/." >/dev/null 2>&1; }
 
 # What this run has started ends with it if the rest cannot be started.
@@ -37,15 +38,16 @@ launch() {
 	local log=$RUN/$name.log program=$1
 	: >"$log"
 	# A session of its own: Ctrl-C in this terminal is not meant for it.
-	(cd "$RUN" && exec setsid "$@" >>"$log" 2>&1 </dev/null {LOCK}>&-) &
+	(cd "$ROOT" && exec setsid "$@" >>"$log" 2>&1 </dev/null {LOCK}>&-) &
 	pid=$!
 	started+=("$pid")
 	local end=$((SECONDS + 30))
 	until "$ready"; do
 		if ! is_running "$pid"; then
 			wait "$pid"
+			local status=$?
 			sed 's/^/  /' "$log" >&2
-			fail "${program##*/} did not start (status $?); its messages are above"
+			fail "${program##*/} did not start (status $status); its messages are above"
 		fi
 		if [ $SECONDS -gt $end ]; then
 			tail -n 20 "$log" | sed 's/^/  /' >&2
@@ -107,14 +109,15 @@ else
 fi
 
 echo "$KEYDIR_STORE" >"$RUN/store"
+curl="curl${KEYDIR_TLS_CERT:+ -k}${KEYDIR_TOKENS:+ -H \"Authorization: Bearer \$TOKEN\"}"
 cat <<END
 Keydir $what: ./mnt is the cache, and so is $URL.
 Its data is in $KEYDIR_STORE, its logs are run/fs.log and run/httpd.log.
 
 Try:
   echo hello > mnt/greeting
-  curl $URL/v1/kv/greeting
-  curl -X PUT --data-binary world "$URL/v1/kv/greeting?ttl=60"
+  $curl $URL/v1/kv/greeting
+  $curl -X PUT --data-binary world "$URL/v1/kv/greeting?ttl=60"
   cat mnt/greeting
   getfattr -n user.ttl mnt/greeting
 

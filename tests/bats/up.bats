@@ -40,8 +40,8 @@ nothing_left() {
 processes() {
 	local dir
 	for dir in /proc/[0-9]*; do
-		case $(readlink "$dir/cwd" 2>/dev/null) in
-		"$RUN"*) if is_running "${dir##*/}"; then cat "$dir/comm"; fi ;;
+		case $(readlink "$dir/fd/1" 2>/dev/null) in
+		"$RUN"/*) if is_running "${dir##*/}"; then cat "$dir/comm"; fi ;;
 		esac
 	done | sort
 }
@@ -174,6 +174,35 @@ keydir-httpd" "$(processes)"
 	echo "$output"
 	[[ $output == *"there is no /dev/fuse"* ]]
 	nothing_left
+}
+
+@test "a setting that a program refuses is named, with the program's own status" {
+	run -2 in_tree env KEYDIR_SIZE=abc make --no-print-directory up
+	[[ $output == *"KEYDIR_SIZE"*"did not start (status 2)"* ]]
+	nothing_left
+}
+
+@test "with a certificate, in a relative path: HTTPS, with commands that work" {
+	require openssl
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$TREE/key.pem" -out "$TREE/cert.pem" \
+		-days 2 -subj /CN=elsewhere 2>/dev/null
+	export KEYDIR_TLS_CERT=cert.pem KEYDIR_TLS_KEY=key.pem
+	run -0 up
+	[[ $output == *"so is https://$KEYDIR_LISTEN"* ]]
+	run -0 in_tree bash -euc "$(sed -n '/^Try:/,/^$/s/^  //p' <<<"$output")"
+	[[ $output == *"user.ttl=\"60\""* ]]
+	same "world" "$(curl -sk "https://$KEYDIR_LISTEN/v1/kv/greeting")"
+	run -0 up
+	[[ $output == *"is up already"* ]]
+}
+
+@test "relative paths in settings are meant from the top" {
+	echo "me sha256:$(printf secret | sha256sum | cut -d' ' -f1) write /" >"$TREE/tokens"
+	export KEYDIR_TOKENS=tokens KEYDIR_ACCESS_LOG=access.log
+	run -0 up
+	TOKEN=secret run -0 in_tree bash -euc "$(sed -n '/^Try:/,/^$/s/^  //p' <<<"$output")"
+	[[ $output == *"user.ttl=\"60\""* ]]
+	grep -q '/v1/kv/greeting' "$TREE/access.log"
 }
 
 @test "another tree's node on the same store is the same node" {
