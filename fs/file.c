@@ -497,6 +497,19 @@ void file_note(struct file *f, const struct entry *e)
 	f->last.inline_value = NULL;
 }
 
+int file_end_empty(struct file *f, const struct entry *e)
+{
+	if (!f->content && !f->buffer) {
+		f->content = content_new(NULL, 0, 0);
+		if (!f->content)
+			return -ENOMEM;
+		f->gone = false;
+		file_note(f, e);
+	}
+	f->gone = true;
+	return 0;
+}
+
 /* Gives the bytes of F->content to BUFFER if nobody else reads them, else a copy. */
 static int fill_buffer(struct file *f, struct buffer *buffer)
 {

@@ -181,6 +181,10 @@ int file_load(struct file *f, const struct view *view, bool with_value);
 /* Takes over what the store shows of F, if it is born: E is its entry. */
 void file_note(struct file *f, const struct entry *e);
 
+/* Note that the entry of F, last seen as E and empty, is gone, so that F can still be
+ * opened. 0 or -ENOMEM. */
+int file_end_empty(struct file *f, const struct entry *e);
+
 /* Makes the buffer from F->content (which must be loaded), or empty. 0, -ENOMEM.
  * Nothing to do if there is one. */
 int file_make_private(struct file *f, bool empty);

@@ -10,10 +10,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CREATE_TRIES 8 /* while other clients make and remove the name */
+
 /* --- entries made by one event --------------------------------------------- */
 
-/* Fills PARAM for the entry that OP made. If it is gone again already, for
- * what it was: the caller did make it. */
+/* Return the entry that OP made, as it was then. */
+static struct entry made_entry(const struct op *op, const struct outcome *out)
+{
+	int64_t now = now_ns();
+
+	return (struct entry){
+		.ino = out->ino,
+		.mode = op->ev.mode | (op->ev.op == EVENT_MKDIR     ? S_IFDIR :
+		                       op->ev.flags & EVENT_SYMLINK ? S_IFLNK :
+		                                                      S_IFREG),
+		.mtime_ns = now,
+		.ctime_ns = now,
+		.atime_ns = now,
+	};
+}
+
+/* Fill PARAM for the entry that OP made. If another client has removed it since, PARAM
+ * describes it as it was made: the caller did make it. */
 static void param_of_made(struct op *op, const struct outcome *out, struct fuse_entry_param *param)
 {
 	struct mount *m = op->mount;
@@ -29,16 +47,7 @@ static void param_of_made(struct op *op, const struct outcome *out, struct fuse_
 	}
 	if (r == 0)
 		return;
-	int64_t now = now_ns();
-	e = (struct entry){
-		.ino = out->ino,
-		.mode = op->ev.mode | (op->ev.op == EVENT_MKDIR     ? S_IFDIR :
-		                       op->ev.flags & EVENT_SYMLINK ? S_IFLNK :
-		                                                      S_IFREG),
-		.mtime_ns = now,
-		.ctime_ns = now,
-		.atime_ns = now,
-	};
+	e = made_entry(op, out);
 	*param = (struct fuse_entry_param){ .ino = out->ino };
 	attr_fill(m, &e, &param->attr);
 }
@@ -55,6 +64,23 @@ static void entry_done(struct op *op, const struct outcome *out)
 	fuse_reply_entry(op->req, &param);
 }
 
+/* Open F, which OP made, as OP->fi says. If another client has removed it since, the
+ * caller gets an open file without a name, as if it had been removed after the open.
+ * -ESTALE would make the kernel repeat the call, and the caller would be told that the
+ * name that it made exists already. 0 or -errno. */
+static int open_made(struct op *op, const struct outcome *out, struct file *f)
+{
+	int r = handle_open(op->mount, f, &op->fi);
+
+	if (r != -ESTALE)
+		return r;
+	struct entry e = made_entry(op, out);
+	pthread_mutex_lock(&f->lock);
+	r = file_end_empty(f, &e);
+	pthread_mutex_unlock(&f->lock);
+	return r < 0 ? r : handle_open(op->mount, f, &op->fi);
+}
+
 static void create_done(struct op *op, const struct outcome *out)
 {
 	struct mount *m = op->mount;
@@ -66,7 +92,7 @@ static void create_done(struct op *op, const struct outcome *out)
 	}
 	param_of_made(op, out, &param);
 	struct file *f = files_get(&m->files, out->ino);
-	int r = f ? handle_open(m, f, &op->fi) : -ENOMEM;
+	int r = f ? open_made(op, out, f) : -ENOMEM;
 	files_unref(&m->files, f);
 	if (r < 0)
 		fuse_reply_err(op->req, -r);
@@ -196,19 +222,22 @@ static void create_exclusive(fuse_req_t req, uint64_t dir, const char *name, mod
 	op_send(op);
 }
 
-/* Opens F, which PARAM describes, as the answer to a create. */
-static void reply_opened(struct mount *m, fuse_req_t req, struct file *f,
-                         const struct fuse_entry_param *param, struct fuse_file_info *fi)
+/* Open F, which PARAM describes, as the answer to a create. 0: answered; -ESTALE: another
+ * client has removed F meanwhile; -errno. */
+static int reply_opened(struct mount *m, fuse_req_t req, struct file *f,
+                        const struct fuse_entry_param *param, struct fuse_file_info *fi)
 {
 	int r = handle_open(m, f, fi);
 
 	if (r < 0)
-		fuse_reply_err(req, -r);
-	else if (fuse_reply_create(req, param, fi) < 0)
+		return r;
+	if (fuse_reply_create(req, param, fi) < 0)
 		handle_close(fi);
+	return 0;
 }
 
-/* Opens NAME if the store has it. 0: answered; -ENOENT: it has not; -errno. */
+/* Opens NAME if the store has it. 0: answered; -ENOENT: it has not; -ESTALE: look again;
+ * -errno. */
 static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                          struct fuse_file_info *fi)
 {
@@ -236,9 +265,9 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	struct file *f = files_get(&m->files, param.ino);
 	if (!f)
 		return -ENOMEM;
-	reply_opened(m, req, f, &param, fi);
+	r = reply_opened(m, req, f, &param, fi);
 	files_unref(&m->files, f);
-	return 0;
+	return r;
 }
 
 /* Whether DIR can take a new key called NAME. */
@@ -278,24 +307,39 @@ static int create_new(struct mount *m, fuse_req_t req, uint64_t dir, const char 
 		f->truncated = true;
 	fi->flags &= ~O_TRUNC;
 	attr_entry_file(m, f, &param);
-	reply_opened(m, req, f, &param, fi);
+	r = reply_opened(m, req, f, &param, fi);
 	files_unref(&m->files, f);
-	return 0;
+	return r;
 }
 
-/* Opens a name that this mount created and has not logged yet. */
-static bool open_unlogged(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
-                          struct fuse_file_info *fi)
+/* Open a name that this mount created and has not logged yet. 0: answered; -ENOENT: there
+ * is none; -ESTALE: look again; -errno. */
+static int open_unlogged(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
+                         struct fuse_file_info *fi)
 {
 	struct fuse_entry_param param;
 	struct file *f = files_find_name(&m->files, dir, name);
 
 	if (!f)
-		return false;
+		return -ENOENT;
 	attr_entry_file(m, f, &param);
-	reply_opened(m, req, f, &param, fi);
+	int r = reply_opened(m, req, f, &param, fi);
 	files_unref(&m->files, f);
-	return true;
+	return r;
+}
+
+/* Open or make NAME. 0: answered; -ESTALE: another client has made or removed the name
+ * meanwhile; -errno. */
+static int open_or_create(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
+                          mode_t mode, struct fuse_file_info *fi)
+{
+	int r = open_unlogged(m, req, dir, name, fi);
+
+	if (r == -ENOENT)
+		r = open_existing(m, req, dir, name, fi);
+	if (r == -ENOENT)
+		r = create_new(m, req, dir, name, mode, fi);
+	return r == -EEXIST ? -ESTALE : r;
 }
 
 void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
@@ -305,19 +349,18 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	uint64_t dir = real_ino(m, parent);
 	int r = check_name(name);
 
-	if (r == 0 && (fi->flags & O_EXCL)) {
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	if (fi->flags & O_EXCL) {
 		create_exclusive(req, dir, name, mode, fi);
 		return;
 	}
 	busy_begin(&m->busy, dir);
-	do {
-		if (r < 0 || open_unlogged(m, req, dir, name, fi))
-			break;
-		r = open_existing(m, req, dir, name, fi);
-		if (r == -ENOENT)
-			r = create_new(m, req, dir, name, mode, fi);
-		/* Another thread was faster: open what it made. */
-	} while (r == -EEXIST);
+	r = -ESTALE;
+	for (int i = 0; i < CREATE_TRIES && r == -ESTALE; i++)
+		r = open_or_create(m, req, dir, name, mode, fi);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	busy_end(&m->busy, dir);

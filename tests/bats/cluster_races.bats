@@ -120,6 +120,15 @@ check_lines() {
 	done
 }
 
+@test "an exclusive creation that was done is told so, though another node removes it at once" {
+	local made="$KEYDIR_ROOT/tests/cluster/exclusive.py"
+	node_httpd 1
+	node_fs 2
+	timeout $((60 * PATIENCE)) python3 "$made" run "${NODE_MNT[2]}" "${NODE_URL[1]#http://}" 5 >"$T/calls"
+	consume -f '%h %k\n' >"$T/log"
+	python3 "$made" compare "$T/calls" "$T/log"
+}
+
 @test "If-None-Match and If-Match on three nodes at once: one winner each" {
 	local n i pids
 	for n in 1 2 3; do node_httpd "$n"; done
