@@ -22,8 +22,6 @@
 
 /* Entries purged with one event: bounds what one event can cost. */
 #define PURGE_MAX 256
-/* The newest log time there can be (in the year 2262): entries keep it as ns. */
-#define TIME_MAX_MS (INT64_MAX / 1000000)
 
 static int purge(struct apply *ap)
 {
@@ -240,7 +238,7 @@ static int apply(struct txn *txn, const struct event *ev, uint64_t offset, int64
 	if (meta->started && offset <= meta->applied)
 		return -EALREADY;
 	if (time_ms > meta->log_time_ms)
-		meta->log_time_ms = time_ms < TIME_MAX_MS ? time_ms : TIME_MAX_MS;
+		meta->log_time_ms = time_ms < STORE_TIME_MAX_MS ? time_ms : STORE_TIME_MAX_MS;
 	if (!meta->started)
 		meta->base_ms = meta->log_time_ms;
 	struct apply ap = {

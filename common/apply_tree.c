@@ -16,6 +16,13 @@ static uint64_t entry_cost(const struct entry *e)
 	return STORE_ENTRY_COST + e->name_len + e->size;
 }
 
+/* Whether a path of DEPTH directories cannot be, so that a damaged store whose directories
+ * lie below each other is an error and no endless loop. */
+static bool is_too_deep(const struct apply *ap, uint64_t depth)
+{
+	return depth > ap->meta->ndirs + 1;
+}
+
 bool tree_expired(const struct apply *ap, const struct entry *e)
 {
 	return entry_is_expired(e, ap->now_ms);
@@ -135,9 +142,9 @@ int tree_set_expiry(struct apply *ap, struct held *h, int64_t expiry_ms)
 int tree_default_ttl(struct apply *ap, uint64_t parent, int64_t *ret_ms)
 {
 	*ret_ms = 0;
-	while (ap->meta->ndefault_ttl && parent) {
+	for (uint64_t depth = 0; ap->meta->ndefault_ttl && parent; depth++) {
 		struct entry dir;
-		int r = store_get(ap->txn, parent, &dir);
+		int r = is_too_deep(ap, depth) ? -EIO : store_get(ap->txn, parent, &dir);
 		if (r < 0)
 			return r == -ENOENT ? -EIO : r;
 		if (dir.default_ttl_ms) {
@@ -196,6 +203,8 @@ static int first_child(struct apply *ap, uint64_t dir, struct held *ret)
 	if (r < 0)
 		return r;
 	r = tree_hold(ap, ino, ret);
+	if (r == 0 && ret->e.parent != dir)
+		r = -EIO;
 	return r == -ENOENT ? -EIO : r;
 }
 
@@ -205,12 +214,13 @@ static int remove_below(struct apply *ap, uint64_t top)
 	struct held *h = malloc(sizeof *h);
 	if (!h)
 		return -ENOMEM;
-	uint64_t dir = top;
+	uint64_t dir = top, depth = 0;
 	int r;
 	for (;;) {
-		r = first_child(ap, dir, h);
+		r = is_too_deep(ap, depth) ? -EIO : first_child(ap, dir, h);
 		if (r == 0 && entry_is_dir(&h->e)) {
 			dir = h->e.ino;
+			depth++;
 			continue;
 		}
 		if (r == -ENOENT) { /* this directory is empty now */
@@ -222,6 +232,7 @@ static int remove_below(struct apply *ap, uint64_t top)
 			if (r < 0)
 				break;
 			dir = h->e.parent;
+			depth--;
 		}
 		if (r == 0)
 			r = remove_one(ap, &h->e);
@@ -454,9 +465,9 @@ int tree_save(struct apply *ap, struct held *h, uint64_t old_size, bool data)
 
 int tree_is_below(struct apply *ap, uint64_t ino, uint64_t dir, bool *ret)
 {
-	while (ino != dir && ino != STORE_ROOT_INO) {
+	for (uint64_t depth = 0; ino != dir && ino != STORE_ROOT_INO; depth++) {
 		struct entry e;
-		int r = store_get(ap->txn, ino, &e);
+		int r = is_too_deep(ap, depth) ? -EIO : store_get(ap->txn, ino, &e);
 		if (r < 0)
 			return r == -ENOENT ? -EIO : r;
 		ino = e.parent;

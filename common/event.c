@@ -22,7 +22,6 @@
  * cache holds comes near, and sums of a size and a length cannot overflow. */
 #define SIZE_LIMIT (UINT64_C(1) << 40)
 /* 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can name. */
-#define MOMENT_LIMIT_MS INT64_C(253402300799999)
 #define XATTR_NAME_LIMIT 255 /* XATTR_NAME_MAX of Linux */
 #define VOLUME_LIMIT 39      /* bytes of a volume id (struct store_meta) */
 
@@ -216,7 +215,7 @@ static const char *check_expiry(const struct event *ev)
 			return "the TTL is not between 1 ms and 100 years";
 		return NULL;
 	case TTL_UNTIL:
-		if (ev->ttl_ms < 1 || ev->ttl_ms > MOMENT_LIMIT_MS)
+		if (ev->ttl_ms < 1 || ev->ttl_ms > TTL_MOMENT_MAX_MS)
 			return "the expiry is not between 1970 and 9999";
 		return NULL;
 	}

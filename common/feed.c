@@ -7,6 +7,7 @@
  * node but inside a snapshot, and all nodes of a volume have the same rows. */
 #include "feed.h"
 
+#include "key.h"
 #include "varint.h"
 
 #include <errno.h>
@@ -159,6 +160,7 @@ static unsigned get_head(struct reader *r, uint64_t offset, struct feed_event *e
 	ev->number = has & HAS_NUMBER ? get_signed(r) : 0;
 	ev->repeats = has & HAS_IDEM ? get_number(r) : 0;
 	ev->idem = has & HAS_IDEM ? get_bytes(r) : (struct bytes){ NULL, 0 };
+	r->bad |= ev->idem.len > EVENT_IDEM_MAX;
 	return has;
 }
 
@@ -204,6 +206,8 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 		e->expiry_ms = get_signed(&r);
 		e->key = get_bytes(&r);
 		r.bad |= e->kind > FEED_EVICTED;
+		/* The root's is empty. */
+		r.bad |= e->key.len && key_check(e->key.data, e->key.len) != KEY_OK;
 	}
 	if (has & HAS_OPS)
 		get_number(&r);

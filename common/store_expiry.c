@@ -8,6 +8,8 @@
  * No lock: a transaction is one thread's. */
 #include "store_internal.h"
 
+#include "ttl.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -35,9 +37,12 @@ static MDB_val key_expiry(struct store_key *buf, int64_t expiry_ms, uint64_t ino
 static int expiry_decode(MDB_val key, int64_t *ret_expiry_ms, uint64_t *ret_ino)
 {
 	const uint8_t *p = key.mv_data;
-	if (key.mv_size < 9 || !store_num_get(p + 8, key.mv_size - 8, ret_ino))
+	if (key.mv_size < 9 || store_num_get(p + 8, key.mv_size - 8, ret_ino) != key.mv_size - 8)
 		return -EIO;
-	*ret_expiry_ms = (int64_t)be64_get(p);
+	uint64_t ms = be64_get(p);
+	if (!*ret_ino || !ms || ms > TTL_MOMENT_MAX_MS)
+		return -EIO;
+	*ret_expiry_ms = (int64_t)ms;
 	return 0;
 }
 

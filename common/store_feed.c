@@ -16,7 +16,8 @@
 
 static int feed_decode_key(MDB_val key, uint64_t *ret_offset)
 {
-	return store_num_get(key.mv_data, key.mv_size, ret_offset) == key.mv_size ? 0 : -EIO;
+	size_t len = store_num_get(key.mv_data, key.mv_size, ret_offset);
+	return len && len == key.mv_size ? 0 : -EIO;
 }
 
 /* The first row at or behind FROM. */

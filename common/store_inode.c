@@ -13,6 +13,7 @@
  * No lock: a transaction is one thread's. */
 #include "store_internal.h"
 
+#include "ttl.h"
 #include "varint.h"
 
 #include <errno.h>
@@ -93,8 +94,27 @@ static void take_rare(struct row_reader *r, struct entry *e)
 		e->expiry_ms = (int64_t)take_varint(r);
 	if (rare & RARE_TTL)
 		e->default_ttl_ms = (int64_t)take_varint(r);
-	if (rare & RARE_SUBDIRS)
-		e->nsubdirs = (uint32_t)take_varint(r);
+	if (rare & RARE_SUBDIRS) {
+		uint64_t n = take_varint(r);
+		r->bad |= n > UINT32_MAX;
+		e->nsubdirs = (uint32_t)n;
+	}
+}
+
+/* Whether E is what store_put() writes. A store may have come from another node, and
+ * callers copy names and short values to buffers of their longest size. */
+static bool is_entry(const struct entry *e)
+{
+	if (e->ino == STORE_ROOT_INO ? e->parent || e->name_len || !entry_is_dir(e) :
+	                               !e->parent || !e->name_len)
+		return false;
+	if (e->expiry_ms < 0 || e->expiry_ms > TTL_MOMENT_MAX_MS)
+		return false;
+	if (entry_is_dir(e))
+		return !e->is_inline && !e->size && !e->expiry_ms && e->default_ttl_ms >= 0 &&
+		       e->default_ttl_ms <= TTL_MAX_MS;
+	return (S_ISREG(e->mode) || S_ISLNK(e->mode)) && !e->nsubdirs && !e->default_ttl_ms &&
+	       e->is_inline == (e->size <= STORE_INLINE_MAX) && e->size <= STORE_VALUE_MAX;
 }
 
 static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct entry *ret)
@@ -130,14 +150,17 @@ static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct e
 		e.inline_value = r.p;
 		e.size = r.left;
 	}
+	if (!is_entry(&e))
+		return -EIO;
 	*ret = e;
 	return 0;
 }
+
 int store_inode_decode(const struct txn *txn, struct bytes key, struct bytes value,
                        struct entry *ret)
 {
 	uint64_t ino;
-	if (!store_num_get(key.data, key.len, &ino))
+	if (!key.len || store_num_get(key.data, key.len, &ino) != key.len)
 		return -EIO;
 	return row_decode(txn, ino, (MDB_val){ value.len, (void *)value.data }, ret);
 }

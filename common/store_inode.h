@@ -16,27 +16,31 @@
 /* What an entry counts against the quota beside its value, name and
  * attributes: about what its rows cost in the tables. */
 #define STORE_ENTRY_COST 128
-/* Values up to this size lie in the inode's row (one look-up reads both). */
+/* Values up to this size, and no others, lie in the inode's row (one look-up reads
+ * both). */
 #define STORE_INLINE_MAX 512
+/* Bytes of the longest value. */
+#define STORE_VALUE_MAX UINT32_MAX
 
 /* An inode's row, decoded. Pointers lie in the map or in the caller's memory
- * and are valid until the transaction ends or writes. */
+ * and are valid until the transaction ends or writes. What is read from a store
+ * keeps the bounds below, whoever wrote its file. */
 struct entry {
 	uint64_t ino;
 	uint64_t version; /* offset of the last event that changed it */
-	uint64_t parent;  /* 0 for the root */
+	uint64_t parent;  /* 0 for the root and for no other */
 	int64_t mtime_ns;
 	int64_t ctime_ns;
 	int64_t atime_ns;
-	int64_t expiry_ms;      /* 0: never */
-	int64_t default_ttl_ms; /* directories: for keys made below; 0: none */
-	uint32_t mode;          /* with S_IFREG or S_IFDIR */
+	int64_t expiry_ms;      /* 0: never; at most TTL_MOMENT_MAX_MS */
+	int64_t default_ttl_ms; /* directories: for keys made below it; 0: none, at most TTL_MAX_MS */
+	uint32_t mode;          /* with S_IFREG, S_IFDIR or S_IFLNK */
 	uint32_t nsubdirs;      /* directories: how many directories are in it */
-	uint64_t size;          /* bytes of the value */
+	uint64_t size;          /* bytes of the value, at most STORE_VALUE_MAX; directories: 0 */
 	bool has_xattrs;        /* there are rows in xattrs */
-	bool is_inline;         /* the value lies in inline_value */
+	bool is_inline;         /* the value lies in inline_value: up to STORE_INLINE_MAX bytes */
 	const char *name;
-	size_t name_len;
+	size_t name_len; /* 1 to 255; the root: 0 */
 	const void *inline_value;
 };
 

@@ -35,7 +35,7 @@ static inline size_t store_num_put(uint8_t *to, uint64_t n)
 }
 
 /* Reads a number from the SIZE bytes at FROM; returns how many it took, 0 if there is
- * none. */
+ * none, or one that takes more bytes than it needs: look-ups would not find its row. */
 static inline size_t store_num_get(const uint8_t *from, size_t size, uint64_t *ret)
 {
 	if (size < 1)
@@ -46,6 +46,8 @@ static inline size_t store_num_get(const uint8_t *from, size_t size, uint64_t *r
 	uint64_t n = more < 7 ? from[0] & (0x7f >> more) : 0;
 	for (size_t i = 1; i <= more; i++)
 		n = n << 8 | from[i];
+	if (more && n >> (7 * more) == 0)
+		return 0;
 	*ret = n;
 	return 1 + more;
 }
@@ -67,6 +69,13 @@ static inline MDB_val store_key_name(struct store_key *buf, uint64_t n, const ch
 	memcpy(buf->bytes + buf->len, name, len);
 	buf->len += len;
 	return (MDB_val){ buf->len, buf->bytes };
+}
+
+/* Whether KEY is a number, PREFIX of its bytes, and a name of a length that a name may
+ * have. */
+static inline bool store_key_has_name(MDB_val key, size_t prefix)
+{
+	return key.mv_size > prefix && key.mv_size - prefix <= 255;
 }
 
 /* Whether KEY begins with PREFIX. */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* The type is in the last two bits. */
-enum name_type { NAME_KEY, NAME_DIR, NAME_LINK };
+enum name_type { NAME_KEY, NAME_DIR, NAME_LINK, NAME_TYPES };
 
 static size_t name_encode(uint8_t *to, uint64_t ino, enum name_type type)
 {
@@ -34,7 +34,7 @@ static int name_decode(MDB_val val, uint64_t *ret, enum name_type *ret_type)
 		n = n << 8 | p[i];
 	*ret = n >> 2;
 	*ret_type = (enum name_type)(n & 3);
-	return 0;
+	return *ret && *ret_type < NAME_TYPES ? 0 : -EIO;
 }
 
 int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t *ret,
@@ -118,6 +118,8 @@ int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_
 	if (key.mv_size < scan->prefix_len ||
 	    memcmp(key.mv_data, scan->from.bytes, scan->prefix_len) != 0)
 		return -ENOENT;
+	if (!store_key_has_name(key, scan->prefix_len))
+		return -EIO;
 	*ret_name = (const char *)key.mv_data + scan->prefix_len;
 	*ret_len = key.mv_size - scan->prefix_len;
 	int r = name_decode(val, ret_ino, &scan->type);

@@ -52,6 +52,21 @@ static int save_whole_from(struct txn *txn)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Whether VAL can be copied to a struct store_meta and used: a boolean that is one, times
+ * that stay within their types in ns, a text that ends. */
+static bool is_meta(MDB_val val)
+{
+	struct store_meta meta;
+	if (val.mv_size != sizeof meta ||
+	    ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1)
+		return false;
+	memcpy(&meta, val.mv_data, sizeof meta);
+	return meta.log_time_ms >= 0 && meta.log_time_ms <= STORE_TIME_MAX_MS &&
+	       meta.base_ms >= 0 && meta.base_ms <= meta.log_time_ms &&
+	       meta.next_ino > STORE_ROOT_INO &&
+	       memchr(meta.volume, '\0', sizeof meta.volume) != NULL;
+}
+
 int txn_load_meta(struct txn *txn)
 {
 	MDB_val key = { 4, (void *)"meta" }, val;
@@ -59,8 +74,7 @@ int txn_load_meta(struct txn *txn)
 	if (r < 0)
 		return r;
 	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && (val.mv_size != sizeof txn->meta ||
-	               ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1))
+	if (r == 0 && !is_meta(val))
 		r = -EPROTO;
 	if (r == 0)
 		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);

@@ -8,11 +8,13 @@
 struct store;
 struct txn;
 
+#define STORE_TIME_MAX_MS (INT64_MAX / 1000000) /* log time; in ns it fits an int64_t */
+
 /* What holds for the store as a whole: the row of meta. */
 struct store_meta {
 	bool started;           /* an event was applied; without one, applied means nothing */
 	uint64_t applied;       /* offset of the last event applied */
-	int64_t log_time_ms;    /* newest record timestamp applied */
+	int64_t log_time_ms;    /* newest record timestamp applied, up to STORE_TIME_MAX_MS */
 	int64_t base_ms;        /* log time of the first event: rows count times from here */
 	uint64_t next_ino;      /* for entries without a proposed inode */
 	uint64_t nkeys;         /* entries that are keys */

@@ -25,6 +25,14 @@ static MDB_val key_chunk(struct store_key *buf, uint64_t ino, uint32_t chunk)
 	return (MDB_val){ buf->len, buf->bytes };
 }
 
+/* The bytes of a chunk, which no row but a damaged one exceeds: the scratch has no more
+ * room. */
+static int chunk_get(struct txn *txn, MDB_val *key, MDB_val *ret)
+{
+	int r = table_get(txn, VALUES, key, ret);
+	return r == 0 && ret->mv_size > STORE_CHUNK_SIZE ? -EIO : r;
+}
+
 int64_t store_read(struct txn *txn, const struct entry *e, uint64_t off, void *buf, size_t len)
 {
 	if (off >= e->size)
@@ -45,7 +53,7 @@ int64_t store_read(struct txn *txn, const struct entry *e, uint64_t off, void *b
 			want = len - done;
 		struct store_key kb;
 		MDB_val key = key_chunk(&kb, e->ino, chunk), val;
-		int r = table_get(txn, VALUES, &key, &val);
+		int r = chunk_get(txn, &key, &val);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		size_t have = r < 0 || val.mv_size <= in ? 0 : val.mv_size - in;
@@ -71,7 +79,7 @@ int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *
 			n = len;
 		struct store_key kb;
 		MDB_val key = key_chunk(&kb, ino, chunk), val;
-		int r = n == STORE_CHUNK_SIZE ? -ENOENT : table_get(txn, VALUES, &key, &val);
+		int r = n == STORE_CHUNK_SIZE ? -ENOENT : chunk_get(txn, &key, &val);
 		if (r < 0 && r != -ENOENT)
 			return r;
 		size_t old = r < 0 ? 0 : val.mv_size;

@@ -11,6 +11,11 @@
 #include <errno.h>
 #include <string.h>
 
+static bool is_value(MDB_val val)
+{
+	return val.mv_size <= EVENT_XATTR_VALUE_MAX;
+}
+
 int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len, struct bytes *ret)
 {
 	if (len > 255)
@@ -18,6 +23,8 @@ int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len,
 	struct store_key buf;
 	MDB_val key = store_key_name(&buf, ino, name, len), val;
 	int r = table_get(txn, XATTRS, &key, &val);
+	if (r == 0 && !is_value(val))
+		r = -EIO;
 	if (r == 0)
 		*ret = (struct bytes){ val.mv_data, val.mv_size };
 	return r;
@@ -34,6 +41,9 @@ int store_xattr_each(struct txn *txn, uint64_t ino,
 		return r;
 	int rc = mdb_cursor_get(cursor, &key, &val, MDB_SET_RANGE);
 	while (rc == 0 && store_key_begins(key, prefix)) {
+		r = -EIO;
+		if (!store_key_has_name(key, prefix.mv_size) || !is_value(val))
+			break;
 		r = fn(arg,
 		       (struct bytes){ (char *)key.mv_data + prefix.mv_size,
 		                       key.mv_size - prefix.mv_size },

@@ -7,6 +7,8 @@
 
 /* The longest TTL taken: 100 years, so that now + ttl never overflows. */
 #define TTL_MAX_MS (INT64_C(100) * 366 * 24 * 3600 * 1000)
+/* The latest moment of an expiry: the end of the year 9999. */
+#define TTL_MOMENT_MAX_MS INT64_C(253402300799999)
 
 /* Reads a TTL: a whole number with a unit of ms, s, m, h or d; no unit means
  * seconds (as in Redis EXPIRE). TEXT needs no NUL; one trailing newline is

@@ -72,7 +72,7 @@ static void assert_round_trip(const struct feed_event *ev)
 static struct feed_effect effects[] = {
 	{ FEED_ADDED, UINT64_MAX, UINT64_MAX, B("a/b"), UINT64_MAX, INT64_MAX, true },
 	{ FEED_EVICTED, 0, 0, { "", 0 }, 0, INT64_MIN, false },
-	{ FEED_EXPIRED, 127, 128, B("\xff\0/"), 16383, 1, false },
+	{ FEED_EXPIRED, 127, 128, B("\xff/\n"), 16383, 1, false },
 };
 
 static struct feed_op ops[] = {
@@ -119,7 +119,8 @@ static void test_random(void **state)
 		static struct feed_op few[20];
 		struct feed_event ev = { .effects = some, .ops = few };
 
-		memset(key, 'k', sizeof(key));
+		for (size_t k = 0; k < sizeof(key); k++)
+			key[k] = k % 200 == 199 ? '/' : 'k';
 		ev.offset = dice_u64(&dice);
 		ev.proc = dice_u64(&dice) >> dice_below(&dice, 64);
 		ev.seq = dice_u64(&dice) >> dice_below(&dice, 64);
@@ -130,16 +131,20 @@ static void test_random(void **state)
 		ev.idem = (struct bytes){ key, dice_below(&dice, 3) * 100 };
 		ev.neffects = dice_below(&dice, 20);
 		ev.nops = dice_below(&dice, 20);
-		for (size_t k = 0; k < ev.neffects; k++)
+		for (size_t k = 0; k < ev.neffects; k++) {
+			size_t len = dice_below(&dice, sizeof(key) + 1);
+
+			len -= len && key[len - 1] == '/';
 			some[k] = (struct feed_effect){
 				.kind = (enum feed_effect_kind)dice_below(&dice, FEED_EVICTED + 1),
 				.ino = dice_u64(&dice) >> dice_below(&dice, 64),
 				.parent = dice_u64(&dice) >> dice_below(&dice, 64),
-				.key = { key, dice_below(&dice, sizeof(key) + 1) },
+				.key = { key, len },
 				.size = dice_u64(&dice) >> dice_below(&dice, 64),
 				.expiry_ms = (int64_t)dice_u64(&dice),
 				.dir = dice_one_in(&dice, 2),
 			};
+		}
 		for (size_t k = 0; k < ev.nops; k++)
 			few[k] = (struct feed_op){
 				.outcome = (enum event_outcome)dice_below(&dice, OUTCOME_COUNT),

@@ -3,6 +3,7 @@
 
 #include "store_rig.h"
 #include "temp_dir.h"
+#include "ttl.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -111,7 +112,7 @@ static void test_inodes(void **state)
 		  .name = "b",
 		  .name_len = 1,
 		  .size = UINT32_MAX,
-		  .expiry_ms = INT64_MAX,
+		  .expiry_ms = TTL_MOMENT_MAX_MS,
 		  .has_xattrs = true },
 		{ .ino = 256,
 		  .mode = S_IFDIR,
@@ -183,11 +184,11 @@ static void test_lengths(void **state)
 			bool dir;
 			uint64_t ino;
 
-			if (n == 0)
+			if (n <= STORE_ROOT_INO)
 				continue;
 			s.name = "n";
 			s.name_len = 1;
-			s.size = n;
+			s.size = n > STORE_INLINE_MAX && n <= STORE_VALUE_MAX ? n : STORE_VALUE_MAX;
 			if (bits < 41)
 				s.mtime_ns = (base_ms + (int64_t)n - 2) * 1000000 + side / 2;
 			s.ctime_ns = s.mtime_ns + (int64_t)n;
@@ -195,7 +196,7 @@ static void test_lengths(void **state)
 			assert_int_equal(store_put(rig->txn, &s), 0);
 			assert_int_equal(store_link(rig->txn, n, "n", 1, n, n & 1), 0);
 			assert_int_equal(store_get(rig->txn, n, &e), 0);
-			assert_true(e.version == s.version && e.parent == n && e.size == n);
+			assert_true(e.version == s.version && e.parent == n && e.size == s.size);
 			assert_true(e.mtime_ns == s.mtime_ns && e.ctime_ns == s.ctime_ns &&
 			            e.atime_ns == s.atime_ns);
 			assert_int_equal(store_lookup(rig->txn, n, "n", 1, &ino, &dir), 0);
@@ -435,7 +436,7 @@ static void test_expiry(void **state)
 	assert_int_equal(store_expiry_put(rig->txn, 1000, 3), 0);
 	assert_int_equal(store_expiry_put(rig->txn, 255, 400), 0);
 	assert_int_equal(store_expiry_put(rig->txn, 255, 5), 0);
-	assert_int_equal(store_expiry_put(rig->txn, INT64_MAX, 1), 0);
+	assert_int_equal(store_expiry_put(rig->txn, TTL_MOMENT_MAX_MS, 2), 0);
 	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), 0);
 	assert_int_equal(expiry, 255);
 	assert_int_equal(ino, 5); /* in a fixed order at the same moment */
@@ -447,7 +448,7 @@ static void test_expiry(void **state)
 	assert_int_equal(ino, 3);
 	assert_int_equal(store_expiry_del(rig->txn, 1000, 3), 0);
 	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), 0);
-	assert_int_equal(expiry, INT64_MAX);
+	assert_int_equal(expiry, TTL_MOMENT_MAX_MS);
 }
 
 /* What was remembered does not outlive a change, nor one that is undone. */

@@ -46,13 +46,15 @@ static int add_one(struct store *store, size_t value_size)
 		           .parent = STORE_ROOT_INO,
 		           .mode = S_IFREG | 0644,
 		           .name = name,
+		           .is_inline = value_size <= STORE_INLINE_MAX,
+		           .inline_value = value,
 		           .size = value_size };
 	e.name_len = (size_t)snprintf(name, sizeof name, "n%llu", (unsigned long long)e.ino);
 	memset(value, (int)(e.ino & 0xff), value_size);
 	r = store_link(txn, STORE_ROOT_INO, name, e.name_len, e.ino, false);
 	if (r == 0)
 		r = store_put(txn, &e);
-	if (r == 0)
+	if (r == 0 && !e.is_inline)
 		r = store_chunks_write(txn, e.ino, 0, value, value_size);
 	meta->nkeys++;
 	if (r < 0) {
