@@ -121,9 +121,11 @@ static uint64_t replaced(struct txn *txn, const struct event *ev)
 uint64_t quota_lack(struct txn *txn, const struct event *ev, uint64_t quota, uint64_t ahead)
 {
 	uint64_t growth = quota_growth(ev);
-	uint64_t used = txn_meta(txn)->used_bytes + ahead;
+	uint64_t used = txn_meta(txn)->used_bytes + ahead, first;
 	if (growth == 0 || used + growth <= quota)
 		return 0;
+	if (ev->idem.len && store_idem_get(txn, ev->idem, &first) == 0)
+		return 0; /* it was done already, and does nothing now */
 	uint64_t gone = replaced(txn, ev);
 	return growth <= gone || used + (growth - gone) <= quota ? 0 :
 	                                                           used + (growth - gone) - quota;

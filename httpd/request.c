@@ -72,6 +72,7 @@ void request_unref(struct request *rq)
 	free(rq->arrived.ops);
 	free(rq->result.ops);
 	free(rq->written.ops);
+	free(rq->idem);
 	free(rq->body);
 	free(rq);
 }

@@ -65,6 +65,7 @@ struct request {
 	size_t key_len;
 	bool key_is_dir; /* it was written with a slash at its end */
 
+	char *idem; /* malloc'd: the Idempotency-Key with its scope; NULL: not needed */
 	char *body; /* malloc'd; NULL: empty */
 	size_t body_len;
 	size_t body_cap;            /* counted in the server's body_bytes */

@@ -34,7 +34,7 @@
 #define ACK_WAIT_MS 1000
 
 /* Did the event at OFFSET do what RQ wants? Of one that changed nothing only the
- * operation is known. */
+ * operation is known; what expired with it says nothing of it. */
 static bool is_same_change(struct request *rq, uint64_t offset)
 {
 	struct view view;
@@ -48,12 +48,18 @@ static bool is_same_change(struct request *rq, uint64_t offset)
 	if (!first)
 		return true;
 	bool same = first->op == rq->op && first->nops == rq->nops;
-	bool named = !first->neffects || rq->op == EVENT_TXN;
-	for (size_t i = 0; i < first->neffects && !named; i++)
-		named = first->effects[i].key.len == rq->key_len &&
-		        !memcmp(first->effects[i].key.data, rq->key, rq->key_len);
+	bool changed = false;
+	bool named = false;
+	for (size_t i = 0; i < first->neffects && !named; i++) {
+		const struct feed_effect *effect = &first->effects[i];
+		if (effect->kind == FEED_EXPIRED)
+			continue;
+		changed = true;
+		named = effect->key.len == rq->key_len &&
+		        !memcmp(effect->key.data, rq->key, rq->key_len);
+	}
 	free(first);
-	return same && named;
+	return same && (named || !changed || rq->op == EVENT_TXN);
 }
 
 static enum MHD_Result acknowledged(struct request *rq)

@@ -14,8 +14,12 @@
 #include "httpd/server.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+/* A version that nothing has: offsets are below it. */
+#define VERSION_OF_NOTHING ((uint64_t)INT64_MAX)
 
 bool write_event_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
@@ -52,11 +56,20 @@ static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime
 	return r == -ENOTDIR ? -ENOENT : r;
 }
 
-static enum MHD_Result failed(struct request *rq)
+/* Refuses RQ, whose precondition does not hold for what this node has. With an
+ * Idempotency-Key the event is logged all the same, to fail where it is applied: what
+ * this node has may be what the first attempt made, and then the answer is its own. */
+static bool failed(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
-	return problem(rq, PROBLEM_PRECONDITION, RESPOND_OFFSET_NOW,
+	if (rq->headers.idempotency_key) {
+		ev->cond = IF_VERSION;
+		ev->if_version = VERSION_OF_NOTHING;
+		return true;
+	}
+	*ret = problem(rq, PROBLEM_PRECONDITION, RESPOND_OFFSET_NOW,
 	               "The entry is not what the precondition asks for. Read it again, and repeat "
 	               "the change with its new ETag.");
+	return false;
 }
 
 static bool bad(struct request *rq, const char *header, enum MHD_Result *ret)
@@ -88,10 +101,8 @@ static bool if_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
 		*ret = problem_store(rq, r);
 		return false;
 	}
-	if (r || !conditions_match(&tags, version, true)) {
-		*ret = failed(rq);
-		return false;
-	}
+	if (r || !conditions_match(&tags, version, true))
+		return failed(rq, ev, ret);
 	ev->if_version = version;
 	return true;
 }
@@ -110,10 +121,8 @@ static bool if_unmodified_since(struct request *rq, struct event *ev, enum MHD_R
 		*ret = problem_store(rq, r);
 		return false;
 	}
-	if (mtime_ns / 1000000000 > date_s) {
-		*ret = failed(rq);
-		return false;
-	}
+	if (mtime_ns / 1000000000 > date_s)
+		return failed(rq, ev, ret);
 	ev->cond = IF_VERSION;
 	ev->if_version = version;
 	return true;
@@ -127,10 +136,8 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 	if (conditions_tags(rq->headers.if_none_match, &tags))
 		return bad(rq, "If-None-Match", ret);
 	if (tags.any) {
-		if (ev->cond != IF_NONE) { /* to be there and not to be there */
-			*ret = failed(rq);
-			return false;
-		}
+		if (ev->cond != IF_NONE) /* to be there and not to be there */
+			return failed(rq, ev, ret);
 		ev->cond = IF_ABSENT;
 		return true;
 	}
@@ -141,10 +148,8 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 		*ret = problem_store(rq, r);
 		return false;
 	}
-	if (conditions_match(&tags, version, false)) {
-		*ret = failed(rq);
-		return false;
-	}
+	if (conditions_match(&tags, version, false))
+		return failed(rq, ev, ret);
 	if (ev->cond != IF_VERSION) {
 		ev->cond = IF_VERSION;
 		ev->if_version = version;
@@ -196,14 +201,28 @@ bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret
 	const char *idem = rq->headers.idempotency_key;
 	if (!idem)
 		return true;
+	/* Names of tokens have no blank, so the scope ends at the first one. */
+	const char *name = rq->token ? rq->token->name : NULL;
+	size_t scope = name ? strlen(name) + 1 : 0;
 	size_t len = strlen(idem);
-	if (!len || len > EVENT_IDEM_MAX) {
+	if (!len || len > EVENT_IDEM_MAX - scope) {
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "Idempotency-Key must have 1 to %d bytes; a UUID is a good one.",
-		               EVENT_IDEM_MAX);
+		               "Idempotency-Key must have 1 to %zu bytes; a UUID is a good one.",
+		               EVENT_IDEM_MAX - scope);
 		return false;
 	}
 	ev->idem = (struct bytes){ idem, len };
+	if (!name)
+		return true;
+	rq->idem = malloc(scope + len);
+	if (!rq->idem) {
+		*ret = respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
+		return false;
+	}
+	memcpy(rq->idem, name, scope - 1);
+	rq->idem[scope - 1] = ' ';
+	memcpy(rq->idem + scope, idem, len);
+	ev->idem = (struct bytes){ rq->idem, scope + len };
 	return true;
 }
 

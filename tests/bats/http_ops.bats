@@ -380,3 +380,43 @@ END
 	same 200 "$(cat "$T/code")"
 	same "new 3" "$(cat "$T/late")"
 }
+
+@test "an Idempotency-Key remembers failures of preconditions, and those met on this node" {
+	start_httpd
+	rest PUT /v1/kv/a --data-binary 1
+	local tag
+	tag=$(header ETag)
+	rest PUT /v1/kv/a --data-binary 2 -H "If-Match: \"0\", $tag" -H 'Idempotency-Key: one'
+	same 200 "$status"
+	local second
+	second=$(header ETag)
+	rest PUT /v1/kv/a --data-binary 2 -H "If-Match: \"0\", $tag" -H 'Idempotency-Key: one'
+	same "200 $second" "$status $(header ETag)"
+	rest PUT /v1/kv/a --data-binary 3 -H "If-Match: \"0\", $tag" -H 'Idempotency-Key: two'
+	same 412 "$status"
+	rest PUT /v1/kv/a --data-binary 3 -H "If-Match: \"0\", $tag" -H 'Idempotency-Key: two'
+	same 412 "$status"
+	# What expires in the same event is no other change.
+	rest PUT '/v1/kv/short?ttl=1ms' --data-binary 1
+	is_gone() { rest GET /v1/kv/short && [ "$status" = 404 ]; }
+	wait_for 10 is_gone
+	rest DELETE /v1/kv/none -H 'Idempotency-Key: three'
+	same 404 "$status"
+	rest DELETE /v1/kv/none -H 'Idempotency-Key: three'
+	same 404 "$status"
+	rest GET /v1/kv/a
+	same 2 "$(body)"
+}
+
+@test "a change that filled the cache can be repeated with its Idempotency-Key" {
+	start_httpd --size 1M
+	head -c 700000 /dev/zero >"$T/big"
+	post '/v1/kv/a?op=append' --data-binary "@$T/big" -H 'Idempotency-Key: one'
+	same 200 "$status"
+	post '/v1/kv/a?op=append' --data-binary "@$T/big" -H 'Idempotency-Key: one'
+	same 200 "$status"
+	post '/v1/kv/a?op=append' --data-binary "@$T/big" -H 'Idempotency-Key: two'
+	same 507 "$status"
+	rest HEAD /v1/kv/a
+	same 700000 "$(header Content-Length)"
+}

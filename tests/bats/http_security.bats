@@ -644,3 +644,27 @@ assert served(connect_from("127.0.0.3"))
 assert served(connect_from("127.0.0.1"))
 EOF
 }
+
+@test "an Idempotency-Key is its token's own: no other token meets its outcome" {
+	cast
+	local other
+	other=$(new_token)
+	grant other "$other" write /app/
+	start_httpd --tokens "$T/tokens"
+	as "$WRITER" PUT /v1/kv/app/a --data-binary 1 -H 'If-None-Match: *' -H 'Idempotency-Key: one'
+	same 201 "$status"
+	as "$other" PUT /v1/kv/app/a --data-binary 2 -H 'If-None-Match: *' -H 'Idempotency-Key: one'
+	same 412 "$status"
+	as "$other" DELETE /v1/kv/app/none -H 'Idempotency-Key: two'
+	same 404 "$status"
+	as "$WRITER" PUT /v1/kv/app/b --data-binary 1 -H 'Idempotency-Key: two'
+	same 201 "$status"
+	as "$WRITER" PUT /v1/kv/app/a --data-binary 1 -H 'If-None-Match: *' -H 'Idempotency-Key: one'
+	same 201 "$status"
+	# What is in the log is the token's name and the key, 255 bytes at most.
+	as "$WRITER" PUT /v1/kv/app/c --data-binary 1 -H "Idempotency-Key: $(printf 'k%.0s' {1..248})"
+	same 201 "$status"
+	as "$WRITER" PUT /v1/kv/app/c --data-binary 1 -H "Idempotency-Key: $(printf 'k%.0s' {1..249})"
+	same 400 "$status"
+	[[ $(jq -r .detail "$T/body") == *"1 to 248 bytes"* ]]
+}

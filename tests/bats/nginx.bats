@@ -141,3 +141,75 @@ authority() {
 	told 502 no-node POST '/v1/kv/a?op=incr'
 	told 502 no-node GET /v1/watch
 }
+
+# Nginx tries changes on a node that does them and whose answers are lost (HOW as in
+# lost_answer.py), then on one that works.
+start_losing() {
+	LOSING=$(free_port)
+	start losing python3 "$BATS_TEST_DIRNAME/lost_answer.py" "$LOSING" "$PORT" "$1"
+	wait_ready 10 "$PID" listens "$LOSING"
+	start_nginx "s/proxy_read_timeout 40s/proxy_read_timeout 1s/
+		/upstream keydir_write/,/}/ s/127.0.0.1:$PORT max_fails=0;/127.0.0.1:$PORT backup;/
+		/upstream keydir_write/,/}/ s/zone keydir_write.*/&\\n\\t\\tserver 127.0.0.1:$LOSING max_fails=0;/"
+	URL=http://127.0.0.1:$FRONT
+}
+
+# What a repeat must answer, which is what the first attempt would have.
+repeats_are_the_same_change() {
+	start_losing "$1"
+	rest PUT /v1/kv/d/new --data-binary v1 -H 'If-None-Match: *'
+	same 201 "$status"
+	local tag
+	tag=$(header ETag)
+	rest GET /v1/kv/d/new
+	same "v1 $tag" "$(body) $(header ETag)"
+	# A newer value that somebody was told of stays.
+	rest PUT /v1/kv/d/new --data-binary v2 -H 'X-Then: v3'
+	same 200 "$status"
+	[ "$(header ETag)" != "$tag" ]
+	rest GET /v1/kv/d/new
+	same v3 "$(body)"
+	# Preconditions were decided by the first attempt, those that it did not meet too.
+	tag=$(header ETag)
+	rest PUT /v1/kv/d/new --data-binary v4 -H "If-Match: \"1\", $tag"
+	same 200 "$status"
+	rest PUT /v1/kv/d/new --data-binary v5 -H "If-Match: $tag"
+	same 412 "$status"
+	rest PUT /v1/kv/d/new --data-binary v5 -H 'If-None-Match: *'
+	same 412 "$status"
+	rest DELETE /v1/kv/d/new
+	same 204 "$status"
+	rest DELETE /v1/kv/d/new
+	same 404 "$status"
+	rest PUT /v1/kv/d/other --data-binary 1
+	same 201 "$status"
+	rest DELETE '/v1/kv/d?recurse'
+	same 204 "$status"
+	rest GET /v1/kv/d/
+	same 404 "$status"
+}
+
+@test "a change whose node dies before it answers is not done twice, and answered" {
+	start_httpd
+	repeats_are_the_same_change dies
+	# The keys cannot be guessed, and a client's own goes first.
+	not grep -vE '^nginx-[0-9a-f]{32}$' "$T/losing.log"
+	same 9 "$(sort -u "$T/losing.log" | wc -l)"
+	rest PUT /v1/kv/k --data-binary 1 -H 'Idempotency-Key: mine' -H 'X-Request-Id: r'
+	same 201 "$status"
+	rest PUT /v1/kv/k --data-binary 2 -H 'X-Request-Id: r'
+	same 200 "$status"
+	same mine "$(tail -n 2 "$T/losing.log" | head -n 1)"
+	[[ $(tail -n 1 "$T/losing.log") == nginx-* ]]
+	# A POST is tried once.
+	rest POST '/v1/kv/n?op=incr'
+	same 502 "$status"
+	same none "$(tail -n 1 "$T/losing.log")"
+	rest GET /v1/kv/n
+	same 1 "$(body)"
+}
+
+@test "a change whose node hangs before it answers is not done twice, and answered" {
+	start_httpd
+	repeats_are_the_same_change hangs
+}
