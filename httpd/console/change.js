@@ -44,9 +44,8 @@ export function create(dir, name = '') {
 	const file = el('input', { type: 'file' });
 	const type = textInput({ placeholder: 'application/json, text/plain ...' });
 	const ttl = textInput();
-	key.addEventListener('focus', () => key.setSelectionRange(key.value.length, key.value.length), { once: true });
 	return ask({
-		title: 'New key',
+		title: 'New key', select: false, // what is typed goes on after the directory
 		body: [
 			field('Key', key, `${NAME_HINT} With a slash at its end it becomes a directory.`),
 			field('Value', value),

@@ -7,9 +7,10 @@ let titles = 0;
 
 // Asks. `body` is what stands in the form; `actions` are its buttons, the first
 // one done by Enter: { label, danger, run }. `run` may be asynchronous; what it
-// throws is shown and the dialog stays. Resolves to what `run` returned, or to
+// throws is shown and the dialog stays. The first field's text is selected, or with
+// `select` false the cursor stands after it. Resolves to what `run` returned, or to
 // null if the user went away.
-export function ask({ title, body = [], actions, cancel = 'Cancel', wide, focus }) {
+export function ask({ title, body = [], actions, cancel = 'Cancel', wide, focus, select = true }) {
 	const id = `dialog-${++titles}`;
 	const before = document.activeElement;
 	return new Promise((resolve) => {
@@ -51,7 +52,8 @@ export function ask({ title, body = [], actions, cancel = 'Cancel', wide, focus 
 		box.showModal();
 		const first = focus ?? form.querySelector('input, textarea, select') ?? buttons.at(-1);
 		first.focus();
-		first.select?.();
+		if (select) first.select?.();
+		else first.setSelectionRange(first.value.length, first.value.length);
 		box.submitButton = buttons.at(-1);
 	});
 }

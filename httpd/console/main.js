@@ -130,8 +130,20 @@ async function startTree(root) {
 // Is what is shown this entry, or below it?
 const concerns = (path) => entry.current() === path || (isDir(path) && Boolean(entry.current()?.startsWith(path)));
 
-async function removeFromTree(path) {
+async function removeEntry(path) {
 	if ((await change.remove(path)) && concerns(path)) go(parent(path) || null);
+}
+
+async function renameEntry(path) {
+	const to = await change.rename(path);
+	if (to && concerns(path)) go(to + entry.current().slice(path.length));
+}
+
+// The entry that a key of the keyboard means outside the tree: the search result
+// that has the focus, or else the entry that is shown.
+function meant() {
+	if ($('view-keys').hidden) return null;
+	return search.focused() ?? entry.current();
 }
 
 async function create() {
@@ -143,7 +155,8 @@ async function create() {
 $('new-key').addEventListener('click', create);
 
 document.addEventListener('keydown', (event) => {
-	if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector('dialog[open]')) return;
+	if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return;
+	if (document.querySelector('dialog[open]')) return;
 	if (event.target.closest('input:not([type=radio], [type=checkbox]), textarea, select')) return;
 	const press = (selector) => document.querySelector(selector)?.click();
 	const keys = {
@@ -154,6 +167,8 @@ document.addEventListener('keydown', (event) => {
 		},
 		n: create,
 		e: () => press('#view-keys:not([hidden]) #entry .edit-key'),
+		F2: () => meant() && renameEntry(meant()),
+		Delete: () => meant() && removeEntry(meant()),
 	};
 	if (!keys[event.key]) return;
 	event.preventDefault();
@@ -177,11 +192,8 @@ entry.setGo(go);
 search.setOpen(go);
 tree.setHooks({
 	open: go,
-	remove: removeFromTree,
-	async rename(path) {
-		const to = await change.rename(path);
-		if (to && concerns(path)) go(to + entry.current().slice(path.length));
-	},
+	remove: removeEntry,
+	rename: renameEntry,
 });
 $('log-out').hidden = !api.token();
 setView('keys');

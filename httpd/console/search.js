@@ -92,9 +92,9 @@ async function run(text, prefix, from) {
 			}
 			status.textContent = `Searching \u2026 ${count(found)} found, ${count(read)} keys looked at`;
 		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < match.patience);
-		status.textContent = found
+		status.textContent = (cursor ? 'Paused: ' : '') + (found
 			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys looked at`
-			: `Nothing found${cursor ? ' so far' : ''}, ${count(read)} keys looked at`;
+			: `${cursor ? 'nothing found so far' : 'Nothing found'}, ${count(read)} keys looked at`);
 		if (cursor) searchOn();
 	} catch (error) {
 		if (error.name === 'AbortError') {
@@ -136,6 +136,12 @@ export function clear() {
 export function focus() {
 	input.focus();
 	input.select();
+}
+
+// The path of the result that has the focus, or null.
+export function focused() {
+	const link = document.activeElement.closest('#results a');
+	return link ? link.getAttribute('href').slice('#/keys/'.length) : null;
 }
 
 // Arrows go through the results, from the field and back to it.

@@ -10,6 +10,10 @@ import { $, duration, el, size } from './dom.js';
 import { ancestors, binary, isDir, last, parent, show } from './names.js';
 
 const SPARE = 8; // rows drawn beyond each edge
+const INDENT = 16; // pixels for each level of depth
+const ROW_WIDTH = 220; // pixels that a row has at least, besides its indentation
+const SEEK_PAGE = 5000; // entries read at once on the way to one that a link names
+const SEEK_MOST = 500_000; // entries of one directory that are read for it at most
 
 const tree = $('tree');
 const sizer = $('tree-rows');
@@ -24,10 +28,12 @@ let selected = null; // path
 let sought = null; // the same, while it is not in the tree: what was made here comes by the feed, too
 let drawn = new Map(); // what a row looks like -> its element
 let due = 0;
+let depth = 1; // of the deepest row
 let hidden = false; // the active row is to be brought into sight
 let hooks = { open() {}, remove() {}, rename() {} };
 
 const rowHeight = () => (large.matches ? 44 : 28);
+const indent = (depth) => (depth - 1) * INDENT;
 
 function makeNode(entry, depth) {
 	return {
@@ -56,6 +62,7 @@ function rebuild() {
 	const at = rows[active];
 	rows = [];
 	collect(root, rows);
+	depth = rows.reduce((most, row) => Math.max(most, row.depth), 1);
 	if (at) {
 		const i = rows.findIndex((r) => r === at || (r.kind && r.kind === at.kind && r.of === at.of));
 		active = i < 0 ? Math.min(active, Math.max(0, rows.length - 1)) : i;
@@ -94,7 +101,7 @@ function drawRow(row, i, height) {
 		'aria-selected': row.path !== undefined && row.path === selected ? 'true' : 'false',
 	});
 	node.style.transform = `translateY(${i * height}px)`;
-	node.style.paddingInlineStart = `${(row.depth - 1) * 16 + 6}px`;
+	node.style.paddingInlineStart = `${indent(row.depth) + 6}px`;
 	node.dataset.index = i;
 	if (i === active) node.classList.add('active');
 	if (row.kind) {
@@ -112,11 +119,18 @@ function drawRow(row, i, height) {
 	return node;
 }
 
+// Gives the list the size of all its rows. A deep tree scrolls sideways rather than
+// squeezing its names to nothing.
+function measure() {
+	sizer.style.height = `${rows.length * rowHeight()}px`;
+	sizer.style.minWidth = `${indent(depth) + ROW_WIDTH}px`;
+}
+
 function draw() {
 	const height = rowHeight();
 	const first = Math.max(0, Math.floor(tree.scrollTop / height) - SPARE);
 	const end = Math.min(rows.length, Math.ceil((tree.scrollTop + tree.clientHeight) / height) + SPARE);
-	sizer.style.height = `${rows.length * height}px`;
+	measure();
 	const before = drawn;
 	drawn = new Map();
 	for (let i = first; i < end; i++) {
@@ -139,20 +153,24 @@ function draw() {
 function intoSight(i) {
 	hidden = !tree.clientHeight; // then when it is seen again
 	const height = rowHeight();
+	measure(); // rows that are not drawn yet can be scrolled to
 	if (i * height < tree.scrollTop) tree.scrollTop = i * height;
 	else if ((i + 1) * height > tree.scrollTop + tree.clientHeight)
 		tree.scrollTop = (i + 1) * height - tree.clientHeight;
+	const left = rows[i] ? indent(rows[i].depth) : 0;
+	if (left < tree.scrollLeft || left + ROW_WIDTH > tree.scrollLeft + tree.clientWidth)
+		tree.scrollLeft = Math.max(0, left + ROW_WIDTH - tree.clientWidth);
 }
 
 // --- reading ------------------------------------------------------------------
 
-async function more(node) {
+async function more(node, limit) {
 	if (node.state === 'loading') return;
 	node.state = 'loading';
 	node.error = null;
 	refresh(true);
 	try {
-		const page = await api.list(node.path, { cursor: node.cursor });
+		const page = await api.list(node.path, { cursor: node.cursor, limit });
 		const fresh = page.entries.map((e) => makeNode(e, node.depth + 1));
 		// the feed may have put the first of them there already
 		const after = node.children?.at(-1)?.order;
@@ -257,16 +275,35 @@ export const rootPath = () => root?.path ?? '';
 export const rootError = () => root?.error;
 export const reload = () => start(rootPath());
 
+// The node of PATH, whose directory is open. It may stand on a page that was not read
+// yet: pages are read up to it, in order, because the list has no holes. Undefined if
+// there is none, it is too far, or another entry was chosen meanwhile.
+async function seek(path) {
+	const wanted = selected;
+	const node = loaded.get(parent(path));
+	const order = binary(last(path));
+	while (node && selected === wanted) {
+		const read = node.children ?? [];
+		if (node.state === 'loading') await new Promise((done) => setTimeout(done, 50));
+		else if (node.error || !node.cursor || read.length >= SEEK_MOST || read.at(-1)?.order >= order) break;
+		else await more(node, SEEK_PAGE);
+	}
+	const children = node?.children ?? [];
+	const there = children[place(children, order)];
+	return there?.path === path ? there : undefined;
+}
+
 // Opens what leads to PATH, and marks it.
 export async function reveal(path) {
 	selected = sought = path;
 	refresh();
 	if (!path.startsWith(root.path)) return;
 	for (const dir of ancestors(path).filter((p) => p.length > root.path.length)) {
-		const node = loaded.get(parent(dir))?.children?.find((c) => c.path === dir);
+		const node = await seek(dir);
 		if (!node) return;
 		await expand(node);
 	}
+	await seek(path);
 	if (selected !== path) return;
 	if (stale) rebuild();
 	const i = rows.findIndex((r) => r.path === path);

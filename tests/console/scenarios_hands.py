@@ -91,8 +91,21 @@ def keyboard(b, server):
     b.press("ArrowDown")
     b.press("ArrowDown")
     b.same("document.activeElement.querySelector('.name').textContent", "a/k31")
+    # a result that has the focus is renamed and deleted by the same keys
+    for key, title in (("F2", "Rename key"), ("Delete", "Delete a/k31?")):
+        b.press(key)
+        b.wait("text('dialog h2') === title", title=title)
+        b.press("Escape")
+        b.wait("!document.querySelector('dialog')")
     b.press("Enter")
     b.same("text('#entry pre.value')", "v31")
+    # a new key goes into the directory that is open: typing goes on after it
+    b.press("n")
+    b.same("fieldOf('Key').value", "a/")
+    b.type("x")
+    b.same("fieldOf('Key').value", "a/x")
+    b.press("Escape")
+    b.wait("!document.querySelector('dialog')")
     b.press("ArrowUp")
     b.press("ArrowUp")
     b.same("document.activeElement.id", "search")
@@ -121,6 +134,15 @@ def keyboard(b, server):
     b.wait("!row('zz')")
     assert server.get("a/zz") is None
     b.same("document.activeElement.id", "tree")
+    # and from the pane of the entry itself
+    b.js("void (location.hash = '#/keys/b')")
+    b.same("text('#entry-title')", "b")
+    b.js("document.querySelector('#entry-title').focus()")
+    for key, title in (("F2", "Rename key"), ("Delete", "Delete b?")):
+        b.press(key)
+        b.wait("text('dialog h2') === title", title=title)
+        b.press("Escape")
+        b.wait("!document.querySelector('dialog')")
     # every control has a name for those who cannot see it
     for view in ("keys/b", "events", "nodes"):
         b.js("void (location.hash = '#/' + view)", view=view)
@@ -269,17 +291,20 @@ def many(b, server):
     b.same("Boolean(control('Stop'))", False)
     b.js("void (window.fetch = fetch_)")
     b.button("Search on")
-    b.wait("text('#results p').includes('so far, 55,000 keys looked at')")
+    b.wait("text('#results p') === 'Paused: nothing found so far, 55,000 keys looked at'")
     # never all at once
     b.same("asked.every((path) => !path.includes('recurse') || path.includes('limit=5000'))", True)
     # some at a time
     b.fill("Search keys", "99999")
     for read in ("50,000", "100,000"):
-        b.wait("text('#results p').includes(`so far, ${read} keys looked at`)", read=read)
+        b.wait("text('#results p') === `Paused: nothing found so far, ${read} keys looked at`", read=read)
         b.button("Search on")
     b.same("[...document.querySelectorAll('#results a .name')].map((e) => e.textContent)", ["big/k099999"])
+    # a link into the midst of it selects the row, which is brought into sight
+    b.call("Page.navigate", url="about:blank")
+    b.open(server.url + "/#/keys/big/k070000")
+    b.wait("row('k070000')?.getAttribute('aria-selected') === 'true' && seen(row('k070000'))", seconds=60)
     # one directory goes at once
-    b.press("Escape")
     b.js("void (location.hash = '#/keys/big/')")
     b.wait("text('#entry').includes('more than 1,000')")
     b.button("Delete")

@@ -77,6 +77,16 @@ def browse(b, server):
     b.wait("row('newer')")
     server.ask("DELETE", "/v1/kv/dir/sub/newer")
     b.wait("!row('newer')")
+    # a name deep down is not squeezed to nothing: the tree scrolls sideways to it
+    deep = "/".join(f"level{i:02}" for i in range(30))
+    server.put(deep + "/at-the-bottom", b"1")
+    b.open(server.url + "/#/keys/" + deep + "/at-the-bottom")
+    b.wait("row('at-the-bottom')")
+    b.wait("""(() => {
+        const name = row('at-the-bottom').querySelector('.name').getBoundingClientRect();
+        const tree = document.querySelector('#tree').getBoundingClientRect();
+        return name.width > 100 && name.left >= tree.left && name.right <= tree.right;
+    })()""")
     return [(404, "/v1/kv/dir")]
 
 
