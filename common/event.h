@@ -59,7 +59,9 @@ enum event_op {
 	X(LOG_DOWN, "the log cannot be reached; nothing was changed", EIO)                         \
 	X(UNKNOWN, "no answer from the log in time; the change may still happen", ETIMEDOUT)       \
 	X(STOPPING, "the node is stopping; nothing was changed", EIO)                              \
-	X(NO_MEMORY, "out of memory; nothing was changed", ENOMEM)
+	X(NO_MEMORY, "out of memory; nothing was changed", ENOMEM)                                 \
+	X(STORE_FULL, "the file system of the store is full; nothing was changed", ENOSPC)         \
+	X(LATE, "the node did not come to it in time; nothing was changed", EIO)
 
 enum event_outcome {
 #define X(name, text, err) OUTCOME_##name,

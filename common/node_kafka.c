@@ -383,6 +383,8 @@ static int consume(struct kafka *k, uint64_t from)
 		txn_abort(b.txn);
 	node_catch_up(k->node);
 	log_kafka_unfollow(k->log);
+	if (r == -ENOSPC) /* what lacks may be what the last commit freed */
+		store_advance(k->node->store);
 	if (b.fatal)
 		set_why(k, b.why);
 	else if (r == -ENOSPC || r == -ENOMEM || r == -EIO)

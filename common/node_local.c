@@ -17,6 +17,7 @@
 #include "metrics.h"
 #include "quota.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -138,8 +139,9 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 	struct store_meta *meta = txn_meta(txn);
 	int64_t now_ms = clock_wall_ms();
 	uint64_t napplied = 0, nrejected = meta->nrejected;
-	struct pending *p = batch;
-	for (; p && txn_pages(txn) <= STORE_TXN_PAGES; p = p->next) {
+	/* The first is applied whatever it takes: else none would be, ever. */
+	for (struct pending *p = batch; p && (p == batch || txn_pages(txn) <= STORE_TXN_PAGES);
+	     p = p->next) {
 		*ret_rest = p->next;
 		p->held = false;
 		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
@@ -160,6 +162,8 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 		}
 		napplied += !p->left_out;
 	}
+	/* No event may leave the queue without an outcome. */
+	assert(*ret_rest != batch || batch->held);
 	if (napplied == 0) {
 		txn_abort(txn);
 		return 0;
@@ -177,7 +181,7 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 
 static enum event_outcome outcome_of_error(int r)
 {
-	return r == -ENOSPC ? OUTCOME_NO_SPACE :
+	return r == -ENOSPC ? OUTCOME_STORE_FULL :
 	       r == -ENOMEM ? OUTCOME_NO_MEMORY :
 	                      OUTCOME_LOG_DOWN;
 }
@@ -199,6 +203,16 @@ static void finish_left_out(struct node *node, struct pending *batch, struct fin
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
+/* Applies P, which is a batch of its own. */
+static int apply_alone(struct node *node, struct pending *p, struct pending **ret_rest)
+{
+	int r = apply_batch(node, p, ret_rest);
+	/* What lacks may be what the last commit freed. */
+	if (r == -ENOSPC && store_advance(node->store) == 0)
+		r = apply_batch(node, p, ret_rest);
+	return r;
+}
+
 /* After what begins at P failed as a whole: event by event, up to END or to the
  * first that is held. Returns what is left. */
 static struct pending *apply_one_by_one(struct node *node, struct pending *p,
@@ -207,7 +221,7 @@ static struct pending *apply_one_by_one(struct node *node, struct pending *p,
 	while (p != end) {
 		struct pending *next = p->next, *rest;
 		p->next = NULL;
-		int r = apply_batch(node, p, &rest);
+		int r = apply_alone(node, p, &rest);
 		node_set_stalled(node, r < 0 ? -r : 0);
 		if (rest == p) {
 			p->next = next;
@@ -249,11 +263,8 @@ void local_apply(struct node *node, struct pending *batch, struct finished *done
 
 void local_probe(struct node *node)
 {
-	struct txn *txn;
-	int r = txn_write(node->store, &txn);
-	if (r == 0)
-		r = txn_commit(txn);
-	if (r == 0 && !store_has_room(node->store))
+	int r = store_advance(node->store);
+	if (r == 0 && store_room_left(node->store) == 0)
 		r = -ENOSPC;
 	node_set_stalled(node, -r);
 }

@@ -247,6 +247,11 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		r = store_error(mdb_env_get_fd(store->env, &store->fd));
 	if (r < 0)
 		goto err_env;
+	MDB_stat st;
+	r = store_error(mdb_env_stat(store->env, &st));
+	if (r < 0)
+		goto err_env;
+	store->page_bytes = st.ms_psize;
 	int dead;
 	mdb_reader_check(store->env, &dead);
 	r = open_tables(store);
@@ -291,6 +296,18 @@ bool store_has_room(const struct store *store)
 {
 	struct statfs fs;
 	return statfs(store->dir, &fs) < 0 || fs.f_bavail * (uint64_t)fs.f_bsize >= LOW_BYTES;
+}
+
+uint64_t store_room_left(struct store *store)
+{
+	struct statfs fs;
+	struct stat st;
+	int fd;
+	if (statfs(store->dir, &fs) < 0 || mdb_env_get_fd(store->env, &fd) || fstat(fd, &st) < 0)
+		return UINT64_MAX;
+	uint64_t taken = (uint64_t)st.st_blocks * 512, used = store_bytes(store) + LOW_BYTES;
+	uint64_t left = fs.f_bavail * (uint64_t)fs.f_bsize + taken;
+	return left > used ? left - used : 0;
 }
 
 uint64_t store_bytes(struct store *store)

@@ -38,6 +38,9 @@ const char *store_dir(const struct store *store);
 bool store_in_memory(const struct store *store);
 /* False if the file system is full, or nearly (less than 1 MiB is left). */
 bool store_has_room(const struct store *store);
+/* Bytes that it can still take, about: what its file system has to give, and what lies
+ * free in its own file. UINT64_MAX if that cannot be told. Thread-safe. */
+uint64_t store_room_left(struct store *store);
 /* Bytes of the map that hold data. */
 uint64_t store_bytes(struct store *store);
 /* Streams a consistent, compact copy of the whole store to FD (blocking;

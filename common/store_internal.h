@@ -25,6 +25,7 @@ struct store {
 	bool in_memory;
 	bool mapped;                      /* LMDB writes through the map: see store_room.c */
 	int fd;                           /* of the file, LMDB's */
+	uint64_t page_bytes;              /* of one page, as the file was made: 4 KiB to 64 KiB */
 	uint64_t room_end;                /* pages before this one are allocated; the writer's */
 	struct room room;                 /* of the write transaction: there is one at a time */
 	struct near_txn near[STORE_NEAR]; /* idle snapshots, at hand for a thread */

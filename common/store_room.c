@@ -30,28 +30,34 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BYTES 4096
-#define PAGE_HEADER 16   /* of LMDB's, also of a long value */
-#define LONG_ROW 2000    /* about: a longer row gets pages of its own */
-#define COMMIT_PAGES 24  /* roots of the tables, LMDB's list of free pages ... */
-#define IDS_PER_PAGE 256 /* ... in which each page freed is a number; half full */
+#define PAGE_HEADER 16  /* of LMDB's, also of a long value */
+#define LONG_ROW 2000   /* about: a longer row gets pages of its own */
+#define COMMIT_PAGES 24 /* roots of the tables, paths in LMDB's list of free pages */
 #define RESERVE_PAGES 64
-#define STEP_MIN 16 /* pages allocated at once ... */
+#define RESERVE_SHARE 128 /* ... and one for so many that there are: see free_list() */
+#define STEP_MIN 16       /* pages allocated at once ... */
 #define STEP_MAX 32
-#define STEP_SHARE 64      /* ... of what there is, about one 64th */
-#define FREE_MAX (1 << 17) /* free pages are counted so far, and no further */
-#define RUN_PAGES 16       /* of the longest row that there is, a chunk of a value */
-#define RUN_RECORDS 100    /* LMDB looks through at least so many for two pages in a row */
+#define STEP_SHARE 64        /* ... of what there is, about one 64th */
+#define FREE_FIRST (1 << 14) /* free pages are counted so far at first ... */
+#define FREE_MAX (1 << 20)   /* ... and no further: 4 GiB of them, in pages of 4 KiB */
+#define RUN_RECORDS 100      /* LMDB looks through at least so many for two pages in a row */
 
-/* Pages that a row of so many bytes takes for itself; 0 if it lies in a leaf. */
-static uint64_t long_pages(size_t len)
+/* Pages that a row whose value has LEN bytes takes for itself; 0 if it lies in a leaf. */
+static uint64_t long_pages(const struct store *store, size_t key_len, size_t len)
 {
-	return len < LONG_ROW ? 0 : (PAGE_HEADER + len) / PAGE_BYTES + 1;
+	return key_len + len < LONG_ROW ? 0 : (PAGE_HEADER - 1 + len) / store->page_bytes + 1;
 }
 
-static uint64_t pages_of(const MDB_stat *st)
+/* Pages of the longest row that there is, a chunk of a value. */
+static uint64_t run_pages(const struct store *store)
 {
-	return st->ms_branch_pages + st->ms_leaf_pages + st->ms_overflow_pages;
+	return long_pages(store, 0, STORE_CHUNK_SIZE);
+}
+
+/* Pages of the tree, which a transaction copies before it changes them. */
+static uint64_t tree_pages(const MDB_stat *st)
+{
+	return st->ms_branch_pages + st->ms_leaf_pages;
 }
 
 /* Allocates up to page END of the file, and some more if that can be had. */
@@ -63,9 +69,9 @@ static int allocate(struct store *store, uint64_t end)
 	if (step > STEP_MAX)
 		step = STEP_MAX;
 	for (int round = 0; round < 2; round++) {
-		off_t len = (off_t)((end + step - from) * PAGE_BYTES);
-		if (fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * PAGE_BYTES), len) ==
-		    0) {
+		off_t len = (off_t)((end + step - from) * store->page_bytes);
+		if (fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * store->page_bytes),
+		              len) == 0) {
 			store->room_end = end + step;
 			return 0;
 		}
@@ -87,9 +93,10 @@ static int oldest_reader(const char *line, void *arg)
 	return 0;
 }
 
-/* Reads the numbers of the pages that LMDB has free for the running write
- * transaction: those freed by transactions that nobody looks behind any more.
- * How many; *RET_FIRST of them are in records that it searches in any case. */
+/* Reads the numbers of up to MAX pages that LMDB has free for the running write
+ * transaction: those freed by transactions that nobody looks behind any more. Of a
+ * record that is too long the lower ones count, which LMDB takes first. How many;
+ * *RET_FIRST of them are in records that it searches in any case. */
 static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t *ret_first)
 {
 	MDB_envinfo info;
@@ -105,16 +112,19 @@ static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t
 	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb))
 		return 0;
 	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0: the free pages */
-	for (int record = 0; rc == 0; record++) {
+	for (int record = 0; rc == 0 && n < max; record++) {
 		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
 		if (rc || key.mv_size != sizeof id || val.mv_size < sizeof count)
 			break;
 		memcpy(&id, key.mv_data, sizeof id);
 		memcpy(&count, val.mv_data, sizeof count);
-		if (id >= oldest || count > max - n || (count + 1) * sizeof count > val.mv_size)
+		if (id >= oldest || count > val.mv_size / sizeof count - 1)
 			break;
-		memcpy(pages + n, (const char *)val.mv_data + sizeof count, count * sizeof *pages);
-		n += count;
+		/* The highest stands first. */
+		size_t some = count < max - n ? count : max - n;
+		memcpy(pages + n, (const char *)val.mv_data + (1 + count - some) * sizeof count,
+		       some * sizeof *pages);
+		n += some;
 		if (record < RUN_RECORDS)
 			*ret_first = n;
 	}
@@ -130,12 +140,14 @@ static int compare_pages(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Counts LMDB's free pages: the lower ones, which it takes first when it needs
- * one, as such; and of the others how many runs of RUN_PAGES they hold. */
-static void count_free(struct store *store, struct room *room)
+/* Counts LMDB's free pages, up to MAX: the lower ones, which it takes first when it
+ * needs one, as such; and of the others how many runs for a chunk they hold. False if
+ * there are no more than were counted. */
+static bool count_free(struct store *store, struct room *room, size_t max)
 {
-	uint64_t *pages = malloc(FREE_MAX * sizeof *pages);
-	size_t first, n = pages ? read_free(store, pages, FREE_MAX, &first) : 0, length = 1;
+	uint64_t *pages = malloc(max * sizeof *pages);
+	size_t first, n = pages ? read_free(store, pages, max, &first) : 0, length = 1;
+	room->free = room->free_runs = room->free_longest = 0;
 	if (n) {
 		room->free = n - first;
 		qsort(pages, first, sizeof *pages, compare_pages);
@@ -146,22 +158,38 @@ static void count_free(struct store *store, struct room *room)
 			if (i < first && pages[i] == pages[i - 1] + 1) {
 				length++;
 			} else {
-				room->free_runs += length / RUN_PAGES;
+				room->free_runs += length / run_pages(store);
+				if (length > room->free_longest)
+					room->free_longest = length;
 				length = 1;
 			}
 		}
-		if (room->free_runs == 0)
+		if (room->free_runs == 0) {
 			room->free = n;
+			room->free_longest = 0;
+		}
 	}
 	free(pages);
+	room->counted = max;
+	return n == max;
+}
+
+/* Pages in a row for the list of the pages that the transaction frees: one record,
+ * however many they are. It may grow by a page, twice, while it is written. */
+static uint64_t free_list(const struct store *store, const struct room *room)
+{
+	return 3 * long_pages(store, 0, (room->single + room->freed + 2) * sizeof(uint64_t));
 }
 
 /* Pages that must come from behind all others. Runs are not looked for one by
  * one: there are enough for all of them, or none counts. */
-static uint64_t fresh_pages(const struct room *room, uint64_t single, uint64_t run, uint64_t nruns)
+static uint64_t fresh_pages(const struct store *store, const struct room *room, uint64_t single,
+                            uint64_t run, uint64_t nruns)
 {
+	uint64_t row = room->list_row + free_list(store, room), used = nruns * run_pages(store);
 	return (nruns > room->free_runs ? run : 0) +
-	       (single > room->free ? single - room->free : 0);
+	       (single > room->free ? single - room->free : 0) +
+	       (row + used > room->free_longest ? row : 0);
 }
 
 /* Sees to it that SINGLE pages, and RUN pages in a row, can be taken beside what
@@ -170,20 +198,37 @@ static int need(struct txn *txn, uint64_t single, uint64_t run)
 {
 	struct store *store = txn->store;
 	struct room *room = txn->room;
-	uint64_t nruns = room->nruns + (run > 0), keep = room->frees ? 0 : RESERVE_PAGES;
-	single += room->single + room->commit + (room->single + room->run) / IDS_PER_PAGE + keep;
+	uint64_t nruns = room->nruns + (run > 0);
+	single += room->single + room->list_single + COMMIT_PAGES;
+	if (!room->frees)
+		single += RESERVE_PAGES + room->begin / RESERVE_SHARE;
 	run += room->run;
-	uint64_t end = room->begin + fresh_pages(room, single, run, nruns);
+	uint64_t end = room->begin + fresh_pages(store, room, single, run, nruns);
 	if (end <= store->room_end)
 		return 0;
 	int r = allocate(store, end);
-	if (r == -ENOSPC && !room->counted) {
-		room->counted = true;
-		count_free(store, room);
-		end = room->begin + fresh_pages(room, single, run, nruns);
+	for (size_t max = FREE_FIRST; r == -ENOSPC && max <= FREE_MAX; max *= 8) {
+		if (max <= room->counted)
+			continue;
+		bool more = count_free(store, room, max);
+		end = room->begin + fresh_pages(store, room, single, run, nruns);
 		r = end <= store->room_end ? 0 : allocate(store, end);
+		if (!more)
+			room->counted = FREE_MAX;
 	}
 	return r;
+}
+
+/* Foresees what the list of free pages takes when it is written anew: about as many
+ * pages as it has, in records with numbers from 1 to TXNID (mdb_freelist_save() of LMDB
+ * 0.9.24). So one is longer than a page only if there are more pages than numbers. */
+static void foresee_list(struct room *room, const MDB_stat *list, uint64_t txnid)
+{
+	uint64_t pages = tree_pages(list) + list->ms_overflow_pages;
+	if (pages < txnid)
+		room->list_single = pages;
+	else
+		room->list_row = pages;
 }
 
 int room_begin(struct txn *txn)
@@ -203,10 +248,7 @@ int room_begin(struct txn *txn)
 	room->begin = info.me_last_pgno + 1;
 	if (store->room_end < room->begin)
 		store->room_end = room->begin;
-	room->commit = COMMIT_PAGES;
-	/* The list of free pages may have to be written anew. */
-	room->run = st.ms_overflow_pages;
-	room->nruns = (room->run + RUN_PAGES - 1) / RUN_PAGES;
+	foresee_list(room, &st, info.me_last_txnid);
 	room->frees = true; /* nothing was written yet: whoever wants more says so */
 	return need(txn, 0, 0);
 }
@@ -221,25 +263,36 @@ int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *v
 		        mdb_stat(txn->mdb, txn->store->dbi[table], &room->tables[table]));
 		if (r < 0)
 			return r;
+		room->uncopied[table] = tree_pages(&room->tables[table]);
 	}
 	*ret = room->tables[table];
 	/* Down the path, and beside it if pages are merged; each page split once. */
 	return need(txn, 3 * (uint64_t)ret->ms_depth + 2,
-	            val ? long_pages(key_len + val->mv_size) : 0);
+	            val ? long_pages(txn->store, key_len, val->mv_size) : 0);
 }
 
 /* Whether the leaf that CURSOR is at was written before by this transaction; it
  * has been now. */
-static bool seen_leaf(struct room *room, MDB_cursor *cursor)
+static bool seen_leaf(const struct store *store, struct room *room, MDB_cursor *cursor)
 {
 	MDB_val key, val;
 	if (mdb_cursor_get(cursor, &key, &val, MDB_GET_CURRENT))
 		return false;
-	uintptr_t page = (uintptr_t)key.mv_data / PAGE_BYTES;
+	uintptr_t page = (uintptr_t)key.mv_data / store->page_bytes;
 	uintptr_t *slot = &room->leaves[page % ROOM_LEAVES];
 	bool seen = *slot == page;
 	*slot = page;
 	return seen;
+}
+
+/* Counts COPIES of pages of the table. What was there when the transaction began is
+ * copied once; what is new counts as growth. */
+static void count_copies(struct room *room, enum table table, uint64_t copies)
+{
+	if (copies > room->uncopied[table])
+		copies = room->uncopied[table];
+	room->uncopied[table] -= copies;
+	room->single += copies;
 }
 
 void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
@@ -253,12 +306,17 @@ void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key
 		now = *before;
 	room->tables[table] = now;
 	if (!val)
-		room->single += 2 * (uint64_t)before->ms_depth;
-	else if (!seen_leaf(room, cursor))
-		room->single += before->ms_depth;
-	if (pages_of(&now) > pages_of(before))
-		room->single += pages_of(&now) - pages_of(before);
-	uint64_t run = val ? long_pages(key_len + val->mv_size) : 0;
+		count_copies(room, table, 2 * (uint64_t)before->ms_depth);
+	else if (!seen_leaf(txn->store, room, cursor))
+		count_copies(room, table, before->ms_depth);
+	if (tree_pages(&now) > tree_pages(before))
+		room->single += tree_pages(&now) - tree_pages(before);
+	else
+		room->freed += tree_pages(before) - tree_pages(&now);
+	uint64_t run = val ? long_pages(txn->store, key_len, val->mv_size) : 0;
 	room->run += run;
 	room->nruns += run > 0;
+	/* What a long value had that was there before. */
+	if (before->ms_overflow_pages + run > now.ms_overflow_pages)
+		room->freed += before->ms_overflow_pages + run - now.ms_overflow_pages;
 }

@@ -11,12 +11,16 @@ struct room {
 	uint64_t begin;       /* the first page that no transaction before has used */
 	uint64_t single, run; /* taken one by one, and several in a row ... */
 	uint64_t nruns;       /* ... so many times */
-	uint64_t commit;      /* needed at the end */
-	uint64_t free;        /* LMDB's own, once counted ... */
-	uint64_t free_runs;   /* ... and rows of RUN_PAGES beside those */
-	bool counted;
+	uint64_t freed;       /* given back, beside those that were copied */
+	/* What the commit needs to write the list of free pages anew. */
+	uint64_t list_single, list_row;
+	size_t counted;                /* up to how many LMDB's own free pages were counted */
+	uint64_t free;                 /* so many are taken one by one, ... */
+	uint64_t free_runs;            /* ... beside those are rows for a chunk of a value, ... */
+	uint64_t free_longest;         /* ... and a row of so many */
 	bool frees;                    /* may take the last */
 	MDB_stat tables[TABLES];       /* as they are now; a depth of 0: not known */
+	uint64_t uncopied[TABLES];     /* pages that may still have to be copied */
 	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
 };
 

@@ -283,6 +283,13 @@ int txn_commit(struct txn *txn)
 	return r;
 }
 
+int store_advance(struct store *store)
+{
+	struct txn *txn;
+	int r = txn_write(store, &txn);
+	return r < 0 ? r : txn_commit(txn);
+}
+
 struct store_meta *txn_meta(struct txn *txn)
 {
 	return &txn->meta;

@@ -45,11 +45,15 @@ void txn_abort(struct txn *txn);
 /* Commits a write or nested one; the txn is gone either way. 0, -ENOSPC, -EIO.
  * Meta is written by the outermost commit. */
 int txn_commit(struct txn *txn);
+/* Commits a transaction that changes nothing: the next one may take what the one before
+ * this freed, which might be all the room there is. 0, -ENOSPC, -EIO ... */
+int store_advance(struct store *store);
 /* Says whether what is written next removes something: that may take the very
  * last room (in memory). */
 void txn_frees(struct txn *txn, bool frees);
-/* About how many pages the write transaction has taken, if that matters (in memory).
- * Whoever applies many events commits when it has more than STORE_TXN_PAGES. */
+/* About how many pages the write transaction has taken for what was written in it, if
+ * that matters (in memory). Whoever applies many events commits when it has more than
+ * STORE_TXN_PAGES, after one event at least. */
 #define STORE_TXN_PAGES 256
 uint64_t txn_pages(struct txn *txn);
 /* The meta row as this transaction sees it; changeable in a write one. */

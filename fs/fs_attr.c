@@ -325,8 +325,9 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 
 /* --- statfs ---------------------------------------------------------------- */
 
-/* The quota, and what is left of it. An entry costs something even if it is
- * empty, so that bounds their number as well. */
+/* The quota, and what is left of it; if the store's file system has less to give, that
+ * is all there is. An entry costs something even if it is empty, so that bounds their
+ * number as well. */
 void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_of(req);
@@ -340,13 +341,18 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 	}
 	const struct store_meta *meta = txn_meta(view.txn);
 	uint64_t left = m->size_bytes > meta->used_bytes ? m->size_bytes - meta->used_bytes : 0;
-	uint64_t entries = meta->nkeys + meta->ndirs;
+	uint64_t used = meta->used_bytes, entries = meta->nkeys + meta->ndirs;
 	view_close(&view);
+	uint64_t room = store_room_left(m->store), size = m->size_bytes;
+	if (room < left) {
+		left = room;
+		size = used + left;
+	}
 
 	struct statvfs st = {
 		.f_bsize = BLOCK_SIZE,
 		.f_frsize = BLOCK_SIZE,
-		.f_blocks = m->size_bytes / BLOCK_SIZE,
+		.f_blocks = size / BLOCK_SIZE,
 		.f_bfree = left / BLOCK_SIZE,
 		.f_bavail = left / BLOCK_SIZE,
 		.f_files = entries + left / STORE_ENTRY_COST,

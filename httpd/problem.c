@@ -183,6 +183,19 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		        "The cache holds as much as it may (--size, %llu bytes). Delete keys, "
 		        "or let some expire; reads and deletes go on.",
 		        (unsigned long long)config->size_bytes);
+	case OUTCOME_STORE_FULL:
+		return problem(rq, PROBLEM_FULL, offset,
+		               "The file system of the store (%.200s) is full, before the cache "
+		               "holds what it may (--size, %llu bytes). Nothing was changed. "
+		               "Delete keys, a few at a time, or give it more room (for a "
+		               "container: --shm-size); reads go on.",
+		               store_dir(node_store(rq->server->node)),
+		               (unsigned long long)config->size_bytes);
+	case OUTCOME_LATE:
+		return problem(rq, PROBLEM_BUSY, offset,
+		               "This node did not come to the change in time (--write-timeout), so "
+		               "nothing was changed: something holds up its applying. Try again, "
+		               "or another node.");
 	case OUTCOME_LOG_DOWN:
 		return problem(
 		        rq, PROBLEM_LOG_DOWN, offset,

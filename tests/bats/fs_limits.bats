@@ -37,6 +37,36 @@ teardown() {
 	cmp -n 3145728 "$MNT/again" /dev/zero
 }
 
+@test "a file system smaller than the quota: df, ENOSPC and 507 name it, rm makes room" {
+	mkdir "$T/small"
+	mount -t tmpfs -o size=32m tmpfs "$T/small" || skip_or_fail "needs the right to mount a tmpfs" || return 1
+	STORE=$T/small/store
+	allow_log 'No space left'
+	start_fs --size 1G
+	start_httpd --size 1G
+	local n=0
+	mkdir "$MNT/d"
+	while head -c 1M /dev/zero >"$MNT/d/$n" && [ $n -lt 40 ]; do
+		n=$((n + 1))
+	done 2>"$T/err"
+	grep -q "No space left" "$T/err"
+	[[ $n -gt 20 && $n -lt 32 ]]
+	[ "$(df --output=avail -k "$MNT" | tail -n 1)" -lt 2048 ]
+	[ "$(df --output=size -k "$MNT" | tail -n 1)" -lt 40000 ]
+	head -c 2M /dev/zero >"$T/value"
+	rest PUT /v1/kv/more -T "$T/value"
+	same 507 "$status"
+	grep -q "The file system of the store ($STORE) is full" "$T/body"
+	# All at once, and again as many.
+	rest DELETE '/v1/kv/d/?recurse'
+	same 204 "$status"
+	[ "$(df --output=avail -k "$MNT" | tail -n 1)" -gt 20000 ]
+	for n in {1..20}; do
+		rest PUT "/v1/kv/again$n" --data-binary @<(head -c 1M /dev/zero)
+		same 201 "$status"
+	done
+}
+
 @test "many small keys reach the quota as well" {
 	start_fs --size 256K
 	local n=0

@@ -414,7 +414,7 @@ static void test_full_file_system(void **state)
 		snprintf(key, sizeof key, "k%d", n);
 		struct outcome out = DO(node, .op = EVENT_SET, .key = { key, strlen(key) },
 		                        .value = { big, sizeof big });
-		if (out.code == OUTCOME_NO_SPACE)
+		if (out.code == OUTCOME_STORE_FULL)
 			break;
 		assert_int_equal(out.code, OUTCOME_OK);
 	}

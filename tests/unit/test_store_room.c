@@ -237,6 +237,68 @@ static void test_empty_and_refill(void **state)
 	temp_dir_remove(dir);
 }
 
+/* Fills all that there is with values of SIZE bytes below "d". How many. */
+static int fill_directory(struct world *w, size_t size)
+{
+	char key[32];
+	int n = 0;
+
+	for (;; n++) {
+		snprintf(key, sizeof key, "d/%d", n);
+		if (set_one(w, key, size) != 0)
+			return n;
+	}
+}
+
+/* Removes "d" with all below it, as one event. */
+static void remove_directory(struct world *w)
+{
+	struct event ev = { .op = EVENT_DEL, .key = { "d", 1 }, .flags = EVENT_RECURSE };
+	struct txn *txn;
+	enum event_outcome outcome;
+
+	assert_int_equal(txn_write(w->store, &txn), 0);
+	assert_int_equal(apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS, &outcome), 0);
+	assert_int_equal(outcome, OUTCOME_OK);
+	assert_int_equal(txn_commit(txn), 0);
+	expect_room(w->store);
+}
+
+/* All can be removed at once: large values though the file system has nothing to give,
+ * short ones if a fifth of it is free. The list of what that freed is not counted as
+ * taken by the next transaction, and is room for it, however long. */
+static void test_remove_all_at_once(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t value, spare;
+	} rows[] = { { 3000, 16 << 20 }, { 30000, 0 }, { VALUE_MAX, 0 } };
+	char *dir = temp_dir_small(80 << 20);
+	struct txn *txn;
+	if (!dir)
+		skip();
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct world w = { .store = open_store(dir) };
+
+		int n = fill_directory(&w, rows[i].value);
+		temp_dir_resize(dir, (80 << 20) + rows[i].spare);
+		remove_directory(&w);
+		temp_dir_fill(dir);
+		assert_int_equal(txn_write(w.store, &txn), 0);
+		assert_int_equal(txn_pages(txn), 0);
+		txn_abort(txn);
+		assert_int_equal(store_advance(w.store), 0);
+		int again = fill_directory(&w, rows[i].value);
+		assert_true(again > n / 2);
+		expect_room(w.store);
+		check(w.store);
+		store_close(w.store);
+		wipe(dir);
+		temp_dir_resize(dir, 80 << 20);
+	}
+	temp_dir_remove(dir);
+}
+
 static void fill_all(void *arg)
 {
 	const char *dir = arg;
@@ -279,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_empty_and_refill),
+		cmocka_unit_test(test_remove_all_at_once),
 		cmocka_unit_test(test_processes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
