@@ -239,11 +239,17 @@ fuzzers: $(FUZZERS)
 tools: $(TOOLS)
 	@:
 
-# FUZZERS only without a sanitizer: they have theirs built in.
+# What TESTS can run is built: unit tests unless all of its words begin with bats/,
+# fuzzers unless all begin with unit/ or bats/ (and not with a sanitizer: fuzzers have
+# theirs built in).
+TESTS ?=
+wanted = $(if $(filter-out $(1),$(or $(TESTS),all)),$(2))
+TESTED = $(call wanted,bats/%,unit) $(if $(SANITIZER),,$(call wanted,unit/% bats/%,fuzzers))
+
 .PHONY: test check
 test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
 	@tests/deps.sh building running testing fuzzing cluster
-	+@$(MAKE) --no-print-directory all unit tools $(if $(SANITIZER),,fuzzers)
+	+@$(MAKE) --no-print-directory all tools $(TESTED)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
 .PHONY: compose-test
