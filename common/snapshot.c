@@ -6,10 +6,10 @@
  * for what the one before it cannot see:
  *
  * - the checksum: what the peer sent is what lies here, byte for byte;
- * - the rows: all of them are read, and the totals compared (store_file_check).
- *   The peer's own file may be damaged, and LMDB trusts its pages: a bad one is
- *   an assertion or a wild read. So a child process reads, and whatever becomes
- *   of it, even an endless loop, is an answer;
+ * - the rows: a child process copies them to a new store, in which they must agree
+ *   with each other (store_file_check). That store is put in place, so
+ *   no program that serves opens a page of LMDB's that another node made. There must
+ *   be room for both meanwhile;
  * - that it is of this volume, and of a time from which the log can go on
  *   (`fits`, the node's part).
  *
@@ -25,15 +25,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define CONNECT_S 3L /* a peer that does not answer is passed over */
@@ -42,9 +38,6 @@
 #define PATH_BYTES 4096
 #define WHY_BYTES 256
 #define BLOCK_BYTES (256 << 10)
-/* The processor time for reading a store through: far more than it takes. */
-#define CHECK_S 30
-#define CHECK_BYTES_PER_S (4 << 20)
 
 static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
 
@@ -180,87 +173,18 @@ static int check_sum(int fd, char *why, size_t why_size)
 	return ftruncate(fd, len) < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* What the child found. */
-struct finding {
-	int result;
-	char why[WHY_BYTES];
-	struct store_meta meta;
-};
-
-/* Reads the store in DIR through, and ends this process. */
-static _Noreturn void check_in_child(const char *dir, off_t bytes, int to_parent)
-{
-	static const int fatal[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
-	struct rlimit none = { 0, 0 };
-	rlim_t seconds = CHECK_S + (rlim_t)(bytes / CHECK_BYTES_PER_S);
-	struct rlimit time = { seconds, seconds };
-	struct finding found = { 0 };
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	/* It dies with its parent, in silence, and leaves no core. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
-		signal(fatal[i], SIG_DFL);
-	setrlimit(RLIMIT_CORE, &none);
-	setrlimit(RLIMIT_CPU, &time);
-	if (null >= 0)
-		dup2(null, STDERR_FILENO);
-	found.result = store_file_check(dir, &found.meta, found.why, sizeof found.why);
-	/* Less than a pipe's atomic size: all or nothing. */
-	if (write(to_parent, &found, sizeof found) != sizeof found)
-		_exit(EXIT_FAILURE);
-	_exit(EXIT_SUCCESS);
-}
-
-/* Has a child read the store in DIR, a file of BYTES. 0 and its meta row, or
- * -errno with a sentence in WHY. */
-static int check_rows(const char *dir, off_t bytes, struct store_meta *ret, char *why,
-                      size_t why_size)
-{
-	struct finding found;
-	ssize_t n;
-	int ends[2], status = 0;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	pid_t pid = fork();
-	if (pid < 0) {
-		int r = -errno;
-		close(ends[0]);
-		close(ends[1]);
-		return r;
-	}
-	if (pid == 0)
-		check_in_child(dir, bytes, ends[1]);
-	close(ends[1]);
-	do
-		n = read(ends[0], &found, sizeof found);
-	while (n < 0 && errno == EINTR);
-	close(ends[0]);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (n != sizeof found) {
-		if (WIFSIGNALED(status))
-			snprintf(why, why_size,
-			         "the peer's store is damaged: reading it ended with signal %d",
-			         WTERMSIG(status));
-		return -EPROTO;
-	}
-	found.meta.volume[sizeof found.meta.volume - 1] = '\0';
-	if (found.result < 0)
-		snprintf(why, why_size, "%s", found.why);
-	else
-		*ret = found.meta;
-	return found.result;
-}
-
-/* All checks of the file in DIR, which is open as FD. */
-static int check(const struct snapshot_source *source, const char *dir, int fd, char *why,
-                 size_t why_size)
+/* Check the file in DIR, which is open as FD, and copy it to a new store in COPY_DIR. */
+static int check_and_copy(const struct snapshot_source *source, const char *dir,
+                          const char *copy_dir, int fd, char *why, size_t why_size)
 {
 	struct store_meta meta;
 	int r = check_sum(fd, why, why_size);
 	if (r == 0)
-		r = check_rows(dir, lseek(fd, 0, SEEK_END), &meta, why, why_size);
+		r = store_file_check(dir, copy_dir, &meta, why, why_size);
+	if (r == 0 && !meta.started) {
+		snprintf(why, why_size, "its store is empty");
+		r = -EPROTO;
+	}
 	if (r == 0)
 		r = source->fits(source->arg, &meta, why, why_size);
 	return r;
@@ -268,36 +192,67 @@ static int check(const struct snapshot_source *source, const char *dir, int fd, 
 
 /* --- taking --- */
 
-/* Fetches from one peer, checks, and puts the file in place. */
+/* Where a snapshot is made a store, beside the store's place. */
+#define PART "snapshot.part" /* what the peer sent */
+#define COPY "snapshot.copy" /* the store that is made of it */
+
+/* Remove the directory NAME in DIR, and the store in it. */
+static void remove_dir(const char *dir, const char *name)
+{
+	static const char *const files[] = { "/data.mdb", "/lock.mdb", "" };
+	char path[PATH_BYTES];
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		snprintf(path, sizeof path, "%s/%s%s", dir, name, files[i]);
+		remove(path);
+	}
+}
+
+/* Make the path of FILE in the directory NAME in DIR, which is made anew if FILE is
+ * "". 0 or -errno. */
+static int path_in(const char *dir, const char *name, const char *file, char path[PATH_BYTES])
+{
+	if ((size_t)snprintf(path, PATH_BYTES, "%s/%s%s", dir, name, file) >= PATH_BYTES)
+		return -ENAMETOOLONG;
+	if (file[0])
+		return 0;
+	remove_dir(dir, name); /* of a process that was killed */
+	return mkdir(path, 0700) < 0 ? -errno : 0;
+}
+
+/* Fetch from one peer, check, and put the store that is made of it in place. */
 static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
                      const char *dir, char *why, size_t why_size)
 {
-	char url[1024], part_dir[PATH_BYTES], part[PATH_BYTES], lock[PATH_BYTES], file[PATH_BYTES];
+	char url[1024], part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES],
+	        copy_file[PATH_BYTES], file[PATH_BYTES];
 	while (peer_len && peer[peer_len - 1] == '/')
 		peer_len--;
 	if ((size_t)snprintf(url, sizeof url, "%.*s/v1/snapshot", (int)peer_len, peer) >=
-	            sizeof url ||
-	    (size_t)snprintf(part_dir, sizeof part_dir, "%s/snapshot.part", dir) >=
-	            sizeof part_dir ||
-	    (size_t)snprintf(part, sizeof part, "%.4000s/data.mdb", part_dir) >= sizeof part ||
-	    (size_t)snprintf(lock, sizeof lock, "%.4000s/lock.mdb", part_dir) >= sizeof lock ||
-	    (size_t)snprintf(file, sizeof file, "%s/data.mdb", dir) >= sizeof file)
+	    sizeof url)
 		return -ENAMETOOLONG;
-	if (mkdir(part_dir, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	unlink(lock); /* of one that was killed */
-	int fd = open(part, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int r = fetch(url, source->token, fd, why, why_size);
+	int r = path_in(dir, PART, "/data.mdb", part_file), fd = -1;
 	if (r == 0)
-		r = check(source, part_dir, fd, why, why_size);
-	close(fd);
-	if (r == 0 && rename(part, file) < 0)
+		r = path_in(dir, COPY, "/data.mdb", copy_file);
+	if (r == 0)
+		r = path_in(dir, ".", "/data.mdb", file);
+	if (r == 0)
+		r = path_in(dir, PART, "", part);
+	if (r == 0)
+		r = path_in(dir, COPY, "", copy);
+	if (r == 0) {
+		fd = open(part_file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = fetch(url, source->token, fd, why, why_size);
+	if (r == 0)
+		r = check_and_copy(source, part, copy, fd, why, why_size);
+	if (fd >= 0)
+		close(fd);
+	if (r == 0 && rename(copy_file, file) < 0)
 		r = -errno;
-	unlink(part);
-	unlink(lock);
-	rmdir(part_dir);
+	remove_dir(dir, PART);
+	remove_dir(dir, COPY);
 	return r;
 }
 

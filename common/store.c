@@ -19,7 +19,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define FORMAT_VERSION 2
 #define MAP_BYTES (UINT64_C(256) << 30)
 #define MAX_READERS 1024
 #define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
@@ -106,7 +105,7 @@ static int open_tables(struct store *store)
 		if (r < 0)
 			goto err_abort;
 	}
-	uint32_t format = FORMAT_VERSION;
+	uint32_t format = STORE_FORMAT_VERSION;
 	MDB_val key = { 6, (void *)"format" }, val;
 	r = store_error(mdb_get(txn->mdb, store->dbi[META], &key, &val));
 	if (r == -ENOENT) {
@@ -170,33 +169,6 @@ static bool can_allocate(const char *dir)
 	return statfs(dir, &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC;
 }
 
-/* A copy that was cut short would be a SIGBUS when its end is read; later, the
- * file is as long as the map. (A file in use may well end before its last page,
- * if that one is free.) */
-static int check_size(const char *dir)
-{
-	MDB_env *env;
-	MDB_envinfo info;
-	MDB_stat stat;
-	struct stat st;
-	int fd, r = store_error(mdb_env_create(&env));
-	if (r < 0)
-		return r;
-	r = store_error(mdb_env_open(env, dir, MDB_RDONLY | MDB_NOLOCK, 0600));
-	if (r == 0)
-		r = store_error(mdb_env_info(env, &info));
-	if (r == 0)
-		r = store_error(mdb_env_stat(env, &stat));
-	if (r == 0)
-		r = store_error(mdb_env_get_fd(env, &fd));
-	if (r == 0 && fstat(fd, &st) < 0)
-		r = -errno;
-	if (r == 0 && (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize)
-		r = -EPROTO;
-	mdb_env_close(env);
-	return r;
-}
-
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size)
 {
 	int r = store_make_dir(config->dir);
@@ -225,9 +197,7 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		flags |= MDB_NOMETASYNC;
 	store->in_memory = flags & MDB_NOSYNC;
 
-	r = config->copied ? check_size(config->dir) : 0;
-	if (r == 0)
-		r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
+	r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
 	if (r == 0)
 		r = reserve(config->dir, "data.mdb", NEW_BYTES, true);
 	if (r == 0)

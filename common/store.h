@@ -21,7 +21,6 @@ struct store_config {
 	const char *dir; /* made (0700, parents too) if missing */
 	enum store_sync sync;
 	bool logged; /* a log outside can restore what a crash loses */
-	bool copied; /* the file is a copy fresh from elsewhere: check that it is whole */
 };
 
 /* Opens (and makes) the store. Several processes may have it open. Returns 0

@@ -1,95 +1,349 @@
-/* Store files that came from elsewhere: whether one is what it should be.
+/* Store files that came from elsewhere: checking and copying them.
  *
- * What another node sent is read as a whole before it becomes this node's store. Each
- * row must be decodable, each name lead to its entry, and what is counted on the way
- * must be what the row of meta says: so a file that was cut, mixed up or changed on
- * its way is found out, whatever LMDB thinks of its pages.
+ * LMDB trusts the pages of its file. A damaged one is an assertion or a wild read, and a
+ * crafted one could be more. So a file that another node sent is read by a child process,
+ * through a map that cannot be written to, and copied row by row to a new store. A row
+ * must lie within the file, else it would be some other memory of this process. What the
+ * programs that serve open afterwards are pages that LMDB made here, with rows that
+ * agree with each other (store_audit()). A file that the user put back, or that a machine's
+ * crash may have damaged, is only read.
  *
- * No lock: nobody else has the file. */
+ * No lock: no other process has the file open. */
 #include "store_file.h"
 
+#include "store_audit.h"
 #include "store_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-/* What was counted so far. */
-struct census {
-	struct txn *txn;
-	uint64_t nnames;
-	uint64_t nkeys;
-	uint64_t ndirs;
-	uint64_t used_bytes;
+#define WHY_BYTES 256
+#define COMMIT_BYTES (1 << 20) /* rows that are copied with one commit, about */
+#define META_ROW_MAX 4096
+/* The processor time for reading a file: far more than it takes. */
+#define CHECK_S 30
+#define CHECK_BYTES_PER_S (4 << 20)
+
+/* --- the file --- */
+
+/* A file opened for reading. */
+struct source {
+	struct store *store;
+	const char *map;
+	size_t len; /* bytes of the file */
 };
 
-static int count_row(void *arg, const char *table, struct bytes key, struct bytes value)
+/* Return where the file is mapped, as LMDB does not say: the map that is shared, cannot be
+ * written to and has SIZE bytes. NULL if there is none. A wrong one does no harm: no row
+ * would lie in it. */
+static const char *find_map(size_t size)
 {
-	struct census *c = arg;
-	if (strcmp(table, "names") == 0)
-		c->nnames++;
-	uint64_t ino = 0;
-	if (strcmp(table, "xattrs") == 0)
-		c->used_bytes += key.len - store_num_get(key.data, key.len, &ino) + value.len;
-	if (strcmp(table, "inodes") != 0)
-		return 0;
-	struct entry e;
-	int r = store_inode_decode(c->txn, key, value, &e);
-	if (r != 0 || e.ino == STORE_ROOT_INO)
-		return r;
-	r = store_lookup(c->txn, e.parent, e.name, e.name_len, &ino, NULL);
-	if (r != 0)
-		return r;
-	if (ino != e.ino)
-		return -EIO;
-	if (entry_is_dir(&e))
-		c->ndirs++;
-	else
-		c->nkeys++;
-	c->used_bytes += STORE_ENTRY_COST + e.name_len + e.size;
-	return 0;
+	unsigned long from, to;
+	char line[4200], kind[8];
+	const char *found = NULL;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (maps && !found && fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, kind) == 3 &&
+		    strcmp(kind, "r--s") == 0 && to - from == (size + page - 1) / page * page)
+			found = (const char *)from;
+	}
+	if (maps)
+		fclose(maps);
+	return found;
 }
 
-/* Reads all of STORE; its meta row into RET, which may be NULL. 0 or a negative errno. */
-static int count_all(struct store *store, struct store_meta *ret)
+/* Check that the file has all of its pages: what lies beyond its end is a SIGBUS, and
+ * LMDB takes any page before its last one to be there. */
+static int check_size(struct source *s)
 {
-	struct census census = { 0 };
-	int r = txn_read(store, &census.txn);
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat st;
+	int r = store_error(mdb_env_info(s->store->env, &info));
+	if (r == 0)
+		r = store_error(mdb_env_stat(s->store->env, &stat));
+	if (r == 0)
+		r = store_error(mdb_env_get_fd(s->store->env, &s->store->fd));
+	if (r == 0 && fstat(s->store->fd, &st) < 0)
+		r = -errno;
 	if (r < 0)
 		return r;
-	struct store_meta *meta = txn_meta(census.txn);
-	r = store_each_row(census.txn, count_row, &census);
-	if (r == 0 &&
-	    (!meta->started || census.nkeys != meta->nkeys || census.ndirs != meta->ndirs ||
-	     census.nnames != meta->nkeys + meta->ndirs || census.used_bytes != meta->used_bytes))
-		r = -EIO;
-	if (r == 0 && ret)
-		*ret = *meta;
-	txn_abort(census.txn);
+	if (stat.ms_psize < 512 || info.me_last_pgno >= (uint64_t)st.st_size / stat.ms_psize)
+		return -EPROTO;
+	s->len = (size_t)st.st_size < info.me_mapsize ? (size_t)st.st_size : info.me_mapsize;
+	s->map = find_map(info.me_mapsize);
+	return s->map ? 0 : -EPROTO;
+}
+
+static int check_format(const struct store *store, MDB_txn *mdb)
+{
+	const uint32_t format = STORE_FORMAT_VERSION;
+	MDB_val key = { 6, (void *)"format" }, val;
+	int r = store_error(mdb_get(mdb, store->dbi[META], &key, &val));
+	if (r == 0 && (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
+		r = -EPROTO;
 	return r;
 }
 
-int store_file_check(const char *dir, struct store_meta *ret, char *why, size_t why_size)
+/* Check the format and open the tables, which must be plain ones. */
+static int open_tables(struct store *store)
 {
-	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .copied = true };
-	struct store *store;
+	MDB_txn *mdb;
+	int r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb));
+	if (r < 0)
+		return r;
+	for (int t = 0; t < TABLES && r == 0; t++) {
+		unsigned flags = 0;
+		r = store_error(mdb_dbi_open(mdb, table_name((enum table)t), 0, &store->dbi[t]));
+		if (r == 0)
+			r = store_error(mdb_dbi_flags(mdb, store->dbi[t], &flags));
+		if (r == 0 && flags)
+			r = -EPROTO;
+	}
+	if (r == 0)
+		r = check_format(store, mdb);
+	if (r < 0) {
+		mdb_txn_abort(mdb);
+		return r == -ENOENT ? -EPROTO : r;
+	}
+	return store_error(mdb_txn_commit(mdb)); /* keeps the tables open */
+}
+
+/* Open DIR/data.mdb for reading. 0, or -errno, -EPROTO for what is no store. */
+static int open_source(const char *dir, struct source *s)
+{
+	s->store = aligned_alloc(_Alignof(struct store), sizeof *s->store);
+	if (!s->store)
+		return -ENOMEM;
+	memset(s->store, 0, sizeof *s->store);
+	pthread_mutex_init(&s->store->idle_lock, NULL);
+	int r = store_error(mdb_env_create(&s->store->env));
+	if (r == 0) {
+		mdb_env_set_maxdbs(s->store->env, TABLES);
+		r = store_error(mdb_env_open(s->store->env, dir,
+		                             MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD,
+		                             0600));
+	}
+	if (r == 0)
+		r = check_size(s);
+	if (r == 0)
+		r = open_tables(s->store);
+	if (r < 0)
+		store_close(s->store);
+	return r;
+}
+
+/* --- copying --- */
+
+struct copy {
+	const struct source *from;
+	struct store *to;
+	struct txn *txn;
+	enum table table;
+	size_t bytes; /* since the last commit */
+};
+
+static bool is_in_file(const struct source *s, struct bytes b)
+{
+	uintptr_t from = (uintptr_t)b.data, map = (uintptr_t)s->map;
+	return !b.len || (from >= map && from - map <= s->len && b.len <= s->len - (from - map));
+}
+
+/* Whether KEY is that of a row of meta which the new store gets otherwise. */
+static bool is_own_row(struct bytes key)
+{
+	static const char *const own[] = { "format", "meta", "whole_from" };
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		if (key.len == strlen(own[i]) && memcmp(key.data, own[i], key.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int commit_and_go_on(struct copy *c)
+{
+	int r = txn_commit(c->txn);
+	c->txn = NULL;
+	c->bytes = 0;
+	return r < 0 ? r : txn_write(c->to, &c->txn);
+}
+
+static int copy_row(void *arg, struct bytes key, struct bytes value)
+{
+	struct copy *c = arg;
+	if (!is_in_file(c->from, key) || !is_in_file(c->from, value))
+		return -EPROTO;
+	if (c->table == META && value.len > META_ROW_MAX)
+		return -EPROTO;
+	if (c->table == META && is_own_row(key))
+		return 0;
+	MDB_val k = { key.len, (void *)key.data }, v = { value.len, (void *)value.data };
+	int r = table_put(c->txn, c->table, &k, &v, c->table == META ? 0 : MDB_APPEND);
+	if (r < 0)
+		return r == -EEXIST ? -EPROTO : r; /* rows out of order */
+	c->bytes += key.len + value.len;
+	return c->bytes < COMMIT_BYTES ? 0 : commit_and_go_on(c);
+}
+
+/* Write all rows of FROM to TO, a new store. */
+static int copy_rows(const struct source *from, struct store *to)
+{
+	struct copy c = { .from = from, .to = to };
+	struct txn *txn;
+	int r = txn_read(from->store, &txn);
+	if (r < 0)
+		return r;
+	r = txn_write(to, &c.txn);
+	if (r == 0)
+		r = store_remove(c.txn, STORE_ROOT_INO); /* the new store's own */
+	for (; c.table < TABLES && r == 0; c.table++)
+		r = table_each(txn, c.table, copy_row, &c);
+	if (r == 0) {
+		*txn_meta(c.txn) = *txn_meta(txn);
+		c.txn->whole_from = txn->whole_from;
+		r = txn_commit(c.txn);
+		c.txn = NULL;
+	}
+	txn_abort(c.txn);
+	txn_abort(txn);
+	return r;
+}
+
+static int audit(struct store *store, struct store_meta *ret, char *why, size_t why_size)
+{
+	struct txn *txn;
+	int r = txn_read(store, &txn);
+	if (r < 0)
+		return r;
+	r = store_audit(txn, why, why_size);
+	if (r == 0 && ret)
+		*ret = *txn_meta(txn);
+	txn_abort(txn);
+	return r;
+}
+
+/* Copy to a new store in DIR and audit that. */
+static int copy_and_audit(const struct source *from, const char *dir, struct store_meta *ret,
+                          char *why, size_t why_size)
+{
+	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF };
+	struct store *to;
+	int r = store_open(&config, &to, why, why_size);
+	if (r < 0)
+		return r;
+	r = copy_rows(from, to);
+	if (r == 0)
+		r = audit(to, ret, why, why_size);
+	if (r == 0)
+		r = store_error(mdb_env_sync(to->env, 1));
+	store_close(to);
+	return r;
+}
+
+int store_file_read(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
+                    size_t why_size)
+{
+	struct source from;
+	why[0] = '\0';
+	int r = open_source(dir, &from);
+	if (r == 0) {
+		r = copy_dir ? copy_and_audit(&from, copy_dir, ret, why, why_size) :
+		               audit(from.store, ret, why, why_size);
+		store_close(from.store);
+	}
+	/* -EIO: LMDB found a page that cannot be one; -ENOENT: the file is empty. */
+	if (r == -EIO || r == -EINVAL || r == -ENOENT)
+		r = -EPROTO;
+	if (r == -EPROTO && !why[0])
+		snprintf(why, why_size, "the store is damaged, cut short, or of another version");
+	return r;
+}
+
+/* --- the child --- */
+
+/* What the child found. */
+struct finding {
+	int result;
+	char why[WHY_BYTES];
+	struct store_meta meta;
+};
+
+/* Read the file, and end this process. */
+static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t bytes,
+                                    int to_parent)
+{
+	static const int fatal[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+	struct rlimit none = { 0, 0 };
+	rlim_t seconds = CHECK_S + (rlim_t)(bytes / CHECK_BYTES_PER_S);
+	struct rlimit time = { seconds, seconds };
+	struct finding found = { 0 };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	/* It dies with its parent, in silence, and leaves no core. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+		signal(fatal[i], SIG_DFL);
+	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CPU, &time);
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof found.why);
+	/* Less than a pipe's atomic size: all or nothing. */
+	if (write(to_parent, &found, sizeof found) != sizeof found)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+int store_file_check(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
+                     size_t why_size)
+{
+	struct finding found;
 	char path[4096];
 	struct stat st;
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
-	if (stat(path, &st) < 0 || st.st_size == 0) {
-		snprintf(why, why_size, "the store is empty");
-		return -EPROTO;
-	}
-	int r = store_open(&config, &store, why, why_size);
-	if (r == 0) {
-		r = count_all(store, ret);
-		store_close(store);
-	} else if (r != -EIO) { /* -EIO: LMDB found a page that cannot be one */
+	ssize_t n;
+	int ends[2], status = 0;
+	if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", dir) >= sizeof path)
+		return -ENAMETOOLONG;
+	if (stat(path, &st) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+		close(ends[0]);
+		close(ends[1]);
 		return r;
 	}
-	if (r < 0) {
-		snprintf(why, why_size, "the store is damaged");
-		r = -EPROTO;
+	if (pid == 0)
+		read_in_child(dir, copy_dir, st.st_size, ends[1]);
+	close(ends[1]);
+	do
+		n = read(ends[0], &found, sizeof found);
+	while (n < 0 && errno == EINTR);
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n != sizeof found) {
+		if (WIFSIGNALED(status))
+			snprintf(why, why_size,
+			         "the store is damaged: reading it ended with signal %d",
+			         WTERMSIG(status));
+		return -EPROTO;
 	}
-	return r;
+	found.meta.volume[sizeof found.meta.volume - 1] = '\0';
+	if (found.result < 0)
+		snprintf(why, why_size, "%s", found.why);
+	else if (ret)
+		*ret = found.meta;
+	return found.result;
 }

@@ -37,6 +37,20 @@ static int name_decode(MDB_val val, uint64_t *ret, enum name_type *ret_type)
 	return *ret && *ret_type < NAME_TYPES ? 0 : -EIO;
 }
 
+static uint32_t mode_of(enum name_type type)
+{
+	return type == NAME_DIR ? S_IFDIR : type == NAME_LINK ? S_IFLNK : S_IFREG;
+}
+
+int store_name_decode(struct bytes value, uint64_t *ret_ino, uint32_t *ret_type)
+{
+	enum name_type type;
+	int r = name_decode((MDB_val){ value.len, (void *)value.data }, ret_ino, &type);
+	if (r == 0)
+		*ret_type = mode_of(type);
+	return r;
+}
+
 int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t *ret,
                  bool *ret_dir)
 {
@@ -130,7 +144,7 @@ int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_
 
 uint32_t scan_type(const struct scan *scan)
 {
-	return scan->type == NAME_DIR ? S_IFDIR : scan->type == NAME_LINK ? S_IFLNK : S_IFREG;
+	return mode_of(scan->type);
 }
 
 void scan_close(struct scan *scan)

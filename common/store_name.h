@@ -2,6 +2,7 @@
 #ifndef KEYDIR_STORE_NAME_H
 #define KEYDIR_STORE_NAME_H
 
+#include "event.h"
 #include "store_txn.h"
 
 #include <stddef.h>
@@ -10,6 +11,10 @@
  * it is a directory. 0, -ENOENT, -EIO (a broken row). */
 int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t *ret,
                  bool *ret_dir);
+
+/* Decode a row that was found otherwise: the inode, and its type as S_IFREG, S_IFDIR or
+ * S_IFLNK. 0 or -EIO. */
+int store_name_decode(struct bytes value, uint64_t *ret_ino, uint32_t *ret_type);
 
 /* A walk over a directory's names in byte order. */
 struct scan;

@@ -2,6 +2,7 @@
 #ifndef KEYDIR_STORE_TABLE_H
 #define KEYDIR_STORE_TABLE_H
 
+#include "event.h"
 #include "store_txn.h"
 
 #include <lmdb.h>
@@ -45,6 +46,10 @@ int table_front(struct txn *txn, MDB_val *key, MDB_val *ret);
 int table_front_del(struct txn *txn, MDB_val *key);
 /* A snapshot ends: so do its cursors. */
 void table_close_cursors(struct txn *txn);
+/* Call FN for each row of a table, in the order of keys; stop at a result other than 0 and
+ * return it. FN must not write. */
+int table_each(struct txn *txn, enum table table,
+               int (*fn)(void *arg, struct bytes key, struct bytes value), void *arg);
 /* What a nested transaction changed is undone, or kept. */
 int table_undo(struct txn *txn);
 void table_keep(struct txn *txn);

@@ -70,28 +70,45 @@ void walk_close(struct walk *walk)
 	free(walk);
 }
 
+int table_each(struct txn *txn, enum table table,
+               int (*fn)(void *arg, struct bytes key, struct bytes value), void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[table], &cursor));
+	if (r < 0)
+		return r;
+	int rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+	while (rc == 0 && r == 0) {
+		r = fn(arg, (struct bytes){ key.mv_data, key.mv_size },
+		       (struct bytes){ val.mv_data, val.mv_size });
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return r || rc == MDB_NOTFOUND ? r : store_error(rc);
+}
+
+/* The caller of store_each_row(). */
+struct each_row {
+	int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value);
+	void *arg;
+	const char *table;
+};
+
+static int on_row(void *arg, struct bytes key, struct bytes value)
+{
+	struct each_row *each = arg;
+	return each->fn(each->arg, each->table, key, value);
+}
+
 int store_each_row(struct txn *txn,
                    int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value),
                    void *arg)
 {
-	for (int t = 0; t < TABLES; t++) {
-		MDB_cursor *cursor;
-		MDB_val key, val;
-		int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[t], &cursor));
-		if (r < 0)
-			return r;
-		int rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
-		while (rc == 0 && r == 0) {
-			r = fn(arg, table_name((enum table)t),
-			       (struct bytes){ key.mv_data, key.mv_size },
-			       (struct bytes){ val.mv_data, val.mv_size });
-			rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
-		}
-		mdb_cursor_close(cursor);
-		if (r)
-			return r;
-		if (rc != MDB_NOTFOUND)
-			return store_error(rc);
+	int r = 0;
+	for (int t = 0; t < TABLES && r == 0; t++) {
+		struct each_row each = { fn, arg, table_name((enum table)t) };
+		r = table_each(txn, (enum table)t, on_row, &each);
 	}
-	return 0;
+	return r;
 }

@@ -279,7 +279,7 @@ static void test_copies(void **state)
 	char *dirs[ARRAY_SIZE(places)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		struct store_config config = { .copied = true };
+		struct store_config config = { 0 };
 		char why[256] = "";
 
 		apply_all(store, log, places[i], 16, NULL);

@@ -207,6 +207,7 @@ static void expect_refused(const char *text)
 	assert_int_equal(answer->asked, 1);
 	assert_false(is_there(dir, "data.mdb"));
 	assert_false(is_there(dir, "snapshot.part"));
+	assert_false(is_there(dir, "snapshot.copy"));
 	temp_dir_remove(dir);
 }
 
@@ -261,6 +262,35 @@ static void test_taken(void **state)
 	assert_int_equal(fetch(peers, dir, why), 1);
 	assert_true(is_there(dir, "data.mdb"));
 	temp_dir_remove(dir);
+}
+
+/* What is put in place are the peer's rows, and none of the bytes beside them. */
+static void test_copied(void **state)
+{
+	static const char mark[] = "left by a stranger";
+	const size_t len = good_len - SNAPSHOT_TRAILER_BYTES, room = 1 << 20;
+	char why[512], path[4096], *dir = temp_dir_new(), *file = malloc(room);
+	bool found = false;
+
+	(void)state;
+	assert_non_null(file);
+	will_answer(good, good_len);
+	for (size_t i = 0; i < 4096; i++)
+		answer->body[len + i] = (unsigned char)mark[i % sizeof mark];
+	append_trailer(answer->body, len + 4096);
+	answer->len = answer->send_len = good_len + 4096;
+	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	ssize_t n = read(fd, file, room);
+	assert_true(n > (ssize_t)len / 2);
+	found = memmem(file, (size_t)n, mark, sizeof mark) != NULL;
+	close(fd);
+	free(file);
+	temp_dir_remove(dir);
+	assert_false(found);
 }
 
 /* What a killed one left is no hindrance. */
@@ -448,11 +478,11 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken),        cmocka_unit_test(test_leftovers),
-		cmocka_unit_test(test_no_answer),    cmocka_unit_test(test_cut_short),
-		cmocka_unit_test(test_one_bit),      cmocka_unit_test(test_damaged_peer),
-		cmocka_unit_test(test_wrong_totals), cmocka_unit_test(test_misfit),
-		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_taken),        cmocka_unit_test(test_copied),
+		cmocka_unit_test(test_leftovers),    cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_cut_short),    cmocka_unit_test(test_one_bit),
+		cmocka_unit_test(test_damaged_peer), cmocka_unit_test(test_wrong_totals),
+		cmocka_unit_test(test_misfit),       cmocka_unit_test(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

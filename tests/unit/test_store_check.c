@@ -4,6 +4,7 @@
 
 #include "apply.h"
 #include "event_random.h"
+#include "store_audit.h"
 #include "store_check.h"
 #include "temp_dir.h"
 
@@ -52,7 +53,7 @@ static void assert_sound(struct txn *txn)
 {
 	char why[200];
 
-	if (store_check(txn, why, sizeof(why)) != 0)
+	if (store_check(txn, why, sizeof(why)) != 0 || store_audit(txn, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 }
 
@@ -311,6 +312,11 @@ static void test_damage_is_seen(void **state)
 		err = store_check(txn, why, sizeof(why));
 		if (err != (damage == NONE ? 0 : -EPROTO) || (damage != NONE && !why[0]))
 			fail_msg("damage %d: %d, %s", damage, err, why);
+		/* The program's own audit asks for no more of the feed than that it can
+		 * be read. */
+		err = store_audit(txn, why, sizeof(why));
+		if (err != (damage == NONE || damage == FEED_GONE ? 0 : -EPROTO))
+			fail_msg("audit, damage %d: %d, %s", damage, err, why);
 		txn_abort(txn);
 	}
 }

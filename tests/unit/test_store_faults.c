@@ -5,6 +5,7 @@
 #include "child.h"
 #include "dice.h"
 #include "store.h"
+#include "store_file.h"
 #include "store_rig.h"
 #include "temp_dir.h"
 
@@ -20,9 +21,9 @@
 #define SEED 7
 
 /* Opens a store that must be refused. */
-static void expect_refused(const char *dir, bool copied, int err)
+static void expect_refused(const char *dir, int err)
 {
-	struct store_config config = { .dir = dir, .copied = copied };
+	struct store_config config = { .dir = dir };
 	struct store *store;
 	char why[4200] = "";
 
@@ -298,7 +299,7 @@ static void test_open_when_full(void **state)
 		return;
 	}
 	temp_dir_fill(dir);
-	expect_refused(dir, false, -ENOSPC);
+	expect_refused(dir, -ENOSPC);
 	snprintf(path, sizeof path, "%s/fill", dir);
 	for (int pages = 1; pages < 60; pages++) {
 		struct store_config config = { .dir = dir };
@@ -358,20 +359,28 @@ static void test_damaged(void **state)
 		assert_int_equal(add_one(store, 70000), 0);
 		store_close(store);
 		overwrite(dir, bytes[i], 8192); /* both meta pages */
-		expect_refused(dir, false, -EPROTO);
+		expect_refused(dir, -EPROTO);
 		temp_dir_remove(dir);
 
 		/* Something else altogether, long and short. */
 		for (size_t size = 1; size <= 8192; size *= 2) {
 			dir = temp_dir_new();
 			overwrite(dir, bytes[i], size);
-			expect_refused(dir, false, -EPROTO);
+			expect_refused(dir, -EPROTO);
 			temp_dir_remove(dir);
 		}
 	}
 }
 
-/* A copy that was cut short is refused when it is opened as one. */
+static void expect_damaged(const char *dir)
+{
+	char why[256] = "";
+
+	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof why), -EPROTO);
+	assert_non_null(strstr(why, "damaged"));
+}
+
+/* A copy that was cut short is refused when it is checked. */
 static void test_cut_copy(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
@@ -389,12 +398,12 @@ static void test_cut_copy(void **state)
 	store_close(store);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(truncate(path, st.st_size - 4096), 0);
-	expect_refused(to, true, -EPROTO);
+	expect_damaged(to);
 	assert_int_equal(truncate(path, 3 * 4096), 0);
-	expect_refused(to, true, -EPROTO);
+	expect_damaged(to);
 	assert_int_equal(truncate(path, 100), 0);
-	expect_refused(to, true, -EPROTO);
-	expect_refused(to, false, -EPROTO);
+	expect_damaged(to);
+	expect_refused(to, -EPROTO);
 	temp_dir_remove(dir);
 	temp_dir_remove(to);
 }
@@ -426,15 +435,15 @@ static void test_other_format(void **state)
 	store_close(store_rig_open(dir));
 	store_close(store_rig_open(dir));
 	put_meta(dir, "format", &format, sizeof format);
-	expect_refused(dir, false, -EPROTO);
+	expect_refused(dir, -EPROTO);
 	put_meta(dir, "format", "1", 1);
-	expect_refused(dir, false, -EPROTO);
+	expect_refused(dir, -EPROTO);
 	temp_dir_remove(dir);
 	/* A row of totals that is not one. */
 	dir = temp_dir_new();
 	store_close(store_rig_open(dir));
 	put_meta(dir, "meta", "short", 5);
-	expect_refused(dir, false, -EPROTO);
+	expect_refused(dir, -EPROTO);
 	temp_dir_remove(dir);
 }
 
@@ -454,7 +463,7 @@ static void test_copy(void **state)
 	assert_int_equal(store_copy_fd(store, fd), 0);
 	close(fd);
 	assert_int_equal(add_one(store, 70000), 0);
-	struct store_config config = { .dir = to, .copied = true };
+	struct store_config config = { .dir = to };
 	struct store *copy;
 	char why[256] = "";
 	if (store_open(&config, &copy, why, sizeof why) != 0)
