@@ -210,34 +210,17 @@ static int64_t look_at_expiry(struct node *node)
 	return expiry_ms - now_ms;
 }
 
-/* Finishes what waits too long for a log outside; returns ms to the next one. */
-static int64_t look_at_deadlines(struct node *node)
+/* Finishes who waits too long for an offset; returns ms to the next one. */
+static int64_t look_at_waiters(struct node *node)
 {
 	int64_t now = clock_mono_ms(), next = INT64_MAX;
 	struct finished done;
-	struct pending *p, *tmp;
 	finished_init(&done);
 	node_settle_waiters(node, &done);
 	pthread_mutex_lock(&node->queue_lock);
 	for (struct waiter *w = node->waiters; w; w = w->next) {
 		if (w->deadline_ms < next)
 			next = w->deadline_ms;
-	}
-	if (node->kafka) {
-		/* In order of submission, and all wait equally long. */
-		HASH_ITER (hh, node->pending, p, tmp) {
-			if (p->queued) /* held: the evictor looks after it */
-				continue;
-			if (p->deadline_ms > now) {
-				if (p->deadline_ms < next)
-					next = p->deadline_ms;
-				break;
-			}
-			node_forget(node, p);
-			p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
-			finished_add(&done, p);
-			metrics_add(METRIC_WRITES_UNKNOWN, 1);
-		}
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 	finished_run(&done);
@@ -253,7 +236,7 @@ static void *run(void *arg)
 		int64_t wait_ms = IDLE_MS, ms = look_at_expiry(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
-		ms = look_at_deadlines(node);
+		ms = look_at_waiters(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
 		if (!node->kafka && atomic_load(&node->stalled))
@@ -364,14 +347,21 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		r = fail(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
-	r = -pthread_create(&node->thread, NULL, run, node);
+	r = deadlines_open(node);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot start the node's thread");
 		goto err_evictor;
 	}
+	r = -pthread_create(&node->thread, NULL, run, node);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot start the node's thread");
+		goto err_deadlines;
+	}
 	*ret = node;
 	return 0;
 
+err_deadlines:
+	deadlines_close(node);
 err_evictor:
 	evictor_stop(node);
 	evictor_free(node);
@@ -422,6 +412,7 @@ void node_close(struct node *node)
 	}
 	bell_ring_self(node->bell);
 	pthread_join(node->thread, NULL);
+	deadlines_close(node);
 	/* What was submitted before is applied; with a log outside, what has
 	 * not come back by now is unknown. */
 	pthread_mutex_lock(&node->work_lock);
@@ -501,8 +492,15 @@ void node_status(struct node *node, struct node_status *ret)
 	pthread_mutex_lock(&node->queue_lock);
 	ret->pending = HASH_COUNT(node->pending);
 	pthread_mutex_unlock(&node->queue_lock);
+	ret->oldest_ms = deadlines_oldest_ms(node);
 	if (node->kafka)
 		kafka_status(node, ret);
+	if (deadlines_held_up(node, ret->oldest_ms)) {
+		ret->ready = false;
+		snprintf(ret->why, sizeof ret->why,
+		         "a write has waited for %lld s: what applies is held up (store %.80s)",
+		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
+	}
 	int err = atomic_load(&node->stalled);
 	if (err) {
 		ret->ready = false;

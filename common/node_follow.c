@@ -48,7 +48,8 @@ void finished_run(struct finished *done)
 	while (done->first) {
 		struct pending *p = done->first;
 		done->first = p->next;
-		p->done(p->arg, &p->out);
+		if (p->done)
+			p->done(p->arg, &p->out);
 		pending_free(p);
 	}
 	done->last = &done->first;

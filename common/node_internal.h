@@ -17,12 +17,12 @@ struct pending {
 	struct event *ev;    /* until it was applied; with a log outside, while it is held */
 	void *owned;         /* the caller's block that ev->value lies in */
 	uint64_t growth;     /* counted in node->ahead while under way */
-	int64_t deadline_ms; /* monotonic; only with a log outside */
+	int64_t deadline_ms; /* monotonic */
 	bool left_out;       /* was not logged: out has the outcome */
 	bool queued;         /* in node->queue; protected by queue_lock */
 	bool held;           /* found no room, and waits for some */
 	uint64_t lacks;      /* ... so many bytes */
-	node_done *done;
+	node_done *done;     /* NULL: was called already; protected by queue_lock */
 	void *arg;
 	struct outcome out;      /* for the callback */
 	struct feed_event *feed; /* owned */
@@ -52,6 +52,8 @@ struct evictor; /* node_evict.c */
 
 /* A write waits so much longer than the log, which says it late. */
 #define LOG_GRACE_MS 1500
+/* A write that is so much older means that whoever applies is held up. */
+#define HELD_UP_MS 1000
 
 struct node {
 	struct node_config config;
@@ -65,6 +67,11 @@ struct node {
 
 	pthread_t thread;
 	atomic_bool stopping;
+
+	pthread_t deadline_thread;
+	pthread_mutex_t deadline_lock; /* for sleeping */
+	pthread_cond_t deadline_wake;
+	bool deadlines_stop; /* protected by deadline_lock */
 
 	/* Protects seq, queue, pending and waiters. Nothing is called with it
 	 * held. Taken inside work_lock, never the other way round. */
@@ -118,6 +125,15 @@ void node_catch_up(struct node *node);
 int node_random(uint64_t *ret);
 /* Notes that applying waits for ERR (positive) or, with 0, that it goes on. */
 void node_set_stalled(struct node *node, int err);
+
+/* Writes that wait too long, node_deadline.c. */
+/* Starts the thread. 0 or -errno. */
+int deadlines_open(struct node *node);
+void deadlines_close(struct node *node);
+/* Age of the oldest write that has no outcome yet, in ms; 0: none waits. */
+int64_t deadlines_oldest_ms(struct node *node);
+/* Whether such an age means that applying is held up. */
+bool deadlines_held_up(struct node *node, int64_t oldest_ms);
 
 /* The embedded log's part, node_local.c. */
 /* Makes the volume in a new store; checks that an old one has this kind of log.

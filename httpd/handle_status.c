@@ -126,6 +126,9 @@ static void write_node(struct request *rq, FILE *to)
 	              (double)status.lag_ms / 1000);
 	metrics_gauge(to, "keydir_pending_writes", "Writes that wait for their outcome",
 	              (double)status.pending);
+	metrics_gauge(to, "keydir_oldest_write_seconds",
+	              "Age of the oldest write that waits for its outcome; 0: none waits",
+	              (double)status.oldest_ms / 1000);
 	metrics_gauge(to, "keydir_watchers", "Clients that watch or long-poll",
 	              watch_hub_count(server->hub));
 	if (read_meta(server, &meta))

@@ -5,6 +5,7 @@
 #include "child.h"
 #include "clock.h"
 #include "metrics.h"
+#include "node_internal.h"
 #include "node_rig.h"
 #include "rig.h"
 #include "temp_dir.h"
@@ -506,17 +507,101 @@ static void test_close_null(void **state)
 	node_close(NULL);
 }
 
+/* --- applying that is held up --- */
+
+/* A write by a thread of its own, which may hang. */
+struct writer {
+	struct node *node;
+	const char *key;
+	struct answer answer;
+	pthread_t thread;
+};
+
+static void *write_one(void *arg)
+{
+	struct writer *w = arg;
+	struct event set = { .op = EVENT_SET, .key = { w->key, strlen(w->key) }, .value = B("v") };
+
+	node_submit(w->node, &set, NULL, node_rig_done, &w->answer);
+	return NULL;
+}
+
+static void start_writer(struct writer *w)
+{
+	assert_int_equal(pthread_create(&w->thread, NULL, write_one, w), 0);
+}
+
+/* Whether a worker has taken all that was submitted. */
+static bool is_queue_empty(struct node *node)
+{
+	pthread_mutex_lock(&node->queue_lock);
+	bool empty = !node->queue && node->pending;
+	pthread_mutex_unlock(&node->queue_lock);
+	return empty;
+}
+
+/* While somebody holds the store's write transaction, every write is answered when its
+ * time is over, with what is true: the one that is being applied may still happen, the
+ * one behind it was not done. The node says that it is held up, and goes on by itself. */
+static void test_held_up(void **state)
+{
+	struct node_rig *bench = *state;
+	struct txn *txn;
+
+	node_close(bench->node);
+	bench->config.write_timeout_ms = 50;
+	bench->node = node_rig_open(&bench->config);
+	struct writer taken = { .node = bench->node, .key = "taken" };
+	struct writer queued = { .node = bench->node, .key = "queued" };
+
+	assert_int_equal(txn_write(node_store(bench->node), &txn), 0);
+	start_writer(&taken);
+	UNTIL(is_queue_empty(bench->node));
+	start_writer(&queued);
+	UNTIL(atomic_load(&taken.answer.calls) && atomic_load(&queued.answer.calls));
+	assert_int_equal(taken.answer.out.code, OUTCOME_UNKNOWN);
+	assert_int_equal(queued.answer.out.code, OUTCOME_LATE);
+	struct node_status status;
+	do
+		node_status(bench->node, &status);
+	while (status.ready);
+	assert_non_null(strstr(status.why, "held up"));
+	assert_true(status.oldest_ms > 0);
+	assert_int_equal(status.pending, 1);
+	txn_abort(txn);
+	pthread_join(taken.thread, NULL);
+	pthread_join(queued.thread, NULL);
+	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("next"), .value = B("v"));
+	char *value = node_rig_value(bench->node, "taken", NULL);
+	assert_non_null(value);
+	free(value);
+	assert_null(node_rig_value(bench->node, "queued", NULL));
+	assert_int_equal(atomic_load(&taken.answer.calls), 1);
+	assert_int_equal(atomic_load(&queued.answer.calls), 1);
+	node_status(bench->node, &status);
+	assert_true(status.ready);
+	assert_int_equal(status.pending, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_new_volume),       TEST(test_bad_configurations),
-		TEST(test_many_threads),     TEST(test_many_threads_on_disk),
-		TEST(test_read_own_writes),  TEST(test_owned_values),
-		TEST(test_read_only),        TEST(test_counters),
-		TEST(test_submit_later),     TEST(test_submit_later_alone),
-		TEST(test_proposed_inodes),  TEST(test_wait),
-		TEST(test_expiry_by_itself), cmocka_unit_test(test_close_null),
+		TEST(test_new_volume),
+		TEST(test_bad_configurations),
+		TEST(test_many_threads),
+		TEST(test_many_threads_on_disk),
+		TEST(test_read_own_writes),
+		TEST(test_owned_values),
+		TEST(test_read_only),
+		TEST(test_counters),
+		TEST(test_submit_later),
+		TEST(test_submit_later_alone),
+		TEST(test_proposed_inodes),
+		TEST(test_wait),
+		TEST(test_held_up),
+		TEST(test_expiry_by_itself),
+		cmocka_unit_test(test_close_null),
 	};
 
 	return cmocka_run_group_tests_name("node", tests, NULL, NULL);

@@ -1,0 +1,143 @@
+/* The node's part that ends the waiting of writes whose time is over.
+ *
+ * A thread of its own does it: what holds up a write may hold up the thread that
+ * works, too (a disk that hangs, another process that was frozen in the store's write
+ * transaction). Who waits is told what is true. With a log outside, and for what a
+ * worker has taken, the outcome is unknown. What is still queued is taken out, and was
+ * not done.
+ *
+ * An event that a worker has taken stays in the index until it is applied, without
+ * anybody to call: its age says how long applying has been held up.
+ *
+ * All writes wait equally long, so the index has the oldest first, and a thread that
+ * sleeps as long as a write may wait is never late.
+ *
+ * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue;
+ * none while calling. */
+#include "node_internal.h"
+
+#include "clock.h"
+#include "metrics.h"
+
+#include <stdlib.h>
+
+/* How long a write waits, in ms. */
+static int64_t patience_ms(const struct node *node)
+{
+	return node->config.write_timeout_ms + LOG_GRACE_MS;
+}
+
+/* Takes what is late out of the queue. The first of what is held stays: the evictor
+ * looks at it. With queue_lock held. */
+static void expire_queued(struct node *node, int64_t now_ms, struct finished *done)
+{
+	struct pending **link = &node->queue, *p;
+	if (*link && atomic_load(&node->held))
+		link = &(*link)->next;
+	while ((p = *link)) {
+		if (p->deadline_ms > now_ms) {
+			link = &p->next;
+			continue;
+		}
+		*link = p->next;
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_LATE };
+		finished_add(done, p);
+	}
+	node->queue_last = link;
+}
+
+/* Answers who waits for P, which a worker has, or the evictor looks at. With queue_lock
+ * held. */
+static void answer_taken(struct pending *p, struct finished *done)
+{
+	struct pending *copy = calloc(1, sizeof *copy);
+	if (!copy)
+		return; /* the next round does it */
+	copy->done = p->done;
+	copy->arg = p->arg;
+	copy->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+	p->done = NULL;
+	finished_add(done, copy);
+	metrics_add(METRIC_WRITES_UNKNOWN, 1);
+}
+
+/* Ends what has waited too long. Returns ms until something else may have. */
+static int64_t expire(struct node *node)
+{
+	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + patience_ms(node);
+	struct finished done;
+	struct pending *p, *tmp;
+	finished_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	if (node->pending && node->pending->deadline_ms <= now_ms)
+		expire_queued(node, now_ms, &done);
+	HASH_ITER (hh, node->pending, p, tmp) {
+		if (p->deadline_ms > now_ms) {
+			next_ms = p->deadline_ms;
+			break;
+		}
+		bool held = p == node->queue;
+		if ((p->queued && !held) || !p->done) /* the evictor's, or answered already */
+			continue;
+		if (held || !node->kafka) {
+			answer_taken(p, &done);
+			continue;
+		}
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+		finished_add(&done, p);
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	finished_run(&done);
+	return next_ms - now_ms;
+}
+
+static void *run(void *arg)
+{
+	struct node *node = arg;
+	pthread_mutex_lock(&node->deadline_lock);
+	while (!node->deadlines_stop) {
+		pthread_mutex_unlock(&node->deadline_lock);
+		struct timespec until = clock_mono_in(expire(node));
+		pthread_mutex_lock(&node->deadline_lock);
+		if (!node->deadlines_stop)
+			pthread_cond_timedwait(&node->deadline_wake, &node->deadline_lock, &until);
+	}
+	pthread_mutex_unlock(&node->deadline_lock);
+	return NULL;
+}
+
+int deadlines_open(struct node *node)
+{
+	pthread_mutex_init(&node->deadline_lock, NULL);
+	int r = clock_cond_init(&node->deadline_wake);
+	return r < 0 ? r : -pthread_create(&node->deadline_thread, NULL, run, node);
+}
+
+void deadlines_close(struct node *node)
+{
+	pthread_mutex_lock(&node->deadline_lock);
+	node->deadlines_stop = true;
+	pthread_cond_signal(&node->deadline_wake);
+	pthread_mutex_unlock(&node->deadline_lock);
+	pthread_join(node->deadline_thread, NULL);
+	pthread_cond_destroy(&node->deadline_wake);
+	pthread_mutex_destroy(&node->deadline_lock);
+}
+
+int64_t deadlines_oldest_ms(struct node *node)
+{
+	pthread_mutex_lock(&node->queue_lock);
+	int64_t since_ms = node->pending ? node->pending->deadline_ms - patience_ms(node) :
+	                                   INT64_MAX;
+	pthread_mutex_unlock(&node->queue_lock);
+	int64_t now_ms = clock_mono_ms();
+	return since_ms < now_ms ? now_ms - since_ms : 0;
+}
+
+bool deadlines_held_up(struct node *node, int64_t oldest_ms)
+{
+	return oldest_ms > patience_ms(node) + HELD_UP_MS;
+}
