@@ -3,9 +3,28 @@
  * Both are answered by the vDSO without a system call. Wall time decides what a
  * reader sees (expiry) and stamps events of the embedded log; it can be set
  * back by an administrator, so that nothing may wait on it. Deadlines and
- * latencies use monotonic time. clock_gettime() cannot fail for these two
- * clocks on Linux, so neither can these functions. Thread-safe. */
+ * latencies use monotonic time. clock_gettime() cannot fail for these
+ * clocks on Linux, so neither can these functions. Thread-safe.
+ *
+ * Log time never goes back, so one wrong moment would end every TTL for good. So wall
+ * time that is suddenly ahead of the time since the machine's start (which counts
+ * sleep) is not believed before it has stayed so for CLOCK_BELIEVE_MS; until then time
+ * goes on as it did. A clock that was wrong when the process started, and is put right,
+ * is believed after that time; one that is set back, at once. */
 #include "clock.h"
+
+#include <stdatomic.h>
+
+#define SLEW_MS 100  /* a difference that is not worth a write that others must see */
+#define LOOK_MS 1000 /* a jump is looked for so often, or when time moved on by more */
+
+/* What is known of wall time, in ms. Relaxed: each is right alone, and two threads that
+ * see a jump at once come to the same. */
+static struct {
+	_Alignas(64) _Atomic int64_t ahead; /* of the time since the start */
+	_Atomic int64_t jumped_at;          /* when a jump was seen first; 0: there is none */
+	_Atomic int64_t looked_at;          /* wall time of the last look for one */
+} wall = { INT64_MIN, 0, 0 };
 
 static struct timespec now(clockid_t clock)
 {
@@ -15,11 +34,57 @@ static struct timespec now(clockid_t clock)
 	return ts;
 }
 
+static int64_t ms_of(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t load(_Atomic int64_t *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static void store(_Atomic int64_t *to, int64_t n)
+{
+	atomic_store_explicit(to, n, memory_order_relaxed);
+}
+
+/* What REAL, the clock's time, is worth. */
+static int64_t look_for_jump(int64_t real)
+{
+	int64_t boot = ms_of(now(CLOCK_BOOTTIME)), ahead = real - boot;
+	int64_t known = load(&wall.ahead), since = load(&wall.jumped_at);
+
+	if (known != INT64_MIN && ahead > known + CLOCK_JUMP_MS) {
+		if (!since)
+			store(&wall.jumped_at, since = boot);
+		if (boot - since < CLOCK_BELIEVE_MS)
+			return boot + known;
+	}
+	if (known == INT64_MIN || ahead > known + SLEW_MS || ahead < known - SLEW_MS)
+		store(&wall.ahead, ahead);
+	if (since)
+		store(&wall.jumped_at, 0);
+	store(&wall.looked_at, real);
+	return real;
+}
+
 int64_t clock_wall_ms(void)
 {
-	struct timespec ts = now(CLOCK_REALTIME);
+	int64_t real = ms_of(now(CLOCK_REALTIME)), looked_at = load(&wall.looked_at);
 
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	if (real >= looked_at && real - looked_at < LOOK_MS && !load(&wall.jumped_at))
+		return real;
+	return look_for_jump(real);
+}
+
+int64_t clock_jump_ms(void)
+{
+	int64_t known = load(&wall.ahead);
+
+	if (!load(&wall.jumped_at))
+		return 0;
+	return ms_of(now(CLOCK_REALTIME)) - ms_of(now(CLOCK_BOOTTIME)) - known;
 }
 
 int64_t clock_mono_ms(void)

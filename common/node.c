@@ -227,9 +227,22 @@ static int64_t look_at_waiters(struct node *node)
 	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
 }
 
+/* Says once when wall time is not believed. */
+static void look_at_clock(int64_t *told_ms)
+{
+	int64_t jump_ms = clock_jump_ms();
+	if (jump_ms && !*told_ms)
+		logger(LOGGER_WARN,
+		       "the machine's clock jumped %lld s ahead: it is not believed before it "
+		       "has stayed so for %d s; set it right if it is wrong",
+		       (long long)(jump_ms / 1000), CLOCK_BELIEVE_MS / 1000);
+	*told_ms = jump_ms;
+}
+
 static void *run(void *arg)
 {
 	struct node *node = arg;
+	int64_t jump_ms = 0;
 	while (!atomic_load(&node->stopping)) {
 		uint32_t ticket = bell_ticket(node->bell);
 		node_work(node);
@@ -241,6 +254,7 @@ static void *run(void *arg)
 			wait_ms = ms;
 		if (!node->kafka && atomic_load(&node->stalled))
 			local_probe(node);
+		look_at_clock(&jump_ms);
 		bell_wait(node->bell, ticket, wait_ms);
 	}
 	return NULL;

@@ -133,6 +133,10 @@ static void write_node(struct request *rq, FILE *to)
 	              watch_hub_count(server->hub));
 	if (read_meta(server, &meta))
 		return;
+	int64_t ahead_ms = meta.log_time_ms - clock_wall_ms();
+	metrics_gauge(to, "keydir_log_time_ahead_seconds",
+	              "How far the log's time is ahead of this machine's clock; 0: it is not",
+	              ahead_ms > 0 ? (double)ahead_ms / 1000 : 0.0);
 	metrics_gauge(to, "keydir_keys", "Keys stored", (double)meta.nkeys);
 	metrics_gauge(to, "keydir_directories", "Directories stored", (double)meta.ndirs);
 	metrics_gauge(to, "keydir_used_bytes", "What counts against the quota",

@@ -22,7 +22,7 @@ promtool_check() { promtool check metrics <"$T/body" 2>&1; }
 	same "" "$(promtool_check)"
 	local name
 	for name in keydir_events_applied_total keydir_events_rejected_total keydir_log_errors_total keydir_lag_events \
-		keydir_lag_seconds keydir_store_bytes keydir_used_bytes keydir_quota_bytes keydir_keys keydir_keys_expired_total keydir_changes_lost_total \
+		keydir_lag_seconds keydir_oldest_write_seconds keydir_log_time_ahead_seconds keydir_store_bytes keydir_used_bytes keydir_quota_bytes keydir_keys keydir_keys_expired_total keydir_changes_lost_total \
 		keydir_keys_evicted_total keydir_http_connections keydir_http_denied_total process_cpu_seconds_total \
 		process_resident_memory_bytes process_open_fds process_start_time_seconds 'keydir_build_info\{version="[0-9.]+"\}'; do
 		grep -qE "^$name(\{[^}]*\})? [0-9.e+-]+$" "$T/body" || { echo "no $name" && false; }

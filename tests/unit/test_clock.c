@@ -1,0 +1,94 @@
+/* Tests of common/clock.c: wall time that jumps.
+ * LINK: -Wl,--wrap=clock_gettime */
+#include "cmocka_all.h"
+
+#include "clock.h"
+
+#define YEAR_MS (INT64_C(366) * 24 * 3600 * 1000)
+#define START_MS INT64_C(1769860800000)
+
+/* What the machine's clocks say. */
+static int64_t real_ms = START_MS, boot_ms = 5000;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int64_t ms = clock == CLOCK_REALTIME ? real_ms : boot_ms;
+
+	*ret = (struct timespec){ ms / 1000, ms % 1000 * 1000000 };
+	return 0;
+}
+
+static void pass(int64_t ms)
+{
+	real_ms += ms;
+	boot_ms += ms;
+}
+
+/* A moment of another century is not believed, and leaves nothing behind. */
+static void test_wrong_moment(void **state)
+{
+	(void)state;
+	int64_t before = clock_wall_ms();
+
+	assert_int_equal(before, real_ms);
+	real_ms += 74 * YEAR_MS;
+	for (int i = 0; i < 5; i++) {
+		pass(10000);
+		before += 10000;
+		assert_int_equal(clock_wall_ms(), before);
+		assert_int_equal(clock_jump_ms(), 74 * YEAR_MS);
+	}
+	real_ms -= 74 * YEAR_MS;
+	assert_int_equal(clock_wall_ms(), before);
+	assert_int_equal(clock_jump_ms(), 0);
+	/* The next one is a new one. */
+	pass(100000);
+	real_ms += YEAR_MS;
+	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
+	real_ms -= YEAR_MS;
+	assert_int_equal(clock_wall_ms(), real_ms);
+}
+
+/* A clock that was wrong and is put right is believed after a while. */
+static void test_put_right(void **state)
+{
+	(void)state;
+	clock_wall_ms();
+	real_ms += YEAR_MS;
+	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
+	pass(CLOCK_BELIEVE_MS - 1);
+	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
+	pass(1);
+	assert_int_equal(clock_wall_ms(), real_ms);
+	assert_int_equal(clock_jump_ms(), 0);
+	pass(1);
+	assert_int_equal(clock_wall_ms(), real_ms);
+}
+
+/* Small steps, and steps back, are followed at once; so is time that nobody asked in. */
+static void test_ordinary_changes(void **state)
+{
+	(void)state;
+	clock_wall_ms();
+	for (int i = 0; i < 100; i++) {
+		pass(1000);
+		real_ms += CLOCK_JUMP_MS / 2;
+		assert_int_equal(clock_wall_ms(), real_ms);
+	}
+	real_ms -= YEAR_MS;
+	assert_int_equal(clock_wall_ms(), real_ms);
+	pass(30 * YEAR_MS);
+	assert_int_equal(clock_wall_ms(), real_ms);
+	assert_int_equal(clock_jump_ms(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_wrong_moment),
+		cmocka_unit_test(test_put_right),
+		cmocka_unit_test(test_ordinary_changes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
