@@ -42,7 +42,7 @@ int apply_set(struct apply *ap, const struct event *ev)
 		return r;
 	if (t.found && entry_is_dir(&t.self.e))
 		return OUTCOME_IS_DIR;
-	if (ev->value.len > UINT32_MAX)
+	if (ev->value.len > EVENT_VALUE_MAX)
 		return OUTCOME_TOO_LARGE;
 
 	bool link = ev->flags & EVENT_SYMLINK;
@@ -79,7 +79,7 @@ int apply_append(struct apply *ap, const struct event *ev)
 	r = t.found ? target_check_bytes(&t.self.e) : 0;
 	if (r)
 		return r;
-	if ((t.found ? t.self.e.size : 0) + ev->value.len > UINT32_MAX)
+	if ((t.found ? t.self.e.size : 0) + ev->value.len > EVENT_VALUE_MAX)
 		return OUTCOME_TOO_LARGE;
 
 	bool created = !t.found;
@@ -110,7 +110,7 @@ int apply_write(struct apply *ap, const struct event *ev)
 		if (to > end)
 			end = to;
 	}
-	if (end > UINT32_MAX)
+	if (end > EVENT_VALUE_MAX)
 		return OUTCOME_TOO_LARGE;
 
 	struct entry *e = &t.self.e;
@@ -134,7 +134,7 @@ int apply_truncate(struct apply *ap, const struct event *ev)
 	int r = target_find_bytes(ap, ev, &t);
 	if (r)
 		return r;
-	if (ev->size > UINT32_MAX)
+	if (ev->size > EVENT_VALUE_MAX)
 		return OUTCOME_TOO_LARGE;
 	uint64_t old_size = t.self.e.size;
 	r = value_resize(ap->txn, &t.self.e, ev->size, t.self.value);

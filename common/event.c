@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The largest size a value can be given by an event: nothing an in-memory
- * cache holds comes near, and sums of a size and a length cannot overflow. */
+/* No size or offset in an event goes beyond: it is far above EVENT_VALUE_MAX, and sums
+ * of a size and a length cannot overflow. */
 #define SIZE_LIMIT (UINT64_C(1) << 40)
 /* 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can name. */
 #define XATTR_NAME_LIMIT 255 /* XATTR_NAME_MAX of Linux */
@@ -222,6 +222,34 @@ static const char *check_expiry(const struct event *ev)
 	return "the kind of TTL is unknown";
 }
 
+uint64_t event_spread(const struct event_range *ranges, size_t nranges)
+{
+	uint64_t blocks = 0, next = 0; /* the first block behind the range before */
+
+	for (size_t i = 0; i < nranges; i++) {
+		uint64_t first = ranges[i].off / EVENT_BLOCK;
+		uint64_t end = (ranges[i].off + ranges[i].len - 1) / EVENT_BLOCK + 1;
+
+		blocks += end - first - (first + 1 == next);
+		next = end;
+	}
+	return blocks;
+}
+
+/* Whether the ranges of EV lie close enough together for what they write. */
+static bool is_dense(const struct event *ev)
+{
+	uint64_t blocks = event_spread(ev->ranges, ev->nranges), bytes = ev->value.len;
+
+	if (ev->op == EVENT_TXN)
+		bytes = 0;
+	for (size_t i = 0; i < ev->nops; i++) {
+		blocks += event_spread(ev->ops[i].ranges, ev->ops[i].nranges);
+		bytes += ev->ops[i].value.len;
+	}
+	return blocks <= EVENT_SPREAD_MIN + ev->nops + bytes / EVENT_SPREAD_BYTES;
+}
+
 static const char *check_write(const struct event *ev)
 {
 	uint64_t total = 0;
@@ -243,6 +271,8 @@ static const char *check_write(const struct event *ev)
 		return "the size is beyond the largest size of a value";
 	if ((ev->flags & EVENT_HAS_CUT) && ev->cut > SIZE_LIMIT)
 		return "the cut is beyond the largest size of a value";
+	if (!is_dense(ev))
+		return "the ranges of the write are too far apart for so few bytes";
 	return NULL;
 }
 
@@ -299,8 +329,21 @@ static const char *check_touch(const struct event *ev)
 	return NULL;
 }
 
+/* How many names are in KEY. */
+static size_t count_names(struct bytes key)
+{
+	const char *c = key.data;
+	size_t n = key.len != 0;
+
+	for (size_t i = 0; i < key.len; i++)
+		n += c[i] == '/';
+	return n;
+}
+
 static const char *check_txn(const struct event *ev)
 {
+	size_t names = 0;
+
 	if (ev->nops == 0)
 		return "the transaction has no operation";
 	if (ev->nops > EVENT_OPS_MAX)
@@ -314,7 +357,12 @@ static const char *check_txn(const struct event *ev)
 		why = event_check(op);
 		if (why)
 			return why;
+		names += count_names(op->key) + count_names(op->to);
 	}
+	if (names > EVENT_NAMES_MAX)
+		return "the keys of the transaction have more than 16384 names";
+	if (!is_dense(ev))
+		return "the ranges of the transaction are too far apart for so few bytes";
 	return NULL;
 }
 

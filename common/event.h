@@ -167,6 +167,15 @@ struct event {
 #define EVENT_IDEM_MAX 255
 #define EVENT_RANGES_MAX 4096
 #define EVENT_OPS_MAX 1024
+#define EVENT_NAMES_MAX 16384 /* in the keys of a transaction, together */
+/* Bytes of the longest value that an event may leave behind, zeros counted. */
+#define EVENT_VALUE_MAX (UINT64_C(1) << 30)
+/* The ranges of an event may lie in so many blocks of EVENT_BLOCK bytes, one more for
+ * each operation of a transaction, and one more for each EVENT_SPREAD_BYTES of values:
+ * each block can take 64 KiB of the store, however little is written to it. */
+#define EVENT_BLOCK 65536
+#define EVENT_SPREAD_MIN 256
+#define EVENT_SPREAD_BYTES 4096
 
 /* The texts of the tables above; static. */
 const char *event_op_text(enum event_op op);
@@ -180,6 +189,10 @@ int event_outcome_errno(enum event_outcome outcome);
  * NULL without memory. */
 struct event *event_dup(const struct event *ev);
 void event_free(struct event *ev);
+
+/* How many blocks RANGES lie in. One that two of them share counts once if they
+ * follow each other. Each must end before 2^64. */
+uint64_t event_spread(const struct event_range *ranges, size_t nranges);
 
 /* Checks everything that can be checked without a store: key rules, the
  * presence of what the operation needs, bounds. Returns NULL, or what is

@@ -28,7 +28,6 @@
 #define DRAIN_MS 5000  /* a stop waits so long for events under way */
 #define TICK_MS 200    /* between ticks that a log outside gets */
 #define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
-#define MAX_VALUE_LIMIT (UINT64_C(1) << 31)
 
 /* --- working --- */
 
@@ -302,9 +301,9 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		         config->log);
 		return -EINVAL;
 	}
-	if (config->max_value == 0 || config->max_value > MAX_VALUE_LIMIT) {
+	if (config->max_value == 0 || config->max_value > EVENT_VALUE_MAX) {
 		snprintf(why, why_size, "--max-value: give 1 to %llu bytes",
-		         (unsigned long long)MAX_VALUE_LIMIT);
+		         (unsigned long long)EVENT_VALUE_MAX);
 		return -EINVAL;
 	}
 	struct node *node = calloc(1, sizeof *node);

@@ -12,7 +12,6 @@
 #include <string.h>
 
 /* A value must fit a 32-bit length of the log's records and memory at once. */
-#define MAX_VALUE_LIMIT (UINT64_C(1) << 30)
 
 static int fault(char *why, size_t why_size, const char *option, const char *value,
                  const char *wants)
@@ -58,7 +57,7 @@ int node_options_config(const struct node_options *options, struct node_config *
 	if (!options->evict || evict_policy_parse(options->evict, &evict) < 0)
 		return fault(why, why_size, "evict", options->evict, "none, ttl or lru");
 
-	if (options->max_value == 0 || options->max_value > MAX_VALUE_LIMIT)
+	if (options->max_value == 0 || options->max_value > EVENT_VALUE_MAX)
 		return fault(why, why_size, "max-value", "given", "from 1 byte to 1G");
 	if (options->write_timeout_ms <= 0)
 		return fault(why, why_size, "write-timeout", "given", "longer than nothing");

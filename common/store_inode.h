@@ -20,7 +20,7 @@
  * both). */
 #define STORE_INLINE_MAX 512
 /* Bytes of the longest value. */
-#define STORE_VALUE_MAX UINT32_MAX
+#define STORE_VALUE_MAX EVENT_VALUE_MAX
 
 /* An inode's row, decoded. Pointers lie in the map or in the caller's memory
  * and are valid until the transaction ends or writes. What is read from a store

@@ -9,7 +9,7 @@
  * anything else. A value of up to STORE_INLINE_MAX bytes is inline, a longer
  * one is in chunks, whatever its history. BUF (STORE_INLINE_MAX bytes) holds
  * an inline value that was built; it must live until store_put. E's current
- * inline_value may lie in BUF. New sizes are at most UINT32_MAX (the caller
+ * inline_value may lie in BUF. New sizes are at most EVENT_VALUE_MAX (the caller
  * checks). 0, -ENOSPC, -EIO. */
 
 int value_set(struct txn *txn, struct entry *e, const void *data, size_t len);

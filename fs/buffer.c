@@ -73,10 +73,30 @@ static size_t first_touching(const struct buffer *buf, uint64_t off)
 	return low;
 }
 
+/* Whether one event can hold [off, off + len) as well: see EVENT_SPREAD_MIN. Few ranges
+ * always lie close enough, as each begins and ends in one block that is not full. */
+static bool is_dense_with(const struct buffer *buf, uint64_t off, uint64_t len)
+{
+	struct event_range more = { off, len };
+	uint64_t bytes = 0;
+
+	if (buf->nranges < EVENT_SPREAD_MIN / 2)
+		return true;
+	for (size_t i = 0; i < buf->nranges; i++)
+		bytes += buf->ranges[i].len;
+	/* It may share blocks and bytes with others: as if it shared blocks with none of
+	 * them, and all of its bytes. */
+	return event_spread(buf->ranges, buf->nranges) + event_spread(&more, 1) <=
+	       EVENT_SPREAD_MIN + bytes / EVENT_SPREAD_BYTES;
+}
+
 /* Merges [off, off + len) into the ranges. */
 static int note_range(struct buffer *buf, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len;
+
+	if (!is_dense_with(buf, off, len))
+		return -ENOBUFS;
 	size_t first = first_touching(buf, off);
 	size_t past = first;
 

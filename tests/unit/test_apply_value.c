@@ -196,11 +196,46 @@ static void test_set_link(void **state)
 	rig_totals(rig, 1, 0, COST + 1 + 1);
 }
 
+/* The farthest apart that ranges may lie, in a transaction that does all that it may:
+ * the store takes no more than values of that many blocks. */
+static void test_sparse_writes(void **state)
+{
+	struct rig *rig = *state;
+	static struct event_range far[EVENT_SPREAD_MIN + 1];
+	static struct event ops[EVENT_OPS_MAX];
+	static const char zeros[EVENT_SPREAD_MIN + 1];
+	static const struct event_range one = { STORE_CHUNK_SIZE - 1, 1 };
+	struct event all = { .op = EVENT_TXN, .ops = ops, .nops = EVENT_OPS_MAX };
+
+	for (uint64_t i = 0; i <= EVENT_SPREAD_MIN; i++)
+		far[i] = (struct event_range){ (i + 1) * 1000000, 1 };
+	EXPECT(rig, OK, "added a=0", .op = EVENT_SET, .key = B("a"));
+	EXPECT(rig, REJECTED, "", .op = EVENT_WRITE, .key = B("a"),
+	       .value = { zeros, EVENT_SPREAD_MIN + 1 }, .ranges = far,
+	       .nranges = EVENT_SPREAD_MIN + 1);
+	EXPECT(rig, OK, "data a=256000001", .op = EVENT_WRITE, .key = B("a"),
+	       .value = { zeros, EVENT_SPREAD_MIN }, .ranges = far, .nranges = EVENT_SPREAD_MIN);
+	assert_in_range(store_bytes(rig->store), 0, (EVENT_SPREAD_MIN + 2) * 65536);
+	for (size_t i = 0; i < EVENT_OPS_MAX; i++)
+		ops[i] = (struct event){ .op = EVENT_WRITE,
+			                 .key = B("a"),
+			                 .value = B("x"),
+			                 .ranges = &one,
+			                 .nranges = 1 };
+	assert_int_equal(rig_apply(rig, &all), OUTCOME_OK);
+	ops[1].ranges = far;
+	ops[1].nranges = EVENT_SPREAD_MIN;
+	ops[1].value = (struct bytes){ zeros, EVENT_SPREAD_MIN };
+	assert_int_equal(rig_apply(rig, &all), OUTCOME_OK);
+	ops[2] = ops[1];
+	assert_int_equal(rig_apply(rig, &all), OUTCOME_REJECTED);
+}
+
 /* A value that no store can hold is refused before a byte of it is read. */
 static void test_too_large(void **state)
 {
 	struct rig *rig = *state;
-	size_t len = (size_t)UINT32_MAX + 1;
+	size_t len = EVENT_VALUE_MAX + 1;
 	void *big = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	assert_ptr_not_equal(big, MAP_FAILED);
@@ -211,12 +246,12 @@ static void test_too_large(void **state)
 	EXPECT(rig, TOO_LARGE, "", .op = EVENT_TRUNCATE, .key = B("a"), .size = len);
 	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .size = len);
 	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .value = B("x"),
-	       .ranges = &(struct event_range){ UINT32_MAX, 1 }, .nranges = 1);
+	       .ranges = &(struct event_range){ EVENT_VALUE_MAX, 1 }, .nranges = 1);
 	/* The largest there is takes no memory, and none when it is cut again. */
-	EXPECT(rig, OK, "data a=4294967295", .op = EVENT_TRUNCATE, .key = B("a"),
-	       .size = UINT32_MAX);
+	EXPECT(rig, OK, "data a=1073741824", .op = EVENT_TRUNCATE, .key = B("a"),
+	       .size = EVENT_VALUE_MAX);
 	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = B("x"));
-	rig_totals(rig, 1, 0, COST + 1 + (uint64_t)UINT32_MAX);
+	rig_totals(rig, 1, 0, COST + 1 + EVENT_VALUE_MAX);
 	EXPECT(rig, OK, "data a=2", .op = EVENT_TRUNCATE, .key = B("a"), .size = 2);
 	assert_int_equal(rig_value(rig, "a").len, 2);
 	assert_memory_equal(rig_value(rig, "a").data, "1", 2);
@@ -456,13 +491,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_set_new),      TEST(test_set_makes_directories),
-		TEST(test_set_inode),    TEST(test_set_replaces),
-		TEST(test_set_keeps),    TEST(test_set_link),
-		TEST(test_too_large),    TEST(test_append),
-		TEST(test_append_grows), TEST(test_write_ranges),
-		TEST(test_write_cut),    TEST(test_truncate),
-		TEST(test_incr),         TEST(test_incr_keeps),
+		TEST(test_set_new),       TEST(test_set_makes_directories),
+		TEST(test_set_inode),     TEST(test_set_replaces),
+		TEST(test_set_keeps),     TEST(test_set_link),
+		TEST(test_sparse_writes), TEST(test_too_large),
+		TEST(test_append),        TEST(test_append_grows),
+		TEST(test_write_ranges),  TEST(test_write_cut),
+		TEST(test_truncate),      TEST(test_incr),
+		TEST(test_incr_keeps),
 	};
 
 	return cmocka_run_group_tests_name("apply_value", tests, NULL, NULL);

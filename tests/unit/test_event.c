@@ -311,7 +311,28 @@ static void test_check_write(void **state)
 	static const struct event_range wrapping[] = { { UINT64_MAX, 5 } };
 	static const struct event_range huge[] = { { 0, UINT64_MAX }, { 0, 6 } };
 	static struct event_range many[EVENT_RANGES_MAX + 1];
+	static struct event_range far[EVENT_SPREAD_MIN + 1], near[EVENT_RANGES_MAX];
+	for (uint64_t i = 0; i <= EVENT_SPREAD_MIN; i++)
+		far[i] = (struct event_range){ i * EVENT_BLOCK + 5, 1 };
+	/* As many pieces of 16 bytes as there may be, evenly over 16 MiB. */
+	for (uint64_t i = 0; i < EVENT_RANGES_MAX; i++)
+		near[i] = (struct event_range){ i * (EVENT_BLOCK / 16), 16 };
 	const struct row rows[] = {
+		{ { .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_SPREAD_MIN },
+		    .ranges = far,
+		    .nranges = EVENT_SPREAD_MIN },
+		  NULL },
+		{ { .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_SPREAD_MIN + 1 },
+		    .ranges = far,
+		    .nranges = EVENT_SPREAD_MIN + 1 },
+		  "too far apart" },
+		{ { .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_RANGES_MAX * 16 },
+		    .ranges = near,
+		    .nranges = EVENT_RANGES_MAX },
+		  NULL },
 		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
 		  NULL },
 		{ { .op = EVENT_WRITE, .value = B("12345678"), .ranges = overlap, .nranges = 3 },
@@ -451,6 +472,8 @@ static void test_check_txn(void **state)
 		                                { .op = EVENT_SET, .key = B("/") } };
 	static const struct event nested[] = { { .op = EVENT_TXN, .ops = bad_key, .nops = 1 } };
 	static const struct event tick[] = { { .op = EVENT_TICK } };
+	static struct event deep[EVENT_NAMES_MAX / 2048 + 1];
+	static char names[2048 * 2 - 1];
 	static const struct event format[] = { { .op = EVENT_FORMAT, .name = B("v") } };
 	const struct row rows[] = {
 		{ { .op = EVENT_TXN, .key = { "", 0 }, .ops = many, .nops = 1 }, NULL },
@@ -458,6 +481,9 @@ static void test_check_txn(void **state)
 		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX + 1 }, "more than 1024" },
 		{ { .op = EVENT_TXN }, "no operation" },
 		{ { .op = EVENT_TXN, .ops = bad_key, .nops = 2 }, "slash" },
+		{ { .op = EVENT_TXN, .ops = deep, .nops = ARRAY_SIZE(deep) - 1 }, NULL },
+		{ { .op = EVENT_TXN, .ops = deep, .nops = ARRAY_SIZE(deep) },
+		  "more than 16384 names" },
 		{ { .op = EVENT_TXN, .ops = nested, .nops = 1 }, "cannot be part" },
 		{ { .op = EVENT_TXN, .ops = tick, .nops = 1 }, "cannot be part" },
 		{ { .op = EVENT_TXN, .ops = format, .nops = 1 }, "cannot be part" },
@@ -466,6 +492,10 @@ static void test_check_txn(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = (struct event){ .op = EVENT_DEL, .key = B("k") };
+	for (size_t i = 0; i < sizeof names; i++)
+		names[i] = i % 2 ? '/' : 'd';
+	for (size_t i = 0; i < ARRAY_SIZE(deep); i++)
+		deep[i] = (struct event){ .op = EVENT_MKDIR, .key = { names, sizeof names } };
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 

@@ -200,6 +200,38 @@ static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
 	buffer_close(&buf);
 }
 
+/* Whatever is written, and wherever: what is taken is an event that may be applied. */
+static void test_far_ranges_are_refused_in_time(void **state)
+{
+	struct dice dice = { .seed = 1 };
+	struct buffer buf;
+	static const char zeros[70000];
+	int taken = 0;
+	(void)state;
+
+	assert_int_equal(buffer_init(&buf, NULL, 0), 0);
+	assert_int_equal(buffer_truncate(&buf, 64 << 20), 0);
+	for (int i = 0; i < 4000; i++) {
+		static const uint32_t sizes[] = { 1, 3, 500, 4096 };
+		size_t len = dice_one_in(&dice, 100) ? 70000 : sizes[dice_below(&dice, 4)];
+		/* Half of them across the end of a block. */
+		uint64_t off = dice_below(&dice, 1000) * (uint64_t)EVENT_BLOCK;
+		off += dice_one_in(&dice, 2) ? EVENT_BLOCK - 1 : dice_below(&dice, EVENT_BLOCK);
+		int r = buffer_write(&buf, off, zeros, len);
+		if (r == 0 && i < 3999)
+			continue;
+		assert_true(r == 0 || r == -ENOBUFS);
+		void *owned;
+		struct event ev = take(&buf, &owned);
+		ev.key = (struct bytes)B("k");
+		assert_null(event_check(&ev));
+		free(owned);
+		taken++;
+	}
+	assert_in_range(taken, 5, 100);
+	buffer_close(&buf);
+}
+
 /* --- against the store ----------------------------------------------------- */
 
 #define ROUNDS 400
@@ -294,6 +326,7 @@ int main(void)
 		cmocka_unit_test(test_emptying_logs_the_whole_value),
 		cmocka_unit_test(test_cut_and_size_are_logged),
 		cmocka_unit_test(test_a_range_too_many_is_refused_and_changes_nothing),
+		cmocka_unit_test(test_far_ranges_are_refused_in_time),
 		cmocka_unit_test(test_the_event_gives_what_the_buffer_reads),
 		cmocka_unit_test(test_writers_of_different_ranges_lose_nothing),
 	};

@@ -111,7 +111,7 @@ static void test_inodes(void **state)
 		  .atime_ns = -1,
 		  .name = "b",
 		  .name_len = 1,
-		  .size = UINT32_MAX,
+		  .size = STORE_VALUE_MAX,
 		  .expiry_ms = TTL_MOMENT_MAX_MS,
 		  .has_xattrs = true },
 		{ .ino = 256,
