@@ -67,6 +67,21 @@ teardown() {
 	done
 }
 
+@test "bytes far apart, more than one event may touch, are all there after close" {
+	start_fs --size 2G --max-value 1G
+	python3 - "$MNT/sparse" <<-'END'
+	import os, sys
+	fd = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
+	for i in range(900):
+	    assert os.pwrite(fd, b"x", i * 1000000 + 7) == 1
+	os.close(fd)
+	fd = os.open(sys.argv[1], os.O_RDONLY)
+	assert os.fstat(fd).st_size == 899000008
+	for i in range(900):
+	    assert os.pread(fd, 3, i * 1000000 + 6)[:2] == b"\0x", i
+	END
+}
+
 @test "many small keys reach the quota as well" {
 	start_fs --size 256K
 	local n=0

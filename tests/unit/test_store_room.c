@@ -299,6 +299,37 @@ static void test_remove_all_at_once(void **state)
 	temp_dir_remove(dir);
 }
 
+/* Somebody reads a snapshot while large values are overwritten: nothing that they had
+ * can be used again, and what the list of that takes counts for no transaction. */
+static void test_slow_reader(void **state)
+{
+	(void)state;
+	char *dir = temp_dir_small(64 << 20);
+	struct txn *reader, *txn;
+	if (!dir)
+		skip();
+	struct world w = { .store = open_store(dir) };
+
+	assert_int_equal(set_one(&w, "k", VALUE_MAX), 0);
+	assert_int_equal(txn_read(w.store, &reader), 0);
+	int n = 0;
+	while (set_one(&w, "k", VALUE_MAX) == 0) {
+		n++;
+		assert_int_equal(txn_write(w.store, &txn), 0);
+		assert_int_equal(txn_pages(txn), 0);
+		txn_abort(txn);
+		expect_room(w.store);
+	}
+	assert_in_range(n, 100, 210);
+	txn_abort(reader);
+	assert_int_equal(store_advance(w.store), 0);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(set_one(&w, "k", VALUE_MAX), 0);
+	check(w.store);
+	store_close(w.store);
+	temp_dir_remove(dir);
+}
+
 static void fill_all(void *arg)
 {
 	const char *dir = arg;
@@ -342,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_empty_and_refill),
 		cmocka_unit_test(test_remove_all_at_once),
+		cmocka_unit_test(test_slow_reader),
 		cmocka_unit_test(test_processes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
