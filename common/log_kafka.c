@@ -22,12 +22,16 @@
 #include <errno.h>
 #include <jansson.h>
 #include <librdkafka/rdkafka.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <syslog.h>
+#include <unistd.h>
 #include <utlist.h>
 
 /* How long a close waits for librdkafka to report what it purged. */
@@ -97,6 +101,39 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	logger(how, "kafka: %s", text);
 }
 
+/* Closes a socket for librdkafka, and counts it if something had come through it: an
+ * attempt that reached nobody loses nothing. */
+static int on_close(int fd, void *arg)
+{
+	struct log_kafka_client *client = arg;
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) || info.tcpi_bytes_received)
+		client->closed++;
+	return close(fd);
+}
+
+/* Compare where readers of committed records end with where the log does. */
+static void note_transactions(struct log_kafka_client *client, json_t *stats)
+{
+	json_t *part = json_object_get(
+	        json_object_get(
+	                json_object_get(json_object_get(stats, "topics"), client->log->url.topic),
+	                "partitions"),
+	        "0");
+	int64_t stable = json_integer_value(json_object_get(part, "ls_offset"));
+	int64_t high = json_integer_value(json_object_get(part, "hi_offset"));
+
+	if (!part)
+		return;
+	if (stable < 0 || stable >= high)
+		client->blocked_since_ms = 0;
+	else if (!client->blocked_since_ms || stable != client->stable)
+		client->blocked_since_ms = clock_mono_ms();
+	client->stable = stable;
+}
+
 /* Counts the brokers that a connection is up to. */
 static int on_stats(rd_kafka_t *rk, char *text, size_t len, void *arg)
 {
@@ -114,6 +151,7 @@ static int on_stats(rd_kafka_t *rk, char *text, size_t len, void *arg)
 		if (state && (!strcmp(state, "UP") || !strcmp(state, "UPDATE")))
 			up = true;
 	}
+	note_transactions(client, stats);
 	json_decref(stats);
 	client->up = up || client->was_up;
 	client->was_up = up;
@@ -151,6 +189,8 @@ int log_kafka_client_new(struct log_kafka *log, bool producer, struct log_kafka_
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	if (producer)
 		rd_kafka_conf_set_dr_msg_cb(conf, log_kafka_delivered);
+	else
+		rd_kafka_conf_set_closesocket_cb(conf, on_close);
 	client->rk = rd_kafka_new(producer ? RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER, conf, text,
 	                          sizeof(text));
 	if (!client->rk) {
@@ -288,6 +328,7 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
 	pthread_mutex_init(&log->lock, NULL);
 	pthread_mutex_init(&log->consumer_lock, NULL);
 	pthread_mutex_init(&log->error_lock, NULL);
+	log->max_value = config->max_value;
 	log->max_record = config->max_value + LOG_RECORD_ROOM;
 	log->write_timeout_ms = config->write_timeout_ms > 0 ? config->write_timeout_ms : 1;
 	err = log_kafka_url_parse(config->url, &log->url, why, why_size);

@@ -2,6 +2,7 @@
 #ifndef KEYDIR_LOG_KAFKA_H
 #define KEYDIR_LOG_KAFKA_H
 
+#include "log_identity.h"
 #include "record.h"
 
 struct log_kafka;
@@ -44,16 +45,25 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
  * other call may be under way. NULL is fine. */
 void log_kafka_close(struct log_kafka *log, int64_t timeout_ms);
 
-/* Creates the topic if it is missing and checks it: one partition, no
- * compaction, LogAppendTime, size limit, no unclean leader election. 0 when it
- * is fit for use: then WHY is empty or a warning that an operator should see;
+/* What log_kafka_check() finds out about the topic. */
+struct log_kafka_topic {
+	uint64_t first;     /* the first offset still in the log */
+	uint64_t end;       /* the offset after the newest record */
+	uint64_t max_value; /* bytes: the largest value that the topic takes, or ours */
+	bool forgets;       /* by a finite retention */
+};
+
+/* Check the topic: one partition, no compaction, LogAppendTime, no unclean leader
+ * election, records of at least 1 MiB. If it is missing, make it, or return -ENOENT
+ * if MAKE is false. A topic that Keydir made (its settings show it) and that takes
+ * smaller records than ours is changed, if the broker allows that.
+ * 0 when it is fit for use: then WHY is empty or a warning that an operator should see;
  * -EAGAIN when no broker answers (try again later); -EINVAL for an unfit
  * topic, with a sentence in WHY that says what to change; -EACCES for failed
- * authentication or authorization. *RET_FIRST and *RET_END: the first offset
- * still in the log, and the offset behind the newest record. Blocks up to
+ * authentication or authorization. *RET is written on success only. Blocks up to
  * TIMEOUT_MS. Thread-safe. */
-int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_first,
-                    uint64_t *ret_end, char *why, size_t why_size);
+int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, bool make,
+                    struct log_kafka_topic *ret, char *why, size_t why_size);
 
 /* Produces EV (copied). DONE comes from the log's own thread, with no lock
  * held, or from this one. Gives up after the write timeout, and may need a
@@ -67,6 +77,7 @@ struct log_record {
 	uint64_t offset;
 	int64_t time_ms;
 	size_t value_bytes;
+	int32_t broker; /* its number in the cluster; -1: unknown */
 	/* As record_read() gives it; its errors, with NULL for the event. */
 	const struct event *ev;
 	int err;
@@ -89,8 +100,11 @@ void log_kafka_unfollow(struct log_kafka *log);
  * Returns how many were taken (0: none came in time, or woken), FN's error (the
  * records before it are taken), -EAGAIN (none came, and no broker answers now),
  * -ENODATA (the log does not have the offset asked for, any more or
- * yet; it stays so until the next follow), -EACCES, -EIO (a record could not
- * be read; it is fetched again, none is skipped). */
+ * yet; it stays so until the next follow), -ESTALE (a connection was lost, another
+ * broker leads, or the topic was away: what would come next may belong to another
+ * log; it stays so until the next follow, which should start at a record that the
+ * caller can compare), -EACCES, -EIO (a record could not be read; it is fetched
+ * again, none is skipped). */
 int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
                    int (*fn)(void *arg, const struct log_record *rec), void *arg);
 /* Ends a poll early, or the next one if none waits; from any thread. */
@@ -102,14 +116,30 @@ void log_kafka_wake(struct log_kafka *log);
  * first follow. Thread-safe. */
 uint64_t log_kafka_position(struct log_kafka *log);
 
+/* Return true if a producer's open transaction keeps readers from what lies
+ * behind the position: then *RET_OFFSET is where it begins, and *RET_MS for how
+ * long this has been seen. Known about a second late. By the reading thread. */
+bool log_kafka_blocked(struct log_kafka *log, uint64_t *ret_offset, int64_t *ret_ms);
+
 /* Asks the broker (not a cache) for the offset behind the newest record;
  * 0, -EAGAIN after TIMEOUT_MS. Blocks: call it from a thread that may.
  * Thread-safe. */
 int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end);
+/* Ask the broker whether the log still has the record ID, as far as times show it: a
+ * record that is newer stands behind it, unless the log was cut before ID and written on.
+ * One small question, to be asked often; the answer is a hint, since a broker's clock can
+ * step back. 0, -ESTALE (it seems to have another one), -EAGAIN. Blocks. Thread-safe. */
+int log_kafka_audit(struct log_kafka *log, const struct log_identity *id, int64_t timeout_ms);
 /* Reads the one record at OFFSET, for the volume id: 0 and a decoded event
  * (event_free()), -ENODATA, -EAGAIN, -EIO, or what record_decode returns.
  * Blocks. Thread-safe. */
 int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, struct event **ret);
+/* Reads the one record at OFFSET and writes its identity. 0, -ENODATA (the log has
+ * no record there), -EAGAIN, -EIO, -ENOMEM. Blocks. Thread-safe. */
+int log_kafka_identify(struct log_kafka *log, uint64_t offset, int64_t timeout_ms,
+                       struct log_identity *ret);
+/* Return the identity of REC, as log_kafka_identify() reads it. */
+struct log_identity log_record_identity(const struct log_record *rec);
 
 /* True while a broker connection is up, as far as librdkafka has said (it may
  * take two seconds to). Thread-safe. */

@@ -12,6 +12,14 @@
  * librdkafka's batch call waits until its array is full, so we wait for one
  * message and then take what else is there. A batch's messages are kept until it is
  * done with, and given back when the next is wanted.
+ *
+ * A broker can come back with other records than those that it gave before: its disk
+ * lost the newest ones, a replica that lacked them was elected, or the topic was made
+ * anew. librdkafka 2.0 goes on at the same offset all the same (KIP-320, which compares
+ * leader epochs, came with 2.1). So after a lost connection, another leader or a topic
+ * that was away for a moment, nothing more is given (-ESTALE) until the caller follows
+ * again, from a record that it knows. librdkafka tells us of each socket that it closes
+ * before it opens another, so no record gets through in between.
  * All belongs to the reading thread, but what log_kafka_internal.h says. */
 #include "log_kafka_internal.h"
 
@@ -117,6 +125,7 @@ bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 	to_record(msg, &rec);
 	slot->rec = (struct log_record){ .offset = (uint64_t)msg->offset,
 		                         .time_ms = rec.time_ms,
+		                         .broker = rd_kafka_message_broker_id(msg),
 		                         .value_bytes = rec.value.len,
 		                         .message = msg };
 	slot->rec.err = record_read(&rec, &slot->ev, &slot->rec.why);
@@ -127,6 +136,15 @@ bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 	/* Without memory now, there may be some later. */
 	slot->decoded = slot->rec.err != -ENOMEM;
 	return true;
+}
+
+struct log_identity log_record_identity(const struct log_record *rec)
+{
+	return (struct log_identity){
+		.offset = rec->offset,
+		.time_ms = rec->time_ms,
+		.sum = log_identity_sum(rec->ev, rec->time_ms, rec->value_bytes),
+	};
 }
 
 void log_kafka_batch_clear(struct log_kafka_batch *batch)
@@ -194,7 +212,7 @@ int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead)
 	log->next = from;
 	log->position = from;
 	log->ahead_until = ahead;
-	log->lost = log->broken = false;
+	log->lost = log->broken = log->stale = log->begun = false;
 	/* Without that thread it only takes longer. */
 	if (from < ahead && log_kafka_ahead_start(client, ahead, &thread) == 0)
 		log->batch = NULL;
@@ -278,9 +296,6 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
 	case RD_KAFKA_RESP_ERR__TIMED_OUT:
 	case RD_KAFKA_RESP_ERR__RESOLVE:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
 	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
 	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
 	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
@@ -291,6 +306,12 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 		/* librdkafka tries again by itself. */
 		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
 		return -EAGAIN;
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
+		log->stale = true;
+		return -ESTALE;
 	default:
 		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
 		logger(LOGGER_WARN,
@@ -300,6 +321,16 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 		log->retry_ms = clock_mono_ms() + RETRY_MS;
 		return -EIO;
 	}
+}
+
+/* Return whether something happened since the first record was given after which the
+ * log may be another one. REC is the record that is due, or NULL. */
+static bool is_stale(struct log_kafka *log, const struct log_record *rec)
+{
+	if (log->begun && (log->consumer->closed != log->begun_closed ||
+	                   (rec && rec->broker != log->begun_broker)))
+		log->stale = true;
+	return log->stale;
 }
 
 /* Lets some time pass after a record could not be read, then fetches it again.
@@ -328,6 +359,8 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 		return -EIO;
 	if (log->lost)
 		return -ENODATA;
+	if (is_stale(log, NULL))
+		return -ESTALE;
 	if (log->broken && retry(log, timeout_ms))
 		return -EIO;
 	while (taken < max) {
@@ -346,13 +379,21 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 		if (!log_kafka_batch_decode(batch, batch->at)) {
 			err = handle_error(log, batch->messages[batch->at]);
 			batch->at++;
-			if (log->broken || log->lost)
+			if (log->broken || log->lost || log->stale)
 				drop_batch(log);
 			if (err)
 				return taken ? (int)taken : err;
+		} else if (is_stale(log, rec)) {
+			drop_batch(log);
+			return taken ? (int)taken : -ESTALE;
 		} else if (rec->offset < log->next) {
 			batch->at++;
 		} else {
+			if (!log->begun) {
+				log->begun_closed = log->consumer->closed;
+				log->begun_broker = rec->broker;
+				log->begun = true;
+			}
 			err = fn(arg, rec);
 			if (err)
 				return err; /* the message stays */
@@ -362,16 +403,33 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 			taken++;
 		}
 	}
+	if (!taken && is_stale(log, NULL))
+		return -ESTALE;
 	return !taken && !log->consumer->up ? -EAGAIN : (int)taken;
 }
 
+bool log_kafka_blocked(struct log_kafka *log, uint64_t *ret_offset, int64_t *ret_ms)
+{
+	struct log_kafka_client *client = log->consumer;
+	int64_t since_ms = client ? client->blocked_since_ms : 0;
+
+	if (!since_ms || (int64_t)log->position != client->stable)
+		return false;
+	*ret_offset = log->position;
+	*ret_ms = clock_mono_ms() - since_ms;
+	return true;
+}
+
+/* --- one record --- */
+
+/* What to do with the record that was asked for. */
+typedef int use_record(void *arg, const rd_kafka_message_t *msg);
+
 /* Waits for the record at OFFSET or the word that it is not there. */
 static int read_one(struct log_kafka_client *client, uint64_t offset, int64_t timeout_ms,
-                    struct event **ret)
+                    use_record *use, void *arg)
 {
 	rd_kafka_message_t *msg = rd_kafka_consume_queue(client->events, (int)timeout_ms);
-	const char *why;
-	struct record rec;
 	int err;
 
 	if (!msg)
@@ -383,8 +441,7 @@ static int read_one(struct log_kafka_client *client, uint64_t offset, int64_t ti
 		} else if ((uint64_t)msg->offset > offset) {
 			err = -ENODATA;
 		} else {
-			to_record(msg, &rec);
-			err = record_decode(&rec, ret, &why);
+			err = use(arg, msg);
 		}
 		break;
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -406,7 +463,8 @@ static int read_one(struct log_kafka_client *client, uint64_t offset, int64_t ti
 	return err;
 }
 
-int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, struct event **ret)
+static int read_at(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, use_record *use,
+                   void *arg)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms, left_ms;
 	struct log_kafka_client *client;
@@ -425,9 +483,43 @@ int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, st
 	}
 	do {
 		left_ms = until_ms - clock_mono_ms();
-		err = left_ms > 0 ? read_one(client, offset, left_ms, ret) : -EAGAIN;
+		err = left_ms > 0 ? read_one(client, offset, left_ms, use, arg) : -EAGAIN;
 	} while (err == -EINTR);
 	rd_kafka_consume_stop(client->topic, 0);
 	log_kafka_client_free(client);
 	return err;
+}
+
+static int use_event(void *arg, const rd_kafka_message_t *msg)
+{
+	struct record rec;
+	const char *why;
+
+	to_record(msg, &rec);
+	return record_decode(&rec, arg, &why);
+}
+
+int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, struct event **ret)
+{
+	return read_at(log, offset, timeout_ms, use_event, ret);
+}
+
+static int use_identity(void *arg, const rd_kafka_message_t *msg)
+{
+	struct log_kafka_batch batch = { .messages = { (rd_kafka_message_t *)msg } };
+	const struct log_record *rec = &batch.slots[0].rec;
+
+	log_kafka_batch_decode(&batch, 0);
+	if (rec->err == -ENOMEM)
+		return -ENOMEM;
+	*(struct log_identity *)arg = log_record_identity(rec);
+	if (!rec->err)
+		record_release(&batch.slots[0].ev);
+	return 0;
+}
+
+int log_kafka_identify(struct log_kafka *log, uint64_t offset, int64_t timeout_ms,
+                       struct log_identity *ret)
+{
+	return read_at(log, offset, timeout_ms, use_identity, ret);
 }

@@ -36,6 +36,13 @@ struct log_kafka_client {
 	_Atomic bool was_up;
 	_Atomic bool fatal;  /* librdkafka gave this instance up */
 	_Atomic bool denied; /* authentication failed, and nothing has worked since */
+	/* Consumer only. Connections that had carried data and were closed: counted
+	 * before anything can come through another one. */
+	_Atomic uint64_t closed;
+	/* What the broker said last: where readers end, and since when this is before
+	 * the end of the log (0: it is not). */
+	_Atomic int64_t stable;
+	_Atomic int64_t blocked_since_ms;
 };
 
 /* A message on its way, in log->appends, or held, in log->held.list. */
@@ -83,7 +90,7 @@ struct log_kafka {
 	struct log_kafka_url url;
 	char **settings; /* a copy of the config's */
 	size_t nsettings;
-	uint64_t max_record;
+	uint64_t max_value, max_record; /* bytes */
 	int64_t write_timeout_ms;
 
 	/* Protects producer to under_way. No call to librdkafka is made, and no
@@ -106,7 +113,11 @@ struct log_kafka {
 	uint64_t next;        /* offset of the record wanted next */
 	uint64_t ahead_until; /* as follow was told */
 	bool lost;            /* the log does not have it */
-	bool broken;          /* it could not be read: fetch it again */
+	bool stale;           /* what comes next must be compared first */
+	bool begun;           /* a record was given since follow: these two hold for it */
+	uint64_t begun_closed;
+	int32_t begun_broker;
+	bool broken; /* it could not be read: fetch it again */
 	int64_t retry_ms;
 	_Atomic uint64_t position;
 	/* Protects the pointers, for log_kafka_wake; the reading thread alone

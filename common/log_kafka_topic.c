@@ -1,10 +1,11 @@
 /* The Kafka log's topic: made if missing, checked, and where it ends.
  *
- * A topic is fit if it keeps every record, in one order, with the broker's
- * clock as its time, and takes records as large as ours. Whatever is not so is
- * refused with the command that changes it; nothing of an existing topic is
- * changed by us. A finite retention only makes a warning: it hurts nobody until
- * it has cut off what some node needs, and whoever opens the log checks that.
+ * A topic is fit if it keeps every record, in one order, and with the broker's
+ * clock as its time. Whatever is not so is refused with the command that changes it.
+ * A finite retention and few replicas make a warning: they hurt nobody until
+ * records are gone, and whoever opens the log checks that.
+ * Of an existing topic we change one thing: if it has the settings that we make
+ * topics with, and no others, its limit of one record is raised to ours.
  *
  * All of this asks brokers and waits for the answer, in slices, so that a
  * failed authentication, which librdkafka tells elsewhere, ends the wait at
@@ -13,6 +14,7 @@
 #include "log_kafka_internal.h"
 
 #include "clock.h"
+#include "logger.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -27,10 +29,16 @@
 #define PAUSE_US 50000
 #define LIST_MAX 512
 
-/* What a setting that differs means. */
-enum weight { REFUSE, WARN };
+/* A record smaller than this is refused by no broker with default settings
+ * (message.max.bytes, 1,048,588), and a batch of librdkafka's (batch.size) fits. */
+#define LEAST_RECORD 1048576
+#define REPLICAS 3 /* of a topic that we make, if there are as many brokers ... */
+#define IN_SYNC 2  /* ... and how many have a record before a write is answered */
 
-/* The settings of a topic that matter. NULL stands for the largest record. */
+/* What a setting that differs means. */
+enum weight { REFUSE, FORGETS, WARN };
+
+/* The settings of a topic that matter. NULL stands for a number of ours. */
 static const struct {
 	const char *name;
 	const char *value;
@@ -38,12 +46,15 @@ static const struct {
 } wanted[] = {
 	{ "cleanup.policy", "delete", REFUSE },
 	{ "message.timestamp.type", "LogAppendTime", REFUSE },
-	{ "max.message.bytes", NULL, REFUSE },
 	{ "unclean.leader.election.enable", "false", REFUSE },
-	{ "retention.ms", "-1", WARN },
-	{ "retention.bytes", "-1", WARN },
+	{ "retention.ms", "-1", FORGETS },
+	{ "retention.bytes", "-1", FORGETS },
+	{ "max.message.bytes", NULL, REFUSE },
+	{ "min.insync.replicas", NULL, WARN },
 };
 #define NWANTED (sizeof(wanted) / sizeof(wanted[0]))
+#define NFIXED 5 /* those with a value */
+enum { MAX_MESSAGE = NFIXED, MIN_INSYNC };
 
 /* One question to the brokers, or a row of them. */
 struct inquiry {
@@ -52,6 +63,12 @@ struct inquiry {
 	int64_t until_ms;
 	char *why;
 	size_t why_size;
+	/* What was learnt. */
+	int npartitions, nbrokers, nreplicas;
+	uint64_t max_record; /* the topic's limit */
+	uint64_t min_insync;
+	bool forgets;
+	bool ours; /* it has our settings, and no others */
 };
 
 /* Comma-separated text under construction; what does not fit is cut. */
@@ -136,28 +153,32 @@ static int judge(struct inquiry *inq, rd_kafka_resp_err_t err, const char *what,
 	return 0;
 }
 
-/* Asks how many partitions the topic has; 0: there is no such topic. */
-static int count_partitions(struct inquiry *inq, int *ret)
+/* Ask how many partitions and replicas the topic has, and how many brokers there are;
+ * no partitions: there is no such topic. */
+static int describe(struct inquiry *inq)
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t err;
-	int n, refusal;
+	int refusal;
 
 	for (;;) {
 		err = rd_kafka_metadata(inq->client->rk, 0, inq->client->topic, &metadata,
 		                        slice_ms(inq));
 		if (!err) {
-			n = 0;
 			err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-			if (metadata->topic_cnt == 1) {
-				n = metadata->topics[0].partition_cnt;
+			inq->npartitions = inq->nreplicas = 0;
+			inq->nbrokers = metadata->broker_cnt;
+			if (metadata->topic_cnt == 1)
 				err = metadata->topics[0].err;
+			if (!err) {
+				inq->npartitions = metadata->topics[0].partition_cnt;
+				if (inq->npartitions)
+					inq->nreplicas =
+					        metadata->topics[0].partitions[0].replica_cnt;
 			}
 			rd_kafka_metadata_destroy(metadata);
-			if (!err || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-				*ret = err ? 0 : n;
+			if (!err || err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
 				return 0;
-			}
 		}
 		refusal = judge(inq, err, "the description", NULL);
 		if (refusal)
@@ -194,13 +215,27 @@ static rd_kafka_AdminOptions_t *admin_options(struct inquiry *inq, rd_kafka_admi
 	return options;
 }
 
-/* Writes what setting I of a topic should be. */
-static void wanted_value(const struct log_kafka *log, size_t i, char *text, size_t size)
+/* How many replicas a topic of ours has on these brokers, and how many of a topic with
+ * so many must have a record before it counts. */
+static int wanted_replicas(const struct inquiry *inq)
+{
+	return inq->nbrokers < REPLICAS ? inq->nbrokers : REPLICAS;
+}
+static int wanted_in_sync(int nreplicas)
+{
+	return nreplicas < REPLICAS ? 1 : IN_SYNC;
+}
+
+/* Writes what setting I of a topic with NREPLICAS should be. */
+static void wanted_value(const struct inquiry *inq, size_t i, int nreplicas, char *text,
+                         size_t size)
 {
 	if (wanted[i].value)
 		snprintf(text, size, "%s", wanted[i].value);
+	else if (i == MAX_MESSAGE)
+		snprintf(text, size, "%" PRIu64, inq->log->max_record);
 	else
-		snprintf(text, size, "%" PRIu64, log->max_record);
+		snprintf(text, size, "%d", wanted_in_sync(nreplicas));
 }
 
 /* One attempt to make the topic. TEXT says what the broker said. */
@@ -215,10 +250,9 @@ static rd_kafka_resp_err_t try_create(struct inquiry *inq, char *text, size_t si
 	char value[LOG_KAFKA_TEXT_MAX];
 	size_t i, n;
 
-	/* As many replicas as the brokers' default.replication.factor says. */
-	topic = rd_kafka_NewTopic_new(inq->log->url.topic, 1, -1, text, size);
+	topic = rd_kafka_NewTopic_new(inq->log->url.topic, 1, wanted_replicas(inq), text, size);
 	for (i = 0; i < NWANTED; i++) {
-		wanted_value(inq->log, i, value, sizeof(value));
+		wanted_value(inq, i, wanted_replicas(inq), value, sizeof(value));
 		rd_kafka_NewTopic_set_config(topic, wanted[i].name, value);
 	}
 	rd_kafka_CreateTopics(inq->client->rk, &topic, 1, options, queue);
@@ -274,14 +308,39 @@ static int create(struct inquiry *inq)
 }
 
 /* True if VALUE is fit for setting I. */
-static bool fits(const struct log_kafka *log, size_t i, const char *value)
+static bool fits(const struct inquiry *inq, size_t i, const char *value)
 {
-	if (!wanted[i].value)
-		return strtoull(value, NULL, 10) >= log->max_record;
+	if (i == MAX_MESSAGE)
+		return strtoull(value, NULL, 10) >= LEAST_RECORD;
+	if (i == MIN_INSYNC)
+		return strtol(value, NULL, 10) >= wanted_in_sync(inq->nreplicas) &&
+		       strtol(value, NULL, 10) <= inq->nreplicas;
 	/* An empty policy, of newer brokers, removes nothing at all. */
 	if (!strcmp(wanted[i].name, "cleanup.policy") && !*value)
 		return true;
 	return !strcmp(wanted[i].value, value);
+}
+
+/* Look at one setting of the topic; return its number in `wanted`, or NWANTED. */
+static size_t note_setting(struct inquiry *inq, const rd_kafka_ConfigEntry_t *entry, int *nours)
+{
+	const char *name = rd_kafka_ConfigEntry_name(entry);
+	const char *now = rd_kafka_ConfigEntry_value(entry);
+	bool own = rd_kafka_ConfigEntry_source(entry) ==
+	           RD_KAFKA_CONFIG_SOURCE_DYNAMIC_TOPIC_CONFIG;
+	size_t i;
+
+	for (i = 0; i < NWANTED && strcmp(wanted[i].name, name) != 0; i++)
+		;
+	if (i == MAX_MESSAGE && now)
+		inq->max_record = strtoull(now, NULL, 10);
+	if (i == MIN_INSYNC && now)
+		inq->min_insync = strtoull(now, NULL, 10);
+	if (i < NFIXED && own && now && !strcmp(wanted[i].value, now))
+		++*nours;
+	else if (own && i != MAX_MESSAGE && i != MIN_INSYNC)
+		inq->ours = false;
+	return now ? i : NWANTED;
 }
 
 /* Compares the topic's settings with what is wanted. */
@@ -290,30 +349,94 @@ static int judge_settings(struct inquiry *inq, const rd_kafka_ConfigEntry_t **en
 	struct list faults = { .len = 0 }, fixes = { .len = 0 };
 	enum weight weight = WARN;
 	char value[LOG_KAFKA_TEXT_MAX];
-	size_t i, k;
+	const char *how = "is not fit, it has";
+	int nours = 0;
 
-	for (k = 0; k < n; k++) {
-		const char *name = rd_kafka_ConfigEntry_name(entries[k]);
+	inq->ours = true;
+	inq->forgets = false;
+	for (size_t k = 0; k < n; k++) {
+		size_t i = note_setting(inq, entries[k], &nours);
 		const char *now = rd_kafka_ConfigEntry_value(entries[k]);
 
-		for (i = 0; i < NWANTED && strcmp(wanted[i].name, name) != 0; i++)
-			;
-		if (i == NWANTED || !now || fits(inq->log, i, now))
+		if (i == NWANTED || fits(inq, i, now))
 			continue;
-		if (wanted[i].weight == REFUSE)
-			weight = REFUSE;
-		wanted_value(inq->log, i, value, sizeof(value));
-		list_add(&faults, "%s=%s", name, now);
-		list_add(&fixes, "%s=%s", name, value);
+		if (wanted[i].weight < weight)
+			weight = wanted[i].weight;
+		inq->forgets = inq->forgets || wanted[i].weight == FORGETS;
+		wanted_value(inq, i, inq->nreplicas, value, sizeof(value));
+		list_add(&faults, "%s=%s", wanted[i].name, now);
+		list_add(&fixes, "%s=%s", wanted[i].name, value);
 	}
+	inq->ours = inq->ours && nours == NFIXED;
 	if (!faults.len)
 		return 0;
+	if (weight == FORGETS)
+		how = "forgets by";
+	else if (weight == WARN)
+		how = "can lose what was acknowledged, or refuse writes, by";
 	fail(inq, 0,
 	     "topic %s %s %s; change it: kafka-configs.sh --bootstrap-server %s "
 	     "--alter --entity-type topics --entity-name %s --add-config %s",
-	     inq->log->url.topic, weight == REFUSE ? "is not fit, it has" : "forgets by",
-	     faults.text, inq->log->url.brokers, inq->log->url.topic, fixes.text);
+	     inq->log->url.topic, how, faults.text, inq->log->url.brokers, inq->log->url.topic,
+	     fixes.text);
 	return weight == REFUSE ? -EINVAL : 0;
+}
+
+/* Raise the limit of one record of a topic that we made. Returns whether the broker did
+ * it. librdkafka 2.0 can only replace all settings of a topic, and these are all. */
+static bool raise_limit(struct inquiry *inq)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(inq->client->rk);
+	rd_kafka_AdminOptions_t *options = admin_options(inq, RD_KAFKA_ADMIN_OP_ALTERCONFIGS);
+	const rd_kafka_ConfigResource_t **resources;
+	rd_kafka_ConfigResource_t *topic;
+	rd_kafka_event_t *event;
+	char value[LOG_KAFKA_TEXT_MAX];
+	bool done = false;
+	size_t n;
+
+	topic = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, inq->log->url.topic);
+	for (size_t i = 0; i < NWANTED; i++) {
+		wanted_value(inq, i, inq->nreplicas, value, sizeof(value));
+		if (i == MIN_INSYNC)
+			snprintf(value, sizeof(value), "%" PRIu64, inq->min_insync);
+		rd_kafka_ConfigResource_set_config(topic, wanted[i].name, value);
+	}
+	rd_kafka_AlterConfigs(inq->client->rk, &topic, 1, options, queue);
+	wait_event(inq, queue, &event);
+	if (event) {
+		resources = rd_kafka_AlterConfigs_result_resources(
+		        rd_kafka_event_AlterConfigs_result(event), &n);
+		done = n && !rd_kafka_ConfigResource_error(resources[0]);
+		rd_kafka_event_destroy(event);
+	}
+	rd_kafka_ConfigResource_destroy(topic);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_queue_destroy(queue);
+	return done;
+}
+
+/* Make the topic take our records, if it is ours. */
+static void judge_limit(struct inquiry *inq)
+{
+	const char *name = inq->log->url.topic;
+
+	if (inq->max_record >= inq->log->max_record)
+		return;
+	if (inq->ours && raise_limit(inq)) {
+		logger(LOGGER_INFO, "topic %s now takes larger values max.message.bytes=%" PRIu64,
+		       name, inq->log->max_record);
+		inq->max_record = inq->log->max_record;
+	}
+}
+
+/* The largest value of a topic that takes records of MAX_RECORD bytes. Little ones need
+ * little room beside it. */
+static uint64_t largest_value(uint64_t max_record)
+{
+	uint64_t room = max_record / 8 < LOG_RECORD_ROOM ? max_record / 8 : LOG_RECORD_ROOM;
+
+	return max_record - room;
 }
 
 /* One attempt to read and judge the topic's settings; *RET counts without an
@@ -364,7 +487,8 @@ static int check_settings(struct inquiry *inq)
 	}
 }
 
-/* Asks the leader for one offset: RD_KAFKA_OFFSET_BEGINNING or _END. It goes
+/* Asks the leader for one offset: RD_KAFKA_OFFSET_BEGINNING or _END, or the first one
+ * with a timestamp of at least WHICH (none: UINT64_MAX). It goes
  * through the look-up by time, whose special times these are: librdkafka 2.0's
  * rd_kafka_query_watermark_offsets() waits without end for a broker that is
  * down, whatever its timeout says (its issue 2588, mended in 2.3). */
@@ -383,7 +507,7 @@ static int ask_offset(struct inquiry *inq, int64_t which, uint64_t *ret)
 			err = list->elems[0].err;
 		offset = list->elems[0].offset;
 		rd_kafka_topic_partition_list_destroy(list);
-		if (!err && offset >= 0)
+		if (!err && (offset >= 0 || which >= 0))
 			break;
 		refusal = judge(inq, err ? err : RD_KAFKA_RESP_ERR__TIMED_OUT, "the end", NULL);
 		if (refusal)
@@ -407,50 +531,72 @@ static int ask_ends(struct inquiry *inq, uint64_t *ret_first, uint64_t *ret_end)
 	return err;
 }
 
-static int check(struct inquiry *inq, uint64_t *ret_first, uint64_t *ret_end)
+static int check(struct inquiry *inq, bool make, struct log_kafka_topic *ret)
 {
-	int npartitions, err;
+	int err = describe(inq);
 
-	err = count_partitions(inq, &npartitions);
 	if (err)
 		return err;
-	if (!npartitions) {
+	if (!inq->npartitions && !make)
+		return fail(inq, -ENOENT, "there is no topic %s", inq->log->url.topic);
+	if (!inq->npartitions) {
 		err = create(inq);
 		if (err)
 			return err;
-	} else if (npartitions != 1) {
+		inq->nreplicas = wanted_replicas(inq);
+	} else if (inq->npartitions != 1) {
 		return fail(inq, -EINVAL,
 		            "topic %s has %d partitions, which have no order among each other, "
 		            "and partitions cannot be taken away; give the name of a topic with "
 		            "one, or of none that exists: it is made",
-		            inq->log->url.topic, npartitions);
+		            inq->log->url.topic, inq->npartitions);
 	}
 	err = check_settings(inq);
-	if (!err)
-		err = ask_ends(inq, ret_first, ret_end);
-	return err;
+	if (err)
+		return err;
+	judge_limit(inq);
+	if (inq->why && !*inq->why && inq->nreplicas < wanted_replicas(inq))
+		fail(inq, 0,
+		     "topic %s has %d replica(s) on %d brokers: the loss of a broker's disk can lose "
+		     "it; give it %d with Kafka's kafka-reassign-partitions.sh",
+		     inq->log->url.topic, inq->nreplicas, inq->nbrokers, wanted_replicas(inq));
+	err = ask_ends(inq, &ret->first, &ret->end);
+	if (err)
+		return err;
+	ret->forgets = inq->forgets;
+	ret->max_value = largest_value(inq->max_record);
+	if (ret->max_value > inq->log->max_value)
+		ret->max_value = inq->log->max_value;
+	return 0;
 }
 
-int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_first,
-                    uint64_t *ret_end, char *why, size_t why_size)
+int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, bool make,
+                    struct log_kafka_topic *ret, char *why, size_t why_size)
 {
-	struct inquiry inq = { log, log_kafka_producer_ref(log), clock_mono_ms() + timeout_ms, why,
-		               why_size };
+	struct inquiry inq = { .log = log,
+		               .client = log_kafka_producer_ref(log),
+		               .until_ms = clock_mono_ms() + timeout_ms,
+		               .why = why,
+		               .why_size = why_size };
+	struct log_kafka_topic found;
 	int err;
 
 	if (why && why_size)
 		*why = '\0';
-	err = check(&inq, ret_first, ret_end);
-	if (!err)
+	err = check(&inq, make, &found);
+	if (!err) {
 		log_kafka_seen(inq.client);
+		*ret = found;
+	}
 	log_kafka_producer_unref(inq.client);
 	return err;
 }
 
 int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end)
 {
-	struct inquiry inq = { log, log_kafka_producer_ref(log), clock_mono_ms() + timeout_ms, NULL,
-		               0 };
+	struct inquiry inq = { .log = log,
+		               .client = log_kafka_producer_ref(log),
+		               .until_ms = clock_mono_ms() + timeout_ms };
 	int err;
 
 	err = ask_offset(&inq, RD_KAFKA_OFFSET_END, ret_end);
@@ -458,4 +604,18 @@ int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end)
 		log_kafka_seen(inq.client);
 	log_kafka_producer_unref(inq.client);
 	return err ? -EAGAIN : 0;
+}
+
+int log_kafka_audit(struct log_kafka *log, const struct log_identity *id, int64_t timeout_ms)
+{
+	struct inquiry inq = { .log = log,
+		               .client = log_kafka_producer_ref(log),
+		               .until_ms = clock_mono_ms() + timeout_ms };
+	uint64_t newer = UINT64_MAX;
+	int err = ask_offset(&inq, id->time_ms + 1, &newer);
+
+	log_kafka_producer_unref(inq.client);
+	if (err)
+		return -EAGAIN;
+	return newer <= id->offset ? -ESTALE : 0;
 }

@@ -5,8 +5,13 @@
  * thread of its own does it, for all that came before it asked, and every END_EVERY_MS
  * without being asked: what the status says of the log's end is not older.
  *
- * Lock: asker.lock guards the queue; it is not held across a call of the log, nor
- * when a callback is made. */
+ * In the process that applies it also audits: whether the log still has the newest record
+ * that was applied a round ago. A topic that is deleted and made anew breaks no connection,
+ * so nothing else would show it. What it finds is a hint, which the consumer looks into.
+ * And it looks at the topic's settings, every LOOK_EVERY_MS.
+ *
+ * Lock: asker.lock guards the queue and the audit; it is not held across a call of the
+ * log, nor when a callback is made. */
 #include "node_internal.h"
 
 #include "clock.h"
@@ -16,6 +21,7 @@
 
 #define END_EVERY_MS 1000
 #define END_TIMEOUT_MS 2000
+#define LOOK_EVERY_MS 10000 /* two small questions */
 
 struct barrier {
 	int64_t deadline_ms;
@@ -32,7 +38,68 @@ struct asker {
 	pthread_cond_t wake;
 	struct barrier *barriers; /* protected by lock */
 	bool stopping;            /* protected by lock */
+	/* The audit. */
+	bool begun;                       /* protected by lock */
+	struct log_identity newest, sure; /* protected by lock */
+	atomic_bool doubts;
+	int64_t look_ms; /* when to look at the topic again; the thread's own */
 };
+
+void asker_begin(struct asker *asker, const struct log_identity *newest)
+{
+	pthread_mutex_lock(&asker->lock);
+	asker->begun = newest;
+	if (newest)
+		asker->newest = asker->sure = *newest;
+	atomic_store(&asker->doubts, false);
+	pthread_mutex_unlock(&asker->lock);
+}
+
+void asker_note(struct asker *asker, const struct log_identity *newest,
+                struct log_identity *ret_sure)
+{
+	pthread_mutex_lock(&asker->lock);
+	if (!asker->begun)
+		asker->sure = *newest;
+	asker->begun = true;
+	asker->newest = *newest;
+	*ret_sure = asker->sure;
+	pthread_mutex_unlock(&asker->lock);
+}
+
+bool asker_doubts(struct asker *asker, struct log_identity *ret_sure)
+{
+	if (!atomic_load(&asker->doubts))
+		return false;
+	pthread_mutex_lock(&asker->lock);
+	*ret_sure = asker->sure;
+	pthread_mutex_unlock(&asker->lock);
+	return true;
+}
+
+/* Ask whether a record that was sure still is there. The newest one of now is sure the
+ * next time: it was applied before this question, so it is of the log that it is about. */
+static void audit(struct asker *asker, int64_t timeout_ms, uint64_t end)
+{
+	pthread_mutex_lock(&asker->lock);
+	struct log_identity newest = asker->newest, sure = asker->sure;
+	bool wanted = asker->begun && !atomic_load(&asker->doubts);
+	pthread_mutex_unlock(&asker->lock);
+	if (!wanted)
+		return;
+	int r = sure.offset < end ? log_kafka_audit(asker->log, &sure, timeout_ms) : -ESTALE;
+	pthread_mutex_lock(&asker->lock);
+	/* Unless it began anew meanwhile. */
+	if (log_identity_equal(&asker->sure, &sure)) {
+		if (r == -ESTALE)
+			atomic_store(&asker->doubts, true);
+		else if (r == 0)
+			asker->sure = newest;
+	}
+	pthread_mutex_unlock(&asker->lock);
+	if (r == -ESTALE)
+		log_kafka_wake(asker->log);
+}
 
 /* Asks once, for all of LIST, which it frees. */
 static void ask(struct asker *asker, struct barrier *list)
@@ -46,6 +113,7 @@ static void ask(struct asker *asker, struct barrier *list)
 	int r = log_kafka_end(asker->log, timeout_ms, &end);
 	if (r == 0)
 		kafka_raise_end(asker->node, end);
+	bool answered = r == 0;
 	now = clock_mono_ms();
 	while (list) {
 		struct barrier *b = list;
@@ -58,6 +126,21 @@ static void ask(struct asker *asker, struct barrier *list)
 			          b->deadline_ms > now ? b->deadline_ms - now : 1, b->done, b->arg);
 		free(b);
 	}
+	if (answered)
+		audit(asker, timeout_ms, end);
+}
+
+/* Look at the topic's settings again: somebody may have changed them. */
+static void look(struct asker *asker)
+{
+	int64_t now = clock_mono_ms();
+	if (now < asker->look_ms)
+		return;
+	asker->look_ms = now + LOOK_EVERY_MS;
+	if (kafka_look(asker->node, END_TIMEOUT_MS) == 0)
+		return;
+	atomic_store(&asker->doubts, true);
+	log_kafka_wake(asker->log);
 }
 
 static void *run(void *arg)
@@ -69,6 +152,7 @@ static void *run(void *arg)
 		asker->barriers = NULL;
 		pthread_mutex_unlock(&asker->lock);
 		ask(asker, list);
+		look(asker);
 		struct timespec until = clock_mono_in(END_EVERY_MS);
 		pthread_mutex_lock(&asker->lock);
 		while (!asker->stopping && !asker->barriers &&

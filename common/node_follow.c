@@ -135,6 +135,19 @@ void node_settle_waiters(struct node *node, struct finished *done)
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
+/* The feed ends before FROM. Offsets from there to the last one applied have no event:
+ * they are a foreign producer's transaction markers, and a barrier may wait for them.
+ * (Or their rows were left out; then the next row shows that some are missing.) */
+static void pass_markers(struct node *node, struct txn *txn, uint64_t from)
+{
+	const struct store_meta *meta = txn_meta(txn);
+	uint64_t first;
+	if (!node->any_followed || meta->applied < from ||
+	    (store_feed_first(txn, &first) == 0 && first > from))
+		return;
+	atomic_store(&node->followed, meta->applied);
+}
+
 /* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
  * of the feed, -errno if it cannot be read now. */
 static int follow_some(struct node *node, struct finished *done)
@@ -185,6 +198,8 @@ static int follow_some(struct node *node, struct finished *done)
 		atomic_store(&node->followed, found);
 		from = found + 1;
 	}
+	if (r == -ENOENT && n < FOLLOW_ROWS)
+		pass_markers(node, txn, from);
 	txn_abort(txn);
 	return n == FOLLOW_ROWS ? 1 : r == -ENOENT ? 0 : r;
 }

@@ -185,12 +185,24 @@ void kafka_submit(struct node *node, const struct event *ev);
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
 void kafka_status(struct node *node, struct node_status *ret);
 
+/* Look at the topic again, in the process that applies: logs a warning that is new. 0, or
+ * -errno if the topic is unfit or gone. Blocks; for the asker's thread. */
+int kafka_look(struct node *node, int64_t timeout_ms);
 /* Notes that a log outside ends at END, the offset behind its newest record. */
 void kafka_raise_end(struct node *node, uint64_t end);
 
 /* Asking a log outside for its end, node_asker.c. */
 /* Starts the thread. 0, -ENOMEM or -EAGAIN. */
 int asker_open(struct node *node, struct log_kafka *log, struct asker **ret);
+/* Begin to audit: the log has NEWEST, which was applied (NULL: nothing is known yet). */
+void asker_begin(struct asker *asker, const struct log_identity *newest);
+/* The newest record applied is NEWEST now; *RET_SURE is the newest that the log was asked
+ * for since. */
+void asker_note(struct asker *asker, const struct log_identity *newest,
+                struct log_identity *ret_sure);
+/* Return whether the topic is unfit since asker_begin(), or seems to have lost a record that
+ * was applied: compare *RET_SURE, which was sure before. */
+bool asker_doubts(struct asker *asker, struct log_identity *ret_sure);
 /* node_barrier() with a log outside. DONE is called by the thread, or at once. */
 void asker_barrier(struct asker *asker, int64_t timeout_ms, node_done *done, void *arg);
 /* Ends the thread; who waits for it is told that the node stops. NULL is fine. */
@@ -198,12 +210,21 @@ void asker_stop(struct asker *asker);
 void asker_free(struct asker *asker);
 
 /* Whether a store belongs to a log, node_volume.c. */
-/* Whether a store with META can go on with LOG, which has the offsets from FIRST
- * to before END. 0, -EAGAIN (no broker), or: -ENOTSUP (it has an embedded log),
- * -EOVERFLOW (it is ahead of the log), -ENODATA (the log has been cut short of
- * it), -EXDEV (it is of another volume). Blocks. */
-int volume_check(struct log_kafka *log, const struct store_meta *meta, uint64_t first,
-                 uint64_t end);
+/* Read what STORE knows of its log: 1, 0 (no identities yet: *RET_APPLIED is not
+ * written), or -errno. */
+int volume_load(struct store *store, struct store_meta *ret, struct log_identities *ret_applied);
+/* Decide whether a store with META and the identities APPLIED (NULL: unknown) can go on
+ * with LOG, which has the offsets from FIRST to before END. 0, -EAGAIN (no broker), or:
+ * -ENOTSUP (it has an embedded log), -EOVERFLOW (it is ahead of the log), -ENODATA (the
+ * log has been cut short of it), -EXDEV (it is of another volume), -ESTALE (the log has
+ * another record than APPLIED's newest, or its `sure`; *RET_SAME is the newest offset known that has the same
+ * one, or UINT64_MAX). Blocks. */
+int volume_check(struct log_kafka *log, const struct store_meta *meta,
+                 const struct log_identities *applied, uint64_t first, uint64_t end,
+                 uint64_t *ret_same);
+/* Write to WHY what an error of volume_check() means for NODE, and what to do. */
+void volume_explain(const struct node *node, int err, const struct store_meta *meta,
+                    const struct log_kafka_topic *topic, uint64_t same, char *why, size_t why_size);
 /* Whether the node of ARG, a struct node_config, can use a store with META; one
  * that cannot be told without a broker is good enough. 0 or -errno with a
  * sentence in WHY. For snapshot_fetch(). Blocks. */

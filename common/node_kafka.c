@@ -11,6 +11,12 @@
  * the status; the thread looks again every RETRY_MS, so that mending the log is
  * enough. No record is ever skipped.
  *
+ * Following begins at the newest record that was applied, not behind it: if what the log
+ * has there is another one, the log lost records, or is another log, and this node must
+ * not go on (log_identity.h). A lost connection or another leader begins it anew.
+ * Behind the newest record there may be markers of foreign transactions, which readers
+ * never see. The applied offset moves over them, so that it reaches the log's end.
+ *
  * A lone write over HTTP wakes one thread after the other: the server's worker for
  * the request, librdkafka's for the producer, its other one for the consumer, ours
  * that applies, and the worker again for the outcome; counted, each once for a write,
@@ -49,6 +55,8 @@
 /* Behind the newest record there may be some that only transactions of a foreign
  * producer know: the feed's ring is kept whole for so many more. */
 #define FEED_SPARE 1024
+/* A transaction that is open for so long stops the node's writes for people to see. */
+#define BLOCKED_MS 3000
 
 struct kafka {
 	struct node *node;
@@ -65,7 +73,8 @@ struct kafka {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	char why[NODE_WHY_MAX]; /* protected by lock; "": nothing is wrong */
+	char why[NODE_WHY_MAX];    /* protected by lock; "": nothing is wrong */
+	char warned[NODE_WHY_MAX]; /* the last warning; protected by lock */
 };
 
 /* An append under way. */
@@ -172,55 +181,71 @@ static int append_format(struct kafka *k)
 
 /* --- checking the log --- */
 
-/* Checks topic and store against each other; *RET_FROM is where to go on.
- * 0; -EAGAIN without a broker; -EINVAL, -EACCES with a sentence in WHY. */
-static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_from, char *why,
-                     size_t why_size)
+/* Log a warning about the topic, once for each that differs from the last. */
+static void warn(struct kafka *k, const char *what)
 {
-	uint64_t first, end;
+	pthread_mutex_lock(&k->lock);
+	bool news = what[0] && strcmp(k->warned, what) != 0;
+	snprintf(k->warned, sizeof k->warned, "%s", what);
+	pthread_mutex_unlock(&k->lock);
+	if (news)
+		logger(LOGGER_WARN, "%s", what);
+}
+
+int kafka_look(struct node *node, int64_t timeout_ms)
+{
+	struct kafka *k = node->kafka;
+	struct log_kafka_topic topic;
+	char why[NODE_WHY_MAX];
+	if (!atomic_load(&k->applies))
+		return 0;
+	int r = log_kafka_check(k->log, timeout_ms, false, &topic, why, sizeof why);
+	if (r == 0)
+		warn(k, why);
+	return r == -EAGAIN ? 0 : r;
+}
+
+/* Check topic and store against each other. *RET_FIRST is the first offset that the log
+ * has, *RET_NEXT the one to be applied next. 0; -EAGAIN without a broker; -EINVAL,
+ * -EACCES with a sentence in WHY. */
+static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_first, uint64_t *ret_next,
+                     char *why, size_t why_size)
+{
+	struct log_kafka_topic topic;
+	struct log_identities applied;
 	struct store_meta meta;
+	uint64_t same;
 	/* Before the log is asked for its end: another process of the node may
 	 * apply what comes behind that. */
-	int r = read_meta(k->node, &meta);
-	if (r == 0)
-		r = log_kafka_check(k->log, timeout_ms, &first, &end, why, why_size);
-	if (r < 0)
-		return r;
-	if (why[0])
-		logger(LOGGER_WARN, "%s", why);
-	uint64_t from = meta.started ? meta.applied + 1 : 0;
-	const char *dir = store_dir(k->node->store);
-	switch (volume_check(k->log, &meta, first, end)) {
-	case 0:
-		break;
-	case -EAGAIN:
-		return -EAGAIN;
-	case -ENOTSUP:
+	int known = volume_load(k->node->store, &meta, &applied);
+	if (known < 0)
+		return known;
+	/* A topic that vanished under a store must not come back empty. */
+	int r = log_kafka_check(k->log, timeout_ms, !meta.started, &topic, why, why_size);
+	if (r == -ENOENT) {
 		snprintf(why, why_size,
-		         "the store %.60s has an embedded log; use another --store for this topic",
-		         dir);
-		return -EINVAL;
-	case -EOVERFLOW:
-		snprintf(why, why_size,
-		         "the topic ends at offset %llu, before the store's %llu: was it made "
-		         "anew? Use another --store",
-		         (unsigned long long)end, (unsigned long long)meta.applied);
-		return -EINVAL;
-	case -ENODATA:
-		snprintf(why, why_size,
-		         "the topic no longer has offset %llu, only from %llu on: start with an "
-		         "empty --store and --peers",
-		         (unsigned long long)from, (unsigned long long)first);
-		return -EINVAL;
-	default:
-		snprintf(why, why_size,
-		         "the store %.60s belongs to another volume than this topic; use another "
-		         "--store",
-		         dir);
+		         "there is no topic %.250s, of which the store %.60s has applied %llu "
+		         "records: bring it back, or use another --store for a new one",
+		         strrchr(k->node->config.log, '/') + 1, store_dir(k->node->store),
+		         (unsigned long long)meta.applied + 1);
 		return -EINVAL;
 	}
-	raise_end(k, end);
-	*ret_from = from;
+	if (r < 0)
+		return r;
+	warn(k, why);
+	struct log_identity sure;
+	if (known && k->asker && asker_doubts(k->asker, &sure))
+		applied.sure = sure;
+	r = volume_check(k->log, &meta, known ? &applied : NULL, topic.first, topic.end, &same);
+	if (r == -EAGAIN)
+		return r;
+	if (r < 0) {
+		volume_explain(k->node, r, &meta, &topic, same, why, why_size);
+		return -EINVAL;
+	}
+	raise_end(k, topic.end);
+	*ret_first = topic.first;
+	*ret_next = meta.started ? meta.applied + 1 : 0;
 	return 0;
 }
 
@@ -231,9 +256,12 @@ struct batch {
 	struct txn *txn;
 	size_t bytes;
 	uint64_t count;
-	uint64_t next; /* offset behind the last one applied */
-	uint64_t far;  /* before this offset, events need no row in the feed */
-	int fatal;     /* why applying must stop, or 0 */
+	uint64_t next;              /* offset behind the last one applied */
+	struct log_identity newest; /* of the records in txn */
+	struct log_identity proof;  /* of the record that must come first ... */
+	bool prove;                 /* ... until it came */
+	uint64_t far;               /* before this offset, events need no row in the feed */
+	int fatal;                  /* why applying must stop, or 0 */
 	char why[NODE_WHY_MAX];
 };
 
@@ -241,7 +269,16 @@ static int batch_commit(struct batch *b)
 {
 	if (!b->txn)
 		return 0;
-	int r = txn_commit(b->txn);
+	int r = 0;
+	if (b->count) {
+		struct log_identity sure;
+		asker_note(b->k->asker, &b->newest, &sure);
+		r = log_identity_note(b->txn, &b->newest, &sure);
+	}
+	if (r == 0)
+		r = txn_commit(b->txn);
+	else
+		txn_abort(b->txn);
 	b->txn = NULL;
 	b->bytes = 0;
 	if (r == 0) {
@@ -301,10 +338,36 @@ static void log_rejected(const struct log_record *rec)
 	       rec->why ? rec->why : "malformed");
 }
 
+/* The log differs from what was applied. Applying stops; the check that comes next finds
+ * out more. */
+static int stop_differing(struct batch *b)
+{
+	struct log_kafka_topic topic = { .first = 0 };
+	struct store_meta meta = { 0 };
+	b->fatal = -EXDEV;
+	read_meta(b->k->node, &meta);
+	volume_explain(b->k->node, -ESTALE, &meta, &topic, UINT64_MAX, b->why, sizeof b->why);
+	return b->fatal;
+}
+
+/* Compare REC with the newest record that this node applied, which must come first. */
+static int prove(struct batch *b, const struct log_record *rec)
+{
+	struct log_identity is = log_record_identity(rec);
+	if (!log_identity_equal(&is, &b->proof))
+		return stop_differing(b);
+	b->prove = false;
+	return 0;
+}
+
 static int apply_record(void *arg, const struct log_record *rec)
 {
 	struct batch *b = arg;
 	enum event_outcome outcome;
+	if (b->prove)
+		return prove(b, rec);
+	if (rec->offset < b->next) /* where no reader saw a record before */
+		return stop_differing(b);
 	if (rec->err == -ENOTSUP)
 		return stop_at(b, rec);
 	if (rec->err && rec->err != -EBADMSG)
@@ -317,8 +380,6 @@ static int apply_record(void *arg, const struct log_record *rec)
 	bool far = rec->offset < b->far && (!rec->ev || rec->ev->proc != b->k->node->proc);
 	r = (far ? apply_event_unfed : apply_event)(b->txn, rec->ev, rec->offset, rec->time_ms,
 	                                            &outcome);
-	if (r == -EALREADY)
-		return 0;
 	if (r < 0) {
 		txn_abort(b->txn);
 		b->txn = NULL;
@@ -328,6 +389,7 @@ static int apply_record(void *arg, const struct log_record *rec)
 	if (outcome == OUTCOME_REJECTED)
 		metrics_add(METRIC_EVENTS_REJECTED, 1);
 	b->count++;
+	b->newest = log_record_identity(rec);
 	b->next = rec->offset + 1;
 	b->bytes += rec->value_bytes;
 	bool enough = b->bytes > BATCH_BYTES || txn_pages(b->txn) > STORE_TXN_PAGES;
@@ -342,15 +404,72 @@ static uint64_t far_from_end(struct kafka *k)
 	return target != UINT64_MAX && target > keep ? target - keep : 0;
 }
 
-/* Reads and applies until something is wrong. Returns what. */
-static int consume(struct kafka *k, uint64_t from)
+/* Everything before POSITION was given. What lies behind the last record applied are
+ * markers of transactions, and then counts as applied. 0 or -errno. */
+static int pass_markers(struct batch *b, uint64_t position)
 {
-	struct batch b = { .k = k, .next = from, .far = far_from_end(k) };
+	if (position <= b->next)
+		return 0;
+	int r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
+	if (r < 0)
+		return r;
+	if (txn_meta(b->txn)->started)
+		txn_meta(b->txn)->applied = position - 1;
+	b->next = position;
+	return 0;
+}
+
+/* Say whether applying goes on, or what is in its way. */
+static void report(struct kafka *k)
+{
+	char why[NODE_WHY_MAX];
+	uint64_t offset;
+	int64_t ms;
+	if (!log_kafka_blocked(k->log, &offset, &ms) || ms < BLOCKED_MS) {
+		set_why(k, "");
+		return;
+	}
+	snprintf(why, sizeof why,
+	         "an open transaction of a foreign producer at offset %llu holds back all that "
+	         "comes behind it: the change of every writer waits until that producer commits "
+	         "or aborts, or the broker ends the transaction (transaction.timeout.ms of the "
+	         "producer, usually 60 s). One that hangs for longer is ended by Kafka's "
+	         "kafka-transactions.sh abort --topic ... --partition 0 --start-offset %llu",
+	         (unsigned long long)offset, (unsigned long long)offset);
+	set_why(k, why);
+}
+
+/* Where to begin to read: at the newest record that is known, if the log has it. */
+static uint64_t find_proof(struct batch *b, uint64_t first)
+{
+	struct log_identities applied;
+	struct store_meta meta;
+	if (volume_load(b->k->node->store, &meta, &applied) <= 0 || applied.at[0].offset < first ||
+	    applied.at[0].offset >= b->next) {
+		asker_begin(b->k->asker, NULL);
+		return b->next;
+	}
+	asker_begin(b->k->asker, &applied.at[0]);
+	b->proof = applied.at[0];
+	b->prove = true;
+	return b->proof.offset;
+}
+
+/* Reads and applies until something is wrong. Returns what. NEXT is the offset to be
+ * applied next, FIRST the first one that the log has. */
+static int consume(struct kafka *k, uint64_t first, uint64_t next)
+{
+	struct batch b = { .k = k, .next = next, .far = far_from_end(k) };
 	struct store_meta meta;
 	bool named = false;
-	uint64_t end = atomic_load(&k->end);
+	uint64_t from = find_proof(&b, first), end = atomic_load(&k->end);
 	int r = log_kafka_follow(k->log, from, end > from + AHEAD_RECORDS ? end : 0);
+	struct log_identity doubtful;
 	while (r >= 0 && !atomic_load(&k->stopping)) {
+		if (asker_doubts(k->asker, &doubtful)) {
+			r = -ESTALE;
+			break;
+		}
 		if (!named && b.next >= atomic_load(&k->end)) {
 			/* Read to the end, and nobody has named the volume. */
 			r = read_meta(k->node, &meta);
@@ -362,13 +481,18 @@ static int consume(struct kafka *k, uint64_t from)
 			r = log_kafka_poll(k->log, POLL_MS, POLL_RECORDS, apply_record, &b);
 		if (r == -EAGAIN)
 			r = 0; /* no broker now; librdkafka connects again by itself */
-		int c = r >= 0 ? batch_commit(&b) : 0;
+		uint64_t position = log_kafka_position(k->log);
+		if (b.prove && position > b.proof.offset)
+			r = stop_differing(&b); /* nothing is there */
+		int c = r >= 0 ? pass_markers(&b, position) : 0;
+		if (c >= 0 && r >= 0)
+			c = batch_commit(&b);
 		if (c < 0)
 			r = c;
 		if (r >= 0) {
 			/* Only now: the next record may be what stopped it. */
-			if (b.next >= k->stopped_at)
-				set_why(k, "");
+			if (!b.prove && b.next >= k->stopped_at)
+				report(k);
 			if (r > 0) {
 				node_catch_up(k->node);
 				node_set_stalled(k->node, 0);
@@ -376,8 +500,9 @@ static int consume(struct kafka *k, uint64_t from)
 			r = 0;
 		}
 	}
-	/* Whatever stands before the record that stops this node is applied. */
-	if (b.fatal)
+	/* Whatever stands before the record that stops this node is applied, and so is
+	 * what came before a connection was lost. */
+	if (b.fatal || r == -ESTALE)
 		batch_commit(&b);
 	if (b.txn)
 		txn_abort(b.txn);
@@ -411,15 +536,15 @@ static void *consumer_run(void *arg)
 	if (!take_lock(k))
 		return NULL;
 	while (!atomic_load(&k->stopping)) {
-		uint64_t from;
+		uint64_t first, next;
 		why[0] = '\0';
-		int r = check_log(k, CHECK_MS, &from, why, sizeof why);
+		int r = check_log(k, CHECK_MS, &first, &next, why, sizeof why);
 		if (r == 0) {
-			r = consume(k, from);
+			r = consume(k, first, next);
 		} else if (r != -EAGAIN) {
 			set_why(k, why[0] ? why : strerror(-r));
 		}
-		if (r < 0)
+		if (r < 0 && r != -ESTALE)
 			nap(k, RETRY_MS);
 	}
 	return NULL;
@@ -453,16 +578,16 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	node->kafka = k;
 
 	/* What is certainly wrong is told now and not in a log later. */
-	uint64_t from;
-	r = check_log(k, FIRST_CHECK_MS, &from, why, why_size);
+	uint64_t first, next;
+	r = check_log(k, FIRST_CHECK_MS, &first, &next, why, why_size);
 	if (r == -EAGAIN)
 		logger(LOGGER_WARN, "no broker answers yet log=%s", config.url);
 	else if (r < 0)
 		goto err_log;
-	r = -pthread_create(&k->consumer, NULL, consumer_run, k);
-	k->consumer_runs = r == 0;
+	r = asker_open(node, k->log, &k->asker);
 	if (r == 0)
-		r = asker_open(node, k->log, &k->asker);
+		r = -pthread_create(&k->consumer, NULL, consumer_run, k);
+	k->consumer_runs = r == 0;
 	if (r == 0)
 		return 0;
 	snprintf(why, why_size, "cannot start the log's threads: %s", strerror(-r));

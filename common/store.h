@@ -6,6 +6,7 @@
 #include "store_expiry.h"
 #include "store_feed.h"
 #include "store_inode.h"
+#include "store_log.h"
 #include "store_name.h"
 #include "store_txn.h"
 #include "store_value.h"

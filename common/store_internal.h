@@ -71,6 +71,9 @@ static inline int store_error(int rc)
 	return rc ? store_error_of(rc) : 0;
 }
 
+/* Return whether KEY, of the table meta, is that of store_log.h's row. */
+bool store_log_is_key(struct bytes key);
+
 /* Reads the row of meta into TXN. 0, or -EPROTO for one that cannot be, -EIO. */
 int txn_load_meta(struct txn *txn);
 

@@ -15,7 +15,8 @@
  *   expiry  expiry, inode       -> nothing              store_expiry.c
  *   feed    offset              -> event                store_feed.c
  *   idem    idempotency key     -> offset               store_feed.c
- *   meta    "meta" -> struct store_meta, "format" -> u32, "whole_from" -> u64
+ *   meta    "meta" -> struct store_meta, "format" -> u32, "whole_from" -> u64,
+ *           "log" -> bytes                            store_log.c
  * Numbers in keys are store_key.h's. */
 enum table { NAMES, INODES, VALUES, XATTRS, EXPIRY, FEED, IDEM, META, TABLES };
 

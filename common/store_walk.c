@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct walk {
 	const struct txn *txn;
@@ -98,7 +99,8 @@ struct each_row {
 static int on_row(void *arg, struct bytes key, struct bytes value)
 {
 	struct each_row *each = arg;
-	return each->fn(each->arg, each->table, key, value);
+	bool skipped = strcmp(each->table, table_name(META)) == 0 && store_log_is_key(key);
+	return skipped ? 0 : each->fn(each->arg, each->table, key, value);
 }
 
 int store_each_row(struct txn *txn,

@@ -20,6 +20,8 @@
 #   produce [KCAT OPTION...]   kcat -P to $TOPIC
 #   consume [KCAT OPTION...]   kcat -C from the start of $TOPIC to its end
 #   log_end                    the offset behind $TOPIC's newest record
+#   lose_batches N [DIR]       takes the newest N batches of $TOPIC from the disk of the
+#                              broker (of DIR), which does not run
 #   dump DIR                   the sums of a store's tables
 #   equal_stores DIR...        all of them hold the same rows
 #   settled N...               the nodes have applied the whole log and are equal
@@ -180,6 +182,21 @@ produce() { kcat -P -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC" "$@"; }
 consume() { kcat -C -q -e -o beginning -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC" "$@"; }
 log_end() {
 	kcat -Q -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC:0:-1" | sed -n 's/.*offset //p'
+}
+
+# A broker that crashes loses what it had not synced; one that starts again finds a log
+# that ends with whole batches (length at byte 8 of each, after the base offset).
+lose_batches() {
+	local dir=${2:-$BROKER_DIR}/data/$TOPIC-0
+	python3 - "$dir"/*.log "$1" <<'PYTHON' || return
+import os, sys
+data, at, ends = open(sys.argv[1], "rb").read(), 0, [0]
+while at + 61 <= len(data) and data[at + 8:at + 12] != bytes(4):
+    at += 12 + int.from_bytes(data[at + 8:at + 12], "big")
+    ends.append(at)
+os.truncate(sys.argv[1], ends[-1 - int(sys.argv[2])])
+PYTHON
+	rm -f "$dir"/*.{index,timeindex,snapshot}
 }
 
 # --- comparing stores --------------------------------------------------------

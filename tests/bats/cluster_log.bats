@@ -443,3 +443,99 @@ refused() { # TEXT [OPTION...]
 		same "$i" "$(cat "${NODE_MNT[2]}/file")"
 	done
 }
+
+transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOLUME" transaction "$1"; }
+
+@test "behind a transaction's marker ?consistent and sync return, and a node gets ready" {
+	local how
+	node_up 1
+	put 1 k 1
+	for how in commit abort; do
+		transaction $how
+		wait_for 10 settled 1
+		node_rest 1 GET '/v1/kv/k?consistent'
+		same "200 1" "$status $(body)"
+		timeout $((10 * PATIENCE)) sync "${NODE_MNT[1]}"
+		node_kill 1
+		node_up 1
+		put 1 k 1
+	done
+	# What a transaction aborted is nowhere.
+	transaction abort
+	node_httpd 2
+	wait_for 20 settled 1 2
+	get_is 2 foreign v
+	same 1 "$(consume -f '%k\n' | grep -cx foreign)"
+}
+
+@test "an open transaction of another producer is named, and what it held back is done" {
+	allow_log 'an open transaction'
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_httpd 1
+	put 1 before 1
+	local at pid
+	at=$(log_end)
+	mkfifo "$T/hold"
+	transaction hold <"$T/hold" >"$T/open" &
+	pid=$!
+	exec 8>"$T/hold"
+	wait_for 10 grep -q open "$T/open"
+	node_rest 1 PUT /v1/kv/held --data-binary 1
+	same 504 "$status"
+	wait_for 15 why_is 1 "an open transaction of a foreign producer at offset $at"
+	not_ready 1
+	get_is 1 before 1
+	exec 8>&-
+	wait $pid
+	wait_for 15 curl -sf -o /dev/null "${NODE_URL[1]}/readyz"
+	get_is 1 held 1
+	wait_for 10 settled 1
+}
+
+@test "a log that lost its newest records and got others is noticed, by running and by new nodes" {
+	allow_log 'the log cannot be used: (topic .* has other records|no answer|the store .* has applied)'
+	local i n
+	for n in 1 2; do node_httpd $n; done
+	for i in {1..20}; do put 1 "a/$i" "$i"; done
+	wait_for 20 settled 1 2
+	node_kill 2
+	broker kill
+	lose_batches 5
+	# Nobody may follow before the log is longer than what they have applied.
+	kill -STOP "${NODE_HTTPD[1]}"
+	broker start
+	for i in {1..30}; do echo "b/$i:$i"; done | produce -K:
+	kill -CONT "${NODE_HTTPD[1]}"
+	wait_for 20 why_is 1 'other records than those that the store'
+	[[ $(status_of 1 .why) == *"up to offset "*" both are the same"* ]]
+	not_ready 1
+	# It shows what it had, and nothing of the other log is mixed in.
+	get_is 1 a/20 20
+	node_rest 1 GET /v1/kv/b/1
+	same 404 "$status"
+	fails_with 'other records than those that the store' timeout 20 "$KEYDIR_HTTPD" \
+		--store "$T/n2" --log "$VOLUME" --listen "127.0.0.1:$(free_port)"
+	# The remedy that was named.
+	node_kill 1
+	mv "$T/n1" "$T/n1.old"
+	node_httpd 1
+	get_is 1 b/30 30
+	node_rest 1 GET /v1/kv/a/20
+	same 404 "$status"
+}
+
+@test "a topic that is made anew under a running node is noticed, and not made by it" {
+	allow_log 'the log cannot be used: (there is no topic|the store .* belongs to another volume|the store .* has applied)'
+	node_httpd 1
+	local i
+	for i in {1..20}; do put 1 "a/$i" "$i"; done
+	topic delete
+	wait_for 30 why_is 1 'there is no topic'
+	not_ready 1
+	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=17825792 retention.ms=-1
+	for i in {1..200}; do echo "b/$i:$i"; done | produce -K:
+	wait_for 30 why_is 1 'belongs to another volume'
+	get_is 1 a/20 20
+	node_rest 1 GET /v1/kv/b/200
+	same 404 "$status"
+}

@@ -157,7 +157,7 @@ topic() {
 	local good="message.timestamp.type=LogAppendTime max.message.bytes=9000000 retention.ms=-1"
 	local row name=$TOPIC
 	for row in cleanup.policy=compact cleanup.policy=compact,delete \
-		message.timestamp.type=CreateTime max.message.bytes=1048576 \
+		message.timestamp.type=CreateTime max.message.bytes=1000000 \
 		unclean.leader.election.enable=true; do
 		TOPIC=$name-${row//[,=]/-} URL=kafka://$PLAIN/$TOPIC
 		# shellcheck disable=SC2086 # words are meant

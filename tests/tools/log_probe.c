@@ -14,7 +14,8 @@
  *                         and where it was said to be, and none that was not
  *     append BYTES        appends one value of that size, prints how it ended
  *     follow FROM UNTIL   prints "offset key value" until the position is UNTIL
- *     transaction commit|abort   a foreign producer's transaction of one record
+ *     transaction commit|abort|hold   a foreign producer's transaction of one record;
+ *                         hold prints "open" and aborts when its input ends
  *
  * An error is printed as "error ERRNO: why", with status 1. */
 #include "clock.h"
@@ -49,15 +50,15 @@ static int complain(int err, const char *why)
 
 static int probe_check(void)
 {
-	uint64_t first, end;
+	struct log_kafka_topic topic;
 	char why[600];
 	int64_t start_ms = clock_mono_ms();
-	int err = log_kafka_check(the_log, timeout_ms, &first, &end, why, sizeof(why));
+	int err = log_kafka_check(the_log, timeout_ms, true, &topic, why, sizeof(why));
 
 	fprintf(stderr, "took %" PRId64 " ms\n", clock_mono_ms() - start_ms);
 	if (err)
 		return complain(err, why);
-	printf("first %" PRIu64 " end %" PRIu64 "\n", first, end);
+	printf("first %" PRIu64 " end %" PRIu64 "\n", topic.first, topic.end);
 	if (*why)
 		printf("%s\n", why);
 	return 0;
@@ -158,7 +159,9 @@ static int read_all(void)
 	while (!err && log_kafka_position(the_log) < end) {
 		int r = log_kafka_poll(the_log, 100, 1000, see, NULL);
 
-		if (r < 0 && r != -EAGAIN)
+		if (r == -ESTALE) /* as a broker comes back, or another one leads */
+			err = log_kafka_follow(the_log, log_kafka_position(the_log), end);
+		else if (r < 0 && r != -EAGAIN)
 			err = r;
 	}
 	log_kafka_unfollow(the_log);
@@ -254,7 +257,9 @@ static int probe_follow(uint64_t from, uint64_t until)
 	while (!err && log_kafka_position(the_log) < until) {
 		int r = log_kafka_poll(the_log, 100, 100, print_record, NULL);
 
-		if (r < 0 && r != -EAGAIN)
+		if (r == -ESTALE)
+			err = log_kafka_follow(the_log, log_kafka_position(the_log), 0);
+		else if (r < 0 && r != -EAGAIN)
 			err = r;
 		else if (clock_mono_ms() > until_ms)
 			err = -ETIMEDOUT;
@@ -264,7 +269,7 @@ static int probe_follow(uint64_t from, uint64_t until)
 }
 
 /* A transaction as a foreign producer makes one. */
-static int probe_transaction(bool commit)
+static int probe_transaction(bool commit, bool hold)
 {
 	static const char value[] = "v";
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -288,6 +293,11 @@ static int probe_transaction(bool commit)
 		                  RD_KAFKA_V_END);
 	if (!error)
 		rd_kafka_flush(rk, (int)timeout_ms);
+	if (!error && hold) {
+		puts("open");
+		while (getchar() != EOF)
+			;
+	}
 	if (!error)
 		error = commit ? rd_kafka_commit_transaction(rk, (int)timeout_ms) :
 		                 rd_kafka_abort_transaction(rk, (int)timeout_ms);
@@ -301,7 +311,7 @@ static int usage(void)
 {
 	fputs("usage: log_probe [-X NAME=VALUE]... [-t SECONDS] [-w SECONDS] URL VERB\n"
 	      "VERB: check | end | get OFFSET | load N | append BYTES | follow FROM UNTIL |\n"
-	      "      transaction commit|abort\n",
+	      "      transaction commit|abort|hold\n",
 	      stderr);
 	return 2;
 }
@@ -323,7 +333,7 @@ static int run(int argc, char **argv)
 	if (!strcmp(verb, "follow") && argc > 2)
 		return probe_follow(strtoull(arg, NULL, 10), strtoull(argv[2], NULL, 10));
 	if (!strcmp(verb, "transaction"))
-		return probe_transaction(!strcmp(arg, "commit"));
+		return probe_transaction(!strcmp(arg, "commit"), !strcmp(arg, "hold"));
 	return usage();
 }
 

@@ -211,13 +211,24 @@ int mock_take(void *arg, const struct log_record *rec)
 	return 0;
 }
 
+int mock_poll_once(struct mock *mock, struct taken *taken, int64_t timeout_ms, size_t max)
+{
+	int r = log_kafka_poll(mock->log, timeout_ms, max, mock_take, taken);
+
+	if (r != -ESTALE)
+		return r;
+	assert_int_equal(log_kafka_follow(mock->log, log_kafka_position(mock->log), mock->ahead),
+	                 0);
+	return -EAGAIN;
+}
+
 void mock_poll(struct mock *mock, struct taken *taken, size_t n, int64_t timeout_ms)
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 
 	while (taken->n < n) {
 		size_t before = taken->n;
-		int r = log_kafka_poll(mock->log, 100, n - taken->n, mock_take, taken);
+		int r = mock_poll_once(mock, taken, 100, n - taken->n);
 
 		if (r < 0 && r != -EAGAIN)
 			fail_msg("poll: %d", r);

@@ -26,6 +26,7 @@ struct mock {
 	rd_kafka_mock_cluster_t *cluster;
 	char url[512];
 	struct log_kafka *log; /* closed by the teardown */
+	uint64_t ahead;        /* for following again: until where to read ahead */
 };
 
 /* cmocka's setup and teardown: a cluster with MOCK_TOPIC (one partition, three
@@ -81,8 +82,10 @@ struct taken {
 
 /* For log_kafka_poll; ARG is a struct taken. */
 int mock_take(void *arg, const struct log_record *rec);
+/* log_kafka_poll(), and after -ESTALE follows again; then it returns -EAGAIN. */
+int mock_poll_once(struct mock *mock, struct taken *taken, int64_t timeout_ms, size_t max);
 /* Polls until TAKEN has N records; fails the test after TIMEOUT_MS. -EAGAIN is
- * passed over. */
+ * passed over, and after -ESTALE it follows again from the position. */
 void mock_poll(struct mock *mock, struct taken *taken, size_t n, int64_t timeout_ms);
 void mock_taken_free(struct taken *taken);
 

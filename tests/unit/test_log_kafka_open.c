@@ -181,10 +181,10 @@ static void test_sizes(void **state)
 /* Checks; WHY must hold TEXT, and the time limit must be kept. */
 static int check(struct mock *mock, int64_t timeout_ms, const char *text)
 {
-	uint64_t first, end;
+	struct log_kafka_topic topic;
 	char why[512] = "?";
 	int64_t start_ms = clock_mono_ms();
-	int err = log_kafka_check(mock->log, timeout_ms, &first, &end, why, sizeof(why));
+	int err = log_kafka_check(mock->log, timeout_ms, true, &topic, why, sizeof(why));
 
 	assert_true(clock_mono_ms() - start_ms < timeout_ms + 3000);
 	if (!strstr(why, text))
