@@ -10,9 +10,11 @@
  *
  * A browser sends a page's "simple" requests anywhere without asking, so any
  * page on the web could POST to a node on loopback. Browsers say where such a
- * request comes from (Sec-Fetch-Site); a change from another site is refused
+ * request comes from: in Sec-Fetch-Site if they trust the address (HTTPS,
+ * localhost), and always in Origin. A change from another site is refused
  * unless --cors-origin names it. Other methods that change something are not
- * simple, and so not sent without the permission that cors.c gives.
+ * simple, and so not sent without the permission that cors.c gives; unless the
+ * page made its own name one of this server, which hosts.c is about.
  *
  * Each refusal is one line in the log, with what an investigation needs. */
 #include "httpd/access.h"
@@ -22,6 +24,7 @@
 #include "httpd/access_log.h"
 #include "httpd/clients.h"
 #include "httpd/cors.h"
+#include "httpd/hosts.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/router.h"
@@ -42,8 +45,9 @@ struct access {
 };
 
 /* Why requests were refused. */
-enum refusal { REFUSED_UNKNOWN, REFUSED_RIGHT, REFUSED_SITE, REFUSALS };
-static const char *const refusal_names[] = { "unauthenticated", "forbidden", "cross_site" };
+enum refusal { REFUSED_UNKNOWN, REFUSED_RIGHT, REFUSED_SITE, REFUSED_HOST, REFUSALS };
+static const char *const refusal_names[] = { "unauthenticated", "forbidden", "cross_site",
+	                                     "unknown_host" };
 static _Atomic uint64_t refused[REFUSALS];
 
 int access_new(const char *file, struct access **ret, char *why, size_t why_size)
@@ -197,13 +201,27 @@ static bool refuse_site(struct request *rq, enum MHD_Result *ret)
 	return false;
 }
 
+static bool refuse_host(struct request *rq, enum MHD_Result *ret)
+{
+	note(rq, REFUSED_HOST, 421, TOKEN_NONE, rq->key, rq->key_len);
+	*ret = problem(rq, PROBLEM_UNKNOWN_HOST, RESPOND_OFFSET_NOW,
+	               "The Host of this request is no name of this server, which may be the "
+	               "doing of a foreign page. Use an address or localhost, or start the server "
+	               "with --allow-host NAME if it is one.");
+	return false;
+}
+
 /* --- deciding -------------------------------------------------------------- */
 
 static bool is_foreign_change(const struct request *rq)
 {
-	const char *site = rq->headers.sec_fetch_site;
-	return site && rq->method != HTTP_GET && rq->method != HTTP_HEAD &&
-	       strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 && !cors_allows(rq);
+	const struct request_headers *h = &rq->headers;
+	const char *site = h->sec_fetch_site;
+	if (rq->method == HTTP_GET || rq->method == HTTP_HEAD)
+		return false;
+	bool foreign = site ? strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0 :
+	                      h->origin && !hosts_is_origin(h->origin, h->host ? h->host : "");
+	return foreign && !cors_allows(rq);
 }
 
 bool access_check(struct request *rq, enum MHD_Result *ret)
@@ -217,9 +235,12 @@ bool access_check(struct request *rq, enum MHD_Result *ret)
 	enum token_right right = rights[need];
 	const char *secret;
 	size_t len;
+	rq->tokens = in_force(rq->server->access);
+	/* Behind tokens nothing is to be had by a foreign page. */
+	if (!rq->tokens && rq->headers.host && !hosts_allow(rq->server->hosts, rq->headers.host))
+		return refuse_host(rq, ret);
 	if (is_foreign_change(rq))
 		return refuse_site(rq, ret);
-	rq->tokens = in_force(rq->server->access);
 	if (!rq->tokens)
 		return true;
 	secret = bearer(rq->headers.authorization, &len);

@@ -32,8 +32,9 @@ void access_free(struct access *access);
 int access_reload(struct access *access, char *why, size_t why_size);
 
 /* Decides about a request whose route and key are known: true to go on. False
- * after an answer (401, 403), with what the handler returns in *RET. Also
- * refuses a change that a foreign page had a browser send. */
+ * after an answer (401, 403, 421), with what the handler returns in *RET. Also
+ * refuses a change that a foreign page had a browser send, and without tokens a
+ * Host that is no name of this server. */
 bool access_check(struct request *rq, enum MHD_Result *ret);
 /* The same for one more key that a request names: in its parameters or body.
  * LEN 0 asks for everything. To be called for each before anything is done. */

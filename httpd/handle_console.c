@@ -39,8 +39,6 @@ static enum MHD_Result send_file(struct request *rq, const char *name, size_t le
 	response_header(response, "Cache-Control", "no-cache");
 	response_header(response, "Content-Security-Policy", policy);
 	response_header(response, "Referrer-Policy", "no-referrer");
-	response_header(response, "X-Content-Type-Options", "nosniff");
-	response_header(response, "Cross-Origin-Resource-Policy", "same-origin");
 	if (!known)
 		response_header(response, "Content-Type", file->type);
 	return respond_send(rq, known ? 304 : 200, RESPOND_OFFSET_NOW, response);

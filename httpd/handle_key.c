@@ -83,8 +83,7 @@ static void add_type(struct MHD_Response *response, const struct found *f)
 		return;
 	}
 	/* a stored page must not run as part of this origin */
-	response_header(response, "X-Content-Type-Options", "nosniff");
-	response_header(response, "Content-Security-Policy", "sandbox");
+	response_header_own(response, "Content-Security-Policy", "sandbox");
 }
 
 /* What the preconditions of RQ say, in the order of RFC 9110 (13.2.2): 0 to go

@@ -23,7 +23,6 @@ enum MHD_Result handle_openapi(struct request *rq)
 	                                        response_static(file->data, file->len);
 	response_etag(response, file->tag);
 	response_header(response, "Cache-Control", "no-cache");
-	response_header(response, "X-Content-Type-Options", "nosniff");
 	if (!known)
 		response_header(response, "Content-Type", file->type);
 	return respond_send(rq, known ? 304 : 200, RESPOND_OFFSET_NOW, response);

@@ -23,12 +23,12 @@ static size_t header_bytes(const struct request *rq, size_t target_len)
 
 /* What two readers could understand in two ways smuggles a request past one of
  * them (RFC 9112, 6.1 and 11.2). */
-static bool framing_is_plain(const struct request *rq)
+static bool framing_is_plain(const struct request *rq, bool chunks)
 {
 	const char *coding = rq->headers.transfer_encoding;
-	if (rq->headers.repeated || (coding && rq->headers.content_length))
+	if (rq->headers.malformed || rq->headers.repeated || (coding && rq->headers.content_length))
 		return false;
-	return !coding || !strcasecmp(coding, "chunked");
+	return !coding || (chunks && !strcasecmp(coding, "chunked"));
 }
 
 bool limits_check(struct request *rq, const char *version, int n, enum MHD_Result *ret)
@@ -45,17 +45,21 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 		               LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
 		return false;
 	}
-	if (!rq->headers.host && strcmp(version, MHD_HTTP_VERSION_1_0) != 0) {
+	bool old = !strcmp(version, MHD_HTTP_VERSION_1_0);
+	if (!framing_is_plain(rq, !old)) {
+		rq->defer = false; /* where its body ends, nobody knows */
+		rq->last = true;
+		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
+		               "Headers must be as HTTP/1.1 writes them, each on one line, and "
+		               "where the body ends must be plain: one Content-Length, or "
+		               "Transfer-Encoding: chunked and nothing else (and not in "
+		               "HTTP/1.0); and one Host. The connection is closed.");
+		return false;
+	}
+	if (!rq->headers.host && !old) {
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "HTTP/1.1 demands a Host header (RFC 9112, 3.2). Send the name "
 		               "that is in the URL.");
-		return false;
-	}
-	if (!framing_is_plain(rq)) {
-		rq->defer = false; /* where its body ends, nobody knows */
-		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "Where the body ends must be plain: one Content-Length, or "
-		               "Transfer-Encoding: chunked and nothing else; and one Host.");
 		return false;
 	}
 	int params = rq->url.query_len ? 1 : 0;

@@ -28,6 +28,7 @@
 	X(NOT_A_NUMBER, 409, "not-a-number", "Not a whole number")                                 \
 	X(PRECONDITION, 412, "precondition-failed", "Precondition failed")                         \
 	X(BEHIND, 412, "not-there-yet", "This node is behind the offset asked for")                \
+	X(UNKNOWN_HOST, 421, "unknown-host", "Not a name of this server")                          \
 	X(TOO_LARGE, 413, "too-large", "Value too large")                                          \
 	X(TARGET_TOO_LONG, 414, "target-too-long", "Request target too long")                      \
 	X(KEY_REUSED, 422, "idempotency-key-reused", "Idempotency-Key of another change")          \

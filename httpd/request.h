@@ -54,6 +54,7 @@ struct request {
 	char id[40];             /* made by us, see request_id(); "": not yet */
 	struct client *client;   /* the connection's record; may be NULL */
 	bool refused;            /* libmicrohttpd answered it, with `status` */
+	bool last;               /* the connection closes after the answer */
 	bool endless; /* the answer is a stream without an end: it takes as long as it takes */
 
 	/* Who asks; see access.h. */

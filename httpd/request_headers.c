@@ -4,10 +4,18 @@
  * something looks at: one pass through MHD's list instead of one for each question.
  * The values stay MHD's.
  *
+ * A header that is malformed may be one that another reader of this request, a proxy
+ * before us, understands: a body's length for one of them, and the next request for the
+ * other. libmicrohttpd (0.9.75) hands out a name with a blank or another character that
+ * no name has ("Content-Length "), takes a bare CR for a part of the value, and puts
+ * what a folded line continues behind the name: "If-Match:", "*" becomes "If-Match*".
+ * All of that is found here, and the request refused (RFC 9112, 5.1, 5.2 and 2.2).
+ *
  * No lock: a request belongs to one MHD thread. */
 #include "httpd/request_headers.h"
 
 #include <stddef.h>
+#include <string.h>
 #include <strings.h>
 
 static const struct header_row {
@@ -44,25 +52,57 @@ static const struct header_row {
 #undef ROW
 };
 
+/* Is KEY what names are made of (RFC 9110, 5.6.2)? */
+static bool is_token(const char *key, size_t len)
+{
+	static const bool allowed[256] = {
+		['!'] = true,         ['#' ... '\''] = true, ['*'] = true,
+		['+'] = true,         ['-'] = true,          ['.'] = true,
+		['0' ... '9'] = true, ['A' ... 'Z'] = true,  ['^' ... 'z'] = true,
+		['|'] = true,         ['~'] = true,
+	};
+	for (size_t i = 0; i < len; i++)
+		if (!allowed[(unsigned char)key[i]])
+			return false;
+	return len > 0;
+}
+
+/* Is KEY a name of ours with a folded value behind it? Names with a hyphen are looked
+ * at, which no other name goes on behind but with a hyphen. */
+static bool is_folded(const char *key, size_t len)
+{
+	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
+		const struct header_row *row = &header_rows[i];
+		if (len > row->len && (key[0] | 0x20) == (row->name[0] | 0x20) &&
+		    key[row->len] != '-' && !strncasecmp(key, row->name, row->len) &&
+		    memchr(row->name, '-', row->len))
+			return true;
+	}
+	return false;
+}
+
 static enum MHD_Result take(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len,
                             const char *value, size_t value_len)
 {
 	(void)kind;
-	(void)value_len;
 	char *headers = arg;
+	struct request_headers *all = arg;
+	if (!is_token(key, key_len) || (value && memchr(value, '\r', value_len)))
+		all->malformed = true;
 	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
 		const struct header_row *row = &header_rows[i];
 		if (row->len != key_len || strcasecmp(row->name, key) != 0)
 			continue;
 		const char **field = (const char **)(headers + row->offset);
-		struct request_headers *all = arg;
 		if (!*field)
 			*field = value ? value : "";
 		else if (field == &all->host || field == &all->content_length ||
 		         field == &all->transfer_encoding)
 			all->repeated = true;
-		break;
+		return MHD_YES;
 	}
+	if (is_folded(key, key_len))
+		all->malformed = true;
 	return MHD_YES;
 }
 

@@ -30,7 +30,8 @@ struct request_headers {
 	const char *forwarded_for;
 	const char *user_agent;
 	const char *host;
-	bool repeated; /* Host, or one that says how long the body is, came twice */
+	bool repeated;  /* Host, or one that says how long the body is, came twice */
+	bool malformed; /* one is not as HTTP writes it (request_headers.c) */
 };
 
 /* Fills RET, which is all 0 before. Returns how many headers there are, those of no

@@ -132,7 +132,9 @@ void respond_common(struct request *rq, unsigned status, uint64_t offset,
 		offset = node_offset(rq->server->node);
 	response_header_u64(response, "X-Keydir-Offset", offset);
 	cors_add(rq, response);
-	if (atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
+	response_header_own(response, "X-Content-Type-Options", "nosniff");
+	response_header_own(response, "Cross-Origin-Resource-Policy", "same-origin");
+	if (rq->last || atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
 		response_header(response, "Connection", "close");
 	if (status >= 400 || rq->server->access_log || request_id_is_given(rq))
 		response_header(response, "X-Request-Id", request_id(rq));

@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/logger.h"
 #include "httpd/access_log.h"
+#include "httpd/hosts.h"
 #include "httpd/limits.h"
 #include "httpd/peers.h"
 #include "httpd/refusals.h"
@@ -163,10 +164,15 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	r = access_new(settings->tokens, &server->access, why, why_size);
 	if (r)
 		goto err_free;
+	r = hosts_new(settings, &server->hosts);
+	if (r) {
+		snprintf(why, why_size, "out of memory");
+		goto err_access;
+	}
 	if (settings->tls_cert) {
 		r = tls_load(settings->tls_cert, settings->tls_key, why, why_size);
 		if (r)
-			goto err_access;
+			goto err_hosts;
 	}
 	r = access_log_open(settings->access_log, &server->access_log, why, why_size);
 	if (r)
@@ -218,6 +224,8 @@ err_log:
 	access_log_close(server->access_log);
 err_tls:
 	tls_free();
+err_hosts:
+	hosts_free(server->hosts);
 err_access:
 	access_free(server->access);
 err_free:
@@ -289,6 +297,7 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	access_free(server->access);
+	hosts_free(server->hosts);
 	access_log_close(server->access_log);
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);

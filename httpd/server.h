@@ -11,6 +11,7 @@
 struct access;
 struct access_log;
 struct clients;
+struct hosts;
 struct peers;
 struct request;
 struct watch_hub;
@@ -21,6 +22,7 @@ struct server {
 	const struct settings *settings;
 	struct MHD_Daemon *daemon;
 	struct access *access;
+	struct hosts *hosts; /* names that requests may come under */
 	struct clients *clients;
 	struct peers *peers;           /* NULL: none */
 	struct access_log *access_log; /* NULL: none is written */

@@ -6,6 +6,7 @@
 #include "httpd/settings.h"
 
 #include "httpd/cors.h"
+#include "httpd/hosts.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,6 +39,10 @@ const struct option_row settings_rows[] = {
 	{ "cors-origin", 0, "KEYDIR_CORS_ORIGIN", OPTION_TEXT, "ORIGIN,...", NULL,
 	  "origins whose pages may use this server from a browser; * for all",
 	  offsetof(struct settings, cors_origin) },
+	{ "allow-host", 0, "KEYDIR_ALLOW_HOST", OPTION_TEXT, "NAME,...", NULL,
+	  "without --tokens, names that requests may have in their Host header, beside localhost, "
+	  "addresses, this machine's name and those in --listen and --peers; * for all",
+	  offsetof(struct settings, allow_host) },
 	{ "access-log", 0, "KEYDIR_ACCESS_LOG", OPTION_TEXT, "WHERE", "off",
 	  "a line of JSON for each request: off, stdout, stderr or a file, opened anew on SIGHUP",
 	  offsetof(struct settings, access_log) },
@@ -153,6 +158,13 @@ static int check(struct settings *s, char *why, size_t why_size)
 		         "--cors-origin %s: expected origins as browsers name them, joined by "
 		         "commas (https://app.example), or *",
 		         s->cors_origin);
+		return -EINVAL;
+	}
+	if (s->allow_host && !hosts_are_valid(s->allow_host)) {
+		snprintf(why, why_size,
+		         "--allow-host %s: expected names without a port, joined by commas "
+		         "(cache.example,node1), or *",
+		         s->allow_host);
 		return -EINVAL;
 	}
 	if (s->threads > THREADS_MAX) {

@@ -21,6 +21,7 @@ struct settings {
 	const char *tls_cert;    /* file; NULL: no TLS */
 	const char *tls_key;     /* file */
 	const char *cors_origin; /* NULL: none */
+	const char *allow_host;  /* names beside those of the machine; NULL: none */
 	const char *access_log;  /* "off", "stdout", "stderr" or a file */
 	bool hash_token;
 	bool help;

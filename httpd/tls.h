@@ -5,8 +5,12 @@
 #include <microhttpd.h>
 #include <stddef.h>
 
-/* What connections may use: TLS 1.2 and 1.3, the server's order of ciphers. */
-#define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SERVER_PRECEDENCE"
+/* What connections may use: TLS 1.2 and 1.3, only key exchanges that a key stolen later
+ * does not open and ciphers with authentication (RFC 9325, 4.1 and 4.2), in the
+ * server's order. */
+#define TLS_PRIORITIES                                                                             \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:"               \
+	"-CAMELLIA-128-CBC:-CAMELLIA-256-CBC:-3DES-CBC:%SERVER_PRECEDENCE"
 
 /* Reads certificate (its chain behind it) and key, both PEM, and makes them
  * those of connections that begin from now on. 0, or -EINVAL, -ENOMEM with a

@@ -215,7 +215,7 @@ EOT
 import json, os
 from http_raw import *
 may_be_html = "MAY_BE_HTML" in os.environ
-HOST = b" HTTP/1.1\r\nHost: x\r\n"
+HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
 GET, PUT = b"GET /healthz" + HOST, b"PUT /v1/kv/a" + HOST
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 # name of the problem, status, what is sent
@@ -252,10 +252,12 @@ rows = [
     ("bad-request", 400, PUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
     ("bad-request", 400, PUT + b"Transfer-Encoding: identity\r\n\r\nabc"),
     ("bad-request", 400, PUT + b"Host: y\r\nContent-Length: 0\r\n\r\n"),
+    ("bad-request", 400, PUT + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("bad-request", 400, PUT.replace(b"/1.1", b"/1.0") + CHUNKED + b"0\r\n\r\n"),
     (None, 201, PUT + b"Transfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"),
     (None, 204, b"OPTIONS *" + HOST + b"\r\n"),
     ("bad-request", 400, b"GET *" + HOST + b"\r\n"),
-    ("http-version", 505, b"GET /healthz HTTP/2.0\r\nHost: x\r\n\r\n"),
+    ("http-version", 505, b"GET /healthz HTTP/2.0\r\nHost: localhost\r\n\r\n"),
     ("http-version", 505, b"GET /healthz HTTP/0.9\r\n\r\n"),
 ]
 for name, status, text in rows:
@@ -284,4 +286,31 @@ wait_for(lambda: active() == 0)
 text = ask("GET", "/metrics")[2].decode()
 assert may_be_html or 'keydir_http_requests_total{route="other",method="other",status="5xx"} 6\n' in text, text
 EOT
+}
+
+@test "a header that two readers could read in two ways is refused, and the connection closed" {
+	start_httpd
+	py <<'EOF'
+from http_raw import *
+hidden = request("PUT", "/v1/kv/hidden", b"x")
+first = b"POST /v1/kv/a?op=append HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n"
+length = b"%d" % len(hidden)
+for header in (b"Transfer-Encoding : chunked", b"Transfer-Encoding\t: chunked", b"Transfer-Encoding:\r\n chunked",
+               b"Transfer-Encoding\x0b: chunked", b"Content-Length : " + length, b"Content-Length:\r\n " + length,
+               b"Content-Length:\r\n\t" + length, b"content-length:\r\n " + length, b"\tContent-Length: " + length,
+               b" Transfer-Encoding: chunked", b"X: y\rTransfer-Encoding: chunked", b"X: y\rContent-Length: " + length,
+               b"If-None-Match:\r\n *", b"if-match:\r\n \"1\"", b"Idempotency-Key:\r\n one", b"X y: z"):
+    with connect() as s:
+        s.sendall(first % header + hidden)
+        r = Reader(s)
+        status, headers, body = r.answer()
+        assert status == 400 and headers["connection"] == "close", (header, status, headers)
+        assert b"urn:keydir:problem:bad-request" in body, body
+        assert r.closed(), header
+assert ask("GET", "/v1/kv/hidden")[0] == 404
+assert ask("GET", "/v1/kv/a")[0] == 404
+# Names that only begin like one that counts are fine.
+for header in ("If-Match-Not: x", "X-Request-Id-Of: x", "Accept-Language: de", "User-Agent-Hint: x", "X'~!#$%&*+.^_`|: x"):
+    assert ask("GET", "/healthz", b"", header)[0] == 200, header
+EOF
 }

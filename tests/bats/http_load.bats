@@ -25,7 +25,7 @@ for i in range(200):
 assert time.monotonic() - begin < 10 * PATIENCE
 assert threads() == before, (threads(), before)
 for s in half:  # and they are still good
-    s.sendall(b"st: x\r\n\r\n")
+    s.sendall(b"st: localhost\r\n\r\n")
 for s in half:
     assert Reader(s).answer()[2] == b"1"
 EOF
@@ -112,7 +112,7 @@ with connect() as s:
         assert r.answer()[2] == b"v%d" % i
 with connect() as s:
     # A GET and a DELETE with bodies: read, and no part of the next request.
-    s.sendall(request("GET", "/v1/kv/p1", b"GET /v1/kv/p2 HTTP/1.1\r\nHost: x\r\n\r\n") + request("GET", "/v1/kv/p3")
+    s.sendall(request("GET", "/v1/kv/p1", b"GET /v1/kv/p2 HTTP/1.1\r\nHost: localhost\r\n\r\n") + request("GET", "/v1/kv/p3")
               + request("DELETE", "/v1/kv/p3", b"x" * 100000) + request("GET", "/v1/kv/p3"))
     r = Reader(s)
     assert r.answer()[2] == b"v1"
@@ -170,18 +170,18 @@ import random
 random.seed(5)
 good = request("GET", "/v1/kv/a", b"", "If-None-Match: \"1\"", "Range: bytes=0-1")
 texts = [b"\r\n\r\n", b"GET\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
-         b"GET /v1/kv/a\0b HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /v1/kv/a b HTTP/1.1\r\nHost: x\r\n\r\n",
+         b"GET /v1/kv/a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET /v1/kv/a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
          b"GET /v1/kv/a HTTP/1.1\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-         b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-         b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
-         b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 5x\r\n\r\nhello",
-         b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
-         b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n0\r\n\r\n",
-         b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-         b"GET /v1/kv/a HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
-         b"GET /v1/kv/a HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
-         b"GET /v1/kv/a HTTP/1.1\r\nHost: x\r\n X: folded\r\n\r\n", b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n",
-         b"GET * HTTP/1.1\r\nHost: x\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"]
+         b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+         b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+         b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5x\r\n\r\nhello",
+         b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n",
+         b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+         b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+         b"GET /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
+         b"GET /v1/kv/a HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n",
+         b"GET /v1/kv/a HTTP/1.1\r\nHost: localhost\r\n X: folded\r\n\r\n", b"GET http:// HTTP/1.1\r\nHost: localhost\r\n\r\n",
+         b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n"]
 for _ in range(400):
     text = bytearray(good)
     for _ in range(random.randint(1, 6)):
@@ -235,7 +235,7 @@ before = rss()
 held = []
 for _ in range(300):  # 300 x 1 MiB announced, nothing sent
     s = connect()
-    s.sendall(b"PUT /v1/kv/later HTTP/1.1\r\nHost: x\r\nContent-Length: 1048576\r\n\r\nx")
+    s.sendall(b"PUT /v1/kv/later HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\nx")
     held.append(s)
 wait_for(lambda: active() >= 300)
 assert rss() - before < 100 << 20, (rss() - before)

@@ -169,10 +169,10 @@ from http_raw import *
 long = "\x01\x7f\"\\" * 600
 for path, agent in ((f"/{'x' * 9000}", "a"), ("/v1/kv/\xff\xfe%0a\"\\", long), (f"/v1/kv/?{'q=%22&' * 1500}", "\xe9\xff\x80")):
     with connect() as s:
-        s.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nUser-Agent: {agent}\r\nX-Forwarded-For: {agent}\r\n\r\n".encode("latin-1"))
+        s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nX-Forwarded-For: {agent}\r\n\r\n".encode("latin-1"))
         print(Reader(s).answer()[0])
 with connect() as s:  # gone before the answer
-    s.sendall(b"PUT /v1/kv/gone HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nx")
+    s.sendall(b"PUT /v1/kv/gone HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
 EOF
 	gone() { jq -e 'select(.path == "/v1/kv/gone" and .status == 0)' "$T/access.log" >/dev/null; }
 	wait_for 5 gone

@@ -331,10 +331,11 @@ start_tls() {
 	same 200 "$status"
 	rest GET /healthz --cacert "$T/one.pem" --tlsv1.3
 	same 200 "$status"
-	offer() { openssl s_client -connect "127.0.0.1:$PORT" "$1" -cipher 'ALL:@SECLEVEL=0' </dev/null 2>&1; }
+	offer() { openssl s_client -connect "127.0.0.1:$PORT" "$1" -cipher "${2:-ALL}:@SECLEVEL=0" </dev/null 2>&1; }
 	[[ $(offer -tls1_2) == *"Cipher is ECDHE"* ]]
 	[[ $(offer -tls1_1) == *"Cipher is (NONE)"* ]]
 	[[ $(offer -tls1) == *"Cipher is (NONE)"* ]]
+	[[ $(offer -tls1_2 ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA) == *"Cipher is (NONE)"* ]]
 	not curl -sS --max-time 5 "http://127.0.0.1:$PORT/healthz"
 	# What is too much even for libmicrohttpd is answered through TLS, too.
 	rest GET /healthz --cacert "$T/one.pem" -H "X: $(printf '%040000d' 0)"
@@ -344,6 +345,18 @@ start_tls() {
 	seq 200 | xargs -P 8 -I{} curl -sS --cacert "$T/one.pem" -o /dev/null --fail -X POST "$URL/v1/kv/n?op=incr"
 	rest GET /v1/kv/n --cacert "$T/one.pem"
 	same 200 "$(body)"
+}
+
+@test "TLS: with an RSA key, no key exchange that the stolen key opens later, and no CBC" {
+	require openssl
+	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=rsa -keyout "$T/rsa.key" -out "$T/rsa.pem" 2>/dev/null
+	start_tls --tls-cert "$T/rsa.pem" --tls-key "$T/rsa.key"
+	offer() { openssl s_client -connect "127.0.0.1:$PORT" -tls1_2 -cipher "$1:@SECLEVEL=0" </dev/null 2>&1; }
+	[[ $(offer ECDHE-RSA-AES256-GCM-SHA384) == *"Cipher is ECDHE-RSA-AES256-GCM-SHA384"* ]]
+	local ciphers
+	for ciphers in kRSA ECDHE-RSA-AES256-SHA ECDHE-RSA-AES128-SHA256 DHE-RSA-AES256-SHA256 CAMELLIA; do
+		[[ $(offer $ciphers) == *"Cipher is (NONE)"* ]]
+	done
 }
 
 @test "TLS: a renewed certificate is taken over while requests go on; a wrong one is not" {
@@ -475,7 +488,7 @@ def byte(text):
     it = iter(text)
     return lambda s: s.sendall(bytes([next(it)]))
 
-put = b"PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\n"
+put = b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\n"
 cases = {  # what is sent at once, and what byte by byte
     "silence": (b"", b""),
     "request line": (b"", b"GET /v1/kv/" + b"a" * 1000),
@@ -533,7 +546,7 @@ EOF
 	start_httpd
 	py <<'EOF'
 from http_raw import *
-host = b" HTTP/1.1\r\nHost: x\r\n"
+host = b" HTTP/1.1\r\nHost: localhost\r\n"
 texts = {  # what comes back: a status, or nothing but the end
     b"GET /healthz" + host + b"X: y\r\n" * 1000 + b"\r\n": {431},
     b"GET /healthz" + host + b"X: " + b"y" * 40000 + b"\r\n\r\n": {431},
@@ -667,4 +680,76 @@ EOF
 	as "$WRITER" PUT /v1/kv/app/c --data-binary 1 -H "Idempotency-Key: $(printf 'k%.0s' {1..249})"
 	same 400 "$status"
 	[[ $(jq -r .detail "$T/body") == *"1 to 248 bytes"* ]]
+}
+
+@test "without tokens a request comes under a name of this server, or is refused" {
+	start_httpd --allow-host cache.example,node_1 --peers http://peer.example:8080,https://other.example
+	PORT=$PORT NAME=$(hostname) py <<'EOF'
+import os
+from http_raw import *
+def code(method, host, *headers):
+    with connect() as s:
+        s.sendall("\r\n".join([f"{method} /v1/kv/a HTTP/1.1", f"Host: {host}", "Content-Length: 0", *headers]).encode() + b"\r\n\r\n")
+        r = Reader(s)
+        status, _, body = r.answer()
+        assert status != 421 or b"--allow-host" in body, body
+        return status
+good = ["localhost", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1", "10.1.2.3", "[::1]", "[fe80::1]",
+        "cache.example", "Cache.Example.", "node_1", "peer.example", "other.example", os.environ["NAME"]]
+bad = ["attacker.example", "cache.example.attacker", "xcache.example", "example", "notlocalhost", "localhost.attacker",
+       "127.0.0.1.attacker", "[::1", "[attacker]", "", "1.2.3", "peer.example@attacker", "attacker/127.0.0.1"]
+for port in ("", f":{PORT}", ":1"):
+    for host in good:
+        assert code("PUT", host + port) in (200, 201), host
+        assert code("GET", host + port) == 200, host
+    for host in bad:
+        for method in ("GET", "PUT", "DELETE"):
+            assert code(method, host + port) == 421, (method, host)
+assert ask("GET", "/v1/kv/a")[0] == 200
+# A change with a foreign Origin, from a browser that does not say Sec-Fetch-Site.
+for origin, status in ((f"http://localhost:{PORT}", 200), (f"https://localhost:{PORT}", 200), ("http://localhost:1", 403),
+                       ("http://attacker.example", 403), ("null", 403), (f"http://localhost:{PORT}.attacker", 403)):
+    for method in ("PUT", "DELETE"):
+        wanted = status if method == "PUT" or status != 200 else 204
+        assert code(method, f"localhost:{PORT}", f"Origin: {origin}") == wanted, (method, origin)
+    code("PUT", "localhost")
+    assert code("GET", f"localhost:{PORT}", f"Origin: {origin}") == 200, origin
+# Without a Host, as HTTP/1.0 allows.
+with connect() as s:
+    s.sendall(b"GET /v1/kv/a HTTP/1.0\r\n\r\n")
+    assert Reader(s).answer()[0] == 200
+EOF
+	rest GET /metrics
+	[ "$(sed -n 's/^keydir_http_denied_total{reason="unknown_host"} //p' "$T/body")" -ge 100 ]
+	stop "$HTTPD_PID"
+	# Behind tokens a foreign page gets nothing; and "*" allows all.
+	cast
+	start_httpd --tokens "$T/tokens"
+	as "$ALL" GET /v1/kv/a -H 'Host: attacker.example'
+	same 200 "$status"
+	stop "$HTTPD_PID"
+	start_httpd --allow-host '*'
+	rest GET /v1/kv/a -H 'Host: attacker.example'
+	same 200 "$status"
+	local list
+	for list in '' a, ,a http://a a:80 'a b'; do
+		fails_with "--allow-host" "$KEYDIR_HTTPD" --store "$STORE" --listen 127.0.0.1:0 --allow-host "$list"
+	done
+}
+
+@test "a browser keeps answers as they are, and to pages of this server, errors too" {
+	start_httpd
+	rest PUT /v1/kv/a -H 'Content-Type: text/html' --data-binary '<script>'
+	local path
+	for path in /v1/kv/a /v1/kv/ /v1/kv/none '/v1/kv/a?x' /none /metrics /healthz / /openapi.json /api/health/ /v1/status; do
+		rest GET "$path"
+		same "nosniff same-origin" "$(header X-Content-Type-Options) $(header Cross-Origin-Resource-Policy)"
+	done
+	rest POST /v1/txn -H 'X: y' --data-binary '['
+	same "400 nosniff same-origin" "$status $(header X-Content-Type-Options) $(header Cross-Origin-Resource-Policy)"
+	# what libmicrohttpd refuses
+	rest GET /healthz -H "X: $(printf '%040000d' 0)"
+	same 431 "$status"
+	[ -z "$(header Server)" ] || return 0
+	same "nosniff same-origin" "$(header X-Content-Type-Options) $(header Cross-Origin-Resource-Policy)"
 }

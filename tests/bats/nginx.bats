@@ -213,3 +213,42 @@ repeats_are_the_same_change() {
 	start_httpd
 	repeats_are_the_same_change hangs
 }
+
+@test "a foreign name and a malformed header end at Nginx" {
+	start_httpd
+	start_nginx
+	URL=http://127.0.0.1:$FRONT
+	rest PUT /v1/kv/a --data-binary 1
+	local host
+	for host in localhost "localhost:$FRONT" app.localhost 10.1.2.3:80 '[::1]:5000'; do
+		rest GET /v1/kv/a -H "Host: $host"
+		same "200 1" "$status $(body)"
+	done
+	for host in attacker.example attacker.example:5000 10.1.2.3.attacker.example localhost.attacker; do
+		rest GET /v1/kv/a -H "Host: $host"
+		same "421 urn:keydir:problem:unknown-host nosniff" \
+			"$status $(jq -r .type "$T/body") $(header X-Content-Type-Options)"
+		rest PUT /v1/kv/a -H "Host: $host" --data-binary 2
+		same 421 "$status"
+	done
+	rest POST '/v1/kv/a?op=append' -H 'Origin: http://attacker.example' --data-binary 2
+	same 403 "$status"
+	rest POST '/v1/kv/a?op=append' -H "Origin: $URL" --data-binary 2
+	same 200 "$status"
+	PORT=$FRONT py <<'EOF'
+from http_raw import *
+hidden = request("PUT", "/v1/kv/hidden", b"x")
+length = b"%d" % len(hidden)
+for header in (b"Transfer-Encoding : chunked", b"Transfer-Encoding:\r\n chunked", b"Content-Length : " + length,
+               b"Content-Length:\r\n " + length, b"Content-Length: 0\r\nTransfer-Encoding: chunked",
+               b"Content-Length: 0\r\nContent-Length: " + length, b"Transfer-Encoding: gzip, chunked",
+               b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked"):
+    with connect() as s:
+        s.sendall(b"POST /v1/kv/b?op=append HTTP/1.1\r\nHost: localhost\r\n%s\r\n\r\n" % header + hidden)
+        r = Reader(s)
+        assert r.answer()[0] in (400, 501), header
+        assert r.closed(), header
+assert ask("GET", "/v1/kv/hidden")[0] == 404
+assert ask("GET", "/v1/kv/b")[0] == 404
+EOF
+}

@@ -152,11 +152,11 @@ static void set_request(struct load *load, int len)
 
 static void start_keydir(struct load *load, uint16_t port, const char *value)
 {
-	static const char watch[] = "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: bench\r\n\r\n";
+	static const char watch[] = "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	load->first = 'i'; /* id: */
 	load->writer = dial_loopback(port);
 	set_request(load, asprintf(&load->request,
-	                           "PUT /v1/kv/watched/key HTTP/1.1\r\nHost: bench\r\n"
+	                           "PUT /v1/kv/watched/key HTTP/1.1\r\nHost: localhost\r\n"
 	                           "Content-Length: %d\r\n\r\n%s",
 	                           BYTES, value));
 	for (uint64_t i = 0; i < load->n; i++) {

@@ -57,7 +57,7 @@ static void send_request(int fd, const char *method, uint64_t n, const char *bod
 {
 	char head[256];
 	int len = snprintf(head, sizeof(head),
-	                   "%s /v1/kv/key:%" PRIu64 " HTTP/1.1\r\nHost: bench\r\n"
+	                   "%s /v1/kv/key:%" PRIu64 " HTTP/1.1\r\nHost: localhost\r\n"
 	                   "Content-Length: %zu\r\n\r\n",
 	                   method, n % KEYS, size);
 	struct iovec parts[2] = { { head, (size_t)len }, { (void *)body, size } };

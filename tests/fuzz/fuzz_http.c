@@ -195,9 +195,9 @@ static void keep_house(char *answer)
 {
 	static unsigned inputs;
 	static const char health[] =
-	        "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	        "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 	static const char list[] =
-	        "GET /v1/kv/?limit=10000 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+	        "GET /v1/kv/?limit=10000 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 	size_t got;
 	if (++inputs % CLEAN_EVERY)
 		return;
@@ -214,7 +214,7 @@ static void keep_house(char *answer)
 			continue; /* the listing's own */
 		snprintf(
 		        request, sizeof(request),
-		        "DELETE /v1/kv/%s?recurse HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+		        "DELETE /v1/kv/%s?recurse HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 		        path);
 		talk(request, strlen(request), answer, HEALTH_MS);
 	}
@@ -225,7 +225,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	static const char put[] = "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nv";
+	static const char put[] = "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nv";
 	static char answer[ANSWER_MAX + 1];
 	start();
 	/* this is no fuzzer of something that answers nothing */

@@ -1,0 +1,171 @@
+/* Hosts.
+ *
+ * A page of somebody else can give its own name the address of this server (DNS
+ * rebinding); then its browser takes page and server for one site, and shows the page
+ * what is stored. All that tells them apart is the Host that the browser sends. So
+ * without tokens a request is answered only under a name that its operator chose: a
+ * name of this machine, a name in --listen, --peers or --allow-host, or an address,
+ * which nobody else can give a meaning to.
+ *
+ * The list is made at the start and never changes: thread-safe. */
+#include "httpd/hosts.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+struct hosts {
+	bool any;    /* "*" */
+	char *names; /* NUL behind each, an empty one at the end */
+	size_t len;
+	size_t cap;
+};
+
+/* The name in an authority (NAME, NAME:PORT, [ADDRESS]:PORT), without brackets and
+ * without the dot that may end it. */
+static const char *name_of(const char *authority, size_t len, size_t *ret_len)
+{
+	const char *end = authority + len;
+	if (len && *authority == '[') {
+		const char *close = memchr(authority, ']', len);
+		*ret_len = close ? (size_t)(close - authority - 1) : 0;
+		return authority + 1;
+	}
+	const char *colon = memchr(authority, ':', len);
+	if (colon)
+		end = colon;
+	if (end > authority && end[-1] == '.')
+		end--;
+	*ret_len = (size_t)(end - authority);
+	return authority;
+}
+
+static bool is_address(const char *name, size_t len)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	if (len >= sizeof(text))
+		return false;
+	memcpy(text, name, len);
+	text[len] = '\0';
+	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static bool is_localhost(const char *name, size_t len)
+{
+	static const char top[] = "localhost";
+	size_t n = sizeof(top) - 1;
+	/* *.localhost never leaves the machine (RFC 6761, 6.3) */
+	return len >= n && !strncasecmp(name + len - n, top, n) &&
+	       (len == n || name[len - n - 1] == '.');
+}
+
+static bool add(struct hosts *hosts, const char *name, size_t len)
+{
+	if (!len)
+		return true;
+	if (hosts->len + len + 2 > hosts->cap) {
+		size_t cap = 2 * (hosts->len + len + 2);
+		char *names = realloc(hosts->names, cap);
+		if (!names)
+			return false;
+		hosts->names = names;
+		hosts->cap = cap;
+	}
+	memcpy(hosts->names + hosts->len, name, len);
+	hosts->len += len;
+	hosts->names[hosts->len++] = '\0';
+	hosts->names[hosts->len] = '\0';
+	return true;
+}
+
+/* Adds each of LIST (may be NULL), joined by commas: names, with URLS of base URLs. */
+static bool add_list(struct hosts *hosts, const char *list, bool urls)
+{
+	for (const char *at = list; at && *at;) {
+		size_t len = strcspn(at, ",");
+		const char *name = at;
+		const char *scheme = urls ? memmem(at, len, "://", 3) : NULL;
+		if (scheme)
+			name = scheme + 3;
+		size_t name_len = (size_t)(at + len - name);
+		const char *slash = memchr(name, '/', name_len);
+		if (slash)
+			name_len = (size_t)(slash - name);
+		name = name_of(name, name_len, &name_len);
+		if (name_len == 1 && *name == '*')
+			hosts->any = true;
+		if (!add(hosts, name, name_len))
+			return false;
+		at += len;
+		at += *at == ',';
+	}
+	return true;
+}
+
+bool hosts_are_valid(const char *list)
+{
+	for (;;) {
+		size_t len = strcspn(list, ",");
+		if (!len)
+			return false;
+		for (size_t i = 0; i < len && !(len == 1 && *list == '*'); i++)
+			if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			            "0123456789-._",
+			            list[i]))
+				return false;
+		if (!list[len])
+			return true;
+		list += len + 1;
+	}
+}
+
+int hosts_new(const struct settings *settings, struct hosts **ret)
+{
+	struct hosts *hosts = calloc(1, sizeof(*hosts));
+	char own[256];
+	if (!hosts)
+		return -ENOMEM;
+	if (gethostname(own, sizeof(own)))
+		own[0] = '\0';
+	own[sizeof(own) - 1] = '\0';
+	if (!add(hosts, own, strlen(own)) || !add(hosts, own, strcspn(own, ".")) ||
+	    !add_list(hosts, settings->listen, false) ||
+	    !add_list(hosts, settings->node.peers, true) ||
+	    !add_list(hosts, settings->allow_host, false)) {
+		hosts_free(hosts);
+		return -ENOMEM;
+	}
+	*ret = hosts;
+	return 0;
+}
+
+void hosts_free(struct hosts *hosts)
+{
+	if (!hosts)
+		return;
+	free(hosts->names);
+	free(hosts);
+}
+
+bool hosts_allow(const struct hosts *hosts, const char *host)
+{
+	size_t len;
+	const char *name = name_of(host, strlen(host), &len);
+	if (hosts->any || is_address(name, len) || is_localhost(name, len))
+		return true;
+	for (const char *at = hosts->names; at && *at; at += strlen(at) + 1)
+		if (strlen(at) == len && !strncasecmp(at, name, len))
+			return true;
+	return false;
+}
+
+bool hosts_is_origin(const char *origin, const char *host)
+{
+	const char *authority = strstr(origin, "://");
+	return authority && !strcasecmp(authority + 3, host);
+}
