@@ -1,17 +1,17 @@
 /* Fuzzes apply: random sequences of events never crash, never end in an error
  * of the store, and leave tables that agree with each other.
  *
- * One store for the whole run, in a directory without a name; each input runs
+ * One store for the whole run; each input runs
  * in one write transaction that is undone, so that inputs do not depend on
  * each other. */
 #include "fuzz.h"
 
 #include "apply.h"
+#include "fuzz_store.h"
 #include "tests/unit/event_random.h"
 #include "tests/unit/store_check.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #define EVENTS_MAX 300
 #define START_MS INT64_C(1769860800000)
@@ -20,25 +20,9 @@ static struct store *store;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const char *const files[] = { "data.mdb", "lock.mdb", "bell" };
-	char dir[] = "/tmp/keydir-fuzz-XXXXXX";
-	struct store_config config = { .sync = STORE_SYNC_OFF };
-	char why[200] = "", path[100];
-
 	(void)argc;
 	(void)argv;
-	MUST(mkdtemp(dir));
-	config.dir = dir;
-	if (store_open(&config, &store, why, sizeof(why)) != 0) {
-		fprintf(stderr, "cannot open a store: %s\n", why);
-		abort();
-	}
-	/* The open descriptors keep the files; nothing is left behind. */
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
-		unlink(path);
-	}
-	rmdir(dir);
+	store = fuzz_store_open();
 	return 0;
 }
 
