@@ -199,7 +199,7 @@ static int check_and_copy(const struct snapshot_source *source, const char *dir,
 /* Remove the directory NAME in DIR, and the store in it. */
 static void remove_dir(const char *dir, const char *name)
 {
-	static const char *const files[] = { "/data.mdb", "/lock.mdb", "" };
+	static const char *const files[] = { "/data.mdb", "/lock.mdb", "/state", "" };
 	char path[PATH_BYTES];
 	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
 		snprintf(path, sizeof path, "%s/%s%s", dir, name, files[i]);
@@ -224,7 +224,7 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
                      const char *dir, char *why, size_t why_size)
 {
 	char url[1024], part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES],
-	        copy_file[PATH_BYTES], file[PATH_BYTES];
+	        copy_file[PATH_BYTES], file[PATH_BYTES], copy_state[PATH_BYTES], state[PATH_BYTES];
 	while (peer_len && peer[peer_len - 1] == '/')
 		peer_len--;
 	if ((size_t)snprintf(url, sizeof url, "%.*s/v1/snapshot", (int)peer_len, peer) >=
@@ -235,6 +235,10 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 		r = path_in(dir, COPY, "/data.mdb", copy_file);
 	if (r == 0)
 		r = path_in(dir, ".", "/data.mdb", file);
+	if (r == 0)
+		r = path_in(dir, COPY, "/state", copy_state);
+	if (r == 0)
+		r = path_in(dir, ".", "/state", state);
 	if (r == 0)
 		r = path_in(dir, PART, "", part);
 	if (r == 0)
@@ -249,7 +253,8 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 		r = check_and_copy(source, part, copy, fd, why, why_size);
 	if (fd >= 0)
 		close(fd);
-	if (r == 0 && rename(copy_file, file) < 0)
+	/* It says of the store that it is whole: else it would be checked once more. */
+	if (r == 0 && (rename(copy_state, state) < 0 || rename(copy_file, file) < 0))
 		r = -errno;
 	remove_dir(dir, PART);
 	remove_dir(dir, COPY);

@@ -5,6 +5,14 @@
  * are written through the map, into room that store_room.c took before; on a disk
  * with pwrite. The map is large and sparse, so it never has to grow.
  *
+ * In memory the map can be written to at any time, also while a thread parses what a
+ * client sent. A protection key (pkeys(7)) could forbid it to every thread but a writer in
+ * its transaction: LMDB writes to the map in write transactions alone, and its table of
+ * readers is in lock.mdb, another map. It is not done because LMDB makes the map and does
+ * not say where (me_mapaddr is for MDB_FIXEDMAP), and because no processor with such keys
+ * was there to try it on. mprotect(2) is no substitute: it holds for all threads, so the
+ * map would be open to the parsers during each of the writes that they wait for.
+ *
  * This file opens it. Transactions are in store_txn.c, changing rows and undoing that
  * in store_table.c, and what the rows of each table are in the file of its name.
  *
@@ -169,6 +177,14 @@ static bool can_allocate(const char *dir)
 	return statfs(dir, &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC;
 }
 
+static void store_free(struct store *store)
+{
+	pthread_mutex_destroy(&store->idle_lock);
+	free(store->scratch);
+	free(store->dir);
+	free(store);
+}
+
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size)
 {
 	int r = store_make_dir(config->dir);
@@ -197,13 +213,21 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		flags |= MDB_NOMETASYNC;
 	store->in_memory = flags & MDB_NOSYNC;
 
+	store->on_disk = !memory;
+	char ignored[1];
+	r = store_state_begin(config->dir, store->on_disk, &store->state, why ? why : ignored,
+	                      why ? why_size : sizeof ignored);
+	if (r < 0) {
+		store_free(store);
+		return r;
+	}
 	r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
 	if (r == 0)
 		r = reserve(config->dir, "data.mdb", NEW_BYTES, true);
 	if (r == 0)
 		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
-		goto err_free;
+		goto err_state;
 	/* All processes of a node come to the same end here. */
 	if (memory && can_allocate(config->dir)) {
 		flags |= MDB_WRITEMAP;
@@ -227,16 +251,16 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	r = open_tables(store);
 	if (r < 0)
 		goto err_env;
+	store_state_opened(&store->state, config->dir);
 	*ret = store;
 	return 0;
 
 err_env:
 	mdb_env_close(store->env);
+err_state:
+	store_state_end(&store->state, config->dir, false);
 err_free:
-	pthread_mutex_destroy(&store->idle_lock);
-	free(store->scratch);
-	free(store->dir);
-	free(store);
+	store_free(store);
 	return fail(r, why, why_size, "cannot open the store", config->dir);
 }
 
@@ -245,11 +269,10 @@ void store_close(struct store *store)
 	if (!store)
 		return;
 	txn_free_idle(store);
+	bool clean = !store->on_disk || mdb_env_sync(store->env, 1) == 0;
 	mdb_env_close(store->env);
-	pthread_mutex_destroy(&store->idle_lock);
-	free(store->scratch);
-	free(store->dir);
-	free(store);
+	store_state_end(&store->state, store->dir, clean);
+	store_free(store);
 }
 
 const char *store_dir(const struct store *store)

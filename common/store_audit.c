@@ -45,6 +45,7 @@ struct audit {
 	uint64_t nwith_xattrs, nxattr_inos; /* entries, and entries that rows have */
 	uint64_t ino;                       /* the last one that a row named; 0: none */
 	struct entry e;                     /* of it */
+	uint64_t last_event;                /* the newest in the feed */
 	const char *fault;                  /* what is wrong, a static text */
 };
 
@@ -275,6 +276,7 @@ static int on_event(void *arg, struct bytes key, struct bytes value)
 		return r;
 	if (r < 0)
 		return wrong(a, "a row of the feed cannot be read");
+	a->last_event = offset;
 	uint64_t found = offset;
 	if (ev->idem.len && !ev->repeats)
 		r = store_idem_get(a->txn, ev->idem, &found);
@@ -298,6 +300,18 @@ static int on_idem(void *arg, struct bytes key, struct bytes value)
 }
 
 /* --- all of it --- */
+
+/* Check that the feed ends with the last event applied; a node that replays a log may have
+ * left that one out, and says so. */
+static int check_feed_end(struct audit *a)
+{
+	uint64_t first;
+	if (!a->meta->started || a->last_event == a->meta->applied)
+		return 0;
+	if (store_feed_first(a->txn, &first) == 0 && first == a->meta->applied + 1)
+		return 0;
+	return wrong(a, "the feed does not end with the last event");
+}
 
 static int check_totals(struct audit *a)
 {
@@ -340,6 +354,8 @@ static int check_all(struct audit *a)
 		r = table_each(a->txn, FEED, on_event, a);
 	if (r == 0)
 		r = table_each(a->txn, IDEM, on_idem, a);
+	if (r == 0)
+		r = check_feed_end(a);
 	return r == 0 ? check_totals(a) : r;
 }
 

@@ -40,7 +40,8 @@
 struct source {
 	struct store *store;
 	const char *map;
-	size_t len; /* bytes of the file */
+	size_t len;      /* bytes of the file */
+	uint64_t npages; /* that LMDB has made so far */
 };
 
 /* Return where the file is mapped, as LMDB does not say: the map that is shared, cannot be
@@ -63,9 +64,10 @@ static const char *find_map(size_t size)
 	return found;
 }
 
-/* Check that the file has all of its pages: what lies beyond its end is a SIGBUS, and
- * LMDB takes any page before its last one to be there. */
-static int check_size(struct source *s)
+/* Check how long the file is. -ENODATA for one without tables. A copy (IS_COPY) has all
+ * of its pages, so that none of them lies in other memory. A file in use may end before
+ * its last page, if that one is free; to read another beyond its end is a SIGBUS. */
+static int check_size(struct source *s, bool is_copy)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
@@ -79,7 +81,10 @@ static int check_size(struct source *s)
 		r = -errno;
 	if (r < 0)
 		return r;
-	if (stat.ms_psize < 512 || info.me_last_pgno >= (uint64_t)st.st_size / stat.ms_psize)
+	if (stat.ms_entries == 0)
+		return -ENODATA;
+	s->npages = info.me_last_pgno + 1;
+	if (stat.ms_psize < 512 || (is_copy && s->npages > (uint64_t)st.st_size / stat.ms_psize))
 		return -EPROTO;
 	s->len = (size_t)st.st_size < info.me_mapsize ? (size_t)st.st_size : info.me_mapsize;
 	s->map = find_map(info.me_mapsize);
@@ -120,8 +125,16 @@ static int open_tables(struct store *store)
 	return store_error(mdb_txn_commit(mdb)); /* keeps the tables open */
 }
 
-/* Open DIR/data.mdb for reading. 0, or -errno, -EPROTO for what is no store. */
-static int open_source(const char *dir, struct source *s)
+static void close_source(struct source *s)
+{
+	txn_free_idle(s->store);
+	mdb_env_close(s->store->env);
+	pthread_mutex_destroy(&s->store->idle_lock);
+	free(s->store);
+}
+
+/* Open DIR/data.mdb, which may be a copy from elsewhere, for reading. 0, or -errno, -EPROTO for what is no store. */
+static int open_source(const char *dir, bool is_copy, struct source *s)
 {
 	s->store = aligned_alloc(_Alignof(struct store), sizeof *s->store);
 	if (!s->store)
@@ -136,11 +149,11 @@ static int open_source(const char *dir, struct source *s)
 		                             0600));
 	}
 	if (r == 0)
-		r = check_size(s);
+		r = check_size(s, is_copy);
 	if (r == 0)
 		r = open_tables(s->store);
 	if (r < 0)
-		store_close(s->store);
+		close_source(s);
 	return r;
 }
 
@@ -233,6 +246,41 @@ static int audit(struct store *store, struct store_meta *ret, char *why, size_t 
 	return r;
 }
 
+/* Check LMDB's list of free pages: numbers of pages that exist, the highest of each record
+ * first (mdb_midl of LMDB 0.9.24). A copy is written without it. */
+static int check_free_list(const struct source *s)
+{
+	MDB_txn *mdb;
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int rc = mdb_txn_begin(s->store->env, NULL, MDB_RDONLY, &mdb);
+	if (rc)
+		return store_error(rc);
+	rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0 */
+	bool sound = true;
+	while (rc == 0 && sound) {
+		size_t before = s->npages;
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		if (rc)
+			break;
+		const size_t *ids = val.mv_data;
+		sound = key.mv_size == sizeof *ids && val.mv_size >= sizeof *ids &&
+		        ids[0] <= val.mv_size / sizeof *ids - 1;
+		for (size_t i = 1; sound && i <= ids[0]; i++) {
+			sound = ids[i] > 1 && ids[i] < before; /* 0 and 1 are LMDB's own */
+			before = ids[i];
+		}
+	}
+	mdb_txn_abort(mdb);
+	return !sound ? -EPROTO : rc == MDB_NOTFOUND ? 0 : store_error(rc);
+}
+
+static int audit_file(const struct source *s, struct store_meta *ret, char *why, size_t why_size)
+{
+	int r = check_free_list(s);
+	return r < 0 ? r : audit(s->store, ret, why, why_size);
+}
+
 /* Copy to a new store in DIR and audit that. */
 static int copy_and_audit(const struct source *from, const char *dir, struct store_meta *ret,
                           char *why, size_t why_size)
@@ -245,7 +293,7 @@ static int copy_and_audit(const struct source *from, const char *dir, struct sto
 	r = copy_rows(from, to);
 	if (r == 0)
 		r = audit(to, ret, why, why_size);
-	if (r == 0)
+	if (r == 0 && to->on_disk)
 		r = store_error(mdb_env_sync(to->env, 1));
 	store_close(to);
 	return r;
@@ -256,12 +304,17 @@ int store_file_read(const char *dir, const char *copy_dir, struct store_meta *re
 {
 	struct source from;
 	why[0] = '\0';
-	int r = open_source(dir, &from);
+	int r = open_source(dir, copy_dir, &from);
 	if (r == 0) {
 		r = copy_dir ? copy_and_audit(&from, copy_dir, ret, why, why_size) :
-		               audit(from.store, ret, why, why_size);
-		store_close(from.store);
+		               audit_file(&from, ret, why, why_size);
+		close_source(&from);
 	}
+	/* A process was killed before it made the tables: there is nothing to lose. */
+	if (r == -ENODATA && !copy_dir)
+		return 0;
+	if (r == -ENODATA)
+		r = -EPROTO;
 	/* -EIO: LMDB found a page that cannot be one; -ENOENT: the file is empty. */
 	if (r == -EIO || r == -EINVAL || r == -ENOENT)
 		r = -EPROTO;

@@ -5,6 +5,7 @@
 #include "store.h"
 #include "store_key.h"
 #include "store_room.h"
+#include "store_state.h"
 #include "store_table.h"
 
 #include <lmdb.h>
@@ -25,6 +26,8 @@ struct store {
 	char *dir;
 	bool in_memory;
 	bool mapped;                      /* LMDB writes through the map: see store_room.c */
+	bool on_disk;                     /* a machine's crash loses what was not synced */
+	struct store_state state;
 	int fd;                           /* of the file, LMDB's */
 	uint64_t page_bytes;              /* of one page, as the file was made: 4 KiB to 64 KiB */
 	uint64_t room_end;                /* pages before this one are allocated; the writer's */

@@ -52,6 +52,26 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	same 405 "$status"
 }
 
+@test "a backup that lost its end is refused, with a message" {
+	local i
+	start_httpd
+	for i in {1..200}; do rest PUT "/v1/kv/key$i" --data-binary "value $i"; done
+	mkdir -m 700 "$T/whole" "$T/cut"
+	take_snapshot "$T/whole/data.mdb"
+	cp "$T/whole/data.mdb" "$T/cut/data.mdb"
+	truncate -s -4200 "$T/cut/data.mdb"
+	for i in "keydir-httpd --listen 127.0.0.1:$(free_port)" "keydir-fs -f $MNT"; do
+		# shellcheck disable=SC2086
+		run timeout $((30 * PATIENCE)) "$KEYDIR_BUILD"/$i --store "$T/cut"
+		same 1 "$status"
+		[[ $output == *"cannot open the store $T/cut: the store is damaged"* ]]
+	done
+	# A whole one is a store.
+	start_httpd --store "$T/whole"
+	rest GET /v1/kv/key200
+	same "value 200" "$(body)"
+}
+
 @test "few are sent at once, and a client that is gone makes room" {
 	local clients=() i before
 	start_httpd

@@ -58,6 +58,7 @@ static int add_one(struct store *store, size_t value_size)
 	if (r == 0 && !e.is_inline)
 		r = store_chunks_write(txn, e.ino, 0, value, value_size);
 	meta->nkeys++;
+	meta->used_bytes += STORE_ENTRY_COST + e.name_len + e.size;
 	if (r < 0) {
 		txn_abort(txn);
 		return r;

@@ -1,0 +1,196 @@
+/* Tests of how a store was left (common/store_state.c): when its file is checked before
+ * it is opened, and that a damaged one is refused. */
+#include "cmocka_all.h"
+
+#include "child.h"
+#include "rig.h"
+#include "store_rig.h"
+#include "store_state.h"
+#include "temp_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PAGE_BYTES 4096
+
+/* A store with some keys in DIR, whose every table page is damaged afterwards; the file
+ * keeps its inode, and its time of change if the store was left clean. */
+static void damage(const char *dir)
+{
+	static const char zeros[PAGE_BYTES];
+	char path[4200];
+	struct stat st;
+
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	int fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t page = 2; page < 40; page++)
+		assert_int_equal(pwrite(fd, zeros, PAGE_BYTES, page * PAGE_BYTES), PAGE_BYTES);
+	assert_int_equal(ftruncate(fd, st.st_size), 0);
+	assert_int_equal(futimens(fd, (struct timespec[]){ st.st_atim, st.st_mtim }), 0);
+	close(fd);
+}
+
+static void add_keys(const char *dir)
+{
+	struct rig rig = { .dir = (char *)dir, .time_ms = RIG_START_MS };
+	char key[20];
+
+	rig.store = store_rig_open(dir);
+	rig.unchecked = true;
+	for (int i = 0; i < 500; i++) {
+		int len = snprintf(key, sizeof key, "key%d", i);
+		rig_apply(&rig, &(struct event){ .op = EVENT_SET,
+		                                 .key = { key, (size_t)len },
+		                                 .value = B("value") });
+	}
+	free(rig.feed);
+	store_close(rig.store);
+}
+
+/* What a child that has the store open shares. */
+struct opened {
+	const char *dir;
+	atomic_bool is_open;
+};
+
+static void open_and_wait(void *arg)
+{
+	struct opened *opened = arg;
+	struct store_config config = { .dir = opened->dir };
+	struct store *store;
+
+	CHILD_CHECK(store_open(&config, &store, NULL, 0) == 0);
+	atomic_store(&opened->is_open, true);
+	for (;;)
+		pause();
+}
+
+/* What store_state_begin() says of DIR. */
+static int begin(const char *dir, bool on_disk)
+{
+	struct store_state state;
+	char why[4400] = "";
+	int r = store_state_begin(dir, on_disk, &state, why, sizeof why);
+
+	if (r == 0)
+		store_state_end(&state, dir, false);
+	else
+		assert_non_null(strstr(why, dir));
+	return r;
+}
+
+static void test_clean(void **state)
+{
+	char *dir = temp_dir_new();
+
+	(void)state;
+	add_keys(dir);
+	damage(dir);
+	/* It was left clean and is the same file, so no one looks. */
+	assert_int_equal(begin(dir, true), 0);
+	assert_int_equal(begin(dir, false), 0);
+	temp_dir_remove(dir);
+}
+
+static void test_killed(void **state)
+{
+	char *dir = temp_dir_new();
+
+	(void)state;
+	add_keys(dir);
+	struct opened *opened = child_share(sizeof *opened);
+	opened->dir = dir;
+	pid_t pid = child_start(open_and_wait, opened);
+	UNTIL(atomic_load(&opened->is_open));
+	child_kill(pid);
+	assert_int_equal(begin(dir, true), 0); /* it is sound */
+	damage(dir);
+	assert_int_equal(begin(dir, false), 0); /* a kill does no damage in memory */
+	assert_int_equal(begin(dir, true), -EPROTO);
+	temp_dir_remove(dir);
+}
+
+/* A file that was put there from elsewhere. */
+static void test_other_file(void **state)
+{
+	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200], moved[4200];
+	struct store *store;
+	struct store_config config = { .dir = to };
+
+	(void)state;
+	add_keys(dir);
+	snprintf(path, sizeof path, "%s/data.mdb", to);
+	store = store_rig_open(dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(store_copy_fd(store, fd), 0);
+	close(fd);
+	store_close(store);
+	assert_int_equal(begin(to, false), 0);
+	store_close(store_rig_open(to));
+	/* Over a store that was left clean. */
+	snprintf(moved, sizeof moved, "%s/data.mdb", dir);
+	damage(dir);
+	assert_int_equal(rename(moved, path), 0);
+	assert_int_equal(begin(to, false), -EPROTO);
+	assert_int_equal(begin(to, true), -EPROTO);
+	char why[4400] = "";
+	assert_int_equal(store_open(&config, &store, why, sizeof why), -EPROTO);
+	assert_non_null(strstr(why, "is damaged"));
+	assert_int_equal(store_open(&config, &store, NULL, 0), -EPROTO);
+	temp_dir_remove(dir);
+	temp_dir_remove(to);
+}
+
+/* While another process has it open there is nothing to check. */
+static void test_in_use(void **state)
+{
+	char *dir = temp_dir_new();
+	struct store_state hold;
+	char why[200];
+
+	(void)state;
+	add_keys(dir);
+	assert_int_equal(store_state_begin(dir, true, &hold, why, sizeof why), 0);
+	store_state_opened(&hold, dir);
+	damage(dir);
+	assert_int_equal(begin(dir, true), 0);
+	store_state_end(&hold, dir, false);
+	assert_int_equal(begin(dir, true), -EPROTO);
+	temp_dir_remove(dir);
+}
+
+/* A process that was killed while it made the store left nothing that counts. */
+static void test_unfinished(void **state)
+{
+	char *dir = temp_dir_new(), path[4200];
+
+	(void)state;
+	assert_int_equal(begin(dir, true), 0);
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	assert_int_equal(begin(dir, true), 0);
+	store_close(store_rig_open(dir));
+	temp_dir_remove(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_clean),      cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_other_file), cmocka_unit_test(test_in_use),
+		cmocka_unit_test(test_unfinished),
+	};
+
+	return cmocka_run_group_tests_name("store_state", tests, NULL, NULL);
+}
