@@ -6,24 +6,24 @@
  * latencies use monotonic time. clock_gettime() cannot fail for these
  * clocks on Linux, so neither can these functions. Thread-safe.
  *
- * Log time never goes back, so one wrong moment would end every TTL for good. So wall
- * time that is suddenly ahead of the time since the machine's start (which counts
- * sleep) is not believed before it has stayed so for CLOCK_BELIEVE_MS; until then time
- * goes on as it did. A clock that was wrong when the process started, and is put right,
- * is believed after that time; one that is set back, at once. */
+ * Log time never goes back, so a wall clock that is wrong for one moment would end
+ * every TTL for good. Therefore a jump of the wall clock, compared with CLOCK_BOOTTIME
+ * (which includes suspend), takes effect only after it has lasted CLOCK_BELIEVE_MS.
+ * Until then clock_wall_ms() advances at the rate of CLOCK_BOOTTIME. A step back takes
+ * effect at once. */
 #include "clock.h"
 
 #include <stdatomic.h>
 
-#define SLEW_MS 100  /* a difference that is not worth a write that others must see */
-#define LOOK_MS 1000 /* a jump is looked for so often, or when time moved on by more */
+#define SLEW_MS 100  /* smaller drift is not stored: it saves cache traffic */
+#define LOOK_MS 1000 /* interval between comparisons with CLOCK_BOOTTIME */
 
-/* What is known of wall time, in ms. Relaxed: each is right alone, and two threads that
- * see a jump at once come to the same. */
+/* State of the jump detection, in ms. Relaxed atomics suffice: each field is valid
+ * alone, and threads that detect the same jump store the same values. */
 static struct {
-	_Alignas(64) _Atomic int64_t ahead; /* of the time since the start */
-	_Atomic int64_t jumped_at;          /* when a jump was seen first; 0: there is none */
-	_Atomic int64_t looked_at;          /* wall time of the last look for one */
+	_Alignas(64) _Atomic int64_t ahead; /* accepted wall time minus CLOCK_BOOTTIME */
+	_Atomic int64_t jumped_at;          /* CLOCK_BOOTTIME when the jump was detected, or 0 */
+	_Atomic int64_t looked_at;          /* wall time of the last comparison */
 } wall = { INT64_MIN, 0, 0 };
 
 static struct timespec now(clockid_t clock)
@@ -49,7 +49,7 @@ static void store(_Atomic int64_t *to, int64_t n)
 	atomic_store_explicit(to, n, memory_order_relaxed);
 }
 
-/* What REAL, the clock's time, is worth. */
+/* Compare REAL, the wall clock, with CLOCK_BOOTTIME and return the time to use. */
 static int64_t look_for_jump(int64_t real)
 {
 	int64_t boot = ms_of(now(CLOCK_BOOTTIME)), ahead = real - boot;

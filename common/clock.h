@@ -6,14 +6,13 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Wall time that is ahead by more than this, from one call to the next, counts as
- * wrong until it has stayed so. */
+/* A jump ahead by more than CLOCK_JUMP_MS takes effect after CLOCK_BELIEVE_MS. */
 #define CLOCK_JUMP_MS 10000
 #define CLOCK_BELIEVE_MS 60000
 
-/* Milliseconds since the epoch. */
+/* Return the milliseconds since the epoch, without recent jumps ahead. Thread-safe. */
 int64_t clock_wall_ms(void);
-/* By how much wall time jumped ahead, while that is not believed; else 0. */
+/* Return the jump in ms that has not taken effect yet, or 0. Thread-safe. */
 int64_t clock_jump_ms(void);
 /* Milliseconds that never go back, of an arbitrary start. */
 int64_t clock_mono_ms(void);

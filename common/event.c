@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* No size or offset in an event goes beyond: it is far above EVENT_VALUE_MAX, and sums
- * of a size and a length cannot overflow. */
+/* The largest size or offset in an event: far above EVENT_VALUE_MAX, and small enough
+ * that the sum of a size and a length cannot overflow. */
 #define SIZE_LIMIT (UINT64_C(1) << 40)
 /* 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can name. */
 #define XATTR_NAME_LIMIT 255 /* XATTR_NAME_MAX of Linux */
@@ -236,7 +236,7 @@ uint64_t event_spread(const struct event_range *ranges, size_t nranges)
 	return blocks;
 }
 
-/* Whether the ranges of EV lie close enough together for what they write. */
+/* Return whether the ranges of EV touch few enough blocks for the bytes they write. */
 static bool is_dense(const struct event *ev)
 {
 	uint64_t blocks = event_spread(ev->ranges, ev->nranges), bytes = ev->value.len;
@@ -329,7 +329,7 @@ static const char *check_touch(const struct event *ev)
 	return NULL;
 }
 
-/* How many names are in KEY. */
+/* Return the number of names in KEY. */
 static size_t count_names(struct bytes key)
 {
 	const char *c = key.data;

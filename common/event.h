@@ -61,7 +61,7 @@ enum event_op {
 	X(STOPPING, "the node is stopping; nothing was changed", EIO)                              \
 	X(NO_MEMORY, "out of memory; nothing was changed", ENOMEM)                                 \
 	X(STORE_FULL, "the file system of the store is full; nothing was changed", ENOSPC)         \
-	X(LATE, "the node did not come to it in time; nothing was changed", EIO)
+	X(LATE, "the node did not apply it in time; nothing was changed", EIO)
 
 enum event_outcome {
 #define X(name, text, err) OUTCOME_##name,
@@ -170,9 +170,9 @@ struct event {
 #define EVENT_NAMES_MAX 16384 /* in the keys of a transaction, together */
 /* Bytes of the longest value that an event may leave behind, zeros counted. */
 #define EVENT_VALUE_MAX (UINT64_C(1) << 30)
-/* The ranges of an event may lie in so many blocks of EVENT_BLOCK bytes, one more for
- * each operation of a transaction, and one more for each EVENT_SPREAD_BYTES of values:
- * each block can take 64 KiB of the store, however little is written to it. */
+/* The ranges of an event may touch EVENT_SPREAD_MIN blocks of EVENT_BLOCK bytes, plus
+ * one for each operation of a transaction and one for each EVENT_SPREAD_BYTES of values.
+ * A single byte can make the store allocate a whole block. */
 #define EVENT_BLOCK 65536
 #define EVENT_SPREAD_MIN 256
 #define EVENT_SPREAD_BYTES 4096
@@ -190,8 +190,8 @@ int event_outcome_errno(enum event_outcome outcome);
 struct event *event_dup(const struct event *ev);
 void event_free(struct event *ev);
 
-/* How many blocks RANGES lie in. One that two of them share counts once if they
- * follow each other. Each must end before 2^64. */
+/* Return how many blocks RANGES touch. A block shared by two consecutive ranges counts
+ * once. Each range has a length and ends before 2^64. */
 uint64_t event_spread(const struct event_range *ranges, size_t nranges);
 
 /* Checks everything that can be checked without a store: key rules, the

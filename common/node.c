@@ -209,7 +209,7 @@ static int64_t look_at_expiry(struct node *node)
 	return expiry_ms - now_ms;
 }
 
-/* Finishes who waits too long for an offset; returns ms to the next one. */
+/* Answer waits for an offset that timed out. Returns the ms until the next timeout. */
 static int64_t look_at_waiters(struct node *node)
 {
 	int64_t now = clock_mono_ms(), next = INT64_MAX;
@@ -226,14 +226,14 @@ static int64_t look_at_waiters(struct node *node)
 	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
 }
 
-/* Says once when wall time is not believed. */
+/* Log once that the wall clock jumped ahead. *TOLD_MS is the jump logged, or 0. */
 static void look_at_clock(int64_t *told_ms)
 {
 	int64_t jump_ms = clock_jump_ms();
 	if (jump_ms && !*told_ms)
 		logger(LOGGER_WARN,
-		       "the machine's clock jumped %lld s ahead: it is not believed before it "
-		       "has stayed so for %d s; set it right if it is wrong",
+		       "the machine's clock jumped ahead by %lld s; Keydir follows it after %d s, "
+		       "so correct it before that if it is wrong",
 		       (long long)(jump_ms / 1000), CLOCK_BELIEVE_MS / 1000);
 	*told_ms = jump_ms;
 }
@@ -511,7 +511,7 @@ void node_status(struct node *node, struct node_status *ret)
 	if (deadlines_held_up(node, ret->oldest_ms)) {
 		ret->ready = false;
 		snprintf(ret->why, sizeof ret->why,
-		         "a write has waited for %lld s: what applies is held up (store %.80s)",
+		         "a write has waited for %lld s: applying is held up (store %.80s)",
 		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
 	}
 	int err = atomic_load(&node->stalled);

@@ -125,7 +125,7 @@ struct node_status {
 	uint64_t log_end;  /* newest offset known of the log */
 	int64_t lag_ms;    /* age of the newest applied record while behind; 0: not behind */
 	uint64_t pending;  /* submits that wait */
-	int64_t oldest_ms; /* how long the oldest of them has; 0: none waits */
+	int64_t oldest_ms; /* age of the oldest of them; 0: there is none */
 	uint64_t followed; /* see node_offset */
 	uint64_t lost;     /* see node_count_lost */
 	const char *log;   /* as configured */

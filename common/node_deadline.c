@@ -1,19 +1,18 @@
-/* The node's part that ends the waiting of writes whose time is over.
+/* Write deadlines: answer every write that has waited too long.
  *
- * A thread of its own does it: what holds up a write may hold up the thread that
- * works, too (a disk that hangs, another process that was frozen in the store's write
- * transaction). Who waits is told what is true. With a log outside, and for what a
- * worker has taken, the outcome is unknown. What is still queued is taken out, and was
- * not done.
+ * A separate thread does this, because a hung disk, or another process stopped inside
+ * the store's write transaction, blocks the thread that applies as well. The answer
+ * states the truth. A queued event is removed from the queue: it was not done (LATE).
+ * An event in the hands of a worker, or of an external log, may still be done (UNKNOWN).
  *
- * An event that a worker has taken stays in the index until it is applied, without
- * anybody to call: its age says how long applying has been held up.
+ * An event in the hands of a worker stays in the index, without a callback, until the
+ * worker finishes it. Its age tells readiness how long applying has been blocked.
  *
- * All writes wait equally long, so the index has the oldest first, and a thread that
- * sleeps as long as a write may wait is never late.
+ * All writes have the same timeout, so the index is ordered by deadline, and sleeping
+ * for one timeout never misses a deadline.
  *
- * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue;
- * none while calling. */
+ * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue.
+ * Callbacks run without a lock. */
 #include "node_internal.h"
 
 #include "clock.h"
@@ -21,14 +20,14 @@
 
 #include <stdlib.h>
 
-/* How long a write waits, in ms. */
+/* Return the timeout of a write in ms. */
 static int64_t patience_ms(const struct node *node)
 {
 	return node->config.write_timeout_ms + LOG_GRACE_MS;
 }
 
-/* Takes what is late out of the queue. The first of what is held stays: the evictor
- * looks at it. With queue_lock held. */
+/* Remove late events from the queue. The first held one stays, since the evictor has a
+ * pointer to it. Call with queue_lock held. */
 static void expire_queued(struct node *node, int64_t now_ms, struct finished *done)
 {
 	struct pending **link = &node->queue, *p;
@@ -47,13 +46,13 @@ static void expire_queued(struct node *node, int64_t now_ms, struct finished *do
 	node->queue_last = link;
 }
 
-/* Answers who waits for P, which a worker has, or the evictor looks at. With queue_lock
+/* Answer the caller of P, which a worker or the evictor still uses. Call with queue_lock
  * held. */
 static void answer_taken(struct pending *p, struct finished *done)
 {
 	struct pending *copy = calloc(1, sizeof *copy);
 	if (!copy)
-		return; /* the next round does it */
+		return; /* try again in the next round */
 	copy->done = p->done;
 	copy->arg = p->arg;
 	copy->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
@@ -62,7 +61,7 @@ static void answer_taken(struct pending *p, struct finished *done)
 	metrics_add(METRIC_WRITES_UNKNOWN, 1);
 }
 
-/* Ends what has waited too long. Returns ms until something else may have. */
+/* Answer all late writes. Returns the ms until the next deadline. */
 static int64_t expire(struct node *node)
 {
 	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + patience_ms(node);
@@ -78,7 +77,7 @@ static int64_t expire(struct node *node)
 			break;
 		}
 		bool held = p == node->queue;
-		if ((p->queued && !held) || !p->done) /* the evictor's, or answered already */
+		if ((p->queued && !held) || !p->done) /* an eviction, or answered already */
 			continue;
 		if (held || !node->kafka) {
 			answer_taken(p, &done);

@@ -22,7 +22,7 @@ struct pending {
 	bool queued;         /* in node->queue; protected by queue_lock */
 	bool held;           /* found no room, and waits for some */
 	uint64_t lacks;      /* ... so many bytes */
-	node_done *done;     /* NULL: was called already; protected by queue_lock */
+	node_done *done;     /* NULL: called already; protected by queue_lock */
 	void *arg;
 	struct outcome out;      /* for the callback */
 	struct feed_event *feed; /* owned */
@@ -52,7 +52,7 @@ struct evictor; /* node_evict.c */
 
 /* A write waits so much longer than the log, which says it late. */
 #define LOG_GRACE_MS 1500
-/* A write that is so much older means that whoever applies is held up. */
+/* A write older than its timeout by this much shows that applying is blocked. */
 #define HELD_UP_MS 1000
 
 struct node {
@@ -126,13 +126,13 @@ int node_random(uint64_t *ret);
 /* Notes that applying waits for ERR (positive) or, with 0, that it goes on. */
 void node_set_stalled(struct node *node, int err);
 
-/* Writes that wait too long, node_deadline.c. */
-/* Starts the thread. 0 or -errno. */
+/* Write deadlines, node_deadline.c. */
+/* Start the thread. 0 or -errno. */
 int deadlines_open(struct node *node);
 void deadlines_close(struct node *node);
-/* Age of the oldest write that has no outcome yet, in ms; 0: none waits. */
+/* Return the age in ms of the oldest write without an outcome, 0 without one. */
 int64_t deadlines_oldest_ms(struct node *node);
-/* Whether such an age means that applying is held up. */
+/* True if an age of OLDEST_MS shows that applying is blocked. */
 bool deadlines_held_up(struct node *node, int64_t oldest_ms);
 
 /* The embedded log's part, node_local.c. */

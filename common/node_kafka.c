@@ -508,7 +508,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 		txn_abort(b.txn);
 	node_catch_up(k->node);
 	log_kafka_unfollow(k->log);
-	if (r == -ENOSPC) /* what lacks may be what the last commit freed */
+	if (r == -ENOSPC) /* the pages that the last commit freed may suffice */
 		store_advance(k->node->store);
 	if (b.fatal)
 		set_why(k, b.why);

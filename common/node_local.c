@@ -139,7 +139,7 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 	struct store_meta *meta = txn_meta(txn);
 	int64_t now_ms = clock_wall_ms();
 	uint64_t napplied = 0, nrejected = meta->nrejected;
-	/* The first is applied whatever it takes: else none would be, ever. */
+	/* Always apply the first event, so that every batch makes progress. */
 	for (struct pending *p = batch; p && (p == batch || txn_pages(txn) <= STORE_TXN_PAGES);
 	     p = p->next) {
 		*ret_rest = p->next;
@@ -162,7 +162,7 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 		}
 		napplied += !p->left_out;
 	}
-	/* No event may leave the queue without an outcome. */
+	/* Every event that leaves the queue has an outcome. */
 	assert(*ret_rest != batch || batch->held);
 	if (napplied == 0) {
 		txn_abort(txn);
@@ -203,11 +203,11 @@ static void finish_left_out(struct node *node, struct pending *batch, struct fin
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-/* Applies P, which is a batch of its own. */
+/* Apply P as a batch of one event. */
 static int apply_alone(struct node *node, struct pending *p, struct pending **ret_rest)
 {
 	int r = apply_batch(node, p, ret_rest);
-	/* What lacks may be what the last commit freed. */
+	/* The pages that the last commit freed may suffice. */
 	if (r == -ENOSPC && store_advance(node->store) == 0)
 		r = apply_batch(node, p, ret_rest);
 	return r;

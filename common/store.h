@@ -38,8 +38,8 @@ const char *store_dir(const struct store *store);
 bool store_in_memory(const struct store *store);
 /* False if the file system is full, or nearly (less than 1 MiB is left). */
 bool store_has_room(const struct store *store);
-/* Bytes that it can still take, about: what its file system has to give, and what lies
- * free in its own file. UINT64_MAX if that cannot be told. Thread-safe. */
+/* Return about how many bytes the store can still take: the space available in its file
+ * system and the free pages of its file. UINT64_MAX on error. Thread-safe. */
 uint64_t store_room_left(struct store *store);
 /* Bytes of the map that hold data. */
 uint64_t store_bytes(struct store *store);

@@ -18,7 +18,7 @@ struct near_txn {
 	_Alignas(64) _Atomic(struct txn *) txn;
 };
 #define STORE_FORMAT_VERSION 2 /* the row "format" of meta */
-#define STORE_NEAR 16 /* threads beyond that share */
+#define STORE_NEAR 16          /* threads beyond that share */
 
 struct store {
 	MDB_env *env;

@@ -9,16 +9,19 @@
  * would have been ENOSPC.
  *
  * So pages are allocated (fallocate) ahead of LMDB. It takes new ones only
- * behind the last that a committed transaction used, in order. How many it has
- * taken in a running transaction it does not tell: they are counted here, from
- * above. A change of a row can copy the path to it, split each page of it, and
- * take what a long value needs; what it did is then looked at: a table says how
- * many pages it has, and a leaf that was written before in this transaction has
- * been copied already. If the file system has no more to give, pages that LMDB
- * has free count too, those in a row for long values.
+ * behind the last that a committed transaction used, in order. LMDB does not say how
+ * many pages a running transaction has taken, so this file keeps an upper bound. A
+ * change of a row can copy the path to it, split each page of it, and take pages for
+ * a long value. The statistics of the table then show the growth, a leaf that this
+ * transaction has written was copied already, and no page is copied twice.
  *
- * The last RESERVE_PAGES are for those who remove something: a full store must
- * be able to become less full.
+ * The commit also writes the free list: the records that LMDB read, and one record of
+ * all pages that the transaction freed, in contiguous pages. The bound includes them,
+ * but they do not count as taken by the transaction. If the file system is full, pages
+ * on the free list count as well, contiguous ones for long values.
+ *
+ * The last pages (RESERVE_PAGES and RESERVE_SHARE) are kept for transactions that
+ * remove something: a full store must be able to become less full.
  *
  * No lock: only the writer is here, and there is one. What it knows to be
  * allocated is a lower bound: other processes of the node do the same. */
@@ -32,29 +35,29 @@
 
 #define PAGE_HEADER 16  /* of LMDB's, also of a long value */
 #define LONG_ROW 2000   /* about: a longer row gets pages of its own */
-#define COMMIT_PAGES 24 /* roots of the tables, paths in LMDB's list of free pages */
+#define COMMIT_PAGES 24 /* roots of the tables, paths in the free list */
 #define RESERVE_PAGES 64
-#define RESERVE_SHARE 128 /* ... and one for so many that there are: see free_list() */
+#define RESERVE_SHARE 128 /* plus one page for this many: enough for free_list() */
 #define STEP_MIN 16       /* pages allocated at once ... */
 #define STEP_MAX 32
 #define STEP_SHARE 64        /* ... of what there is, about one 64th */
-#define FREE_FIRST (1 << 14) /* free pages are counted so far at first ... */
-#define FREE_MAX (1 << 20)   /* ... and no further: 4 GiB of them, in pages of 4 KiB */
+#define FREE_FIRST (1 << 14) /* limit of the first count of free pages */
+#define FREE_MAX (1 << 20)   /* limit of the last count: 4 GiB in pages of 4 KiB */
 #define RUN_RECORDS 100      /* LMDB looks through at least so many for two pages in a row */
 
-/* Pages that a row whose value has LEN bytes takes for itself; 0 if it lies in a leaf. */
+/* Return the pages of a long value of LEN bytes, 0 for one that fits into a leaf. */
 static uint64_t long_pages(const struct store *store, size_t key_len, size_t len)
 {
 	return key_len + len < LONG_ROW ? 0 : (PAGE_HEADER - 1 + len) / store->page_bytes + 1;
 }
 
-/* Pages of the longest row that there is, a chunk of a value. */
+/* Return the pages of the longest row, a chunk of a value. */
 static uint64_t run_pages(const struct store *store)
 {
 	return long_pages(store, 0, STORE_CHUNK_SIZE);
 }
 
-/* Pages of the tree, which a transaction copies before it changes them. */
+/* Return the pages of a tree, which a transaction copies before it changes them. */
 static uint64_t tree_pages(const MDB_stat *st)
 {
 	return st->ms_branch_pages + st->ms_leaf_pages;
@@ -93,10 +96,10 @@ static int oldest_reader(const char *line, void *arg)
 	return 0;
 }
 
-/* Reads the numbers of up to MAX pages that LMDB has free for the running write
- * transaction: those freed by transactions that nobody looks behind any more. Of a
- * record that is too long the lower ones count, which LMDB takes first. How many;
- * *RET_FIRST of them are in records that it searches in any case. */
+/* Read the numbers of up to MAX free pages that the running write transaction may use,
+ * which are those freed before the oldest snapshot in use. From a record that is too
+ * long take the lower numbers, as LMDB does. Return their count; *RET_FIRST of them are
+ * in records that LMDB always searches. */
 static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t *ret_first)
 {
 	MDB_envinfo info;
@@ -120,7 +123,7 @@ static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t
 		memcpy(&count, val.mv_data, sizeof count);
 		if (id >= oldest || count > val.mv_size / sizeof count - 1)
 			break;
-		/* The highest stands first. */
+		/* The record is in descending order. */
 		size_t some = count < max - n ? count : max - n;
 		memcpy(pages + n, (const char *)val.mv_data + (1 + count - some) * sizeof count,
 		       some * sizeof *pages);
@@ -140,9 +143,8 @@ static int compare_pages(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Counts LMDB's free pages, up to MAX: the lower ones, which it takes first when it
- * needs one, as such; and of the others how many runs for a chunk they hold. False if
- * there are no more than were counted. */
+/* Count free pages, up to MAX: the lower ones, which LMDB takes first, as single pages,
+ * and the rest as runs for chunks. Return false if MAX did not limit the count. */
 static bool count_free(struct store *store, struct room *room, size_t max)
 {
 	uint64_t *pages = malloc(max * sizeof *pages);
@@ -174,8 +176,8 @@ static bool count_free(struct store *store, struct room *room, size_t max)
 	return n == max;
 }
 
-/* Pages in a row for the list of the pages that the transaction frees: one record,
- * however many they are. It may grow by a page, twice, while it is written. */
+/* Return the contiguous pages for the record of all pages that the transaction frees.
+ * LMDB may write it up to three times, as writing it can make it longer. */
 static uint64_t free_list(const struct store *store, const struct room *room)
 {
 	return 3 * long_pages(store, 0, (room->single + room->freed + 2) * sizeof(uint64_t));
@@ -219,9 +221,9 @@ static int need(struct txn *txn, uint64_t single, uint64_t run)
 	return r;
 }
 
-/* Foresees what the list of free pages takes when it is written anew: about as many
- * pages as it has, in records with numbers from 1 to TXNID (mdb_freelist_save() of LMDB
- * 0.9.24). So one is longer than a page only if there are more pages than numbers. */
+/* Reserve pages for rewriting the free list. It takes about as many pages as now, spread
+ * over records with the keys 1 to TXNID (mdb_freelist_save() of LMDB 0.9.24). So a record
+ * needs more than one page only if there are more pages than keys. */
 static void foresee_list(struct room *room, const MDB_stat *list, uint64_t txnid)
 {
 	uint64_t pages = tree_pages(list) + list->ms_overflow_pages;
@@ -285,8 +287,8 @@ static bool seen_leaf(const struct store *store, struct room *room, MDB_cursor *
 	return seen;
 }
 
-/* Counts COPIES of pages of the table. What was there when the transaction began is
- * copied once; what is new counts as growth. */
+/* Count COPIES copied pages of TABLE. Each page that existed when the transaction began
+ * is copied at most once, and new pages count as growth. */
 static void count_copies(struct room *room, enum table table, uint64_t copies)
 {
 	if (copies > room->uncopied[table])
@@ -316,7 +318,7 @@ void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key
 	uint64_t run = val ? long_pages(txn->store, key_len, val->mv_size) : 0;
 	room->run += run;
 	room->nruns += run > 0;
-	/* What a long value had that was there before. */
+	/* The pages of the long value that was replaced or deleted. */
 	if (before->ms_overflow_pages + run > now.ms_overflow_pages)
 		room->freed += before->ms_overflow_pages + run - now.ms_overflow_pages;
 }

@@ -11,8 +11,8 @@ struct room {
 	uint64_t begin;       /* the first page that no transaction before has used */
 	uint64_t single, run; /* taken one by one, and several in a row ... */
 	uint64_t nruns;       /* ... so many times */
-	uint64_t freed;       /* given back, beside those that were copied */
-	/* What the commit needs to write the list of free pages anew. */
+	uint64_t freed;       /* freed, the originals of copies excluded */
+	/* Pages that the commit needs to rewrite the free list: single, or contiguous. */
 	uint64_t list_single, list_row;
 	size_t counted;                /* up to how many LMDB's own free pages were counted */
 	uint64_t free;                 /* so many are taken one by one, ... */
@@ -20,7 +20,7 @@ struct room {
 	uint64_t free_longest;         /* ... and a row of so many */
 	bool frees;                    /* may take the last */
 	MDB_stat tables[TABLES];       /* as they are now; a depth of 0: not known */
-	uint64_t uncopied[TABLES];     /* pages that may still have to be copied */
+	uint64_t uncopied[TABLES];     /* old pages of the tree not copied yet, at most */
 	uintptr_t leaves[ROOM_LEAVES]; /* page numbers in memory, by their last bits */
 };
 

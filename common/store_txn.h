@@ -45,8 +45,8 @@ void txn_abort(struct txn *txn);
 /* Commits a write or nested one; the txn is gone either way. 0, -ENOSPC, -EIO.
  * Meta is written by the outermost commit. */
 int txn_commit(struct txn *txn);
-/* Commits a transaction that changes nothing: the next one may take what the one before
- * this freed, which might be all the room there is. 0, -ENOSPC, -EIO ... */
+/* Commit an empty transaction, so that the next one can reuse the pages which the
+ * previous one freed. 0, -ENOSPC, -EIO ... */
 int store_advance(struct store *store);
 /* Says whether what is written next removes something: that may take the very
  * last room (in memory). */

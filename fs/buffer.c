@@ -73,8 +73,9 @@ static size_t first_touching(const struct buffer *buf, uint64_t off)
 	return low;
 }
 
-/* Whether one event can hold [off, off + len) as well: see EVENT_SPREAD_MIN. Few ranges
- * always lie close enough, as each begins and ends in one block that is not full. */
+/* Return whether one event can also hold [off, off + len): see EVENT_SPREAD_MIN. Up to
+ * half of EVENT_SPREAD_MIN ranges always fit, since each adds at most two partly
+ * written blocks. */
 static bool is_dense_with(const struct buffer *buf, uint64_t off, uint64_t len)
 {
 	struct event_range more = { off, len };
@@ -84,8 +85,7 @@ static bool is_dense_with(const struct buffer *buf, uint64_t off, uint64_t len)
 		return true;
 	for (size_t i = 0; i < buf->nranges; i++)
 		bytes += buf->ranges[i].len;
-	/* It may share blocks and bytes with others: as if it shared blocks with none of
-	 * them, and all of its bytes. */
+	/* Assume that it shares no block and all of its bytes with other ranges. */
 	return event_spread(buf->ranges, buf->nranges) + event_spread(&more, 1) <=
 	       EVENT_SPREAD_MIN + bytes / EVENT_SPREAD_BYTES;
 }

@@ -325,9 +325,8 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 
 /* --- statfs ---------------------------------------------------------------- */
 
-/* The quota, and what is left of it; if the store's file system has less to give, that
- * is all there is. An entry costs something even if it is empty, so that bounds their
- * number as well. */
+/* Answer with the smaller of two limits: the quota, and the space that the store can
+ * take from its file system. Every entry has a cost, so this bounds their number too. */
 void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_of(req);

@@ -193,9 +193,9 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		               (unsigned long long)config->size_bytes);
 	case OUTCOME_LATE:
 		return problem(rq, PROBLEM_BUSY, offset,
-		               "This node did not come to the change in time (--write-timeout), so "
-		               "nothing was changed: something holds up its applying. Try again, "
-		               "or another node.");
+		               "This node did not apply the change within --write-timeout, because "
+		               "applying is held up. Nothing was changed. Try again, or use "
+		               "another node.");
 	case OUTCOME_LOG_DOWN:
 		return problem(
 		        rq, PROBLEM_LOG_DOWN, offset,

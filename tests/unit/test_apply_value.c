@@ -196,8 +196,8 @@ static void test_set_link(void **state)
 	rig_totals(rig, 1, 0, COST + 1 + 1);
 }
 
-/* The farthest apart that ranges may lie, in a transaction that does all that it may:
- * the store takes no more than values of that many blocks. */
+/* The sparsest write that is allowed takes no more of the store than its blocks, and a
+ * sparser one is rejected, also as part of a transaction. */
 static void test_sparse_writes(void **state)
 {
 	struct rig *rig = *state;

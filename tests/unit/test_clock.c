@@ -1,4 +1,4 @@
-/* Tests of common/clock.c: wall time that jumps.
+/* Tests of common/clock.c: jumps of the wall clock.
  * LINK: -Wl,--wrap=clock_gettime */
 #include "cmocka_all.h"
 
@@ -7,7 +7,7 @@
 #define YEAR_MS (INT64_C(366) * 24 * 3600 * 1000)
 #define START_MS INT64_C(1769860800000)
 
-/* What the machine's clocks say. */
+/* The clocks that the wrapped clock_gettime() shows. */
 static int64_t real_ms = START_MS, boot_ms = 5000;
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
@@ -25,7 +25,7 @@ static void pass(int64_t ms)
 	boot_ms += ms;
 }
 
-/* A moment of another century is not believed, and leaves nothing behind. */
+/* A moment in another century has no effect, neither then nor later. */
 static void test_wrong_moment(void **state)
 {
 	(void)state;
@@ -42,7 +42,7 @@ static void test_wrong_moment(void **state)
 	real_ms -= 74 * YEAR_MS;
 	assert_int_equal(clock_wall_ms(), before);
 	assert_int_equal(clock_jump_ms(), 0);
-	/* The next one is a new one. */
+	/* A later jump starts a new wait. */
 	pass(100000);
 	real_ms += YEAR_MS;
 	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
@@ -50,7 +50,7 @@ static void test_wrong_moment(void **state)
 	assert_int_equal(clock_wall_ms(), real_ms);
 }
 
-/* A clock that was wrong and is put right is believed after a while. */
+/* A correction of a clock that was slow takes effect after CLOCK_BELIEVE_MS. */
 static void test_put_right(void **state)
 {
 	(void)state;
@@ -66,7 +66,7 @@ static void test_put_right(void **state)
 	assert_int_equal(clock_wall_ms(), real_ms);
 }
 
-/* Small steps, and steps back, are followed at once; so is time that nobody asked in. */
+/* Small steps, steps back and long idle times take effect at once. */
 static void test_ordinary_changes(void **state)
 {
 	(void)state;

@@ -314,7 +314,7 @@ static void test_check_write(void **state)
 	static struct event_range far[EVENT_SPREAD_MIN + 1], near[EVENT_RANGES_MAX];
 	for (uint64_t i = 0; i <= EVENT_SPREAD_MIN; i++)
 		far[i] = (struct event_range){ i * EVENT_BLOCK + 5, 1 };
-	/* As many pieces of 16 bytes as there may be, evenly over 16 MiB. */
+	/* The maximum number of ranges, 16 bytes each, spread evenly over 16 MiB. */
 	for (uint64_t i = 0; i < EVENT_RANGES_MAX; i++)
 		near[i] = (struct event_range){ i * (EVENT_BLOCK / 16), 16 };
 	const struct row rows[] = {

@@ -200,7 +200,7 @@ static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
 	buffer_close(&buf);
 }
 
-/* Whatever is written, and wherever: what is taken is an event that may be applied. */
+/* After writes of any size at any offset, the event taken is valid. */
 static void test_far_ranges_are_refused_in_time(void **state)
 {
 	struct dice dice = { .seed = 1 };

@@ -509,7 +509,7 @@ static void test_close_null(void **state)
 
 /* --- applying that is held up --- */
 
-/* A write by a thread of its own, which may hang. */
+/* A write from a separate thread, which may block. */
 struct writer {
 	struct node *node;
 	const char *key;
@@ -531,7 +531,7 @@ static void start_writer(struct writer *w)
 	assert_int_equal(pthread_create(&w->thread, NULL, write_one, w), 0);
 }
 
-/* Whether a worker has taken all that was submitted. */
+/* Return whether a worker has taken everything that was submitted. */
 static bool is_queue_empty(struct node *node)
 {
 	pthread_mutex_lock(&node->queue_lock);
@@ -540,9 +540,9 @@ static bool is_queue_empty(struct node *node)
 	return empty;
 }
 
-/* While somebody holds the store's write transaction, every write is answered when its
- * time is over, with what is true: the one that is being applied may still happen, the
- * one behind it was not done. The node says that it is held up, and goes on by itself. */
+/* While the store's write transaction is blocked, every write gets a true answer at its
+ * deadline: the write being applied may still happen, the queued one was not done. The
+ * node is not ready, and recovers by itself. */
 static void test_held_up(void **state)
 {
 	struct node_rig *bench = *state;

@@ -237,7 +237,7 @@ static void test_empty_and_refill(void **state)
 	temp_dir_remove(dir);
 }
 
-/* Fills all that there is with values of SIZE bytes below "d". How many. */
+/* Fill the file system with values of SIZE bytes below "d". Return their number. */
 static int fill_directory(struct world *w, size_t size)
 {
 	char key[32];
@@ -250,7 +250,7 @@ static int fill_directory(struct world *w, size_t size)
 	}
 }
 
-/* Removes "d" with all below it, as one event. */
+/* Remove "d" recursively, as one event. */
 static void remove_directory(struct world *w)
 {
 	struct event ev = { .op = EVENT_DEL, .key = { "d", 1 }, .flags = EVENT_RECURSE };
@@ -264,9 +264,9 @@ static void remove_directory(struct world *w)
 	expect_room(w->store);
 }
 
-/* All can be removed at once: large values though the file system has nothing to give,
- * short ones if a fifth of it is free. The list of what that freed is not counted as
- * taken by the next transaction, and is room for it, however long. */
+/* One event can remove all values: large ones on a full file system, short ones if a
+ * fifth of it is free. The next transaction does not count the free list as its own
+ * pages, and can use the pages on it, however long the list is. */
 static void test_remove_all_at_once(void **state)
 {
 	(void)state;
@@ -299,8 +299,8 @@ static void test_remove_all_at_once(void **state)
 	temp_dir_remove(dir);
 }
 
-/* Somebody reads a snapshot while large values are overwritten: nothing that they had
- * can be used again, and what the list of that takes counts for no transaction. */
+/* While a snapshot is open, overwriting large values frees pages that cannot be reused.
+ * No transaction counts the growing free list as its own pages. */
 static void test_slow_reader(void **state)
 {
 	(void)state;
