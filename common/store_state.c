@@ -5,8 +5,8 @@
  * user who puts a file in its place that was cut short on its way. So the file DIR/state
  * says how the store was left: "clean", or "open" by processes that may run or have died,
  * with the device and inode of data.mdb, and with its size and time of change if it was
- * left clean. What does not fit is read through by a child process, 0.3 s for a million
- * keys, before LMDB opens it here.
+ * left clean. What does not fit is read through by a child process, 0.3 to 2 s for a
+ * million keys, before LMDB opens it here.
  *
  * Each process that has the store open holds a shared lock (flock(2)) on the file, which
  * the kernel releases when it dies. The exclusive lock says that there is no other. */

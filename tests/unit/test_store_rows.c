@@ -396,6 +396,7 @@ static void test_cycle(void **state)
 		                 -EIO);
 		txn_abort(txn);
 	}
+	alarm(0);
 }
 
 int main(void)
