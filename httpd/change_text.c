@@ -112,7 +112,7 @@ int change_text(const struct feed_event *ev, size_t i, const struct view *view,
 	    e.version == ev->offset && !entry_is_dir(&e))
 		r = value_text(view, &e, text);
 	json_text_raw(text, "}");
-	return r ? r : text->failed ? -ENOMEM : 0;
+	return r ? r : text->failed;
 }
 
 int change_message(const struct feed_event *ev, size_t i, const struct view *view,
@@ -121,5 +121,5 @@ int change_message(const struct feed_event *ev, size_t i, const struct view *vie
 	json_text_raw(text, "\ndata: ");
 	int r = change_text(ev, i, view, text);
 	json_text_raw(text, "\n\n");
-	return r ? r : text->failed ? -ENOMEM : 0;
+	return r ? r : text->failed;
 }

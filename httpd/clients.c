@@ -5,7 +5,8 @@
  * ("slow loris"). So each connection has a record that says since when it does
  * what, and one thread looks at all records once a second:
  *  - a request must arrive, and its answer be taken, within a time that grows
- *    with the bytes moved, which the kernel counts (TCP_INFO);
+ *    with the bytes moved, which the kernel counts (TCP_INFO); an answer must be
+ *    taken sooner while answers take much memory (answer_memory.h);
  *  - an idle connection must bring a whole request line in time;
  *  - when room gets short, connections that nothing is lost with are closed:
  *    those that never asked anything, then idle ones, then slow ones, within
@@ -22,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/logger.h"
+#include "httpd/answer_memory.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -258,11 +260,14 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 		count_bytes(client->fd, &client->received, &client->acked);
 		return false;
 	}
-	if (age_s * 1000 <= config->request_ms || !count_bytes(client->fd, &received, &acked))
+	int64_t most_ms = config->request_ms;
+	if (phase == CLIENT_SENDING && most_ms > SLOW_MIN_S * 1000 && answer_memory_is_short())
+		most_ms = SLOW_MIN_S * 1000;
+	if (age_s * 1000 <= most_ms || !count_bytes(client->fd, &received, &acked))
 		return false;
 	uint64_t moved = phase == CLIENT_RECEIVING ? received - client->received :
 	                                             acked - client->acked;
-	return age_s * 1000 > config->request_ms + (int64_t)(moved * 1000 / CLIENTS_BYTES_PER_S);
+	return age_s * 1000 > most_ms + (int64_t)(moved * 1000 / CLIENTS_BYTES_PER_S);
 }
 
 /* How little is lost with CLIENT: 3 the least; 0: it stays. */

@@ -2,9 +2,9 @@
  *
  * The hot path: one snapshot, one look-up, one copy of the value into the
  * response (of 10 KiB a fiftieth of the processor time, and from memory that malloc
- * has at hand: no page faults), no lock and no JSON. All of an answer (value, version, times,
- * offset) comes from one snapshot, which is closed before MHD sees the
- * response.
+ * has at hand: no page faults), no lock and no JSON; large values see value_answer.c.
+ * All of an answer (value, version, times, offset) comes from one snapshot, which is
+ * closed before MHD sees the response.
  *
  * With ?wait= a GET that would only say what the client knows (304), or that
  * there is nothing yet, waits for a change (key_wait.h).
@@ -20,6 +20,7 @@
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/value_answer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -164,27 +165,6 @@ static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
 	return respond_send(rq, 416, f->offset, response);
 }
 
-/* Bytes [FIRST, FIRST + LEN) of E's value, or NULL and *RET_ERR. */
-static struct MHD_Response *value_response(const struct view *view, const struct entry *e,
-                                           uint64_t first, uint64_t len, int *ret_err)
-{
-	*ret_err = 0;
-	if (!len)
-		return response_empty();
-	if (e->is_inline)
-		return response_copy((const char *)e->inline_value + first, len);
-	char *data = malloc(len);
-	if (!data)
-		return NULL;
-	int64_t n = store_read(view->txn, e, first, data, len);
-	if (n != (int64_t)len) {
-		free(data);
-		*ret_err = n < 0 ? (int)n : -EIO;
-		return NULL;
-	}
-	return response_owned(data, len);
-}
-
 static enum MHD_Result get(struct request *rq);
 
 /* Answers for the entry E of the open VIEW, which is closed here. */
@@ -211,7 +191,7 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	if (!status && range != RANGE_UNSATISFIABLE) {
 		read_type(view, e, &f);
 		response = rq->method == HTTP_HEAD ? response_size(len) :
-		                                     value_response(view, e, first, len, &err);
+		                                     value_answer(rq, view, e, first, len, &err);
 	}
 	node_used(rq->server->node, e->ino, view->now_ms);
 	view_close(view);

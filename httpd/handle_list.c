@@ -85,7 +85,7 @@ static int write_listing(const struct request *rq, const struct view *view, cons
 		json_text_raw(text, "null");
 	}
 	json_text_raw(text, "}\n");
-	return text->failed ? -ENOMEM : 0;
+	return text->failed;
 }
 
 enum MHD_Result handle_list(struct request *rq)
@@ -93,9 +93,10 @@ enum MHD_Result handle_list(struct request *rq)
 	struct page_query query = {
 		.recurse = url_flag(&rq->url, "recurse"),
 		.values = url_flag(&rq->url, "values"),
+		.value_max = node_get_config(rq->server->node)->max_value,
 	};
 	struct page_cursor cursor;
-	struct json_text text = { 0 };
+	struct json_text text = { .counted = true };
 	struct view view;
 	struct entry dir;
 	rq->metric = HTTP_ROUTE_LIST;
@@ -121,5 +122,5 @@ enum MHD_Result handle_list(struct request *rq)
 		json_text_clear(&text);
 		return missing(rq, r, offset);
 	}
-	return respond_text(rq, 200, offset, "application/json", text.data, text.len);
+	return respond_json_text(rq, 200, offset, "application/json", &text);
 }

@@ -22,6 +22,8 @@
 #include <sys/random.h>
 
 #define KEYS_MAX 10000
+/* JSON values of a body: the array, and of each key its text or an object around it. */
+#define VALUES_MAX (1 + 2 * KEYS_MAX)
 #define ANSWER_MAX ((size_t)64 << 20)
 
 static const char type_xattr[] = "user.content_type";
@@ -106,14 +108,7 @@ static int write_part(struct reading *rd, struct bytes key, const struct entry *
 	json_text_raw(t, "\r\nContent-Length: ");
 	json_text_u64(t, e->size);
 	json_text_raw(t, "\r\n\r\n");
-	char *value = malloc(e->size + 1);
-	if (!value)
-		return -ENOMEM;
-	int64_t got = store_read(rd->view->txn, e, 0, value, e->size);
-	if (got == (int64_t)e->size)
-		json_text_append(t, value, e->size);
-	free(value);
-	return got == (int64_t)e->size ? 0 : got < 0 ? (int)got : -EIO;
+	return value_read(rd->view, e, t);
 }
 
 /* Reads all keys of LIST. 0, -E2BIG for too many bytes, or another -errno. */
@@ -124,16 +119,14 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 		int r = view_key(rd->view, keys[i].data, keys[i].len, &e);
 		if (r && r != -ENOENT && r != -ENOTDIR)
 			return r;
-		if (!r && rd->text.len + e.size > ANSWER_MAX)
-			return -E2BIG;
+		if (!r && e.size > ANSWER_MAX)
+			return -E2BIG; /* without reading it first */
 		if (!r)
 			node_used(rd->node, e.ino, rd->view->now_ms);
 		r = rd->boundary[0] ? write_part(rd, keys[i], r ? NULL : &e) :
 		                      write_json(rd, keys[i], r ? NULL : &e);
 		if (r || rd->text.failed)
-			return r ? r : -ENOMEM;
-		if (rd->text.len > ANSWER_MAX)
-			return -E2BIG;
+			return r ? r : rd->text.failed;
 	}
 	return 0;
 }
@@ -141,7 +134,11 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size_t n)
 {
 	struct view view;
-	struct reading rd = { .node = rq->server->node, .view = &view };
+	struct reading rd = {
+		.node = rq->server->node,
+		.view = &view,
+		.text = { .counted = true, .most = ANSWER_MAX },
+	};
 	char type[80] = "application/json";
 	if (rq->headers.accept && strstr(rq->headers.accept, "multipart/")) {
 		/* random: no value can have been written to hold it */
@@ -167,14 +164,15 @@ static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size
 	} else {
 		json_text_raw(&rd.text, "\n]}\n");
 	}
-	if (!r && rd.text.failed)
-		r = -ENOMEM;
 	if (!r)
-		return respond_text(rq, 200, offset, type, rd.text.data, rd.text.len);
+		r = rd.text.failed;
+	if (!r)
+		return respond_json_text(rq, 200, offset, type, &rd.text);
 	json_text_clear(&rd.text);
 	if (r == -E2BIG)
 		return problem(rq, PROBLEM_TOO_LARGE, offset,
-		               "The values are more than %zu bytes together. Ask for fewer keys.",
+		               "The answer would have more than %zu bytes. Ask for fewer keys, or "
+		               "for a large value alone.",
 		               ANSWER_MAX);
 	return problem_store(rq, r);
 }
@@ -218,12 +216,15 @@ enum MHD_Result handle_mget(struct request *rq)
 {
 	struct json_ops decoded = { 0 };
 	enum MHD_Result ret;
-	json_error_t error;
-	json_t *list = json_loadb(rq->body ? rq->body : "", rq->body_len,
-	                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-	if (!list)
+	json_t *list = NULL;
+	char why[256] = "";
+	int r = json_ops_parse(rq->body ? rq->body : "", rq->body_len, VALUES_MAX, &list, why,
+	                       sizeof(why));
+	if (r == -EINVAL)
 		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
-		               "The body is not JSON: %s.", error.text);
+		               "The keys cannot be read: %s.", why);
+	if (r)
+		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	size_t n = json_array_size(list);
 	if (!n || n > KEYS_MAX) {
 		json_decref(list);

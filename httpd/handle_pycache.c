@@ -14,18 +14,20 @@
  * answered when it was sent), and the health of the message broker is true. */
 #include "httpd/handlers.h"
 
+#include "httpd/json_check.h"
 #include "httpd/json_text.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/value_text.h"
 #include "httpd/write_event.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* Any JSON; its text is what is kept, so numbers may have any size. */
-#define READ_FLAGS (JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
+/* Bytes of the largest value that is read here. The whole of it is checked and copied
+ * in one step of a thread that serves others too. */
+#define VALUE_MAX (UINT64_C(64) << 20)
 
 /* The errors that PyCache's clients look at have its envelope too. */
 static json_t *empty_envelope(const char *message)
@@ -33,27 +35,34 @@ static json_t *empty_envelope(const char *message)
 	return json_pack("{s:s, s:{}}", "message", message, "payload");
 }
 
-/* 200 or 201 with {"message": ..., "payload": {"key": ..., "value": ...}};
- * without VALUE the payload is empty. VALUE is JSON text. */
-static enum MHD_Result envelope(struct request *rq, unsigned status, uint64_t offset,
-                                const char *message, const char *value, size_t value_len)
+/* Writes {"message": ..., "payload": {"key": ..., "value": ...}}; without VALUE the
+ * payload is empty. VALUE is JSON text. */
+static void write_envelope(const struct request *rq, const char *message, const char *value,
+                           size_t value_len, struct json_text *t)
 {
-	struct json_text t = { 0 };
-	json_text_raw(&t, "{\"message\": \"");
-	json_text_raw(&t, message);
-	json_text_raw(&t, "\", \"payload\": {");
+	json_text_raw(t, "{\"message\": \"");
+	json_text_raw(t, message);
+	json_text_raw(t, "\", \"payload\": {");
 	if (value) {
-		json_text_raw(&t, "\"key\": ");
-		json_text_string(&t, rq->key, rq->key_len);
-		json_text_raw(&t, ", \"value\": ");
-		json_text_append(&t, value, value_len);
+		json_text_raw(t, "\"key\": ");
+		json_text_string(t, rq->key, rq->key_len);
+		json_text_raw(t, ", \"value\": ");
+		json_text_append(t, value, value_len);
 	}
-	json_text_raw(&t, "}}\n");
-	if (t.failed) {
-		json_text_clear(&t);
-		return respond_send(rq, 503, offset, NULL);
-	}
-	return respond_text(rq, status, offset, "application/json", t.data, t.len);
+	json_text_raw(t, "}}\n");
+}
+
+/* Answers 200 with such an envelope. */
+static enum MHD_Result envelope(struct request *rq, uint64_t offset, const char *message,
+                                const char *value, size_t value_len)
+{
+	struct json_text t = { .counted = true };
+	write_envelope(rq, message, value, value_len, &t);
+	int err = t.failed;
+	if (!err)
+		return respond_json_text(rq, 200, offset, "application/json", &t);
+	json_text_clear(&t);
+	return problem_store(rq, err);
 }
 
 static bool needs_key(struct request *rq, enum MHD_Result *ret)
@@ -82,14 +91,12 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
                                     size_t len)
 {
 	static const char message[] = "Cache key get success";
+	struct json_check check;
 	const char *text = value;
 	size_t text_len = len;
 	trim(&text, &text_len);
-	json_t *parsed = json_loadb(text, text_len, READ_FLAGS, NULL);
-	if (parsed) {
-		json_decref(parsed);
-		return envelope(rq, 200, offset, message, text, text_len);
-	}
+	if (json_check(text, text_len, &check))
+		return envelope(rq, offset, message, text, text_len);
 	if (!json_text_is_utf8(value, len))
 		return respond_send(
 		        rq, 409, offset,
@@ -97,13 +104,13 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 		                         empty_envelope("Cache key get failed"),
 		                         "The value is neither JSON nor text. Read it at "
 		                         "/v1/kv/KEY."));
-	struct json_text quoted = { 0 };
+	struct json_text quoted = { .counted = true };
 	if (len && value[len - 1] == '\n')
 		len--;
 	json_text_string(&quoted, value, len);
-	enum MHD_Result r = quoted.failed ?
-	                            respond_send(rq, 503, offset, NULL) :
-	                            envelope(rq, 200, offset, message, quoted.data, quoted.len);
+	int err = quoted.failed;
+	enum MHD_Result r = err ? problem_store(rq, err) :
+	                          envelope(rq, offset, message, quoted.data, quoted.len);
 	json_text_clear(&quoted);
 	return r;
 }
@@ -113,7 +120,7 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 	struct view view;
 	struct entry e;
 	enum MHD_Result ret;
-	char *value = NULL;
+	struct json_text value = { .counted = true };
 	if (!needs_key(rq, &ret))
 		return ret;
 	int r = view_open(node_store(rq->server->node), &view);
@@ -122,22 +129,23 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 	uint64_t offset = view_offset(&view);
 	r = view_key(&view, rq->key, rq->key_len, &e);
 	bool missing = r == -ENOENT || r == -ENOTDIR || (!r && entry_is_dir(&e));
-	size_t len = r ? 0 : e.size;
-	if (!r && !missing) {
-		value = malloc(len + 1);
-		int64_t n = value ? store_read(view.txn, &e, 0, value, len) : -ENOMEM;
-		if (!value || n != (int64_t)len)
-			r = n < 0 ? (int)n : -EIO;
+	bool too_large = !r && !missing && e.size > VALUE_MAX;
+	if (!r && !missing && !too_large) {
+		r = value_read(&view, &e, &value);
 		node_used(rq->server->node, e.ino, view.now_ms);
 	}
 	view_close(&view);
 	if (missing)
-		ret = envelope(rq, 200, offset, "Cache key get success", NULL, 0);
+		ret = envelope(rq, offset, "Cache key get success", NULL, 0);
+	else if (too_large)
+		ret = problem(rq, PROBLEM_TOO_LARGE, offset,
+		              "The value has more than %llu bytes. Read it at /v1/kv/KEY.",
+		              (unsigned long long)VALUE_MAX);
 	else if (r)
 		ret = problem_store(rq, r);
 	else
-		ret = answer_value(rq, offset, value, len);
-	free(value);
+		ret = answer_value(rq, offset, value.data, value.len);
+	json_text_clear(&value);
 	return ret;
 }
 
@@ -145,10 +153,10 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 
 /* PyCache's schema: a number, a string of one character or more, an object, or
  * a list of one element or more. */
-static bool is_cache_item(const json_t *value)
+static bool is_cache_item(const struct json_check *value)
 {
-	return json_is_number(value) || (json_is_string(value) && json_string_length(value)) ||
-	       json_is_object(value) || (json_is_array(value) && json_array_size(value));
+	return value->kind == JSON_KIND_NUMBER || value->kind == JSON_KIND_OBJECT ||
+	       (value->kind != JSON_KIND_WORD && !value->empty);
 }
 
 static enum MHD_Result post_done(struct request *rq)
@@ -156,40 +164,46 @@ static enum MHD_Result post_done(struct request *rq)
 	const struct request_result *w = &rq->written;
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, false);
-	return envelope(rq, 201, w->offset, "Cache key set success", rq->body, rq->body_len);
+	return respond_json_text(rq, 201, w->offset, "application/json", &rq->prepared);
+}
+
+static enum MHD_Result refuse_body(struct request *rq, const struct json_check *check)
+{
+	json_t *more = empty_envelope("Invalid request body");
+	struct MHD_Response *response =
+	        check->why ? problem_response(rq, PROBLEM_BAD_BODY, more,
+	                                      "The body is not JSON: at byte %zu %s.", check->at,
+	                                      check->why) :
+	                     problem_response(rq, PROBLEM_BAD_BODY, more,
+	                                      "The body must be a number, a string of at least one "
+	                                      "character, an object, or a list of at least one "
+	                                      "element.");
+	return respond_send(rq, 400, RESPOND_OFFSET_NOW, response);
 }
 
 enum MHD_Result handle_pycache_post(struct request *rq)
 {
 	static const char type[] = "application/json";
 	struct event ev = { .op = EVENT_SET, .type = { type, sizeof(type) - 1 } };
+	struct json_check check;
 	enum MHD_Result ret;
 	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
 		return ret;
 	const char *text = rq->body ? rq->body : "";
 	size_t len = rq->body_len;
+	if (!json_check(text, len, &check) || !is_cache_item(&check))
+		return refuse_body(rq, &check);
 	trim(&text, &len);
-	json_error_t error;
-	json_t *value = json_loadb(text, len, READ_FLAGS, &error);
-	bool fits = value && is_cache_item(value);
-	bool parsed = value != NULL;
-	json_decref(value);
-	if (!fits)
-		return respond_send(
-		        rq, 400, RESPOND_OFFSET_NOW,
-		        problem_response(rq, PROBLEM_BAD_BODY,
-		                         empty_envelope("Invalid request body"),
-		                         parsed ? "The body must be a number, a string of "
-		                                  "at least one character, an object, or "
-		                                  "a list of at least one element%s." :
-		                                  "The body is not JSON: %s.",
-		                         parsed ? "" : error.text));
-	/* the answer repeats the value, so the body stays with the request */
-	memmove(rq->body, text, len);
-	rq->body_len = len;
+	/* The answer repeats the value. It is made first: when the change is done, there
+	 * may be no memory for it. */
+	rq->prepared.counted = true;
+	write_envelope(rq, "Cache key set success", text, len, &rq->prepared);
+	if (rq->prepared.failed)
+		return problem_store(rq, rq->prepared.failed);
 	ev.key = (struct bytes){ rq->key, rq->key_len };
-	ev.value = (struct bytes){ rq->body, len };
-	return request_submit(rq, &ev, NULL, post_done);
+	ev.value = (struct bytes){ text, len };
+	/* TEXT lies in the body, which now belongs to the event. */
+	return request_submit(rq, &ev, request_take_body(rq), post_done);
 }
 
 /* --- DELETE ---------------------------------------------------------------- */
@@ -200,8 +214,8 @@ static enum MHD_Result delete_done(struct request *rq)
 	/* gone is gone, also when it was not there */
 	if (w->code != OUTCOME_OK && w->code != OUTCOME_NOT_FOUND && w->code != OUTCOME_NOT_DIR)
 		return problem_outcome(rq, w, false);
-	return envelope(rq, 200, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired",
-	                NULL, 0);
+	return envelope(rq, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired", NULL,
+	                0);
 }
 
 enum MHD_Result handle_pycache_delete(struct request *rq)

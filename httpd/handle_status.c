@@ -9,6 +9,7 @@
 #include "common/metrics.h"
 #include "common/ttl.h"
 #include "httpd/access_log.h"
+#include "httpd/answer_memory.h"
 #include "httpd/problem.h"
 #include "httpd/peers.h"
 #include "httpd/process_metrics.h"
@@ -170,6 +171,7 @@ enum MHD_Result handle_metrics(struct request *rq)
 	write_node(rq, to);
 	http_metrics_write(to);
 	clients_metrics_write(rq->server->clients, to);
+	answer_memory_metrics_write(to);
 	access_metrics_write(to);
 	access_log_metrics_write(to);
 	process_metrics_write(to, rq->server->started_ms);

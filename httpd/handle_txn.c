@@ -74,16 +74,14 @@ enum MHD_Result handle_txn(struct request *rq)
 	struct event txn = { .op = EVENT_TXN };
 	struct json_ops ops = { 0 };
 	enum MHD_Result ret;
-	json_error_t error;
+	json_t *body = NULL;
 	char why[256] = "";
 	if (!write_event_idem(rq, &txn, &ret))
 		return ret;
-	json_t *body = json_loadb(rq->body ? rq->body : "", rq->body_len,
-	                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
-	if (!body)
-		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
-		               "The body is not JSON: %s.", error.text);
-	int r = json_ops_read(body, &ops, why, sizeof(why));
+	int r = json_ops_parse(rq->body ? rq->body : "", rq->body_len, JSON_OPS_VALUES_MAX, &body,
+	                       why, sizeof(why));
+	if (!r)
+		r = json_ops_read(body, &ops, why, sizeof(why));
 	if (r == -EINVAL) {
 		ret = problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
 		              "The transaction cannot be read: %s.", why);

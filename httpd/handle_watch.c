@@ -55,6 +55,7 @@ enum fill {
 	FILL_SOME,   /* there is text, or more to read */
 	FILL_END,    /* everything was read */
 	FILL_LOST,   /* the feed does not reach back to our place */
+	FILL_BUSY,   /* the answers take all memory that they may */
 	FILL_FAILED, /* no memory, broken store */
 };
 
@@ -66,9 +67,11 @@ static void put_number(struct stream *s, const char *before, uint64_t n)
 	json_text_u64(&s->text, n);
 }
 
-/* One message for each change of EV from s->next on that concerns us. */
+/* Formats one message for each change of EV from s->next on that concerns us, until
+ * there is enough text, and moves s->next behind them. */
 static int format_event(struct stream *s, const struct feed_event *ev, const struct view *view)
 {
+	uint64_t value_max = node_get_config(s->rq->server->node)->max_value;
 	size_t first = ev->offset == s->next.offset ? s->next.index : 0;
 	size_t last = ev->neffects;
 	for (size_t i = first; i < ev->neffects; i++)
@@ -80,12 +83,18 @@ static int format_event(struct stream *s, const struct feed_event *ev, const str
 		put_number(s, "id: ", ev->offset);
 		if (i != last)
 			put_number(s, ".", i);
-		int r = change_message(ev, i, s->watch.kind == CHANGE_VALUES ? view : NULL,
-		                       &s->text);
+		bool with_value = s->watch.kind == CHANGE_VALUES &&
+		                  ev->effects[i].size <= value_max;
+		int r = change_message(ev, i, with_value ? view : NULL, &s->text);
 		if (r)
 			return r;
+		if (i != last && s->text.len >= TEXT_ENOUGH) {
+			s->next = (struct change_place){ .offset = ev->offset, .index = i + 1 };
+			return 0;
+		}
 	}
-	return s->text.failed ? -ENOMEM : 0;
+	s->next = (struct change_place){ .offset = ev->offset + 1 };
+	return s->text.failed;
 }
 
 /* Reads rows from s->next on until there is enough text, or no more rows. */
@@ -106,8 +115,7 @@ static enum fill fill_from(struct stream *s, const struct view *view)
 		r = format_event(s, ev, view);
 		free(ev);
 		if (r)
-			return FILL_FAILED;
-		s->next = (struct change_place){ .offset = found + 1 };
+			return r == -EBUSY ? FILL_BUSY : FILL_FAILED;
 	}
 	if (n)
 		return FILL_SOME;
@@ -129,9 +137,11 @@ static enum fill fill(struct stream *s)
 
 /* --- sending --------------------------------------------------------------- */
 
-/* The last message: why the stream ends. */
+/* The last message: why the stream ends. What could not be formatted is dropped. */
 static void end_with(struct stream *s, const char *event, const char *detail)
 {
+	if (s->text.failed)
+		json_text_clear(&s->text);
 	json_text_raw(&s->text, "event: ");
 	json_text_raw(&s->text, event);
 	json_text_raw(&s->text, "\ndata: {\"detail\":\"");
@@ -204,6 +214,9 @@ static bool read_feed(struct stream *s)
 		         "Events were lost on the way to you: you read too slowly, or were away "
 		         "too long. List what you need, then watch from the offset of that "
 		         "answer.");
+		return true;
+	case FILL_BUSY:
+		end_with(s, "failed", "Answers take as much memory as they may now. Come back.");
 		return true;
 	case FILL_FAILED:
 		end_with(s, "failed", "The feed cannot be read now. Come back.");
@@ -401,6 +414,7 @@ static struct stream *stream_new(struct request *rq, size_t prefix_len, const ch
 	if (!s)
 		return NULL;
 	s->rq = rq;
+	s->text.counted = true;
 	s->watch.wake = stream_wake;
 	s->watch.free_it = stream_free;
 	s->prefix_len = prefix_len;

@@ -10,6 +10,7 @@
 
 #include "common/key.h"
 #include "common/ttl.h"
+#include "httpd/json_check.h"
 #include "httpd/url.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@
 static const struct op_row {
 	const char *name;
 	enum event_op op;
-	const char *members[12]; /* NULL ends them */
+	const char *members[JSON_OPS_MEMBERS_MAX + 1]; /* NULL ends them */
 } rows[] = {
 	{ "set", EVENT_SET, { TEXT_MEMBERS, "value", "encoding", "ttl", "type" } },
 	{ "append", EVENT_APPEND, { TEXT_MEMBERS, "value", "encoding", "ttl" } },
@@ -304,6 +305,33 @@ static int read_op(const json_t *item, struct event *ev, struct json_ops *out, c
 	if (!*ret_why)
 		*ret_why = event_check(ev);
 	return *ret_why ? -EINVAL : 0;
+}
+
+int json_ops_parse(const char *body, size_t len, size_t most, json_t **ret, char *why,
+                   size_t why_size)
+{
+	struct json_check check;
+	json_error_t error;
+	if (!json_check(body, len, &check)) {
+		snprintf(why, why_size, "the body is not JSON: at byte %zu %s", check.at,
+		         check.why);
+		return -EINVAL;
+	}
+	if (check.values > most) {
+		snprintf(why, why_size,
+		         "the body holds %zu JSON values, and no request here needs more than %zu",
+		         check.values, most);
+		return -EINVAL;
+	}
+	json_t *json = json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+	if (json) {
+		*ret = json;
+		return 0;
+	}
+	if (json_error_code(&error) == json_error_out_of_memory)
+		return -ENOMEM;
+	snprintf(why, why_size, "the body cannot be read: %s", error.text);
+	return -EINVAL;
 }
 
 int json_ops_read(const json_t *list, struct json_ops *out, char *why, size_t why_size)

@@ -6,6 +6,10 @@
 
 #include <jansson.h>
 
+/* Values that a body can need: the array; of each operation, it and its members. */
+#define JSON_OPS_VALUES_MAX (1 + EVENT_OPS_MAX * (1 + JSON_OPS_MEMBERS_MAX))
+#define JSON_OPS_MEMBERS_MAX 12
+
 /* Bytes that were decoded for the operations of one body: they live until
  * json_ops_free(). Start with {0}. */
 struct json_ops {
@@ -14,6 +18,13 @@ struct json_ops {
 	void **blocks;
 	size_t nblocks;
 };
+
+/* Parses a JSON body of LEN bytes in which there may be MOST values. Both are checked
+ * before anything is built, so that a body takes memory in proportion to what it may
+ * hold. Returns 0 and *RET, which the caller gives up; -EINVAL with a sentence in WHY
+ * (without its full stop); -ENOMEM. */
+int json_ops_parse(const char *body, size_t len, size_t most, json_t **ret, char *why,
+                   size_t why_size);
 
 /* Reads a JSON array of operations. Its texts are borrowed from LIST, which must
  * outlive OUT. 0; -EINVAL with a sentence in WHY (without its full stop) that

@@ -8,47 +8,68 @@
  * A json_text belongs to one thread. */
 #include "httpd/json_text.h"
 
+#include "httpd/answer_memory.h"
+
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* Text doubles up to this much, and then grows by it. */
+#define GROW_MAX ((size_t)1 << 20)
+
+/* Gives the text memory of CAP bytes. Returns 0 or -errno. */
+static int resize(struct json_text *t, size_t cap)
+{
+	void *data = t->data;
+	int r = 0;
+	if (t->counted)
+		r = answer_memory_resize(&data, cap);
+	else if (!(data = realloc(data, cap)))
+		r = -ENOMEM;
+	if (r)
+		return r;
+	t->data = data;
+	t->cap = cap;
+	return 0;
+}
+
 void json_text_clear(struct json_text *t)
 {
-	free(t->data);
-	*t = (struct json_text){ 0 };
+	if (t->counted)
+		answer_memory_free(t->data);
+	else
+		free(t->data);
+	*t = (struct json_text){ .counted = t->counted, .most = t->most };
 }
 
 void json_text_shrink(struct json_text *t)
 {
-	char *data = t->len ? realloc(t->data, t->len) : NULL;
-	if (data) {
-		t->data = data;
-		t->cap = t->len;
-	}
+	if (t->len)
+		resize(t, t->len); /* on failure it stays as it is */
 }
 
 /* Room for MORE bytes, or NULL. */
 static char *room(struct json_text *t, size_t more)
 {
+	size_t need = t->len + more;
 	if (t->failed)
 		return NULL;
-	if (t->cap - t->len < more) {
-		size_t cap = t->cap ? t->cap : 1024;
-		while (cap - t->len < more) {
-			if (cap > SIZE_MAX / 2) {
-				t->failed = true;
-				return NULL;
-			}
-			cap *= 2;
-		}
-		char *data = realloc(t->data, cap);
-		if (!data) {
-			t->failed = true;
-			return NULL;
-		}
-		t->data = data;
-		t->cap = cap;
+	if (need < more || (t->most && need > t->most)) {
+		t->failed = -E2BIG;
+	} else if (need > t->cap) {
+		size_t step = t->cap < GROW_MAX ? t->cap : GROW_MAX;
+		size_t cap = t->cap ? t->cap + step : 1024;
+		t->failed = resize(t, cap > need ? cap : need);
 	}
-	return t->data + t->len;
+	return t->failed ? NULL : t->data + t->len;
+}
+
+char *json_text_extend(struct json_text *t, size_t len)
+{
+	char *at = room(t, len);
+	if (at)
+		t->len += len;
+	return at;
 }
 
 void json_text_append(struct json_text *t, const char *bytes, size_t len)
@@ -60,9 +81,8 @@ void json_text_append(struct json_text *t, const char *bytes, size_t len)
 	}
 }
 
-/* Length of the valid UTF-8 sequence at P (not ASCII), or 0. Table 3-7 of the
- * Unicode standard. */
-static size_t utf8_len(const unsigned char *p, size_t left)
+/* Table 3-7 of the Unicode standard. */
+size_t json_text_utf8_len(const unsigned char *p, size_t left)
 {
 	unsigned char low = 0x80;
 	unsigned char high = 0xBF;
@@ -96,12 +116,35 @@ bool json_text_is_utf8(const char *bytes, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
 	for (size_t i = 0; i < len;) {
-		size_t n = p[i] < 0x80 ? 1 : utf8_len(p + i, len - i);
+		size_t n = p[i] < 0x80 ? 1 : json_text_utf8_len(p + i, len - i);
 		if (!n)
 			return false;
 		i += n;
 	}
 	return true;
+}
+
+/* Bytes that C, which is no part of a UTF-8 sequence of several bytes, takes in a
+ * string. */
+static size_t escaped_len(unsigned char c)
+{
+	if (c == '"' || c == '\\' || c == '\n')
+		return 2;
+	if (c >= 0x80) /* U+FFFD */
+		return 3;
+	return c < 0x20 || c == 0x7F ? 6 : 1;
+}
+
+size_t json_text_string_len(const char *bytes, size_t len)
+{
+	const unsigned char *p = (const unsigned char *)bytes;
+	size_t sum = 2;
+	for (size_t i = 0; i < len;) {
+		size_t n = p[i] >= 0x80 ? json_text_utf8_len(p + i, len - i) : 0;
+		sum += n ? n : escaped_len(p[i]);
+		i += n ? n : 1;
+	}
+	return sum;
 }
 
 void json_text_string(struct json_text *t, const char *bytes, size_t len)
@@ -117,7 +160,7 @@ void json_text_string(struct json_text *t, const char *bytes, size_t len)
 			i++;
 			continue;
 		}
-		size_t n = c >= 0x80 ? utf8_len(p + i, len - i) : 0;
+		size_t n = c >= 0x80 ? json_text_utf8_len(p + i, len - i) : 0;
 		if (n) {
 			i += n;
 			continue;

@@ -107,7 +107,7 @@ static int write_entry(struct page *w, const struct entry *e)
 		json_text_raw(t, ",\"ttl\":");
 		json_text_i64(t, (ttl_ms + 999) / 1000);
 	}
-	if (w->query->values && !dir) {
+	if (w->query->values && !dir && e->size <= w->query->value_max) {
 		int r = value_text(w->view, e, t);
 		if (r)
 			return r;
@@ -115,7 +115,7 @@ static int write_entry(struct page *w, const struct entry *e)
 	}
 	json_text_raw(t, "}");
 	w->entries++;
-	return t->failed ? -ENOMEM : 0;
+	return t->failed;
 }
 
 /* --- the walk -------------------------------------------------------------- */
@@ -286,5 +286,5 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
 	r = write_entries(&w, dir, ret_more);
 	walk_close(w.inodes);
 	json_text_raw(text, w.entries ? "\n]" : "]");
-	return r ? r : text->failed ? -ENOMEM : 0;
+	return r ? r : text->failed;
 }

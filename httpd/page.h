@@ -32,16 +32,17 @@ int page_cursor_read(const char *text, size_t len, struct page_cursor *ret);
 void page_cursor_write(const struct page_cursor *cursor, char *buf);
 
 struct page_query {
-	bool recurse; /* all keys below; else the directory's own entries */
-	bool values;  /* with their values */
+	bool recurse;       /* all keys below; else the directory's own entries */
+	bool values;        /* with their values */
+	uint64_t value_max; /* bytes: a larger value is left out */
 	uint64_t limit;
 };
 
 /* Writes the entries of directory DIR from CURSOR on as a JSON array into TEXT.
  * CURSOR is where the next page begins; *RET_MORE says if there may be one. A
  * page ends early, perhaps without an entry, when its values are many bytes or
- * many entries were passed over: a snapshot must be short. Returns 0, -ENOMEM
- * or -EIO. */
+ * many entries were passed over: a snapshot must be short. Returns 0, -ENOMEM, -EIO,
+ * or what TEXT failed with. */
 int page_write(const struct view *view, const struct entry *dir, const struct page_query *query,
                struct page_cursor *cursor, bool *ret_more, struct json_text *text);
 

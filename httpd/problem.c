@@ -222,6 +222,10 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 
 enum MHD_Result problem_store(struct request *rq, int err)
 {
+	if (err == -EBUSY)
+		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+		               "Answers that are being sent take as much memory as they may "
+		               "(--answer-memory). Try again in a moment.");
 	if (err == -EAGAIN || err == -ENOMEM)
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
 		               "Too many readers at once, or too little memory. Try again in a "

@@ -72,7 +72,8 @@ char *problem_document(struct request *rq, enum problem what, size_t *ret_len,
 enum MHD_Result problem_outcome(struct request *rq, const struct request_result *result,
                                 bool conditional);
 
-/* Answers RQ for a view that could not be opened or read (-errno). */
+/* Answers RQ for a view that could not be opened or read, or an answer for which there
+ * was no memory (-errno). */
 enum MHD_Result problem_store(struct request *rq, int err);
 
 #endif

@@ -73,6 +73,7 @@ void request_unref(struct request *rq)
 	free(rq->result.ops);
 	free(rq->written.ops);
 	free(rq->idem);
+	json_text_clear(&rq->prepared);
 	free(rq->body);
 	free(rq);
 }

@@ -5,6 +5,7 @@
 #include "httpd/access.h"
 #include "httpd/clients.h"
 #include "httpd/http_metrics.h"
+#include "httpd/json_text.h"
 #include "httpd/request_body.h"
 #include "httpd/request_headers.h"
 #include "httpd/request_submit.h"
@@ -67,6 +68,8 @@ struct request {
 	bool key_is_dir; /* it was written with a slash at its end */
 
 	char *idem; /* malloc'd: the Idempotency-Key with its scope; NULL: not needed */
+	struct json_text prepared; /* made before a change, for the answer to it */
+
 	char *body; /* malloc'd; NULL: empty */
 	size_t body_len;
 	size_t body_cap;            /* counted in the server's body_bytes */

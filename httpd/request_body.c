@@ -31,6 +31,13 @@ static size_t max_value(const struct request *rq)
 	return node_get_config(rq->server->node)->max_value;
 }
 
+uint64_t request_body_max(const struct request *rq)
+{
+	const struct route_method *method = router_method(rq->route, rq->method);
+	uint64_t most = max_value(rq);
+	return method->body_max < most ? method->body_max : most;
+}
+
 void request_body_begin(struct request *rq)
 {
 	if (rq->headers.content_length)
@@ -84,19 +91,20 @@ static int body_room(struct request *rq, size_t need, size_t most)
 enum MHD_Result request_body_too_large(struct request *rq)
 {
 	return problem(rq, PROBLEM_TOO_LARGE, RESPOND_OFFSET_NOW,
-	               "A request body may have up to %llu bytes here (--max-value). Store less, "
-	               "or split the value over several keys.",
-	               (unsigned long long)max_value(rq));
+	               "A request body may have up to %llu bytes here (--max-value, and less for "
+	               "/v1/txn and /v1/mget). Send less, or split it over several keys or "
+	               "requests.",
+	               (unsigned long long)request_body_max(rq));
 }
 
 enum MHD_Result request_body_data(struct request *rq, const char *data, size_t len)
 {
-	size_t most = max_value(rq);
-	if (rq->early || !router_method(rq->route, rq->method)->takes_body) {
+	if (rq->early || !router_method(rq->route, rq->method)->body_max) {
 		rq->discarded += len;
 		/* who sends without end loses the connection, not only the answer */
-		return rq->discarded > most + DRAIN_MAX ? MHD_NO : MHD_YES;
+		return rq->discarded > max_value(rq) + DRAIN_MAX ? MHD_NO : MHD_YES;
 	}
+	size_t most = request_body_max(rq);
 	if (len > most - rq->body_len) {
 		drop_body(rq);
 		rq->discarded += len;

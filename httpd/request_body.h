@@ -4,8 +4,12 @@
 
 #include <microhttpd.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct request;
+
+/* Returns the bytes that a body of RQ, whose route and method exist, may have. */
+uint64_t request_body_max(const struct request *rq);
 
 /* The headers of RQ were read: notes how long its body is said to be, and whether an
  * answer may wait until the body was read. */

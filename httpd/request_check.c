@@ -154,7 +154,7 @@ static bool flags_valid(struct request *rq, const char *const *params, enum MHD_
 /* A body, if one is wanted, can be stored as it is announced. */
 static bool body_valid(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
 {
-	if (!method->takes_body)
+	if (!method->body_max)
 		return true;
 	if (rq->headers.content_encoding &&
 	    strcasecmp(rq->headers.content_encoding, "identity") != 0) {
@@ -163,7 +163,7 @@ static bool body_valid(struct request *rq, const struct route_method *method, en
 		               "nobody could read it. Send the bytes themselves.");
 		return false;
 	}
-	if (rq->announced > node_get_config(rq->server->node)->max_value) {
+	if (rq->announced > request_body_max(rq)) {
 		*ret = request_body_too_large(rq);
 		return false;
 	}

@@ -12,6 +12,7 @@
 #include "httpd/respond.h"
 
 #include "httpd/access_log.h"
+#include "httpd/answer_memory.h"
 #include "httpd/cors.h"
 #include "httpd/refusals.h"
 #include "httpd/server.h"
@@ -38,6 +39,39 @@ struct MHD_Response *response_owned(void *data, size_t len)
 	                                                                MHD_RESPMEM_MUST_FREE);
 	if (!response)
 		free(data);
+	return response;
+}
+
+struct MHD_Response *response_counted(void *data, size_t len)
+{
+	made_bytes = len;
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback(
+	        len, data, answer_memory_free);
+	if (!response)
+		answer_memory_free(data);
+	return response;
+}
+
+struct MHD_Response *response_shared(const void *data, size_t len, void (*free_it)(void *arg),
+                                     void *arg)
+{
+	made_bytes = len;
+	/* the cast drops a const; the library only reads */
+	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
+	        len, (void *)(uintptr_t)data, free_it, arg);
+	if (!response)
+		free_it(arg);
+	return response;
+}
+
+struct MHD_Response *response_pieces(uint64_t len, size_t block, MHD_ContentReaderCallback read,
+                                     void *arg, void (*free_it)(void *arg))
+{
+	made_bytes = len;
+	struct MHD_Response *response = MHD_create_response_from_callback(len, block, read, arg,
+	                                                                  free_it);
+	if (!response)
+		free_it(arg);
 	return response;
 }
 
@@ -180,13 +214,26 @@ enum MHD_Result respond_plain(struct request *rq, const char *text)
 	return respond_send(rq, 200, RESPOND_OFFSET_NOW, response);
 }
 
-enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
-                             char *text, size_t len)
+static enum MHD_Result send_document(struct request *rq, unsigned status, uint64_t offset,
+                                     const char *type, struct MHD_Response *response)
 {
-	struct MHD_Response *response = response_owned(text, len);
 	response_header(response, "Content-Type", type);
 	response_header(response, "Cache-Control", "no-cache");
 	return respond_send(rq, status, offset, response);
+}
+
+enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
+                             char *text, size_t len)
+{
+	return send_document(rq, status, offset, type, response_owned(text, len));
+}
+
+enum MHD_Result respond_json_text(struct request *rq, unsigned status, uint64_t offset,
+                                  const char *type, struct json_text *text)
+{
+	struct MHD_Response *response = response_counted(text->data, text->len);
+	*text = (struct json_text){ .counted = true };
+	return send_document(rq, status, offset, type, response);
 }
 
 enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,

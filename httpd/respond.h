@@ -2,6 +2,7 @@
 #ifndef KEYDIR_HTTPD_RESPOND_H
 #define KEYDIR_HTTPD_RESPOND_H
 
+#include "httpd/json_text.h"
 #include "httpd/request.h"
 
 #include <jansson.h>
@@ -18,6 +19,15 @@
 struct MHD_Response *response_copy(const void *data, size_t len);
 /* LEN bytes of the malloc'd DATA, which is freed, also on failure. */
 struct MHD_Response *response_owned(void *data, size_t len);
+/* The LEN bytes at DATA, a block of answer_memory.h, which is freed, also on failure. */
+struct MHD_Response *response_counted(void *data, size_t len);
+/* The LEN bytes at DATA, which stay until FREE_IT is called with ARG, also on failure. */
+struct MHD_Response *response_shared(const void *data, size_t len, void (*free_it)(void *arg),
+                                     void *arg);
+/* LEN bytes that READ gives in pieces of BLOCK bytes or less, as libmicrohttpd's
+ * MHD_ContentReaderCallback; FREE_IT is called with ARG at the end, also on failure. */
+struct MHD_Response *response_pieces(uint64_t len, size_t block, MHD_ContentReaderCallback read,
+                                     void *arg, void (*free_it)(void *arg));
 /* LEN bytes of DATA that last as long as the program. */
 struct MHD_Response *response_static(const void *data, size_t len);
 /* For HEAD: says LEN, sends nothing. */
@@ -55,5 +65,9 @@ enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offse
 /* Text of TYPE, malloc'd and given up. */
 enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
                              char *text, size_t len);
+
+/* What was written to TEXT, whose memory is counted and given up. */
+enum MHD_Result respond_json_text(struct request *rq, unsigned status, uint64_t offset,
+                                  const char *type, struct json_text *text);
 
 #endif

@@ -13,10 +13,13 @@ enum route_store {
 	STORE_CHANGED,
 };
 
+/* Bytes of a body that may be as large as a value (--max-value), whatever that is. */
+#define ROUTE_BODY_VALUE UINT64_MAX
+
 struct route_method {
 	enum http_method method;
 	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
-	bool takes_body;                            /* else a body is read and ignored */
+	uint64_t body_max;                          /* bytes; 0: a body is read and ignored */
 	const char *const *params;                  /* query parameters known; NULL: any */
 	enum access_need need;                      /* who may; nothing: an admin alone */
 	enum route_store store;

@@ -4,8 +4,8 @@
  * connections; a connection stays on its thread. A client costs memory, never
  * a thread: requests that wait for the log are suspended. What a client
  * controls is bounded here: connections (in all and per address), silence,
- * the memory of one connection's headers, and of all bodies together; how long
- * a request may take is clients.c's.
+ * the memory of one connection's headers, of all bodies together, and of all answers
+ * (answer_memory.c); how long a request may take is clients.c's.
  *
  * MHD's own decoding of URLs is replaced by one that does nothing (url.c says
  * why). Its complaints about single connections are debugging output.
@@ -18,6 +18,7 @@
 #include "common/clock.h"
 #include "common/logger.h"
 #include "httpd/access_log.h"
+#include "httpd/answer_memory.h"
 #include "httpd/hosts.h"
 #include "httpd/limits.h"
 #include "httpd/peers.h"
@@ -152,6 +153,7 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	server->body_bytes_max = BODIES_LARGEST * node_get_config(node)->max_value;
 	if (server->body_bytes_max < BODIES_MIN)
 		server->body_bytes_max = BODIES_MIN;
+	answer_memory_limit(settings->answer_memory);
 	pthread_mutex_init(&server->waiting_lock, NULL);
 
 	uint64_t fit = raise_files(connections);

@@ -5,6 +5,7 @@
  * --insecure says that the network around it is trusted. */
 #include "httpd/settings.h"
 
+#include "httpd/answer_memory.h"
 #include "httpd/cors.h"
 #include "httpd/hosts.h"
 
@@ -63,6 +64,10 @@ const struct option_row settings_rows[] = {
 	  "how long a request may take to arrive, and its answer to be taken; each 64 KiB adds a "
 	  "second",
 	  offsetof(struct settings, request_timeout_ms) },
+	{ "answer-memory", 0, "KEYDIR_ANSWER_MEMORY", OPTION_BYTES, "BYTES", "0",
+	  "memory that all answers may take while they are made and sent; beyond it requests are "
+	  "answered 503; 0 means eight times --max-value, at least 256M",
+	  offsetof(struct settings, answer_memory) },
 	{ "hash-token", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "read a token from standard input, print its hash for the file of tokens, and exit",
 	  offsetof(struct settings, hash_token) },
@@ -136,6 +141,24 @@ int settings_parse_address(const char *text, struct sockaddr_storage *ret, sockl
 	return 0;
 }
 
+/* Sets the default of --answer-memory, or checks what was given: a page of a listing
+ * with the largest value must fit, once read and once as text of twice its length. */
+static int check_answer_memory(struct settings *s, char *why, size_t why_size)
+{
+	uint64_t least = 4 * s->node.max_value + (UINT64_C(32) << 20);
+	if (!s->answer_memory) {
+		s->answer_memory = 8 * s->node.max_value;
+		if (s->answer_memory < ANSWER_MEMORY_DEFAULT)
+			s->answer_memory = ANSWER_MEMORY_DEFAULT;
+	}
+	if (s->answer_memory >= least)
+		return 0;
+	snprintf(why, why_size,
+	         "--answer-memory: at least %llu bytes, four times --max-value and 32M",
+	         (unsigned long long)least);
+	return -EINVAL;
+}
+
 static int check(struct settings *s, char *why, size_t why_size)
 {
 	int r = settings_parse_address(s->listen, &s->address, &s->address_len, why, why_size);
@@ -194,7 +217,7 @@ static int check(struct settings *s, char *why, size_t why_size)
 		snprintf(why, why_size, "--request-timeout: from 1s to 1d");
 		return -EINVAL;
 	}
-	return 0;
+	return check_answer_memory(s, why, why_size);
 }
 
 int settings_load(struct settings *settings, int argc, char **argv, char *why, size_t why_size)

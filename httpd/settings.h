@@ -17,6 +17,7 @@ struct settings {
 	int64_t idle_timeout_ms;
 	int64_t heartbeat_ms;
 	int64_t request_timeout_ms;
+	uint64_t answer_memory;  /* bytes of all answers; 0: see settings_rows */
 	const char *tokens;      /* file; NULL: everyone may do all */
 	const char *tls_cert;    /* file; NULL: no TLS */
 	const char *tls_key;     /* file */

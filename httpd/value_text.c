@@ -2,39 +2,50 @@
  *
  * Values are bytes and JSON strings are not, so a value is given as text when it
  * is text, and in base64 otherwise; the member `encoding` tells. Nobody has to
- * decode what they can read. */
+ * decode what they can read. Text that consists of control characters would become
+ * six times as long by escapes, so text that would more than double is given in
+ * base64 too: a value never takes more than twice its size. */
 #include "httpd/value_text.h"
 
 #include "common/key.h"
 #include "httpd/url.h"
 
 #include <errno.h>
-#include <stdlib.h>
+
+int value_read(const struct view *view, const struct entry *e, struct json_text *text)
+{
+	char *at = json_text_extend(text, e->size);
+	if (!at)
+		return text->failed;
+	int64_t n = store_read(view->txn, e, 0, at, e->size);
+	if (n == (int64_t)e->size)
+		return 0;
+	text->len -= e->size;
+	return n < 0 ? (int)n : -EIO;
+}
 
 int value_text(const struct view *view, const struct entry *e, struct json_text *text)
 {
 	const char *data = e->inline_value;
-	char *copy = NULL;
+	struct json_text copy = { .counted = text->counted };
 	if (!e->is_inline && e->size) {
-		copy = malloc(e->size);
-		if (!copy)
-			return -ENOMEM;
-		int64_t n = store_read(view->txn, e, 0, copy, e->size);
-		if (n != (int64_t)e->size) {
-			free(copy);
-			return n < 0 ? (int)n : -EIO;
+		int r = value_read(view, e, &copy);
+		if (r) {
+			json_text_clear(&copy);
+			return r;
 		}
-		data = copy;
+		data = copy.data;
 	}
-	if (json_text_is_utf8(data, e->size)) {
+	if (json_text_is_utf8(data, e->size) &&
+	    json_text_string_len(data, e->size) <= 2 * e->size + 2) {
 		json_text_raw(text, ",\"value\":");
 		json_text_string(text, data, e->size);
 	} else {
 		json_text_raw(text, ",\"encoding\":\"base64\",\"value\":");
 		json_text_base64(text, data, e->size);
 	}
-	free(copy);
-	return text->failed ? -ENOMEM : 0;
+	json_text_clear(&copy);
+	return text->failed;
 }
 
 void value_text_key(const char *name, const char *key, size_t len, bool dir, struct json_text *text)

@@ -5,8 +5,12 @@
 #include "common/view.h"
 #include "httpd/json_text.h"
 
-/* Writes `,"value":"..."` if E's value is valid UTF-8, else
- * `,"encoding":"base64","value":"..."`. Returns 0, -ENOMEM or -EIO. */
+/* Appends the bytes of E's value to TEXT. Returns 0, -EIO, or what TEXT failed with. */
+int value_read(const struct view *view, const struct entry *e, struct json_text *text);
+
+/* Writes `,"value":"..."` if E's value is valid UTF-8 and its escapes do not make it
+ * more than twice as long, else `,"encoding":"base64","value":"..."`. Returns 0, -EIO,
+ * or what TEXT failed with. A copy of the value is counted as TEXT's memory is. */
 int value_text(const struct view *view, const struct entry *e, struct json_text *text);
 
 /* Writes `"name":"...","path":"..."` with NAME as the first member's name: the

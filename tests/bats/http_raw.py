@@ -74,3 +74,28 @@ def active():
     """Requests under way, this one not counted."""
     text = ask("GET", "/metrics")[2].decode()
     return int(text.split("\nkeydir_http_requests_active ")[1].split("\n")[0]) - 1
+
+
+def metric(name):
+    """The value of a metric, as a whole number."""
+    text = ask("GET", "/metrics")[2].decode()
+    return int(float(text.split("\n" + name + " ")[1].split("\n")[0]))
+
+
+def rss():
+    """MiB of memory that the server has for itself: its store is not counted."""
+    with open(f"/proc/{os.environ['PID']}/status") as file:
+        return int(next(l for l in file if l.startswith("RssAnon")).split()[1]) // 1024
+
+
+def hold(n, text):
+    """N connections that send TEXT and read nothing."""
+    held = []
+    for _ in range(n):
+        sock = socket.socket()
+        sock.settimeout(20 * PATIENCE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.connect(("127.0.0.1", PORT))
+        sock.sendall(text)
+        held.append(sock)
+    return held

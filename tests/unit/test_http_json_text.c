@@ -37,6 +37,7 @@ static void test_strings(void **state)
 		json_text_string(&t, rows[i].bytes, strlen(rows[i].bytes));
 		assert_false(t.failed);
 		assert_int_equal(t.len, strlen(rows[i].want));
+		assert_int_equal(json_text_string_len(rows[i].bytes, strlen(rows[i].bytes)), t.len);
 		assert_memory_equal(t.data, rows[i].want, t.len);
 		json_text_clear(&t);
 	}
@@ -55,6 +56,7 @@ static void test_all_pairs(void **state)
 			json_t *value = json_loadb(t.data, t.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
 			                           NULL);
 			assert_non_null(value);
+			assert_int_equal(json_text_string_len(bytes, 2), t.len);
 			if (json_text_is_utf8(bytes, 2)) {
 				assert_int_equal(json_string_length(value), 2);
 				assert_memory_equal(json_string_value(value), bytes, 2);

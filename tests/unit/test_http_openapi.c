@@ -121,7 +121,7 @@ static void compare_method(const struct route *route, const struct route_method 
 	}
 	if (!found)
 		fail_msg("%s is not described", what);
-	if (body != m->takes_body)
+	if (body != (m->body_max != 0))
 		fail_msg("%s: whether it takes a body is described wrongly", what);
 	compare_params(what, m, params);
 	json_decref(params);

@@ -1,0 +1,15 @@
+/* Value answers: a stored value as the body of a response. */
+#ifndef KEYDIR_HTTPD_VALUE_ANSWER_H
+#define KEYDIR_HTTPD_VALUE_ANSWER_H
+
+#include "common/view.h"
+#include "httpd/request.h"
+
+/* Makes a response with bytes [FIRST, FIRST + LEN) of the value of E, which VIEW shows.
+ * It does not need VIEW any more, nor E. Returns NULL with *RET_ERR: -EIO, or 0 or
+ * -EBUSY if there is no memory for it. On the connection's thread. */
+struct MHD_Response *value_answer(struct request *rq, const struct view *view,
+                                  const struct entry *e, uint64_t first, uint64_t len,
+                                  int *ret_err);
+
+#endif
