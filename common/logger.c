@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,4 +157,18 @@ void logger(enum logger_level level, const char *fmt, ...)
 		while (done < 0 && errno == EINTR);
 	}
 	errno = saved_errno;
+}
+
+bool logger_allow(struct logger_limit *limit, uint64_t *ret_suppressed)
+{
+	int64_t window = 1 + clock_mono_ms() / (LOGGER_WINDOW_S * INT64_C(1000));
+	/* Two threads may both begin a window: then it has a few lines more. */
+	if (atomic_exchange(&limit->window, window) != window)
+		atomic_store(&limit->lines, 0);
+	if (atomic_fetch_add(&limit->lines, 1) < LOGGER_BURST) {
+		*ret_suppressed = atomic_exchange(&limit->suppressed, 0);
+		return true;
+	}
+	atomic_fetch_add(&limit->suppressed, 1);
+	return false;
 }

@@ -16,7 +16,8 @@
  * simple, and so not sent without the permission that cors.c gives; unless the
  * page made its own name one of this server, which hosts.c is about.
  *
- * Each refusal is one line in the log, with what an investigation needs. */
+ * Each refusal is one line in the log, with what an investigation needs. Lines beyond
+ * logger_allow()'s bound are left out and counted: who is refused must not fill a disk. */
 #include "httpd/access.h"
 
 #include "common/key.h"
@@ -49,6 +50,7 @@ enum refusal { REFUSED_UNKNOWN, REFUSED_RIGHT, REFUSED_SITE, REFUSED_HOST, REFUS
 static const char *const refusal_names[] = { "unauthenticated", "forbidden", "cross_site",
 	                                     "unknown_host" };
 static _Atomic uint64_t refused[REFUSALS];
+static struct logger_limit denied_lines;
 
 int access_new(const char *file, struct access **ret, char *why, size_t why_size)
 {
@@ -149,16 +151,19 @@ static void note(struct request *rq, enum refusal why, unsigned status, enum tok
 	char address[CLIENT_ADDRESS_SIZE];
 	char forwarded[128];
 	char encoded[URL_ENCODED_MAX(KEY_NAME_MAX) + 1];
-	encoded[url_encode(key, len < KEY_NAME_MAX ? len : KEY_NAME_MAX, encoded)] = '\0';
+	uint64_t suppressed;
 	atomic_fetch_add_explicit(&refused[why], 1, memory_order_relaxed);
+	if (!logger_allow(&denied_lines, &suppressed))
+		return;
+	encoded[url_encode(key, len < KEY_NAME_MAX ? len : KEY_NAME_MAX, encoded)] = '\0';
 	client_address(rq->conn, address, sizeof(address));
 	tame(rq->headers.forwarded_for, forwarded, sizeof(forwarded));
 	logger(LOGGER_WARN,
 	       "denied status=%u reason=%s token=%s address=%s forwarded=%s method=%s needs=%s "
-	       "key=/%s path=%.*s id=%s",
+	       "suppressed=%llu key=/%s path=%.*s id=%s",
 	       status, refusal_names[why], rq->token ? rq->token->name : "-", address, forwarded,
-	       rq->method_text, token_right_text(right), encoded, (int)rq->url.path_len,
-	       rq->url.path, request_id(rq));
+	       rq->method_text, token_right_text(right), (unsigned long long)suppressed, encoded,
+	       (int)rq->url.path_len, rq->url.path, request_id(rq));
 }
 
 static bool refuse_unknown(struct request *rq, enum token_right right, enum MHD_Result *ret)

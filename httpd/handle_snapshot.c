@@ -118,8 +118,11 @@ static ssize_t wait_for_pipe(struct snapshot *s)
 
 static ssize_t cut_short(const struct snapshot *s, const char *why)
 {
-	logger(LOGGER_WARN, "snapshot cut short why=\"%s\" sent=%llu", why,
-	       (unsigned long long)s->sent);
+	static struct logger_limit lines;
+	uint64_t suppressed;
+	if (logger_allow(&lines, &suppressed))
+		logger(LOGGER_WARN, "snapshot cut short why=\"%s\" sent=%llu suppressed=%llu", why,
+		       (unsigned long long)s->sent, (unsigned long long)suppressed);
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 

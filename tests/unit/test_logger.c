@@ -1,6 +1,8 @@
 /* Tests of common/logger.c. */
 #include "cmocka_all.h"
 
+#include <stdatomic.h>
+
 #include "capture.h"
 #include "logger.h"
 #include "ttl.h"
@@ -204,12 +206,35 @@ static void test_threads(void **state)
 	free(text);
 }
 
+/* More calls than a window has lines, in far less time than one: the window can change
+ * once meanwhile. */
+static void test_lines_are_bounded(void **state)
+{
+	struct logger_limit limit = { 0 };
+	uint64_t written = 0;
+	uint64_t told = 0;
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		uint64_t suppressed;
+		if (logger_allow(&limit, &suppressed)) {
+			written++;
+			told += suppressed;
+		}
+	}
+	assert_true(written >= LOGGER_BURST && written <= 2 * LOGGER_BURST);
+	assert_int_equal(written + told + atomic_load(&limit.suppressed), 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_form),          cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_escapes),       cmocka_unit_test(test_long),
-		cmocka_unit_test(test_errno_is_kept), cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_lines_are_bounded),
+		cmocka_unit_test(test_form),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_escapes),
+		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_errno_is_kept),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests_name("logger", tests, NULL, NULL);
