@@ -8,10 +8,17 @@
  *    with the bytes moved, which the kernel counts (TCP_INFO); an answer must be
  *    taken sooner while answers take much memory (answer_memory.h);
  *  - an idle connection must bring a whole request line in time;
+ *  - a client that waits for a change, or follows changes, must still be there, and
+ *    take what it is sent: its connection is suspended, so libmicrohttpd does not
+ *    notice the end of it;
  *  - when room gets short, connections that nothing is lost with are closed:
- *    those that never asked anything, then idle ones, then slow ones, within
+ *    those that never asked anything, then idle ones, then those that wait for a
+ *    change (they are answered first: there is none yet), then slow ones, within
  *    each the longest first. So whoever opens thousands of connections closes
  *    their own, and others are served.
+ * Not more than half of the connections may wait for changes. A few connections beyond
+ * --connections are a reserve: there only requests that look at the node (/healthz ...)
+ * are answered, all others with 503.
  * Closing is shutdown(2) on the socket: its MHD thread sees the end of the
  * connection and frees it. The record is taken off the list, under the lock,
  * before MHD closes the descriptor, so a number that was given out again is
@@ -36,6 +43,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#define HASH_NONFATAL_OOM 1 /* then an address that was not added has no table */
+#include <uthash.h>
+
 /* Ages beyond this are the same when room is made. */
 #define AGE_MAX 255
 /* What is this young is not closed to make room: a request may be on its way. */
@@ -43,8 +53,9 @@
 #define SLOW_MIN_S 5
 /* How long MHD may take to notice that a client is gone. */
 #define GONE_MIN_S 2
-/* TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go with <linux/tcp.h>: the
- * client has closed, we have not. */
+/* TCP_CLOSE and TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go with <linux/tcp.h>: the
+ * connection was reset or timed out; the client has closed, we have not. */
+#define TCP_CLOSE_STATE 7
 #define TCP_CLOSE_WAIT_STATE 8
 
 struct client {
@@ -53,13 +64,25 @@ struct client {
 	struct client *next; /* clients.lock */
 	struct client *prev; /* clients.lock */
 	int fd;
-	_Atomic bool asked; /* a request came */
-	void *request;      /* of the connection's thread alone */
+	_Atomic bool asked;      /* a request came */
+	atomic_bool released;    /* see client_released() */
+	bool waits;              /* clients.lock */
+	struct address *address; /* clients.lock; while it waits, if addresses are counted */
+	void *request;           /* of the connection's thread alone */
 	/* of our thread alone */
 	bool closing;  /* was shut down: on its way out */
 	uint64_t seen; /* the phase for which the two below are where counting began */
 	uint64_t received;
 	uint64_t acked;
+	int64_t moved_s;    /* CLIENT_WAITING: when bytes were acknowledged last */
+	int64_t released_s; /* when it was released */
+};
+
+/* An address from which clients wait; clients.lock. */
+struct address {
+	UT_hash_handle hh;
+	unsigned char bytes[16];
+	uint64_t waiting;
 };
 
 struct clients {
@@ -68,12 +91,16 @@ struct clients {
 	pthread_mutex_t lock; /* protects all below but the counters */
 	pthread_cond_t wake;
 	struct client *first;
-	uint64_t n;
+	_Atomic uint64_t n; /* written with the lock */
+	uint64_t waiting;
+	struct address *addresses;
 	bool stopping;
-	bool crowded; /* there is little room: `wake` was signalled */
+	bool told_released; /* some were released, and config.released is to be called */
+	bool crowded;       /* there is little room: `wake` was signalled */
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t closed_gone;
 	_Atomic uint64_t closed_room;
+	_Atomic uint64_t closed_waiting;
 	int64_t told_s; /* when the log last told of it; our thread's */
 };
 
@@ -147,6 +174,96 @@ static void drop(struct client *client)
 	clients->n--;
 	pthread_mutex_unlock(&clients->lock);
 	free(client);
+}
+
+bool clients_is_full(const struct clients *clients)
+{
+	return atomic_load_explicit(&clients->n, memory_order_relaxed) > clients->config.most;
+}
+
+const atomic_bool *client_released(const struct client *client)
+{
+	return client ? &client->released : NULL;
+}
+
+/* Writes the address of CONN's peer; all zeros if it is unknown. */
+static void address_bytes(struct MHD_Connection *conn, unsigned char *bytes)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	        conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *peer = info ? info->client_addr : NULL;
+	memset(bytes, 0, 16);
+	if (peer && peer->sa_family == AF_INET)
+		memcpy(bytes, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, 4);
+	else if (peer && peer->sa_family == AF_INET6)
+		memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
+}
+
+/* Counts one more that waits from the address BYTES. Returns NULL if there are too
+ * many, or no memory. With the lock held. */
+static struct address *address_take(struct clients *c, const unsigned char *bytes)
+{
+	struct address *address;
+	HASH_FIND(hh, c->addresses, bytes, sizeof(address->bytes), address);
+	if (!address) {
+		address = calloc(1, sizeof(*address));
+		if (!address)
+			return NULL;
+		memcpy(address->bytes, bytes, sizeof(address->bytes));
+		HASH_ADD(hh, c->addresses, bytes, sizeof(address->bytes), address);
+		if (!address->hh.tbl) {
+			free(address);
+			return NULL;
+		}
+	}
+	if (address->waiting >= c->config.waiting_per_address)
+		return NULL;
+	address->waiting++;
+	return address;
+}
+
+/* Lock held. */
+static void address_give(struct clients *c, struct address *address)
+{
+	if (!address || --address->waiting)
+		return;
+	HASH_DEL(c->addresses, address);
+	free(address);
+}
+
+int client_wait_begin(struct client *client, struct MHD_Connection *conn)
+{
+	unsigned char bytes[16];
+	if (!client)
+		return 0;
+	struct clients *c = client->clients;
+	address_bytes(conn, bytes);
+	pthread_mutex_lock(&c->lock);
+	bool room = c->waiting < c->config.waiting_most;
+	if (room && c->config.waiting_per_address) {
+		client->address = address_take(c, bytes);
+		room = client->address != NULL;
+	}
+	client->waits = room;
+	c->waiting += room;
+	pthread_mutex_unlock(&c->lock);
+	if (!room)
+		return -EBUSY;
+	client_enter(client, CLIENT_WAITING);
+	return 0;
+}
+
+void client_wait_end(struct client *client)
+{
+	if (!client)
+		return;
+	struct clients *c = client->clients;
+	pthread_mutex_lock(&c->lock);
+	c->waiting -= client->waits;
+	client->waits = false;
+	address_give(c, client->address);
+	client->address = NULL;
+	pthread_mutex_unlock(&c->lock);
 }
 
 void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_context,
@@ -231,6 +348,13 @@ static bool is_gone(const struct client *client, uint64_t since, int64_t now_s)
 	return ask_kernel(client->fd, &info) && info.tcpi_state == TCP_CLOSE_WAIT_STATE;
 }
 
+/* How long an answer may take to be taken, without the time for its bytes. */
+static int64_t sending_ms(const struct clients_config *config)
+{
+	bool is_short = config->request_ms > SLOW_MIN_S * 1000 && answer_memory_is_short();
+	return is_short ? SLOW_MIN_S * 1000 : config->request_ms;
+}
+
 static bool count_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
 {
 	struct tcp_info info;
@@ -241,6 +365,25 @@ static bool count_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
 	return true;
 }
 
+/* Has a client that waits gone away, or does it not take what it is sent? */
+static bool is_lost(struct client *client, const struct clients_config *config, int64_t now_s,
+                    bool *ret_slow)
+{
+	struct tcp_info info;
+	*ret_slow = false;
+	if (!ask_kernel(client->fd, &info))
+		return false;
+	if (info.tcpi_state == TCP_CLOSE_WAIT_STATE || info.tcpi_state == TCP_CLOSE_STATE)
+		return true;
+	if (info.tcpi_bytes_acked != client->acked ||
+	    !(info.tcpi_unacked || info.tcpi_notsent_bytes)) {
+		client->acked = info.tcpi_bytes_acked;
+		client->moved_s = now_s;
+	}
+	*ret_slow = (now_s - client->moved_s) * 1000 > sending_ms(config);
+	return *ret_slow;
+}
+
 /* True if CLIENT takes longer than it may. */
 static bool is_overdue(struct client *client, const struct clients_config *config, uint64_t since,
                        int64_t now_s)
@@ -249,7 +392,7 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 	enum client_phase phase = phase_of(since);
 	uint64_t received = 0;
 	uint64_t acked = 0;
-	if (phase == CLIENT_WORKING)
+	if (phase == CLIENT_WORKING || phase == CLIENT_WAITING)
 		return false;
 	if (phase == CLIENT_IDLE) {
 		bool asked = atomic_load_explicit(&client->asked, memory_order_relaxed);
@@ -260,9 +403,7 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 		count_bytes(client->fd, &client->received, &client->acked);
 		return false;
 	}
-	int64_t most_ms = config->request_ms;
-	if (phase == CLIENT_SENDING && most_ms > SLOW_MIN_S * 1000 && answer_memory_is_short())
-		most_ms = SLOW_MIN_S * 1000;
+	int64_t most_ms = phase == CLIENT_SENDING ? sending_ms(config) : config->request_ms;
 	if (age_s * 1000 <= most_ms || !count_bytes(client->fd, &received, &acked))
 		return false;
 	uint64_t moved = phase == CLIENT_RECEIVING ? received - client->received :
@@ -270,17 +411,19 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 	return age_s * 1000 > most_ms + (int64_t)(moved * 1000 / CLIENTS_BYTES_PER_S);
 }
 
-/* How little is lost with CLIENT: 3 the least; 0: it stays. */
+/* How little is lost with CLIENT: 4 the least; 0: it stays. */
 static int dispensable(const struct client *client, uint64_t since, int64_t age_s)
 {
 	switch (phase_of(since)) {
 	case CLIENT_IDLE:
 		if (age_s < IDLE_MIN_S)
 			return 0;
-		return atomic_load_explicit(&client->asked, memory_order_relaxed) ? 2 : 3;
+		return atomic_load_explicit(&client->asked, memory_order_relaxed) ? 3 : 4;
 	case CLIENT_RECEIVING:
 	case CLIENT_SENDING:
 		return age_s < SLOW_MIN_S ? 0 : 1;
+	case CLIENT_WAITING:
+		return 2;
 	case CLIENT_WORKING:
 		break;
 	}
@@ -290,7 +433,7 @@ static int dispensable(const struct client *client, uint64_t since, int64_t age_
 /* A place in the order in which room is made; 0: it stays. */
 static unsigned rank_of(const struct client *client, int64_t now_s)
 {
-	if (client->closing)
+	if (client->closing || atomic_load_explicit(&client->released, memory_order_relaxed))
 		return 0;
 	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
 	int64_t age_s = age_of(since, now_s);
@@ -306,11 +449,30 @@ static bool hang_up(struct client *client)
 	return client->closing;
 }
 
+/* Lets a client that waits be answered, and its connection close then. */
+static void let_go(struct clients *c, struct client *client, int64_t now_s)
+{
+	atomic_store(&client->released, true);
+	client->released_s = now_s;
+	c->told_released = true;
+}
+
+/* Makes room by CLIENT. */
+static bool dismiss(struct clients *c, struct client *client, int64_t now_s)
+{
+	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
+	if (phase_of(since) != CLIENT_WAITING)
+		return hang_up(client);
+	let_go(c, client, now_s);
+	atomic_fetch_add(&c->closed_waiting, 1);
+	return true;
+}
+
 /* Closes connections, the most dispensable first, until only low_water() are
  * left or all others are needed. Returns how many. With the lock held. */
 static uint64_t make_room(struct clients *c, int64_t now_s)
 {
-	static uint32_t ranks[4 * (AGE_MAX + 1)]; /* one thread uses it */
+	static uint32_t ranks[5 * (AGE_MAX + 1)]; /* one thread uses it */
 	uint64_t left = c->n;
 	uint64_t closed = 0;
 	uint64_t sum = 0;
@@ -318,14 +480,14 @@ static uint64_t make_room(struct clients *c, int64_t now_s)
 	memset(ranks, 0, sizeof(ranks));
 	for (const struct client *client = c->first; client; client = client->next) {
 		ranks[rank_of(client, now_s)]++;
-		left -= client->closing;
+		left -= client->closing || atomic_load(&client->released);
 	}
 	uint64_t excess = left > low_water(c) ? left - low_water(c) : 0;
 	while (least > 1 && sum < excess)
 		sum += ranks[--least];
 	for (struct client *client = c->first; client && closed < excess; client = client->next) {
 		unsigned rank = rank_of(client, now_s);
-		if (rank && rank >= least && hang_up(client))
+		if (rank && rank >= least && dismiss(c, client, now_s))
 			closed++;
 	}
 	return closed;
@@ -340,9 +502,31 @@ static void look(struct clients *c)
 	uint64_t room = 0;
 	for (struct client *client = c->first; client; client = client->next) {
 		uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
+		bool is_slow = false;
 		if (client->closing)
 			continue;
-		if (is_gone(client, since, now_s))
+		if (phase_of(since) == CLIENT_WAITING) {
+			if (client->seen != since) { /* new to us */
+				client->seen = since;
+				client->moved_s = now_s;
+			}
+			bool lost = is_lost(client, &c->config, now_s, &is_slow);
+			bool late = client->released_s && now_s - client->released_s >= GONE_MIN_S;
+			if (lost || late) {
+				/* It is suspended: its thread looks at the socket only once it is
+				 * released. One that was reset cannot be shut down any more. */
+				hang_up(client);
+				client->closing = true;
+				let_go(c, client, now_s);
+				gone += !is_slow;
+				slow += is_slow;
+			}
+			continue;
+		}
+		/* a stream has no header that says that the connection closes after it */
+		if (client->released_s && phase_of(since) == CLIENT_IDLE)
+			hang_up(client);
+		else if (is_gone(client, since, now_s))
 			gone += hang_up(client);
 		else if (is_overdue(client, &c->config, since, now_s) && hang_up(client))
 			slow++;
@@ -377,6 +561,12 @@ static void *watch(void *arg)
 	pthread_mutex_lock(&c->lock);
 	while (!c->stopping) {
 		look(c);
+		if (c->told_released) {
+			c->told_released = false;
+			pthread_mutex_unlock(&c->lock);
+			c->config.released(c->config.released_arg);
+			pthread_mutex_lock(&c->lock);
+		}
 		/* however many come: a look at all of them is not for nothing */
 		pause_ms(c, 100, false);
 		pause_ms(c, 900, true);
@@ -423,6 +613,7 @@ void clients_metrics_write(const struct clients *clients, FILE *to)
 	struct clients *c = (struct clients *)(uintptr_t)clients;
 	pthread_mutex_lock(&c->lock);
 	uint64_t n = c->n;
+	uint64_t waiting = c->waiting;
 	pthread_mutex_unlock(&c->lock);
 	fprintf(to,
 	        "# HELP keydir_http_connections Connections open\n"
@@ -431,13 +622,22 @@ void clients_metrics_write(const struct clients *clients, FILE *to)
 	        "# HELP keydir_http_connections_limit Connections that there may be (--connections)\n"
 	        "# TYPE keydir_http_connections_limit gauge\n"
 	        "keydir_http_connections_limit %llu\n"
+	        "# HELP keydir_http_waiting Connections that wait for changes or follow them\n"
+	        "# TYPE keydir_http_waiting gauge\n"
+	        "keydir_http_waiting %llu\n"
+	        "# HELP keydir_http_waiting_limit Connections that may do so at once\n"
+	        "# TYPE keydir_http_waiting_limit gauge\n"
+	        "keydir_http_waiting_limit %llu\n"
 	        "# HELP keydir_http_connections_closed_total Connections closed on clients\n"
 	        "# TYPE keydir_http_connections_closed_total counter\n"
 	        "keydir_http_connections_closed_total{reason=\"slow\"} %llu\n"
 	        "keydir_http_connections_closed_total{reason=\"gone\"} %llu\n"
-	        "keydir_http_connections_closed_total{reason=\"room\"} %llu\n",
+	        "keydir_http_connections_closed_total{reason=\"room\"} %llu\n"
+	        "keydir_http_connections_closed_total{reason=\"waiting\"} %llu\n",
 	        (unsigned long long)n, (unsigned long long)c->config.most,
+	        (unsigned long long)waiting, (unsigned long long)c->config.waiting_most,
 	        (unsigned long long)atomic_load(&c->closed_slow),
 	        (unsigned long long)atomic_load(&c->closed_gone),
-	        (unsigned long long)atomic_load(&c->closed_room));
+	        (unsigned long long)atomic_load(&c->closed_room),
+	        (unsigned long long)atomic_load(&c->closed_waiting));
 }

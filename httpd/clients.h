@@ -4,26 +4,33 @@
 
 #include <microhttpd.h>
 #include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
 struct clients;
 struct client;
 
-/* What a connection does. Only waiting for us may last. */
+/* What a connection does. Only WORKING and WAITING may last. */
 enum client_phase {
 	CLIENT_IDLE,      /* no request line is here: keep-alive, a handshake, silence */
 	CLIENT_RECEIVING, /* headers and body come in */
-	CLIENT_WORKING,   /* it waits for us, or is a stream that ends when it ends */
+	CLIENT_WORKING,   /* it waits for our answer */
+	CLIENT_WAITING,   /* it waits for a change, or follows a stream of changes */
 	CLIENT_SENDING,   /* the answer goes out */
 };
 
 struct clients_config {
-	uint64_t most;      /* connections that there may be at once */
-	int64_t idle_ms;    /* the longest CLIENT_IDLE of one that had a request */
-	int64_t request_ms; /* the longest RECEIVING, and SENDING, not counting a second
+	uint64_t most;                /* connections that there may be at once, without a reserve */
+	uint64_t waiting_most;        /* of them, those that may be CLIENT_WAITING */
+	uint64_t waiting_per_address; /* of those, from one address; 0: no limit */
+	int64_t idle_ms;              /* the longest CLIENT_IDLE of one that had a request */
+	int64_t request_ms;           /* the longest RECEIVING, and SENDING, not counting a second
 	                     * for each CLIENTS_BYTES_PER_S */
 	void (*forgotten)(void *request); /* see client_request() */
+	void (*released)(void *arg);      /* called after clients were released, on our thread */
+	void *released_arg;
 };
 
 /* A client slower than this is taken for one that does not want to end. */
@@ -50,6 +57,19 @@ void *client_request_now(const struct client *client);
 /* Says what CLIENT (may be NULL) does from now on. Cheap: no lock, no system
  * call. On the connection's own thread. */
 void client_enter(struct client *client, enum client_phase phase);
+
+/* Enters CLIENT_WAITING. Returns 0, or -EBUSY if too many wait, in all or from this
+ * address; the phase is then as it was. CLIENT may be NULL. On the connection's own
+ * thread, as client_wait_end(), which must be called before the connection closes. */
+int client_wait_begin(struct client *client, struct MHD_Connection *conn);
+void client_wait_end(struct client *client);
+/* Returns a flag that is set when CLIENT is to be answered at once and its connection
+ * closed after that, to make room or because it is gone. The flag lives as long as the
+ * connection; NULL without a record. */
+const atomic_bool *client_released(const struct client *client);
+/* Returns true while more than `most` connections are open: those in the reserve, for
+ * requests that look at the node. Costs one load. */
+bool clients_is_full(const struct clients *clients);
 
 /* The peer's address as text, without its port, into BUF; "-" if unknown. */
 #define CLIENT_ADDRESS_SIZE INET6_ADDRSTRLEN

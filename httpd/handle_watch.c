@@ -22,6 +22,7 @@
 #include "common/ttl.h"
 #include "httpd/access.h"
 #include "httpd/change_text.h"
+#include "httpd/key_wait.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
@@ -254,7 +255,8 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 		ssize_t n = send_text(s, buf, max);
 		if (n)
 			return n;
-		if (s->ended || watch_hub_is_closing(s->watch.hub) || is_over(s))
+		if (s->ended || watch_hub_is_closing(s->watch.hub) || watch_is_over(&s->watch) ||
+		    is_over(s))
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		int64_t now_ms = clock_mono_ms();
 		if (now_ms >= s->heartbeat_ms) {
@@ -415,6 +417,7 @@ static struct stream *stream_new(struct request *rq, size_t prefix_len, const ch
 		return NULL;
 	s->rq = rq;
 	s->text.counted = true;
+	s->watch.over = client_released(rq->client);
 	s->watch.wake = stream_wake;
 	s->watch.free_it = stream_free;
 	s->prefix_len = prefix_len;
@@ -494,7 +497,7 @@ enum MHD_Result handle_watch(struct request *rq)
 		              "This node is stopping. Watch another one.");
 	else if (rq->method == HTTP_HEAD)
 		out = send_stream(rq, RESPOND_OFFSET_NOW, response_stream());
-	else
+	else if (key_wait_may_begin(rq, &out))
 		out = start(rq, prefix, prefix_len, place, given, wait_ms);
 	free(prefix);
 	return out;

@@ -23,6 +23,18 @@ struct key_poll {
 	enum MHD_Result (*again)(struct request *rq);
 };
 
+bool key_wait_may_begin(struct request *rq, enum MHD_Result *ret)
+{
+	rq->waits = !client_wait_begin(rq->client, rq->conn);
+	if (rq->waits)
+		return true;
+	*ret = problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+	               "Too many clients wait for changes here, in all or from your address "
+	               "(half of --connections, and of --connections-per-address). Ask again "
+	               "later or without waiting, or ask another node.");
+	return false;
+}
+
 bool key_wait_read(struct request *rq, enum MHD_Result *ret)
 {
 	const char *raw;
@@ -66,6 +78,7 @@ void key_wait_free(struct key_poll *poll)
 static enum MHD_Result poll_over(struct request *rq)
 {
 	watch_came(&rq->poll->watch);
+	client_enter(rq->client, CLIENT_WORKING);
 	if (rq->result.code != OUTCOME_OK)
 		rq->wait_until_ms = 0; /* the time is over, or the server stops */
 	return rq->poll->again(rq);
@@ -75,10 +88,14 @@ enum MHD_Result key_wait(struct request *rq, uint64_t offset,
                          enum MHD_Result (*again)(struct request *rq))
 {
 	if (!rq->poll) {
+		enum MHD_Result refused;
+		if (!key_wait_may_begin(rq, &refused))
+			return refused;
 		struct key_poll *poll = calloc(1, sizeof(*poll));
 		if (!poll)
 			return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 		poll->rq = rq;
+		poll->watch.over = client_released(rq->client);
 		poll->watch.wake = poll_wake;
 		poll->watch.free_it = poll_free;
 		if (watch_add(rq->server->hub, &poll->watch, rq->key, rq->key_len)) {
@@ -88,11 +105,13 @@ enum MHD_Result key_wait(struct request *rq, uint64_t offset,
 		rq->poll = poll;
 	}
 	rq->poll->again = again;
+	client_enter(rq->client, CLIENT_WAITING);
 	request_wait_start(rq);
 	if (!watch_wait(&rq->poll->watch, offset, rq->wait_until_ms)) {
 		/* something came meanwhile, or nobody may wait any more */
-		bool closing = watch_hub_is_closing(rq->server->hub);
-		poll_wake(&rq->poll->watch, closing ? WATCH_CLOSING : WATCH_CHANGE);
+		bool over = watch_hub_is_closing(rq->server->hub) ||
+		            watch_is_over(&rq->poll->watch);
+		poll_wake(&rq->poll->watch, over ? WATCH_TIME : WATCH_CHANGE);
 	}
 	return request_wait_end(rq, poll_over);
 }

@@ -10,6 +10,9 @@
 /* Reads ?wait= of a request that begins. False after an answer, as in
  * write_event.h. */
 bool key_wait_read(struct request *rq, enum MHD_Result *ret);
+/* Counts RQ among those that wait for changes, until it ends. False after an answer:
+ * there are too many. */
+bool key_wait_may_begin(struct request *rq, enum MHD_Result *ret);
 /* True if RQ wants to wait, and its time is not over. */
 bool key_wait_wanted(const struct request *rq);
 /* Waits until something happens to the key at OFFSET or later, or the time is

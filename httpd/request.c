@@ -90,6 +90,8 @@ static void log_request(const struct request *rq, int64_t latency_ns)
 static void end(struct request *rq, bool gone)
 {
 	client_request(rq->client, NULL);
+	if (rq->waits)
+		client_wait_end(rq->client);
 	if (rq->stage == REQUEST_WAITING) /* resumed, but the client was gone */
 		request_wait_drop(rq);
 	if (rq->stage == REQUEST_GATHERED) /* the client is gone, its event is not */

@@ -56,6 +56,7 @@ struct request {
 	struct client *client;   /* the connection's record; may be NULL */
 	bool refused;            /* libmicrohttpd answered it, with `status` */
 	bool last;               /* the connection closes after the answer */
+	bool waits;   /* counted among those that wait for changes; see client_wait_begin() */
 	bool endless; /* the answer is a stream without an end: it takes as long as it takes */
 
 	/* Who asks; see access.h. */

@@ -89,6 +89,19 @@ static bool route_exists(struct request *rq, const struct route_method **ret_met
 	return false;
 }
 
+/* There is a connection to spare for RQ: the last ones are for those who look at the
+ * node. */
+static bool room_left(struct request *rq, enum MHD_Result *ret)
+{
+	if (!clients_is_full(rq->server->clients) || rq->route->metric == HTTP_ROUTE_OPS)
+		return true;
+	rq->last = true;
+	*ret = problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
+	               "All connections are taken (--connections). Try again in a moment, or "
+	               "ask another node.");
+	return false;
+}
+
 /* The key keeps the rules, if the route has one. */
 static bool key_valid(struct request *rq, enum MHD_Result *ret)
 {
@@ -198,8 +211,8 @@ enum MHD_Result request_check(struct request *rq, const char *version, int nhead
 	enum MHD_Result refused;
 	const struct route_method *method;
 	if (!target_valid(rq, version, nheaders, &refused) ||
-	    !route_exists(rq, &method, &refused) || !key_valid(rq, &refused) ||
-	    !access_check(rq, &refused))
+	    !route_exists(rq, &method, &refused) || !room_left(rq, &refused) ||
+	    !key_valid(rq, &refused) || !access_check(rq, &refused))
 		return refused;
 	if (method->params && rq->url.query_len &&
 	    (!params_known(rq, method->params, &refused) ||

@@ -168,7 +168,9 @@ void respond_common(struct request *rq, unsigned status, uint64_t offset,
 	cors_add(rq, response);
 	response_header_own(response, "X-Content-Type-Options", "nosniff");
 	response_header_own(response, "Cross-Origin-Resource-Policy", "same-origin");
-	if (rq->last || atomic_load_explicit(&rq->server->draining, memory_order_relaxed))
+	const atomic_bool *released = client_released(rq->client);
+	if (rq->last || atomic_load_explicit(&rq->server->draining, memory_order_relaxed) ||
+	    (released && atomic_load_explicit(released, memory_order_relaxed)))
 		response_header(response, "Connection", "close");
 	if (status >= 400 || rq->server->access_log || request_id_is_given(rq))
 		response_header(response, "X-Request-Id", request_id(rq));
@@ -194,8 +196,7 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 		return MHD_YES;
 	}
 	rq->stage = REQUEST_ANSWERED;
-	if (!rq->endless)
-		client_enter(rq->client, CLIENT_SENDING);
+	client_enter(rq->client, rq->endless ? CLIENT_WAITING : CLIENT_SENDING);
 	enum MHD_Result r = refusals_queue_own(rq->conn, status, response);
 	MHD_destroy_response(response);
 	return r;

@@ -29,6 +29,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,23 +63,44 @@ static size_t unescape_nothing(void *arg, struct MHD_Connection *conn, char *tex
 	return strlen(text);
 }
 
-/* Makes room for the connections in the table of open files: 0, or how many
- * fit. */
-static uint64_t raise_files(uint64_t connections)
+/* Connections beyond --connections, for each thread: those who look at the node are
+ * answered there when all others are taken. */
+#define RESERVE_PER_THREAD 16
+/* The least that is worth serving with. */
+#define CONNECTIONS_MIN 16
+
+/* Makes room in the table of open files for *CONNECTIONS and for RESERVE more, or
+ * lowers *CONNECTIONS, with a warning, to as many as fit. Returns 0, or -EMFILE with a
+ * sentence in WHY if too few fit. */
+static int raise_files(uint64_t *connections, uint64_t reserve, char *why, size_t why_size)
 {
 	struct rlimit limit;
-	rlim_t want = connections + OTHER_FILES;
+	rlim_t want = *connections + reserve + OTHER_FILES;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
 		return 0;
-	limit.rlim_cur = want < limit.rlim_max ? want : limit.rlim_max;
-	if (want > limit.rlim_max) {
-		/* root may raise the hard limit too */
-		struct rlimit more = { want, want };
-		if (!setrlimit(RLIMIT_NOFILE, &more))
-			return 0;
-	}
+	/* root may raise the hard limit too */
+	struct rlimit more = { want, want < limit.rlim_max ? limit.rlim_max : want };
+	if (!setrlimit(RLIMIT_NOFILE, &more))
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	return limit.rlim_cur >= want ? 0 : limit.rlim_cur - OTHER_FILES;
+	/* A low limit leaves half to other files: they are fewer than OTHER_FILES. */
+	uint64_t files = limit.rlim_cur;
+	uint64_t other = files / 2 < OTHER_FILES ? files / 2 : OTHER_FILES;
+	if (files < other + reserve + CONNECTIONS_MIN) {
+		snprintf(why, why_size,
+		         "the limit of open files is %llu, and at least %llu are needed: raise it "
+		         "(ulimit -n, or LimitNOFILE= of the unit), or lower --threads",
+		         (unsigned long long)files,
+		         (unsigned long long)(2 * (reserve + CONNECTIONS_MIN)));
+		return -EMFILE;
+	}
+	uint64_t fit = files - other - reserve;
+	logger(LOGGER_WARN,
+	       "the limit of open files allows fewer connections wanted=%llu allowed=%llu",
+	       (unsigned long long)*connections, (unsigned long long)fit);
+	*connections = fit;
+	return 0;
 }
 
 static int listen_on(const struct settings *settings, char *why, size_t why_size)
@@ -88,6 +110,12 @@ static int listen_on(const struct settings *settings, char *why, size_t why_size
 	if (fd < 0)
 		goto err;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Connections inherit these (tcp(7)): a client whose machine vanished while it
+	 * waits for a change is noticed after two minutes. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 60 }, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){ 15 }, sizeof(int));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &(int){ 4 }, sizeof(int));
 	if (bind(fd, (const struct sockaddr *)&settings->address, settings->address_len) ||
 	    listen(fd, SOMAXCONN))
 		goto err;
@@ -156,13 +184,10 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	answer_memory_limit(settings->answer_memory);
 	pthread_mutex_init(&server->waiting_lock, NULL);
 
-	uint64_t fit = raise_files(connections);
-	if (fit) {
-		logger(LOGGER_WARN,
-		       "the limit of open files allows fewer connections wanted=%llu allowed=%llu",
-		       (unsigned long long)connections, (unsigned long long)fit);
-		connections = fit;
-	}
+	uint64_t reserve = RESERVE_PER_THREAD * settings->threads;
+	r = raise_files(&connections, reserve, why, why_size);
+	if (r)
+		goto err_free;
 	r = access_new(settings->tokens, &server->access, why, why_size);
 	if (r)
 		goto err_free;
@@ -183,7 +208,11 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 		.most = connections,
 		.idle_ms = settings->idle_timeout_ms,
 		.request_ms = settings->request_timeout_ms,
+		.waiting_most = (connections + 1) / 2,
+		.waiting_per_address = (settings->per_address + 1) / 2,
 		.forgotten = request_forgotten,
+		.released = watch_hub_look,
+		.released_arg = hub,
 	};
 	r = clients_new(&limits, &server->clients);
 	if (r) {
@@ -205,7 +234,7 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 		snprintf(why, why_size, "libmicrohttpd is not there as a shared library");
 		goto err_close;
 	}
-	server->daemon = start_daemon(server, connections);
+	server->daemon = start_daemon(server, connections + reserve);
 	if (!server->daemon) {
 		r = -EIO;
 		snprintf(why, why_size,

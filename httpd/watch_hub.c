@@ -232,7 +232,7 @@ static void look_at_times(struct watch_hub *hub)
 	HASH_ITER (hh, hub->groups, group, tmp) {
 		for (struct watch **at = &group->waiting; *at;) {
 			int64_t until_ms = (*at)->until_ms;
-			if (closing || until_ms <= now_ms) {
+			if (closing || until_ms <= now_ms || watch_is_over(*at)) {
 				take(hub, &wakes, at, closing ? WATCH_CLOSING : WATCH_TIME,
 				     hub->next);
 				continue;
@@ -426,6 +426,15 @@ void watch_hub_close(struct watch_hub *hub)
 	pthread_mutex_unlock(&hub->lock);
 }
 
+void watch_hub_look(void *arg)
+{
+	struct watch_hub *hub = arg;
+	pthread_mutex_lock(&hub->lock);
+	hub->deadline_ms = 0;
+	pthread_cond_signal(&hub->work);
+	pthread_mutex_unlock(&hub->lock);
+}
+
 void watch_hub_free(struct watch_hub *hub)
 {
 	if (!hub)
@@ -515,6 +524,11 @@ void watch_remove(struct watch *watch)
 	unref(watch);
 }
 
+bool watch_is_over(const struct watch *watch)
+{
+	return watch->over && atomic_load(watch->over);
+}
+
 bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 {
 	struct watch_hub *hub = watch->hub;
@@ -523,7 +537,7 @@ bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 	/* what a round at work has found is told at its end, to all that wait then */
 	uint64_t last = group->told ? group->before : group->last;
 	bool news = last > from || watch->since > from;
-	bool wait = !news && !atomic_load(&hub->closing);
+	bool wait = !news && !atomic_load(&hub->closing) && !watch_is_over(watch);
 	if (wait) {
 		watch->from = from;
 		watch->until_ms = until_ms;

@@ -25,7 +25,8 @@ struct watch {
 	/* Called when nobody holds it any more: by watch_remove() or, right after
 	 * a wake, by the hub's thread. */
 	void (*free_it)(struct watch *watch);
-	bool reads; /* it will call watch_read() */
+	bool reads;              /* it will call watch_read() */
+	const atomic_bool *over; /* its time is over once this is set; NULL: no such flag */
 	enum change_kind kind;
 
 	struct watch_hub *hub;
@@ -47,6 +48,8 @@ int watch_hub_new(struct watch_hub **ret);
 node_follow watch_hub_follow;
 /* Starts the hub's thread. 0 or -errno. */
 int watch_hub_start(struct watch_hub *hub, struct node *node);
+/* Makes the hub look for watches whose `over` is set, and wake them with WATCH_TIME. */
+void watch_hub_look(void *hub);
 /* Wakes everyone with WATCH_CLOSING; from now on nobody can wait. NULL is fine. */
 void watch_hub_close(struct watch_hub *hub);
 bool watch_hub_is_closing(const struct watch_hub *hub);
@@ -66,8 +69,10 @@ void watch_remove(struct watch *watch);
 /* Says that the user has read all rows of the feed before FROM, and waits for
  * the next one of its prefix, or until UNTIL_MS (clock_mono_ms). Returns true:
  * `wake` will come, perhaps before this returns. False: there is something to
- * read already, or the hub is closing; `wake` will not come. */
+ * read already, or its time is over, or the hub is closing; `wake` will not come. */
 bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms);
+/* Returns true if the flag of WATCH says that its time is over. */
+bool watch_is_over(const struct watch *watch);
 /* Says that a watch that was woken is being served. The hub waits for all, or a
  * moment, before it wakes the next: what happens meanwhile is told at once. */
 void watch_came(struct watch *watch);
