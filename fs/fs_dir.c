@@ -562,14 +562,23 @@ struct sync {
 	struct job job;
 	struct mount *mount;
 	fuse_req_t req;
+	uint64_t dir; /* the store's inode; the kernel keeps it locked */
 };
 
 static void barrier_done(void *arg, const struct outcome *out)
 {
 	struct sync *sync = arg;
+	struct mount *m = sync->mount;
 	int error = op_errno(out);
 
-	fuse_reply_err(sync->req, error ? error : pending_take_error(&sync->mount->pending));
+	if (!error)
+		error = pending_take_error(&m->pending);
+	busy_end(&m->busy, sync->dir);
+	/* What was applied the kernel has to be told as well. */
+	if (error || !m->inval)
+		fuse_reply_err(sync->req, error);
+	else
+		inval_sync(m->inval, sync->req);
 	free(sync);
 }
 
@@ -587,14 +596,14 @@ static void nothing_pending(struct pending_wait *wait)
 	worker_add(sync->mount->worker, &sync->job);
 }
 
-/* Answered when all that was closed before is applied, and this node is as new
- * as the log's end at the call; with the error of what was closed and then
- * failed. */
+/* Answered when all that was closed before is applied, this node is as new as the log's
+ * end at the call, and this mount's kernel has been told so; with the error of what was
+ * closed and then failed. */
 void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 
-	(void)ino, (void)datasync, (void)fi;
+	(void)datasync, (void)fi;
 	struct sync *sync = calloc(1, sizeof(*sync));
 	if (!sync) {
 		fuse_reply_err(req, ENOMEM);
@@ -602,6 +611,8 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	}
 	sync->mount = m;
 	sync->req = req;
+	sync->dir = real_ino(m, ino);
+	busy_begin(&m->busy, sync->dir);
 	sync->job.run = send_barrier;
 	sync->wait.run = nothing_pending;
 	if (!pending_wait(&m->pending, &sync->wait))

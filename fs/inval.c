@@ -14,6 +14,13 @@
  * - a new expiry means another time limit;
  * - entries that any event purges are gone for everybody.
  *
+ * An fsync of a directory is answered when everything before it is told (inval_sync()).
+ * The kernel keeps the directory locked until then, and a process that waits for that
+ * lock may hold others. So this thread waits for no lock of the kernel meanwhile, but
+ * tells all names at once (tell.c). If it is waiting for one already, perhaps for the
+ * very directory, a new thread takes over the queue, with the item that the old one is
+ * at; the old one ends when it gets its lock.
+ *
  * Lock: inval->lock protects the queue, a leaf. */
 #include "mount.h"
 #include "tell.h"
@@ -35,21 +42,27 @@
 
 struct inval {
 	struct mount *mount;
-	pthread_t thread;
-	bool running;
-	struct teller teller; /* of the thread */
-	struct item *again;   /* of the thread: to be told once more, oldest first */
-	struct item **again_last;
-	size_t nagain;
 	uint64_t own_proc;    /* atomic; 0: not known yet */
 	uint64_t told;        /* atomic: see inval_told() */
 	pthread_mutex_t lock; /* protects what follows */
 	pthread_cond_t wake;  /* on the monotonic clock */
+	pthread_cond_t ended; /* a thread has */
 	struct item *first;
 	struct item **last;
-	uint64_t offset; /* of the last event that was followed */
-	bool wanted;     /* there is something to do or to acknowledge */
+	struct item *syncs; /* those of the queue that are not answered, by next_sync */
+	uint64_t offset;    /* of the last event that was followed */
+	bool wanted;        /* there is something to do or to acknowledge */
 	bool stop;
+	unsigned nthreads;
+	struct teller *teller; /* of the thread that works; NULL: not started */
+	/* Of that thread alone. */
+	struct item *current; /* is being told */
+	struct item *round;   /* taken off the queue, to be told next ... */
+	uint64_t round_offset;
+	bool round_acks;
+	struct item *again; /* to be told once more, oldest first */
+	struct item **again_last;
+	size_t nagain;
 };
 
 int inval_new(struct mount *m, struct inval **ret)
@@ -59,7 +72,6 @@ int inval_new(struct mount *m, struct inval **ret)
 	if (!inval)
 		return -ENOMEM;
 	inval->mount = m;
-	inval->teller.mount = m;
 	inval->last = &inval->first;
 	inval->again_last = &inval->again;
 	int r = -pthread_mutex_init(&inval->lock, NULL);
@@ -68,6 +80,7 @@ int inval_new(struct mount *m, struct inval **ret)
 		if (r < 0)
 			pthread_mutex_destroy(&inval->lock);
 	}
+	pthread_cond_init(&inval->ended, NULL);
 	if (r < 0) {
 		free(inval);
 		return r;
@@ -92,6 +105,8 @@ void inval_free(struct inval *inval)
 		return;
 	free_items(inval->first);
 	free_items(inval->again);
+	free(inval->teller);
+	pthread_cond_destroy(&inval->ended);
 	pthread_cond_destroy(&inval->wake);
 	pthread_mutex_destroy(&inval->lock);
 	free(inval);
@@ -281,7 +296,7 @@ void inval_follow(void *arg, const struct feed_event *ev, bool gap)
 	pthread_mutex_unlock(&inval->lock);
 }
 
-/* --- the thread ------------------------------------------------------------ */
+/* --- the threads ----------------------------------------------------------- */
 
 static void keep_for_later(struct inval *inval, struct item *item)
 {
@@ -324,34 +339,72 @@ static void announce_item(const struct inval *inval, struct item *item)
 	item->announce = ANNOUNCE_NOTHING;
 }
 
-/* Tells ITEM, and keeps it if it has to be told again. Owns it. */
-static void tell_or_keep(struct inval *inval, struct item *item, bool insist)
+/* Answer the fsync of ITEM, unless that is done. */
+static void answer_sync(struct inval *inval, struct item *item)
 {
-	bool again = tell(&inval->teller, item, insist);
+	struct item **link = &inval->syncs;
 
+	pthread_mutex_lock(&inval->lock);
+	struct fuse_req *req = item->req;
+	item->req = NULL;
+	while (*link && *link != item)
+		link = &(*link)->next_sync;
+	if (*link)
+		*link = item->next_sync;
+	pthread_mutex_unlock(&inval->lock);
+	if (req)
+		fuse_reply_err(req, 0);
+}
+
+/* Tell ITEM, and keep it if it has to be told again. Own it. False if another thread has
+ * taken over meanwhile. */
+static bool tell_or_keep(struct teller *teller, struct item *item, bool insist)
+{
+	struct inval *inval = teller->inval;
+
+	pthread_mutex_lock(&inval->lock);
+	inval->current = item;
+	pthread_mutex_unlock(&inval->lock);
+	bool again = tell(teller, item, insist);
+	pthread_mutex_lock(&inval->lock);
+	bool works = inval->teller == teller;
+	if (works)
+		inval->current = NULL;
+	pthread_mutex_unlock(&inval->lock);
+	if (!works) {
+		free(item);
+		return false;
+	}
 	announce_item(inval, item);
+	if (item->kind == ITEM_SYNC)
+		answer_sync(inval, item);
 	if (again && !insist)
 		keep_for_later(inval, item);
 	else
 		free(item);
+	return true;
 }
 
-/* Tells what was kept for later and is due; when stopping, all of it. */
-static void tell_again(struct inval *inval, bool stop)
+/* Tell what was kept for later and is due; when stopping, all of it. False if another
+ * thread has taken over meanwhile. */
+static bool tell_again(struct teller *teller, bool stop)
 {
+	struct inval *inval = teller->inval;
 	int64_t now = clock_mono_ms();
 
 	for (size_t n = inval->nagain; n; n--) {
 		struct item *item = inval->again;
 
 		if (item->not_before_ms > now && inval->nagain <= AGAIN_MAX && !stop)
-			return;
+			return true;
 		inval->again = item->next;
 		if (!inval->again)
 			inval->again_last = &inval->again;
 		inval->nagain--;
-		tell_or_keep(inval, item, stop || inval->nagain >= AGAIN_MAX);
+		if (!tell_or_keep(teller, item, stop || inval->nagain >= AGAIN_MAX))
+			return false;
 	}
+	return true;
 }
 
 /* Waits until there is something to do; inval->lock is held. */
@@ -365,69 +418,200 @@ static void wait_for_work(struct inval *inval)
 	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
 }
 
+/* Take what is queued as the next round; inval->lock is held. */
+static void take_round(struct inval *inval)
+{
+	if (!inval->wanted)
+		wait_for_work(inval);
+	inval->round = inval->first;
+	inval->round_acks = inval->wanted;
+	inval->round_offset = inval->offset;
+	inval->first = NULL;
+	inval->last = &inval->first;
+	inval->wanted = false;
+}
+
+/* Tell what the round still has. False if another thread has taken over meanwhile. */
+static bool tell_round(struct teller *teller)
+{
+	struct inval *inval = teller->inval;
+
+	teller->bumped = false;
+	if (!tell_again(teller, false))
+		return false;
+	uint64_t own = inval->round ? learn_own(inval) : 0;
+	while (inval->round) {
+		struct item *item = inval->round;
+		bool is_own = own && item->proc == own;
+
+		inval->round = item->next;
+		if (is_own)
+			item->announce = ANNOUNCE_NOTHING;
+		if (is_own && !item->own_as_well)
+			free(item);
+		else if (!tell_or_keep(teller, item, false))
+			return false;
+	}
+	if (inval->round_offset) {
+		__atomic_store_n(&inval->told, inval->round_offset, __ATOMIC_RELEASE);
+		if (inval->round_acks)
+			node_ack(inval->mount->node, inval->round_offset);
+	}
+	return true;
+}
+
 static void *work(void *arg)
 {
-	struct inval *inval = arg;
+	struct teller *teller = arg;
+	struct inval *inval = teller->inval;
+	bool works = true;
 
 	pthread_mutex_lock(&inval->lock);
-	while (!inval->stop || inval->first) {
-		if (!inval->wanted)
-			wait_for_work(inval);
-		struct item *items = inval->first;
-		bool acks = inval->wanted;
-		uint64_t offset = inval->offset;
-		inval->first = NULL;
-		inval->last = &inval->first;
-		inval->wanted = false;
+	while (works && (!inval->stop || inval->first || inval->round)) {
+		if (!inval->round)
+			take_round(inval);
 		pthread_mutex_unlock(&inval->lock);
-		inval->teller.bumped = false;
-		tell_again(inval, false);
-		uint64_t own = items ? learn_own(inval) : 0;
-		while (items) {
-			struct item *item = items;
-
-			items = item->next;
-			bool is_own = own && item->proc == own;
-
-			if (is_own)
-				item->announce = ANNOUNCE_NOTHING;
-			if (is_own && !item->own_as_well)
-				free(item);
-			else
-				tell_or_keep(inval, item, false);
-		}
-		if (offset)
-			__atomic_store_n(&inval->told, offset, __ATOMIC_RELEASE);
-		if (offset && acks)
-			node_ack(inval->mount->node, offset);
+		works = tell_round(teller);
 		pthread_mutex_lock(&inval->lock);
 	}
 	pthread_mutex_unlock(&inval->lock);
-	tell_again(inval, true);
+	works = works && tell_again(teller, true);
+	if (!works)
+		free(teller);
+	pthread_mutex_lock(&inval->lock);
+	inval->nthreads--;
+	pthread_cond_signal(&inval->ended);
+	pthread_mutex_unlock(&inval->lock);
 	return NULL;
+}
+
+/* Start a thread that works from now on; inval->lock is held. 0 or -errno. */
+static int start_thread(struct inval *inval)
+{
+	struct teller *teller = calloc(1, sizeof(*teller)), *before = inval->teller;
+	pthread_t thread;
+
+	if (!teller)
+		return -ENOMEM;
+	teller->mount = inval->mount;
+	teller->inval = inval;
+	inval->teller = teller;
+	int r = -pthread_create(&thread, NULL, work, teller);
+	if (r < 0) {
+		inval->teller = before;
+		free(teller);
+		return r;
+	}
+	inval->nthreads++;
+	pthread_setname_np(thread, "invalidator");
+	pthread_detach(thread);
+	return 0;
 }
 
 int inval_start(struct inval *inval)
 {
 	/* Of what was before, the kernel has nothing. */
 	inval->told = node_offset(inval->mount->node);
-	int r = -pthread_create(&inval->thread, NULL, work, inval);
-
-	inval->running = r == 0;
-	if (r == 0)
-		pthread_setname_np(inval->thread, "invalidator");
+	pthread_mutex_lock(&inval->lock);
+	int r = start_thread(inval);
+	pthread_mutex_unlock(&inval->lock);
 	return r;
 }
 
 void inval_stop(struct inval *inval)
 {
-	if (!inval || !inval->running)
+	if (!inval)
 		return;
 	pthread_mutex_lock(&inval->lock);
 	inval->stop = true;
 	inval->wanted = true;
 	pthread_cond_signal(&inval->wake);
+	while (inval->nthreads)
+		pthread_cond_wait(&inval->ended, &inval->lock);
 	pthread_mutex_unlock(&inval->lock);
-	pthread_join(inval->thread, NULL);
-	inval->running = false;
+}
+
+/* --- fsync of a directory -------------------------------------------------- */
+
+/* Let a new thread go on with what the one that works now is at; inval->lock is held. 0 or
+ * -errno. */
+static int take_over(struct inval *inval)
+{
+	size_t size = sizeof(*inval->current) + inval->current->len + 1;
+	struct item *copy = malloc(size);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, inval->current, size);
+	copy->next = inval->round;
+	int r = start_thread(inval);
+	if (r < 0) {
+		free(copy);
+		return r;
+	}
+	inval->round = copy;
+	inval->current = NULL;
+	return 0;
+}
+
+void inval_sync(struct inval *inval, struct fuse_req *req)
+{
+	struct item *item = NULL;
+	int r = 0;
+
+	pthread_mutex_lock(&inval->lock);
+	if (!inval->stop && inval->teller && inval->teller->inside && !inval->teller->no_epoch)
+		r = take_over(inval);
+	bool wait = r == 0 && !inval->stop && inval->teller && !inval->teller->inside;
+	if (wait)
+		item = push(inval, (struct origin){ 0 }, ITEM_SYNC, 0, 0, (struct bytes){ 0 });
+	if (item) {
+		item->req = req;
+		item->next_sync = inval->syncs;
+		inval->syncs = item;
+		pthread_cond_signal(&inval->wake);
+	} else if (wait) {
+		r = -ENOMEM;
+	}
+	pthread_mutex_unlock(&inval->lock);
+	if (!item)
+		fuse_reply_err(req, -r);
+}
+
+/* Answer all that wait. */
+static void answer_syncs(struct inval *inval)
+{
+	pthread_mutex_lock(&inval->lock);
+	while (inval->syncs) {
+		struct item *item = inval->syncs;
+		struct fuse_req *req = item->req;
+
+		item->req = NULL;
+		inval->syncs = item->next_sync;
+		pthread_mutex_unlock(&inval->lock);
+		fuse_reply_err(req, 0);
+		pthread_mutex_lock(&inval->lock);
+	}
+	pthread_mutex_unlock(&inval->lock);
+}
+
+bool inval_enter(struct teller *teller, bool must)
+{
+	struct inval *inval = teller->inval;
+
+	if (must)
+		answer_syncs(inval);
+	pthread_mutex_lock(&inval->lock);
+	bool may = must || (!inval->syncs && inval->teller == teller);
+	if (may)
+		teller->inside = true;
+	pthread_mutex_unlock(&inval->lock);
+	return may;
+}
+
+void inval_leave(struct teller *teller)
+{
+	pthread_mutex_lock(&teller->inval->lock);
+	teller->inside = false;
+	pthread_mutex_unlock(&teller->inval->lock);
 }

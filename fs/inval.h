@@ -4,9 +4,12 @@
 
 #include "feed.h"
 
+#include <stdbool.h>
+
 struct fuse_req;
 struct inval;
 struct mount;
+struct teller;
 
 /* Makes an invalidator for M. 0 and *RET, or -errno. */
 int inval_new(struct mount *m, struct inval **ret);
@@ -37,5 +40,16 @@ void inval_value(struct inval *inval, uint64_t ino);
 /* Answers REQ with ERROR once the kernel has been told all that is queued now;
  * at once if nothing is told any more. */
 void inval_reply(struct inval *inval, struct fuse_req *req, int error);
+
+/* The same, with success, for the fsync of a directory, which the kernel keeps locked until
+ * it is answered. Needs a kernel that can forget all names at once (Linux 6.16): with an older
+ * one the answer may come before names are told. Never waits. */
+void inval_sync(struct inval *inval, struct fuse_req *req);
+
+/* For tell.c: ask whether the thread of TELLER may wait for a lock of the kernel now, and
+ * say that it does not any more. It may not while an fsync of a directory waits; if it
+ * MUST, those that wait are answered first. */
+bool inval_enter(struct teller *teller, bool must);
+void inval_leave(struct teller *teller);
 
 #endif

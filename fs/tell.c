@@ -18,7 +18,11 @@
  * that is used again, and covers answers under way, as the kernel compares the
  * epoch from before the request. What it does not cover, a listing under way,
  * is told once more when the directory is quiet. A kernel that has no epochs
- * (before 6.16) is always told by name. */
+ * (before 6.16) is always told by name.
+ *
+ * The same is done while an fsync of a directory waits for the invalidator
+ * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps
+ * another one for a process that waits for the first. */
 #include "mount.h"
 #include "shown.h"
 #include "tell.h"
@@ -60,19 +64,36 @@ static bool bump_epoch(struct teller *teller)
 	return true;
 }
 
-/* Invalidates a name, or all of them if its directory is busy. */
-static void tell_name(struct teller *teller, const struct item *item, bool insist)
+/* Makes all names stale, once in a round. False if this kernel cannot. */
+static bool tell_all_names(struct teller *teller)
+{
+	if (!teller->bumped)
+		teller->bumped = bump_epoch(teller);
+	return teller->bumped;
+}
+
+/* Invalidates NAME of DIR, which waits for the lock of DIR, or all names if that may not
+ * be waited for. */
+static void inval_entry(struct teller *teller, uint64_t dir, const char *name, size_t len)
 {
 	struct mount *m = teller->mount;
 
-	if (!insist && busy_lately(&m->busy, item->parent)) {
-		if (!teller->bumped)
-			teller->bumped = bump_epoch(teller);
-		if (teller->bumped)
+	if (!inval_enter(teller, false)) {
+		if (tell_all_names(teller))
 			return;
+		inval_enter(teller, true);
 	}
-	fuse_lowlevel_notify_inval_entry(m->session, node_id(teller->mount, item->parent),
-	                                 item->name, item->len);
+	fuse_lowlevel_notify_inval_entry(m->session, node_id(m, dir), name, len);
+	inval_leave(teller);
+}
+
+/* Invalidates a name, or all of them if its directory is busy. */
+static void tell_name(struct teller *teller, const struct item *item, bool insist)
+{
+	bool busy = !insist && busy_lately(&teller->mount->busy, item->parent);
+
+	if (!busy || !tell_all_names(teller))
+		inval_entry(teller, item->parent, item->name, item->len);
 }
 
 /* A removed entry; who watches itself (inotify) is told, too, but not who watches its
@@ -83,10 +104,14 @@ static void tell_removed(struct teller *teller, const struct item *item, bool in
 	int r = -EBUSY;
 
 	/* This one takes the lock of the entry, too. */
-	if (insist || (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino)))
+	bool may = insist ||
+	           (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino));
+	if (may && inval_enter(teller, false)) {
 		r = fuse_lowlevel_notify_delete(m->session, node_id(teller->mount, item->parent),
 		                                node_id(teller->mount, item->ino), item->name,
 		                                item->len);
+		inval_leave(teller);
+	}
 	if (r < 0)
 		tell_name(teller, item, insist);
 	tell_inode(teller, item->ino, false);
@@ -120,14 +145,12 @@ static bool tell_changed(struct teller *teller, const struct item *item, bool va
 static bool tell_listing(struct teller *teller, const struct item *item, bool insist)
 {
 	bool first = item->not_before_ms == 0;
-	bool busy = !insist && busy_lately(&teller->mount->busy, item->ino);
+	bool busy = !insist && (teller->bumped || busy_lately(&teller->mount->busy, item->ino));
 
 	if (!first && busy)
 		return true;
 	if (!first)
-		fuse_lowlevel_notify_inval_entry(teller->mount->session,
-		                                 node_id(teller->mount, item->ino), item->name,
-		                                 item->len);
+		inval_entry(teller, item->ino, item->name, item->len);
 	tell_inode(teller, item->ino, true);
 	return busy;
 }
@@ -197,9 +220,7 @@ static void tell_dir(struct teller *teller, uint64_t dir, struct walk *walk,
 	while (n) {
 		for (size_t i = 0; i < n; i++) {
 			tell_inode(teller, names[i].ino, true);
-			fuse_lowlevel_notify_inval_entry(teller->mount->session,
-			                                 node_id(teller->mount, dir), names[i].name,
-			                                 names[i].len);
+			inval_entry(teller, dir, names[i].name, names[i].len);
 			if (names[i].is_dir)
 				walk_push(walk, names[i].ino);
 		}
@@ -216,7 +237,7 @@ static void tell_all(struct teller *teller)
 	struct walk walk = { 0 };
 
 	logger(LOGGER_WARN, "the feed moved on too far; the kernel forgets everything");
-	if (!bump_epoch(teller))
+	if (!tell_all_names(teller))
 		logger(LOGGER_WARN, "removed names may still be seen: this kernel cannot forget "
 		                    "all names at once");
 	walk_push(&walk, teller->mount->root);
@@ -246,6 +267,8 @@ bool tell(struct teller *teller, const struct item *item, bool insist)
 		return false;
 	case ITEM_REPLY:
 		fuse_reply_err(item->req, item->error);
+		return false;
+	case ITEM_SYNC:
 		return false;
 	}
 	return false;

@@ -129,6 +129,13 @@ check_lines() {
 	python3 "$made" compare "$T/calls" "$T/log"
 }
 
+@test "sync DIR: this kernel knows names and values that another node has acknowledged before" {
+	node_httpd 1
+	node_fs 2
+	timeout $((60 * PATIENCE)) python3 "$KEYDIR_ROOT/tests/cluster/sync_dir.py" "${NODE_MNT[2]}" \
+		"${NODE_URL[1]#http://}" 5
+}
+
 @test "If-None-Match and If-Match on three nodes at once: one winner each" {
 	local n i pids
 	for n in 1 2 3; do node_httpd "$n"; done
