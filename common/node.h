@@ -80,6 +80,10 @@ void node_submit(struct node *node, const struct event *ev, void *owned, node_do
  * node_submit(). */
 bool node_submit_later(struct node *node, const struct event *ev, void *owned, node_done *done,
                        void *arg);
+/* Return why a change that is submitted now cannot be done: EIO while the log is known to
+ * be away, what applying waits for, or 0. *RET_SINCE_MS is the time (clock_mono_ms()) since
+ * which the log is away; 0 for other reasons. Cheap, thread-safe. */
+int node_write_error(struct node *node, int64_t *ret_since_ms);
 /* Calls back for what waits, or leaves that to a thread that is about to. */
 void node_flush(struct node *node);
 

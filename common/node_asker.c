@@ -3,7 +3,9 @@
  * A barrier waits until what was in the log at the call is applied here: the broker
  * is asked for the log's end, and then that offset waited for. Asking blocks, so a
  * thread of its own does it, for all that came before it asked, and every END_EVERY_MS
- * without being asked: what the status says of the log's end is not older.
+ * without being asked: what the status says of the log's end is not older. So this thread
+ * also knows since when the log has been away, and asks more often then, for its return to
+ * be noticed soon.
  *
  * In the process that applies it also audits: whether the log still has the newest record
  * that was applied a round ago. A topic that is deleted and made anew breaks no connection,
@@ -20,6 +22,7 @@
 #include <stdlib.h>
 
 #define END_EVERY_MS 1000
+#define END_AWAY_MS 100
 #define END_TIMEOUT_MS 2000
 #define LOOK_EVERY_MS 10000 /* two small questions */
 
@@ -101,6 +104,17 @@ static void audit(struct asker *asker, int64_t timeout_ms, uint64_t end)
 		log_kafka_wake(asker->log);
 }
 
+/* Note whether the log is away. It is if it gave no answer and no broker is connected: one
+ * that is only slow may still take changes in time. ASKED_MS is when it was asked. */
+static void note_answer(struct asker *asker, bool answered, int64_t asked_ms)
+{
+	struct node *node = asker->node;
+	if (answered || log_kafka_up(asker->log))
+		atomic_store(&node->away_ms, 0);
+	else if (!atomic_load(&node->away_ms))
+		atomic_store(&node->away_ms, asked_ms);
+}
+
 /* Asks once, for all of LIST, which it frees. */
 static void ask(struct asker *asker, struct barrier *list)
 {
@@ -114,6 +128,7 @@ static void ask(struct asker *asker, struct barrier *list)
 	if (r == 0)
 		kafka_raise_end(asker->node, end);
 	bool answered = r == 0;
+	note_answer(asker, answered, now);
 	now = clock_mono_ms();
 	while (list) {
 		struct barrier *b = list;
@@ -153,7 +168,8 @@ static void *run(void *arg)
 		pthread_mutex_unlock(&asker->lock);
 		ask(asker, list);
 		look(asker);
-		struct timespec until = clock_mono_in(END_EVERY_MS);
+		bool away = atomic_load(&asker->node->away_ms);
+		struct timespec until = clock_mono_in(away ? END_AWAY_MS : END_EVERY_MS);
 		pthread_mutex_lock(&asker->lock);
 		while (!asker->stopping && !asker->barriers &&
 		       pthread_cond_timedwait(&asker->wake, &asker->lock, &until) == 0)

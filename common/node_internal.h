@@ -97,6 +97,7 @@ struct node {
 	_Atomic int64_t wake_ms; /* wall time at which the thread looks at expiry */
 	atomic_bool ticking;     /* a tick is under way */
 	_Atomic int stalled;     /* errno that applying waits for, or 0 */
+	_Atomic int64_t away_ms; /* since when a log outside is away (monotonic); 0: it is not */
 	atomic_bool ready;
 };
 

@@ -18,6 +18,7 @@
 #include "metrics.h"
 #include "quota.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static void refuse(enum event_outcome code, void *owned, node_done *done, void *arg)
@@ -181,6 +182,17 @@ bool node_submit_later(struct node *node, const struct event *ev, void *owned, n
 void node_flush(struct node *node)
 {
 	node_work(node);
+}
+
+int node_write_error(struct node *node, int64_t *ret_since_ms)
+{
+	*ret_since_ms = 0;
+	if (node_must_wait(node)) {
+		int err = atomic_load(&node->stalled);
+		return err ? err : EIO;
+	}
+	*ret_since_ms = atomic_load(&node->away_ms);
+	return *ret_since_ms ? EIO : 0;
 }
 
 uint64_t node_propose_ino(struct node *node)

@@ -357,6 +357,12 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		create_exclusive(req, dir, name, mode, fi);
 		return;
 	}
+	int64_t wait_ms;
+	int error = gate_check(&m->gate, &wait_ms);
+	if (error && !wait_ms) {
+		fuse_reply_err(req, error);
+		return;
+	}
 	busy_begin(&m->busy, dir);
 	r = -ESTALE;
 	for (int i = 0; i < CREATE_TRIES && r == -ESTALE; i++)

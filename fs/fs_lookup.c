@@ -2,7 +2,11 @@
  *
  * Names come from the store, and before it from those that this mount has
  * created and not logged yet. A name that does not exist is an answer that the
- * kernel may keep as well: the feed tells it when somebody makes one. */
+ * kernel may keep as well: the feed tells it when somebody makes one.
+ *
+ * A new node that has not read its log yet must not answer from its empty store. The
+ * kernel comes to everything by a look-up, or by opening the root: these fail with EIO
+ * until the node may show what it has (node_may_show()). */
 #include "handle.h"
 
 #include "clock.h"
@@ -59,6 +63,8 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct file *f;
 	int r = check_name(name);
 
+	if (r == 0 && !node_may_show(m->node))
+		r = -EIO;
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;

@@ -185,14 +185,9 @@ static int open_file(struct mount *m, fuse_req_t req, struct file *f, struct fus
 	return r;
 }
 
-void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+static void open_now(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
-
-	if (m->no_open) {
-		fuse_reply_err(req, ENOSYS);
-		return;
-	}
 	struct file *f = files_get(&m->files, ino);
 	int r = f ? open_file(m, req, f, fi) : -ENOMEM;
 
@@ -201,6 +196,56 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 	else if (fuse_reply_open(req, fi) < 0)
 		handle_close(fi);
+}
+
+/* An open for writing that waits for the log. */
+struct gated_open {
+	struct gated g;
+	fuse_req_t req;
+	fuse_ino_t ino;
+	struct fuse_file_info fi;
+};
+
+static void open_gated(struct gated *g, int error)
+{
+	struct gated_open *go = (struct gated_open *)g;
+
+	if (error)
+		fuse_reply_err(go->req, error);
+	else
+		open_now(go->req, go->ino, &go->fi);
+}
+
+/* What only reads, or may do only that, opens while the log is away. */
+static bool opens_to_change(const struct fuse_file_info *fi)
+{
+	return (fi->flags & O_ACCMODE) == O_WRONLY || (fi->flags & O_TRUNC);
+}
+
+void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	int64_t wait_ms;
+	int error;
+
+	if (m->no_open) {
+		fuse_reply_err(req, ENOSYS);
+		return;
+	}
+	if (!opens_to_change(fi) || (error = gate_check(&m->gate, &wait_ms)) == 0) {
+		open_now(req, ino, fi);
+		return;
+	}
+	struct gated_open *go = wait_ms ? calloc(1, sizeof(*go)) : NULL;
+	if (!go) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	go->g.run = open_gated;
+	go->req = req;
+	go->ino = ino;
+	go->fi = *fi;
+	gate_wait(&m->gate, &go->g, wait_ms);
 }
 
 /* --- read ------------------------------------------------------------------ */

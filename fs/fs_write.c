@@ -278,19 +278,71 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 		fuse_reply_write(req, size);
 }
 
-void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
-              struct fuse_file_info *fi)
+/* --- FUSE_WRITE ------------------------------------------------------------ */
+
+static void write_now(fuse_req_t req, const char *data, size_t size, off_t off,
+                      const struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	const struct handle *h = handle_of(fi);
 
-	(void)ino;
 	/* Pages of a mapping know their place, whatever descriptor they use. And
 	 * O_APPEND can be taken away again, by fcntl(2). */
 	if (h->appends && (fi->flags & O_APPEND) && !fi->writepage)
 		append_file(m, req, h->file, data, size);
 	else
 		write_file(m, req, h->file, data, size, off, false);
+}
+
+/* A write that waits for the log. */
+struct gated_write {
+	struct gated g;
+	fuse_req_t req;
+	uint64_t holds; /* inode that is busy until then */
+	size_t size;
+	off_t off;
+	struct fuse_file_info fi;
+	char data[];
+};
+
+static void write_gated(struct gated *g, int error)
+{
+	const struct gated_write *gw = (struct gated_write *)g;
+
+	/* First: the request, and with it the handle, may be gone afterwards. */
+	busy_end(&mount_of(gw->req)->busy, gw->holds);
+	if (error)
+		fuse_reply_err(gw->req, error);
+	else
+		write_now(gw->req, gw->data, gw->size, gw->off, &gw->fi);
+}
+
+void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off_t off,
+              struct fuse_file_info *fi)
+{
+	struct mount *m = mount_of(req);
+	int64_t wait_ms;
+	int error;
+
+	/* Who writes through a mapping is told by msync(2) or close(2) anyway. */
+	if (fi->writepage || (error = gate_check(&m->gate, &wait_ms)) == 0) {
+		write_now(req, data, size, off, fi);
+		return;
+	}
+	struct gated_write *gw = wait_ms ? calloc(1, sizeof(*gw) + size) : NULL;
+	if (!gw) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	gw->g.run = write_gated;
+	gw->req = req;
+	gw->holds = real_ino(m, ino);
+	gw->size = size;
+	gw->off = off;
+	gw->fi = *fi;
+	memcpy(gw->data, data, size);
+	busy_begin(&m->busy, gw->holds);
+	gate_wait(&m->gate, &gw->g, wait_ms);
 }
 
 /* --- fallocate ------------------------------------------------------------- */

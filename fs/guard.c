@@ -21,7 +21,8 @@
  * force (`umount -f`) or starts anew on that directory (mountpoint.c).
  *
  * It also sets how far the kernel reads ahead: that can only be done once the
- * mount has answered its first request. */
+ * mount has answered its first request. It uses the mount for that, so the start of
+ * the mount counts as over only then: an umount(2) right after it must not fail. */
 #include "guard.h"
 
 #include "logger.h"
@@ -49,21 +50,33 @@
 
 /* --- the process that is guarded ------------------------------------------- */
 
-static int spawn_guard(unsigned connection, const char *dir, pid_t *ret)
+/* *RET_END is one end of a pipe whose other end is the guard's standard input. */
+static int spawn_guard(unsigned connection, const char *dir, pid_t *ret, int *ret_end)
 {
 	char pid[16], number[16], name[] = GUARD_NAME;
 	char *const argv[] = { name, pid, number, (char *)(uintptr_t)dir, NULL };
+	int ends[2];
 
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	snprintf(number, sizeof(number), "%u", connection);
-	return subprocess_start(argv, -1, ret);
+	int r = subprocess_start(argv, ends[1], ret);
+	close(ends[1]);
+	if (r < 0)
+		close(ends[0]);
+	else
+		*ret_end = ends[0];
+	return r;
 }
 
-pid_t guard_start(const char *dir)
+pid_t guard_start(const char *dir, int *ret_settled)
 {
 	unsigned connection = mountpoint_connection(dir);
 	pid_t pid = 0;
-	int r = connection ? spawn_guard(connection, dir, &pid) : -ENOENT;
+
+	*ret_settled = -1;
+	int r = connection ? spawn_guard(connection, dir, &pid, ret_settled) : -ENOENT;
 
 	if (r == 0)
 		return pid;
@@ -130,6 +143,8 @@ int guard_main(char **argv)
 	sigemptyset(&dead);
 	sigaddset(&dead, SIGNAL_DEAD);
 	mountpoint_read_ahead(dir, connection, READ_AHEAD_KIB);
+	/* Settled: the end of the pipe goes, /dev/null takes its place. */
+	dup2(STDOUT_FILENO, STDIN_FILENO);
 	/* As long as a thread of it is left, that is our parent. */
 	if (getppid() == guarded)
 		sigwait(&dead, &number);

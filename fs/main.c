@@ -21,7 +21,7 @@
 
 #define EXIT_USAGE 2
 #define WHY_MAX NODE_WHY_MAX
-#define READY '\n' /* what the child sends; anything else is a sentence */
+#define READY '\n' /* the child's last byte once it is ready; before it may stand a warning */
 
 /* The terminal's, or whoever's who started us. */
 static int first_stderr = STDERR_FILENO;
@@ -44,9 +44,9 @@ static int open_log_file(const char *path, char *why, size_t why_size)
 	return 0;
 }
 
-static void ready_in_foreground(void *arg)
+static void ready_in_foreground(void *arg, const char *warning)
 {
-	(void)arg;
+	(void)arg, (void)warning; /* it is in the log */
 }
 
 static int run_in_foreground(const struct fs_options *options)
@@ -84,7 +84,7 @@ static void tell(const struct child *child, const char *text, size_t len)
 }
 
 /* Lets go of the terminal, and of the parent. */
-static void ready_in_background(void *arg)
+static void ready_in_background(void *arg, const char *warning)
 {
 	struct child *child = arg;
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -97,19 +97,34 @@ static void ready_in_background(void *arg)
 			dup2(null, STDERR_FILENO);
 		close(null);
 	}
+	tell(child, warning, strlen(warning));
 	tell(child, &word, 1);
 	close(child->to_parent);
 	child->to_parent = -1;
+}
+
+/* Close all that the caller has open, but standard input, output and error: its locks would
+ * be held, and the readers of its pipes would wait, for as long as the daemon runs
+ * (daemon(7)). *FD stays, as another number. 0 or -errno. */
+static int close_inherited(int *fd)
+{
+	const int kept = STDERR_FILENO + 1;
+
+	if (*fd != kept && dup3(*fd, kept, O_CLOEXEC) < 0)
+		return -errno;
+	*fd = kept;
+	return close_range((unsigned)kept + 1, ~0U, 0) < 0 ? -errno : 0;
 }
 
 static int run_child(const struct fs_options *options, int to_parent)
 {
 	struct child child = { .to_parent = to_parent, .keep_stderr = options->log_file };
 	char why[WHY_MAX] = "";
+	int r = close_inherited(&child.to_parent);
 
-	/* Who reads what we write would wait for the daemon otherwise. */
-	if (first_stderr != STDERR_FILENO)
-		close(first_stderr);
+	if (r < 0)
+		logger(LOGGER_WARN, "cannot close what the caller has open why=\"%s\"",
+		       strerror(-r));
 	setsid();
 	if (chdir("/") < 0)
 		logger(LOGGER_WARN, "cannot change to / why=\"%s\"", strerror(errno));
@@ -133,8 +148,11 @@ static int wait_for_child(pid_t pid, int from_child)
 		if (n <= 0)
 			break;
 		len += (size_t)n;
-		if (text[0] == READY)
+		if (text[len - 1] == READY) {
+			if (len > 1)
+				dprintf(first_stderr, "keydir-fs: %.*s", (int)len, text);
 			return EXIT_SUCCESS;
+		}
 	}
 	waitpid(pid, &status, 0);
 	if (len)

@@ -7,6 +7,7 @@
 #include "busy.h"
 #include "file.h"
 #include "fs_options.h"
+#include "gate.h"
 #include "handshake.h"
 #include "inval.h"
 #include "key.h"
@@ -51,13 +52,14 @@ struct mount {
 	struct recall recall;
 	struct open_list open;
 	struct pending pending;
+	struct gate gate;
 	struct spin spin;
 	struct handshake handshake;
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	enum evict_policy evict;
 	uint64_t max_value;
-	int64_t timeout_ms; /* of a barrier */
+	int64_t timeout_ms; /* of a write, and of a barrier */
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;

@@ -19,6 +19,7 @@
 #include "mountpoint.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@
 
 #define MAX_THREADS 16
 #define POLL_US 10000
+#define SETTLE_MS 5000 /* a start waits so long for the guard */
 /* Sent to the thread in the loop, whose wait a signal ends. */
 #define SIGNAL_WAKE SIGUSR1
 
@@ -95,17 +97,22 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 	return 0;
 }
 
-/* A node that catches up would show the past; but one whose log is down is
- * better than none. */
-static void wait_until_ready(const struct mount *m)
+/* Wait until the node is ready, at most the write timeout. If it is not ready then, it is
+ * mounted all the same, so that a machine starts without its log, and it becomes usable as
+ * soon as the log answers: what the node has is shown, or, if that is nothing or long past
+ * (node_may_show()), reads fail with EIO. WARNING then says so; else it is "". */
+static void wait_until_ready(const struct mount *m, char *warning, size_t size)
 {
 	int64_t deadline = clock_mono_ms() + m->timeout_ms;
 	struct node_status status;
 
+	*warning = '\0';
 	for (node_status(m->node, &status); !status.ready; node_status(m->node, &status)) {
 		if (clock_mono_ms() > deadline) {
-			logger(LOGGER_WARN, "mounting before the node is ready why=\"%s\"",
-			       status.why);
+			snprintf(warning, size, "mounted before the node is ready: %.900s%s",
+			         status.why,
+			         status.behind ? "; until then reads fail with EIO" : "");
+			logger(LOGGER_WARN, "%s", warning);
 			return;
 		}
 		usleep(POLL_US);
@@ -121,6 +128,11 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 	m->root = STORE_ROOT_INO;
 	if (!subdir)
 		return 0;
+	if (!node_may_show(m->node)) {
+		snprintf(why, why_size,
+		         "-o subdir=%s: the node is not ready, so it cannot be looked up", subdir);
+		return -EAGAIN;
+	}
 	while (*subdir == '/')
 		subdir++;
 	len = strlen(subdir);
@@ -207,6 +219,8 @@ static void *wait_for_signal(void *arg)
 
 	while (sigwait(&s->signals, &number) != 0)
 		;
+	/* A write that waits for the log may keep pages locked. */
+	gate_stop(&s->mount->gate);
 	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
 		handle_collect_mapped(s->mount);
@@ -271,8 +285,30 @@ static int loop(struct mount *m)
 	return r;
 }
 
+/* The thread that says when the mount is ready. */
+struct starter {
+	pthread_t thread;
+	int settled; /* of guard_start() */
+	const char *warning;
+	serve_ready *ready;
+	void *arg;
+};
+
+static void *wait_for_guard(void *arg)
+{
+	struct starter *s = arg;
+	struct pollfd guard = { .fd = s->settled, .events = POLLIN };
+
+	if (s->settled >= 0) {
+		poll(&guard, 1, SETTLE_MS);
+		close(s->settled);
+	}
+	s->ready(s->arg, s->warning);
+	return NULL;
+}
+
 /* From the mount being there to its end. */
-static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, size_t why_size)
+static int run(struct mount *m, struct starter *starter, char *why, size_t why_size)
 {
 	struct stopper stopper = { .mount = m, .loop = pthread_self() };
 	int r = m->inval ? inval_start(m->inval) : 0;
@@ -288,13 +324,17 @@ static int run(struct mount *m, void (*ready)(void *arg), void *arg, char *why, 
 		announcer_stop(m->announcer);
 		return fail(r, why, why_size, "cannot start a thread");
 	}
-	ready(arg);
+	bool has_starter = pthread_create(&starter->thread, NULL, wait_for_guard, starter) == 0;
+	if (!has_starter)
+		wait_for_guard(starter);
 	r = loop(m);
 	if (r < 0)
 		logger(LOGGER_ERROR, "the session ended why=\"%s\"", strerror(-r));
 	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
 	pthread_kill(stopper.thread, SIGINT);
 	pthread_join(stopper.thread, NULL);
+	if (has_starter)
+		pthread_join(starter->thread, NULL);
 	handle_close_all(m);
 	drain(m);
 	/* A creation that was on its way has opened what it made. */
@@ -311,9 +351,12 @@ static int start_announcer(struct mount *m, const char *dir, char *why, size_t w
 	return r < 0 ? fail(r, why, why_size, "-o inotify") : 0;
 }
 
-static int mount_and_run(struct mount *m, const struct fs_options *options,
-                         void (*ready)(void *arg), void *arg, char *why, size_t why_size)
+static int mount_and_run(struct mount *m, const struct fs_options *options, serve_ready *ready,
+                         void *arg, char *why, size_t why_size)
 {
+	char warning[NODE_WHY_MAX];
+
+	wait_until_ready(m, warning, sizeof(warning));
 	int r = mountpoint_check(options->mountpoint, why, why_size);
 
 	if (r == 0)
@@ -331,16 +374,17 @@ static int mount_and_run(struct mount *m, const struct fs_options *options,
 	}
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
 	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
-	pid_t guard = guard_start(options->mountpoint);
+	struct starter starter = { .warning = warning, .ready = ready, .arg = arg };
+	pid_t guard = guard_start(options->mountpoint, &starter.settled);
 	if (options->inotify)
 		r = start_announcer(m, options->mountpoint, why, why_size);
 	if (r == 0)
-		r = run(m, ready, arg, why, why_size);
+		r = run(m, &starter, why, why_size);
 	guard_stop(guard);
 	return r;
 }
 
-int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg, char *why,
+int serve(const struct fs_options *options, serve_ready *ready, void *arg, char *why,
           size_t why_size)
 {
 	struct mount m = {
@@ -359,7 +403,9 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 	pending_init(&m.pending);
 	recall_init(&m.recall);
 	spin_init(&m.spin, options->spin_us);
-	r = files_init(&m.files);
+	r = gate_init(&m.gate, &m);
+	if (r == 0)
+		r = files_init(&m.files);
 	if (r < 0)
 		return fail(r, why, why_size, "cannot start");
 	r = worker_start(&m.worker);
@@ -377,7 +423,6 @@ int serve(const struct fs_options *options, void (*ready)(void *arg), void *arg,
 	r = open_node(&m, options, why, why_size);
 	if (r < 0)
 		goto free_inval;
-	wait_until_ready(&m);
 	r = mount_and_run(&m, options, ready, arg, why, why_size);
 	worker_stop(m.worker);
 	m.worker = NULL;

@@ -539,3 +539,83 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	node_rest 1 GET /v1/kv/b/200
 	same 404 "$status"
 }
+
+@test "with the log away, a shell's write fails and nothing is stored; back, it works" {
+	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
+	NODE_OPTIONS=(--write-timeout 1s)
+	node_fs 1
+	local mnt=${NODE_MNT[1]} shell how
+	echo -n before >"$mnt/there"
+	broker kill
+	# The mount has to notice it first.
+	wait_for 20 not bash -c "echo x >'$mnt/probe'" 2>/dev/null
+	for shell in bash dash; do
+		command -v $shell >/dev/null || continue
+		for how in '>' '>>'; do
+			fails_with '' $shell -c "echo x $how'$mnt/new'"
+			fails_with '' $shell -c "echo x $how'$mnt/there'"
+		done
+	done
+	fails_with 'Input/output error' python3 -c 'import sys; open(sys.argv[1], "w").write("x")' "$mnt/new"
+	# A file that is open already; and what only reads, or only may write.
+	fails_with 'Input/output error' python3 - "$mnt/there" <<-'PY'
+		import os, sys
+		fd = os.open(sys.argv[1], os.O_RDWR)
+		assert os.read(fd, 9) == b"before"
+		os.write(fd, b"x")
+	PY
+	same before "$(cat "$mnt/there")"
+	same there "$(ls "$mnt")"
+	broker start
+	wait_for 30 bash -c "echo back >'$mnt/there'" 2>/dev/null
+	same back "$(cat "$mnt/there")"
+	sync "$mnt/there"
+	echo more >>"$mnt/there"
+	sync "$mnt/there"
+}
+
+@test "what is written while the log is away for less than the write timeout is stored" {
+	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
+	NODE_OPTIONS=(--write-timeout 100s)
+	node_httpd 1
+	node_fs 1
+	local mnt=${NODE_MNT[1]} n writers=()
+	for n in 1 2 3; do echo -n old >"$mnt/key$n"; done
+	broker kill
+	wait_for 10 log_is_down 1
+	for n in 1 2 3; do
+		bash -c "echo -n new >'$mnt/key$n'" 3>&- 4>&- &
+		writers+=($!)
+		wait_for 10 grep -q request_wait_answer "/proc/${writers[n - 1]}/wchan"
+	done
+	broker start
+	for n in 1 2 3; do
+		wait "${writers[n - 1]}"
+		get_is 1 "key$n" new
+	done
+}
+
+@test "a new node without its log: the mount says so, and answers EIO until it has read it" {
+	local mnt=$T/mnt9
+	node_httpd 1
+	put 1 dir/there 1
+	stop "${NODE_HTTPD[1]}"
+	allow_log 'error keydir-fs: the log cannot be used: no answer'
+	broker kill
+	mkdir "$mnt"
+	fails_with "the node is not ready" "$KEYDIR_FS" --store "$T/n8" --log "$VOLUME" \
+		--write-timeout 1s -o subdir=dir "$mnt"
+	timeout 60 "$KEYDIR_FS" --store "$T/n9" --log "$VOLUME" --write-timeout 1s --log-file "$T/fs9.log" \
+		"$mnt" >"$T/said" 2>&1 3>&- 4>&- 5>&-
+	grep "not answered yet; until then reads fail with EIO\|mounted before the node is ready" "$T/said"
+	stat "$mnt" >/dev/null
+	fails_with 'Input/output error' ls "$mnt"
+	fails_with 'Input/output error' cat "$mnt/dir/there"
+	fails_with 'Input/output error' bash -c "echo x >'$mnt/new'"
+	broker start
+	wait_for 30 ls "$mnt" >/dev/null 2>&1
+	same 1 "$(cat "$mnt/dir/there")"
+	echo x >"$mnt/new"
+	same x "$(cat "$mnt/new")"
+	umount "$mnt"
+}

@@ -48,6 +48,53 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	same v "$(cat "$MNT/key")"
 }
 
+@test "a daemon keeps nothing that its caller has open" {
+	(
+		flock -n 8
+		timeout 30 "$KEYDIR_FS" --store "$STORE" --log-file "$T/fs-daemon.log" "$MNT" 3>&- 4>&- 5>&- 7<"$T"
+	) 8>"$T/lock"
+	FS_PID=$(pgrep -n -f -- "$KEYDIR_FS --store $STORE --log-file")
+	PIDS+=("$FS_PID")
+	flock -n "$T/lock" true
+	same "" "$(find "/proc/$FS_PID/fd" -lname "$T" -o -lname "$T/lock")"
+}
+
+# A guard that is slow, and a program that does not answer it meanwhile.
+@test "nothing uses the mount when the command returns: umount(2) succeeds" {
+	require gcc
+	[ -z "${SANITIZER:-}" ] || skip_or_fail "a preloaded library does not go with a sanitizer"
+	cat >"$T/slow.c" <<-'C'
+		#define _GNU_SOURCE
+		#include <dlfcn.h>
+		#include <errno.h>
+		#include <signal.h>
+		#include <string.h>
+		#include <sys/statfs.h>
+		#include <unistd.h>
+		int statfs(const char *path, struct statfs *st)
+		{
+			if (strstr(program_invocation_name, "keydir-guard")) {
+				pid_t daemon = getppid();
+				if (fork() == 0) {
+					kill(daemon, SIGSTOP);
+					usleep(300000);
+					kill(daemon, SIGCONT);
+					_exit(0);
+				}
+				usleep(20000);
+			}
+			int (*real)(const char *, struct statfs *) = dlsym(RTLD_NEXT, "statfs");
+			return real(path, st);
+		}
+	C
+	gcc -shared -fPIC -o "$T/slow.so" "$T/slow.c"
+	LD_PRELOAD=$T/slow.so start_daemon "$MNT"
+	python3 -c 'import ctypes, sys
+sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
+	forget "$FS_PID"
+	wait_for 10 not is_running "$FS_PID"
+}
+
 @test "a daemon's start that fails says why, on stderr, with a status" {
 	fails_with "$T/none: No such file" "$KEYDIR_FS" --store "$STORE" "$T/none"
 	: >"$T/file"
@@ -115,15 +162,6 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 			done
 			return 1
 		}
-		# The guard of a mount asks it once, just after it began (fs/guard.c), and
-		# on a busy machine that can be now.
-		unmount() {
-			for _ in $(seq 20); do
-				umount "$1" 2>/dev/null && return 0
-				sleep 0.05
-			done
-			umount "$1"
-		}
 		# Where mount(8) looks for its helpers, in a name space of its own.
 		mount --bind "$T/sbin" /usr/sbin
 		mount -T "$T/fstab" "$MNT"
@@ -135,14 +173,14 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 		mount -T "$T/fstab" "$T/mnt2"
 		cat "$T/mnt2/key"
 		touch "$T/mnt2/key" 2>&1 | grep -o 'Read-only file system'
-		unmount "$T/mnt2"
+		umount "$T/mnt2"
 		ended "$T/fs-ro.log"
-		unmount "$MNT"
+		umount "$MNT"
 		ended "$T/fs-tab.log"
 		mount -t fuse.keydir -o "uid=65534,allow_other,log-file=$T/fs-t.log" "$STORE" "$MNT"
 		stat -c '%u' "$MNT/dir/key"
 		setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo w >"$MNT/dir/key" && cat "$MNT/dir/key"'
-		unmount "$MNT"
+		umount "$MNT"
 		ended "$T/fs-t.log"
 		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>&1 | grep -o 'nonsense: no such mount option'
 		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>/dev/null || echo refused
@@ -445,6 +483,32 @@ PY
 	run touch "$MNT/one more"
 	[ "$status" != 0 ]
 	[[ $output == *"No space left"* ]]
+}
+
+@test "a write is seen at once on its mount, and by REST and other mounts when the file is closed" {
+	start_fs
+	start_fs -m "$T/second"
+	start_httpd
+	echo -n old >"$MNT/key"
+	python3 - "$MNT/key" "$T/second/key" "$URL/v1/kv/key" <<'PY'
+import os, sys, urllib.request
+here, there, url = sys.argv[1:]
+
+def values():
+    with urllib.request.urlopen(url) as answer:
+        rest = answer.read()
+    return [open(here, "rb").read(), open(there, "rb").read(), rest]
+
+assert values() == [b"old"] * 3
+fd = os.open(here, os.O_WRONLY | os.O_TRUNC)
+assert values() == [b"", b"old", b"old"], values()
+os.write(fd, b"new")
+assert values() == [b"new", b"old", b"old"], values()
+os.pwrite(fd, b"N", 0)
+assert values() == [b"New", b"old", b"old"], values()
+os.close(fd)
+assert values() == [b"New"] * 3, values()
+PY
 }
 
 @test "nobody sees a new file before it is closed, and then sees all of it" {
