@@ -451,7 +451,8 @@ int tree_create(struct apply *ap, struct target *t, uint32_t mode, uint64_t ino)
 
 int tree_save(struct apply *ap, struct held *h, uint64_t old_size, bool data)
 {
-	int64_t now_ns = ap->now_ms * 1000000;
+	int64_t now_ns = data && ap->written_ns ? ap->written_ns : ap->now_ms * 1000000;
+	ap->written_ns = 0;
 	h->e.version = ap->offset;
 	h->e.ctime_ns = now_ns;
 	if (data) {

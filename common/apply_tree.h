@@ -19,6 +19,7 @@ struct apply {
 	struct store_meta *meta; /* of txn */
 	uint64_t offset;
 	int64_t now_ms;         /* log time */
+	int64_t written_ns;     /* when the value that is saved next was written; 0: log time */
 	struct feed_event feed; /* grows as things happen */
 	size_t effects_room;
 	bool unfed; /* the event gets no row in the feed, so nobody needs its effects */

@@ -34,6 +34,13 @@ static int give_expiry(struct apply *ap, const struct event *ev, struct held *h,
 	return tree_set_expiry(ap, h, expiry_ms);
 }
 
+/* Note when the value of EV was written, if it says so: the time that its writer has been
+ * shown already. */
+static void note_written(struct apply *ap, const struct event *ev)
+{
+	ap->written_ns = ev->flags & EVENT_HAS_MTIME ? ev->mtime_ns : 0;
+}
+
 int apply_set(struct apply *ap, const struct event *ev)
 {
 	struct target t;
@@ -67,6 +74,7 @@ int apply_set(struct apply *ap, const struct event *ev)
 	uint64_t old_size = t.self.e.size;
 	if (r == 0)
 		r = value_set(ap->txn, &t.self.e, ev->value.data, ev->value.len);
+	note_written(ap, ev);
 	return r ? r : target_save(ap, &t, old_size, created ? FEED_ADDED : FEED_DATA);
 }
 
@@ -125,6 +133,7 @@ int apply_write(struct apply *ap, const struct event *ev)
 	}
 	if (r == 0 && e->size < ev->size)
 		r = value_resize(ap->txn, e, ev->size, t.self.value);
+	note_written(ap, ev);
 	return r ? r : target_save(ap, &t, old_size, FEED_DATA);
 }
 

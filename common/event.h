@@ -93,7 +93,8 @@ enum event_flag {
 	EVENT_XATTR_REPLACE = 1 << 4, /* setxattr: must exist */
 	EVENT_HAS_MODE = 1 << 5,      /* mode is given */
 	EVENT_HAS_MTIME = 1 << 6,     /* touch: mtime_ns is given; without it and
-	                               * ATIME, both become the record's time */
+	                               * ATIME, both become the record's time. set, write:
+	                               * when the value was written (not 0) */
 	EVENT_HAS_ATIME = 1 << 7,     /* touch: atime_ns is given */
 	EVENT_HAS_CUT = 1 << 8,       /* write: first shorten to cut bytes */
 	EVENT_EVICT = 1 << 9,         /* del, rmdir: made by eviction, not by a user */

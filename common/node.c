@@ -28,6 +28,9 @@
 #define DRAIN_MS 5000  /* a stop waits so long for events under way */
 #define TICK_MS 200    /* between ticks that a log outside gets */
 #define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
+/* Proposed inode numbers have 53 bits, as many as JavaScript's numbers hold exactly, and 28
+ * of them count. */
+#define INO_TAG_MASK ((1u << 25) - 1)
 
 /* --- working --- */
 
@@ -323,7 +326,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		goto err_free;
 	}
 	/* 28 random bits, not too small, and 28 that count. */
-	atomic_store(&node->ino_tag, (tag & 0xfffffff) | 0x1000);
+	atomic_store(&node->ino_tag, (tag & INO_TAG_MASK) | 0x1000);
 	if (kafka && config->peers) {
 		r = take_snapshot(config, why, why_size);
 		if (r < 0)

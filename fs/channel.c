@@ -19,9 +19,12 @@
 #include "logger.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 {
@@ -63,9 +66,31 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 	return n;
 }
 
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+/* A descriptor of its own for a thread of the loop, for the connection of MASTER: since
+ * 3.17 libfuse leaves that to those who read and write themselves. */
+static int clone_channel(int master)
+{
+	uint32_t connection = (uint32_t)master;
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0 && ioctl(fd, FUSE_DEV_IOC_CLONE, &connection) < 0) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+#endif
+
 int channel_open(struct mount *m)
 {
-	const struct fuse_custom_io io = { .read = read_request, .writev = write_reply };
+	const struct fuse_custom_io io = {
+		.read = read_request,
+		.writev = write_reply,
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+		.clone_fd = clone_channel,
+#endif
+	};
 
 	return fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session));
 }

@@ -62,8 +62,14 @@ static void setattr_done(struct op *op, const struct outcome *out)
 	setattr_step(sa, error);
 }
 
+/* Of a time before 1677-09-21 or after 2262-04-11 the nearest that 64 bits hold, as the
+ * kernel does for file systems that store less. */
 static int64_t ns_of(struct timespec t)
 {
+	if (t.tv_sec >= INT64_MAX / 1000000000)
+		return INT64_MAX;
+	if (t.tv_sec <= INT64_MIN / 1000000000)
+		return INT64_MIN;
 	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 

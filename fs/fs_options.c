@@ -50,9 +50,17 @@ static const struct option_row mount_rows[] = {
 	{ "nocache", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "the kernel asks each time instead of keeping names, attributes and pages",
 	  offsetof(struct fs_options, no_cache) },
-	{ "async", 0, NULL, OPTION_FLAG, NULL, NULL,
+	{ "async_close", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "close does not wait for the log; fsync does, and tells what went wrong since",
-	  offsetof(struct fs_options, async) },
+	  offsetof(struct fs_options, async_close) },
+	{ "nosymfollow", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "symbolic links on the mount are not followed",
+	  offsetof(struct fs_options, no_symlinks) },
+	{ "remount", 0, NULL, OPTION_FLAG, NULL, NULL,
+	  "with ro or rw and the like: change the flags of what is mounted, start nothing",
+	  offsetof(struct fs_options, remount) },
+	{ "rw", 0, NULL, OPTION_FLAG, NULL, NULL, "the opposite of ro, unless ro follows",
+	  offsetof(struct fs_options, writable) },
 	{ "inotify", 0, NULL, OPTION_FLAG, NULL, NULL,
 	  "who watches the mount (inotify) is told of changes made elsewhere, too",
 	  offsetof(struct fs_options, inotify) },
@@ -65,16 +73,16 @@ static const struct option_row mount_rows[] = {
 
 /* Passed on to libfuse and the kernel as they are. */
 static const char *const passed[] = {
-	"dev",        "nodev",         "suid",         "nosuid",      "exec",
-	"noexec",     "sync",          "dirsync",      "noatime",     "nodiratime",
-	"norelatime", "nostrictatime", "symfollow",    "nosymfollow", "fsname=",
-	"context=",   "fscontext=",    "rootcontext=", NULL,
+	"dev",      "nodev",      "suid",        "nosuid",       "exec",
+	"noexec",   "sync",       "dirsync",     "noatime",      "fsname=",
+	"context=", "fscontext=", "defcontext=", "rootcontext=", NULL,
 };
 
-/* For mount(8), systemd and others, or what holds anyway. */
+/* For mount(8), systemd and others, or what holds anyway: reading never changes access
+ * times, and mount(8)'s async is the opposite of sync, which is the default. */
 static const char *const ignored[] = {
-	"rw",
 	"defaults",
+	"async",
 	"auto",
 	"noauto",
 	"user",
@@ -87,6 +95,14 @@ static const char *const ignored[] = {
 	"nofail",
 	"atime",
 	"diratime",
+	"nodiratime",
+	"norelatime",
+	"nostrictatime",
+	"symfollow",
+	"mand",
+	"nomand",
+	"iversion",
+	"noiversion",
 	"relatime",
 	"strictatime",
 	"lazytime",
@@ -99,6 +115,13 @@ static const char *const ignored[] = {
 	"X-",
 	"subtype=",
 	"uhelper=",
+	"helper=",
+	/* What the kernel shows of the mount, as mount(8) gives it back for a remount. */
+	"user_id=",
+	"group_id=",
+	"rootmode=",
+	"max_read=",
+	"blksize=",
 	"user=",
 	NULL,
 };
@@ -159,7 +182,8 @@ static int set_mount_option(struct fs_options *options, char *item, char *why, s
 	const struct option_row *row = find_row(mount_rows, item, len);
 	char reason[200];
 
-	if (!row)
+	/* Without a value `sync` is mount(8)'s, and no --sync WHEN. */
+	if (!row && (value || !is_listed(passed, item)))
 		row = find_row(rows, item, len);
 	if (row && row->type == OPTION_LIST && row->letter == 'o')
 		row = NULL;
@@ -169,6 +193,11 @@ static int set_mount_option(struct fs_options *options, char *item, char *why, s
 		item[len] = '\0';
 		if (options_set(row, value ? value : "yes", options, reason, sizeof(reason)) < 0)
 			return refuse(why, why_size, "-o %s", reason);
+		/* The last of them counts. */
+		if (strcmp(item, "ro") == 0)
+			options->writable = false;
+		else if (strcmp(item, "rw") == 0)
+			options->read_only = false;
 		return 0;
 	}
 	if (is_listed(ignored, item))

@@ -25,7 +25,10 @@ struct fs_options {
 	bool read_only;
 	bool allow_other;
 	bool no_cache;
-	bool async;
+	bool async_close;
+	bool no_symlinks; /* nosymfollow */
+	bool remount;     /* change the flags of what is mounted already */
+	bool writable;    /* rw was given */
 	bool inotify;
 	uint64_t spin_us;
 	uint64_t uid; /* UINT64_MAX: not given */

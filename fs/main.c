@@ -6,6 +6,7 @@
 #include "announce.h"
 #include "fs_options.h"
 #include "guard.h"
+#include "remount.h"
 #include "serve.h"
 
 #include "logger.h"
@@ -206,6 +207,13 @@ int main(int argc, char **argv)
 		else
 			puts("keydir-fs " KEYDIR_VERSION);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+	}
+	if (options.remount) {
+		status = remount(&options, why, sizeof(why)) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		if (status != EXIT_SUCCESS)
+			fprintf(stderr, "keydir-fs: %s\n", why);
+		fs_options_close(&options);
+		return status;
 	}
 	if (node_options_level(&options.node, &level, why, sizeof(why)) < 0 ||
 	    (options.log_file && open_log_file(options.log_file, why, sizeof(why)) < 0)) {

@@ -431,6 +431,18 @@ int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **re
 	return 0;
 }
 
+/* Let OP say when the value of F was written: what fstat(2) has shown must not change when
+ * the file is closed. F->lock is held. */
+static void say_written(struct op *op, const struct file *f)
+{
+	int64_t ns = f->changed_ns ? f->changed_ns : op->births ? f->last.mtime_ns : 0;
+
+	if (ns) {
+		op->ev.flags |= EVENT_HAS_MTIME;
+		op->ev.mtime_ns = ns;
+	}
+}
+
 /* The first event of a file. One that nobody wrote to or asked to be empty
  * must not empty what another writer made of that name meanwhile. */
 static int birth_op(struct mount *m, struct file *f, struct op **ret)
@@ -442,6 +454,7 @@ static int birth_op(struct mount *m, struct file *f, struct op **ret)
 		return r;
 	if (!f->truncated && !f->buffer->changed)
 		op->ev.cond = IF_ABSENT;
+	say_written(op, f);
 	r = buffer_take(f->buffer, &op->ev, &op->owned);
 	if (r < 0) {
 		op_free(op);
@@ -464,6 +477,7 @@ static int change_op(struct mount *m, struct file *f, struct op **ret)
 	op->is_data = true;
 	op->done = NULL;
 	op->ev.at = f->real;
+	say_written(op, f);
 	r = buffer_take(f->buffer, &op->ev, &op->owned);
 	if (r < 0) {
 		op_free(op);

@@ -1,6 +1,6 @@
 /* Pending: changes that nobody waits for, because their close has returned.
  *
- * With -o async, close(2) returns once its event is handed to the log; and in
+ * With -o async_close, close(2) returns once its event is handed to the log; and in
  * any case what is left at the release of a file is logged without anybody who
  * waits. Until such a change is applied the mount shows it (its file is
  * private, file.h). Here they are counted, so that they are bounded, and kept

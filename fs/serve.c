@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "logger.h"
 #include "mountpoint.h"
+#include "remount.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -376,7 +377,12 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, serv
 	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
 	struct starter starter = { .warning = warning, .ready = ready, .arg = arg };
 	pid_t guard = guard_start(options->mountpoint, &starter.settled);
-	if (options->inotify)
+	if (options->no_symlinks) {
+		r = remount_no_symlinks(options->mountpoint);
+		if (r < 0)
+			fail(r, why, why_size, "-o nosymfollow");
+	}
+	if (r == 0 && options->inotify)
 		r = start_announcer(m, options->mountpoint, why, why_size);
 	if (r == 0)
 		r = run(m, &starter, why, why_size);
@@ -390,7 +396,7 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 	struct mount m = {
 		.read_only = options->read_only,
 		.caching = !options->no_cache,
-		.async = options->async,
+		.async = options->async_close,
 	};
 	sigset_t signals;
 	int r;

@@ -1,4 +1,4 @@
-# -o async: close hands the change to the log and returns; and what goes on without
+# -o async_close: close hands the change to the log and returns; and what goes on without
 # it. A broker that is stopped is the slowest log that there can be.
 
 load cluster
@@ -13,7 +13,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 @test "close returns while the log hangs; this mount sees the change; fsync and sync wait" {
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_httpd 1
-	node_fs 1 -o async
+	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]} i
 	mkdir "$mnt/dir"
 	echo before >"$mnt/dir/old"
@@ -56,7 +56,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 @test "appends do not wait either, and none is lost" {
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_httpd 1
-	node_fs 1 -o async
+	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]} i
 	echo 0 >>"$mnt/log"
 	sync "$mnt/log"
@@ -72,7 +72,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 @test "what fails after close is told by fsync of the file, by sync of a directory, and counted" {
 	NODE_OPTIONS=(--write-timeout 2s)
 	node_httpd 1
-	node_fs 1 -o async
+	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]}
 	allow_log "a change was lost after its file was closed"
 	echo old >"$mnt/key"
@@ -120,7 +120,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 
 @test "what can be refused at once is told by close" {
 	node_httpd 1
-	node_fs 1 -o async --size 1M
+	node_fs 1 -o async_close --size 1M
 	local mnt=${NODE_MNT[1]}
 	fails_with "No space" bash -c "head -c 2000000 /dev/zero >'$mnt/key'"
 	sync "$mnt"
@@ -129,7 +129,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 
 @test "SIGTERM waits for what is on its way" {
 	node_httpd 1
-	node_fs 1 -o async
+	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]} i
 	for i in {1..300}; do echo "$i" >"$mnt/key$i"; done
 	stop "${NODE_FS[1]}"

@@ -240,3 +240,50 @@ PY
 	mv dir/b b
 	same 2 "$(stat -c %h dir)"
 }
+
+@test "times that a writer has seen by fstat are the same after close" {
+	echo old >"$MNT/there"
+	python3 - "$MNT" <<'PY'
+import os, sys, time
+
+def times(st):
+    return st.st_mtime_ns, st.st_ctime_ns
+
+for name, flags in (("new", os.O_CREAT | os.O_WRONLY), ("there", os.O_RDWR),
+                    ("there", os.O_WRONLY | os.O_TRUNC), ("empty", os.O_CREAT | os.O_WRONLY)):
+    path = sys.argv[1] + "/" + name
+    fd = os.open(path, flags)
+    if name != "empty":
+        os.write(fd, b"x")
+    seen = times(os.fstat(fd))
+    # Log time has milliseconds: it would be another one.
+    deadline = time.time() + 0.05
+    while time.time() < deadline:
+        pass
+    os.close(fd)
+    assert times(os.stat(path)) == seen, (name, seen, times(os.stat(path)))
+PY
+}
+
+@test "dates before 1677 and after 2262 become the nearest that is stored" {
+	local TZ=UTC
+	export TZ
+	touch -d 1600-01-01 "$MNT/past"
+	same 1677-09-21 "$(stat -c %y "$MNT/past" | cut -d' ' -f1)"
+	touch -d 2300-01-01 "$MNT/future"
+	same 2262-04-11 "$(stat -c %y "$MNT/future" | cut -d' ' -f1)"
+	touch -d 1677-09-22 "$MNT/past"
+	same 1677-09-22 "$(stat -c %y "$MNT/past" | cut -d' ' -f1)"
+}
+
+@test "inode numbers are exact as floating point" {
+	local i
+	for i in {1..20}; do echo "$i" >"$MNT/f$i"; done
+	mkdir "$MNT/dir"
+	python3 - "$MNT" <<'PY'
+import os, sys
+numbers = [os.stat(sys.argv[1] + "/" + name).st_ino for name in os.listdir(sys.argv[1])]
+assert len(set(map(float, numbers))) == 21, numbers
+assert max(numbers) < 2**53, numbers
+PY
+}

@@ -182,6 +182,25 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 		setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo w >"$MNT/dir/key" && cat "$MNT/dir/key"'
 		umount "$MNT"
 		ended "$T/fs-t.log"
+		# Options that mount(8) knows; its async must not be taken for async_close.
+		for o in sync dirsync async noatime nodiratime relatime norelatime strictatime nostrictatime \
+			symfollow nosymfollow lazytime mand nomand iversion noiversion dev nosuid noexec \
+			user,nofail,x-systemd.automount,comment=a; do
+			mount -t fuse.keydir -o "$o,log-file=$T/fs-o.log" "$STORE" "$MNT" || echo "$o"
+			umount "$MNT"
+			ended "$T/fs-o.log"
+			rm "$T/fs-o.log"
+		done
+		mount -t fuse.keydir -o "nosymfollow,log-file=$T/fs-l.log" "$STORE" "$MNT"
+		ln -s dir/key "$MNT/link"
+		cat "$MNT/link" 2>&1 | grep -o 'Too many levels of symbolic links'
+		rm "$MNT/link"
+		mount -o remount,ro "$MNT"
+		touch "$MNT/dir/key" 2>&1 | grep -o 'Read-only file system'
+		mount -o remount,rw "$MNT"
+		touch "$MNT/dir/key"
+		umount "$MNT"
+		ended "$T/fs-l.log"
 		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>&1 | grep -o 'nonsense: no such mount option'
 		mount -t fuse.keydir -o nonsense "$STORE" "$MNT" 2>/dev/null || echo refused
 	END
@@ -195,6 +214,8 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 		Read-only file system
 		65534
 		w
+		Too many levels of symbolic links
+		Read-only file system
 		nonsense: no such mount option
 		refused
 	END

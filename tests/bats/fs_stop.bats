@@ -108,8 +108,8 @@ on_disk() {
 	stop_while_open
 }
 
-@test "SIGTERM while files are open, -o async" {
-	stop_while_open -o async
+@test "SIGTERM while files are open, -o async_close" {
+	stop_while_open -o async_close
 }
 
 @test "SIGTERM while files are open, store on a disk" {
@@ -117,9 +117,9 @@ on_disk() {
 	stop_while_open
 }
 
-@test "SIGTERM while files are open, store on a disk, -o async" {
+@test "SIGTERM while files are open, store on a disk, -o async_close" {
 	on_disk
-	stop_while_open -o async
+	stop_while_open -o async_close
 }
 
 @test "a mount with open files is not unmounted, and goes on" {
@@ -159,8 +159,8 @@ lazily() {
 	lazily
 }
 
-@test "umount -l while files are open, -o async" {
-	lazily -o async
+@test "umount -l while files are open, -o async_close" {
+	lazily -o async_close
 }
 
 @test "umount -l, and SIGTERM while files are still open" {

@@ -340,9 +340,9 @@ compare() {
 	done
 }
 
-@test "the same with -o async" {
+@test "the same with -o async_close" {
 	require python3
-	start_fs -m "$T/first" -o async
+	start_fs -m "$T/first" -o async_close
 	mkdir -p "$MNT/shared" "$T/there/shared"
 	python3 -B "$BATS_TEST_DIRNAME/together.py" 21 1000 "$T/first/shared" "$MNT/shared" \
 		"$T/there/shared"

@@ -337,6 +337,26 @@ static void test_write_ranges(void **state)
 	rig_totals(rig, 1, 0, COST + 1 + 11 + 17 + 3);
 }
 
+/* The time at which its writer wrote it, and for the next event log time again. */
+static void test_written_time(void **state)
+{
+	struct rig *rig = *state;
+	const struct event_range first = { 0, 1 };
+
+	EXPECT(rig, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	       .flags = EVENT_HAS_MTIME, .mtime_ns = 111);
+	assert_int_equal(rig_get(rig, "a")->mtime_ns, 111);
+	assert_int_equal(rig_get(rig, "a")->ctime_ns, 111);
+	EXPECT(rig, OK, "data a=1", .op = EVENT_WRITE, .key = B("a"), .value = B("2"),
+	       .ranges = &first, .nranges = 1, .flags = EVENT_HAS_MTIME, .mtime_ns = 222);
+	assert_int_equal(rig_get(rig, "a")->mtime_ns, 222);
+	EXPECT(rig, OK, "data a=2", .op = EVENT_APPEND, .key = B("a"), .value = B("3"),
+	       .flags = EVENT_HAS_MTIME, .mtime_ns = 333);
+	assert_true(rig_get(rig, "a")->mtime_ns > 333);
+	EXPECT(rig, OK, "added b=1", .op = EVENT_SET, .key = B("b"), .value = B("1"));
+	assert_true(rig_get(rig, "b")->mtime_ns > 333);
+}
+
 /* First shorten, then write, then lengthen: what was cut off reads as zeros. */
 static void test_write_cut(void **state)
 {
@@ -497,8 +517,8 @@ int main(void)
 		TEST(test_sparse_writes), TEST(test_too_large),
 		TEST(test_append),        TEST(test_append_grows),
 		TEST(test_write_ranges),  TEST(test_write_cut),
-		TEST(test_truncate),      TEST(test_incr),
-		TEST(test_incr_keeps),
+		TEST(test_written_time),  TEST(test_truncate),
+		TEST(test_incr),          TEST(test_incr_keeps),
 	};
 
 	return cmocka_run_group_tests_name("apply_value", tests, NULL, NULL);
