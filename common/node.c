@@ -77,18 +77,6 @@ void node_catch_up(struct node *node)
 		node_work(node);
 }
 
-void node_set_stalled(struct node *node, int err)
-{
-	int old = atomic_exchange(&node->stalled, err);
-	if (err && !old) {
-		metrics_add(METRIC_APPLY_STALLS, 1);
-		logger(LOGGER_ERROR, "applying stopped: %s store=%s", strerror(err),
-		       store_dir(node->store));
-	} else if (!err && old) {
-		logger(LOGGER_INFO, "applying goes on store=%s", store_dir(node->store));
-	}
-}
-
 /* --- waiting --- */
 
 static void add_waiter(struct node *node, uint64_t offset, int64_t timeout_ms, bool acked,
@@ -247,6 +235,7 @@ static void *run(void *arg)
 	int64_t jump_ms = 0;
 	while (!atomic_load(&node->stopping)) {
 		uint32_t ticket = bell_ticket(node->bell);
+		procs_beat(node->procs);
 		node_work(node);
 		int64_t wait_ms = IDLE_MS, ms = look_at_expiry(node);
 		if (ms < wait_ms)
@@ -340,12 +329,18 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		r = fail(r, why, why_size, "cannot open the store's bell");
 		goto err_store;
 	}
+	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
+	               &node->procs);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot enter the store's list of processes");
+		goto err_bell;
+	}
 	if (kafka)
 		r = kafka_open(node, why, why_size);
 	else
 		r = local_open(node, why, why_size);
 	if (r < 0)
-		goto err_bell;
+		goto err_procs;
 	struct txn *txn;
 	r = txn_read(node->store, &txn);
 	if (r < 0) {
@@ -386,6 +381,8 @@ err_kafka:
 		kafka_stop(node);
 		kafka_free(node);
 	}
+err_procs:
+	procs_close(node->procs);
 err_bell:
 	bell_close(node->bell);
 err_store:
@@ -449,6 +446,7 @@ void node_close(struct node *node)
 	evictor_free(node);
 	if (node->kafka)
 		kafka_free(node);
+	procs_close(node->procs);
 	bell_close(node->bell);
 	store_close(node->store);
 	pthread_mutex_destroy(&node->work_lock);
@@ -509,25 +507,15 @@ void node_status(struct node *node, struct node_status *ret)
 	ret->pending = HASH_COUNT(node->pending);
 	pthread_mutex_unlock(&node->queue_lock);
 	ret->oldest_ms = deadlines_oldest_ms(node);
-	if (node->kafka)
-		kafka_status(node, ret);
-	if (deadlines_held_up(node, ret->oldest_ms)) {
-		ret->ready = false;
+	node_why(node, ret->why);
+	if (!ret->why[0] && deadlines_held_up(node, ret->oldest_ms))
 		snprintf(ret->why, sizeof ret->why,
 		         "a write has waited for %lld s: applying is held up (store %.80s)",
 		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
-	}
-	int err = atomic_load(&node->stalled);
-	if (err) {
+	if (node->kafka)
+		kafka_status(node, ret);
+	if (ret->why[0])
 		ret->ready = false;
-		snprintf(ret->why, sizeof ret->why, "applying waits: %s (store %.80s)",
-		         strerror(err), store_dir(node->store));
-	}
-}
-
-bool node_must_wait(struct node *node)
-{
-	return node->kafka && atomic_load(&node->stalled);
 }
 
 bool node_may_show(struct node *node)

@@ -4,6 +4,7 @@
 
 #include "evict.h"
 #include "feed.h"
+#include "procs.h"
 #include "store.h"
 #include "view.h"
 
@@ -11,7 +12,7 @@ struct node;
 
 /* Room for a sentence that says what is wrong with a log, with the command that
  * mends it. */
-#define NODE_WHY_MAX 1024
+#define NODE_WHY_MAX PROCS_WHY_MAX
 
 /* What a submitted event came to. Valid during the callback only. */
 struct outcome {
@@ -47,6 +48,7 @@ struct node_config {
 	enum evict_policy evict; /* what gives room when the quota is used up */
 	uint64_t max_value;      /* bytes of one value */
 	int64_t write_timeout_ms;
+	const char *place;   /* tells this process from others of its program; NULL: nothing */
 	bool read_only;      /* submits nothing, also no ticks */
 	bool is_mount;       /* acknowledges invalidations, see node_ack */
 	node_follow *follow; /* may be NULL */
@@ -133,15 +135,17 @@ struct node_status {
 	uint64_t followed; /* see node_offset */
 	uint64_t lost;     /* see node_count_lost */
 	const char *log;   /* as configured */
-	char why[NODE_WHY_MAX]; /* why it is not ready, or "" */
+	char why[NODE_WHY_MAX]; /* why the node is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
 /* False while the node is `behind`: it must not answer what is in the store. A
  * node that cannot ask the log, or cannot go on with it, shows what it has: that
  * is all that anybody can. Cheap once it was ready. Thread-safe. */
 bool node_may_show(struct node *node);
-/* True while this process cannot apply what it reads from a log outside (a full
- * disk): a change would get into the log, and its outcome not be known here. */
+/* True while the node cannot apply what it reads from a log outside (a full disk, an
+ * operation that it does not know, a process that was stopped): a change would get into
+ * the log, and its outcome not be known here, so node_submit() ends in OUTCOME_LOG_DOWN.
+ * Costs a few loads while nothing is wrong. Thread-safe. */
 bool node_must_wait(struct node *node);
 
 #endif

@@ -226,9 +226,10 @@ static void finish_lost(struct node *node, struct finished *done)
 void node_follow_feed(struct node *node, struct finished *done)
 {
 	int r;
-	do
+	do {
+		procs_beat(node->procs); /* a long way to follow is no standstill */
 		r = follow_some(node, done);
-	while (r > 0);
+	} while (r > 0);
 	if (r == 0 && node->lost) {
 		node->lost = false;
 		finish_lost(node, done);

@@ -59,6 +59,7 @@ struct node {
 	struct node_config config;
 	struct store *store;
 	struct bell *bell;
+	struct procs *procs;
 	struct kafka *kafka;     /* NULL: embedded log */
 	struct recency *recency; /* NULL: nothing is evicted */
 	struct evictor *evictor; /* NULL: nothing is evicted by this process */
@@ -124,8 +125,16 @@ void node_work(struct node *node);
 void node_catch_up(struct node *node);
 /* A random number. 0 or -errno. */
 int node_random(uint64_t *ret);
-/* Notes that applying waits for ERR (positive) or, with 0, that it goes on. */
+
+/* What is wrong with the node, node_fault.c. All are thread-safe. */
+/* Say for all processes of the node that FAULT is there, and WHY, until this process says
+ * "" or ends. Logs what is news. */
+void node_set_fault(struct node *node, enum procs_fault fault, const char *why);
+/* Say that applying waits for ERR (positive) or, with 0, that it goes on. */
 void node_set_stalled(struct node *node, int err);
+/* Say in WHY what keeps the node from working, as any of its processes knows; "" if
+ * nothing does. */
+void node_why(struct node *node, char why[NODE_WHY_MAX]);
 
 /* Write deadlines, node_deadline.c. */
 /* Start the thread. 0 or -errno. */
@@ -184,6 +193,7 @@ void kafka_free(struct node *node);
  * node_finish. Called with no lock held. */
 void kafka_submit(struct node *node, const struct event *ev);
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg);
+/* Fill in what concerns the log; RET->why has what is wrong already. */
 void kafka_status(struct node *node, struct node_status *ret);
 
 /* Look at the topic again, in the process that applies: logs a warning that is new. 0, or

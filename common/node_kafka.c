@@ -8,8 +8,8 @@
  *
  * A log that cannot be used (unfit topic, another volume, an operation from the
  * future) stops the applying and makes the node not ready, with the reason in
- * the status; the thread looks again every RETRY_MS, so that mending the log is
- * enough. No record is ever skipped.
+ * the status of each of its processes (node_fault.c); the thread looks again every
+ * RETRY_MS, so that mending the log is enough. No record is ever skipped.
  *
  * Following begins at the newest record that was applied, not behind it: if what the log
  * has there is another one, the log lost records, or is another log, and this node must
@@ -24,7 +24,7 @@
  * other time. None of them wakes in vain. To take one away, applying would have to
  * spin for the broker's half a millisecond, on a processor that the broker may need.
  *
- * Lock: kafka.lock guards the reason; it is not held across any call of the log. */
+ * Lock: kafka.lock, to be woken for a stop; it is not held across any call of the log. */
 #include "node_internal.h"
 
 #include "apply.h"
@@ -73,7 +73,6 @@ struct kafka {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	char why[NODE_WHY_MAX];    /* protected by lock; "": nothing is wrong */
 	char warned[NODE_WHY_MAX]; /* the last warning; protected by lock */
 };
 
@@ -82,18 +81,6 @@ struct ref {
 	struct node *node;
 	uint64_t seq;
 };
-
-static void set_why(struct kafka *k, const char *why)
-{
-	pthread_mutex_lock(&k->lock);
-	bool news = strcmp(k->why, why) != 0;
-	snprintf(k->why, sizeof k->why, "%s", why);
-	pthread_mutex_unlock(&k->lock);
-	if (news && *why)
-		logger(LOGGER_ERROR, "the log cannot be used: %s", why);
-	else if (news)
-		logger(LOGGER_INFO, "the log can be used");
-}
 
 /* Sleeps, but not through a stop. */
 static void nap(struct kafka *k, int64_t ms)
@@ -372,7 +359,11 @@ static int apply_record(void *arg, const struct log_record *rec)
 		return stop_at(b, rec);
 	if (rec->err && rec->err != -EBADMSG)
 		return rec->err;
-	int r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
+	int r = 0;
+	if (!b->txn) {
+		procs_beat_applier(b->k->node->procs);
+		r = txn_write(b->k->node->store, &b->txn);
+	}
 	if (r < 0)
 		return r;
 	if (!rec->ev)
@@ -425,8 +416,9 @@ static void report(struct kafka *k)
 	char why[NODE_WHY_MAX];
 	uint64_t offset;
 	int64_t ms;
+	node_set_fault(k->node, FAULT_LOG, "");
 	if (!log_kafka_blocked(k->log, &offset, &ms) || ms < BLOCKED_MS) {
-		set_why(k, "");
+		node_set_fault(k->node, FAULT_BLOCKED, "");
 		return;
 	}
 	snprintf(why, sizeof why,
@@ -436,7 +428,7 @@ static void report(struct kafka *k)
 	         "producer, usually 60 s). One that hangs for longer is ended by Kafka's "
 	         "kafka-transactions.sh abort --topic ... --partition 0 --start-offset %llu",
 	         (unsigned long long)offset, (unsigned long long)offset);
-	set_why(k, why);
+	node_set_fault(k->node, FAULT_BLOCKED, why);
 }
 
 /* Where to begin to read: at the newest record that is known, if the log has it. */
@@ -466,6 +458,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 	int r = log_kafka_follow(k->log, from, end > from + AHEAD_RECORDS ? end : 0);
 	struct log_identity doubtful;
 	while (r >= 0 && !atomic_load(&k->stopping)) {
+		procs_beat_applier(k->node->procs);
 		if (asker_doubts(k->asker, &doubtful)) {
 			r = -ESTALE;
 			break;
@@ -511,7 +504,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 	if (r == -ENOSPC) /* the pages that the last commit freed may suffice */
 		store_advance(k->node->store);
 	if (b.fatal)
-		set_why(k, b.why);
+		node_set_fault(k->node, FAULT_LOG, b.why);
 	else if (r == -ENOSPC || r == -ENOMEM || r == -EIO)
 		node_set_stalled(k->node, -r);
 	return r;
@@ -522,6 +515,8 @@ static bool take_lock(struct kafka *k)
 	while (!atomic_load(&k->stopping)) {
 		if (flock(k->lock_fd, LOCK_EX | LOCK_NB) == 0) {
 			atomic_store(&k->applies, true);
+			procs_beat_applier(k->node->procs);
+			procs_set_applier(k->node->procs, true);
 			return true;
 		}
 		nap(k, LOCK_POLL_MS);
@@ -538,11 +533,12 @@ static void *consumer_run(void *arg)
 	while (!atomic_load(&k->stopping)) {
 		uint64_t first, next;
 		why[0] = '\0';
+		procs_beat_applier(k->node->procs);
 		int r = check_log(k, CHECK_MS, &first, &next, why, sizeof why);
 		if (r == 0) {
 			r = consume(k, first, next);
 		} else if (r != -EAGAIN) {
-			set_why(k, why[0] ? why : strerror(-r));
+			node_set_fault(k->node, FAULT_LOG, why[0] ? why : strerror(-r));
 		}
 		if (r < 0 && r != -ESTALE)
 			nap(k, RETRY_MS);
@@ -646,9 +642,6 @@ void kafka_status(struct node *node, struct node_status *ret)
 	ret->log_up = log_kafka_up(k->log);
 	ret->applies = atomic_load(&k->applies);
 	ret->log_end = end ? end - 1 : 0;
-	pthread_mutex_lock(&k->lock);
-	snprintf(ret->why, sizeof ret->why, "%s", k->why);
-	pthread_mutex_unlock(&k->lock);
 	read_meta(node, &meta);
 	uint64_t next = meta.started ? meta.applied + 1 : 0;
 	if (next < end && meta.started) {

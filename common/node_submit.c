@@ -59,6 +59,8 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_TOO_LARGE;
 	if (!node->kafka)
 		return OUTCOME_OK; /* the rest is looked at in the transaction */
+	if (node_must_wait(node))
+		return OUTCOME_LOG_DOWN;
 	struct txn *txn;
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;

@@ -81,6 +81,7 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 		return r;
 	config.read_only = options->read_only;
 	config.is_mount = m->caching;
+	config.place = options->mountpoint;
 	config.in_use = tell_in_use;
 	config.in_use_arg = m;
 	if (m->caching) {

@@ -264,9 +264,12 @@ as_often_as_logged() {
 		get_is "$n" before 1
 	done
 	same 1 "$(cat "${NODE_MNT[1]}/before")"
-	# The log takes it; whether it will be done is not known.
+	# What is written now could not be applied here: it does not get into the log.
 	node_rest 1 PUT /v1/kv/after --data-binary x
-	same 504 "$status"
+	same 503 "$status"
+	[[ $(body) == *"nothing was changed"* ]]
+	fails_with 'Input/output error' bash -c "/bin/echo x >'${NODE_MNT[1]}/after'"
+	same $((at + 51)) "$(log_end)"
 	# Nor does starting again skip it.
 	node_kill 1
 	start again "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \

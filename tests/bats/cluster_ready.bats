@@ -1,0 +1,86 @@
+# Whether a node says that it cannot do its work, whichever of its processes applies the
+# log. What stops applying is in cluster_log.bats; here it is who says so.
+
+load cluster
+
+put() { # N KEY VALUE
+	node_rest "$1" PUT "/v1/kv/$2" --data-binary "$3"
+	same 20 "${status%?}"
+}
+
+# N is not ready, and says TEXT in /readyz, /v1/status and the metrics.
+says() { # N TEXT
+	node_rest "$1" GET /readyz
+	[ "$status" = 503 ] && [[ $(body) == *"$2"* ]] || return
+	[[ $(status_of "$1" '"\(.ready) \(.why)"') == "false "*"$2"* ]] || return
+	node_rest "$1" GET /metrics
+	body | grep -qx 'keydir_ready 0'
+}
+
+is_ready() {
+	node_rest "$1" GET /readyz
+	[ "$status" = 200 ]
+}
+
+@test "a mount that stops applying makes its node's REST server say so" {
+	allow_log 'needs a newer version'
+	node_fs 1
+	node_httpd 1 --write-timeout 1s
+	same false "$(status_of 1 .log.applies)"
+	put 1 before 1
+	produce -K: -H op=frobnicate <<<'key:value'
+	wait_for 20 says 1 'needs a newer version'
+	node_rest 1 GET /v1/kv/before
+	same "200 1" "$status $(body)"
+	# The reason is the applier's and ends with it; the next one finds its own.
+	grep -q 'the log cannot be used: the record at offset' "$T"/fs*.log
+	not grep -q 'the log cannot be used' "$T"/httpd*.log
+	node_kill 1 fs
+	wait_for 20 grep -q 'the log cannot be used: the record at offset' "$T"/httpd*.log
+	says 1 'needs a newer version'
+}
+
+@test "a mount that has no room to apply makes its node's REST server say so, and refuse changes" {
+	allow_log 'applying stopped'
+	local disk=$T/n1
+	mkdir "$disk"
+	mount -t tmpfs -o size=24m none "$disk" 2>/dev/null || skip_or_fail "needs the right to mount a tmpfs"
+	node_fs 1
+	node_httpd 1 --write-timeout 1s
+	put 1 before 1
+	head -c 23m /dev/zero >"$disk/filler" || true
+	cat /dev/zero >>"$disk/filler" 2>/dev/null || true
+	head -c 4000000 /dev/urandom | produce -k big -X message.max.bytes=8000000
+	wait_for 20 says 1 'No space left on device'
+	not grep -q 'applying stopped' "$T"/httpd*.log
+	node_rest 1 PUT /v1/kv/after --data-binary x
+	same 503 "$status"
+	rm "$disk/filler"
+	wait_for 20 is_ready 1
+	put 1 after x
+}
+
+@test "a process that applies and is stopped makes its node not ready, until it goes on or ends" {
+	node_fs 1
+	node_httpd 1 --write-timeout 1s
+	put 1 before 1
+	stop_all "${NODE_FS[1]}"
+	wait_for 20 says 1 "keydir-fs (process ${NODE_FS[1]}), which applies the log for this node, has been stopped for"
+	node_rest 1 PUT /v1/kv/x --data-binary x
+	same 503 "$status"
+	kill -CONT "${NODE_FS[1]}"
+	wait_for 20 is_ready 1
+	put 1 after x
+	stop_all "${NODE_FS[1]}"
+	wait_for 20 says 1 'has been stopped for'
+	node_kill 1 fs
+	wait_for 20 is_ready 1
+	same true "$(status_of 1 .log.applies)"
+	put 1 last x
+	# One that does not apply stops nobody.
+	node_fs 1
+	stop_all "${NODE_FS[1]}"
+	put 1 more x
+	is_ready 1
+	kill -CONT "${NODE_FS[1]}"
+}
