@@ -33,7 +33,7 @@ uint64_t metrics_get(enum metrics_counter counter)
 }
 
 /* HELP text ends at a newline; the format has escapes for that. */
-static void write_head(FILE *to, const char *name, const char *help, const char *type)
+void metrics_head(FILE *to, const char *name, const char *help, const char *type)
 {
 	fprintf(to, "# HELP %s ", name);
 	for (; *help; help++) {
@@ -47,12 +47,15 @@ static void write_head(FILE *to, const char *name, const char *help, const char 
 	fprintf(to, "\n# TYPE %s %s\n", name, type);
 }
 
-void metrics_write(FILE *to)
+void metrics_write(FILE *to, const struct metrics_other *others, size_t n)
 {
 	for (int i = 0; i < METRIC_COUNTERS; i++) {
-		write_head(to, counters[i].name, counters[i].help, "counter");
+		metrics_head(to, counters[i].name, counters[i].help, "counter");
 		fprintf(to, "%s %" PRIu64 "\n", counters[i].name,
 		        metrics_get((enum metrics_counter)i));
+		for (size_t k = 0; k < n; k++)
+			fprintf(to, "%s{%s} %" PRIu64 "\n", counters[i].name, others[k].labels,
+			        others[k].values[i]);
 	}
 }
 
@@ -60,7 +63,7 @@ void metrics_gauge(FILE *to, const char *name, const char *help, double value)
 {
 	char text[40];
 
-	write_head(to, name, help, "gauge");
+	metrics_head(to, name, help, "gauge");
 	if (isnan(value))
 		snprintf(text, sizeof(text), "NaN");
 	else if (isinf(value))

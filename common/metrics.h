@@ -2,10 +2,11 @@
 #ifndef KEYDIR_METRICS_H
 #define KEYDIR_METRICS_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
-/* name, help. Counters end in _total; by Prometheus' naming conventions. */
+/* name, help. In a slot of procs.h by their place here, so new ones go to the end. Counters end in _total; by Prometheus' naming conventions. */
 #define METRICS_COUNTERS(X)                                                                        \
 	X(EVENTS_APPLIED, "keydir_events_applied_total", "Events applied by this process")         \
 	X(EVENTS_SUBMITTED, "keydir_events_submitted_total", "Events submitted by this process")   \
@@ -28,8 +29,17 @@ enum metrics_counter {
 /* Adds N. Thread-safe, relaxed atomics. */
 void metrics_add(enum metrics_counter counter, uint64_t n);
 uint64_t metrics_get(enum metrics_counter counter);
-/* Writes all counters in the text exposition format. */
-void metrics_write(FILE *to);
+/* The counters of another process: its labels, as the format wants them between braces,
+ * and METRIC_COUNTERS values. Both are the caller's. */
+struct metrics_other {
+	const char *labels;
+	const uint64_t *values;
+};
+
+/* Write all counters, and N other processes' after each, in the text exposition format. */
+void metrics_write(FILE *to, const struct metrics_other *others, size_t n);
+/* Write the HELP and TYPE lines of a metric; its samples must follow. */
+void metrics_head(FILE *to, const char *name, const char *help, const char *type);
 /* Writes one gauge with its HELP and TYPE lines. */
 void metrics_gauge(FILE *to, const char *name, const char *help, double value);
 

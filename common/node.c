@@ -26,7 +26,6 @@
 
 #define IDLE_MS 1000   /* the thread looks around at least this often */
 #define DRAIN_MS 5000  /* a stop waits so long for events under way */
-#define TICK_MS 200    /* between ticks that a log outside gets */
 #define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
 /* Proposed inode numbers have 53 bits, as many as JavaScript's numbers hold exactly, and 28
  * of them count. */
@@ -166,40 +165,6 @@ void node_count_lost(struct node *node)
 
 /* --- the node's thread --- */
 
-static void tick_done(void *arg, const struct outcome *out)
-{
-	struct node *node = arg;
-	(void)out; /* what is due stays due: the thread looks again */
-	atomic_store(&node->ticking, false);
-}
-
-/* Submits a tick if something is due; returns the ms until something will be.
- * A log outside has a clock of its own: the tick may find that log time has not
- * come yet, and must not be repeated too fast. */
-static int64_t look_at_expiry(struct node *node)
-{
-	struct txn *txn;
-	int64_t expiry_ms = INT64_MAX, now_ms = clock_wall_ms();
-	uint64_t ino;
-	/* Set first: an event that comes meanwhile lowers it again. */
-	atomic_store(&node->wake_ms, INT64_MAX);
-	if (node->config.read_only || txn_read(node->store, &txn) < 0)
-		return IDLE_MS;
-	if (store_first_expiry(txn, &expiry_ms, &ino) < 0)
-		expiry_ms = INT64_MAX;
-	txn_abort(txn);
-	if (expiry_ms <= now_ms) {
-		struct event tick = { .op = EVENT_TICK };
-		if (atomic_load(&node->stalled) || atomic_exchange(&node->ticking, true))
-			return TICK_MS;
-		node_submit(node, &tick, NULL, tick_done, node);
-		return node->kafka ? TICK_MS : 1; /* more may be due than one event purges */
-	}
-	if (expiry_ms < atomic_load(&node->wake_ms))
-		atomic_store(&node->wake_ms, expiry_ms);
-	return expiry_ms - now_ms;
-}
-
 /* Answer waits for an offset that timed out. Returns the ms until the next timeout. */
 static int64_t look_at_waiters(struct node *node)
 {
@@ -236,8 +201,9 @@ static void *run(void *arg)
 	while (!atomic_load(&node->stopping)) {
 		uint32_t ticket = bell_ticket(node->bell);
 		procs_beat(node->procs);
+		node_publish_numbers(node);
 		node_work(node);
-		int64_t wait_ms = IDLE_MS, ms = look_at_expiry(node);
+		int64_t wait_ms = IDLE_MS, ms = tick_if_due(node, IDLE_MS);
 		if (ms < wait_ms)
 			wait_ms = ms;
 		ms = look_at_waiters(node);

@@ -8,6 +8,8 @@
 #include "store.h"
 #include "view.h"
 
+#include <stdio.h>
+
 struct node;
 
 /* Room for a sentence that says what is wrong with a log, with the command that
@@ -138,6 +140,9 @@ struct node_status {
 	char why[NODE_WHY_MAX]; /* why the node is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
+/* Write the metrics of this process and of the node, with the counters of its other
+ * processes, in Prometheus' text format. Thread-safe. */
+void node_metrics_write(struct node *node, FILE *to);
 /* False while the node is `behind`: it must not answer what is in the store. A
  * node that cannot ask the log, or cannot go on with it, shows what it has: that
  * is all that anybody can. Cheap once it was ready. Thread-safe. */

@@ -33,7 +33,6 @@ static const struct {
 	[FAULT_LOG] = { "the log cannot be used", "the log can be used" },
 	[FAULT_APPLY] = { "applying stopped", "applying goes on" },
 	[FAULT_BLOCKED] = { "the log cannot be used", "the log can be used" },
-	[FAULT_WRITES] = { "writes wait", "writes go on" },
 };
 
 void node_set_fault(struct node *node, enum procs_fault fault, const char *why)
@@ -75,10 +74,10 @@ static bool applier_is_silent(struct node *node, struct procs_info *ret)
 
 bool node_must_wait(struct node *node)
 {
-	const unsigned stops = 1u << FAULT_STORE | 1u << FAULT_LOG | 1u << FAULT_APPLY;
 	struct procs_info info;
-	return node->kafka &&
-	       (procs_faults(node->procs, NULL) & stops || applier_is_silent(node, &info));
+	/* What the log holds back comes in time. */
+	return node->kafka && (procs_faults(node->procs, NULL) & ~(1u << FAULT_BLOCKED) ||
+	                       applier_is_silent(node, &info));
 }
 
 void node_why(struct node *node, char why[NODE_WHY_MAX])

@@ -178,6 +178,7 @@ static int follow_some(struct node *node, struct finished *done)
 					node->config.follow(node->config.follow_arg, NULL, true);
 				node->config.follow(node->config.follow_arg, ev, false);
 			}
+			tick_seen(node, ev);
 			for (size_t i = 0; i < ev->neffects; i++) {
 				int64_t expiry = ev->effects[i].expiry_ms;
 				if (expiry && expiry < atomic_load(&node->wake_ms)) {

@@ -46,6 +46,17 @@ struct finished {
 	struct waiter *waiters;
 };
 
+/* What the node knows of ticks, node_tick.c. The node's thread's, but for what is atomic. */
+struct ticker {
+	atomic_bool under_way;      /* one was submitted, and its outcome is not known */
+	_Atomic uint64_t last_proc; /* whose tick came last in the log; 0: not known */
+	_Atomic int64_t behind_ms;  /* how far the log's clock is behind this one */
+	int64_t expiry_ms;          /* of the entry that is to expire first ... */
+	uint64_t ino;
+	int64_t at_ms;   /* ... and when this process logs a tick for it; monotonic */
+	int64_t sent_ms; /* wall time of the last tick submitted */
+};
+
 struct asker;   /* node_asker.c */
 struct kafka;   /* node_kafka.c */
 struct evictor; /* node_evict.c */
@@ -96,7 +107,8 @@ struct node {
 	atomic_bool again;      /* somebody found work_lock taken: look again */
 
 	_Atomic int64_t wake_ms; /* wall time at which the thread looks at expiry */
-	atomic_bool ticking;     /* a tick is under way */
+	struct ticker ticker;
+	int64_t published_ms;    /* when the others got this process's numbers; the thread's */
 	_Atomic int stalled;     /* errno that applying waits for, or 0 */
 	_Atomic int64_t away_ms; /* since when a log outside is away (monotonic); 0: it is not */
 	atomic_bool ready;
@@ -144,6 +156,18 @@ void deadlines_close(struct node *node);
 int64_t deadlines_oldest_ms(struct node *node);
 /* True if an age of OLDEST_MS shows that applying is blocked. */
 bool deadlines_held_up(struct node *node, int64_t oldest_ms);
+
+/* Show this process's counters to the others, now and then; node_metrics.c. For the node's
+ * thread. */
+void node_publish_numbers(struct node *node);
+
+/* Ticks, node_tick.c. */
+/* Submit a tick if an entry's time is over and it is this process's turn. Returns the
+ * milliseconds until there is something to do, IDLE_MS if nothing expires. For the node's
+ * thread. */
+int64_t tick_if_due(struct node *node, int64_t idle_ms);
+/* Note that EV is in the log. */
+void tick_seen(struct node *node, const struct feed_event *ev);
 
 /* The embedded log's part, node_local.c. */
 /* Makes the volume in a new store; checks that an old one has this kind of log.

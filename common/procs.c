@@ -48,6 +48,7 @@ struct slot {
 	_Atomic uint32_t faults;
 	_Atomic uint32_t seq; /* of the text; odd: it is being written */
 	_Atomic uint64_t words[TEXT_WORDS];
+	_Atomic uint64_t numbers[PROCS_NUMBERS];
 };
 
 struct page {
@@ -73,7 +74,6 @@ static const char *const kinds[FAULT_COUNT] = {
 	[FAULT_LOG] = "the log cannot be used",
 	[FAULT_APPLY] = "applying waits",
 	[FAULT_BLOCKED] = "the log holds back its newest records",
-	[FAULT_WRITES] = "a write has waited for too long",
 };
 
 /* Return the gravest of FAULTS, or FAULT_COUNT. */
@@ -138,6 +138,7 @@ int procs_open(const char *dir, const char *program, const char *place, struct p
 	atomic_store(&procs->own->pid, getpid());
 	procs_beat(procs);
 	procs_beat_applier(procs);
+	procs_set_numbers(procs, (uint64_t[PROCS_NUMBERS]){ 0 }, PROCS_NUMBERS);
 	atomic_store(&procs->own->in_use, 1);
 	*ret = procs;
 	return 0;
@@ -176,6 +177,11 @@ void procs_set_applier(struct procs *procs, bool applies)
 		set_bit(&procs->page->appliers, procs->slots.own, false);
 }
 
+bool procs_take_ticks(struct procs *procs)
+{
+	return slots_take(&procs->slots, PROCS_MAX);
+}
+
 void procs_beat(struct procs *procs)
 {
 	atomic_store_explicit(&procs->own->beat_ms, clock_mono_ms(), memory_order_relaxed);
@@ -184,6 +190,12 @@ void procs_beat(struct procs *procs)
 void procs_beat_applier(struct procs *procs)
 {
 	atomic_store_explicit(&procs->own->applied_ms, clock_mono_ms(), memory_order_relaxed);
+}
+
+void procs_set_numbers(struct procs *procs, const uint64_t *numbers, size_t n)
+{
+	for (size_t i = 0; i < n && i < PROCS_NUMBERS; i++)
+		atomic_store_explicit(&procs->own->numbers[i], numbers[i], memory_order_relaxed);
 }
 
 /* End TEXT within its room and replace what no terminal or log should get. */
@@ -250,6 +262,7 @@ static void read_slot(struct procs *procs, int i, struct procs_info *ret)
 	read_text(slot, &text);
 	*ret = (struct procs_info){
 		.pid = atomic_load(&slot->pid),
+		.own = i == procs->slots.own,
 		.applies = atomic_load(&procs->page->appliers) >> i & 1,
 		.beat_ms = atomic_load_explicit(&slot->beat_ms, memory_order_relaxed),
 		.applied_ms = atomic_load_explicit(&slot->applied_ms, memory_order_relaxed),
@@ -258,6 +271,8 @@ static void read_slot(struct procs *procs, int i, struct procs_info *ret)
 	memcpy(ret->program, text.program, sizeof ret->program);
 	memcpy(ret->place, text.place, sizeof ret->place);
 	memcpy(ret->why, text.why, sizeof ret->why);
+	for (int k = 0; k < PROCS_NUMBERS; k++)
+		ret->numbers[k] = atomic_load_explicit(&slot->numbers[k], memory_order_relaxed);
 }
 
 int procs_next(struct procs *procs, int from, struct procs_info *ret)

@@ -3,20 +3,21 @@
 #define KEYDIR_PROCS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PROCS_MAX 60         /* processes of one node, as many as the bell takes */
 #define PROCS_WHY_MAX 1024   /* room for a fault's sentence, with its NUL */
 #define PROCS_PROGRAM_MAX 16 /* ... for a program's name */
+#define PROCS_NUMBERS 32     /* ... for numbers, see procs_set_numbers() */
 #define PROCS_PLACE_MAX 112  /* ... for what tells two processes of a program apart */
 
 /* Why a node cannot do its work. The gravest come first: only the text of the first one
  * that is set is shown. */
 enum procs_fault {
-	FAULT_STORE,  /* the store was removed, or is not to be trusted */
-	FAULT_LOG,    /* the log cannot be used: unfit, cut, made anew, a record unknown here */
-	FAULT_APPLY,  /* applying waits for room, memory or a device */
-	FAULT_WRITES, /* a write has waited for too long */
+	FAULT_STORE,   /* the store was removed, or is not to be trusted */
+	FAULT_LOG,     /* the log cannot be used: unfit, cut, made anew, a record unknown here */
+	FAULT_APPLY,   /* applying waits for room, memory or a device */
 	FAULT_BLOCKED, /* the log holds back its newest records */
 	FAULT_COUNT
 };
@@ -26,6 +27,7 @@ struct procs;
 /* One process as another one sees it. */
 struct procs_info {
 	int pid;
+	bool own; /* it is this process */
 	char program[PROCS_PROGRAM_MAX];
 	char place[PROCS_PLACE_MAX];
 	bool applies;       /* applies the log for all */
@@ -33,6 +35,7 @@ struct procs_info {
 	int64_t applied_ms; /* ... of its last procs_beat_applier() */
 	unsigned faults;    /* bits, 1 << enum procs_fault */
 	char why[PROCS_WHY_MAX];
+	uint64_t numbers[PROCS_NUMBERS];
 };
 
 /* Enter this process among those of the store in DIR, as PROGRAM; PLACE (NULL: none) tells
@@ -49,10 +52,17 @@ bool procs_set_fault(struct procs *procs, enum procs_fault fault, const char *wh
 /* Say that this process applies the log, or does not any more. Only to be called by the
  * one that has the right to. Thread-safe. */
 void procs_set_applier(struct procs *procs, bool applies);
+/* Take the role of the one process of the node that logs ticks, for good; false if another
+ * one has it. Thread-safe. */
+bool procs_take_ticks(struct procs *procs);
 /* Say that this process runs, and that its applier does. To be called at least once a
  * second, and so often that nothing that may take long lies between. Thread-safe. */
 void procs_beat(struct procs *procs);
 void procs_beat_applier(struct procs *procs);
+
+/* Publish N numbers, at most PROCS_NUMBERS, for the others to show. A reader may get some
+ * of them from before and some from after. Thread-safe. */
+void procs_set_numbers(struct procs *procs, const uint64_t *numbers, size_t n);
 
 /* Return the faults that living processes of the node have, as bits, and the gravest one's
  * text in WHY (PROCS_WHY_MAX; NULL: not wanted; "" if there is none). Costs one load if

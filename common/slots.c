@@ -66,6 +66,11 @@ void slots_close(struct slots *slots)
 	close(slots->fd);
 }
 
+bool slots_take(const struct slots *slots, int i)
+{
+	return lock_byte(slots->fd, i, false) == 0;
+}
+
 bool slots_taken(const struct slots *slots, int i)
 {
 	return lock_byte(slots->fd, i, true) != -ENOENT;

@@ -21,6 +21,10 @@ int slots_open(const char *dir, const char *name, size_t size, int n, struct slo
 /* Release the slot and the mapping. */
 void slots_close(struct slots *slots);
 
+/* Take slot I as well, which need not be one of those that slots_open() gives; false if
+ * another opener has it. Costs a system call. Thread-safe. */
+bool slots_take(const struct slots *slots, int i);
+
 /* Return whether slot I belongs to a living opener other than this one. Costs a system
  * call. Thread-safe. */
 bool slots_taken(const struct slots *slots, int i);

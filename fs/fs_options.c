@@ -25,6 +25,9 @@ static const struct option_row rows[] = {
 	{ "log-file", 0, NULL, OPTION_TEXT, "FILE", NULL,
 	  "append the log to a file instead of syslog or stderr",
 	  offsetof(struct fs_options, log_file) },
+	{ "metrics-file", 0, NULL, OPTION_TEXT, "FILE", NULL,
+	  "write Prometheus metrics to a file every 10 s, for the node exporter",
+	  offsetof(struct fs_options, metrics_file) },
 	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "show this help",
 	  offsetof(struct fs_options, help) },
 	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "show the version",
@@ -340,6 +343,7 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 	}
 	ret->node.store = absolute(ret->node.store);
 	ret->log_file = absolute(ret->log_file);
+	ret->metrics_file = absolute(ret->metrics_file);
 	return 0;
 }
 

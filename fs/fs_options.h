@@ -18,7 +18,8 @@ struct fs_options {
 	bool version;
 	bool man;
 	const char *log_file;
-	const char *source; /* NULL: none given */
+	const char *metrics_file; /* NULL: none is written */
+	const char *source;       /* NULL: none given */
 	const char *mountpoint;
 
 	/* By -o. */

@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "logger.h"
+#include "metrics_file.h"
 #include "mountpoint.h"
 #include "remount.h"
 
@@ -430,7 +431,16 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 	r = open_node(&m, options, why, why_size);
 	if (r < 0)
 		goto free_inval;
-	r = mount_and_run(&m, options, ready, arg, why, why_size);
+	struct metrics_file *metrics = NULL;
+	if (options->metrics_file) {
+		r = metrics_file_start(m.node, options->metrics_file, &metrics);
+		if (r < 0)
+			snprintf(why, why_size, "--metrics-file %s: %s", options->metrics_file,
+			         strerror(-r));
+	}
+	if (r == 0)
+		r = mount_and_run(&m, options, ready, arg, why, why_size);
+	metrics_file_stop(metrics);
 	worker_stop(m.worker);
 	m.worker = NULL;
 	node_close(m.node);

@@ -106,60 +106,6 @@ enum MHD_Result handle_readyz(struct request *rq)
 	return respond_plain(rq, "ready\n");
 }
 
-static void write_node(struct request *rq, FILE *to)
-{
-	struct server *server = rq->server;
-	const struct node_config *config = node_get_config(server->node);
-	struct node_status status;
-	struct store_meta meta;
-	node_status(server->node, &status);
-	metrics_gauge(to, "keydir_ready", "1 if the node is ready", status.ready);
-	metrics_gauge(to, "keydir_log_up", "1 if the log answers", status.log_up);
-	metrics_gauge(to, "keydir_applies", "1 if this process applies the log", status.applies);
-	metrics_gauge(to, "keydir_applied_offset", "Offset of the last event applied",
-	              (double)status.applied);
-	metrics_gauge(to, "keydir_log_end_offset", "Newest offset known of the log",
-	              (double)status.log_end);
-	metrics_gauge(to, "keydir_lag_events", "Events in the log that are not applied yet",
-	              status.log_end > status.applied ? (double)(status.log_end - status.applied) :
-	                                                0.0);
-	metrics_gauge(to, "keydir_lag_seconds", "Age of the newest applied event while behind",
-	              (double)status.lag_ms / 1000);
-	metrics_gauge(to, "keydir_pending_writes", "Writes that wait for their outcome",
-	              (double)status.pending);
-	metrics_gauge(to, "keydir_oldest_write_seconds",
-	              "Age of the oldest write that waits for its outcome; 0: none waits",
-	              (double)status.oldest_ms / 1000);
-	metrics_gauge(to, "keydir_watchers", "Clients that watch or long-poll",
-	              watch_hub_count(server->hub));
-	if (read_meta(server, &meta))
-		return;
-	int64_t ahead_ms = meta.log_time_ms - clock_wall_ms();
-	metrics_gauge(to, "keydir_log_time_ahead_seconds",
-	              "How far the log's time is ahead of this machine's clock; 0: it is not",
-	              ahead_ms > 0 ? (double)ahead_ms / 1000 : 0.0);
-	metrics_gauge(to, "keydir_keys", "Keys stored", (double)meta.nkeys);
-	metrics_gauge(to, "keydir_directories", "Directories stored", (double)meta.ndirs);
-	metrics_gauge(to, "keydir_used_bytes", "What counts against the quota",
-	              (double)meta.used_bytes);
-	metrics_gauge(to, "keydir_quota_bytes", "The quota (--size)", (double)config->size_bytes);
-	metrics_gauge(to, "keydir_evicts", "1 if a full cache evicts (--evict)",
-	              config->evict != EVICT_NONE);
-	metrics_gauge(to, "keydir_store_bytes", "Memory that the store's tables take",
-	              (double)store_bytes(node_store(server->node)));
-	fprintf(to,
-	        "# HELP keydir_changes_lost_total Changes through a mount that failed after "
-	        "their close had returned\n"
-	        "# TYPE keydir_changes_lost_total counter\nkeydir_changes_lost_total %llu\n",
-	        (unsigned long long)status.lost);
-	fprintf(to,
-	        "# HELP keydir_keys_expired_total Entries removed after their expiry\n"
-	        "# TYPE keydir_keys_expired_total counter\nkeydir_keys_expired_total %llu\n"
-	        "# HELP keydir_keys_evicted_total Entries evicted to make room\n"
-	        "# TYPE keydir_keys_evicted_total counter\nkeydir_keys_evicted_total %llu\n",
-	        (unsigned long long)meta.nexpired, (unsigned long long)meta.nevicted);
-}
-
 enum MHD_Result handle_metrics(struct request *rq)
 {
 	char *text = NULL;
@@ -167,8 +113,9 @@ enum MHD_Result handle_metrics(struct request *rq)
 	FILE *to = open_memstream(&text, &len);
 	if (!to)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
-	metrics_write(to);
-	write_node(rq, to);
+	node_metrics_write(rq->server->node, to);
+	metrics_gauge(to, "keydir_watchers", "Clients that watch or long-poll",
+	              watch_hub_count(rq->server->hub));
 	http_metrics_write(to);
 	clients_metrics_write(rq->server->clients, to);
 	answer_memory_metrics_write(to);

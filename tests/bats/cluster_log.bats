@@ -622,3 +622,32 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	same x "$(cat "$mnt/new")"
 	umount "$mnt"
 }
+
+ticks() { consume -f '%h\n' | grep -cw op=tick; }
+
+has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
+
+@test "what expires while nobody writes takes about one tick for all processes of all nodes" {
+	local n i
+	for n in 1 2 3; do node_up "$n"; done
+	for i in {1..12}; do
+		node_rest 1 PUT "/v1/kv/k$i?ttl=$((2000 + i * 500))ms" --data-binary x
+		same 201 "$status"
+	done
+	for n in 1 2 3; do wait_for 30 has_expired "$n" 12; done
+	# One for each; two, where the one whose turn it was came late.
+	[ "$(ticks)" -le 24 ]
+	# Whoever had its turn, the others go on without it.
+	node_kill 1
+	node_kill 2 httpd
+	node_rest 3 PUT '/v1/kv/k?ttl=100ms' --data-binary x
+	wait_for 30 has_expired 3 13
+	node_kill 2
+	node_kill 3 httpd
+	node_httpd 3
+	node_rest 3 PUT '/v1/kv/k?ttl=100ms' --data-binary x
+	wait_for 30 has_expired 3 14
+	# More than one event removes: the rest goes as well.
+	seq -f 'many%g:x' 1000 | produce -K: -H op=set -H ttl=1
+	wait_for 30 has_expired 3 1014
+}

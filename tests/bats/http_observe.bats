@@ -29,6 +29,43 @@ promtool_check() { promtool check metrics <"$T/body" 2>&1; }
 	done
 }
 
+@test "the metrics have the counters of the node's mounts, and which process applies" {
+	require promtool
+	local mount
+	start_httpd
+	start_fs
+	mount="process=\"keydir-fs\",mount=\"$MNT\""
+	echo 1 >"$MNT/key"
+	wait_for 10 metric_is "keydir_events_submitted_total{$mount}" '[1-9][0-9]*'
+	metric_is "keydir_process_silent_seconds{$mount}" '[0-9.]+'
+	metric_is 'keydir_process_applies{process="keydir-httpd"}' '[01]'
+	same "" "$(promtool_check)"
+	stop "$FS_PID"
+	rest GET /metrics
+	not grep -qF "$mount" "$T/body"
+}
+
+metric_is() { # NAME REGEX
+	rest GET /metrics
+	grep -F "$1 " "$T/body" | grep -qE " $2\$"
+}
+
+@test "a mount writes its metrics to a file, which goes with it" {
+	require promtool
+	local file=$T/metrics/keydir.prom
+	mkdir "$T/metrics"
+	start_fs --metrics-file "$file"
+	promtool check metrics <"$file"
+	grep -qx 'keydir_ready 1' "$file"
+	echo 1 >"$MNT/key"
+	wait_for 30 grep -qE '^keydir_events_submitted_total [1-9]' "$file"
+	same keydir.prom "$(ls "$T/metrics")"
+	stop "$FS_PID"
+	same "" "$(ls "$T/metrics")"
+	fails_with "--metrics-file $T/none/x.prom: No such file" "$KEYDIR_FS" -f --store "$STORE" \
+		--metrics-file "$T/none/x.prom" "$MNT"
+}
+
 @test "alert rules: valid, and each fires when it should and only then" {
 	require promtool
 	promtool check rules "$KEYDIR_ROOT/httpd/alerts.yml"

@@ -58,7 +58,7 @@ static void test_write(void **state)
 	(void)state;
 	metrics_add(METRIC_APPLY_STALLS, UINT64_MAX - metrics_get(METRIC_APPLY_STALLS));
 	capture_begin(&capture);
-	metrics_write(capture.file);
+	metrics_write(capture.file, NULL, 0);
 	capture_end(&capture);
 	assert_int_equal(regcomp(&regex, form, REG_EXTENDED), 0);
 	for (at = capture.text; *at; n++) {

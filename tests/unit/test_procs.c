@@ -119,6 +119,18 @@ static void test_the_applier_is_known_with_its_beats(void **state)
 	procs_close(b);
 }
 
+static void test_one_process_has_the_role_of_ticks(void **state)
+{
+	struct procs *a = open_procs(*state, "one", NULL), *b = open_procs(*state, "two", NULL);
+
+	assert_true(procs_take_ticks(a));
+	assert_true(procs_take_ticks(a));
+	assert_false(procs_take_ticks(b));
+	procs_close(a);
+	assert_true(procs_take_ticks(b));
+	procs_close(b);
+}
+
 static void test_slots(void **state)
 {
 	struct procs *all[PROCS_MAX], *one = NULL;
@@ -205,6 +217,7 @@ int main(void)
 		TEST(test_a_fault_of_one_process_is_told_by_all),
 		TEST(test_a_text_that_is_too_long_is_cut),
 		TEST(test_the_applier_is_known_with_its_beats),
+		TEST(test_one_process_has_the_role_of_ticks),
 		TEST(test_slots),
 		TEST(test_a_writer_that_stops_anywhere_harms_no_reader),
 	};

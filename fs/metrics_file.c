@@ -1,0 +1,120 @@
+/* The metrics file: a mount's metrics, for a program that collects such files.
+ *
+ * keydir-fs has no port to be asked at. Where a keydir-httpd runs on the same store, that
+ * one writes the mount's counters as well (node_metrics.c); a mount that is alone writes a
+ * file for the textfile collector of Prometheus' node exporter, which reads *.prom in one
+ * directory (https://github.com/prometheus/node_exporter#textfile-collector) and exports
+ * the time of the file, by which an old one is found out.
+ *
+ * The file is written under another name and then renamed, so that a reader gets a whole
+ * one. It is removed at the end: a mount that is gone has no metrics.
+ *
+ * Lock: file->lock, a leaf, for the wish to stop; it is not held while writing. */
+#include "metrics_file.h"
+
+#include "clock.h"
+#include "logger.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define EVERY_MS 10000
+
+struct metrics_file {
+	struct node *node;
+	char path[PATH_MAX];
+	char draft[PATH_MAX + 16];
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop; /* protected by lock */
+};
+
+static int write_file(struct metrics_file *file)
+{
+	FILE *to = fopen(file->draft, "we");
+	if (!to)
+		return -errno;
+	node_metrics_write(file->node, to);
+	/* For a collector of another user. */
+	int r = fchmod(fileno(to), 0644) < 0 ? -errno : 0;
+	if (ferror(to) && r == 0)
+		r = -EIO;
+	if (fclose(to) != 0 && r == 0)
+		r = -errno;
+	if (r == 0 && rename(file->draft, file->path) < 0)
+		r = -errno;
+	if (r < 0)
+		unlink(file->draft);
+	return r;
+}
+
+static void *run(void *arg)
+{
+	struct metrics_file *file = arg;
+	int failed = 0;
+	pthread_mutex_lock(&file->lock);
+	while (!file->stop) {
+		struct timespec until = clock_mono_in(EVERY_MS);
+		if (pthread_cond_timedwait(&file->wake, &file->lock, &until) == 0)
+			continue; /* to stop, or for no reason */
+		pthread_mutex_unlock(&file->lock);
+		int r = write_file(file);
+		if (r < 0 && r != failed)
+			logger(LOGGER_ERROR, "cannot write the metrics file %s: %s", file->path,
+			       strerror(-r));
+		failed = r;
+		pthread_mutex_lock(&file->lock);
+	}
+	pthread_mutex_unlock(&file->lock);
+	return NULL;
+}
+
+static void destroy(struct metrics_file *file)
+{
+	pthread_cond_destroy(&file->wake);
+	pthread_mutex_destroy(&file->lock);
+	free(file);
+}
+
+int metrics_file_start(struct node *node, const char *path, struct metrics_file **ret)
+{
+	struct metrics_file *file = calloc(1, sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	file->node = node;
+	pthread_mutex_init(&file->lock, NULL);
+	clock_cond_init(&file->wake);
+	int r = -ENAMETOOLONG;
+	if ((size_t)snprintf(file->path, sizeof(file->path), "%s", path) < sizeof(file->path)) {
+		/* Not *.prom, which is collected. */
+		snprintf(file->draft, sizeof(file->draft), "%s.%d", path, (int)getpid());
+		r = write_file(file);
+	}
+	if (r == 0)
+		r = -pthread_create(&file->thread, NULL, run, file);
+	if (r < 0) {
+		destroy(file);
+		return r;
+	}
+	*ret = file;
+	return 0;
+}
+
+void metrics_file_stop(struct metrics_file *file)
+{
+	if (!file)
+		return;
+	pthread_mutex_lock(&file->lock);
+	file->stop = true;
+	pthread_cond_signal(&file->wake);
+	pthread_mutex_unlock(&file->lock);
+	pthread_join(file->thread, NULL);
+	unlink(file->path);
+	destroy(file);
+}
