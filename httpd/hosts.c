@@ -2,10 +2,10 @@
  *
  * A page of somebody else can give its own name the address of this server (DNS
  * rebinding); then its browser takes page and server for one site, and shows the page
- * what is stored. All that tells them apart is the Host that the browser sends. So
- * without tokens a request is answered only under a name that its operator chose: a
- * name of this machine, a name in --listen, --peers or --allow-host, or an address,
- * which nobody else can give a meaning to.
+ * what is stored. The Host that the browser sends is the only difference. So without
+ * tokens a request is answered only under a name that no stranger can point here: an
+ * address; a name without a dot, which only the local network resolves (a container's or
+ * a machine's name); a name of this machine; or one in --listen, --peers or --allow-host.
  *
  * The list is made at the start and never changes: thread-safe. */
 #include "httpd/hosts.h"
@@ -17,6 +17,8 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._"
 
 struct hosts {
 	bool any;    /* "*" */
@@ -53,6 +55,13 @@ static bool is_address(const char *name, size_t len)
 	memcpy(text, name, len);
 	text[len] = '\0';
 	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* Is NAME, the name in HOST, one that only the local network resolves? */
+static bool is_local_name(const char *host, const char *name, size_t len)
+{
+	return len && *host != '[' && !memchr(name, '.', len) &&
+	       strspn(name, NAME_CHARACTERS) >= len;
 }
 
 static bool is_localhost(const char *name, size_t len)
@@ -114,9 +123,7 @@ bool hosts_are_valid(const char *list)
 		if (!len)
 			return false;
 		for (size_t i = 0; i < len && !(len == 1 && *list == '*'); i++)
-			if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-			            "0123456789-._",
-			            list[i]))
+			if (!strchr(NAME_CHARACTERS, list[i]))
 				return false;
 		if (!list[len])
 			return true;
@@ -156,7 +163,8 @@ bool hosts_allow(const struct hosts *hosts, const char *host)
 {
 	size_t len;
 	const char *name = name_of(host, strlen(host), &len);
-	if (hosts->any || is_address(name, len) || is_localhost(name, len))
+	if (hosts->any || is_address(name, len) || is_localhost(name, len) ||
+	    is_local_name(host, name, len))
 		return true;
 	for (const char *at = hosts->names; at && *at; at += strlen(at) + 1)
 		if (strlen(at) == len && !strncasecmp(at, name, len))

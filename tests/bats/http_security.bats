@@ -695,8 +695,8 @@ def code(method, host, *headers):
         assert status != 421 or b"--allow-host" in body, body
         return status
 good = ["localhost", "LOCALHOST", "localhost.", "app.localhost", "127.0.0.1", "10.1.2.3", "[::1]", "[fe80::1]",
-        "cache.example", "Cache.Example.", "node_1", "peer.example", "other.example", os.environ["NAME"]]
-bad = ["attacker.example", "cache.example.attacker", "xcache.example", "example", "notlocalhost", "localhost.attacker",
+        "cache.example", "Cache.Example.", "node_1", "peer.example", "other.example", "node7", "cache-1", os.environ["NAME"]]
+bad = ["attacker.example", "cache.example.attacker", "xcache.example", "attacker/x", "localhost.attacker",
        "127.0.0.1.attacker", "[::1", "[attacker]", "", "1.2.3", "peer.example@attacker", "attacker/127.0.0.1"]
 for port in ("", f":{PORT}", ":1"):
     for host in good:

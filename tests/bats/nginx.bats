@@ -220,7 +220,7 @@ repeats_are_the_same_change() {
 	URL=http://127.0.0.1:$FRONT
 	rest PUT /v1/kv/a --data-binary 1
 	local host
-	for host in localhost "localhost:$FRONT" app.localhost 10.1.2.3:80 '[::1]:5000'; do
+	for host in localhost node7:80 "localhost:$FRONT" app.localhost 10.1.2.3:80 '[::1]:5000'; do
 		rest GET /v1/kv/a -H "Host: $host"
 		same "200 1" "$status $(body)"
 	done
