@@ -29,7 +29,7 @@
 #
 # Options that all nodes of a test get: NODE_OPTIONS=(...).
 
-load helper
+load "${BASH_SOURCE[0]%/*}/helper"
 
 BROKER=$KEYDIR_ROOT/tests/kafka/broker.sh
 STORE_DUMP=$KEYDIR_BUILD/tools/store_dump

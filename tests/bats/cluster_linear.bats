@@ -5,6 +5,7 @@
 # and another to its clients; cutting the first leaves it answering.
 
 load cluster
+load cluster_far
 
 setup_file() {
 	if [ "$(id -u)" != 0 ] || ! make_network; then
@@ -32,38 +33,6 @@ setup() {
 	[ -z "${NO_LINEAR:-}" ] || skip_or_fail "$NO_LINEAR"
 }
 
-# Two links: one to the broker (.1 and .2), one to clients (.5 and .6).
-make_network() {
-	local id=$((RANDOM % 200 + 20))
-	NETWORK=keydir$$
-	ip netns add "$NETWORK" 2>/dev/null || return
-	export NETWORK NET_PREFIX=10.210.$id LINK=kd$$
-	ip link add "${LINK}a" type veth peer name log netns "$NETWORK" &&
-		ip link add "${LINK}b" type veth peer name clients netns "$NETWORK" &&
-		ip address add "$NET_PREFIX.1/30" dev "${LINK}a" &&
-		ip address add "$NET_PREFIX.5/30" dev "${LINK}b" &&
-		ip -n "$NETWORK" address add "$NET_PREFIX.2/30" dev log &&
-		ip -n "$NETWORK" address add "$NET_PREFIX.6/30" dev clients &&
-		ip -n "$NETWORK" link set lo up &&
-		ip -n "$NETWORK" link set log up &&
-		ip -n "$NETWORK" link set clients up &&
-		ip link set "${LINK}a" up &&
-		ip link set "${LINK}b" up && return
-	ip netns del "$NETWORK"
-	unset NETWORK
-	return 1
-}
-
-# The broker is at an address of that network, too.
-broker_properties() {
-	[ -n "${NETWORK:-}" ] || return 0
-	local own=PLAINTEXT://127.0.0.1:$BROKER_PORT far=FAR://$NET_PREFIX.1:9092
-	BROKER_PROPERTIES="listeners=$own,$far,CONTROLLER://127.0.0.1:$((BROKER_PORT + 1))"
-	BROKER_PROPERTIES+=" advertised.listeners=$own,$far"
-	BROKER_PROPERTIES+=" listener.security.protocol.map=PLAINTEXT:PLAINTEXT,FAR:PLAINTEXT,CONTROLLER:PLAINTEXT"
-	export BROKER_PROPERTIES
-}
-
 # Node 3, in its network.
 far_node() {
 	[ -z "${NO_NETWORK:-}" ] || skip_or_fail "$NO_NETWORK"
@@ -75,10 +44,6 @@ far_node() {
 	NODE_HTTPD[3]=$PID
 	wait_ready 15 "$PID" curl -sf -o /dev/null "${NODE_URL[3]}/readyz"
 }
-
-# No packet of node 3 reaches the broker, and nobody says so.
-cut_link() { ip link set "${LINK}a" down; }
-mend_link() { ip link set "${LINK}a" up; }
 
 start_linear() { # OPTION...
 	local urls
