@@ -32,6 +32,11 @@ uint64_t view_offset(const struct view *view)
 	return txn_meta(view->txn)->applied;
 }
 
+void view_tag(const struct view *view, struct volume_tag *ret)
+{
+	volume_tag(txn_meta(view->txn), ret);
+}
+
 int view_inode(const struct view *view, uint64_t ino, struct entry *ret)
 {
 	struct entry e;

@@ -3,6 +3,7 @@
 #define KEYDIR_VIEW_H
 
 #include "store.h"
+#include "volume_tag.h"
 
 /* A snapshot with the moment at which it is read. One thread at a time. Close
  * it soon and never wait while holding it. */
@@ -16,6 +17,8 @@ int view_open(struct store *store, struct view *view);
 void view_close(struct view *view);
 /* The offset whose effects (and no later ones) this view shows. */
 uint64_t view_offset(const struct view *view);
+/* The tag of the volume that it is of. */
+void view_tag(const struct view *view, struct volume_tag *ret);
 
 /* Entries by inode, by name, by whole key (LEN 0: the root). 0; -ENOENT, also
  * for an expired one; view_key also -ENOTDIR when a key stands where the path

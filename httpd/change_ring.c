@@ -38,7 +38,7 @@ struct line {
 	struct piece data[CHANGE_KINDS]; /* empty: it is not here */
 };
 
-/* One event. Its text begins with "id: OFFSET"; then come keys, then what
+/* One event. Its text begins with "id: OFFSET-TAG"; then come keys, then what
  * follows the ids of messages, all that in pieces. */
 struct change_lines {
 	uint64_t offset;
@@ -134,6 +134,11 @@ struct change_lines *change_lines_new(const struct feed_event *ev, unsigned kind
 	lines->n = n;
 	json_text_raw(&lines->text, "id: ");
 	json_text_u64(&lines->text, ev->offset);
+	if (view) {
+		struct volume_tag tag;
+		view_tag(view, &tag);
+		json_text_raw(&lines->text, tag.text);
+	}
 	lines->id_len = lines->text.len;
 	lines->none = !fits || !take_keys(lines, ev);
 	for (enum change_kind kind = 0; kind < CHANGE_KINDS && !lines->none; kind++)

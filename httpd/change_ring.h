@@ -25,7 +25,8 @@ void change_ring_free(struct change_ring *ring); /* NULL is fine */
 
 /* Formats EV, in those kinds of which KINDS has the bit. What is too long to be
  * kept is left out, and readers whom it concerns are sent away. NULL without
- * memory. The caller owns it until it is put. */
+ * memory. The caller owns it until it is put. VIEW, for values and the volume's tag, may
+ * be NULL: without both. */
 struct change_lines *change_lines_new(const struct feed_event *ev, unsigned kinds,
                                       const struct view *view);
 

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+const struct volume_tag conditions_no_volume = { 0 };
+
 static const char *skip_blanks(const char *at)
 {
 	while (*at == ' ' || *at == '\t')
@@ -42,15 +44,17 @@ static bool read_number(const char **at, uint64_t *ret)
 	return true;
 }
 
-/* The version that the opaque part of a tag names; false for a foreign one.
+/* The version that the opaque part of an entity tag names; false for a foreign one.
  * Leading zeros make it foreign: tags are compared byte by byte. */
-static bool tag_version(const char *text, size_t len, uint64_t *ret)
+static bool tag_version(const char *text, size_t len, const struct volume_tag *tag, uint64_t *ret)
 {
 	const char *at = text;
-	return len && (text[0] != '0' || len == 1) && read_number(&at, ret) && at == text + len;
+	if (!len || (text[0] == '0' && len > 1 && is_digit(text[1])) || !read_number(&at, ret))
+		return false;
+	return volume_tag_fits(tag, at, (size_t)(text + len - at));
 }
 
-int conditions_tags(const char *text, struct condition_tags *ret)
+int conditions_tags(const char *text, const struct volume_tag *tag, struct condition_tags *ret)
 {
 	ret->any = false;
 	ret->n = 0;
@@ -75,7 +79,7 @@ int conditions_tags(const char *text, struct condition_tags *ret)
 		if (!end)
 			return -EINVAL;
 		uint64_t version;
-		if (tag_version(at + 1, (size_t)(end - at - 1), &version)) {
+		if (tag_version(at + 1, (size_t)(end - at - 1), tag, &version)) {
 			if (ret->n == CONDITIONS_TAGS_MAX)
 				return -E2BIG;
 			ret->weak[ret->n] = weak;

@@ -2,12 +2,15 @@
 #ifndef KEYDIR_HTTPD_CONDITIONS_H
 #define KEYDIR_HTTPD_CONDITIONS_H
 
+#include "common/volume_tag.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* A list of entity tags, as If-Match and If-None-Match carry it. Our tags are
- * "VERSION"; a foreign tag is valid and matches nothing. */
+ * "VERSION-TAG", TAG being the volume's, so that no version of another volume matches;
+ * "VERSION" alone is taken, too. A foreign tag is valid and matches nothing. */
 #define CONDITIONS_TAGS_MAX 64
 struct condition_tags {
 	bool any; /* "*" */
@@ -16,9 +19,15 @@ struct condition_tags {
 	bool weak[CONDITIONS_TAGS_MAX]; /* versions[i] was W/"..." */
 };
 
-/* Reads a tag list. Returns 0, -EINVAL for a text that is none, or -E2BIG for
- * more than CONDITIONS_TAGS_MAX tags. */
-int conditions_tags(const char *text, struct condition_tags *ret);
+/* Reads a tag list of the volume with TAG. Returns 0, -EINVAL for a text that is none,
+ * or -E2BIG for more than CONDITIONS_TAGS_MAX tags. */
+int conditions_tags(const char *text, const struct volume_tag *tag, struct condition_tags *ret);
+
+/* The tag of what is of no volume, but part of the program. */
+extern const struct volume_tag conditions_no_volume;
+
+/* A version that nothing has: offsets are below it. */
+#define CONDITIONS_NO_VERSION ((uint64_t)INT64_MAX)
 
 /* Does the list name VERSION? With STRONG a weak tag matches nothing (RFC 9110,
  * 8.8.3.2). "*" matches every version. */

@@ -21,7 +21,8 @@ static const char policy[] = "default-src 'none'; script-src 'self'; style-src '
 static bool client_has(const struct request *rq, const struct console_file *file)
 {
 	struct condition_tags tags;
-	return rq->headers.if_none_match && !conditions_tags(rq->headers.if_none_match, &tags) &&
+	return rq->headers.if_none_match &&
+	       !conditions_tags(rq->headers.if_none_match, &conditions_no_volume, &tags) &&
 	       conditions_match(&tags, file->tag, false);
 }
 
@@ -35,7 +36,7 @@ static enum MHD_Result send_file(struct request *rq, const char *name, size_t le
 	struct MHD_Response *response = known || rq->method == HTTP_HEAD ?
 	                                        response_size(file->len) :
 	                                        response_static(file->data, file->len);
-	response_etag(response, file->tag);
+	response_etag(response, file->tag, &conditions_no_volume);
 	response_header(response, "Cache-Control", "no-cache");
 	response_header(response, "Content-Security-Policy", policy);
 	response_header(response, "Referrer-Policy", "no-referrer");

@@ -33,6 +33,7 @@ static const char content_type_xattr[] = "user.content_type";
 struct found {
 	uint64_t offset;
 	uint64_t version;
+	struct volume_tag tag;
 	int64_t mtime_s;
 	int64_t ttl_ms; /* -1: does not expire */
 	uint64_t size;
@@ -63,7 +64,7 @@ static void read_type(const struct view *view, const struct entry *e, struct fou
 static void add_headers(struct MHD_Response *response, const struct found *f)
 {
 	char date[CONDITIONS_DATE_SIZE];
-	response_etag(response, f->version);
+	response_etag(response, f->version, &f->tag);
 	conditions_date_format(f->mtime_s, date);
 	response_header_own(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0) {
@@ -94,7 +95,7 @@ static unsigned preconditions(const struct request_headers *h, const struct foun
 	struct condition_tags tags;
 	int64_t date_s;
 	if (h->if_match) {
-		if (conditions_tags(h->if_match, &tags))
+		if (conditions_tags(h->if_match, &f->tag, &tags))
 			return 400;
 		if (!conditions_match(&tags, f->version, true))
 			return 412;
@@ -103,7 +104,7 @@ static unsigned preconditions(const struct request_headers *h, const struct foun
 			return 412;
 	}
 	if (h->if_none_match) {
-		if (!conditions_tags(h->if_none_match, &tags) &&
+		if (!conditions_tags(h->if_none_match, &f->tag, &tags) &&
 		    conditions_match(&tags, f->version, false))
 			return 304;
 	} else if (h->if_modified_since) {
@@ -120,7 +121,7 @@ static bool if_range_holds(const char *text, const struct found *f)
 	int64_t date_s;
 	if (!conditions_date_parse(text, &date_s))
 		return date_s == f->mtime_s;
-	return !conditions_tags(text, &tags) && !tags.any &&
+	return !conditions_tags(text, &f->tag, &tags) && !tags.any &&
 	       conditions_match(&tags, f->version, true);
 }
 
@@ -161,7 +162,7 @@ static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
 	        (unsigned long long)f->size);
 	snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)f->size);
 	response_header(response, "Content-Range", text);
-	response_etag(response, f->version);
+	response_etag(response, f->version, &f->tag);
 	return respond_send(rq, 416, f->offset, response);
 }
 
@@ -178,6 +179,7 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		.ttl_ms = view_ttl_ms(view, e),
 		.size = e->size,
 	};
+	view_tag(view, &f.tag);
 	unsigned status = preconditions(h, &f);
 	uint64_t first = 0;
 	uint64_t len = e->size;
@@ -206,9 +208,9 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		               "If-Match: \"42\".");
 	if (status == 412)
 		return problem(rq, PROBLEM_PRECONDITION, f.offset,
-		               "The key has version \"%llu\", which is not what the precondition "
+		               "The key has version \"%llu%s\", which is not what the precondition "
 		               "asks for.",
-		               (unsigned long long)f.version);
+		               (unsigned long long)f.version, f.tag.text);
 	if (range == RANGE_UNSATISFIABLE)
 		return unsatisfiable(rq, &f);
 	if (status == 304) {

@@ -31,6 +31,7 @@ static const char type_xattr[] = "user.content_type";
 struct reading {
 	struct node *node;
 	const struct view *view;
+	struct volume_tag tag;
 	struct json_text text;
 	char boundary[40]; /* multipart; "": JSON */
 	size_t count;
@@ -50,6 +51,7 @@ static int write_json(struct reading *rd, struct bytes key, const struct entry *
 	json_text_raw(t, entry_is_dir(e) ? ",\"type\":\"directory\",\"version\":" :
 	                                   ",\"type\":\"key\",\"version\":");
 	json_text_u64(t, e->version);
+	value_text_etag(e->version, &rd->tag, t);
 	int64_t ttl_ms = view_ttl_ms(rd->view, e);
 	if (ttl_ms >= 0) {
 		json_text_raw(t, ",\"ttl\":");
@@ -98,6 +100,7 @@ static int write_part(struct reading *rd, struct bytes key, const struct entry *
 	}
 	json_text_raw(t, "\r\nX-Keydir-Status: 200\r\nETag: \"");
 	json_text_u64(t, e->version);
+	json_text_raw(t, rd->tag.text);
 	json_text_raw(t, "\"\r\nContent-Type: ");
 	if (e->has_xattrs &&
 	    !store_xattr_get(rd->view->txn, e->ino, type_xattr, sizeof(type_xattr) - 1, &type) &&
@@ -153,6 +156,7 @@ static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size
 	if (r)
 		return problem_store(rq, r);
 	uint64_t offset = view_offset(&view);
+	view_tag(&view, &rd.tag);
 	if (!rd.boundary[0])
 		json_text_raw(&rd.text, "{\"entries\":[");
 	r = read_all(&rd, keys, n);

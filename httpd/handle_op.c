@@ -11,6 +11,7 @@
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/value_text.h"
 #include "httpd/write_event.h"
 
 #include <errno.h>
@@ -143,8 +144,11 @@ static enum MHD_Result op_done(struct request *rq)
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, write_event_is_conditional(rq));
 	enum event_op op = rq->op;
-	json_t *doc = json_pack("{s:s, s:I, s:b}", "op", event_op_text(op), "version",
-	                        (json_int_t)w->version, "created", w->created);
+	struct volume_tag tag;
+	server_volume_tag(rq->server, &tag);
+	json_t *doc = json_pack("{s:s, s:I, s:o, s:b}", "op", event_op_text(op), "version",
+	                        (json_int_t)w->version, "etag", value_json_etag(w->version, &tag),
+	                        "created", w->created);
 	if (op == EVENT_INCR)
 		json_object_set_new(doc, "value", json_integer(w->number));
 	if (op == EVENT_APPEND)

@@ -16,12 +16,12 @@ enum MHD_Result handle_openapi(struct request *rq)
 	if (!file)
 		return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW,
 		               "The description was left out when this was built.");
-	bool known = text && !conditions_tags(text, &tags) &&
+	bool known = text && !conditions_tags(text, &conditions_no_volume, &tags) &&
 	             conditions_match(&tags, file->tag, false);
 	struct MHD_Response *response = known || rq->method == HTTP_HEAD ?
 	                                        response_size(file->len) :
 	                                        response_static(file->data, file->len);
-	response_etag(response, file->tag);
+	response_etag(response, file->tag, &conditions_no_volume);
 	response_header(response, "Cache-Control", "no-cache");
 	if (!known)
 		response_header(response, "Content-Type", file->type);

@@ -11,11 +11,12 @@
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/value_text.h"
 #include "httpd/write_event.h"
 
 #include <errno.h>
 
-static json_t *results(const struct request_result *w)
+static json_t *results(const struct request_result *w, const struct volume_tag *tag)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < w->nops; i++) {
@@ -23,6 +24,7 @@ static json_t *results(const struct request_result *w)
 		json_t *item = json_pack("{s:s}", "outcome", event_outcome_text(op->outcome));
 		if (op->outcome == OUTCOME_OK) {
 			json_object_set_new(item, "version", json_integer((json_int_t)op->version));
+			json_object_set_new(item, "etag", value_json_etag(op->version, tag));
 			json_object_set_new(item, "created", json_boolean(op->created));
 			json_object_set_new(item, "number", json_integer(op->number));
 		}
@@ -41,16 +43,19 @@ static bool is_condition(enum event_outcome outcome)
 static enum MHD_Result txn_done(struct request *rq)
 {
 	const struct request_result *w = &rq->written;
+	struct volume_tag tag;
+	server_volume_tag(rq->server, &tag);
 	if (w->code == OUTCOME_OK)
-		return respond_json(rq, 200, w->offset, json_pack("{s:o}", "results", results(w)),
-		                    JSON_COMPACT);
+		return respond_json(rq, 200, w->offset,
+		                    json_pack("{s:o}", "results", results(w, &tag)), JSON_COMPACT);
 	if (w->code != OUTCOME_TXN_FAILED || w->number < 0 || (size_t)w->number >= w->nops)
 		return problem_outcome(rq, w, false);
 	enum event_outcome failed = w->ops[w->number].outcome;
 	enum problem what = is_condition(failed) ? PROBLEM_PRECONDITION : PROBLEM_CONFLICT;
 	struct MHD_Response *response = problem_response(
 	        rq, what,
-	        json_pack("{s:I, s:o}", "failed", (json_int_t)w->number, "results", results(w)),
+	        json_pack("{s:I, s:o}", "failed", (json_int_t)w->number, "results",
+	                  results(w, &tag)),
 	        "Nothing was changed: operation %lld could not be done: %s.", (long long)w->number,
 	        event_outcome_text(failed));
 	return respond_send(rq, is_condition(failed) ? 412 : 409, w->offset, response);
@@ -78,8 +83,11 @@ enum MHD_Result handle_txn(struct request *rq)
 	char why[256] = "";
 	if (!write_event_idem(rq, &txn, &ret))
 		return ret;
-	int r = json_ops_parse(rq->body ? rq->body : "", rq->body_len, JSON_OPS_VALUES_MAX, &body,
-	                       why, sizeof(why));
+	int r = server_volume_tag(rq->server, &ops.tag);
+	if (r)
+		return problem_store(rq, r);
+	r = json_ops_parse(rq->body ? rq->body : "", rq->body_len, JSON_OPS_VALUES_MAX, &body, why,
+	                   sizeof(why));
 	if (!r)
 		r = json_ops_read(body, &ops, why, sizeof(why));
 	if (r == -EINVAL) {

@@ -9,9 +9,10 @@
  * and cut off.
  *
  * An event of the log can change several entries. Each becomes a message; the
- * last one's id is the event's offset, those before it are "offset.index", so
- * that whoever comes back with Last-Event-ID goes on exactly behind it, on any
- * node: the feed is the same on all of them.
+ * last one's id is the event's offset and the volume's tag, those before it have
+ * ".index" behind that, so that whoever comes back with Last-Event-ID goes on exactly
+ * behind it, on any node: the feed is the same on all of them; and whoever comes from
+ * another volume, as before a reboot that emptied the store, is told.
  *
  * All steps run on the connection's MHD thread, but for stream_wake(), which
  * the hub calls and which only resumes. */
@@ -73,6 +74,8 @@ static void put_number(struct stream *s, const char *before, uint64_t n)
 static int format_event(struct stream *s, const struct feed_event *ev, const struct view *view)
 {
 	uint64_t value_max = node_get_config(s->rq->server->node)->max_value;
+	struct volume_tag tag;
+	view_tag(view, &tag);
 	size_t first = ev->offset == s->next.offset ? s->next.index : 0;
 	size_t last = ev->neffects;
 	for (size_t i = first; i < ev->neffects; i++)
@@ -82,6 +85,7 @@ static int format_event(struct stream *s, const struct feed_event *ev, const str
 		if (!change_concerns(ev, i, s->prefix, s->prefix_len))
 			continue;
 		put_number(s, "id: ", ev->offset);
+		json_text_raw(&s->text, tag.text);
 		if (i != last)
 			put_number(s, ".", i);
 		bool with_value = s->watch.kind == CHANGE_VALUES &&
@@ -161,7 +165,10 @@ static void heartbeat(struct stream *s)
 		return;
 	}
 	if (s->next.offset && !s->next.index) {
+		struct volume_tag tag;
+		server_volume_tag(s->rq->server, &tag);
 		put_number(s, "id: ", s->next.offset - 1);
+		json_text_raw(&s->text, tag.text);
 		json_text_raw(&s->text, "\n\n");
 	} else {
 		json_text_raw(&s->text, ":\n\n");
@@ -294,52 +301,74 @@ static void stream_over(void *arg)
 
 /* --- the request ----------------------------------------------------------- */
 
-/* "OFFSET" or "OFFSET.INDEX", behind which to go on. */
-static bool parse_id(const char *text, struct change_place *ret)
+/* Where a client wants to begin. */
+struct start {
+	struct change_place place;
+	bool given;                   /* else from now on */
+	char tag[VOLUME_TAG_LEN + 1]; /* of the volume that it is a place of; "": any */
+};
+
+/* Reads a number, and the tag of a volume if one is there; *AT moves behind them. */
+static bool read_offset(const char **at, uint64_t *ret, char *ret_tag)
 {
 	char *end;
-	if (*text < '0' || *text > '9')
+	if (**at < '0' || **at > '9')
 		return false;
 	errno = 0;
-	uint64_t offset = strtoull(text, &end, 10);
-	if (errno || offset > INT64_MAX)
+	*ret = strtoull(*at, &end, 10);
+	if (errno || *ret > INT64_MAX)
 		return false;
-	if (!*end) {
-		*ret = (struct change_place){ .offset = offset + 1 };
-		return true;
+	ret_tag[0] = '\0';
+	if (*end == '-') {
+		if (strspn(end + 1, "0123456789abcdef") != VOLUME_TAG_LEN - 1)
+			return false;
+		memcpy(ret_tag, end, VOLUME_TAG_LEN);
+		ret_tag[VOLUME_TAG_LEN] = '\0';
+		end += VOLUME_TAG_LEN;
 	}
-	if (end[0] != '.' || end[1] < '0' || end[1] > '9')
-		return false;
-	uint64_t index = strtoull(end + 1, &end, 10);
-	if (errno || *end || index >= SIZE_MAX)
-		return false;
-	*ret = (struct change_place){ .offset = offset, .index = (size_t)index + 1 };
+	*at = end;
 	return true;
 }
 
-/* Where the client wants to begin: *RET_GIVEN, or from now on. False after an
- * answer. */
-static bool read_place(struct request *rq, struct change_place *ret, bool *ret_given,
-                       enum MHD_Result *out)
+/* OFFSET or OFFSET.INDEX, with the tag of a volume behind OFFSET or without: behind which
+ * to go on. */
+static bool parse_id(const char *text, struct start *ret)
+{
+	char *end;
+	uint64_t offset;
+	if (!read_offset(&text, &offset, ret->tag))
+		return false;
+	if (!*text) {
+		ret->place = (struct change_place){ .offset = offset + 1 };
+		return true;
+	}
+	if (text[0] != '.' || text[1] < '0' || text[1] > '9')
+		return false;
+	errno = 0;
+	uint64_t index = strtoull(text + 1, &end, 10);
+	if (errno || *end || index >= SIZE_MAX)
+		return false;
+	ret->place = (struct change_place){ .offset = offset, .index = (size_t)index + 1 };
+	return true;
+}
+
+/* Reads where the client wants to begin. False after an answer. */
+static bool read_start(struct request *rq, struct start *ret, enum MHD_Result *out)
 {
 	const char *raw;
 	size_t len;
-	char text[24];
-	*ret_given = url_param(&rq->url, "from", &raw, &len);
-	bool valid = !*ret_given;
-	if (*ret_given && len && len < sizeof(text)) {
-		char *end;
+	char text[24 + VOLUME_TAG_LEN];
+	ret->given = url_param(&rq->url, "from", &raw, &len);
+	bool valid = !ret->given;
+	if (ret->given && len < sizeof(text)) {
+		const char *at = text;
 		memcpy(text, raw, len);
 		text[len] = '\0';
-		errno = 0;
-		ret->offset = strtoull(text, &end, 10);
-		ret->index = 0;
-		valid = !*end && !errno && text[0] >= '0' && text[0] <= '9' &&
-		        ret->offset <= INT64_MAX;
+		valid = read_offset(&at, &ret->place.offset, ret->tag) && !*at;
 	}
 	if (valid && rq->headers.last_event_id) {
 		/* wins: a browser that comes back repeats the URL with its ?from= */
-		*ret_given = true;
+		ret->given = true;
 		if (parse_id(rq->headers.last_event_id, ret))
 			return true;
 		*out = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
@@ -354,21 +383,25 @@ static bool read_place(struct request *rq, struct change_place *ret, bool *ret_g
 	return false;
 }
 
-/* Finds the place in the feed. 0, -ESTALE if it is lost, or another -errno. */
-static int find_place(struct request *rq, bool given, struct change_place *place,
-                      uint64_t *ret_offset)
+/* Finds the place in the feed. 0, -ESTALE if it is lost, -EXDEV if it is of another
+ * volume, or another -errno. */
+static int find_place(struct request *rq, struct start *start, uint64_t *ret_offset)
 {
 	struct view view;
+	struct volume_tag tag;
 	uint64_t first;
 	int r = view_open(node_store(rq->server->node), &view);
 	if (r)
 		return r;
+	view_tag(&view, &tag);
 	*ret_offset = view_offset(&view);
-	if (!given)
-		*place = (struct change_place){ .offset = txn_meta(view.txn)->started ?
-			                                          *ret_offset + 1 :
-			                                          0 };
-	else if (!store_feed_first(view.txn, &first) && place->offset < first)
+	if (!start->given)
+		start->place = (struct change_place){ .offset = txn_meta(view.txn)->started ?
+			                                                *ret_offset + 1 :
+			                                                0 };
+	else if (!volume_tag_fits(&tag, start->tag, strlen(start->tag)))
+		r = -EXDEV;
+	else if (!store_feed_first(view.txn, &first) && start->place.offset < first)
 		r = -ESTALE;
 	view_close(&view);
 	return r;
@@ -442,29 +475,34 @@ static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
 }
 
 static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
-                             struct change_place place, bool given, int64_t wait_ms)
+                             struct start *from, int64_t wait_ms)
 {
 	uint64_t offset = 0;
 	/* first the watch, then the look: nothing is missed in between */
 	struct stream *s = stream_new(rq, prefix_len, prefix);
 	if (!s)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
-	int r = find_place(rq, given, &place, &offset);
+	int r = find_place(rq, from, &offset);
 	if (r) {
 		watch_remove(&s->watch);
+		if (r == -EXDEV)
+			return problem(rq, PROBLEM_GONE, offset,
+			               "This place is one of another volume: the store was emptied "
+			               "or the log made anew since, and offsets began again. List "
+			               "what you need, then watch from the offset of that answer.");
 		if (r != -ESTALE)
 			return problem_store(rq, r);
 		return problem(
 		        rq, PROBLEM_GONE, offset,
 		        "The feed no longer reaches back to offset %llu. List what you need, "
 		        "then watch from the offset of that answer.",
-		        (unsigned long long)place.offset);
+		        (unsigned long long)from->place.offset);
 	}
-	s->next = place;
+	s->next = from->place;
 	if (wait_ms)
 		s->until_ms = clock_mono_ms() + wait_ms;
 	put_number(s, "retry: ", RETRY_MS);
-	put_number(s, "\n: watching from offset ", place.offset);
+	put_number(s, "\n: watching from offset ", from->place.offset);
 	json_text_raw(&s->text, "\n\n");
 	struct MHD_Response *response = MHD_create_response_from_callback(
 	        MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_over);
@@ -479,16 +517,15 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 enum MHD_Result handle_watch(struct request *rq)
 {
 	enum MHD_Result out;
-	struct change_place place = { 0 };
-	bool given;
+	struct start from = { 0 };
 	int64_t wait_ms;
 	size_t prefix_len;
 	char *prefix = malloc(rq->url.query_len + 1);
 	if (!prefix)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	if (!read_prefix(rq, prefix, &prefix_len, &out) ||
-	    !access_key(rq, TOKEN_READ, prefix, prefix_len, &out) ||
-	    !read_place(rq, &place, &given, &out) || !read_wait(rq, &wait_ms, &out)) {
+	    !access_key(rq, TOKEN_READ, prefix, prefix_len, &out) || !read_start(rq, &from, &out) ||
+	    !read_wait(rq, &wait_ms, &out)) {
 		free(prefix);
 		return out;
 	}
@@ -498,7 +535,7 @@ enum MHD_Result handle_watch(struct request *rq)
 	else if (rq->method == HTTP_HEAD)
 		out = send_stream(rq, RESPOND_OFFSET_NOW, response_stream());
 	else if (key_wait_may_begin(rq, &out))
-		out = start(rq, prefix, prefix_len, place, given, wait_ms);
+		out = start(rq, prefix, prefix_len, &from, wait_ms);
 	free(prefix);
 	return out;
 }

@@ -33,9 +33,11 @@ static enum MHD_Result put_done(struct request *rq)
 	const struct request_result *w = &rq->written;
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, write_event_is_conditional(rq));
+	struct volume_tag tag;
+	server_volume_tag(rq->server, &tag);
 	struct MHD_Response *response = response_empty();
 	/* the value is stored as it came, so its validator may be told (RFC 9110, 9.3.4) */
-	response_etag(response, w->version);
+	response_etag(response, w->version, &tag);
 	if (w->created)
 		add_location(rq, response);
 	return respond_send(rq, w->created ? 201 : 200, w->offset, response);

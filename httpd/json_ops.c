@@ -10,6 +10,7 @@
 
 #include "common/key.h"
 #include "common/ttl.h"
+#include "httpd/conditions.h"
 #include "httpd/json_check.h"
 #include "httpd/url.h"
 
@@ -193,9 +194,11 @@ static const char *read_ttl(const json_t *item, struct event *ev)
 	return NULL;
 }
 
-static const char *read_condition(const json_t *item, struct event *ev)
+static const char *read_condition(const json_t *item, const struct volume_tag *tag,
+                                  struct event *ev)
 {
 	const json_t *cond = json_object_get(item, "if");
+	struct condition_tags tags;
 	int64_t version;
 	if (!cond)
 		return NULL;
@@ -209,8 +212,12 @@ static const char *read_condition(const json_t *item, struct event *ev)
 		ev->cond = IF_ABSENT;
 	else if (!strcmp(text, "present"))
 		ev->cond = IF_PRESENT;
-	else
-		return "if must be \"absent\", \"present\", or the version that it must have";
+	else if (!conditions_tags(text, tag, &tags) && !tags.any && tags.n <= 1) {
+		ev->cond = IF_VERSION; /* one of another volume matches nothing */
+		ev->if_version = tags.n && !tags.weak[0] ? tags.versions[0] : CONDITIONS_NO_VERSION;
+	} else
+		return "if must be \"absent\", \"present\", or the version or etag that it must "
+		       "have";
 	return NULL;
 }
 
@@ -237,7 +244,7 @@ static const char *read_rest(const json_t *item, struct event *ev, struct json_o
 	if (!why)
 		why = read_ttl(item, ev);
 	if (!why)
-		why = read_condition(item, ev);
+		why = read_condition(item, &out->tag, ev);
 	if (!why)
 		why = read_flag(item, "recurse", EVENT_RECURSE, ev);
 	if (!why)

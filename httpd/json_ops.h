@@ -3,6 +3,7 @@
 #define KEYDIR_HTTPD_JSON_OPS_H
 
 #include "common/event.h"
+#include "common/volume_tag.h"
 
 #include <jansson.h>
 
@@ -13,6 +14,7 @@
 /* Bytes that were decoded for the operations of one body: they live until
  * json_ops_free(). Start with {0}. */
 struct json_ops {
+	struct volume_tag tag; /* of the volume: set by the caller, for entity tags in "if" */
 	struct event *ops;
 	size_t n;
 	void **blocks;

@@ -75,6 +75,7 @@ int page_cursor_read(const char *text, size_t len, struct page_cursor *ret)
 
 struct page {
 	const struct view *view;
+	struct volume_tag tag;
 	const struct page_query *query;
 	struct page_cursor *at;
 	struct json_text *text;
@@ -98,6 +99,7 @@ static int write_entry(struct page *w, const struct entry *e)
 		json_text_u64(t, e->size);
 	json_text_raw(t, ",\"version\":");
 	json_text_u64(t, e->version);
+	value_text_etag(e->version, &w->tag, t);
 	moment_format(e->mtime_ns / 1000000, moment, sizeof(moment));
 	json_text_raw(t, ",\"modified\":\"");
 	json_text_raw(t, moment);
@@ -279,6 +281,7 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
                struct page_cursor *cursor, bool *ret_more, struct json_text *text)
 {
 	struct page w = { .view = view, .query = query, .at = cursor, .text = text };
+	view_tag(view, &w.tag);
 	int r = walk_open(view->txn, &w.inodes);
 	if (r)
 		return r;

@@ -150,12 +150,13 @@ bool response_header_u64(struct MHD_Response *response, const char *name, uint64
 	return response_header_own(response, name, decimal(value, buf));
 }
 
-bool response_etag(struct MHD_Response *response, uint64_t version)
+bool response_etag(struct MHD_Response *response, uint64_t version, const struct volume_tag *tag)
 {
-	char buf[24];
+	char buf[24 + VOLUME_TAG_LEN];
 	char *at = decimal(version, buf + 1);
 	*--at = '"';
-	memcpy(buf + 21, "\"", 2);
+	memcpy(buf + 21, tag->text, tag->len);
+	memcpy(buf + 21 + tag->len, "\"", 2);
 	return response_header_own(response, "ETag", at);
 }
 

@@ -43,8 +43,8 @@ bool response_header(struct MHD_Response *response, const char *name, const char
 /* The same for a VALUE of our own making, which is not looked at. */
 bool response_header_own(struct MHD_Response *response, const char *name, const char *value);
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value);
-/* Adds ETag: "VERSION". */
-bool response_etag(struct MHD_Response *response, uint64_t version);
+/* Adds ETag: "VERSION-TAG". */
+bool response_etag(struct MHD_Response *response, uint64_t version, const struct volume_tag *tag);
 
 /* --- answering ------------------------------------------------------------- */
 

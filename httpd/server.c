@@ -17,6 +17,7 @@
 
 #include "common/clock.h"
 #include "common/logger.h"
+#include "common/view.h"
 #include "httpd/access_log.h"
 #include "httpd/answer_memory.h"
 #include "httpd/hosts.h"
@@ -332,6 +333,18 @@ void server_free(struct server *server)
 	access_log_close(server->access_log);
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);
+}
+
+int server_volume_tag(struct server *server, struct volume_tag *ret)
+{
+	struct view view;
+	*ret = (struct volume_tag){ 0 };
+	int r = view_open(node_store(server->node), &view);
+	if (r)
+		return r;
+	view_tag(&view, ret);
+	view_close(&view);
+	return 0;
 }
 
 void server_address(const struct server *server, char *buf, size_t size)

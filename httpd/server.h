@@ -3,6 +3,7 @@
 #define KEYDIR_HTTPD_SERVER_H
 
 #include "common/node.h"
+#include "common/volume_tag.h"
 #include "httpd/settings.h"
 
 #include <pthread.h>
@@ -58,6 +59,10 @@ void server_reload(struct server *server);
 void server_stop(struct server *server, int64_t grace_ms);
 /* Frees a stopped server whose node is closed. NULL is fine. */
 void server_free(struct server *server);
+
+/* The tag of the volume as it is now; empty before it has a name. 0, or -errno as
+ * view_open(), with an empty tag. Thread-safe. */
+int server_volume_tag(struct server *server, struct volume_tag *ret);
 
 /* The address listened on, as text ("127.0.0.1:8080"), into BUF. */
 void server_address(const struct server *server, char *buf, size_t size);

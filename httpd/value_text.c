@@ -62,3 +62,16 @@ void value_text_key(const char *name, const char *key, size_t len, bool dir, str
 	json_text_append(text, path, n);
 	json_text_raw(text, "\"");
 }
+
+void value_text_etag(uint64_t version, const struct volume_tag *tag, struct json_text *text)
+{
+	json_text_raw(text, ",\"etag\":\"\\\"");
+	json_text_u64(text, version);
+	json_text_raw(text, tag->text);
+	json_text_raw(text, "\\\"\"");
+}
+
+json_t *value_json_etag(uint64_t version, const struct volume_tag *tag)
+{
+	return json_sprintf("\"%llu%s\"", (unsigned long long)version, tag->text);
+}

@@ -5,6 +5,8 @@
 #include "common/view.h"
 #include "httpd/json_text.h"
 
+#include <jansson.h>
+
 /* Appends the bytes of E's value to TEXT. Returns 0, -EIO, or what TEXT failed with. */
 int value_read(const struct view *view, const struct entry *e, struct json_text *text);
 
@@ -18,5 +20,11 @@ int value_text(const struct view *view, const struct entry *e, struct json_text 
  * URL has it, a directory's with a slash at its end. LEN at most KEY_MAX. */
 void value_text_key(const char *name, const char *key, size_t len, bool dir,
                     struct json_text *text);
+
+/* Writes the member "etag": what ETag says of VERSION, for If-Match and "if". */
+void value_text_etag(uint64_t version, const struct volume_tag *tag, struct json_text *text);
+
+/* The same as JSON; NULL without memory. The caller owns it. */
+json_t *value_json_etag(uint64_t version, const struct volume_tag *tag);
 
 #endif

@@ -18,9 +18,6 @@
 #include <string.h>
 #include <strings.h>
 
-/* A version that nothing has: offsets are below it. */
-#define VERSION_OF_NOTHING ((uint64_t)INT64_MAX)
-
 bool write_event_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	if (!rq->key_len) {
@@ -63,7 +60,7 @@ static bool failed(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	if (rq->headers.idempotency_key) {
 		ev->cond = IF_VERSION;
-		ev->if_version = VERSION_OF_NOTHING;
+		ev->if_version = CONDITIONS_NO_VERSION;
 		return true;
 	}
 	*ret = problem(rq, PROBLEM_PRECONDITION, RESPOND_OFFSET_NOW,
@@ -80,13 +77,26 @@ static bool bad(struct request *rq, const char *header, enum MHD_Result *ret)
 	return false;
 }
 
+/* Reads the tags of HEADER, whose value is TEXT; false after an answer. */
+static bool read_tags(struct request *rq, const char *header, const char *text,
+                      struct condition_tags *tags, enum MHD_Result *ret)
+{
+	struct volume_tag tag;
+	int r = server_volume_tag(rq->server, &tag);
+	if (r) {
+		*ret = problem_store(rq, r);
+		return false;
+	}
+	return !conditions_tags(text, &tag, tags) || bad(rq, header, ret);
+}
+
 static bool if_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	struct condition_tags tags;
 	uint64_t version;
 	int64_t mtime_ns;
-	if (conditions_tags(rq->headers.if_match, &tags))
-		return bad(rq, "If-Match", ret);
+	if (!read_tags(rq, "If-Match", rq->headers.if_match, &tags, ret))
+		return false;
 	if (tags.any) {
 		ev->cond = IF_PRESENT;
 		return true;
@@ -133,8 +143,8 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 	struct condition_tags tags;
 	uint64_t version;
 	int64_t mtime_ns;
-	if (conditions_tags(rq->headers.if_none_match, &tags))
-		return bad(rq, "If-None-Match", ret);
+	if (!read_tags(rq, "If-None-Match", rq->headers.if_none_match, &tags, ret))
+		return false;
 	if (tags.any) {
 		if (ev->cond != IF_NONE) /* to be there and not to be there */
 			return failed(rq, ev, ret);

@@ -125,7 +125,7 @@ export async function read(path, { most, signal } = {}) {
 		bytes,
 		size: range ? Number(range[1]) : bytes.length,
 		tag,
-		version: Number(tag.replaceAll('"', '')),
+		version: parseInt(tag.slice(1), 10),
 		type: response.headers.get('Content-Type') ?? '',
 		modified: new Date(response.headers.get('Last-Modified')),
 		expires: ttl === null ? null : Date.now() + Number(ttl) * 1000,

@@ -49,7 +49,7 @@ value_of() {
 	rest PUT /v1/kv/a --data-binary 1
 	local version
 	version=$(header ETag)
-	version=${version//\"/}
+	version=${version#\"} version=${version%%-*}
 	txn '[{"op":"set","key":"x","value":"1"},{"op":"set","key":"a","value":"2","if":"absent"},{"op":"set","key":"y","value":"1"}]'
 	same 412 "$status"
 	same application/problem+json "$(header Content-Type)"
@@ -107,7 +107,7 @@ value_of() {
 	rest HEAD /v1/kv/n
 	same 60 "$(header X-Keydir-TTL)"
 	local version
-	version=$(header ETag | tr -d '"')
+	version=$(header ETag | tr -dc '"0-9-' | cut -d- -f1 | tr -d '"')
 	txn "[{\"op\":\"set\",\"key\":\"n\",\"value\":\"x\",\"if\":$version.0}]"
 	same x "$(value_of n)"
 	local bad

@@ -152,7 +152,8 @@ static void set_request(struct load *load, int len)
 
 static void start_keydir(struct load *load, uint16_t port, const char *value)
 {
-	static const char watch[] = "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	static const char watch[] =
+	        "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 	load->first = 'i'; /* id: */
 	load->writer = dial_loopback(port);
 	set_request(load, asprintf(&load->request,

@@ -225,7 +225,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	static const char put[] = "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nv";
+	static const char put[] =
+	        "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nv";
 	static char answer[ANSWER_MAX + 1];
 	start();
 	/* this is no fuzzer of something that answers nothing */

@@ -44,7 +44,8 @@ func (a answer) offset() int64 {
 }
 
 func (a answer) version() int64 {
-	n, err := strconv.ParseInt(strings.Trim(a.header.Get("ETag"), `"`), 10, 64)
+	version, _, _ := strings.Cut(strings.Trim(a.header.Get("ETag"), `"`), "-")
+	n, err := strconv.ParseInt(version, 10, 64)
 	if err != nil {
 		return -1
 	}

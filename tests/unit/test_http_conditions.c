@@ -27,6 +27,15 @@ static void test_tags(void **state)
 		{ "\"4\",W/\"5\" , \"6\"", 0, false, 3, false, true },
 		{ ", ,\"5\",,", 0, false, 1, true, true },
 		{ "\"6\"", 0, false, 1, false, false },
+		{ "\"5-2ca311a6\"", 0, false, 1, true, true },
+		{ "W/\"5-2ca311a6\"", 0, false, 1, false, true },
+		{ "\"6-2ca311a6\"", 0, false, 1, false, false },
+		{ "\"5-2ca311a7\"", 0, false, 0, false, false },
+		{ "\"5-2CA311A6\"", 0, false, 0, false, false },
+		{ "\"5-2ca311a\"", 0, false, 0, false, false },
+		{ "\"5-2ca311a60\"", 0, false, 0, false, false },
+		{ "\"5-\"", 0, false, 0, false, false },
+		{ "\"-2ca311a6\"", 0, false, 0, false, false },
 		{ "\"foreign\"", 0, false, 0, false, false },
 		{ "\"foreign\", \"5\"", 0, false, 1, true, true },
 		{ "\"a,b\", \"5\"", 0, false, 1, true, true },
@@ -50,9 +59,13 @@ static void test_tags(void **state)
 		{ "**", -EINVAL, false, 0, false, false },
 	};
 	(void)state;
+	struct store_meta meta = { .volume = "local-0123456789abcdef0123456789abcdef" };
+	struct volume_tag tag;
+	volume_tag(&meta, &tag);
+	assert_string_equal(tag.text, "-2ca311a6");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct condition_tags tags;
-		int r = conditions_tags(rows[i].text, &tags);
+		int r = conditions_tags(rows[i].text, &tag, &tags);
 		if (r != rows[i].want)
 			fail_msg("<%s>: %d", rows[i].text, r);
 		if (r)
@@ -68,7 +81,9 @@ static void test_ends_of_versions(void **state)
 {
 	struct condition_tags tags;
 	(void)state;
-	assert_int_equal(conditions_tags("\"0\", \"18446744073709551615\"", &tags), 0);
+	assert_int_equal(
+	        conditions_tags("\"0\", \"18446744073709551615\"", &conditions_no_volume, &tags),
+	        0);
 	assert_true(conditions_match(&tags, 0, true));
 	assert_true(conditions_match(&tags, UINT64_MAX, true));
 	assert_false(conditions_match(&tags, 1, true));
@@ -82,10 +97,10 @@ static void test_too_many_tags(void **state)
 	size_t at = 0;
 	for (int i = 0; i < CONDITIONS_TAGS_MAX; i++)
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "\"%d\",", i + 1);
-	assert_int_equal(conditions_tags(text, &tags), 0);
+	assert_int_equal(conditions_tags(text, &conditions_no_volume, &tags), 0);
 	assert_int_equal(tags.n, CONDITIONS_TAGS_MAX);
 	snprintf(text + at, sizeof(text) - at, "\"999\"");
-	assert_int_equal(conditions_tags(text, &tags), -E2BIG);
+	assert_int_equal(conditions_tags(text, &conditions_no_volume, &tags), -E2BIG);
 }
 
 static void test_dates(void **state)

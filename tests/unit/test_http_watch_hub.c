@@ -63,6 +63,8 @@ static bool read_feed(struct node *node, const char *prefix, struct change_place
 	size_t len = strlen(prefix);
 	if (view_open(node_store(node), &view))
 		return false;
+	struct volume_tag tag;
+	view_tag(&view, &tag);
 	while (!store_feed_next(view.txn, place->offset, &found, &row)) {
 		struct feed_event *ev;
 		if (feed_decode(found, row, &ev))
@@ -76,6 +78,7 @@ static bool read_feed(struct node *node, const char *prefix, struct change_place
 				continue;
 			json_text_raw(text, "id: ");
 			json_text_u64(text, ev->offset);
+			json_text_raw(text, tag.text);
 			if (i != last) {
 				json_text_raw(text, ".");
 				json_text_u64(text, i);
