@@ -21,8 +21,10 @@
 #define URL_SCHEME "kafka://"
 /* The longest name of a topic that brokers take. */
 #define TOPIC_MAX 249
-#define RECORD_MAX 1000000000  /* librdkafka's limit of message.max.bytes */
-#define RECEIVE_MAX 1100000000 /* and an answer that holds one such record */
+/* Brokers close the connection of a larger request (socket.request.max.bytes is 100 MiB
+ * unless somebody changed it), and librdkafka would try again and again. */
+#define VALUE_MAX (UINT64_C(96) << 20)
+#define RECEIVE_MAX 1100000000 /* of an answer, with records of any other node */
 #define FETCH_MIN 52428800     /* librdkafka's default of fetch.max.bytes */
 
 struct setting {
@@ -306,9 +308,12 @@ static int set_sizes(const struct log_kafka *log, rd_kafka_conf_t *conf, char *w
 	uint64_t fetch = FETCH_MIN;
 	int err;
 
-	if (log->max_record > RECORD_MAX)
-		return invalid(why, why_size, "%s is too large: Kafka takes up to 950 MiB",
-		               "--max-value");
+	if (log->max_value > VALUE_MAX)
+		return invalid(why, why_size,
+		               "--max-value %" PRIu64
+		               " is too large for a Kafka log: a broker takes "
+		               "requests of up to 100 MiB, so give at most 96M",
+		               log->max_value);
 	if (fetch < log->max_record)
 		fetch = log->max_record;
 	err = set_number(conf, "message.max.bytes", log->max_record, why, why_size);

@@ -269,6 +269,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		return fail(-ENOMEM, why, why_size, "cannot start the node");
 	node->config = *config;
 	node->config.store.logged = kafka;
+	atomic_store(&node->max_value, config->max_value);
 	node->queue_last = &node->queue;
 	pthread_mutex_init(&node->queue_lock, NULL);
 	pthread_mutex_init(&node->work_lock, NULL);
@@ -430,6 +431,11 @@ struct store *node_store(struct node *node)
 const struct node_config *node_get_config(const struct node *node)
 {
 	return &node->config;
+}
+
+uint64_t node_max_value(const struct node *node)
+{
+	return atomic_load_explicit(&node->max_value, memory_order_relaxed);
 }
 
 void node_used(struct node *node, uint64_t ino, int64_t now_ms)

@@ -48,7 +48,7 @@ struct node_config {
 	const char *peer_token;  /* bearer token for them; NULL: none */
 	uint64_t size_bytes;     /* quota */
 	enum evict_policy evict; /* what gives room when the quota is used up */
-	uint64_t max_value;      /* bytes of one value */
+	uint64_t max_value;      /* bytes of one value; see node_max_value() */
 	int64_t write_timeout_ms;
 	const char *place;   /* tells this process from others of its program; NULL: nothing */
 	bool read_only;      /* submits nothing, also no ticks */
@@ -71,6 +71,9 @@ void node_close(struct node *node);
 
 struct store *node_store(struct node *node);
 const struct node_config *node_get_config(const struct node *node);
+/* Return the most bytes of one value that this node accepts now: --max-value, or less if
+ * the topic takes only smaller records. Thread-safe. */
+uint64_t node_max_value(const struct node *node);
 
 /* Submits a copy of EV (its id is filled in); DONE(ARG) gets the outcome. A
  * value can be handed over instead of copied: OWNED, if not NULL, is the

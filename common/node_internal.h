@@ -68,6 +68,7 @@ struct evictor; /* node_evict.c */
 
 struct node {
 	struct node_config config;
+	_Atomic uint64_t max_value; /* see node_max_value() */
 	struct store *store;
 	struct bell *bell;
 	struct procs *procs;
@@ -220,8 +221,8 @@ void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void 
 /* Fill in what concerns the log; RET->why has what is wrong already. */
 void kafka_status(struct node *node, struct node_status *ret);
 
-/* Look at the topic again, in the process that applies: logs a warning that is new. 0, or
- * -errno if the topic is unfit or gone. Blocks; for the asker's thread. */
+/* Look at the topic again: its limit holds from now on; the process that applies logs a
+ * warning that is new. 0, or there -errno if the topic is unfit or gone. Blocks; for the asker's thread. */
 int kafka_look(struct node *node, int64_t timeout_ms);
 /* Notes that a log outside ends at END, the offset behind its newest record. */
 void kafka_raise_end(struct node *node, uint64_t end);

@@ -179,14 +179,31 @@ static void warn(struct kafka *k, const char *what)
 		logger(LOGGER_WARN, "%s", what);
 }
 
+/* Accept values as large as the topic takes. */
+static void set_limit(struct node *node, uint64_t max_value)
+{
+	uint64_t before = atomic_exchange(&node->max_value, max_value);
+	if (max_value < before)
+		logger(LOGGER_WARN,
+		       "values are limited to %llu bytes, less than --max-value %llu: topic %s takes no "
+		       "larger records (max.message.bytes)",
+		       (unsigned long long)max_value, (unsigned long long)node->config.max_value,
+		       strrchr(node->config.log, '/') + 1);
+	else if (max_value > before)
+		logger(LOGGER_INFO, "values may have %llu bytes now",
+		       (unsigned long long)max_value);
+}
+
 int kafka_look(struct node *node, int64_t timeout_ms)
 {
 	struct kafka *k = node->kafka;
 	struct log_kafka_topic topic;
 	char why[NODE_WHY_MAX];
+	int r = log_kafka_check(k->log, timeout_ms, false, &topic, why, sizeof why);
+	if (r == 0)
+		set_limit(node, topic.max_value);
 	if (!atomic_load(&k->applies))
 		return 0;
-	int r = log_kafka_check(k->log, timeout_ms, false, &topic, why, sizeof why);
 	if (r == 0)
 		warn(k, why);
 	return r == -EAGAIN ? 0 : r;
@@ -219,6 +236,16 @@ static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_first, u
 	}
 	if (r < 0)
 		return r;
+	set_limit(k->node, topic.max_value);
+	/* Whoever has data needs no join; that they were cut is noticed below. */
+	if (topic.forgets && !meta.started && !k->node->config.peers) {
+		size_t len = strlen(why);
+		snprintf(
+		        why + len, why_size - len,
+		        ". A new node could not join once records are gone; if that is meant, name "
+		        "nodes to take a snapshot from with --peers");
+		return -EINVAL;
+	}
 	warn(k, why);
 	struct log_identity sure;
 	if (known && k->asker && asker_doubts(k->asker, &sure))

@@ -100,7 +100,7 @@ static int apply_within_limits(struct node *node, struct txn *txn, struct pendin
 	uint64_t after = txn_meta(inner)->used_bytes;
 	if (after > node->config.size_bytes && after > before + slack)
 		p->out.code = OUTCOME_NO_SPACE;
-	else if (longest > node->config.max_value)
+	else if (longest > node_max_value(node))
 		p->out.code = OUTCOME_TOO_LARGE;
 	else
 		return txn_commit(inner);
@@ -121,7 +121,7 @@ static bool is_surely_within(struct node *node, struct txn *txn, const struct ev
 	uint64_t growth = quota_growth(ev);
 	if (growth && txn_meta(txn)->used_bytes + growth > node->config.size_bytes)
 		return false;
-	return !appends || quota_append_fits(txn, ev, node->config.max_value);
+	return !appends || quota_append_fits(txn, ev, node_max_value(node));
 }
 
 /* Applies the events of BATCH in one transaction, as many as go well into one;

@@ -55,7 +55,7 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_STOPPING;
 	if (event_check(ev))
 		return OUTCOME_REJECTED;
-	if (!value_fits(ev, node->config.max_value))
+	if (!value_fits(ev, node_max_value(node)))
 		return OUTCOME_TOO_LARGE;
 	if (!node->kafka)
 		return OUTCOME_OK; /* the rest is looked at in the transaction */
@@ -67,7 +67,7 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	enum event_outcome code = OUTCOME_OK;
 	uint64_t ahead = atomic_load(&node->ahead);
 	bool fits = false;
-	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node->config.max_value))
+	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node_max_value(node)))
 		code = OUTCOME_TOO_LARGE;
 	else if (atomic_load(&node->held) && ev->op != EVENT_TICK)
 		*ret_hold = true; /* what came before has to go first */

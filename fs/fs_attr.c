@@ -310,7 +310,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	/* The kernel sends the time along with a size; the change sets it. */
 	if (c.size)
 		c.mtime = c.mtime && !c.mtime_now;
-	if (r == 0 && c.size && (uint64_t)attr->st_size > m->max_value)
+	if (r == 0 && c.size && (uint64_t)attr->st_size > node_max_value(m->node))
 		r = -EFBIG;
 	if (r < 0) {
 		fuse_reply_err(req, -r);

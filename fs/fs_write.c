@@ -45,7 +45,7 @@ static int check_room(struct mount *m, const struct file *f, uint64_t size)
 {
 	struct view view;
 
-	if (size > m->max_value)
+	if (size > node_max_value(m->node))
 		return -EFBIG;
 	if (size <= f->buffer->size || size <= f->base_size || f->gone)
 		return 0;
@@ -133,12 +133,13 @@ static void write_file(struct mount *m, fuse_req_t req, struct file *f, const ch
 	int r = 0;
 
 	/* What fits is written; the rest fails when it is tried. */
-	if ((uint64_t)off >= m->max_value && size > 0) {
+	uint64_t most = node_max_value(m->node); /* it can change meanwhile */
+	if ((uint64_t)off >= most && size > 0) {
 		fuse_reply_err(req, EFBIG);
 		return;
 	}
-	if (size > m->max_value - (uint64_t)off)
-		size = m->max_value - (uint64_t)off;
+	if (size > most - (uint64_t)off)
+		size = most - (uint64_t)off;
 
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
@@ -254,7 +255,7 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 {
 	bool later = false;
 
-	if (size > m->max_value) {
+	if (size > node_max_value(m->node)) {
 		fuse_reply_err(req, EFBIG);
 		return;
 	}

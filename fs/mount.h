@@ -58,7 +58,6 @@ struct mount {
 	uint64_t root;       /* inode of the directory that is mounted */
 	uint64_t size_bytes; /* quota */
 	enum evict_policy evict;
-	uint64_t max_value;
 	int64_t timeout_ms; /* of a write, and of a barrier */
 	uid_t uid;
 	gid_t gid;

@@ -95,7 +95,6 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 	m->store = node_store(m->node);
 	m->size_bytes = config.size_bytes;
 	m->evict = config.evict;
-	m->max_value = config.max_value;
 	m->timeout_ms = config.write_timeout_ms;
 	return 0;
 }

@@ -77,11 +77,12 @@ enum MHD_Result handle_status(struct request *rq)
 	        "lag_ms", (json_int_t)status.lag_ms, "store", "keys", number(meta.nkeys),
 	        "directories", number(meta.ndirs), "used_bytes", number(meta.used_bytes),
 	        "size_bytes", number(config->size_bytes), "max_value_bytes",
-	        number(config->max_value), "bytes", number(store_bytes(node_store(server->node))),
-	        "evict", evict_policy_text(config->evict), "events", "rejected",
-	        number(meta.nrejected), "expired", number(meta.nexpired), "evicted",
-	        number(meta.nevicted), "http", "requests", number(http_metrics_requests()),
-	        "active", number(http_metrics_active()));
+	        number(node_max_value(server->node)), "bytes",
+	        number(store_bytes(node_store(server->node))), "evict",
+	        evict_policy_text(config->evict), "events", "rejected", number(meta.nrejected),
+	        "expired", number(meta.nexpired), "evicted", number(meta.nevicted), "http",
+	        "requests", number(http_metrics_requests()), "active",
+	        number(http_metrics_active()));
 	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));
 }
 

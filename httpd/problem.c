@@ -176,7 +176,7 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		return problem(rq, PROBLEM_TOO_LARGE, offset,
 		               "A value may have up to %llu bytes (--max-value). Nothing was "
 		               "changed.",
-		               (unsigned long long)config->max_value);
+		               (unsigned long long)node_max_value(rq->server->node));
 	case OUTCOME_NO_SPACE:
 		return problem(
 		        rq, PROBLEM_FULL, offset,

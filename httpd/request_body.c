@@ -28,7 +28,7 @@
 
 static size_t max_value(const struct request *rq)
 {
-	return node_get_config(rq->server->node)->max_value;
+	return node_max_value(rq->server->node);
 }
 
 uint64_t request_body_max(const struct request *rq)

@@ -651,3 +651,42 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 	seq -f 'many%g:x' 1000 | produce -K: -H op=set -H ttl=1
 	wait_for 30 has_expired 3 1014
 }
+
+@test "a topic with a smaller limit lowers that of values, and one that Keydir made is raised" {
+	allow_log 'values are limited to'
+	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=2097152 retention.ms=-1
+	node_up 1
+	same 1835008 "$(status_of 1 .store.max_value_bytes)"
+	head -c 1835009 /dev/zero >"$T/large"
+	node_rest 1 PUT /v1/kv/k --data-binary "@$T/large"
+	same 413 "$status"
+	fails_with 'File too large' cp "$T/large" "${NODE_MNT[1]}/k"
+	truncate -s 1835008 "$T/large"
+	node_rest 1 PUT /v1/kv/k --data-binary "@$T/large"
+	same 20 "${status%?}"
+	cp "$T/large" "${NODE_MNT[1]}/l"
+	grep -q 'values are limited to 1835008 bytes, less than --max-value 16777216' "$T/httpd1.log"
+	# What Keydir made with other settings.
+	TOPIC=$TOPIC-own VOLUME=$VOLUME-own
+	node_httpd 2 --max-value 2M
+	same 2097152 "$(status_of 2 .store.max_value_bytes)"
+	node_httpd 3 --max-value 20M
+	same 20971520 "$(status_of 3 .store.max_value_bytes)"
+	truncate -s 20971520 "$T/large"
+	node_rest 3 PUT /v1/kv/k --data-binary "@$T/large"
+	same 201 "$status"
+}
+
+@test "what cannot work is refused at the start: values over 96 MiB, a retention without peers" {
+	refused 'give at most 96M' --max-value 100M
+	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=17825792 retention.ms=86400000
+	refused 'forgets by retention.ms=86400000'
+	refused 'with --peers'
+	allow_log 'forgets by'
+	# With a peer that is not there yet, as the first node has it.
+	node_httpd 1 --peers "http://127.0.0.1:$(free_port)"
+	put 1 k 1
+	stop "${NODE_HTTPD[1]}"
+	node_httpd 1
+	get_is 1 k 1
+}

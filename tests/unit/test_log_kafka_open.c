@@ -173,7 +173,7 @@ static void test_sizes(void **state)
 {
 	(void)state;
 	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 0, NULL), 0);
-	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, UINT64_C(950) << 20, NULL), 0);
+	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, UINT64_C(96) << 20, NULL), 0);
 	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 1000000000, "--max-value"),
 	                 -EINVAL);
 }
