@@ -118,8 +118,8 @@ void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *
 
 /* Mounts say how far they have invalidated the kernel's caches ... */
 void node_ack(struct node *node, uint64_t offset);
-/* ... and a REST server waits until all mounts of the node have (bounded;
- * OUTCOME_OK either way). Calls at once if there is no mount. */
+/* ... and a REST server waits until all mounts of the node have: OUTCOME_OK, or after
+ * TIMEOUT_MS OUTCOME_UNKNOWN. Calls at once if there is no mount. */
 void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
                      void *arg);
 

@@ -126,7 +126,7 @@ void node_settle_waiters(struct node *node, struct finished *done)
 			link = &w->next;
 			continue;
 		}
-		w->code = come || w->acked ? OUTCOME_OK : OUTCOME_UNKNOWN;
+		w->code = come ? OUTCOME_OK : OUTCOME_UNKNOWN;
 		*link = w->next;
 		atomic_fetch_sub(&node->nwaiters, 1);
 		w->next = done->waiters;

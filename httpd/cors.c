@@ -74,7 +74,8 @@ void cors_add(const struct request *rq, struct MHD_Response *response)
 	response_header(response, "Access-Control-Allow-Origin", any ? "*" : rq->headers.origin);
 	response_header(response, "Access-Control-Expose-Headers",
 	                "Accept-Ranges, Content-Range, ETag, Location, Retry-After, "
-	                "WWW-Authenticate, X-Keydir-Offset, X-Keydir-TTL, X-Request-Id");
+	                "WWW-Authenticate, X-Keydir-Mount, X-Keydir-Offset, X-Keydir-TTL, "
+	                "X-Request-Id");
 }
 
 void cors_add_preflight(const struct request *rq, struct MHD_Response *response, const char *allow)

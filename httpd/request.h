@@ -87,6 +87,7 @@ struct request {
 	struct request_result arrived; /* written by the callback before `wait` */
 	struct request_result result;  /* what the next step reads */
 	struct request_result written; /* outcome of the write, see request_submit() */
+	bool mount_pending;            /* a mount of the node may still show what was before */
 	struct key_poll *poll;         /* GET ?wait= that has waited */
 	int64_t wait_until_ms;         /* of GET ?wait= (monotonic); 0: it waits no more */
 	bool abandoned;                /* no outcome came: the server stops */

@@ -64,6 +64,7 @@ static bool is_same_change(struct request *rq, uint64_t offset)
 
 static enum MHD_Result acknowledged(struct request *rq)
 {
+	rq->mount_pending = rq->result.code != OUTCOME_OK;
 	return rq->after_write(rq);
 }
 

@@ -166,6 +166,8 @@ void respond_common(struct request *rq, unsigned status, uint64_t offset,
 	if (offset == RESPOND_OFFSET_NOW)
 		offset = node_offset(rq->server->node);
 	response_header_u64(response, "X-Keydir-Offset", offset);
+	if (rq->mount_pending)
+		response_header(response, "X-Keydir-Mount", "pending");
 	cors_add(rq, response);
 	response_header_own(response, "X-Content-Type-Options", "nosniff");
 	response_header_own(response, "Cross-Origin-Resource-Policy", "same-origin");

@@ -84,3 +84,21 @@ is_ready() {
 	is_ready 1
 	kill -CONT "${NODE_FS[1]}"
 }
+
+@test "an answer says so when a mount of its node may not show the change yet" {
+	node_httpd 1
+	node_fs 1
+	put 1 key 1
+	same "" "$(header X-Keydir-Mount)"
+	stop_all "${NODE_FS[1]}"
+	put 1 key 2
+	same pending "$(header X-Keydir-Mount)"
+	kill -CONT "${NODE_FS[1]}"
+	wait_for 20 is_shown 1
+	same 3 "$(cat "${NODE_MNT[1]}/key")"
+}
+
+is_shown() {
+	put "$1" key 3
+	same "" "$(header X-Keydir-Mount)" >/dev/null
+}
