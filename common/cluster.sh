@@ -7,7 +7,8 @@
 # ./mnt1 to ./mnt3 are the nodes' mounts, REST is on 8001 to 8003, Nginx on
 # 5000, the broker on KEYDIR_KAFKA_PORT (9092). Everything that a part writes is
 # in its directory below ./run/cluster; a program whose log is there is ours.
-# Stores are in /dev/shm/keydir-1 to -3 (KEYDIR_STORES is what comes before the
+# Stores are in /dev/shm/keydir-1 to -3, for a user other than root in
+# /dev/shm/keydir-UID-1 to -3 (KEYDIR_STORES is what comes before the
 # number). What runs already is left alone, what died is started again; it does
 # not matter how it was stopped.
 set -uo pipefail
@@ -18,7 +19,7 @@ cd "$(dirname "$0")" || exit 1
 NODES=(1 2 3)
 CLUSTER=$ROOT/run/cluster
 KAFKA_PORT=${KEYDIR_KAFKA_PORT:-9092}
-STORES=$(cd "$ROOT" && realpath -m "${KEYDIR_STORES:-/dev/shm/keydir-}")
+STORES=$(cd "$ROOT" && realpath -ms "${KEYDIR_STORES:-$(default_store)-}")
 LOG=kafka://127.0.0.1:$KAFKA_PORT/${KEYDIR_TOPIC:-keydir}
 BROKER=$ROOT/tests/kafka/broker.sh
 

@@ -231,19 +231,40 @@ static int fail(int err, char *why, size_t why_size, const char *what)
 }
 
 /* A new node starts from a peer's store, if one gives it; else from the log. */
-static int take_snapshot(const struct node_config *config, char *why, size_t why_size)
+static void take_snapshot(const struct node_config *config, const struct store_place *place)
 {
+	char answers[NODE_WHY_MAX];
 	struct snapshot_source source = { .peers = config->peers,
-		                          .token = config->peer_token,
+		                          .access = config->peer_access,
+		                          .size_bytes = config->size_bytes,
 		                          .fits = volume_fits,
 		                          .arg = (void *)(uintptr_t)config };
-	int r = snapshot_fetch(&source, config->store.dir, why, why_size);
-	if (r < 0)
-		return fail(r, why, why_size, "cannot make the store directory");
-	if (r == 0 && why[0])
+	if (snapshot_fetch(&source, place, answers, sizeof answers) == 0 && answers[0])
 		logger(LOGGER_WARN, "no snapshot from any peer, replaying the log");
-	why[0] = '\0';
-	return 0;
+}
+
+/* Opens the store, which is taken from a peer or made if it is new, and the bell,
+ * while no other process starts in the same directory. */
+static int open_store(struct node *node, char *why, size_t why_size)
+{
+	const struct node_config *config = &node->config;
+	struct store_place *place;
+	int r = store_place_begin(config->store.dir, &place, why, why_size);
+	if (r < 0)
+		return r;
+	if (config->store.logged && config->peers)
+		take_snapshot(config, place);
+	r = store_open(&config->store, &node->store, why, why_size);
+	if (r < 0)
+		goto out;
+	r = bell_open(store_dir(node->store), config->is_mount, &node->bell);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot open the store's bell");
+		store_close(node->store);
+	}
+out:
+	store_place_close(place);
+	return r;
 }
 
 int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size)
@@ -283,19 +304,9 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	}
 	/* 28 random bits, not too small, and 28 that count. */
 	atomic_store(&node->ino_tag, (tag & INO_TAG_MASK) | 0x1000);
-	if (kafka && config->peers) {
-		r = take_snapshot(config, why, why_size);
-		if (r < 0)
-			goto err_free;
-	}
-	r = store_open(&node->config.store, &node->store, why, why_size);
+	r = open_store(node, why, why_size);
 	if (r < 0)
 		goto err_free;
-	r = bell_open(store_dir(node->store), config->is_mount, &node->bell);
-	if (r < 0) {
-		r = fail(r, why, why_size, "cannot open the store's bell");
-		goto err_store;
-	}
 	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
 	               &node->procs);
 	if (r < 0) {
@@ -352,7 +363,6 @@ err_procs:
 	procs_close(node->procs);
 err_bell:
 	bell_close(node->bell);
-err_store:
 	store_close(node->store);
 err_free:
 	pthread_mutex_destroy(&node->work_lock);

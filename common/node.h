@@ -4,6 +4,7 @@
 
 #include "evict.h"
 #include "feed.h"
+#include "peer_request.h"
 #include "procs.h"
 #include "store.h"
 #include "view.h"
@@ -44,8 +45,8 @@ struct node_config {
 	const char *log;                 /* "local" or "kafka://..." */
 	const char *const *log_settings; /* -X name=value of librdkafka */
 	size_t nlog_settings;
-	const char *peers;       /* URLs to take a snapshot from; NULL: none */
-	const char *peer_token;  /* bearer token for them; NULL: none */
+	const char *peers; /* URLs to take a snapshot from; NULL: none */
+	struct peer_access peer_access;
 	uint64_t size_bytes;     /* quota */
 	enum evict_policy evict; /* what gives room when the quota is used up */
 	uint64_t max_value;      /* bytes of one value; see node_max_value() */

@@ -578,7 +578,6 @@ static void *consumer_run(void *arg)
 int kafka_open(struct node *node, char *why, size_t why_size)
 {
 	struct log_kafka_config config = volume_log_config(&node->config);
-	char path[4096];
 	struct kafka *k = calloc(1, sizeof *k);
 	if (!k) {
 		snprintf(why, why_size, "out of memory");
@@ -588,11 +587,11 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	atomic_store(&k->target, UINT64_MAX);
 	pthread_mutex_init(&k->lock, NULL);
 	clock_cond_init(&k->wake);
-	snprintf(path, sizeof path, "%s/consumer.lock", store_dir(node->store));
-	k->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	int r = k->lock_fd < 0 ? -errno : 0;
+	k->lock_fd = store_place_file(store_place(node->store), "consumer.lock", O_RDWR | O_CREAT);
+	int r = k->lock_fd < 0 ? k->lock_fd : 0;
 	if (r < 0) {
-		snprintf(why, why_size, "cannot open %.100s: %s", path, strerror(-r));
+		snprintf(why, why_size, "cannot open %.100s/consumer.lock: %s",
+		         store_dir(node->store), strerror(-r));
 		goto err_free;
 	}
 	r = log_kafka_open(&config, &k->log, why, why_size);

@@ -40,7 +40,7 @@ int node_options_config(const struct node_options *options, struct node_config *
 	const char *log = options->log ? options->log : "";
 	bool local = strcmp(log, "local") == 0;
 
-	if (!options->store || !options->store[0])
+	if (options->store && !options->store[0])
 		return fault(why, why_size, "store", "", "a directory");
 	if (!local && !is_kafka_address(log))
 		return fault(why, why_size, "log", log, "local or kafka://HOST:PORT,.../TOPIC");
@@ -69,14 +69,18 @@ int node_options_config(const struct node_options *options, struct node_config *
 			             "NAME=VALUE");
 	}
 
-	config->store.dir = options->store;
+	int r = peer_access_check(&options->peer_access, why, why_size);
+	if (r < 0)
+		return r;
+
+	config->store.dir = options->store ? options->store : store_place_default();
 	config->store.sync = sync;
 	config->store.logged = !local;
 	config->log = log;
 	config->log_settings = options->settings.items;
 	config->nlog_settings = options->settings.n;
 	config->peers = options->peers;
-	config->peer_token = options->peer_token;
+	config->peer_access = options->peer_access;
 	config->size_bytes = options->size_bytes;
 	config->evict = evict;
 	config->max_value = options->max_value;

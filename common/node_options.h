@@ -9,15 +9,15 @@
 /* What the rows below fill; part of a program's own struct. The texts are
  * borrowed from argv or the environment. */
 struct node_options {
-	const char *store;
+	const char *store; /* NULL: store_place_default() */
 	const char *log;
 	uint64_t size_bytes;
 	uint64_t max_value;
 	int64_t write_timeout_ms;
-	const char *evict;           /* see EVICT_POLICIES */
-	const char *sync;            /* "auto" or "off" */
-	const char *peers;           /* NULL: none */
-	const char *peer_token;      /* NULL: none */
+	const char *evict; /* see EVICT_POLICIES */
+	const char *sync;  /* "auto" or "off" */
+	const char *peers; /* NULL: none */
+	struct peer_access peer_access;
 	struct option_list settings; /* NAME=VALUE of librdkafka */
 	const char *log_level;
 };
@@ -26,8 +26,9 @@ struct node_options {
  * STRUCT_TYPE, to be put into a program's table. */
 /* clang-format off */
 #define NODE_OPTION_ROWS(STRUCT_TYPE, MEMBER)                                                      \
-	{ "store", 's', "KEYDIR_STORE", OPTION_TEXT, "DIR", "/dev/shm/keydir",                     \
-	  "directory of the store; processes that share it are one node",                          \
+	{ "store", 's', "KEYDIR_STORE", OPTION_TEXT, "DIR", NULL,                                  \
+	  "directory of the store, which processes of one node share; without it "                 \
+	  "/dev/shm/keydir for root, /dev/shm/keydir-UID for others",                              \
 	  offsetof(STRUCT_TYPE, MEMBER.store) },                                                   \
 	{ "log", 'l', "KEYDIR_LOG", OPTION_TEXT, "LOG", "local",                                   \
 	  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                                 \
@@ -51,8 +52,14 @@ struct node_options {
 	  "nodes to take a snapshot from when the store is new",                                   \
 	  offsetof(STRUCT_TYPE, MEMBER.peers) },                                                   \
 	{ "peer-token", 0, "KEYDIR_PEER_TOKEN", OPTION_TEXT, "TOKEN", NULL,                        \
-	  "bearer token for the peers; the environment keeps it out of lists of processes",        \
-	  offsetof(STRUCT_TYPE, MEMBER.peer_token) },                                              \
+	  "bearer token for the peers; on a command line every user of the machine can see it",    \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.token) },                                       \
+	{ "peer-token-file", 0, "KEYDIR_PEER_TOKEN_FILE", OPTION_TEXT, "FILE", NULL,               \
+	  "file whose first line is the bearer token for the peers; read for each request",        \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.token_file) },                                  \
+	{ "peer-ca", 0, "KEYDIR_PEER_CA", OPTION_TEXT, "FILE", NULL,                               \
+	  "certificates (PEM) that may sign those of peers; without it the system's",              \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.ca_file) },                                     \
 	{ "log-setting", 'X', NULL, OPTION_LIST, "NAME=VALUE", NULL,                               \
 	  "a setting of librdkafka, passed on as it is",                                           \
 	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \

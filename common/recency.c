@@ -20,6 +20,8 @@
  * No lock. */
 #include "recency.h"
 
+#include "store_place.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -52,19 +54,15 @@ static uint64_t places_for(uint64_t size_bytes)
 
 int recency_open(const char *dir, uint64_t size_bytes, struct recency **ret)
 {
-	char path[4096];
 	struct stat st;
 	uint64_t places = places_for(size_bytes);
-	if ((size_t)snprintf(path, sizeof path, "%s/recency", dir) >= sizeof path)
-		return -ENAMETOOLONG;
 	struct recency *recency = calloc(1, sizeof *recency);
 	if (!recency)
 		return -ENOMEM;
-	int r = 0, fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || fstat(fd, &st) < 0) {
-		r = -errno;
+	int fd = store_place_file_in(dir, "recency", O_RDWR | O_CREAT);
+	int r = fd < 0 ? fd : fstat(fd, &st) < 0 ? -errno : 0;
+	if (r < 0)
 		goto err_close;
-	}
 	/* It never shrinks: others have it mapped. */
 	while (places < MAX_PLACES && places * sizeof(uint32_t) < (uint64_t)st.st_size)
 		places *= 2;

@@ -16,6 +16,24 @@ fail() {
 	exit 1
 }
 
+# default_store: where the programs have their store, as store_place.c says.
+default_store() {
+	if [ "$(id -u)" = 0 ]; then echo /dev/shm/keydir; else echo "/dev/shm/keydir-$(id -u)"; fi
+}
+
+# warn_of_logout STORE: systemd-logind removes what a user who is not of the system
+# has in /dev/shm at the last logout, unless the user lingers (RemoveIPC= in
+# logind.conf(5)). LOGIND and LINGER are for tests.
+warn_of_logout() {
+	local user
+	user=$(id -un 2>/dev/null) || user=$(id -u)
+	case $1 in /dev/shm/*) ;; *) return 0 ;; esac
+	[ "$(id -u)" -ge 1000 ] && [ -d "${LOGIND:-/run/systemd/seats}" ] || return 0
+	[ ! -e "${LINGER:-/var/lib/systemd/linger}/$user" ] || return 0
+	printf '%s\n' "keydir: systemd-logind removes $1 at your last logout, unless you run" \
+		"  loginctl enable-linger" "or choose a KEYDIR_STORE that is not in /dev/shm." >&2
+}
+
 # ours PROGRAM: prints the pids of this tree's processes of that name.
 ours() {
 	local dir

@@ -9,6 +9,8 @@
  * No lock in memory: the struct does not change between open and close. */
 #include "slots.h"
 
+#include "store_place.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -26,13 +28,10 @@ static int lock_byte(int fd, int i, bool ask)
 
 int slots_open(const char *dir, const char *name, size_t size, int n, struct slots *ret)
 {
-	char path[4096];
-	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
-		return -ENAMETOOLONG;
 	struct slots slots = { .size = size, .own = -1 };
-	slots.fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	slots.fd = store_place_file_in(dir, name, O_RDWR | O_CREAT);
 	if (slots.fd < 0)
-		return -errno;
+		return slots.fd;
 	/* Backed now, so that a full tmpfs is an error here and no SIGBUS later. */
 	int r = -posix_fallocate(slots.fd, 0, (off_t)size);
 	if (r < 0)

@@ -13,93 +13,136 @@
  * - that it is of this volume, and of a time from which the log can go on
  *   (`fits`, the node's part).
  *
- * Lock: DIR/snapshot.lock is held while fetching, so that the processes of one
- * node do not fetch twice. */
+ * What a peer sends is bounded: by what a store of this size may need and the file
+ * system has left, by a time, and by a rate. A peer that exceeds one of them is passed
+ * over, so it can neither fill the memory nor hold up a start for long.
+ *
+ * Lock: the caller holds the directory's (store_place_begin()), so that the processes
+ * of one node do not fetch twice, and none makes a store meanwhile. */
 #include "snapshot.h"
 
 #include "crc64.h"
 #include "logger.h"
 #include "store_file.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define CONNECT_S 3L /* a peer that does not answer is passed over */
-#define STALL_S 10L  /* and one that stops sending */
-#define STALL_BYTES 1024L
+#define SLOW_S 10L   /* and one that sends less than SLOW_BYTES a second for so long */
+#define SLOW_BYTES (64L << 10)
+/* A whole snapshot may take WHOLE_S and as long as its limit takes at this rate. As
+ * few are nearly as long as the limit, most may come at a fraction of it. */
+#define WHOLE_S 60
+#define WHOLE_BYTES_PER_S (4 << 20)
+/* The longest snapshot: pages that are partly filled, and a peer whose quota is
+ * larger, within reason. */
+#define LONGEST_SIZES 4
+#define LONGEST_MORE (64 << 20)
+#define LEAVE_BYTES (1 << 20) /* of the file system */
+#define PART "snapshot.part"  /* beside the store's place */
 #define PATH_BYTES 4096
 #define WHY_BYTES 256
 #define BLOCK_BYTES (256 << 10)
 
 static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void curl_start(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 /* --- fetching --- */
 
-/* curl's write callback; a short count ends the transfer (disk full). */
+/* A file that is being fetched. */
+struct download {
+	int fd;
+	uint64_t bytes;
+	uint64_t limit; /* of them */
+	const char *limit_text;
+	char *why; /* gets a sentence if it is given up */
+	size_t why_size;
+};
+
+/* Set the limit of what may be fetched to FD. */
+static void set_limit(struct download *d, uint64_t size_bytes)
+{
+	struct statvfs fs;
+
+	d->limit = UINT64_MAX;
+	if (size_bytes < (UINT64_MAX - LONGEST_MORE) / LONGEST_SIZES)
+		d->limit = LONGEST_SIZES * size_bytes + LONGEST_MORE;
+	d->limit_text = "a store of this --size may need";
+	if (fstatvfs(d->fd, &fs) < 0)
+		return;
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	room = room > LEAVE_BYTES ? room - LEAVE_BYTES : 0;
+	if (room < d->limit) {
+		d->limit = room;
+		d->limit_text = "the file system of the store has room for";
+	}
+}
+
+static void say_too_long(const struct download *d)
+{
+	snprintf(d->why, d->why_size, "it sends more than the %llu bytes that %s",
+	         (unsigned long long)d->limit, d->limit_text);
+}
+
+/* curl's write callback; a short count ends the transfer. */
 static size_t to_file(char *data, size_t size, size_t n, void *arg)
 {
-	int fd = *(int *)arg;
+	struct download *d = arg;
 	size_t done = 0, len = size * n;
+
+	d->bytes += len;
+	if (d->bytes > d->limit) {
+		say_too_long(d);
+		return 0;
+	}
 	while (done < len) {
-		ssize_t w = write(fd, data + done, len - done);
+		ssize_t w = write(d->fd, data + done, len - done);
 		if (w < 0 && errno == EINTR)
 			continue;
-		if (w <= 0)
+		if (w <= 0) {
+			snprintf(d->why, d->why_size, "cannot write it to the store's place: %s",
+			         strerror(errno));
 			return 0;
+		}
 		done += (size_t)w;
 	}
 	return len;
 }
 
-/* Fetches URL into FD. 0, or -EIO with what went wrong in WHY. */
-static int fetch(const char *url, const char *token, int fd, char *why, size_t why_size)
+/* Fetch the snapshot of PEER into FD. 0, or -EIO with what went wrong in WHY. */
+static int fetch(const struct snapshot_source *source, const char *peer, size_t peer_len, int fd,
+                 char *why, size_t why_size)
 {
-	char error[CURL_ERROR_SIZE] = "";
-	long status = 0;
-	CURL *curl = curl_easy_init();
-	if (!curl)
-		return -ENOMEM;
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	struct download d = { .fd = fd, .why = why, .why_size = why_size };
+	char error[CURL_ERROR_SIZE];
+	CURL *curl = peer_request_new(&source->access, peer, peer_len, "/v1/snapshot", error);
+
+	if (!curl) {
+		snprintf(why, why_size, "%s", error);
+		return -EIO;
+	}
+	set_limit(&d, source->size_bytes);
+	uint64_t longest_s = WHOLE_S + d.limit / WHOLE_BYTES_PER_S;
+	if (longest_s > INT32_MAX)
+		longest_s = INT32_MAX;
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SLOW_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)longest_s);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 512L * 1024);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, to_file);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &fd);
-	if (token) {
-		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
-	}
-	CURLcode code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &d);
+	int r = peer_request_run(curl, error);
+	if (r < 0 && !why[0])
+		snprintf(why, why_size, "%s", error);
 	curl_easy_cleanup(curl);
-	if (code == CURLE_OK)
-		return 0;
-	if (code == CURLE_HTTP_RETURNED_ERROR)
-		snprintf(why, why_size, "it answers %ld%s", status,
-		         status == 401 || status == 403 ? ": see --peer-token" : "");
-	else
-		snprintf(why, why_size, "%s", error[0] ? error : curl_easy_strerror(code));
-	return -EIO;
+	return r;
 }
 
 /* --- checking --- */
@@ -221,15 +264,11 @@ static int path_in(const char *dir, const char *name, const char *file, char pat
 
 /* Fetch from one peer, check, and put the store that is made of it in place. */
 static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
-                     const char *dir, char *why, size_t why_size)
+                     const struct store_place *place, char *why, size_t why_size)
 {
-	char url[1024], part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES],
-	        copy_file[PATH_BYTES], file[PATH_BYTES], copy_state[PATH_BYTES], state[PATH_BYTES];
-	while (peer_len && peer[peer_len - 1] == '/')
-		peer_len--;
-	if ((size_t)snprintf(url, sizeof url, "%.*s/v1/snapshot", (int)peer_len, peer) >=
-	    sizeof url)
-		return -ENAMETOOLONG;
+	const char *dir = store_place_path(place);
+	char part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES], copy_file[PATH_BYTES],
+	        file[PATH_BYTES], copy_state[PATH_BYTES], state[PATH_BYTES];
 	int r = path_in(dir, PART, "/data.mdb", part_file), fd = -1;
 	if (r == 0)
 		r = path_in(dir, COPY, "/data.mdb", copy_file);
@@ -248,7 +287,7 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 		r = fd < 0 ? -errno : 0;
 	}
 	if (r == 0)
-		r = fetch(url, source->token, fd, why, why_size);
+		r = fetch(source, peer, peer_len, fd, why, why_size);
 	if (r == 0)
 		r = check_and_copy(source, part, copy, fd, why, why_size);
 	if (fd >= 0)
@@ -261,16 +300,17 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 	return r;
 }
 
-/* Asks one peer after the other. 1 if one gave a snapshot, or 0 with all their
+/* Ask one peer after the other. 1 if one gave a snapshot, or 0 with all their
  * answers in WHY. */
-static int ask_peers(const struct snapshot_source *source, const char *dir, char *why,
-                     size_t why_size)
+static int ask_peers(const struct snapshot_source *source, const struct store_place *place,
+                     char *why, size_t why_size)
 {
 	size_t used = 0;
 	for (const char *peer = source->peers; *peer;) {
 		int len = (int)strcspn(peer, ",");
 		char answer[WHY_BYTES] = "";
-		int r = len ? take_from(source, peer, (size_t)len, dir, answer, sizeof answer) : 0;
+		int r = len ? take_from(source, peer, (size_t)len, place, answer, sizeof answer) :
+		              0;
 		if (len && r == 0) {
 			logger(LOGGER_INFO, "snapshot taken peer=%.*s", len, peer);
 			return 1;
@@ -289,33 +329,9 @@ static int ask_peers(const struct snapshot_source *source, const char *dir, char
 	return 0;
 }
 
-int snapshot_fetch(const struct snapshot_source *source, const char *dir, char *why,
+int snapshot_fetch(const struct snapshot_source *source, const struct store_place *place, char *why,
                    size_t why_size)
 {
-	char path[PATH_BYTES], file[PATH_BYTES];
-	struct stat st;
-	int r = store_make_dir(dir);
 	why[0] = '\0';
-	if (r < 0)
-		return r;
-	snprintf(file, sizeof file, "%s/data.mdb", dir);
-	if (stat(file, &st) == 0)
-		return 0;
-	snprintf(path, sizeof path, "%s/snapshot.lock", dir);
-	int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0)
-		return -errno;
-	while (flock(lock, LOCK_EX) < 0) {
-		if (errno != EINTR) {
-			r = -errno;
-			goto err_close;
-		}
-	}
-	if (stat(file, &st) < 0) { /* else another process was faster */
-		pthread_once(&curl_once, curl_start);
-		r = ask_peers(source, dir, why, why_size);
-	}
-err_close:
-	close(lock);
-	return r;
+	return store_place_has_store(place) ? 0 : ask_peers(source, place, why, why_size);
 }

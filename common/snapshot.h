@@ -2,7 +2,9 @@
 #ifndef KEYDIR_SNAPSHOT_H
 #define KEYDIR_SNAPSHOT_H
 
+#include "peer_request.h"
 #include "store.h"
+#include "store_place.h"
 
 /* A snapshot is a store's file (LMDB's own compact copy) and behind it this
  * trailer: the letters "keydir-1", the file's length in bytes and its crc64(),
@@ -16,24 +18,24 @@ void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRA
 /* What a new store is taken from. */
 struct snapshot_source {
 	const char *peers; /* base URLs, comma-separated */
-	const char *token; /* sent as a bearer token; NULL: none */
+	struct peer_access access;
+	uint64_t size_bytes; /* this node's quota, which bounds what a peer may send */
 	/* Says whether a store with META is what this node needs: 0, or -errno
 	 * with a sentence in WHY. */
 	int (*fits)(void *arg, const struct store_meta *meta, char *why, size_t why_size);
 	void *arg;
 };
 
-/* If DIR has no store yet, asks each peer in turn for GET /v1/snapshot, checks
- * what comes and puts it in place. Call it before store_open; processes that
- * share DIR may call it at once (one fetches, the others wait and find the
- * store). The body goes to a file, never into memory. A file that is cut short,
- * damaged or does not fit is thrown away, with a line in the log, and the next
- * peer is asked.
- * Returns 1 if a snapshot was put in place, 0 if there was a store already or
- * no peer had one (WHY says what each answered; "" if there was a store), or
- * -errno for trouble with DIR itself. Blocks; no peer is waited for longer than
- * it goes on sending. Forks: call it while the process has no other threads. */
-int snapshot_fetch(const struct snapshot_source *source, const char *dir, char *why,
+/* If PLACE has no store yet, ask each peer in turn for GET /v1/snapshot, check what
+ * comes and put it in place. PLACE is from store_place_begin(), and still open when
+ * store_open() is called. The body goes to a file, never into memory. A file that is
+ * cut short, damaged, too long, too slow or does not fit is thrown away, with a line
+ * in the log, and the next peer is asked.
+ * Returns 1 if a snapshot was put in place, or 0 if there was a store already or no
+ * peer had one (WHY says what each answered; "" if there was a store). Blocks, each
+ * peer for as long as the limits in snapshot.c allow. Forks: what other threads there
+ * are must hold no lock for long. */
+int snapshot_fetch(const struct snapshot_source *source, const struct store_place *place, char *why,
                    size_t why_size);
 
 #endif

@@ -74,29 +74,10 @@ static int fail(int err, char *why, size_t why_size, const char *what, const cha
 	return err;
 }
 
-int store_make_dir(const char *dir)
-{
-	char path[4096];
-	size_t len = strlen(dir);
-	if (len == 0 || len >= sizeof path)
-		return -ENAMETOOLONG;
-	memcpy(path, dir, len + 1);
-	for (size_t i = 1; i <= len; i++) {
-		if (path[i] != '/' && path[i] != '\0')
-			continue;
-		char c = path[i];
-		path[i] = '\0';
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return -errno;
-		path[i] = c;
-	}
-	return 0;
-}
-
-static bool dir_in_memory(const char *dir)
+static bool dir_in_memory(const struct store_place *place)
 {
 	struct statfs fs;
-	return statfs(dir, &fs) == 0 &&
+	return fstatfs(store_place_fd(place), &fs) == 0 &&
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
@@ -150,19 +131,18 @@ err_abort:
 /* Takes room for what LMDB maps and then writes to, or writes in pieces: on a
  * full tmpfs the first would be a SIGBUS, and the second could leave a file that
  * is no store. A file that is there keeps its size: others may have mapped it. */
-static int reserve(const char *dir, const char *name, off_t bytes, bool keep_size)
+static int reserve(const struct store_place *place, const char *name, off_t bytes, bool keep_size)
 {
-	char path[4096];
 	struct stat st;
-	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) >= sizeof path)
-		return -ENAMETOOLONG;
-	if (stat(path, &st) < 0)
+	/* Not opened if nothing is missing: closing lock.mdb would end the locks that
+	 * LMDB has on it if this process has the store open (fcntl(2), F_SETLK). */
+	if (fstatat(store_place_fd(place), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		st = (struct stat){ 0 };
 	if (st.st_size && (keep_size || st.st_blocks * 512 >= st.st_size))
 		return 0;
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = store_place_file(place, name, O_RDWR | O_CREAT);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int r = fallocate(fd, keep_size ? FALLOC_FL_KEEP_SIZE : 0, 0,
 	                  st.st_size ? st.st_size : bytes);
 	r = r < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : 0;
@@ -171,41 +151,46 @@ static int reserve(const char *dir, const char *name, off_t bytes, bool keep_siz
 }
 
 /* Whether room can be taken ahead (ramfs cannot, and it is never full). */
-static bool can_allocate(const char *dir)
+static bool can_allocate(const struct store_place *place)
 {
 	struct statfs fs;
-	return statfs(dir, &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC;
+	return fstatfs(store_place_fd(place), &fs) == 0 && (unsigned long)fs.f_type == TMPFS_MAGIC;
 }
 
 static void store_free(struct store *store)
 {
 	pthread_mutex_destroy(&store->idle_lock);
 	free(store->scratch);
-	free(store->dir);
+	store_place_close(store->place);
 	free(store);
 }
 
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size)
 {
-	int r = store_make_dir(config->dir);
+	struct store_place *place;
+	char opened[64];
+	int r = store_place_open(config->dir, &place, why, why_size);
 	if (r < 0)
-		return fail(r, why, why_size, "cannot make the store directory", config->dir);
-
+		return r;
 	struct store *store = aligned_alloc(_Alignof(struct store), sizeof *store);
-	if (!store)
+	if (!store) {
+		store_place_close(place);
 		return fail(-ENOMEM, why, why_size, "cannot open the store", config->dir);
+	}
 	memset(store, 0, sizeof *store);
+	store->place = place;
+	/* The directory that was checked, whatever its path may lead to meanwhile. */
+	snprintf(opened, sizeof opened, "/proc/self/fd/%d", store_place_fd(place));
 	pthread_mutex_init(&store->idle_lock, NULL);
-	store->dir = strdup(config->dir);
 	store->scratch = malloc(STORE_CHUNK_SIZE);
-	if (!store->dir || !store->scratch) {
+	if (!store->scratch) {
 		r = -ENOMEM;
 		goto err_free;
 	}
 
 	/* In memory nothing needs a sync. On a disk each commit is synced, or,
 	 * if a log outside holds the events too, all but the very last one. */
-	bool memory = dir_in_memory(config->dir);
+	bool memory = dir_in_memory(place);
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
 	if (memory || config->sync == STORE_SYNC_OFF)
 		flags |= MDB_NOSYNC;
@@ -221,22 +206,22 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		store_free(store);
 		return r;
 	}
-	r = reserve(config->dir, "lock.mdb", LOCK_BYTES, false);
+	r = reserve(place, "lock.mdb", LOCK_BYTES, false);
 	if (r == 0)
-		r = reserve(config->dir, "data.mdb", NEW_BYTES, true);
+		r = reserve(place, "data.mdb", NEW_BYTES, true);
 	if (r == 0)
 		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
 		goto err_state;
 	/* All processes of a node come to the same end here. */
-	if (memory && can_allocate(config->dir)) {
+	if (memory && can_allocate(place)) {
 		flags |= MDB_WRITEMAP;
 		store->mapped = true;
 	}
 	mdb_env_set_mapsize(store->env, MAP_BYTES);
 	mdb_env_set_maxdbs(store->env, TABLES);
 	mdb_env_set_maxreaders(store->env, MAX_READERS);
-	r = store_error(mdb_env_open(store->env, config->dir, flags, 0600));
+	r = store_error(mdb_env_open(store->env, opened, flags, 0600));
 	if (r == 0)
 		r = store_error(mdb_env_get_fd(store->env, &store->fd));
 	if (r < 0)
@@ -252,6 +237,7 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	if (r < 0)
 		goto err_env;
 	store_state_opened(&store->state, config->dir);
+	store_place_remember(place);
 	*ret = store;
 	return 0;
 
@@ -271,13 +257,18 @@ void store_close(struct store *store)
 	txn_free_idle(store);
 	bool clean = !store->on_disk || mdb_env_sync(store->env, 1) == 0;
 	mdb_env_close(store->env);
-	store_state_end(&store->state, store->dir, clean);
+	store_state_end(&store->state, store_dir(store), clean);
 	store_free(store);
 }
 
 const char *store_dir(const struct store *store)
 {
-	return store->dir;
+	return store_place_path(store->place);
+}
+
+struct store_place *store_place(const struct store *store)
+{
+	return store->place;
 }
 
 bool store_in_memory(const struct store *store)
@@ -288,7 +279,8 @@ bool store_in_memory(const struct store *store)
 bool store_has_room(const struct store *store)
 {
 	struct statfs fs;
-	return statfs(store->dir, &fs) < 0 || fs.f_bavail * (uint64_t)fs.f_bsize >= LOW_BYTES;
+	return fstatfs(store_place_fd(store->place), &fs) < 0 ||
+	       fs.f_bavail * (uint64_t)fs.f_bsize >= LOW_BYTES;
 }
 
 uint64_t store_room_left(struct store *store)
@@ -296,7 +288,8 @@ uint64_t store_room_left(struct store *store)
 	struct statfs fs;
 	struct stat st;
 	int fd;
-	if (statfs(store->dir, &fs) < 0 || mdb_env_get_fd(store->env, &fd) || fstat(fd, &st) < 0)
+	if (fstatfs(store_place_fd(store->place), &fs) < 0 || mdb_env_get_fd(store->env, &fd) ||
+	    fstat(fd, &st) < 0)
 		return UINT64_MAX;
 	uint64_t taken = (uint64_t)st.st_blocks * 512, used = store_bytes(store) + LOW_BYTES;
 	uint64_t left = fs.f_bavail * (uint64_t)fs.f_bsize + taken;

@@ -8,6 +8,7 @@
 #include "store_inode.h"
 #include "store_log.h"
 #include "store_name.h"
+#include "store_place.h"
 #include "store_txn.h"
 #include "store_value.h"
 #include "store_walk.h"
@@ -26,14 +27,14 @@ struct store_config {
 
 /* Opens (and makes) the store. Several processes may have it open. Returns 0
  * and *RET (store_close()), or -errno with a sentence in WHY (may be NULL):
- * -ENOSPC, -EACCES, -EPROTO for another format version or a broken file ... */
+ * -ENOSPC, -EACCES, -EPERM if another user could change it, -EPROTO for another format version or a broken file ... */
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size);
 /* After all transactions have ended. NULL is fine. */
 void store_close(struct store *store);
-/* Makes DIR (0700, parents too) if it is missing. 0 or -errno. */
-int store_make_dir(const char *dir);
 /* Its directory, valid until store_close(). */
 const char *store_dir(const struct store *store);
+/* The same, opened. */
+struct store_place *store_place(const struct store *store);
 /* True if commits wait for no disk (tmpfs, or sync off). */
 bool store_in_memory(const struct store *store);
 /* False if the file system is full, or nearly (less than 1 MiB is left). */

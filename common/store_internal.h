@@ -4,6 +4,7 @@
 
 #include "store.h"
 #include "store_key.h"
+#include "store_place.h"
 #include "store_room.h"
 #include "store_state.h"
 #include "store_table.h"
@@ -23,7 +24,7 @@ struct near_txn {
 struct store {
 	MDB_env *env;
 	MDB_dbi dbi[TABLES];
-	char *dir;
+	struct store_place *place;
 	bool in_memory;
 	bool mapped;                      /* LMDB writes through the map: see store_room.c */
 	bool on_disk;                     /* a machine's crash loses what was not synced */

@@ -9,9 +9,10 @@ cd "$(dirname "$0")" || exit 1
 . ./running.sh
 
 BUILD=$(cd "$ROOT" && realpath -m "${1:-build}")
-export KEYDIR_STORE=${KEYDIR_STORE:-/dev/shm/keydir}
+export KEYDIR_STORE=${KEYDIR_STORE:-$(default_store)}
 export KEYDIR_LISTEN=${KEYDIR_LISTEN:-127.0.0.1:8080}
-KEYDIR_STORE=$(cd "$ROOT" && realpath -m "$KEYDIR_STORE")
+# Links are kept: a store that is one is refused.
+KEYDIR_STORE=$(cd "$ROOT" && realpath -ms "$KEYDIR_STORE")
 # With a certificate the node serves HTTPS only. Whether it is ready is asked without
 # verifying the certificate, which need not name this address.
 URL=http${KEYDIR_TLS_CERT:+s}://$KEYDIR_LISTEN
@@ -109,6 +110,7 @@ else
 fi
 
 echo "$KEYDIR_STORE" >"$RUN/store"
+warn_of_logout "$KEYDIR_STORE"
 curl="curl${KEYDIR_TLS_CERT:+ -k}${KEYDIR_TOKENS:+ -H \"Authorization: Bearer \$TOKEN\"}"
 cat <<END
 Keydir $what: ./mnt is the cache, and so is $URL.

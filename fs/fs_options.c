@@ -342,6 +342,8 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 		return r;
 	}
 	ret->node.store = absolute(ret->node.store);
+	ret->node.peer_access.token_file = absolute(ret->node.peer_access.token_file);
+	ret->node.peer_access.ca_file = absolute(ret->node.peer_access.ca_file);
 	ret->log_file = absolute(ret->log_file);
 	ret->metrics_file = absolute(ret->metrics_file);
 	return 0;

@@ -8,13 +8,15 @@
  * and the node closed, while replies can still be sent; then the mount is taken
  * away. Unmounting by hand ends the loop, and the rest is the same.
  *
- * Signals are blocked in all threads and taken by one of their own. */
+ * Signals are blocked in all threads and taken by one of their own; until there is
+ * something to mount by one that ends the program at once (early_stop.h). */
 #include "channel.h"
 #include "guard.h"
 #include "handle.h"
 #include "serve.h"
 
 #include "clock.h"
+#include "early_stop.h"
 #include "logger.h"
 #include "metrics_file.h"
 #include "mountpoint.h"
@@ -353,12 +355,9 @@ static int start_announcer(struct mount *m, const char *dir, char *why, size_t w
 	return r < 0 ? fail(r, why, why_size, "-o inotify") : 0;
 }
 
-static int mount_and_run(struct mount *m, const struct fs_options *options, serve_ready *ready,
-                         void *arg, char *why, size_t why_size)
+static int mount_and_run(struct mount *m, const struct fs_options *options, const char *warning,
+                         serve_ready *ready, void *arg, char *why, size_t why_size)
 {
-	char warning[NODE_WHY_MAX];
-
-	wait_until_ready(m, warning, sizeof(warning));
 	int r = mountpoint_check(options->mountpoint, why, why_size);
 
 	if (r == 0)
@@ -399,6 +398,8 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 		.caching = !options->no_cache,
 		.async = options->async_close,
 	};
+	struct early_stop *early;
+	char warning[NODE_WHY_MAX];
 	sigset_t signals;
 	int r;
 
@@ -427,7 +428,15 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 			goto stop_worker;
 		}
 	}
+	r = early_stop_begin(&early);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot start a thread");
+		goto free_inval;
+	}
 	r = open_node(&m, options, why, why_size);
+	if (r == 0)
+		wait_until_ready(&m, warning, sizeof(warning));
+	early_stop_end(early);
 	if (r < 0)
 		goto free_inval;
 	struct metrics_file *metrics = NULL;
@@ -438,7 +447,7 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 			         strerror(-r));
 	}
 	if (r == 0)
-		r = mount_and_run(&m, options, ready, arg, why, why_size);
+		r = mount_and_run(&m, options, warning, ready, arg, why, why_size);
 	metrics_file_stop(metrics);
 	worker_stop(m.worker);
 	m.worker = NULL;

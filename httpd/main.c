@@ -1,9 +1,10 @@
 /* keydir-httpd: a node of Keydir that serves REST.
  *
- * Start: options, log, node, server. Stop (SIGTERM, SIGINT) in reverse: the
- * server finishes what is under way, then the node flushes the log and closes
+ * Start: options, log, node, server. A signal to stop ends it at once until it
+ * serves (early_stop.h). Stop (SIGTERM, SIGINT) in reverse: the server finishes what is under way, then the node flushes the log and closes
  * the store. SIGHUP reads tokens and certificates again. Signals are blocked in
  * every thread and taken by this one, so no handler ever runs. */
+#include "common/early_stop.h"
 #include "common/logger.h"
 #include "httpd/server.h"
 #include "httpd/settings.h"
@@ -99,7 +100,13 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 	struct server *server = NULL;
 	char why[NODE_WHY_MAX] = "no thread for the watchers";
 	char address[80];
+	struct early_stop *early;
+	if (early_stop_begin(&early)) {
+		logger(LOGGER_ERROR, "cannot start a thread");
+		return EXIT_FAILURE;
+	}
 	int status = open_node(settings, &hub, &node);
+	early_stop_end(early);
 	if (status)
 		return status;
 	if (watch_hub_start(hub, node) ||
@@ -111,8 +118,8 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 	warn_of_plain_tokens(settings);
 	server_address(server, address, sizeof(address));
 	logger(LOGGER_INFO, "serving listen=%s store=%s log=%s threads=%llu version=%s", address,
-	       settings->node.store, settings->node.log, (unsigned long long)settings->threads,
-	       KEYDIR_VERSION);
+	       store_dir(node_store(node)), settings->node.log,
+	       (unsigned long long)settings->threads, KEYDIR_VERSION);
 	wait_for_end(server, signals);
 	server_stop(server, STOP_GRACE_MS);
 out:

@@ -11,7 +11,6 @@
 
 #include "common/clock.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -34,7 +33,7 @@ struct peer {
 
 struct peers {
 	struct peer *first;
-	char *token;
+	const struct peer_access *access;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -112,46 +111,28 @@ static json_t *pick_status(const struct answer *answer)
 static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 {
 	struct answer answer = { .text = malloc(ANSWER_MAX) };
-	CURL *curl = answer.text ? curl_easy_init() : NULL;
 	json_t *status = NULL;
-	char url[2048];
-	long code = 0;
-	error[0] = '\0';
-	size_t len = strlen(peer->url);
-	while (len && peer->url[len - 1] == '/')
-		len--;
-	snprintf(url, sizeof(url), "%.*s/v1/status", (int)len, peer->url);
-	if (!curl) {
-		free(answer.text);
+	if (!answer.text) {
 		snprintf(error, CURL_ERROR_SIZE, "out of memory");
 		return NULL;
 	}
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+	CURL *curl = peer_request_new(peers->access, peer->url, strlen(peer->url), "/v1/status",
+	                              error);
+	if (!curl)
+		goto out;
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ASK_TIMEOUT_MS);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, end_early);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, peers);
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	if (peers->token) {
-		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BEARER);
-		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, peers->token);
-	}
-	CURLcode r = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &code);
-	curl_easy_cleanup(curl);
-	if (r && !error[0])
-		snprintf(error, CURL_ERROR_SIZE, "%s", curl_easy_strerror(r));
-	else if (!r && code != 200)
-		snprintf(error, CURL_ERROR_SIZE, "it answers %ld%s", code,
-		         code == 401 || code == 403 ? ": see --peer-token" : "");
-	else if (!r)
+	if (peer_request_run(curl, error) == 0) {
 		status = pick_status(&answer);
-	if (!r && code == 200 && !status)
-		snprintf(error, CURL_ERROR_SIZE, "its answer is no status");
+		if (!status)
+			snprintf(error, CURL_ERROR_SIZE, "its answer is no status");
+	}
+	curl_easy_cleanup(curl);
+out:
 	free(answer.text);
 	return status;
 }
@@ -189,7 +170,6 @@ static void free_list(struct peers *peers)
 		free(peer->url);
 		free(peer);
 	}
-	free(peers->token);
 	free(peers);
 }
 
@@ -216,7 +196,7 @@ static int make_list(struct peers *peers, const char *urls)
 	}
 }
 
-int peers_new(const char *urls, const char *token, struct peers **ret)
+int peers_new(const char *urls, const struct peer_access *access, struct peers **ret)
 {
 	*ret = NULL;
 	if (!urls)
@@ -224,12 +204,10 @@ int peers_new(const char *urls, const char *token, struct peers **ret)
 	struct peers *peers = calloc(1, sizeof(*peers));
 	if (!peers)
 		return -ENOMEM;
+	peers->access = access;
 	int r = make_list(peers, urls);
-	if (!r && token && !(peers->token = strdup(token)))
-		r = -ENOMEM;
 	if (r)
 		goto err_list;
-	curl_global_init(CURL_GLOBAL_DEFAULT);
 	pthread_mutex_init(&peers->lock, NULL);
 	clock_cond_init(&peers->wake);
 	r = -pthread_create(&peers->thread, NULL, ask_all, peers);

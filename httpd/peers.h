@@ -2,14 +2,16 @@
 #ifndef KEYDIR_HTTPD_PEERS_H
 #define KEYDIR_HTTPD_PEERS_H
 
+#include "common/peer_request.h"
+
 #include <jansson.h>
 
 struct peers;
 
 /* Starts to ask each of URLS (base URLs, comma-separated) for /v1/status every
- * few seconds, with TOKEN (NULL: none), in a thread of its own. With URLS NULL
- * there are none and nothing is started. 0 and *RET, or -errno. */
-int peers_new(const char *urls, const char *token, struct peers **ret);
+ * few seconds, in a thread of its own. ACCESS is borrowed until peers_free(). With
+ * URLS NULL there are none and nothing is started. 0 and *RET, or -errno. */
+int peers_new(const char *urls, const struct peer_access *access, struct peers **ret);
 /* Ends the thread; waits at most for the request under way. NULL is fine. */
 void peers_free(struct peers *peers);
 

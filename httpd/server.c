@@ -220,7 +220,7 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 		snprintf(why, why_size, "no thread for the connections: %s", strerror(-r));
 		goto err_log;
 	}
-	r = peers_new(settings->node.peers, settings->node.peer_token, &server->peers);
+	r = peers_new(settings->node.peers, &settings->node.peer_access, &server->peers);
 	if (r) {
 		snprintf(why, why_size, "no thread for the peers: %s", strerror(-r));
 		goto err_clients;

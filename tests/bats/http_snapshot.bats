@@ -138,6 +138,97 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	wait_for 20 settled 1 2
 }
 
+@test "a peer that trickles, and one that never ends, are passed over" {
+	good_node
+	take_snapshot "$T/good"
+	bad_peer trickle
+	local trickles=$PEER
+	bad_peer endless
+	PATIENCE=$((4 * PATIENCE)) node_httpd 2 --size 16M --peers "$trickles,$PEER,${NODE_URL[1]}"
+	log_of | grep -q "no snapshot peer=$trickles why=\".*[Tt]oo slow"
+	log_of | grep -q "no snapshot peer=$PEER why=\"it sends more than the 134217728 bytes that a store of this --size may need"
+	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+	equal_stores "$T/n1" "$T/n2"
+	[ ! -e "$T/n2/snapshot.part" ]
+}
+
+# Ends by the signal, in less than what it waits for would take.
+ends_by() { # SIGNAL PID
+	kill "-$1" "$2"
+	wait_for 5 not is_running "$2"
+	forget "$2"
+}
+
+@test "a program that is told to stop while it starts ends at once" {
+	local signal fetcher waiter
+	good_node
+	take_snapshot "$T/good"
+	bad_peer stall
+	for signal in TERM INT; do
+		# One waits for the peer, the others for that one.
+		start "httpd-a$signal" "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" --listen "127.0.0.1:$(free_port)" --peers "$PEER"
+		fetcher=$PID
+		wait_for 10 test -s "$T/n2/snapshot.part/data.mdb"
+		start "httpd-b$signal" "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" --listen "127.0.0.1:$(free_port)" --peers "$PEER"
+		waiter=$PID
+		wait_for 10 grep -q 'waiting for another process of this node' "$T/httpd-b$signal.log"
+		ends_by "$signal" "$waiter"
+		start "fs-b$signal" "$KEYDIR_FS" -f --store "$T/n2" --log "$VOLUME" --peers "$PEER" "$T/mnt"
+		waiter=$PID
+		wait_for 10 grep -q 'waiting for another process of this node' "$T/fs-b$signal.log"
+		ends_by "$signal" "$waiter"
+		ends_by "$signal" "$fetcher"
+		rm -r "$T/n2/snapshot.part"
+	done
+	# A later start is not hindered by what is left, and asks no one in vain.
+	stop "$PEER_PID"
+	node_httpd 2 --peers "${NODE_URL[1]}"
+	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+}
+
+@test "both programs of a new node have one store, whatever the peer does meanwhile" {
+	local pid
+	good_node
+	take_snapshot "$T/good"
+	bad_peer gate
+	mkdir "$T/mnt2"
+	start fs2 "$KEYDIR_FS" -f --store "$T/n2" --log "$VOLUME" --peers "$PEER" "$T/mnt2"
+	pid=$PID
+	node_httpd 2 --peers "$PEER"
+	wait_ready 20 "$pid" is_mounted "$T/mnt2"
+	same "" "$(find "/proc/$pid/fd" "/proc/$HTTPD_PID/fd" -lname '*data.mdb (deleted)')"
+	rest PUT /v1/kv/through --data-binary rest
+	same 201 "$status"
+	same rest "$(cat "$T/mnt2/through")"
+}
+
+@test "peers are asked without a proxy, and by the certificates of --peer-ca" {
+	require openssl
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=peer \
+		-addext subjectAltName=IP:127.0.0.1 -keyout "$T/key.pem" -out "$T/cert.pem" 2>/dev/null
+	PORT=$(free_port)
+	start httpd-tls "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" --listen "127.0.0.1:$PORT" \
+		--tls-cert "$T/cert.pem" --tls-key "$T/key.pem"
+	local secure=https://127.0.0.1:$PORT
+	wait_ready 20 "$PID" curl -sf --cacert "$T/cert.pem" -o /dev/null "$secure/readyz"
+	# A proxy that nobody listens at.
+	cat >"$T/proxied" <<-END
+		#!/bin/sh
+		unset no_proxy NO_PROXY
+		export http_proxy=http://127.0.0.1:9 https_proxy=http://127.0.0.1:9 all_proxy=http://127.0.0.1:9
+		exec "$KEYDIR_HTTPD" "\$@"
+	END
+	chmod +x "$T/proxied"
+	KEYDIR_HTTPD=$T/proxied
+	node_httpd 2 --peers "$secure"
+	log_of | grep -q "no snapshot peer=$secure why=\".*certificate"
+	node_httpd 3 --peers "$secure" --peer-ca "$T/cert.pem"
+	log_of | grep -q "snapshot taken peer=$secure"
+	wait_for 20 eval '[ "$(status_of 3 ".peers[0].reachable")" = true ]'
+	run "$KEYDIR_HTTPD" --store "$T/n4" --peer-ca "$T/missing"
+	[[ $status -eq 2 && $output == *"--peer-ca $T/missing: No such file"* ]]
+}
+
 @test "a snapshot of another volume is not used" {
 	good_node
 	local other=${NODE_URL[1]} first=$VOLUME
@@ -174,6 +265,15 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	log_of | grep -q "no snapshot peer=${NODE_URL[1]} why=\"it answers 401: see --peer-token\""
 	node_httpd 4 --peers "${NODE_URL[1]}" --peer-token "$token"
 	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+	printf '%s\n' "$token" >"$T/token"
+	node_httpd 6 --peers "${NODE_URL[1]}" --peer-token-file "$T/token"
+	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
+	wait_for 20 eval '[ "$(status_of 6 ".peers[0].reachable")" = true ]'
+	: >"$T/token"
+	run "$KEYDIR_HTTPD" --store "$T/n7" --peer-token-file "$T/token"
+	[[ $status -eq 2 && $output == *"--peer-token-file $T/token: its first line is no token"* ]]
+	run "$KEYDIR_HTTPD" --store "$T/n7" --peer-token-file "$T/token" --peer-token "$token"
+	[[ $status -eq 2 && $output == *"give one of them"* ]]
 	# Also to a mount.
 	KEYDIR_PEER_TOKEN=$token node_fs 5 --peers "${NODE_URL[1]}"
 	grep -q "snapshot taken peer=${NODE_URL[1]}" "$T/fs$STARTED.log"

@@ -9,6 +9,9 @@ Answers every request with FILE, a whole snapshot, in this way:
     cut        half of it, and says that this is all
     die        half of it, and the connection ends
     stall      half of it, and then nothing for as long as the client waits
+    trickle    2 KB a second, for as long as the client waits
+    endless    zeros without end, as fast as the client takes them
+    gate       503 to the first request, a little late, and then as it is
     flip=N     with one bit of the byte at N parts of a thousand turned over
     page       with a page overwritten, and a checksum that fits
     html       something else
@@ -58,8 +61,33 @@ def main():
     elif mode == "html":
         body = bytearray(b"<html>It works!</html>")
 
+    def trickle(to):
+        while True:
+            to.write(b"x" * 400)
+            time.sleep(0.2)
+
+    def endless(to):
+        while True:
+            to.write(bytes(1 << 20))
+
+    asked = []
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            asked.append(1)
+            if mode == "gate" and len(asked) == 1:
+                time.sleep(0.4)
+                self.send_error(503)
+                return
+            without_end = {"trickle": trickle, "endless": endless}.get(mode)
+            if without_end:
+                self.send_response(200)
+                self.end_headers()
+                self.close_connection = True
+                try:
+                    without_end(self.wfile)
+                except OSError:
+                    return
             whole = mode not in ("cut", "die", "stall")
             sent = body if whole else body[: len(body) // 2]
             self.send_response(200)

@@ -50,7 +50,7 @@ char *temp_dir_small(size_t bytes)
 		return NULL;
 	}
 	dir = temp_dir_new();
-	snprintf(options, sizeof options, "size=%zu", bytes);
+	snprintf(options, sizeof options, "size=%zu,mode=700", bytes);
 	if (mount("tmpfs", dir, "tmpfs", 0, options) < 0) {
 		print_message("# cannot mount a tmpfs: %s\n", strerror(errno));
 		temp_dir_remove(dir);

@@ -181,9 +181,13 @@ static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_
 
 static int fetch(const char *peers, const char *dir, char *why)
 {
-	struct snapshot_source source = { .peers = peers, .token = "secret", .fits = fits };
+	struct snapshot_source source = { .peers = peers, .access.token = "secret", .fits = fits };
+	struct store_place *place;
 
-	return snapshot_fetch(&source, dir, why, 512);
+	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
+	int r = snapshot_fetch(&source, place, why, 512);
+	store_place_close(place);
+	return r;
 }
 
 static bool is_there(const char *dir, const char *name)
@@ -338,7 +342,7 @@ static void test_no_answer(void **state)
 	/* A redirection is not followed, and is no snapshot. */
 	will_answer("", 0);
 	answer->status = 302;
-	expect_refused("no snapshot");
+	expect_refused("it answers 302");
 }
 
 static void test_cut_short(void **state)

@@ -1,0 +1,323 @@
+/* Tests of common/store_place.c: a store is not kept where another user could
+ * change it, two processes do not make it at once, and removing it is noticed. */
+#include "cmocka_all.h"
+
+#include "child.h"
+#include "store.h"
+#include "temp_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_BYTES 4096
+#define STRANGER 65534
+
+static const char *const files[] = { "data.mdb", "lock.mdb",      "bell",
+	                             "recency",  "consumer.lock", "start.lock" };
+
+/* A path below DIR, in one of a few buffers. */
+static const char *below(const char *dir, const char *name)
+{
+	static char paths[4][PATH_BYTES];
+	static int next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, PATH_BYTES, "%s/%s", dir, name);
+	return path;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_int_equal(fputs(text, file) >= 0, 1);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
+/* The store in DIR is refused with a sentence that holds TEXT and NAME. */
+static void expect_refused(const char *dir, const char *name, const char *text)
+{
+	struct store_config config = { .dir = dir };
+	struct store *store;
+	char why[512] = "";
+
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), -EPERM);
+	if (!strstr(why, name) || !strstr(why, text) || !strstr(why, dir))
+		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
+}
+
+/* What stands in place of a file of the store, and what is said of it. */
+static void make_link(const char *path, const char *secret)
+{
+	assert_int_equal(symlink(secret, path), 0);
+}
+
+static void make_hard_link(const char *path, const char *secret)
+{
+	assert_int_equal(link(secret, path), 0);
+}
+
+static void make_fifo(const char *path, const char *secret)
+{
+	(void)secret;
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static void make_writable(const char *path, const char *secret)
+{
+	(void)secret;
+	write_file(path, "");
+	assert_int_equal(chmod(path, 0620), 0);
+}
+
+static void make_strangers(const char *path, const char *secret)
+{
+	(void)secret;
+	write_file(path, "");
+	assert_int_equal(chown(path, STRANGER, STRANGER), 0);
+}
+
+static void test_files_of_others(void **state)
+{
+	static const struct {
+		void (*make)(const char *path, const char *secret);
+		const char *text;
+		bool as_root;
+	} faults[] = {
+		{ make_link, "symbolic link", false },
+		{ make_hard_link, "2 names", false },
+		{ make_fifo, "not a regular file", false },
+		{ make_writable, "mode 0620", false },
+		{ make_strangers, "belongs to user 65534", true },
+	};
+	char *dir = temp_dir_new(), text[32] = "";
+	const char *secret = strdup(below(dir, "secret"));
+
+	(void)state;
+	assert_non_null(secret);
+	write_file(secret, "as it was");
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++) {
+		for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
+			if (faults[i].as_root && geteuid() != 0)
+				continue;
+			char *store = strdup(below(dir, "store"));
+			assert_non_null(store);
+			assert_int_equal(mkdir(store, 0700), 0);
+			faults[i].make(below(store, files[k]), secret);
+			expect_refused(store, files[k], faults[i].text);
+			/* The opening of a single file refuses it, too. */
+			assert_int_equal(store_place_file_in(store, files[k], O_RDWR | O_CREAT),
+			                 -EPERM);
+			assert_int_equal(unlink(below(store, files[k])), 0);
+			rmdir(store);
+			free(store);
+		}
+	}
+	FILE *file = fopen(secret, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "as it was");
+	fclose(file);
+	free((char *)secret);
+	temp_dir_remove(dir);
+}
+
+static void test_directory_of_others(void **state)
+{
+	char *dir = temp_dir_new();
+	const char *store = strdup(below(dir, "store")), *link = strdup(below(dir, "link"));
+	struct store_place *place;
+
+	(void)state;
+	assert_int_equal(mkdir(store, 0700), 0);
+	assert_int_equal(chmod(store, 01777), 0);
+	expect_refused(store, "store", "mode 1777");
+	assert_int_equal(chmod(store, 0770), 0);
+	expect_refused(store, "store", "chmod go-w");
+	assert_int_equal(chmod(store, 0755), 0);
+	assert_int_equal(symlink(store, link), 0);
+	expect_refused(link, "link", "symbolic link");
+	/* Slashes behind it would follow the link. */
+	char *slashes = strdup(below(dir, "link//"));
+	assert_non_null(slashes);
+	assert_int_equal(store_place_open(slashes, &place, NULL, 0), -EPERM);
+	free(slashes);
+	if (geteuid() == 0) {
+		assert_int_equal(chown(store, STRANGER, STRANGER), 0);
+		expect_refused(store, "store", "belongs to user 65534");
+		assert_int_equal(chown(store, 0, 0), 0);
+	}
+	assert_int_equal(store_place_open(store, &place, NULL, 0), 0);
+	store_place_close(place);
+	free((char *)store);
+	free((char *)link);
+	temp_dir_remove(dir);
+}
+
+static void default_of_stranger(void *arg)
+{
+	(void)arg;
+	CHILD_CHECK(setuid(STRANGER) == 0);
+	CHILD_CHECK(strcmp(store_place_default(), "/dev/shm/keydir-65534") == 0);
+}
+
+static void test_default(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	child_join(child_start(default_of_stranger, NULL));
+	assert_string_equal(store_place_default(), "/dev/shm/keydir");
+}
+
+/* --- starting --- */
+
+struct start {
+	const char *dir;
+	atomic_bool locked; /* the first has the lock */
+	atomic_bool waits;
+};
+
+/* Begin as the second. Started before the first begins: a fork would share its lock. */
+static struct store_place *begin_second(struct start *start)
+{
+	struct store_place *place;
+
+	while (!atomic_load(&start->locked))
+		usleep(1000);
+	atomic_store(&start->waits, true);
+	CHILD_CHECK(store_place_begin(start->dir, &place, NULL, 0) == 0);
+	return place;
+}
+
+static void start_second(void *arg)
+{
+	struct store_place *place = begin_second(arg);
+
+	CHILD_CHECK(store_place_has_store(place));
+	store_place_close(place);
+}
+
+static void test_second_goes_on_with_it(void **state)
+{
+	struct start *start = child_share(sizeof(*start));
+	char *dir = temp_dir_new();
+	struct store_place *place;
+
+	(void)state;
+	start->dir = dir;
+	pid_t child = child_start(start_second, start);
+	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
+	assert_false(store_place_has_store(place));
+	/* What a process left that was killed while it made one is none. */
+	write_file(below(dir, "data.mdb"), "");
+	assert_false(store_place_has_store(place));
+	atomic_store(&start->locked, true);
+	UNTIL(atomic_load(&start->waits));
+	write_file(below(dir, "data.mdb"), "made");
+	store_place_close(place);
+	child_join(child);
+	temp_dir_remove(dir);
+}
+
+static void start_in_new_directory(void *arg)
+{
+	struct start *start = arg;
+	struct store_place *place = begin_second(start);
+
+	CHILD_CHECK(!store_place_has_store(place));
+	/* It is the one that others will find. */
+	int fd = store_place_file_in(start->dir, "bell", O_RDWR | O_CREAT);
+	CHILD_CHECK(fd >= 0);
+	CHILD_CHECK(faccessat(store_place_fd(place), "bell", F_OK, 0) == 0);
+}
+
+/* The directory goes while somebody waits for its lock. */
+static void test_removed_while_waiting(void **state)
+{
+	struct start *start = child_share(sizeof(*start));
+	char *parent = temp_dir_new();
+	const char *dir = strdup(below(parent, "store"));
+	struct store_place *place;
+
+	(void)state;
+	start->dir = dir;
+	pid_t child = child_start(start_in_new_directory, start);
+	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
+	atomic_store(&start->locked, true);
+	UNTIL(atomic_load(&start->waits));
+	write_file(below(dir, "data.mdb"), "of the old one");
+	assert_int_equal(rename(dir, below(parent, "elsewhere")), 0);
+	store_place_close(place);
+	child_join(child);
+	free((char *)dir);
+	temp_dir_remove(parent);
+}
+
+/* --- a store that is removed --- */
+
+static struct store *open_store(const char *dir)
+{
+	struct store_config config = { .dir = dir };
+	struct store *store;
+
+	assert_int_equal(store_open(&config, &store, NULL, 0), 0);
+	assert_int_equal(store_place_check(store_place(store), NULL, 0), 0);
+	return store;
+}
+
+/* STORE is lost, and the sentence says what became of NAME. */
+static void expect_lost(struct store *store, const char *name, const char *text)
+{
+	char why[512] = "";
+
+	assert_int_equal(store_place_check(store_place(store), why, sizeof(why)), -ESTALE);
+	if (!strstr(why, name) || !strstr(why, text))
+		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
+}
+
+static void test_removed(void **state)
+{
+	char *parent = temp_dir_new();
+	const char *dir = strdup(below(parent, "store"));
+
+	(void)state;
+	struct store *store = open_store(dir);
+	assert_int_equal(unlink(below(dir, "lock.mdb")), 0);
+	expect_lost(store, "lock.mdb", "removed");
+	store_close(store);
+
+	store = open_store(dir);
+	assert_int_equal(rename(dir, below(parent, "old")), 0);
+	expect_lost(store, "data.mdb", "removed");
+	/* Somebody makes a new one in its place. */
+	struct store *other = open_store(dir);
+	expect_lost(store, "data.mdb", "replaced");
+	assert_int_equal(store_place_check(store_place(other), NULL, 0), 0);
+	store_close(other);
+	store_close(store);
+	free((char *)dir);
+	temp_dir_remove(parent);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_files_of_others),
+		cmocka_unit_test(test_directory_of_others),
+		cmocka_unit_test(test_default),
+		cmocka_unit_test(test_second_goes_on_with_it),
+		cmocka_unit_test(test_removed_while_waiting),
+		cmocka_unit_test(test_removed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
