@@ -15,7 +15,7 @@ start_nginx() {
 		sed+=(-e "s/127\.0\.0\.1:800$n /127.0.0.1:${NODE_PORT[n]} /")
 	done
 	FRONT_PORT=$(free_port)
-	sed "${sed[@]}" -e "s/listen 127\.0\.0\.1:5000;/listen 127.0.0.1:$FRONT_PORT;/" \
+	sed "${sed[@]}" -e "s/listen 127\.0\.0\.1:5000/listen 127.0.0.1:$FRONT_PORT/" \
 		-e 's/access_log off;/access_log access.log keydir;/' "$KEYDIR_ROOT/nginx.conf" >"$dir/nginx.conf"
 	not grep -qE '127\.0\.0\.1:(800|5000)' "$dir/nginx.conf"
 	[ "$(id -u)" != 0 ] || user="user root;"
