@@ -31,6 +31,7 @@ struct server {
 	int64_t started_ms;            /* wall clock */
 	_Atomic uint64_t body_bytes;   /* of bodies being collected, in all */
 	uint64_t body_bytes_max;
+	_Atomic uint64_t tag_digits;  /* the volume's tag without its dash; 0: not known yet */
 	atomic_int snapshots;         /* being sent */
 	atomic_int snapshots_waiting; /* of those, whose connection is suspended */
 	atomic_bool draining;         /* stopping: connections close after their answer */
