@@ -146,9 +146,8 @@ static enum MHD_Result op_done(struct request *rq)
 	enum event_op op = rq->op;
 	struct volume_tag tag;
 	server_volume_tag(rq->server, &tag);
-	json_t *doc = json_pack("{s:s, s:I, s:o, s:b}", "op", event_op_text(op), "version",
-	                        (json_int_t)w->version, "etag", value_json_etag(w->version, &tag),
-	                        "created", w->created);
+	json_t *doc = json_pack("{s:s, s:I, s:b}", "op", event_op_text(op), "version",
+	                        (json_int_t)w->version, "created", w->created);
 	if (op == EVENT_INCR)
 		json_object_set_new(doc, "value", json_integer(w->number));
 	if (op == EVENT_APPEND)
@@ -158,7 +157,7 @@ static enum MHD_Result op_done(struct request *rq)
 		json_object_set_new(doc, "ttl",
 		                    json_integer(left_ms > 0 ? (left_ms + 999) / 1000 : 0));
 	}
-	return respond_json(rq, 200, w->offset, doc, JSON_COMPACT);
+	return respond_json_etag(rq, w->offset, doc, w->version, &tag);
 }
 
 enum MHD_Result handle_op(struct request *rq)

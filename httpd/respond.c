@@ -240,14 +240,29 @@ enum MHD_Result respond_json_text(struct request *rq, unsigned status, uint64_t 
 	return send_document(rq, status, offset, type, response);
 }
 
-enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
-                             size_t flags)
+/* Return a response with JSON, which is given up, as a line for a terminal. NULL: no
+ * memory. */
+static struct MHD_Response *json_response(json_t *json, size_t flags)
 {
 	char *text = json ? json_dumps(json, flags | JSON_ENCODE_ANY) : NULL;
 	json_decref(json);
 	if (!text)
-		return respond_send(rq, status, offset, NULL);
+		return NULL;
 	size_t len = strlen(text);
-	text[len++] = '\n'; /* in place of the NUL: a line on a terminal */
-	return respond_text(rq, status, offset, "application/json", text, len);
+	text[len++] = '\n'; /* in place of the NUL */
+	return response_owned(text, len);
+}
+
+enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
+                             size_t flags)
+{
+	return send_document(rq, status, offset, "application/json", json_response(json, flags));
+}
+
+enum MHD_Result respond_json_etag(struct request *rq, uint64_t offset, json_t *json,
+                                  uint64_t version, const struct volume_tag *tag)
+{
+	struct MHD_Response *response = json_response(json, JSON_COMPACT);
+	response_etag(response, version, tag);
+	return send_document(rq, 200, offset, "application/json", response);
 }

@@ -62,6 +62,9 @@ enum MHD_Result respond_plain(struct request *rq, const char *text);
  * of json_dumps(). */
 enum MHD_Result respond_json(struct request *rq, unsigned status, uint64_t offset, json_t *json,
                              size_t flags);
+/* 200 with a compact JSON document, as above, and the ETag of VERSION. */
+enum MHD_Result respond_json_etag(struct request *rq, uint64_t offset, json_t *json,
+                                  uint64_t version, const struct volume_tag *tag);
 /* Text of TYPE, malloc'd and given up. */
 enum MHD_Result respond_text(struct request *rq, unsigned status, uint64_t offset, const char *type,
                              char *text, size_t len);

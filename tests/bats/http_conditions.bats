@@ -277,7 +277,7 @@ EOF
 	rest POST /v1/mget --data-binary '["a"]' -H 'Accept: multipart/mixed'
 	grep -qF "ETag: $now" "$T/body"
 	rest POST '/v1/kv/n?op=incr'
-	now=$(jq -r .etag "$T/body")
+	now=$(header ETag)
 	rest HEAD /v1/kv/n
 	same "$now" "$(header ETag)"
 	put /v1/kv/n 2 -H "If-Match: $now"

@@ -23,9 +23,10 @@ split_sessions() {
 		END { print n + 0 }' "$KEYDIR_ROOT/README.md"
 }
 
-# How many events came before is no part of the promise, nor are line ends of HTTP.
-any_version() {
-	tr -d '\r' <"$1" | sed -E 's/"version":[0-9]+/"version":N/; s/"[0-9]+-[0-9a-f]{8}/"N-TAG/'
+# A new node gives the versions that README shows. What differs from run to run: the
+# volume's tag, the line ends of HTTP, and on a slow machine the seconds that are left.
+comparable() {
+	tr -d '\r' <"$1" | sed -E 's/"([0-9]+)-[0-9a-f]{8}/"\1-TAG/; s/^user\.ttl="(8[0-9]|90)"/user.ttl="ABOUT 90"/'
 }
 
 @test "the README's sessions" {
@@ -36,7 +37,7 @@ any_version() {
 	for ((i = 1; i <= n; i++)); do
 		sed -i "s|http://127.0.0.1:8080|$URL|g" "$T/$i.command"
 		bash "$T/$i.command" >"$T/actual" 2>&1 3>&- || true
-		diff -u <(any_version "$T/$i.expected") <(any_version "$T/actual") || {
+		diff -u <(comparable "$T/$i.expected") <(comparable "$T/actual") || {
 			echo "after: $(cat "$T/$i.command")"
 			return 1
 		}
