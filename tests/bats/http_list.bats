@@ -49,7 +49,8 @@ all_pages() { # PATH QUERY
 	same '["key","key","directory"]' "$(jq -c '[.entries[].type]' "$T/body")"
 	same '[0,5,null]' "$(jq -c '[.entries[].size]' "$T/body")"
 	same '[3600,null,null]' "$(jq -c '[.entries[].ttl]' "$T/body")"
-	same "${etag//\"/}" "$(jq -r '.entries[1].version' "$T/body")"
+	same "$etag" "$(jq -r '.entries[1].etag' "$T/body")"
+	same "${etag%-*}" "\"$(jq -r '.entries[1].version' "$T/body")"
 	[[ $(jq -r '.entries[1].modified' "$T/body") =~ ^20..-..-..T..:..:..\....Z$ ]]
 	same null "$(jq -c .cursor "$T/body")"
 	same null "$(jq -c '.entries[1].value' "$T/body")"
