@@ -15,6 +15,7 @@
 #include "apply.h"
 
 #include "apply_ops.h"
+#include "store_skipped.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -114,6 +115,14 @@ static int run_format(struct apply *ap, const struct event *ev)
 	return tree_touch_dir(ap, STORE_ROOT_INO, 0);
 }
 
+/* The records to be skipped are so by whoever reads the log: it is looked at before what
+ * it skips can be applied. Here it only shows whether that was done. */
+static int run_skip(struct apply *ap, const struct event *ev)
+{
+	int r = store_skipped_has(ap->txn, ev->at);
+	return r < 0 ? r : r ? OUTCOME_OK : OUTCOME_REJECTED;
+}
+
 /* If the event's idempotency key is known, takes over the outcome of the event
  * that brought it. Returns 1 if so, 0 if not. */
 static int repeat(struct apply *ap, const struct event *ev)
@@ -176,6 +185,9 @@ static int run(struct apply *ap, const struct event *ev)
 		break;
 	case EVENT_FORMAT:
 		r = run_format(ap, ev);
+		break;
+	case EVENT_SKIP:
+		r = run_skip(ap, ev);
 		break;
 	case EVENT_TXN:
 		r = run_txn(ap, ev);

@@ -49,6 +49,11 @@ int event_op_parse(const char *text, size_t len, enum event_op *ret)
 	return -ENOENT;
 }
 
+bool event_op_nests(enum event_op op)
+{
+	return op != EVENT_TXN && op != EVENT_TICK && op != EVENT_FORMAT && op != EVENT_SKIP;
+}
+
 static const struct {
 	const char *text;
 	int error;
@@ -352,7 +357,7 @@ static const char *check_txn(const struct event *ev)
 		const struct event *op = &ev->ops[i];
 		const char *why;
 
-		if (op->op == EVENT_TXN || op->op == EVENT_TICK || op->op == EVENT_FORMAT)
+		if (!event_op_nests(op->op))
 			return "an operation of the transaction cannot be part of one";
 		why = event_check(op);
 		if (why)
@@ -403,6 +408,8 @@ static const char *check_op(const struct event *ev)
 		return is_volume_id(ev->name) ? NULL : "the volume id is missing or not valid";
 	case EVENT_SET:
 		return check_set(ev);
+	case EVENT_SKIP:
+		return ev->at ? NULL : "the offset of the record to be skipped is missing";
 	case EVENT_APPEND:
 	case EVENT_DEL:
 	case EVENT_MKDIR:
@@ -424,7 +431,7 @@ const char *event_check(const struct event *ev)
 		return "the operation is unknown";
 	if ((unsigned)ev->cond > IF_VERSION)
 		return "the precondition is unknown";
-	if (ev->op != EVENT_TXN && ev->op != EVENT_TICK && ev->op != EVENT_FORMAT)
+	if (event_op_nests(ev->op))
 		why = check_key(ev);
 	if (!why)
 		why = check_expiry(ev);

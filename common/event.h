@@ -26,7 +26,8 @@
 	X(INCR, "incr")                                                                            \
 	X(TXN, "txn")                                                                              \
 	X(TICK, "tick")                                                                            \
-	X(FORMAT, "format")
+	X(FORMAT, "format")                                                                        \
+	X(SKIP, "skip")
 
 enum event_op {
 #define X(name, text) EVENT_##name,
@@ -125,7 +126,7 @@ struct bytes {
  * setxattr and removexattr of "user.default_ttl" on a directory set and clear the
  * TTL (text, ttl.h) that keys made below it get; "user.ttl", "user.expires" and
  * "user.version" are no attributes here: expire and persist are the operations for
- * them. `key` is always given (but for tick, txn, format), so that a log reads
+ * them. `key` is always given (but for tick, txn, format, skip), so that a log reads
  * well. */
 struct event {
 	enum event_op op;
@@ -137,7 +138,7 @@ struct event {
 	uint64_t proc;       /* id: process */
 	uint64_t seq;        /* id: the process's sequence number */
 	uint64_t ino;        /* inode proposed for what this creates, or 0 */
-	uint64_t at;         /* inode meant, or 0 */
+	uint64_t at;         /* inode meant, or 0; skip: offset of the record */
 	uint64_t dir;        /* parent directory's inode, or 0 */
 	uint64_t to_dir;     /* rename: the target's parent, or 0 */
 	uint64_t size;       /* truncate: new size; write: at least this size */
@@ -182,6 +183,8 @@ struct event {
 const char *event_op_text(enum event_op op);
 /* Returns 0 and *RET, or -ENOENT for a text that no operation has. */
 int event_op_parse(const char *text, size_t len, enum event_op *ret);
+/* Return whether OP changes an entry, and so has a key and may be part of a transaction. */
+bool event_op_nests(enum event_op op);
 const char *event_outcome_text(enum event_outcome outcome);
 /* The positive errno that the mount answers, 0 for OUTCOME_OK. */
 int event_outcome_errno(enum event_outcome outcome);

@@ -51,10 +51,11 @@ struct node_config {
 	enum evict_policy evict; /* what gives room when the quota is used up */
 	uint64_t max_value;      /* bytes of one value; see node_max_value() */
 	int64_t write_timeout_ms;
-	const char *place;   /* tells this process from others of its program; NULL: nothing */
-	bool read_only;      /* submits nothing, also no ticks */
-	bool is_mount;       /* acknowledges invalidations, see node_ack */
-	node_follow *follow; /* may be NULL */
+	uint64_t skip_record; /* offset of a record that stops this node, to be skipped; 0: none */
+	const char *place;    /* tells this process from others of its program; NULL: nothing */
+	bool read_only;       /* submits nothing, also no ticks */
+	bool is_mount;        /* acknowledges invalidations, see node_ack */
+	node_follow *follow;  /* may be NULL */
 	void *follow_arg;
 	/* Called about once a second, from one thread, if anything may be evicted:
 	 * tells node_in_use() of what must not be. May be NULL. */
@@ -140,8 +141,10 @@ struct node_status {
 	int64_t oldest_ms; /* age of the oldest of them; 0: there is none */
 	uint64_t followed; /* see node_offset */
 	uint64_t lost;     /* see node_count_lost */
-	const char *log;   /* as configured */
-	char why[NODE_WHY_MAX]; /* why the node is not ready, or "" */
+	uint64_t skipped;  /* records skipped by order (EVENTS.md) ... */
+	uint64_t skipped_newest; /* ... and the offset of the newest, 0: none */
+	const char *log;         /* as configured */
+	char why[NODE_WHY_MAX];  /* why the node is not ready, or "" */
 };
 void node_status(struct node *node, struct node_status *ret);
 /* Write the metrics of this process and of the node, with the counters of its other

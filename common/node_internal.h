@@ -227,6 +227,20 @@ int kafka_look(struct node *node, int64_t timeout_ms);
 /* Notes that a log outside ends at END, the offset behind its newest record. */
 void kafka_raise_end(struct node *node, uint64_t end);
 
+/* Skipping a record of a log outside by order of the operator, node_skip.c. */
+struct skip_order {
+	struct node *node;
+	struct log_kafka *log;
+	atomic_bool waits; /* is still to be carried out */
+};
+void skip_init(struct skip_order *order, struct node *node, struct log_kafka *log);
+/* Carry out --skip-record, once: log a record `skip` if this node is stopped at the record
+ * that it names, refuse it if the node is not. Does nothing until that is known. AT_END:
+ * this process has read the whole log. For the consumer's thread; blocks on the broker. */
+void skip_carry_out(struct skip_order *order, bool at_end);
+/* Return how many records were skipped; *RET_NEWEST is the newest one's offset, or 0. */
+uint64_t skip_count(struct node *node, uint64_t *ret_newest);
+
 /* Asking a log outside for its end, node_asker.c. */
 /* Starts the thread. 0, -ENOMEM or -EAGAIN. */
 int asker_open(struct node *node, struct log_kafka *log, struct asker **ret);

@@ -6,10 +6,15 @@
  * and go on behind the applied offset that the store has. Applying a batch and
  * moving that offset are one transaction, so nothing is applied twice.
  *
- * A log that cannot be used (unfit topic, another volume, an operation from the
- * future) stops the applying and makes the node not ready, with the reason in
- * the status of each of its processes (node_fault.c); the thread looks again every
- * RETRY_MS, so that mending the log is enough. No record is ever skipped.
+ * A log that cannot be used (unfit topic, another volume) stops the applying and makes
+ * the node not ready, with the reason in the status of each of its processes
+ * (node_fault.c); the thread looks again every RETRY_MS, so that mending the log is enough.
+ *
+ * So does a record that needs a newer version. It is skipped only if the log says so, in a
+ * record `skip` that names its offset: the consumer reads on from where it stopped,
+ * applying nothing, until it finds one, and then begins anew behind the newest record
+ * applied. Every node that reads this log does the same, now or later. A process that was
+ * started with --skip-record logs that record.
  *
  * Following begins at the newest record that was applied, not behind it: if what the log
  * has there is another one, the log lost records, or is another log, and this node must
@@ -32,6 +37,7 @@
 #include "log_kafka.h"
 #include "logger.h"
 #include "metrics.h"
+#include "store_skipped.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,6 +76,8 @@ struct kafka {
 	_Atomic uint64_t end;    /* of the log, as last heard; offset behind the newest */
 	_Atomic uint64_t target; /* the end at the start; UINT64_MAX: not known yet */
 	uint64_t stopped_at;     /* behind the record that stopped us; the consumer's own */
+	uint64_t skip;           /* offset of a record that the log says to skip; likewise */
+	struct skip_order order; /* --skip-record */
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -274,6 +282,7 @@ struct batch {
 	struct log_identity newest; /* of the records in txn */
 	struct log_identity proof;  /* of the record that must come first ... */
 	bool prove;                 /* ... until it came */
+	bool stopped;               /* at `next`; looking for the record that says to skip it */
 	uint64_t far;               /* before this offset, events need no row in the feed */
 	int fatal;                  /* why applying must stop, or 0 */
 	char why[NODE_WHY_MAX];
@@ -323,23 +332,57 @@ static const char *header_text(const struct record *rec, const char *name, const
 	return without;
 }
 
+/* Everything before POSITION was given. What lies behind the last record applied are
+ * markers of transactions, and then counts as applied. 0 or -errno. */
+static int pass_markers(struct batch *b, uint64_t position)
+{
+	if (position <= b->next)
+		return 0;
+	int r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
+	if (r < 0)
+		return r;
+	if (txn_meta(b->txn)->started)
+		txn_meta(b->txn)->applied = position - 1;
+	b->next = position;
+	return 0;
+}
+
 /* REC needs a newer version: applying stops, and says why. */
 static int stop_at(struct batch *b, const struct log_record *rec)
 {
 	struct record raw;
-	char op[40], v[40];
-	log_record_raw(rec, &raw);
-	b->fatal = rec->err;
+	char op[40], v[40], why[NODE_WHY_MAX];
+	unsigned long long offset = rec->offset;
+	int r = pass_markers(b, rec->offset);
+	if (r == 0)
+		r = batch_commit(b);
+	if (r < 0)
+		return r;
+	b->stopped = true;
 	b->k->stopped_at = rec->offset + 1;
-	snprintf(b->why, sizeof b->why,
+	log_record_raw(rec, &raw);
+	snprintf(why, sizeof why,
 	         "the record at offset %llu (op %s, format version %s) needs a newer "
 	         "version of Keydir than %s, which has format version %d: %s. Update "
 	         "this node and start it again; until then it applies nothing, and "
-	         "reads go on",
-	         (unsigned long long)rec->offset, header_text(&raw, "op", "none", op, sizeof op),
+	         "reads go on. If no version knows it, start one program of one node with "
+	         "--skip-record %llu: then all nodes go on without it",
+	         offset, header_text(&raw, "op", "none", op, sizeof op),
 	         header_text(&raw, "v", "1", v, sizeof v), KEYDIR_VERSION, RECORD_VERSION,
-	         rec->why ? rec->why : "it is unknown");
-	return rec->err;
+	         rec->why ? rec->why : "it is unknown", offset);
+	node_set_fault(b->k->node, FAULT_LOG, why);
+	return 0;
+}
+
+/* Decide whether REC says to skip the record at which applying stopped. 0 if not; else
+ * -ESTALE, to begin anew. */
+static int look_for_skip(struct batch *b, const struct log_record *rec)
+{
+	uint64_t at = b->k->stopped_at - 1;
+	if (!rec->ev || rec->ev->op != EVENT_SKIP || rec->ev->at != at)
+		return 0;
+	b->k->skip = at;
+	return -ESTALE;
 }
 
 static void log_rejected(const struct log_record *rec)
@@ -382,10 +425,13 @@ static int apply_record(void *arg, const struct log_record *rec)
 		return prove(b, rec);
 	if (rec->offset < b->next) /* where no reader saw a record before */
 		return stop_differing(b);
-	if (rec->err == -ENOTSUP)
-		return stop_at(b, rec);
-	if (rec->err && rec->err != -EBADMSG)
+	if (rec->err && rec->err != -EBADMSG && rec->err != -ENOTSUP)
 		return rec->err;
+	if (b->stopped)
+		return look_for_skip(b, rec);
+	bool skip = rec->err == -ENOTSUP;
+	if (skip && rec->offset != b->k->skip)
+		return stop_at(b, rec);
 	int r = 0;
 	if (!b->txn) {
 		procs_beat_applier(b->k->node->procs);
@@ -398,6 +444,8 @@ static int apply_record(void *arg, const struct log_record *rec)
 	bool far = rec->offset < b->far && (!rec->ev || rec->ev->proc != b->k->node->proc);
 	r = (far ? apply_event_unfed : apply_event)(b->txn, rec->ev, rec->offset, rec->time_ms,
 	                                            &outcome);
+	if (r == 0 && skip)
+		r = store_skipped_note(b->txn, rec->offset);
 	if (r < 0) {
 		txn_abort(b->txn);
 		b->txn = NULL;
@@ -420,21 +468,6 @@ static uint64_t far_from_end(struct kafka *k)
 {
 	uint64_t target = atomic_load(&k->target), keep = STORE_FEED_SIZE + FEED_SPARE;
 	return target != UINT64_MAX && target > keep ? target - keep : 0;
-}
-
-/* Everything before POSITION was given. What lies behind the last record applied are
- * markers of transactions, and then counts as applied. 0 or -errno. */
-static int pass_markers(struct batch *b, uint64_t position)
-{
-	if (position <= b->next)
-		return 0;
-	int r = b->txn ? 0 : txn_write(b->k->node->store, &b->txn);
-	if (r < 0)
-		return r;
-	if (txn_meta(b->txn)->started)
-		txn_meta(b->txn)->applied = position - 1;
-	b->next = position;
-	return 0;
 }
 
 /* Say whether applying goes on, or what is in its way. */
@@ -504,7 +537,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 		uint64_t position = log_kafka_position(k->log);
 		if (b.prove && position > b.proof.offset)
 			r = stop_differing(&b); /* nothing is there */
-		int c = r >= 0 ? pass_markers(&b, position) : 0;
+		int c = r >= 0 && !b.stopped ? pass_markers(&b, position) : 0;
 		if (c >= 0 && r >= 0)
 			c = batch_commit(&b);
 		if (c < 0)
@@ -513,6 +546,8 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 			/* Only now: the next record may be what stopped it. */
 			if (!b.prove && b.next >= k->stopped_at)
 				report(k);
+			if (position >= atomic_load(&k->end))
+				skip_carry_out(&k->order, true);
 			if (r > 0) {
 				node_catch_up(k->node);
 				node_set_stalled(k->node, 0);
@@ -520,8 +555,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 			r = 0;
 		}
 	}
-	/* Whatever stands before the record that stops this node is applied, and so is
-	 * what came before a connection was lost. */
+	/* What came before the log changed, or before a connection was lost, is applied. */
 	if (b.fatal || r == -ESTALE)
 		batch_commit(&b);
 	if (b.txn)
@@ -546,6 +580,7 @@ static bool take_lock(struct kafka *k)
 			procs_set_applier(k->node->procs, true);
 			return true;
 		}
+		skip_carry_out(&k->order, false);
 		nap(k, LOCK_POLL_MS);
 	}
 	return false;
@@ -585,6 +620,7 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	}
 	k->node = node;
 	atomic_store(&k->target, UINT64_MAX);
+	k->skip = UINT64_MAX;
 	pthread_mutex_init(&k->lock, NULL);
 	clock_cond_init(&k->wake);
 	k->lock_fd = store_place_file(store_place(node->store), "consumer.lock", O_RDWR | O_CREAT);
@@ -598,6 +634,7 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 	if (r < 0)
 		goto err_close;
 	node->kafka = k;
+	skip_init(&k->order, node, k->log);
 
 	/* What is certainly wrong is told now and not in a log later. */
 	uint64_t first, next;
@@ -669,6 +706,7 @@ void kafka_status(struct node *node, struct node_status *ret)
 	ret->applies = atomic_load(&k->applies);
 	ret->log_end = end ? end - 1 : 0;
 	read_meta(node, &meta);
+	ret->skipped = skip_count(node, &ret->skipped_newest);
 	uint64_t next = meta.started ? meta.applied + 1 : 0;
 	if (next < end && meta.started) {
 		int64_t lag = clock_wall_ms() - meta.log_time_ms;

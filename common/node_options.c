@@ -69,6 +69,9 @@ int node_options_config(const struct node_options *options, struct node_config *
 			             "NAME=VALUE");
 	}
 
+	if (options->skip_record && local)
+		return fault(why, why_size, "skip-record", "given", "of use with --log local");
+
 	int r = peer_access_check(&options->peer_access, why, why_size);
 	if (r < 0)
 		return r;
@@ -85,6 +88,7 @@ int node_options_config(const struct node_options *options, struct node_config *
 	config->evict = evict;
 	config->max_value = options->max_value;
 	config->write_timeout_ms = options->write_timeout_ms;
+	config->skip_record = options->skip_record;
 	return 0;
 }
 

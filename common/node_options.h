@@ -19,6 +19,7 @@ struct node_options {
 	const char *peers; /* NULL: none */
 	struct peer_access peer_access;
 	struct option_list settings; /* NAME=VALUE of librdkafka */
+	uint64_t skip_record;        /* 0: none */
 	const char *log_level;
 };
 
@@ -63,6 +64,10 @@ struct node_options {
 	{ "log-setting", 'X', NULL, OPTION_LIST, "NAME=VALUE", NULL,                               \
 	  "a setting of librdkafka, passed on as it is",                                           \
 	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \
+	{ "skip-record", 0, NULL, OPTION_COUNT, "OFFSET", NULL,                                    \
+	  "if this node is stopped at this record of the log, which it does not know, have all "   \
+	  "nodes go on without it",                                                                \
+	  offsetof(STRUCT_TYPE, MEMBER.skip_record) },                                             \
 	{ "log-level", 0, "KEYDIR_LOG_LEVEL", OPTION_TEXT, "LEVEL", "info",                        \
 	  "least level logged: error, warn, info or debug",                                        \
 	  offsetof(STRUCT_TYPE, MEMBER.log_level) }

@@ -517,7 +517,7 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 	err = check_known(rec, op, ev, ret_why);
 	if (err)
 		return err;
-	if (nested && (ev->op == EVENT_TXN || ev->op == EVENT_TICK || ev->op == EVENT_FORMAT))
+	if (nested && !event_op_nests(ev->op))
 		return malformed(ret_why, "an operation of the transaction cannot be part of one");
 	if (ev->op == EVENT_INCR)
 		ev->by = 1;

@@ -17,6 +17,7 @@
  *   idem    idempotency key     -> offset               store_feed.c
  *   meta    "meta" -> struct store_meta, "format" -> u32, "whole_from" -> u64,
  *           "log" -> bytes                            store_log.c
+ *           "skipped" -> struct store_skipped         store_skipped.c
  * Numbers in keys are store_key.h's. */
 enum table { NAMES, INODES, VALUES, XATTRS, EXPIRY, FEED, IDEM, META, TABLES };
 

@@ -65,7 +65,7 @@ enum MHD_Result handle_status(struct request *rq)
 	snprintf(id, sizeof(id), "%s%.6s", node, port ? port : "");
 	json_t *doc = json_pack(
 	        "{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
-	        "s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}, s:{s:o, s:o, s:o}, s:{s:o, s:o}}",
+	        "s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}, s:{s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o}}",
 	        "version", KEYDIR_VERSION, "id", id, "node", node, "role",
 	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers),
 	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
@@ -80,7 +80,8 @@ enum MHD_Result handle_status(struct request *rq)
 	        number(node_max_value(server->node)), "bytes",
 	        number(store_bytes(node_store(server->node))), "evict",
 	        evict_policy_text(config->evict), "events", "rejected", number(meta.nrejected),
-	        "expired", number(meta.nexpired), "evicted", number(meta.nevicted), "http",
+	        "expired", number(meta.nexpired), "evicted", number(meta.nevicted), "skipped",
+	        number(status.skipped), "skipped_newest", number(status.skipped_newest), "http",
 	        "requests", number(http_metrics_requests()), "active",
 	        number(http_metrics_active()));
 	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));

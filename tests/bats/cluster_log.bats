@@ -280,6 +280,77 @@ as_often_as_logged() {
 	same $((at - 1)) "$(status_of 1 .offset)"
 }
 
+skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
+
+@test "--skip-record makes all nodes go on without a record that no version knows" {
+	allow_log 'needs a newer version'
+	allow_log 'record rejected|--skip-record|all nodes skip'
+	local n at end
+	node_up 1
+	node_httpd 2
+	put 1 before 1
+	for n in frobnicate defenestrate; do
+		echo "key:$n" | produce -K: -H op=$n
+		echo "after/$n:1" | produce -K:
+	done
+	end=$(log_end)
+	at=$((end - 4))
+	for n in 1 2; do
+		wait_for 10 why_is "$n" "offset $at (op frobnicate"
+		[[ $(status_of "$n" .why) == *"--skip-record $at"* ]]
+	done
+	# A wrong offset: of a known record, of the next unknown one, of none.
+	for n in $((at - 1)) $((at + 2)) 1000000; do
+		stop "${NODE_HTTPD[2]}"
+		start wrong "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" \
+			--listen "127.0.0.1:${NODE_PORT[2]}" --skip-record "$n"
+		NODE_HTTPD[2]=$PID
+		wait_for 20 grep -q -- "--skip-record $n is refused" "$T/wrong.log"
+		wait_for 10 why_is 2 "offset $at (op frobnicate"
+	done
+	same "$end" "$(log_end)"
+	# The right one, given to a program whose node has another one that applies.
+	stop "${NODE_HTTPD[1]}"
+	start right "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
+		--listen "127.0.0.1:${NODE_PORT[1]}" --skip-record "$at"
+	NODE_HTTPD[1]=$PID
+	for n in 1 2; do
+		wait_for 20 why_is "$n" "offset $((at + 2)) (op defenestrate"
+		eventually_is "$n" after/frobnicate 1
+		same "1 $at" "$(skipped "$n")"
+	done
+	same $((end + 1)) "$(log_end)"
+	# And to one that applies.
+	stop "${NODE_HTTPD[2]}"
+	node_httpd 2 --skip-record $((at + 2))
+	for n in 1 2; do
+		wait_for 20 get_is "$n" after/defenestrate 1
+		wait_for 10 curl -sf -o /dev/null "${NODE_URL[n]}/readyz"
+	done
+	same $((end + 2)) "$(log_end)"
+	# Somebody says it again, and says it of a record that all have applied.
+	produce -K: -Z -H op=skip -H at="$at" <<<':'
+	produce -K: -Z -H op=skip -H at=1 <<<':'
+	put 1 last 1
+	# One that reads the log from its start does the same, and a snapshot tells it.
+	node_httpd 3
+	node_httpd 4 --peers "${NODE_URL[1]}"
+	wait_for 20 settled 1 2 3 4
+	for n in 1 2 3 4; do
+		same "2 $((at + 2))" "$(skipped "$n")"
+		same 3 "$(status_of "$n" .events.rejected)"
+		get_is "$n" before 1
+		node_rest "$n" GET /v1/kv/key
+		same 404 "$status"
+	done
+	# Starting again with the option does nothing.
+	end=$(log_end)
+	stop "${NODE_HTTPD[2]}"
+	node_httpd 2 --skip-record $((at + 2))
+	wait_for 10 grep -q -- "--skip-record $((at + 2)) is refused" "$T"/httpd*.log
+	same "$end" "$(log_end)"
+}
+
 @test "a header that nobody knows is rejected on every node, unless it says a newer version" {
 	local n
 	allow_log 'needs a newer version'

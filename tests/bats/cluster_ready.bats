@@ -44,7 +44,7 @@ is_ready() {
 	allow_log 'applying stopped'
 	local disk=$T/n1
 	mkdir "$disk"
-	mount -t tmpfs -o size=24m none "$disk" 2>/dev/null || skip_or_fail "needs the right to mount a tmpfs"
+	mount -t tmpfs -o size=24m,mode=755 none "$disk" 2>/dev/null || skip_or_fail "needs the right to mount a tmpfs"
 	node_fs 1
 	node_httpd 1 --write-timeout 1s
 	put 1 before 1

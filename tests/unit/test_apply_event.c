@@ -5,6 +5,7 @@
 #include "apply.h"
 #include "rig.h"
 #include "store_check.h"
+#include "store_skipped.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -322,6 +323,32 @@ static void test_format(void **state)
 	assert_int_equal(rig_meta(rig).volume_offset, 1);
 }
 
+static void test_skip(void **state)
+{
+	struct rig *rig = *state;
+	struct store_skipped skipped;
+	struct txn *txn;
+
+	EXPECT(rig, OK, "added a=0", .op = EVENT_SET, .key = B("a"));
+	/* Of a record that was applied, or is still to come, it changes nothing. */
+	EXPECT(rig, REJECTED, "", .op = EVENT_SKIP, .at = 1);
+	EXPECT(rig, REJECTED, "", .op = EVENT_SKIP, .at = 100);
+	EXPECT(rig, REJECTED, "", .op = EVENT_SKIP);
+	assert_int_equal(txn_write(rig->store, &txn), 0);
+	for (uint64_t offset = 1; offset <= STORE_SKIPPED_MAX + 1; offset++)
+		assert_int_equal(store_skipped_note(txn, offset), 0);
+	assert_int_equal(txn_commit(txn), 0);
+	EXPECT(rig, OK, "", .op = EVENT_SKIP, .at = 2);
+	EXPECT(rig, OK, "", .op = EVENT_SKIP, .at = STORE_SKIPPED_MAX + 1);
+	EXPECT(rig, REJECTED, "", .op = EVENT_SKIP, .at = 1); /* forgotten */
+	assert_int_equal(txn_read(rig->store, &txn), 0);
+	assert_int_equal(store_skipped_get(txn, &skipped), 0);
+	txn_abort(txn);
+	assert_int_equal(skipped.count, STORE_SKIPPED_MAX + 1);
+	assert_int_equal(skipped.newest[0], STORE_SKIPPED_MAX + 1);
+	assert_int_equal(rig_meta(rig).nrejected, 4);
+}
+
 static void test_offsets(void **state)
 {
 	struct rig *rig = *state;
@@ -438,10 +465,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_txn_done),  TEST(test_txn_undone),      TEST(test_txn_and_expiry),
-		TEST(test_txn_rules), TEST(test_idempotency),     TEST(test_idempotent_txn),
-		TEST(test_rejection), TEST(test_rejected_id),     TEST(test_format),
-		TEST(test_offsets),   TEST(test_abort_and_again), TEST(test_ring),
+		TEST(test_txn_done),  TEST(test_txn_undone),  TEST(test_txn_and_expiry),
+		TEST(test_txn_rules), TEST(test_idempotency), TEST(test_idempotent_txn),
+		TEST(test_rejection), TEST(test_rejected_id), TEST(test_format),
+		TEST(test_skip),      TEST(test_offsets),     TEST(test_abort_and_again),
+		TEST(test_ring),
 	};
 
 	return cmocka_run_group_tests_name("apply_event", tests, NULL, NULL);

@@ -55,6 +55,7 @@ static void test_stored_numbers(void **state)
 	assert_int_equal(EVENT_RENAME, 7);
 	assert_int_equal(EVENT_CHMOD, 12);
 	assert_int_equal(EVENT_FORMAT, 17);
+	assert_int_equal(EVENT_SKIP, 18);
 	assert_int_equal(OUTCOME_OK, 0);
 	assert_int_equal(OUTCOME_VERSION, 3);
 	assert_int_equal(OUTCOME_NOT_NUMBER, 8);
@@ -457,6 +458,8 @@ static void test_check_others(void **state)
 		{ { .op = EVENT_FORMAT, .name = { long_text, 39 } }, NULL },
 		{ { .op = EVENT_FORMAT, .name = { long_text, 40 } }, "volume id" },
 		{ { .op = EVENT_FORMAT }, "volume id" },
+		{ { .op = EVENT_SKIP, .at = 7 }, NULL },
+		{ { .op = EVENT_SKIP }, "offset" },
 		{ { .op = EVENT_FORMAT, .name = B("a b") }, "volume id" },
 		{ { .op = EVENT_FORMAT, .name = B("a\0") }, "volume id" },
 	};
@@ -475,6 +478,7 @@ static void test_check_txn(void **state)
 	static struct event deep[EVENT_NAMES_MAX / 2048 + 1];
 	static char names[2048 * 2 - 1];
 	static const struct event format[] = { { .op = EVENT_FORMAT, .name = B("v") } };
+	static const struct event skip[] = { { .op = EVENT_SKIP, .at = 1 } };
 	const struct row rows[] = {
 		{ { .op = EVENT_TXN, .key = { "", 0 }, .ops = many, .nops = 1 }, NULL },
 		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX }, NULL },
@@ -487,6 +491,7 @@ static void test_check_txn(void **state)
 		{ { .op = EVENT_TXN, .ops = nested, .nops = 1 }, "cannot be part" },
 		{ { .op = EVENT_TXN, .ops = tick, .nops = 1 }, "cannot be part" },
 		{ { .op = EVENT_TXN, .ops = format, .nops = 1 }, "cannot be part" },
+		{ { .op = EVENT_TXN, .ops = skip, .nops = 1 }, "cannot be part" },
 	};
 
 	(void)state;

@@ -177,6 +177,7 @@ static void test_decode_good(void **state)
 		{ { "", NULL, { "op", "tick" } }, { .op = EVENT_TICK } },
 		{ { "", NULL, { "op", "format", "name", "volume-1" } },
 		  { .op = EVENT_FORMAT, .name = B("volume-1") } },
+		{ { "", NULL, { "op", "skip", "at", "7" } }, { .op = EVENT_SKIP, .at = 7 } },
 		/* headers to be ignored */
 		{ { "k",
 		    NULL,
@@ -611,7 +612,7 @@ static void pick_event(struct dice *dice, bool nested, struct space *space, stru
 	memset(ev, 0, sizeof(*ev));
 	do
 		ev->op = (enum event_op)dice_below(dice, EVENT_OP_COUNT);
-	while (ev->op == EVENT_TXN || (nested && (ev->op == EVENT_TICK || ev->op == EVENT_FORMAT)));
+	while (ev->op == EVENT_TXN || (nested && !event_op_nests(ev->op)));
 	ev->key = pick_bytes(dice, space->key, sizeof(space->key), true);
 	ev->cond = (enum event_if)dice_below(dice, 4);
 	ev->if_version = pick_number(dice, UINT64_MAX);
@@ -625,6 +626,8 @@ static void pick_event(struct dice *dice, bool nested, struct space *space, stru
 	ev->seq = pick_number(dice, UINT64_MAX);
 	ev->ino = pick_number(dice, UINT64_MAX);
 	ev->at = pick_number(dice, UINT64_MAX);
+	if (ev->op == EVENT_SKIP && !ev->at)
+		ev->at = 1;
 	ev->dir = pick_number(dice, UINT64_MAX);
 	ev->to_dir = pick_number(dice, UINT64_MAX);
 	ev->size = pick_number(dice, size_max);
