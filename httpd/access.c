@@ -160,10 +160,10 @@ static void note(struct request *rq, enum refusal why, unsigned status, enum tok
 	tame(rq->headers.forwarded_for, forwarded, sizeof(forwarded));
 	logger(LOGGER_WARN,
 	       "denied status=%u reason=%s token=%s address=%s forwarded=%s method=%s needs=%s "
-	       "suppressed=%llu key=/%s path=%.*s id=%s",
+	       "key=/%s path=%.*s id=%s suppressed=%llu",
 	       status, refusal_names[why], rq->token ? rq->token->name : "-", address, forwarded,
-	       rq->method_text, token_right_text(right), (unsigned long long)suppressed, encoded,
-	       (int)rq->url.path_len, rq->url.path, request_id(rq));
+	       rq->method_text, token_right_text(right), encoded, (int)rq->url.path_len,
+	       rq->url.path, request_id(rq), (unsigned long long)suppressed);
 }
 
 static bool refuse_unknown(struct request *rq, enum token_right right, enum MHD_Result *ret)
