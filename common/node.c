@@ -212,6 +212,9 @@ static void *run(void *arg)
 		if (!node->kafka && atomic_load(&node->stalled))
 			local_probe(node);
 		look_at_clock(&jump_ms);
+		ms = node_look_at_store(node);
+		if (ms < wait_ms)
+			wait_ms = ms;
 		bell_wait(node->bell, ticket, wait_ms);
 	}
 	return NULL;
@@ -336,6 +339,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		r = fail(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
+	store_place_remember(store_place(node->store)); /* now it has all its files */
 	r = deadlines_open(node);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot start the node's thread");

@@ -156,7 +156,8 @@ void node_metrics_write(struct node *node, FILE *to);
 bool node_may_show(struct node *node);
 /* True while the node cannot apply what it reads from a log outside (a full disk, an
  * operation that it does not know, a process that was stopped): a change would get into
- * the log, and its outcome not be known here, so node_submit() ends in OUTCOME_LOG_DOWN.
+ * the log, and its outcome not be known here. With any log, true while the store's files
+ * are removed or replaced. Then node_submit() ends in OUTCOME_LOG_DOWN.
  * Costs a few loads while nothing is wrong. Thread-safe. */
 bool node_must_wait(struct node *node);
 

@@ -10,6 +10,10 @@
  * no processor time. The consumer beats between its steps, which include waiting for a
  * broker and committing; STUCK_MS is longer than any of them on a device that works.
  *
+ * A store that is removed under its processes is seen by each of them: the page that they
+ * share may be gone with it, and a process that starts makes another store. A process that
+ * has lost its store goes on answering reads from it, is not ready, and changes nothing.
+ *
  * Another process does not take over from one that is alive: a stopped process keeps the
  * lock of consumer.lock, and may keep the store's write transaction as well. It is not
  * ready instead, so that a load balancer uses another node. */
@@ -24,6 +28,7 @@
 
 #define FROZEN_MS 5000
 #define STUCK_MS 20000
+#define STORE_MS 900 /* between two looks at the store's files */
 
 /* What the log says when a fault comes, and when it goes. */
 static const struct {
@@ -63,6 +68,18 @@ void node_set_stalled(struct node *node, int err)
 	} while (atomic_load(&node->stalled) != err);
 }
 
+int64_t node_look_at_store(struct node *node)
+{
+	char why[NODE_WHY_MAX] = "";
+	int64_t now_ms = clock_mono_ms();
+	if (now_ms >= node->store_look_ms) {
+		node->store_look_ms = now_ms + STORE_MS;
+		store_place_check(store_place(node->store), why, sizeof why);
+		node_set_fault(node, FAULT_STORE, why);
+	}
+	return node->store_look_ms - now_ms;
+}
+
 /* Return whether the process that applies lives, but has been silent for too long. */
 static bool applier_is_silent(struct node *node, struct procs_info *ret)
 {
@@ -75,9 +92,10 @@ static bool applier_is_silent(struct node *node, struct procs_info *ret)
 bool node_must_wait(struct node *node)
 {
 	struct procs_info info;
-	/* What the log holds back comes in time. */
-	return node->kafka && (procs_faults(node->procs, NULL) & ~(1u << FAULT_BLOCKED) ||
-	                       applier_is_silent(node, &info));
+	/* What the log holds back comes in time; and with the embedded log, applying tries each
+	 * change, whatever it waited for before. */
+	unsigned may = 1u << FAULT_BLOCKED | (node->kafka ? 0 : 1u << FAULT_APPLY);
+	return procs_faults(node->procs, NULL) & ~may || applier_is_silent(node, &info);
 }
 
 void node_why(struct node *node, char why[NODE_WHY_MAX])

@@ -109,6 +109,7 @@ struct node {
 
 	_Atomic int64_t wake_ms; /* wall time at which the thread looks at expiry */
 	struct ticker ticker;
+	int64_t store_look_ms;   /* when to look at the store's files; the thread's, monotonic */
 	int64_t published_ms;    /* when the others got this process's numbers; the thread's */
 	_Atomic int stalled;     /* errno that applying waits for, or 0 */
 	_Atomic int64_t away_ms; /* since when a log outside is away (monotonic); 0: it is not */
@@ -143,6 +144,9 @@ int node_random(uint64_t *ret);
 /* Say for all processes of the node that FAULT is there, and WHY, until this process says
  * "" or ends. Logs what is news. */
 void node_set_fault(struct node *node, enum procs_fault fault, const char *why);
+/* Compare the store's files with those that this process has open, if it is time to, and
+ * set FAULT_STORE. Returns the ms until it is time again. For the node's thread. */
+int64_t node_look_at_store(struct node *node);
 /* Say that applying waits for ERR (positive) or, with 0, that it goes on. */
 void node_set_stalled(struct node *node, int err);
 /* Say in WHY what keeps the node from working, as any of its processes knows; "" if

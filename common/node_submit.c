@@ -57,10 +57,10 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_REJECTED;
 	if (!value_fits(ev, node_max_value(node)))
 		return OUTCOME_TOO_LARGE;
-	if (!node->kafka)
-		return OUTCOME_OK; /* the rest is looked at in the transaction */
 	if (node_must_wait(node))
 		return OUTCOME_LOG_DOWN;
+	if (!node->kafka)
+		return OUTCOME_OK; /* the rest is looked at in the transaction */
 	struct txn *txn;
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;

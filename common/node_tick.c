@@ -88,7 +88,8 @@ int64_t tick_if_due(struct node *node, int64_t idle_ms)
 	}
 	if (mono_ms < ticker->at_ms)
 		return ticker->at_ms - mono_ms;
-	if (atomic_load(&node->stalled) || atomic_exchange(&ticker->under_way, true))
+	if (atomic_load(&node->stalled) || node_must_wait(node) ||
+	    atomic_exchange(&ticker->under_way, true))
 		return RETRY_MS;
 	ticker->at_ms = mono_ms + (node->kafka ? RETRY_MS : 1);
 	ticker->sent_ms = now_ms;

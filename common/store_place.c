@@ -353,7 +353,8 @@ void store_place_remember(struct store_place *place)
 	struct stat st;
 
 	for (size_t i = 0; i < NKEPT; i++) {
-		if (fstatat(place->fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
+		if (!place->files[i].ino &&
+		    fstatat(place->fd, names[i], &st, AT_SYMLINK_NOFOLLOW) == 0)
 			place->files[i] = (struct identity){ st.st_dev, st.st_ino };
 	}
 }

@@ -38,11 +38,12 @@ int store_place_file(const struct store_place *place, const char *name, int flag
 /* The same in the directory PATH, which must be there. */
 int store_place_file_in(const char *path, const char *name, int flags);
 
-/* Remember which files the store has now. For one thread. */
+/* Remember which files the store has now; what was remembered before stays. For one
+ * thread, before others check. */
 void store_place_remember(struct store_place *place);
 /* Check that PATH still leads to the files remembered. Returns 0, or -ESTALE with a
  * sentence in WHY if they were removed or replaced: another process that starts
- * there would share nothing with this one. */
+ * there would share nothing with this one. Thread-safe; an lstat(2) for each file. */
 int store_place_check(const struct store_place *place, char *why, size_t why_size);
 
 #endif

@@ -14,6 +14,7 @@
 
 #include "logger.h"
 #include "store_file.h"
+#include "store_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -102,8 +103,9 @@ int store_state_begin(const char *dir, bool on_disk, struct store_state *ret, ch
 	char path[PATH_BYTES], ignored[TEXT_BYTES];
 	if ((size_t)snprintf(path, sizeof path, "%s/state", dir) >= sizeof path)
 		return -ENAMETOOLONG;
-	ret->fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	int r = ret->fd < 0 ? -errno : lock(ret->fd, &ret->alone);
+	int r = ret->fd = store_place_file_in(dir, "state", O_RDWR | O_CREAT);
+	if (r >= 0)
+		r = lock(ret->fd, &ret->alone);
 	if (r < 0) {
 		snprintf(why, why_size, "cannot lock %s: %s", path, strerror(-r));
 	} else if (ret->alone && describe(dir, "open", ignored) != -ENOENT &&

@@ -1,5 +1,5 @@
 /* Tests of common/node.c with several processes on one store: both submit, both
- * follow, one dies, mounts acknowledge. */
+ * follow, one dies, mounts acknowledge; and with a store that is removed. */
 #include "cmocka_all.h"
 
 #include "child.h"
@@ -8,6 +8,7 @@
 #include "rig.h"
 #include "temp_dir.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,12 +359,82 @@ static void test_coming_and_going(void **state)
 	temp_dir_remove(dir);
 }
 
+/* --- the store is removed --- */
+
+/* Wait until NODE says that FILE of its store was so treated. */
+static void until_lost(struct node *node, const char *file, const char *how)
+{
+	struct node_status status;
+	int64_t end = until_end();
+
+	do {
+		assert_false(until_over(end));
+		node_status(node, &status);
+	} while (!strstr(status.why, file) || !strstr(status.why, how));
+	assert_false(status.ready);
+	assert_non_null(strstr(status.why, "start them again"));
+}
+
+static void test_store_removed(void **state)
+{
+	char *parent = temp_dir_new(), dir[4200];
+
+	(void)state;
+	snprintf(dir, sizeof dir, "%s/store", parent);
+	struct node_config config = node_rig_config(dir, NULL);
+	struct node *node = node_rig_open(&config);
+	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("a"), .value = B("1"));
+	temp_dir_remove(strdup(dir));
+	until_lost(node, "data.mdb", "removed");
+	EXPECT_DO(node, LOG_DOWN, .op = EVENT_SET, .key = B("a"), .value = B("2"));
+	int64_t since_ms;
+	assert_int_equal(node_write_error(node, &since_ms), EIO);
+	assert_int_equal(since_ms, 0);
+
+	/* A process that starts makes another store, and has nothing of this one. */
+	struct node *other = node_rig_open(&config);
+	until_lost(node, "data.mdb", "replaced");
+	EXPECT_DO(node, LOG_DOWN, .op = EVENT_SET, .key = B("a"), .value = B("2"));
+	EXPECT_DO(other, OK, .op = EVENT_SET, .key = B("b"), .value = B("3"));
+	assert_int_equal(store_place_check(store_place(node_store(other)), NULL, 0), 0);
+	assert_null(node_rig_value(other, "a", NULL));
+	char *value = node_rig_value(node, "a", NULL);
+	assert_string_equal(value, "1");
+	free(value);
+	node_close(other);
+	node_close(node);
+	temp_dir_remove(parent);
+}
+
+/* Each file that a new node makes is remembered, whenever it makes it. */
+static void test_any_file_removed(void **state)
+{
+	static const char *const names[] = { "lock.mdb", "state",    "bell",
+		                             "recency",  "data.mdb", "processes.1" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		char *dir = temp_dir_new(), path[4200];
+		struct node_config config = node_rig_config(dir, NULL);
+
+		config.evict = EVICT_LRU;
+		struct node *node = node_rig_open(&config);
+		assert_int_equal(store_place_check(store_place(node_store(node)), NULL, 0), 0);
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		assert_int_equal(unlink(path), 0);
+		until_lost(node, path, "removed");
+		node_close(node);
+		temp_dir_remove(dir);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_both_submit),      cmocka_unit_test(test_one_is_killed),
 		cmocka_unit_test(test_wait_acked),       cmocka_unit_test(test_wait_for_another),
-		cmocka_unit_test(test_coming_and_going),
+		cmocka_unit_test(test_coming_and_going), cmocka_unit_test(test_store_removed),
+		cmocka_unit_test(test_any_file_removed),
 	};
 
 	return cmocka_run_group_tests_name("node_processes", tests, NULL, NULL);
