@@ -48,6 +48,12 @@ ours() {
 	done
 }
 
+# has_lost_store PID: whether files of the store were removed while the process had them
+# mapped. It goes on with them, but no other process can open them.
+has_lost_store() {
+	grep -qE '/(data\.mdb|lock\.mdb|bell|processes\.[0-9]+) \(deleted\)$' "/proc/$1/maps" 2>/dev/null
+}
+
 # A zombie does not count.
 is_running() {
 	local state

@@ -18,6 +18,10 @@ KEYDIR_STORE=$(cd "$ROOT" && realpath -ms "$KEYDIR_STORE")
 URL=http${KEYDIR_TLS_CERT:+s}://$KEYDIR_LISTEN
 
 answers() { curl -sfk --noproxy '*' --max-time 5 -o /dev/null "$URL/readyz" 2>/dev/null; }
+why_not_ready() {
+	curl -sk --noproxy '*' --max-time 5 "$URL/readyz" 2>/dev/null |
+		sed -n 's/.*"detail": *"\([^"]*\)".*/ (\1)/p'
+}
 mount_works() { is_mounted "$MNT" && timeout 5 stat "$MNT/." >/dev/null 2>&1; }
 
 # What this run has started ends with it if the rest cannot be started.
@@ -85,12 +89,31 @@ start_httpd() {
 	launch httpd answers "$BUILD/keydir-httpd"
 }
 
+# Ends the programs that use a store which was removed: there is no way back to it.
+end_lost() {
+	local pid lost=()
+	for pid; do
+		if has_lost_store "$pid"; then lost+=("$pid"); fi
+	done
+	[ ${#lost[@]} -gt 0 ] || return 0
+	say "The store was removed while programs used it; they are started again."
+	kill "${lost[@]}" 2>/dev/null
+	wait_until 10 all_gone "${lost[@]}" && return
+	kill -KILL "${lost[@]}" 2>/dev/null
+	wait_until 5 all_gone "${lost[@]}" || fail "processes ${lost[*]} cannot be killed"
+}
+
 lock
 for program in keydir-fs keydir-httpd; do
 	[ -x "$BUILD/$program" ] || fail "$BUILD/$program is not there: run make"
 	! foreign $program || fail "another user has this node up; stop it with: sudo make down"
 done
 
+mapfile -t running < <(
+	ours keydir-fs
+	ours keydir-httpd
+)
+end_lost "${running[@]}"
 mapfile -t fs < <(ours keydir-fs)
 mapfile -t httpd < <(ours keydir-httpd)
 what="is up"
@@ -105,7 +128,7 @@ else
 	fi
 	[ ${#fs[@]} -gt 0 ] || start_fs
 	[ ${#httpd[@]} -gt 0 ] || start_httpd
-	answers || fail "keydir-httpd runs, but $URL/readyz does not answer;" \
+	answers || fail "keydir-httpd runs, but $URL/readyz is not 200$(why_not_ready);" \
 		"was it started with another KEYDIR_LISTEN? See run/httpd.log, or: make down"
 fi
 

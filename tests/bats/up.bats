@@ -215,3 +215,49 @@ keydir-httpd" "$(processes)"
 	down
 	same shared "$(curl -sf "$other/v1/kv/key")"
 }
+
+@test "a store that is removed under its programs: nothing is changed, and up starts them again" {
+	up
+	echo old >"$MNT/key"
+	allow_log "was (removed|replaced) while"
+	rm -rf "$KEYDIR_STORE"
+	wait_for 10 not curl -sf -o /dev/null "$URL/readyz"
+	wait_for 10 grep -q "error .*$KEYDIR_STORE/data.mdb was removed" "$RUN/fs.log"
+	wait_for 10 grep -q "error .*$KEYDIR_STORE/data.mdb was removed" "$RUN/httpd.log"
+	rest GET /readyz
+	same 503 "$status"
+	[[ $(body) == *"$KEYDIR_STORE/data.mdb was removed"*"start them again"* ]]
+	rest PUT /v1/kv/key --data new
+	same 503 "$status"
+	[[ $(body) == *"nothing was changed"*"was removed"* ]]
+	fails_with "Input/output error" bash -c 'echo new >"$1"' bash "$MNT/key"
+	fails_with "Input/output error" mkdir "$MNT/dir"
+	same old "$(curl -s "$URL/v1/kv/key")"
+
+	# REST that is started alone makes a new store; the mount still has the removed one.
+	local node=$URL
+	start_httpd --store "$KEYDIR_STORE"
+	curl -sf -o /dev/null -X PUT --data new "$URL/v1/kv/key"
+	wait_for 10 grep -q "error .*$KEYDIR_STORE/data.mdb was replaced" "$RUN/fs.log"
+	fails_with "Input/output error" bash -c 'echo mount >"$1"' bash "$MNT/key"
+	run -0 up
+	[[ $output == *"The store was removed"*"is up: ./mnt"* ]]
+	same new "$(cat "$MNT/key")"
+	echo newer >"$MNT/key"
+	same newer "$(curl -sf "$URL/v1/kv/key")"
+	same newer "$(curl -sf "$node/v1/kv/key")"
+}
+
+@test "up warns a user whose store systemd-logind removes at logout" {
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to be another user"
+	require setpriv
+	chmod 755 "$TREE"
+	warning() {
+		setpriv --reuid=12345 --regid=12345 --clear-groups \
+			env LOGIND="$T" LINGER="$TREE" bash -c '. "$1/common/running.sh"; warn_of_logout "$2"' bash "$TREE" "$1" 2>&1
+	}
+	[[ $(warning /dev/shm/keydir-12345) == *"/dev/shm/keydir-12345 at your last logout"*enable-linger* ]]
+	same "" "$(warning /var/tmp/keydir)"
+	touch "$TREE/12345" # lingers
+	same "" "$(warning /dev/shm/keydir-12345)"
+}
