@@ -67,15 +67,11 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 	response_etag(response, f->version, &f->tag);
 	conditions_date_format(f->mtime_s, date);
 	response_header_own(response, "Last-Modified", date);
-	if (f->ttl_ms >= 0) {
-		char text[40];
-		int64_t whole_s = f->ttl_ms / 1000; /* a cache may not be generous */
+	if (f->ttl_ms >= 0)
 		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
-		snprintf(text, sizeof(text), "max-age=%lld", (long long)whole_s);
-		response_header(response, "Cache-Control", text);
-	} else {
-		response_header_own(response, "Cache-Control", "no-cache");
-	}
+	/* The TTL is no max-age: a key can be overwritten or deleted before it ends, and an
+	 * HTTP cache would then answer with the old value. */
+	response_header_own(response, "Cache-Control", "no-cache");
 }
 
 static void add_type(struct MHD_Response *response, const struct found *f)
