@@ -1,10 +1,11 @@
 /* URLs.
  *
  * A key is decoded exactly once, from the raw target: MHD's own unescaping is
- * switched off (server.c), because it would turn "%2F" into a slash and "%00"
- * into the end of the string before anyone could refuse them. Splitting at
- * slashes comes before decoding, so an encoded slash is a byte in a name,
- * which no key can have.
+ * switched off (server.c), because it would turn "%00"
+ * into the end of the string before anyone could refuse it, and decode twice what
+ * is decoded here. "%2F" is the slash it means, between names and at the end:
+ * clients generated from OpenAPI encode the slashes of a path parameter. The rules
+ * of keys are checked after decoding, so an encoded slash passes by none of them.
  *
  * Nothing here allocates, keeps state or knows about requests; all functions
  * are thread-safe. */
@@ -60,17 +61,12 @@ const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_l
 		*ret_dir = true;
 		return NULL;
 	}
-	bool dir = raw[len - 1] == '/';
-	if (dir)
-		len--;
 	for (size_t i = 0; i < len; i++) {
 		char c = raw[i];
 		if (c == '%') {
 			int byte = unescape(raw + i, len - i);
 			if (byte < 0)
 				return "the path has a % that two hexadecimal digits do not follow";
-			if (byte == '/')
-				return "%2F is refused: a name cannot hold a slash";
 			if (byte == 0)
 				return "%00 is refused: a name cannot hold a NUL byte";
 			c = (char)byte;
@@ -78,6 +74,9 @@ const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_l
 		}
 		buf[n++] = c;
 	}
+	bool dir = buf[n - 1] == '/';
+	if (dir)
+		n--;
 	enum key_fault fault = n ? key_check(buf, n) : KEY_NAME_EMPTY;
 	if (fault)
 		return key_fault_text(fault);

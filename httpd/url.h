@@ -18,7 +18,7 @@ struct url {
 bool url_split(const char *target, size_t len, struct url *ret);
 
 /* Decodes the raw path of a key, once, into BUF of at least LEN bytes (decoding
- * never makes it longer) and checks the rules of keys. A slash at the end means
+ * never makes it longer) and checks the rules of keys. "%2F" is a slash. A slash at the end means
  * a directory: it is cut off and *RET_DIR set; the empty path is the root.
  * Returns NULL, or a sentence without its full stop that says what is wrong
  * (static). */

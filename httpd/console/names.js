@@ -79,7 +79,7 @@ export function parse(text) {
 	let out = '';
 	const part = /\\x([0-9A-Fa-f]{2})|\\\\|([\s\S])/gu;
 	for (const [whole, hex, c] of text.matchAll(part)) {
-		if (hex) out += hex.toUpperCase() === '2F' ? '%2F' : encodeBytes([parseInt(hex, 16)]);
+		if (hex) out += hex.toUpperCase() === '2F' ? '/' : encodeBytes([parseInt(hex, 16)]);
 		else if (whole === '\\\\') out += '%5C';
 		else if (c === '/') out += '/';
 		else out += encodeBytes(encoder.encode(c));

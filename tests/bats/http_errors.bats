@@ -90,7 +90,7 @@ for path, described in ROUTES.items():
             refused(400, method, path, body, f"X-Keydir-Offset: {offset}")
 
 # keys
-for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2fb", "%00", "a%00", "%", "%4", "%zz", "x" * 256,
+for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2f%2Fb", "..%2fa", "%00", "a%00", "%", "%4", "%zz", "x" * 256,
             "/".join(["x" * 200] * 21), "a//"):
     for method in ("GET", "HEAD", "PUT", "DELETE", "POST"):
         refused(400, method, f"/v1/kv/{key}?op=incr" if method == "POST" else f"/v1/kv/{key}")

@@ -252,7 +252,7 @@ problem() {
 @test "paths that are no keys are refused" {
 	start_httpd
 	local path method
-	for path in 'a%2Fb' 'a%2fb' '%2F' 'a%00b' '%00' '.' '..' 'a/..' 'a/../b' './a' '%2e%2E' 'a/%2e' '/' '//' 'a//b' \
+	for path in 'a%2F%2fb' 'a%2F..%2fb' '..%2Fa' '%2Fa' '%2F' 'a%00b' '%00' '.' '..' 'a/..' 'a/../b' './a' '%2e%2E' 'a/%2e' '/' '//' 'a//b' \
 		'/a' 'a//' '%' 'a%4' '%zz' '%%41'; do
 		for method in GET PUT DELETE; do
 			rest $method "/v1/kv/$path"
@@ -265,6 +265,29 @@ problem() {
 	done
 	rest GET '/v1/kv/?recurse'
 	same 0 "$(jq '.entries | length' "$T/body")"
+}
+
+@test "an encoded slash is a slash, and a doubly encoded one is three characters of a name" {
+	start_httpd
+	put /v1/kv/a%2Fb%2fc deep
+	same 201 "$status"
+	same /v1/kv/a/b/c "$(header Location)"
+	for path in a/b/c a%2Fb/c a/b%2fc; do
+		rest GET "/v1/kv/$path"
+		same "200 deep" "$status $(body)"
+	done
+	rest GET /v1/kv/a%2Fb%2F
+	same '200 ["c"]' "$status $(jq -c '[.entries[].path]' "$T/body")"
+	put /v1/kv/a%252Fb double
+	same 201 "$status"
+	rest GET '/v1/kv/'
+	same '["a","a%2Fb"]' "$(jq -c '[.entries[].name]' "$T/body")"
+	rest POST /v1/mget --data-binary '[{"path":"a%2Fb%2Fc"},{"path":"a%252Fb"}]'
+	same '["deep","double"]' "$(jq -c '[.entries[].value]' "$T/body")"
+	rest DELETE '/v1/kv/a%2Fb?recurse'
+	same 204 "$status"
+	rest GET /v1/kv/a%252Fb
+	same double "$(body)"
 }
 
 @test "what lies below a key is not there, and cannot be put there" {

@@ -90,8 +90,8 @@ exactly() { # WANT-STATUS WANT-BODY
 	exactly 200 '{"message": "Cache key get success", "payload": {"key": "a/b/c", "value": 2}}'
 	rest GET /api/cache/
 	same 404 "$status"
-	rest GET '/api/cache/a%2Fb/'
-	same 400 "$status"
+	rest GET '/api/cache/a%2Fb%2Fc/'
+	exactly 200 '{"message": "Cache key get success", "payload": {"key": "a/b/c", "value": 2}}'
 	rest PUT /api/cache/k/ --data-binary 1
 	same 405 "$status"
 	same "GET, HEAD, POST, DELETE" "$(header Allow)"

@@ -89,7 +89,7 @@ good $other read /
 other $hash read /
 name $other read a//b
 name $other read ../b
-name $other read a%2Fb
+name $other read a%2F..%2Fb
 name $other read a%00b
 name $other read a%zz
 name $other monitor a
@@ -190,6 +190,29 @@ POST /api/cache/other/ 401 401 403 403 403 403 +
 DELETE /api/cache/app/x/ 401 401 403 403 + 403 +
 DELETE /api/cache/other/ 401 401 403 403 403 403 +
 END
+}
+
+@test "an encoded slash leads past no prefix" {
+	cast
+	start_httpd --tokens "$T/tokens"
+	as "$ADMIN" PUT /v1/kv/app/one/k --data-binary 1
+	as "$ADMIN" PUT /v1/kv/app/two/k --data-binary 2
+	as "$ADMIN" PUT /v1/kv/app%252Fone --data-binary 3
+	local path
+	for path in app%2Fone%2Fk app%2fone/k app/one%2Fk; do
+		as "$READER" GET "/v1/kv/$path"
+		same "200 1" "$status $(body)"
+	done
+	for path in app%2Ftwo%2Fk app/two%2Fk app%252Fone app%2Fone2 app%2F; do
+		as "$READER" GET "/v1/kv/$path"
+		same 403 "$status"
+		as "$READER" PUT "/v1/kv/$path" --data-binary x
+		same 403 "$status"
+	done
+	for path in app%2Fone%2F..%2Ftwo%2Fk app/one%2F../two/k app%2Fone%2F%2e%2E%2Ftwo%2Fk; do
+		as "$READER" GET "/v1/kv/$path"
+		same 400 "$status"
+	done
 }
 
 @test "a refusal is the same whether there is such a key or not, and does nothing" {

@@ -79,7 +79,7 @@ value_of() {
 		'[{"op":"set","key":"a","value":"x","encoding":"hex"}]' '[{"op":"set","key":"a","value":"x=","encoding":"base64"}]' \
 		'[{"op":"set","key":"a","value":"AB==","encoding":"base64"}]' '[{"op":"set","key":"a","value":"A===","encoding":"base64"}]' \
 		'[{"op":"set","key":"","value":"x"}]' '[{"op":"set","key":"../a","value":"x"}]' '[{"op":"set","key":"a\u0000b","value":"x"}]' \
-		'[{"op":"set","path":"a%2Fb","value":"x"}]' '[{"op":"set","path":"","value":"x"}]' '[{"op":"set","key":"a","path":"a","value":"x"}]' \
+		'[{"op":"set","path":"a%2F..%2Fb","value":"x"}]' '[{"op":"set","path":"","value":"x"}]' '[{"op":"set","key":"a","path":"a","value":"x"}]' \
 		'[{"op":"set","key":"a","value":"x","ttl":0}]' '[{"op":"set","key":"a","value":"x","ttl":"soon"}]' '[{"op":"set","key":"a","value":"x","ttl":1.5}]' \
 		'[{"op":"set","key":"a","value":"x","if":"maybe"}]' '[{"op":"set","key":"a","value":"x","if":-1}]' '[{"op":"set","key":"a","value":"x","fi":"absent"}]' \
 		'[{"op":"incr","key":"a","by":"1"}]' '[{"op":"incr","key":"a","value":"1"}]' '[{"op":"expire","key":"a"}]' '[{"op":"rename","key":"a"}]' \

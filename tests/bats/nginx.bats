@@ -70,7 +70,15 @@ authority() {
 		URL=$direct rest GET "/v1/kv/$key"
 		same "$key" "$(body)"
 	done
-	for key in a//b a/../b a/./b a%2Fb a/.. %00; do
+	# An encoded slash is a slash, and one that was encoded twice is not.
+	rest PUT /v1/kv/deep%2Fin%2Fhere --data-binary x
+	same 201 "$status"
+	URL=$direct rest GET /v1/kv/deep/in/here
+	same x "$(body)"
+	rest PUT /v1/kv/deep%252Fin --data-binary y
+	URL=$direct rest GET /v1/kv/
+	same true "$(jq '[.entries[].name] | contains(["deep", "deep%2Fin"])' "$T/body")"
+	for key in a//b a/../b a/./b a%2F%2Fb a%2F..%2Fb a/.. %00; do
 		rest PUT "/v1/kv/$key" --data-binary x
 		same 400 "$status"
 		[ "$key" != %00 ] || continue # Nginx refuses it itself

@@ -65,6 +65,9 @@ static void test_keys_taken(void **state)
 		{ "%FF%fe", "\xff\xfe", false },
 		{ "\xff", "\xff", false },
 		{ "a%25", "a%", false },
+		{ "a%2Fb", "a/b", false },
+		{ "a%2fb%2F%63/d", "a/b/c/d", false },
+		{ "a%2F", "a", true },
 		{ "%252F", "%2F", false }, /* decoded once, and only once */
 		{ "%2500", "%00", false },
 		{ "...", "...", false },
@@ -89,10 +92,12 @@ static void test_keys_taken(void **state)
 static void test_keys_refused(void **state)
 {
 	static const char *const rows[] = {
-		"/",   "//",   "a//b", "a//",   "/a",    "a%2Fb",  "a%2fb", "%2F",    "a%00b",
-		"%00", ".",    "..",   "a/..",  "./a",   "a/.",    "%2E",   "%2e%2E", "../",
-		"%",   "a%",   "a%4",  "%zz",   "%4g",   "%g4",    "% 1",   "a%2",    "%2",
-		"%0",  "%%30", "%+1",  "a/%2F", "%00/a", "a/%2e/", "%",
+		"/",          "//",     "a//b",       "a//",     "/a",     "%2Fa", "a%2f/",
+		"%2F",        "a%00b",  "%00",        ".",       "..",     "a/..", "./a",
+		"a/.",        "%2E",    "%2e%2E",     "../",     "%",      "a%",   "a%4",
+		"%zz",        "%4g",    "%g4",        "% 1",     "a%2",    "%2",   "%0",
+		"%%30",       "%+1",    "a/%2F",      "%00/a",   "a/%2e/", "%",    "a%2F%2Fb",
+		"a%2F..%2Fb", "..%2Fa", "a%2F%2e%2E", "%2e%2Fa",
 	};
 	char long_name[257];
 	char buf[4200];
