@@ -5,8 +5,8 @@
 # (KEYDIR_STORE, KEYDIR_LOG, ...); KEYDIR_MOUNT is where the mount is, and
 # arguments go to keydir-fs ("-o", "ro").
 #
-# The mount belongs to whoever owns the directory that it is in: on the host
-# that is the user who started the container, not root.
+# The mount belongs to the owner of the directory that it is in: with
+# docker-compose.yml that is the user who cloned the project, not root.
 set -u
 
 mnt=${KEYDIR_MOUNT:-/keydir/mnt}

@@ -16,7 +16,7 @@ setup_file() {
 	[ -z "$MISSING" ] || return 0
 	keydir_setup
 	CLUSTER=$T
-	export CACHE=${KEYDIR_COMPOSE_CACHE:-$KEYDIR_ROOT/build/compose} TREE=$T/tree
+	export CACHE=${KEYDIR_COMPOSE_CACHE:-$KEYDIR_ROOT/build/compose} TREE=$T/tree MOUNTS=$T/tree/compose
 	export DOCKER_HOST=unix://$T/docker.sock DOCKERD="" NETWORK=""
 	"$KEYDIR_ROOT/tests/kafka/broker.sh" fetch
 	mkdir -p "$CACHE"
@@ -92,8 +92,8 @@ make_tree() {
 	mkdir "$TREE"
 	mount --bind "$TREE" "$TREE"
 	mount --make-rshared "$TREE"
-	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml .dockerignore nginx.conf Makefile \
-		README.md common fs httpd tests/packages.txt) | tar -x -C "$TREE" --no-same-owner
+	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml compose/.gitignore .dockerignore nginx.conf \
+		Makefile README.md common fs httpd tests/packages.txt) | tar -x -C "$TREE" --no-same-owner
 	chown -R $USER_ID:$USER_ID "$TREE"
 }
 
@@ -122,7 +122,7 @@ request() { inside curl -sS --max-time 20 "$@"; }
 container() { compose ps -q "$1" 2>/dev/null; }
 state() { docker inspect -f "{{.State.$2}}" "$(container "$1")" 2>/dev/null; }
 is_healthy() { [ "$(state "$1" Health.Status)" = healthy ]; }
-has() { [ "$(cat "$TREE/$1" 2>/dev/null)" = "$2" ]; }
+has() { [ "$(cat "$MOUNTS/$1" 2>/dev/null)" = "$2" ]; }
 as_user() { setpriv --reuid $USER_ID --regid $USER_ID --clear-groups "$@"; }
 
 all_healthy() {
@@ -165,9 +165,9 @@ went_on() { [ "$(cat "$T/requests" 2>/dev/null || echo 0)" -gt "$1" ]; }
 # One mount, and it works in both directions.
 mount_works() {
 	wait_for 20 has "$1/greeting" hello
-	same 1 "$(mounts_below "$TREE" | grep -cx "$TREE/$1")"
-	echo "$RANDOM" >"$TREE/$1/back"
-	wait_for 10 has "$2/back" "$(cat "$TREE/$1/back")"
+	same 1 "$(mounts_below "$TREE" | grep -cx "$MOUNTS/$1")"
+	echo "$RANDOM" >"$MOUNTS/$1/back"
+	wait_for 10 has "$2/back" "$(cat "$MOUNTS/$1/back")"
 }
 
 # --- tests --------------------------------------------------------------------
@@ -180,7 +180,7 @@ mount_works() {
 
 @test "what is written on one mount is on the others, on each port and behind Nginx" {
 	local n
-	as_user bash -c "echo hello >'$TREE/mnt1/greeting'"
+	as_user bash -c "echo hello >'$MOUNTS/mnt1/greeting'"
 	wait_for 10 has mnt3/greeting hello
 	same hello "$(request http://127.0.0.1:5000/v1/kv/greeting?consistent)"
 	for n in 1 2 3; do
@@ -188,13 +188,13 @@ mount_works() {
 	done
 	request -f -X PUT -d nginx http://127.0.0.1:5000/v1/kv/from/nginx
 	wait_for 10 has mnt2/from/nginx nginx
-	# Who starts the containers is who the mounts belong to.
-	same "$USER_ID:$USER_ID" "$(stat -c %u:%g "$TREE/mnt2/from/nginx")"
-	as_user bash -c "echo mine >>'$TREE/mnt3/from/nginx'"
+	# The mounts belong to the user whose the directory is.
+	same "$USER_ID:$USER_ID" "$(stat -c %u:%g "$MOUNTS/mnt2/from/nginx")"
+	as_user bash -c "echo mine >>'$MOUNTS/mnt3/from/nginx'"
 	# The largest value passes through all of it.
 	head -c 16777216 /dev/urandom >"$T/large"
 	request -f -o /dev/null -T "$T/large" http://127.0.0.1:5000/v1/kv/large
-	wait_for 20 cmp -s "$T/large" "$TREE/mnt2/large"
+	wait_for 20 cmp -s "$T/large" "$MOUNTS/mnt2/large"
 }
 
 @test "a node may do no more than its mount needs" {
@@ -204,6 +204,10 @@ mount_works() {
 	same 0000000000200003 "$(docker exec "$node" sed -n 's/^CapEff:\t//p' /proc/1/status)"
 	fails_with "Read-only" docker exec "$node" touch /usr/local/bin/new
 	same appuser "$(docker exec "$(container kafka)" id -un)"
+	# It sees one directory of the project, which holds the mounts and nothing else.
+	same "/tree/compose /host" "$(docker exec "$node" \
+		sed -n 's|^[^ ]* [^ ]* [^ ]* [^ ]*\(/tree[^ ]* [^ ]*\) .*|\1|p' /proc/self/mountinfo)"
+	same "$(printf '%s\n' .gitignore mnt1 mnt2 mnt3)" "$(ls -A "$MOUNTS")"
 }
 
 @test "a node that is killed or restarted comes back, and nobody behind Nginx notices" {
@@ -223,7 +227,7 @@ mount_works() {
 	# What `docker kill` ended stays so, with its mount dead, until it is wanted.
 	docker kill "$(container node3)"
 	unnoticed
-	fails_with "not connected" ls "$TREE/mnt3"
+	fails_with "not connected" ls "$MOUNTS/mnt3"
 	compose up -d >>"$T/up.log" 2>&1
 	wait_for 60 is_healthy node3
 	unnoticed
@@ -279,7 +283,7 @@ mount_works() {
 	compose stop node1 node2 node3 >>"$T/up.log" 2>&1
 	same hello "$(request http://127.0.0.1:5000/v1/kv/greeting)"
 	for id in $nodes; do same 0 "$(docker inspect -f '{{.State.ExitCode}}' "$id")"; done
-	same "$TREE/mnt4" "$(mounts_below "$TREE")"
+	same "$MOUNTS/mnt4" "$(mounts_below "$TREE")"
 }
 
 @test "down leaves nothing mounted; up again has the data" {
@@ -290,5 +294,5 @@ mount_works() {
 	compose up -d >>"$T/up.log" 2>&1
 	all_healthy
 	has mnt3/greeting hello
-	cmp "$T/large" "$TREE/mnt1/large"
+	cmp "$T/large" "$MOUNTS/mnt1/large"
 }
