@@ -178,6 +178,14 @@ mount_works() {
 	same 3 "$(grep -c '^  node[0-9]:' "$T/config")"
 }
 
+@test "the nodes have one image, and each has its name" {
+	local n
+	for n in 1 2 3; do
+		same "node$n keydir-node" \
+			"$(docker inspect -f '{{.Config.Hostname}} {{.Config.Image}}' "$(container node$n)")"
+	done
+}
+
 @test "what is written on one mount is on the others, on each port and behind Nginx" {
 	local n
 	as_user bash -c "echo hello >'$MOUNTS/mnt1/greeting'"
