@@ -42,29 +42,41 @@ teardown() { cluster_teardown; }
 
 # Runs in a process of its own: what the tests need is exported.
 cluster_setup_file() {
-	local command port
-	for command in java mvn kcat jq python3; do
-		if ! command -v "$command" >/dev/null; then
-			export BROKER_MISSING="needs $command"
-			return 0
-		fi
-	done
+	find_broker_commands || return 0
 	export BROKER_DIR=$BATS_FILE_TMPDIR/broker BROKER_PORT
-	# Two ports in a row, below those of free_port.
-	mkdir -p "$PORTS_TAKEN"
-	for _ in {1..200}; do
-		port=$((12000 + 2 * (RANDOM % 4000)))
-		if port_is_free "$port" && port_is_free $((port + 1)) &&
-			mkdir "$PORTS_TAKEN/$port" 2>/dev/null; then
-			BROKER_PORT=$port
-			break
-		fi
-	done
+	BROKER_PORT=$(take_broker_port)
 	broker_properties
 	broker start >"$BATS_FILE_TMPDIR/broker.out" 2>&1 || {
 		cat "$BATS_FILE_TMPDIR/broker.out"
 		return 1
 	}
+}
+
+# What a broker needs is there; else sets BROKER_MISSING.
+find_broker_commands() {
+	local command
+	for command in java mvn kcat jq python3; do
+		command -v "$command" >/dev/null || {
+			export BROKER_MISSING="needs $command"
+			return 1
+		}
+	done
+}
+
+# The first of two free ports in a row, below those of free_port; it is the caller's until
+# the directory of that name in PORTS_TAKEN is removed.
+take_broker_port() {
+	local port
+	mkdir -p "$PORTS_TAKEN"
+	for _ in {1..200}; do
+		port=$((12000 + 2 * (RANDOM % 4000)))
+		if port_is_free "$port" && port_is_free $((port + 1)) &&
+			mkdir "$PORTS_TAKEN/$port" 2>/dev/null; then
+			echo "$port"
+			return
+		fi
+	done
+	return 1
 }
 
 # For a file that needs the broker otherwise: sets and exports BROKER_PROPERTIES,

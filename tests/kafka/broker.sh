@@ -1,6 +1,8 @@
 #!/bin/bash
 # A real Kafka broker in KRaft mode: one process that is broker and controller.
-# Several run side by side, each with its own directory and port.
+# Several run side by side, each with its own directory and port. For a cluster of
+# several brokers, give each a node.id of its own, and process.roles, listeners and
+# controller.quorum.voters that fit (cluster_brokers.bats).
 set -eu
 
 usage() {
@@ -130,11 +132,25 @@ answers() {
 	[ "$reply" = ' 00 00 00 01' ]
 }
 
+# format DIR [name=value...]: makes data for the node.id given; without a directory.id, the
+# broker makes a new one.
+format() {
+	local dir=$1 word
+	shift
+	cp -r "$template/data" "$dir/data"
+	for word; do
+		case $word in node.id=*)
+			sed -i -e "s/^node\.id=.*/$word/" -e '/^directory\.id=/d' "$dir/data/meta.properties"
+			;;
+		esac
+	done
+}
+
 # run DIR PORT JVM_OPTION [name=value...]: starts and waits for an answer.
 run() {
 	local dir=$1 port=$2 option=$3 pid until
 	shift 3
-	[ -e "$dir/data/meta.properties" ] || cp -r "$template/data" "$dir/data"
+	[ -e "$dir/data/meta.properties" ] || format "$dir" "$@"
 	write_properties "$dir" "$port" "$@" >"$dir/server.properties"
 	setsid java "${jvm[@]}" "$option" -cp "$jars/*" kafka.Kafka "$dir/server.properties" \
 		>>"$dir/broker.log" 2>&1 </dev/null 3>&- 9>&- &

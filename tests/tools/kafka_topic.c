@@ -2,6 +2,7 @@
  *
  *     kafka_topic BROKER create TOPIC PARTITIONS [NAME=VALUE...]
  *     kafka_topic BROKER delete TOPIC
+ *     kafka_topic BROKER set TOPIC NAME=VALUE...    all others get their defaults
  *     kafka_topic BROKER cut TOPIC OFFSET     records before OFFSET are gone, as
  *                                             after a retention
  *
@@ -17,6 +18,7 @@ static int usage(void)
 {
 	fputs("usage: kafka_topic BROKER create TOPIC PARTITIONS [NAME=VALUE...]\n"
 	      "       kafka_topic BROKER delete TOPIC\n"
+	      "       kafka_topic BROKER set TOPIC NAME=VALUE...\n"
 	      "       kafka_topic BROKER cut TOPIC OFFSET\n",
 	      stderr);
 	return 2;
@@ -35,7 +37,8 @@ static int await_result(rd_kafka_queue_t *queue, const char *what)
 	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
 	const rd_kafka_topic_result_t **topics = NULL;
 	const rd_kafka_topic_partition_list_t *parts;
-	size_t n = 0;
+	const rd_kafka_ConfigResource_t **resources;
+	size_t n = 0, nresources;
 	int r = 0;
 	if (!event)
 		return complain(what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
@@ -51,6 +54,14 @@ static int await_result(rd_kafka_queue_t *queue, const char *what)
 	case RD_KAFKA_EVENT_DELETETOPICS_RESULT:
 		topics = rd_kafka_DeleteTopics_result_topics(
 		        rd_kafka_event_DeleteTopics_result(event), &n);
+		break;
+	case RD_KAFKA_EVENT_ALTERCONFIGS_RESULT:
+		resources = rd_kafka_AlterConfigs_result_resources(
+		        rd_kafka_event_AlterConfigs_result(event), &nresources);
+		for (size_t i = 0; i < nresources; i++)
+			if (rd_kafka_ConfigResource_error(resources[i]))
+				r = complain(what, rd_kafka_ConfigResource_error(resources[i]),
+				             rd_kafka_ConfigResource_error_string(resources[i]));
 		break;
 	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
 		parts = rd_kafka_DeleteRecords_result_offsets(
@@ -106,6 +117,29 @@ static int remove_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *nam
 	return r;
 }
 
+/* Give the topic these settings and no others. */
+static int set(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, int argc, char **argv)
+{
+	rd_kafka_ConfigResource_t *topic = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
+	                                                               name);
+	int r = 0;
+	for (int i = 0; i < argc && r == 0; i++) {
+		char *eq = strchr(argv[i], '=');
+		if (!eq) {
+			r = usage();
+			break;
+		}
+		*eq = '\0';
+		rd_kafka_ConfigResource_set_config(topic, argv[i], eq + 1);
+	}
+	if (r == 0) {
+		rd_kafka_AlterConfigs(rk, &topic, 1, NULL, queue);
+		r = await_result(queue, "set");
+	}
+	rd_kafka_ConfigResource_destroy(topic);
+	return r;
+}
+
 static int cut(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, const char *offset)
 {
 	char *end;
@@ -139,6 +173,8 @@ int main(int argc, char **argv)
 		r = create(rk, queue, argc - 3, argv + 3);
 	else if (!strcmp(argv[2], "delete") && argc == 4)
 		r = remove_topic(rk, queue, argv[3]);
+	else if (!strcmp(argv[2], "set") && argc >= 5)
+		r = set(rk, queue, argv[3], argc - 4, argv + 4);
 	else if (!strcmp(argv[2], "cut") && argc == 5)
 		r = cut(rk, queue, argv[3], argv[4]);
 	else
