@@ -10,7 +10,10 @@
  *
  * Invariants: ranges are sorted, do not touch, are not empty and end at or
  * before `size`; with `whole` there are none; changed is false only if an
- * event would change nothing. No lock: the owner has one. */
+ * event would change nothing. No lock: the owner has one.
+ *
+ * A write that fails leaves a value that nobody meant: the buffer then says so until
+ * the program has repaired it, and is not logged meanwhile. */
 #include "buffer.h"
 
 #include <assert.h>
@@ -151,11 +154,26 @@ int buffer_write(struct buffer *buf, uint64_t off, const void *data, size_t len)
 	if (off + len > buf->size)
 		buf->size = off + len;
 	buf->changed = true;
+	if (buf->error && off <= buf->lack_from && off + len > buf->lack_from)
+		buf->lack_from = off + len;
+	if (buf->lack_from >= buf->lack_to)
+		buf->error = 0;
 	return 0;
+}
+
+void buffer_fail(struct buffer *buf, uint64_t off, uint64_t len, int error)
+{
+	if (!buf->error || off < buf->lack_from)
+		buf->lack_from = off;
+	if (!buf->error || off + len > buf->lack_to)
+		buf->lack_to = off + len;
+	buf->error = error;
 }
 
 int buffer_truncate(struct buffer *buf, uint64_t size)
 {
+	if (buf->error && size <= buf->lack_from)
+		buf->error = 0;
 	if (size == buf->size)
 		return 0;
 	if (size > buf->size) {
@@ -245,6 +263,7 @@ static int take_ranges(struct buffer *buf, struct event *ev, void **ret_owned)
 
 int buffer_take(struct buffer *buf, struct event *ev, void **ret_owned)
 {
+	assert(!buf->error);
 	int r = buf->whole ? take_whole(buf, ev, ret_owned) : take_ranges(buf, ev, ret_owned);
 
 	if (r < 0)

@@ -18,6 +18,10 @@ struct buffer {
 	struct event_range *ranges; /* written, in order, neither touching another */
 	size_t nranges;
 	size_t ranges_cap;
+	/* A write that failed should have put bytes from lack_from to lack_to here, and
+	 * nothing has since: so this is no value to log. error is its errno, else 0. */
+	int error;
+	uint64_t lack_from, lack_to;
 };
 
 /* Makes BUF a clean copy of SIZE bytes. 0 or -ENOMEM. */
@@ -28,6 +32,11 @@ void buffer_close(struct buffer *buf);
  * event cannot hold one range more: take what there is, then write again.
  * On failure nothing is changed. */
 int buffer_write(struct buffer *buf, uint64_t off, const void *data, size_t len);
+
+/* Note that LEN bytes at OFF could not be written, for the reason ERROR (an errno):
+ * buf->error is set until they are written after all, or the value is cut to where
+ * the first of them would be, or before. */
+void buffer_fail(struct buffer *buf, uint64_t off, uint64_t len, int error);
 
 /* Shortens or lengthens (with zeros). 0 or -ENOMEM, then nothing is changed. */
 int buffer_truncate(struct buffer *buf, uint64_t size);
@@ -45,7 +54,8 @@ static inline uint64_t buffer_growth(const struct buffer *buf, uint64_t base)
  * write), flags, value, ranges, cut and size; the rest of EV is left alone.
  * *RET_OWNED is the malloc'd block that value and ranges lie in (for
  * node_submit), never NULL. The buffer counts as unchanged then; its bytes
- * stay. 0 or -ENOMEM (all stays as it was). */
+ * stay. Not to be called while buf->error is set. 0 or -ENOMEM (all stays as it
+ * was). */
 int buffer_take(struct buffer *buf, struct event *ev, void **ret_owned);
 
 #endif

@@ -65,6 +65,8 @@ struct file {
 	int64_t behind_ms;       /* ... and since when it is known to be old; 0: it is not */
 	struct buffer *buffer;   /* private copy with changes, or NULL */
 	uint64_t base_size;      /* of the value when the buffer was made */
+	unsigned ndropped;       /* how often a buffer that lacked something was dropped ... */
+	int dropped_error;       /* ... and the errno of the last time */
 	int64_t changed_ns;      /* when the buffer was changed last; 0: not yet */
 
 	/* Events, in the order of their submission (op.c). */

@@ -154,30 +154,30 @@ static struct setattr *setattr_new(struct mount *m, fuse_req_t req, fuse_ino_t i
 struct parked_setattr {
 	struct parked p;
 	fuse_ino_t ino;
-	bool by_handle;
+	struct handle *handle; /* through which, or NULL */
 	struct change c;
 };
 
 static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
-                     struct change c, bool by_handle, bool waited);
+                     struct change c, struct handle *handle, bool waited);
 
 static void set_again(struct parked *p)
 {
 	const struct parked_setattr *ps = (struct parked_setattr *)p;
 
-	set_file(p->mount, p->req, ps->ino, p->file, ps->c, ps->by_handle, true);
+	set_file(p->mount, p->req, ps->ino, p->file, ps->c, ps->handle, true);
 }
 
 /* F->lock is held and F is busy. */
 static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
-                        const struct change *c, bool by_handle)
+                        const struct change *c, struct handle *handle)
 {
 	struct parked_setattr *ps = op_new_parked(m, f, sizeof(*ps), req, set_again);
 
 	if (!ps)
 		return -ENOMEM;
 	ps->ino = ino;
-	ps->by_handle = by_handle;
+	ps->handle = handle;
 	ps->c = *c;
 	parked_hold(&ps->p, f->real);
 	op_park(f, &ps->p);
@@ -202,7 +202,7 @@ static int flush_step(struct setattr *sa, struct file *f)
 
 /* Does what needs no event of its own, and takes it out of C. F->lock is held.
  * 0, or -errno. */
-static int set_here(struct setattr *sa, struct file *f, struct change *c, bool by_handle)
+static int set_here(struct setattr *sa, struct file *f, struct change *c, struct handle *handle)
 {
 	struct mount *m = sa->mount;
 	struct view view;
@@ -217,11 +217,13 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 		return r;
 	/* ftruncate: part of what the next flush logs. truncate of a file with
 	 * changes: the same, but logged at once, as the caller has no flush. */
-	if (c->size && (by_handle || file_is_private(f))) {
+	if (c->size && (handle || file_is_private(f))) {
 		r = write_begin(m, f, false);
 		if (r == 0)
 			r = write_resize(m, f, (uint64_t)c->attr.st_size);
-		if (r == 0 && !by_handle)
+		if (r == 0 && handle)
+			handle->ndropped = f->ndropped;
+		else if (r == 0)
 			r = flush_step(sa, f);
 		c->size = false;
 	}
@@ -254,7 +256,7 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, bool b
 
 /* With WAITED, F was waited for already. */
 static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
-                     struct change c, bool by_handle, bool waited)
+                     struct change c, struct handle *handle, bool waited)
 {
 	struct setattr *sa = setattr_new(m, req, ino);
 	int r = sa ? 0 : -ENOMEM;
@@ -263,11 +265,11 @@ static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fil
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	if (r == 0 && c.size && !waited && !file_is_private(f) && file_busy(f)) {
-		r = park_setattr(m, req, ino, f, &c, by_handle);
+		r = park_setattr(m, req, ino, f, &c, handle);
 		park = r == 0;
 	}
 	if (r == 0 && !park)
-		r = set_here(sa, f, &c, by_handle);
+		r = set_here(sa, f, &c, handle);
 	uint64_t real = f->real;
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
@@ -318,7 +320,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	struct file *f = fi ? file_ref(&m->files, handle_of(fi)->file) : files_find(&m->files, ino);
 	if (f) {
-		set_file(m, req, ino, f, c, fi != NULL, false);
+		set_file(m, req, ino, f, c, fi ? handle_of(fi) : NULL, false);
 		files_unref(&m->files, f);
 		return;
 	}

@@ -63,12 +63,9 @@ static int refresh(struct mount *m, struct file *f, enum refresh what)
 /* O_TRUNC; F->lock is held. */
 static int truncate_at_open(struct mount *m, struct file *f)
 {
-	int r = 0;
-
 	if (!file_is_private(f))
 		return write_begin(m, f, true);
-	if (f->buffer->size)
-		r = buffer_truncate(f->buffer, 0);
+	int r = buffer_truncate(f->buffer, 0);
 	if (f->birth == FILE_UNBORN)
 		f->truncated = true;
 	return r;
@@ -110,6 +107,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		r = truncate_at_open(m, f);
 	uint64_t real = f->real;
 	f->nopen += r == 0;
+	h->ndropped = f->ndropped;
 	h->untold = r == 0 && f->shown && f->shown->version > inval_told(m->inval);
 	h->whole = r == 0 && h->reads && !h->writes && !h->creates && is_in_flux(m, f);
 	pthread_mutex_unlock(&f->lock);
@@ -438,6 +436,16 @@ static void flush_done(struct parked *p)
 	inval_reply(m->inval, p->req, error);
 }
 
+/* Answer a flush or fsync with ERROR. R is what op_queue_flush() gave: if it has dropped
+ * what was written, the kernel forgets that first. */
+static void reply_flush(struct mount *m, fuse_req_t req, int r, int error)
+{
+	if (r < 0)
+		inval_reply(m->inval, req, error);
+	else
+		fuse_reply_err(req, error);
+}
+
 /* Logs what F has, and answers when all that it sent is applied. */
 static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 {
@@ -467,7 +475,7 @@ static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 	} else {
 		files_unref(&m->files, p->file);
 		free(p);
-		fuse_reply_err(req, error);
+		reply_flush(m, req, r, error);
 	}
 	files_unref(&m->files, f);
 }
@@ -479,15 +487,15 @@ static bool flush_and_leave(struct mount *m, fuse_req_t req, struct file *f)
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	bool dirty = file_is_dirty(f);
-	int error = -op_queue_flush(m, f);
-	bool left = error || !dirty || op_leave(f->queue->prev, true, false);
+	int r = op_queue_flush(m, f);
+	bool left = r < 0 || !dirty || op_leave(f->queue->prev, true, false);
 	pthread_mutex_unlock(&f->lock);
 	if (left) {
 		op_pump(m, f);
 		pthread_mutex_lock(&f->lock);
 		int earlier = take_error(m, f);
 		pthread_mutex_unlock(&f->lock);
-		fuse_reply_err(req, earlier ? earlier : error);
+		reply_flush(m, req, r, earlier ? earlier : -r);
 	}
 	files_unref(&m->files, f);
 	return left;

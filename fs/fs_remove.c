@@ -44,6 +44,8 @@ static int park_name(struct mount *m, fuse_req_t req, struct file *f,
 
 	if (r == 0 && !file_busy(f))
 		r = -EAGAIN; /* it came into the log meanwhile */
+	if (r < 0 && f->lost)
+		r = -EAGAIN; /* it never will: a write to it has failed */
 	if (r < 0) {
 		if (pn)
 			files_unref(&m->files, pn->p.file);

@@ -74,29 +74,32 @@ int write_resize(struct mount *m, struct file *f, uint64_t size)
 
 struct parked_write {
 	struct parked p;
+	struct handle *handle; /* stays open until the request is answered */
 	size_t size;
 	off_t off;
 	char data[];
 };
 
-static void write_file(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+static void write_file(struct mount *m, fuse_req_t req, struct handle *h, const char *data,
                        size_t size, off_t off, bool waited);
 
 static void write_again(struct parked *p)
 {
 	const struct parked_write *pw = (struct parked_write *)p;
 
-	write_file(p->mount, p->req, p->file, pw->data, pw->size, pw->off, true);
+	write_file(p->mount, p->req, pw->handle, pw->data, pw->size, pw->off, true);
 }
 
 /* F->lock is held. */
-static int park_write(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+static int park_write(struct mount *m, fuse_req_t req, struct handle *h, const char *data,
                       size_t size, off_t off)
 {
+	struct file *f = h->file;
 	struct parked_write *pw = op_new_parked(m, f, sizeof(*pw) + size, req, write_again);
 
 	if (!pw)
 		return -ENOMEM;
+	pw->handle = h;
 	pw->size = size;
 	pw->off = off;
 	memcpy(pw->data, data, size);
@@ -110,10 +113,8 @@ static int park_write(struct mount *m, fuse_req_t req, struct file *f, const cha
 /* Writes into the buffer of F, which is made if need be; F->lock is held. */
 static int change(struct mount *m, struct file *f, const char *data, size_t size, uint64_t off)
 {
-	int r = write_begin(m, f, false);
+	int r = check_room(m, f, off + size);
 
-	if (r == 0)
-		r = check_room(m, f, off + size);
 	if (r == 0)
 		r = buffer_write(f->buffer, off, data, size);
 	if (r == -ENOBUFS) {
@@ -127,36 +128,74 @@ static int change(struct mount *m, struct file *f, const char *data, size_t size
 	return r;
 }
 
-static void write_file(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+/* Write as much as a value may hold, which is what POSIX asks for. What was not written
+ * the buffer notes, so that a cut value is not logged. F->lock is held. Returns how many
+ * bytes were written, or -errno. */
+static int64_t change_partly(struct mount *m, struct file *f, const char *data, size_t size,
+                             uint64_t off)
+{
+	uint64_t most = node_max_value(m->node); /* it can change meanwhile */
+	uint64_t fits = off >= most ? 0 : most - off;
+	int r = write_begin(m, f, false);
+
+	if (r < 0)
+		return r;
+	if (fits > size)
+		fits = size;
+	if (fits > 0 || size == 0)
+		r = change(m, f, data, fits, off);
+	else
+		r = -EFBIG;
+	if (r < 0)
+		fits = 0;
+	if (fits < size && f->buffer)
+		buffer_fail(f->buffer, off + fits, size - fits, r < 0 ? -r : EFBIG);
+	return r < 0 ? r : (int64_t)fits;
+}
+
+/* Return the negative errno for which nothing can be written through H now, or 0. Its
+ * file's lock is held. */
+static int check_writable(const struct handle *h)
+{
+	const struct file *f = h->file;
+
+	if (f->lost)
+		return -event_outcome_errno((enum event_outcome)f->lost);
+	return h->ndropped != f->ndropped ? -f->dropped_error : 0;
+}
+
+static void write_file(struct mount *m, fuse_req_t req, struct handle *h, const char *data,
                        size_t size, off_t off, bool waited)
 {
-	int r = 0;
-
-	/* What fits is written; the rest fails when it is tried. */
-	uint64_t most = node_max_value(m->node); /* it can change meanwhile */
-	if ((uint64_t)off >= most && size > 0) {
-		fuse_reply_err(req, EFBIG);
-		return;
-	}
-	if (size > most - (uint64_t)off)
-		size = most - (uint64_t)off;
+	struct file *f = h->file;
 
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
-	if (f->lost)
-		r = -event_outcome_errno((enum event_outcome)f->lost);
+	int64_t r = check_writable(h);
 	bool park = r == 0 && !file_is_private(f) && file_busy(f) && !waited;
 	if (park)
-		r = park_write(m, req, f, data, size, off);
+		r = park_write(m, req, h, data, size, off);
 	else if (r == 0)
-		r = change(m, f, data, size, (uint64_t)off);
+		r = change_partly(m, f, data, size, (uint64_t)off);
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
 	files_unref(&m->files, f);
 	if (r < 0)
-		fuse_reply_err(req, -r);
+		fuse_reply_err(req, (int)-r);
 	else if (!park)
-		fuse_reply_write(req, size);
+		fuse_reply_write(req, (size_t)r);
+}
+
+/* A write of SIZE bytes at OFF through H failed with ERROR before it came this far. */
+static void note_failure(struct mount *m, const struct handle *h, size_t size, off_t off, int error)
+{
+	struct file *f = h->file;
+
+	pthread_mutex_lock(&f->lock);
+	if (check_writable(h) == 0 && (file_is_private(f) || !file_busy(f)) &&
+	    write_begin(m, f, false) == 0)
+		buffer_fail(f->buffer, (uint64_t)off, size, error);
+	pthread_mutex_unlock(&f->lock);
 }
 
 /* --- appends --------------------------------------------------------------- */
@@ -281,18 +320,35 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 
 /* --- FUSE_WRITE ------------------------------------------------------------ */
 
+/* Whether a write through H goes to the end, wherever that is. Pages of a mapping know
+ * their place, whatever descriptor they use. And O_APPEND can be taken away again, by
+ * fcntl(2). */
+static bool is_append(const struct handle *h, const struct fuse_file_info *fi)
+{
+	return h->appends && (fi->flags & O_APPEND) && !fi->writepage;
+}
+
 static void write_now(fuse_req_t req, const char *data, size_t size, off_t off,
                       const struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
-	const struct handle *h = handle_of(fi);
+	struct handle *h = handle_of(fi);
 
-	/* Pages of a mapping know their place, whatever descriptor they use. And
-	 * O_APPEND can be taken away again, by fcntl(2). */
-	if (h->appends && (fi->flags & O_APPEND) && !fi->writepage)
+	if (is_append(h, fi))
 		append_file(m, req, h->file, data, size);
 	else
-		write_file(m, req, h->file, data, size, off, false);
+		write_file(m, req, h, data, size, off, false);
+}
+
+/* Answer a write with ERROR. */
+static void refuse_write(fuse_req_t req, size_t size, off_t off, const struct fuse_file_info *fi,
+                         int error)
+{
+	const struct handle *h = handle_of(fi);
+
+	if (!is_append(h, fi))
+		note_failure(mount_of(req), h, size, off, error);
+	fuse_reply_err(req, error);
 }
 
 /* A write that waits for the log. */
@@ -313,7 +369,7 @@ static void write_gated(struct gated *g, int error)
 	/* First: the request, and with it the handle, may be gone afterwards. */
 	busy_end(&mount_of(gw->req)->busy, gw->holds);
 	if (error)
-		fuse_reply_err(gw->req, error);
+		refuse_write(gw->req, gw->size, gw->off, &gw->fi, error);
 	else
 		write_now(gw->req, gw->data, gw->size, gw->off, &gw->fi);
 }
@@ -332,7 +388,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	}
 	struct gated_write *gw = wait_ms ? calloc(1, sizeof(*gw) + size) : NULL;
 	if (!gw) {
-		fuse_reply_err(req, error);
+		refuse_write(req, size, off, fi, error);
 		return;
 	}
 	gw->g.run = write_gated;
@@ -353,9 +409,9 @@ void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
                   struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
-	struct file *f = handle_of(fi)->file;
+	const struct handle *h = handle_of(fi);
+	struct file *f = h->file;
 	uint64_t end = (uint64_t)off + (uint64_t)len;
-	int r;
 
 	(void)ino;
 	if (mode & ~FALLOC_FL_KEEP_SIZE) {
@@ -363,7 +419,9 @@ void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len
 		return;
 	}
 	pthread_mutex_lock(&f->lock);
-	r = write_begin(m, f, false);
+	int r = check_writable(h);
+	if (r == 0)
+		r = write_begin(m, f, false);
 	if (r == 0 && (mode & FALLOC_FL_KEEP_SIZE))
 		r = check_room(m, f, end);
 	else if (r == 0 && end > f->buffer->size)

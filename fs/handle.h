@@ -21,7 +21,8 @@ struct handle {
 	 * since. Protected by file->lock. */
 	struct content *pinned;
 	uint64_t pinned_seq;
-	struct job job; /* for handle_close_later */
+	unsigned ndropped; /* of the file when this began to write. Protected by file->lock */
+	struct job job;    /* for handle_close_later */
 	struct mount *mount;
 };
 

@@ -258,7 +258,7 @@ static void settle(struct op *op, const struct outcome *out, int error)
 	if (error && !f->gone)
 		files_keep(&m->files, f);
 	/* Reads see the store again when nothing is on its way. */
-	if (f->buffer && !f->buffer->changed && !file_busy(f) && !f->gone) {
+	if (f->buffer && !f->buffer->changed && !f->buffer->error && !file_busy(f) && !f->gone) {
 		bool exact = out->code == OUTCOME_OK && op->ev.op == EVENT_SET &&
 		             op->seq == f->last_seq;
 
@@ -487,10 +487,43 @@ static int change_op(struct mount *m, struct file *f, struct op **ret)
 	return 0;
 }
 
+static enum event_outcome outcome_of(int error)
+{
+	switch (error) {
+	case EFBIG:
+		return OUTCOME_TOO_LARGE;
+	case ENOSPC:
+		return OUTCOME_NO_SPACE;
+	case ENOMEM:
+		return OUTCOME_NO_MEMORY;
+	default:
+		return OUTCOME_LOG_DOWN;
+	}
+}
+
+/* Drop the changes of F, because a write has failed: reads see the store's value again. A
+ * program that goes on writing where it was would mix it with that, so its writes fail
+ * until it has set the size. A new key does not come about. Returns the negative errno of
+ * that write. F->lock is held. */
+static int drop_changes(struct mount *m, struct file *f)
+{
+	int error = f->buffer->error;
+
+	file_drop_buffer(f);
+	f->ndropped++;
+	f->dropped_error = error;
+	if (f->birth == FILE_UNBORN)
+		settle_birth(m, f, &(struct outcome){ .code = outcome_of(error) });
+	inval_value(m->inval, f->ino);
+	return -error;
+}
+
 int op_queue_flush(struct mount *m, struct file *f)
 {
 	struct op *op;
 
+	if (f->buffer && f->buffer->error && !f->gone && !f->lost)
+		return drop_changes(m, f);
 	if (!file_is_dirty(f))
 		return 0;
 	int r = f->birth == FILE_UNBORN ? birth_op(m, f, &op) : change_op(m, f, &op);

@@ -68,7 +68,9 @@ void op_queue(struct op *op);
 void op_pump(struct mount *m, struct file *f);
 
 /* Makes the op that logs the changes of F and queues it; F->lock is held.
- * Nothing if there is none. 0; -ENOMEM, -EIO. Call op_pump() afterwards. */
+ * Nothing if there is none. If a write to F has failed, and what it lacks did not come
+ * since, F's changes are dropped instead: the errno of that write, negative. 0; -ENOMEM,
+ * -EIO. Call op_pump() afterwards. */
 int op_queue_flush(struct mount *m, struct file *f);
 
 /* Makes OP, queued and not sent yet, one that nobody waits for; F->lock is held.

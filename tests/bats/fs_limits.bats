@@ -107,6 +107,124 @@ teardown() {
 	same 1048576 "$(stat -c %s "$MNT/key")"
 }
 
+@test "a value that could not be written whole is not stored: the old one stays" {
+	start_fs --max-value 1M
+	start_httpd --max-value 1M
+	head -c 3M /dev/urandom >"$T/large"
+	for how in cp dd cat sparse; do
+		echo old >"$MNT/key"
+		case $how in
+		cp) fails_with "File too large" cp "$T/large" "$MNT/key" ;;
+		dd) fails_with "File too large" dd if="$T/large" of="$MNT/key" bs=100000 status=none ;;
+		cat) fails_with "File too large" bash -c "cat '$T/large' >'$MNT/key'" ;;
+		sparse) fails_with "File too large" dd if="$T/large" of="$MNT/key" bs=1M seek=2 conv=notrunc ;;
+		esac
+		same old "$(cat "$MNT/key")"
+		same 4 "$(stat -c %s "$MNT/key")"
+		rest GET /v1/kv/key
+		same old "$(body)"
+	done
+	# A new key does not come about, unless it was made at once.
+	fails_with "File too large" bash -c "cat '$T/large' >'$MNT/new'"
+	[ ! -e "$MNT/new" ]
+	rest GET /v1/kv/new
+	same 404 "$status"
+	fails_with "File too large" cp "$T/large" "$MNT/exclusive"
+	same 0 "$(stat -c %s "$MNT/exclusive")"
+	echo again >"$MNT/new"
+	same again "$(cat "$MNT/new")"
+	# What shares the descriptor does not write into the old value.
+	fails_with "File too large" bash -c "(cat '$T/large'; echo more) >'$MNT/key'"
+	same old "$(cat "$MNT/key")"
+}
+
+@test "without room for all of a value, the old one stays" {
+	start_fs --size 2M
+	echo old >"$MNT/key"
+	head -c 3M /dev/urandom >"$T/large"
+	fails_with "No space left" cp "$T/large" "$MNT/key"
+	same old "$(cat "$MNT/key")"
+	fails_with "No space left" bash -c "cat '$T/large' >'$MNT/new'"
+	[ ! -e "$MNT/new" ]
+	head -c 1M "$T/large" >"$MNT/key"
+	cmp -n 1048576 "$T/large" "$MNT/key"
+}
+
+@test "a program that goes on after a failed write: stored is what it repaired" {
+	start_fs --max-value 1M
+	python3 - "$MNT/key" <<-'END'
+		import errno, os, sys
+
+		key, most = sys.argv[1], 1 << 20
+
+		def fails(error, call, *args):
+		    try:
+		        call(*args)
+		    except OSError as e:
+		        assert e.errno == error, e
+		        return
+		    raise AssertionError(f"{call.__name__} does not fail")
+
+		def value():
+		    with open(key, "rb") as f:
+		        return f.read()
+
+		def begin():
+		    with open(key, "wb") as f:
+		        f.write(b"old")
+		    return os.open(key, os.O_RDWR)
+
+		# It ignores the error: close reports it.
+		fd = begin()
+		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
+		os.pwrite(fd, b"new", 0)
+		fails(errno.EFBIG, os.close, fd)
+		assert value() == b"old"
+
+		# A short write counts as one that fails.
+		fd = begin()
+		assert os.pwrite(fd, b"y" * 100, most - 50) == 50
+		fails(errno.EFBIG, os.close, fd)
+		assert value() == b"old"
+
+		# It cuts off what is not whole.
+		fd = begin()
+		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
+		os.pwrite(fd, b"new value", 0)
+		os.ftruncate(fd, 9)
+		os.close(fd)
+		assert value() == b"new value"
+
+		# It begins again, in the same descriptor, after fsync has told the error.
+		fd = begin()
+		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
+		fails(errno.EFBIG, os.fsync, fd)
+		fails(errno.EFBIG, os.pwrite, fd, b"more", 3)
+		assert value() == b"old"
+		os.ftruncate(fd, 0)
+		os.pwrite(fd, b"again", 0)
+		os.close(fd)
+		assert value() == b"again"
+
+		# Another opens it, and is not concerned.
+		fd = begin()
+		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
+		fails(errno.EFBIG, os.fsync, fd)
+		with open(key, "r+b") as f:
+		    f.write(b"OLD")
+		os.close(fd)
+		assert value() == b"OLD"
+
+		# Reserving too much leaves nothing cut.
+		fd = begin()
+		fails(errno.EFBIG, os.posix_fallocate, fd, 0, most + 1)
+		fails(errno.EFBIG, os.ftruncate, fd, most + 1)
+		os.pwrite(fd, b"new", 0)
+		os.close(fd)
+		assert value() == b"new"
+	END
+}
+
 @test "16 MiB there and back" {
 	start_fs
 	head -c 16M /dev/urandom >"$T/random"

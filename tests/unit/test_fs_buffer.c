@@ -255,6 +255,31 @@ static void random_step(struct dice *dice, struct buffer *buf)
 }
 
 /* Whatever is done to a buffer: after its event the store has its bytes. */
+static void test_a_failed_write_is_noted_until_it_is_repaired(void **state)
+{
+	struct buffer buf;
+
+	(void)state;
+	assert_int_equal(buffer_init(&buf, "0123456789", 10), 0);
+	buffer_fail(&buf, 12, 4, ENOSPC);
+	buffer_fail(&buf, 20, 5, EFBIG);
+	assert_int_equal(buf.error, EFBIG);
+	/* Neither bytes elsewhere nor a part of them will do. */
+	assert_int_equal(buffer_write(&buf, 0, "abcdefghijkl", 12), 0);
+	assert_int_equal(buf.error, EFBIG);
+	assert_int_equal(buffer_write(&buf, 12, "12345678", 8), 0);
+	assert_int_equal(buf.error, EFBIG);
+	assert_int_equal(buffer_write(&buf, 19, "123456", 6), 0);
+	assert_int_equal(buf.error, 0);
+
+	buffer_fail(&buf, 25, 1, EFBIG);
+	assert_int_equal(buffer_truncate(&buf, 26), 0);
+	assert_int_equal(buf.error, EFBIG);
+	assert_int_equal(buffer_truncate(&buf, 25), 0);
+	assert_int_equal(buf.error, 0);
+	buffer_close(&buf);
+}
+
 static void test_the_event_gives_what_the_buffer_reads(void **state)
 {
 	struct dice dice = { .seed = 20261123 };
@@ -327,6 +352,7 @@ int main(void)
 		cmocka_unit_test(test_cut_and_size_are_logged),
 		cmocka_unit_test(test_a_range_too_many_is_refused_and_changes_nothing),
 		cmocka_unit_test(test_far_ranges_are_refused_in_time),
+		cmocka_unit_test(test_a_failed_write_is_noted_until_it_is_repaired),
 		cmocka_unit_test(test_the_event_gives_what_the_buffer_reads),
 		cmocka_unit_test(test_writers_of_different_ranges_lose_nothing),
 	};
