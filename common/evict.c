@@ -19,12 +19,16 @@
  * Never evicted: directories, but for empty ones that setting a key made on the
  * way (a number of the store's own, no attributes, no default TTL): or a cache of
  * a/N/value would fill up with them; symbolic links; what a mount holds open
- * (recency_hold); the root.
+ * (recency_hold); the root; and what has the attribute EVICT_ATTR, or lies anywhere
+ * below a directory that has it.
  *
  * Nothing here changes the store: a victim is only named, with its version, and
  * goes by an event like any other (node_evict.c), or stays if it is newer by
  * then. No lock: the caller's thread, and its snapshot. */
 #include "evict.h"
+
+#include "key.h"
+#include "store_xattr.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -38,6 +42,7 @@
 #define MIN_STRIDE 16
 #define LEAST 4 /* victims to look for */
 #define CANDIDATES (EVICT_MAX * SAMPLES + POOL)
+#define DIRS 256 /* whose answer is remembered while choosing; a power of two */
 
 struct evict {
 	enum evict_policy policy;
@@ -56,6 +61,12 @@ struct evict {
 
 	struct evict_victim candidates[CANDIDATES]; /* the pool first */
 	size_t ncandidates;
+
+	/* Directories of the snapshot that were looked at, by their lowest bits. */
+	struct {
+		uint64_t ino; /* 0: none */
+		bool kept;
+	} dirs[DIRS];
 };
 
 static const char *const policy_texts[] = {
@@ -212,12 +223,48 @@ static bool is_empty(struct txn *txn, uint64_t dir)
 	return r == -ENOENT;
 }
 
+static bool has_attr(struct txn *txn, const struct entry *e)
+{
+	struct bytes value;
+	return e->has_xattrs &&
+	       store_xattr_get(txn, e->ino, EVICT_ATTR, strlen(EVICT_ATTR), &value) == 0 &&
+	       value.len == strlen(EVICT_NEVER) && memcmp(value.data, EVICT_NEVER, value.len) == 0;
+}
+
+/* Return whether the directory INO, or one above it, keeps what is below it. What cannot
+ * be read is kept. */
+static bool keeps(struct evict *evict, struct txn *txn, uint64_t ino)
+{
+	uint64_t above[KEY_MAX / 2 + 1];
+	size_t n = 0;
+	bool kept = false;
+	while (ino && !kept) {
+		struct entry e;
+		if (evict->dirs[ino % DIRS].ino == ino) {
+			kept = evict->dirs[ino % DIRS].kept;
+			break;
+		}
+		kept = n == sizeof above / sizeof above[0] || store_get(txn, ino, &e) < 0;
+		if (kept)
+			break;
+		above[n++] = ino;
+		kept = has_attr(txn, &e);
+		ino = e.parent;
+	}
+	while (n) {
+		ino = above[--n];
+		evict->dirs[ino % DIRS].ino = ino;
+		evict->dirs[ino % DIRS].kept = kept;
+	}
+	return kept;
+}
+
 /* Fills *RET from E; false for what is not to be evicted. */
-static bool consider(const struct evict *evict, const struct entry *e, int64_t now_ms,
+static bool consider(struct evict *evict, struct txn *txn, const struct entry *e, int64_t now_ms,
                      struct evict_victim *ret)
 {
 	int64_t last_ms = INT64_MIN;
-	if (!is_evictable(e, now_ms))
+	if (!is_evictable(e, now_ms) || has_attr(txn, e) || keeps(evict, txn, e->parent))
 		return false;
 	if (evict->recency)
 		last_ms = recency_last_ms(evict->recency, e->ino, now_ms);
@@ -238,10 +285,11 @@ static bool consider(const struct evict *evict, const struct entry *e, int64_t n
 	return true;
 }
 
-static void add_candidate(struct evict *evict, const struct entry *e, int64_t now_ms)
+static void add_candidate(struct evict *evict, struct txn *txn, const struct entry *e,
+                          int64_t now_ms)
 {
 	if (evict->ncandidates < CANDIDATES &&
-	    consider(evict, e, now_ms, &evict->candidates[evict->ncandidates]))
+	    consider(evict, txn, e, now_ms, &evict->candidates[evict->ncandidates]))
 		evict->ncandidates++;
 }
 
@@ -253,12 +301,12 @@ static void refresh_pool(struct evict *evict, struct txn *txn, int64_t now_ms)
 	for (size_t i = 0; i < n; i++) {
 		struct entry e;
 		if (store_get(txn, evict->candidates[i].ino, &e) == 0)
-			add_candidate(evict, &e, now_ms);
+			add_candidate(evict, txn, &e, now_ms);
 	}
 }
 
 /* Looks at RUN entries somewhere. 0 or -EIO. */
-static int sample_run(struct evict *evict, struct walk *walk, int64_t now_ms)
+static int sample_run(struct evict *evict, struct txn *txn, struct walk *walk, int64_t now_ms)
 {
 	struct entry e;
 	uint64_t skip = dice_below(evict, evict->stride);
@@ -275,7 +323,7 @@ static int sample_run(struct evict *evict, struct walk *walk, int64_t now_ms)
 		if (i)
 			r = walk_next(walk, &e);
 		if (r == 0)
-			add_candidate(evict, &e, now_ms);
+			add_candidate(evict, txn, &e, now_ms);
 	}
 	return r == -ENOENT ? 0 : r;
 }
@@ -302,7 +350,7 @@ static int sample(struct evict *evict, struct txn *txn, int64_t now_ms, uint64_t
 	while (r == 0 && !evict->surveyed)
 		r = survey_walk(evict, walk, txn, UINT64_MAX) < 0 ? -EIO : 0;
 	for (uint64_t looked = 0; r == 0 && looked < n * SAMPLES; looked += RUN)
-		r = sample_run(evict, walk, now_ms);
+		r = sample_run(evict, txn, walk, now_ms);
 	if (r == 0)
 		r = survey_walk(evict, walk, txn, n * SURVEY) < 0 ? -EIO : 0;
 	walk_close(walk);
@@ -353,7 +401,7 @@ static int choose_ttl(struct evict *evict, struct txn *txn, int64_t now_ms, uint
 			r = store_get(txn, ino, &e);
 		if (r != 0)
 			break;
-		if (ino == spare || !consider(evict, &e, now_ms, &ret[n]))
+		if (ino == spare || !consider(evict, txn, &e, now_ms, &ret[n]))
 			continue;
 		bytes += ret[n++].bytes;
 	}
@@ -363,6 +411,7 @@ static int choose_ttl(struct evict *evict, struct txn *txn, int64_t now_ms, uint
 int evict_choose(struct evict *evict, struct txn *txn, int64_t now_ms, uint64_t want_bytes,
                  uint64_t spare, struct evict_victim ret[EVICT_MAX])
 {
+	memset(evict->dirs, 0, sizeof evict->dirs);
 	switch (evict->policy) {
 	case EVICT_NONE:
 		break;

@@ -17,6 +17,10 @@ enum evict_policy {
 #undef X
 };
 
+/* With this attribute and this value an entry is never evicted, nor anything below it. */
+#define EVICT_ATTR "user.evict"
+#define EVICT_NEVER "never"
+
 const char *evict_policy_text(enum evict_policy policy);
 /* 0 and *RET, or -ENOENT for a text that no policy has. */
 int evict_policy_parse(const char *text, enum evict_policy *ret);

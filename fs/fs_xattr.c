@@ -2,7 +2,8 @@
  *
  * user.ttl, user.expires, user.default_ttl and user.version are views of what
  * an entry has anyway; setting them sends the event that changes it. All other
- * user.* attributes are stored. The namespaces of the system are not: asking
+ * user.* attributes are stored; user.evict, which evict.c reads, with one value only. The
+ * namespaces of the system are not: asking
  * for one is answered with "no such attribute", so that tools which look for
  * labels and lists of access rights do not stumble.
  *
@@ -10,6 +11,7 @@
  * its attributes (cp -a, rsync -X) then gives the copy the same TTL. */
 #include "handle.h"
 
+#include "evict.h"
 #include "ttl.h"
 
 #include <errno.h>
@@ -304,6 +306,14 @@ static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct byt
 	return r;
 }
 
+/* Return whether VALUE is none that the attribute NAME can have. A word that does not keep
+ * anything must not look as if it did. */
+static bool is_unknown_evict(const char *name, struct bytes value)
+{
+	return strcmp(name, EVICT_ATTR) == 0 && (value.len != strlen(EVICT_NEVER) ||
+	                                         memcmp(value.data, EVICT_NEVER, value.len) != 0);
+}
+
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
                  int flags)
 {
@@ -312,6 +322,8 @@ void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	struct event want = { .op = EVENT_SETXATTR };
 	int r = attr == ATTR_FOREIGN ? -EOPNOTSUPP : attr == ATTR_VERSION ? -EPERM : 0;
 
+	if (is_unknown_evict(name, (struct bytes){ value, size }))
+		r = -EINVAL;
 	if (r == 0)
 		r = check_set(m, ino, attr, (struct bytes){ value, size }, flags, &want);
 	if (r < 0) {

@@ -138,6 +138,40 @@ there() {
 	[ "$(store_status .store.used_bytes)" -le 524288 ]
 }
 
+@test "lru: below a directory with user.evict=never nothing goes" {
+	require_fuse
+	require git setfattr
+	start_httpd --size 1M --evict lru
+	start_fs --size 1M --evict lru
+	mkdir "$MNT/keep"
+	setfattr -n user.evict -v never "$MNT/keep"
+	same never "$(getfattr --only-values -n user.evict "$MNT/keep" 2>/dev/null)"
+	fails_with "Invalid argument" setfattr -n user.evict -v no "$MNT/keep"
+	git -c init.defaultBranch=main init -q "$MNT/keep/repo"
+	mkdir "$MNT/keep/repo/src"
+	local i
+	for i in {1..20}; do echo "$i" >"$MNT/keep/repo/src/$i"; done
+	git -C "$MNT/keep/repo" add .
+	git -C "$MNT/keep/repo" -c user.name=n -c user.email=e commit -qm all
+	find "$MNT/keep" | sort >"$T/before"
+	echo gone >"$MNT/gone"
+	writes_evict_it() {
+		put_many k 1 1500 >/dev/null
+		[ ! -e "$MNT/gone" ]
+	}
+	wait_for 20 writes_evict_it
+	put_many k 1 3000 >/dev/null
+	find "$MNT/keep" | sort | cmp - "$T/before"
+	git -C "$MNT/keep/repo" fsck --strict
+	# Without the attribute it goes like everything else.
+	setfattr -x user.evict "$MNT/keep"
+	kept_no_more() {
+		put_many k 1 3000 >/dev/null
+		[ ! -e "$MNT/keep/repo/src/1" ]
+	}
+	wait_for 30 kept_no_more
+}
+
 @test "a policy that there is not is refused, with those that there are" {
 	fails_with "none, ttl or lru" "$KEYDIR_HTTPD" --store "$STORE" --evict lfu
 	require_fuse

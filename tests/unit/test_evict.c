@@ -356,6 +356,50 @@ static void test_never(void **state)
 	assert_int_equal(bench->victims[0].ino, spare);
 }
 
+/* With either policy nothing below a directory that has the attribute goes, at any depth,
+ * and neither does a key that has it; with another value, or without it again, all does. */
+static void test_never_below_a_kept_directory(void **state)
+{
+	struct bench *bench = *state;
+	struct rig *rig = &bench->rig;
+	const enum evict_policy policies[] = { EVICT_LRU, EVICT_TTL };
+
+	for (unsigned i = 0; i < 40; i++) {
+		char key[32];
+		struct event ev = { .op = EVENT_SET,
+			            .key = { key, 0 },
+			            .ttl = TTL_UNTIL,
+			            .ttl_ms = NOW_MS + HOUR_MS + i };
+
+		ev.key.len = (size_t)snprintf(key, sizeof key, i < 20 ? "keep/a/b/%u" : "go/a/%u",
+		                              i);
+		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+	}
+	struct event keep = { .op = EVENT_SETXATTR,
+		              .key = B("keep"),
+		              .name = B(EVICT_ATTR),
+		              .value = B(EVICT_NEVER) };
+	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	keep.key = (struct bytes)B("go/a/20");
+	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	keep.key = (struct bytes)B("go");
+	keep.value = (struct bytes)B("sometimes");
+	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	for (size_t i = 0; i < 2; i++) {
+		make(bench, policies[i]);
+		choose(bench, NOW_MS, 1 << 20, 0);
+		assert_int_equal(bench->n, 19);
+		evict_free(bench->evict);
+	}
+	keep.op = EVENT_REMOVEXATTR;
+	keep.key = (struct bytes)B("keep");
+	keep.value = (struct bytes){ 0 };
+	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	make(bench, EVICT_LRU);
+	choose(bench, NOW_MS, 1 << 20, 0);
+	assert_int_equal(bench->n, 39);
+}
+
 static bool possible(struct rig *rig, enum evict_policy policy)
 {
 	struct txn *txn;
@@ -426,6 +470,7 @@ int main(void)
 		TEST(test_ranks),
 		TEST(test_survey),
 		TEST(test_never),
+		TEST(test_never_below_a_kept_directory),
 		TEST(test_ttl),
 		cmocka_unit_test(test_policies),
 	};
