@@ -26,8 +26,8 @@ struct store {
 	MDB_dbi dbi[TABLES];
 	struct store_place *place;
 	bool in_memory;
-	bool mapped;                      /* LMDB writes through the map: see store_room.c */
-	bool on_disk;                     /* a machine's crash loses what was not synced */
+	bool mapped;  /* LMDB writes through the map: see store_room.c */
+	bool on_disk; /* a machine's crash loses what was not synced */
 	struct store_state state;
 	int fd;                           /* of the file, LMDB's */
 	uint64_t page_bytes;              /* of one page, as the file was made: 4 KiB to 64 KiB */

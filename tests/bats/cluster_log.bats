@@ -383,10 +383,10 @@ refused() { # TEXT [OPTION...]
 	local text=$1 program
 	shift
 	for program in "$KEYDIR_HTTPD --listen 127.0.0.1:0" "$KEYDIR_FS -f"; do
-		local mnt=()
-		[[ $program == *httpd* ]] || mnt=("$MNT")
+		local place=()
+		[[ $program == *httpd* ]] || place=("$MNT")
 		# shellcheck disable=SC2086 # words are meant
-		fails_with "$text" timeout 20 $program --store "$T/n1" --log "$VOLUME" "$@" "${mnt[@]}"
+		fails_with "$text" timeout 20 $program --store "$T/n1" --log "$VOLUME" "$@" "${place[@]}"
 		not is_mounted "$MNT"
 	done
 }
