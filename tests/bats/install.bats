@@ -155,3 +155,18 @@ setting() { sed -n "s/^$2=//p" "$1" | tr ' ' '\n'; }
 	echo "$output"
 	not grep -iE 'keydir.*(unknown|invalid|ignoring|failed|not executable|bad)' <<<"$output"
 }
+
+@test "the mount's unit stops well, before and after an administrator's umount" {
+	local command how
+	command=$(sed -n 's/^ExecStop=-*//p' "$KEYDIR_ROOT/fs/keydir-fs@.service")
+	command=${command//%f/$MNT}
+	for how in "$command" "umount '$MNT'"; do
+		start_fs
+		bash -c "$how"
+		wait_for 20 not is_running "$FS_PID"
+		wait "$FS_PID" # with 0: systemd must not start it again
+		forget "$FS_PID"
+		not is_mounted "$MNT"
+		bash -c "$command"
+	done
+}
