@@ -8,14 +8,20 @@
  * without the newline that echo leaves; other bytes are a problem.
  *
  * The envelope is put together around the stored text rather than around its
- * parse: numbers keep all their digits and members their order.
+ * parse: numbers keep all their digits and members their order. JSON is what
+ * Python's json module takes for it, NaN and Infinity included.
+ *
+ * The rest is elsewhere: request_check.c ignores the query, problem.c gives errors the
+ * envelope's members, long_key.c finds a name for keys of more than 255 bytes.
  *
  * Two things differ on purpose: a write is answered when it is done (PyCache
  * answered when it was sent), and the health of the message broker is true. */
 #include "httpd/handlers.h"
 
+#include "common/key.h"
 #include "httpd/json_check.h"
 #include "httpd/json_text.h"
+#include "httpd/long_key.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
@@ -45,7 +51,10 @@ static void write_envelope(const struct request *rq, const char *message, const 
 	json_text_raw(t, "\", \"payload\": {");
 	if (value) {
 		json_text_raw(t, "\"key\": ");
-		json_text_string(t, rq->key, rq->key_len);
+		if (rq->own_key)
+			json_text_string(t, rq->own_key, rq->own_key_len);
+		else
+			json_text_string(t, rq->key, rq->key_len);
 		json_text_raw(t, ", \"value\": ");
 		json_text_append(t, value, value_len);
 	}
@@ -95,7 +104,7 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 	const char *text = value;
 	size_t text_len = len;
 	trim(&text, &text_len);
-	if (json_check(text, text_len, &check))
+	if (json_check_python(text, text_len, &check))
 		return envelope(rq, offset, message, text, text_len);
 	if (!json_text_is_utf8(value, len))
 		return respond_send(
@@ -161,7 +170,9 @@ static bool is_cache_item(const struct json_check *value)
 
 static enum MHD_Result post_done(struct request *rq)
 {
-	const struct request_result *w = &rq->written;
+	struct request_result *w = &rq->written;
+	if (w->code == OUTCOME_TXN_FAILED && w->number >= 0 && (size_t)w->number < w->nops)
+		w->code = w->ops[w->number].outcome; /* see submit_long() */
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, false);
 	return respond_json_text(rq, 201, w->offset, "application/json", &rq->prepared);
@@ -181,6 +192,23 @@ static enum MHD_Result refuse_body(struct request *rq, const struct json_check *
 	return respond_send(rq, 400, RESPOND_OFFSET_NOW, response);
 }
 
+/* Submit SET, whose key is a derived one, together with the name that it stands for. */
+static enum MHD_Result submit_long(struct request *rq, const struct event *set)
+{
+	static const char attribute[] = LONG_KEY_ATTRIBUTE;
+	size_t start = key_name_start(rq->own_key, rq->own_key_len);
+	struct event ops[] = {
+		*set,
+		{ .op = EVENT_SETXATTR,
+		  .key = set->key,
+		  .name = { attribute, sizeof(attribute) - 1 },
+		  .value = { rq->own_key + start, rq->own_key_len - start } },
+	};
+	struct event txn = { .op = EVENT_TXN, .idem = set->idem, .ops = ops, .nops = 2 };
+	ops[0].idem = (struct bytes){ 0 };
+	return request_submit(rq, &txn, NULL, post_done); /* copies it */
+}
+
 enum MHD_Result handle_pycache_post(struct request *rq)
 {
 	static const char type[] = "application/json";
@@ -191,7 +219,7 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 		return ret;
 	const char *text = rq->body ? rq->body : "";
 	size_t len = rq->body_len;
-	if (!json_check(text, len, &check) || !is_cache_item(&check))
+	if (!json_check_python(text, len, &check) || !is_cache_item(&check))
 		return refuse_body(rq, &check);
 	trim(&text, &len);
 	/* The answer repeats the value. It is made first: when the change is done, there
@@ -202,6 +230,8 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 		return problem_store(rq, rq->prepared.failed);
 	ev.key = (struct bytes){ rq->key, rq->key_len };
 	ev.value = (struct bytes){ text, len };
+	if (rq->own_key)
+		return submit_long(rq, &ev);
 	/* TEXT lies in the body, which now belongs to the event. */
 	return request_submit(rq, &ev, request_take_body(rq), post_done);
 }

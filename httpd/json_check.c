@@ -20,6 +20,7 @@ struct scan {
 	const unsigned char *at;
 	const unsigned char *end;
 	const char *why;                       /* NULL: nothing is wrong yet */
+	bool python;                           /* see json_check_python() */
 	size_t depth;                          /* arrays and objects that are open */
 	uint8_t objects[JSON_CHECK_DEPTH / 8]; /* a bit for each of them: it is an object */
 };
@@ -82,7 +83,7 @@ static bool read_escape(struct scan *s)
 	int unit = read_unit(s);
 	if (unit < 0)
 		return fail(s, escape);
-	if (unit < 0xD800 || unit > 0xDFFF)
+	if (unit < 0xD800 || unit > 0xDFFF || s->python)
 		return true;
 	if (unit > 0xDBFF || !take(s, '\\') || !take(s, 'u'))
 		return fail(s, half);
@@ -117,6 +118,16 @@ static bool read_string(struct scan *s)
 	return fail(s, "a string has no end");
 }
 
+/* Skips WORD if it is next. */
+static bool take_word(struct scan *s, const char *word)
+{
+	size_t len = strlen(word);
+	if ((size_t)(s->end - s->at) < len || memcmp(s->at, word, len) != 0)
+		return false;
+	s->at += len;
+	return true;
+}
+
 /* Skips digits. False if there are none. */
 static bool read_digits(struct scan *s)
 {
@@ -130,6 +141,8 @@ static bool read_number(struct scan *s)
 {
 	static const char why[] = "this number is malformed";
 	take(s, '-');
+	if (s->python && take_word(s, "Infinity"))
+		return true;
 	if (!take(s, '0') && !read_digits(s))
 		return fail(s, why);
 	if (take(s, '.') && !read_digits(s))
@@ -146,13 +159,9 @@ static bool read_number(struct scan *s)
 static bool read_word(struct scan *s)
 {
 	static const char *const words[] = { "null", "true", "false" };
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		size_t len = strlen(words[i]);
-		if ((size_t)(s->end - s->at) >= len && !memcmp(s->at, words[i], len)) {
-			s->at += len;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (take_word(s, words[i]))
 			return true;
-		}
-	}
 	return fail(s, s->at == s->end ? "the text ends too early" : "no value begins like this");
 }
 
@@ -195,9 +204,13 @@ static bool begin_value(struct scan *s, enum json_kind *ret_kind, bool *ret_open
 		*ret_kind = JSON_KIND_STRING;
 		return read_string(s);
 	}
-	if (c == '-' || (c >= '0' && c <= '9')) {
+	if (c == '-' || (c >= '0' && c <= '9') || (s->python && c == 'I')) {
 		*ret_kind = JSON_KIND_NUMBER;
 		return read_number(s);
+	}
+	if (s->python && take_word(s, "NaN")) {
+		*ret_kind = JSON_KIND_NUMBER;
+		return true;
 	}
 	if (c != '{' && c != '[') {
 		*ret_kind = JSON_KIND_WORD;
@@ -254,11 +267,12 @@ static bool read_all(struct scan *s, struct json_check *ret)
 	return s->at == s->end || fail(s, "something follows the value");
 }
 
-bool json_check(const char *text, size_t len, struct json_check *ret)
+static bool check(const char *text, size_t len, bool python, struct json_check *ret)
 {
 	struct scan s = {
 		.at = (const unsigned char *)text,
 		.end = (const unsigned char *)text + len,
+		.python = python,
 	};
 	*ret = (struct json_check){ 0 };
 	if (read_all(&s, ret))
@@ -266,4 +280,14 @@ bool json_check(const char *text, size_t len, struct json_check *ret)
 	ret->why = s.why;
 	ret->at = (size_t)(s.at - (const unsigned char *)text);
 	return false;
+}
+
+bool json_check(const char *text, size_t len, struct json_check *ret)
+{
+	return check(text, len, false, ret);
+}
+
+bool json_check_python(const char *text, size_t len, struct json_check *ret)
+{
+	return check(text, len, true, ret);
 }

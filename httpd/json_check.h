@@ -31,4 +31,9 @@ struct json_check {
  * memory. Thread-safe. */
 bool json_check(const char *text, size_t len, struct json_check *ret);
 
+/* The same for what Python's json.loads() takes: NaN, Infinity and -Infinity are numbers,
+ * and an escape may be half of a surrogate pair.
+ * (docs.python.org/3/library/json.html, "Standard Compliance and Interoperability") */
+bool json_check_python(const char *text, size_t len, struct json_check *ret);
+
 #endif

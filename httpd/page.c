@@ -14,9 +14,11 @@
 #include "httpd/page.h"
 
 #include "common/ttl.h"
+#include "httpd/long_key.h"
 #include "httpd/value_text.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define VALUES_MAX (UINT64_C(8) << 20)
@@ -85,6 +87,28 @@ struct page {
 	uint64_t steps;
 };
 
+/* Write the name and the path of E, which the cursor is at. A key stored under a derived
+ * name is listed under its own, if that is known. */
+static int write_name(struct page *w, const struct entry *e)
+{
+	struct page_cursor *at = w->at;
+	size_t start = key_name_start(at->path, at->len);
+	struct bytes own;
+	if (!long_key_is_derived(at->path + start, at->len - start) ||
+	    long_key_own(w->view, e, &own)) {
+		value_text_key("name", at->path, at->len, entry_is_dir(e), w->text);
+		return 0;
+	}
+	char *whole = malloc(start + own.len);
+	if (!whole)
+		return -ENOMEM;
+	memcpy(whole, at->path, start);
+	memcpy(whole + start, own.data, own.len);
+	value_text_names("name", whole, start + own.len, at->path, at->len, false, w->text);
+	free(whole);
+	return 0;
+}
+
 /* One entry as an object. Its name is text for people (U+FFFD for what is no
  * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
 static int write_entry(struct page *w, const struct entry *e)
@@ -93,7 +117,9 @@ static int write_entry(struct page *w, const struct entry *e)
 	char moment[32];
 	bool dir = entry_is_dir(e);
 	json_text_raw(t, w->entries ? ",\n{" : "\n{");
-	value_text_key("name", w->at->path, w->at->len, dir, t);
+	int r = write_name(w, e);
+	if (r)
+		return r;
 	json_text_raw(t, dir ? ",\"type\":\"directory\"" : ",\"type\":\"key\",\"size\":");
 	if (!dir)
 		json_text_u64(t, e->size);
@@ -110,7 +136,7 @@ static int write_entry(struct page *w, const struct entry *e)
 		json_text_i64(t, (ttl_ms + 999) / 1000);
 	}
 	if (w->query->values && !dir && e->size <= w->query->value_max) {
-		int r = value_text(w->view, e, t);
+		r = value_text(w->view, e, t);
 		if (r)
 			return r;
 		w->value_bytes += e->size;

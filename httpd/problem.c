@@ -27,6 +27,14 @@ static const struct problem_row {
 #undef X
 };
 
+/* Return whether RQ is of PyCache's interface, whose clients read "message" and "payload"
+ * in every answer. The target ends with a NUL, whatever is left of the path. */
+static bool is_pycache(const struct request *rq)
+{
+	static const char prefix[] = "/api/";
+	return rq->url.path && !strncmp(rq->url.path, prefix, sizeof(prefix) - 1);
+}
+
 /* The path of RQ as text that JSON can hold; malloc'd. */
 static char *instance_text(const struct request *rq)
 {
@@ -63,6 +71,10 @@ __attribute__((format(printf, 5, 0))) static char *document(struct request *rq,
 	if (instance && *instance)
 		json_object_set_new(doc, "instance", json_string(instance));
 	free(instance);
+	if (is_pycache(rq)) {
+		json_object_set_new(doc, "message", json_string(detail));
+		json_object_set_new(doc, "payload", json_object());
+	}
 	if (more)
 		json_object_update(doc, more);
 	json_decref(more);

@@ -48,6 +48,7 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 	client_request(rq->client, rq);
 	client_enter(rq->client, CLIENT_RECEIVING);
 	memcpy(rq->target, target, len + 1);
+	url_split(rq->target, len, &rq->url);
 	/* MHD would now take the query apart and give each parameter memory of the
 	 * connection, then hang (0.9.75) where there is too little. We have the
 	 * query, so for MHD it ends at its question mark. */
@@ -73,6 +74,7 @@ void request_unref(struct request *rq)
 	free(rq->result.ops);
 	free(rq->written.ops);
 	free(rq->idem);
+	free(rq->own_key);
 	json_text_clear(&rq->prepared);
 	free(rq->body);
 	free(rq);

@@ -67,6 +67,10 @@ struct request {
 	char *key;      /* decoded; where the route has one */
 	size_t key_len;
 	bool key_is_dir; /* it was written with a slash at its end */
+	/* malloc'd: the key as it was sent where it is stored under another
+	 * (long_key.h), else NULL */
+	char *own_key;
+	size_t own_key_len;
 
 	char *idem; /* malloc'd: the Idempotency-Key with its scope; NULL: not needed */
 	struct json_text prepared; /* made before a change, for the answer to it */

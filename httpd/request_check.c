@@ -9,6 +9,7 @@
 
 #include "httpd/cors.h"
 #include "httpd/limits.h"
+#include "httpd/long_key.h"
 #include "httpd/problem.h"
 #include "httpd/request.h"
 #include "httpd/respond.h"
@@ -27,7 +28,6 @@
 static bool target_valid(struct request *rq, const char *version, int nheaders,
                          enum MHD_Result *ret)
 {
-	bool is_path = url_split(rq->target, strlen(rq->target), &rq->url);
 	if (!limits_check(rq, version, nheaders, ret))
 		return false;
 	if (rq->method == HTTP_OPTIONS && !strcmp(rq->target, "*")) {
@@ -36,7 +36,7 @@ static bool target_valid(struct request *rq, const char *version, int nheaders,
 		*ret = respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
 		return false;
 	}
-	if (!is_path) {
+	if (!rq->url.path) {
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "The request target must be a path that begins with a slash.");
 		return false;
@@ -56,9 +56,12 @@ static enum MHD_Result no_method(struct request *rq)
 	router_allow(rq->route, allow, sizeof(allow));
 	if (rq->method == HTTP_OPTIONS) {
 		struct MHD_Response *response = response_empty();
+		bool flask = rq->route->metric == HTTP_ROUTE_PYCACHE; /* as Flask answers */
+		if (flask)
+			snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", OPTIONS");
 		response_header(response, "Allow", allow);
 		cors_add_preflight(rq, response, allow);
-		return respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
+		return respond_send(rq, flask ? 200 : 204, RESPOND_OFFSET_NOW, response);
 	}
 	struct MHD_Response *response = problem_response(
 	        rq, PROBLEM_METHOD, NULL,
@@ -110,8 +113,11 @@ static bool key_valid(struct request *rq, enum MHD_Result *ret)
 	size_t skip = strlen(rq->route->path);
 	if (skip > rq->url.path_len)
 		skip = rq->url.path_len; /* the route without its last slash */
-	const char *why = url_decode_key(rq->url.path + skip, rq->url.path_len - skip, rq->key,
-	                                 &rq->key_len, &rq->key_is_dir);
+	const char *raw = rq->url.path + skip;
+	size_t len = rq->url.path_len - skip;
+	const char *why = rq->route->metric == HTTP_ROUTE_PYCACHE ?
+	                          long_key_decode(rq, raw, len) :
+	                          url_decode_key(raw, len, rq->key, &rq->key_len, &rq->key_is_dir);
 	if (!why)
 		return true;
 	*ret = problem(rq, PROBLEM_BAD_KEY, RESPOND_OFFSET_NOW,
@@ -214,9 +220,10 @@ enum MHD_Result request_check(struct request *rq, const char *version, int nhead
 	    !route_exists(rq, &method, &refused) || !room_left(rq, &refused) ||
 	    !key_valid(rq, &refused) || !access_check(rq, &refused))
 		return refused;
-	if (method->params && rq->url.query_len &&
-	    (!params_known(rq, method->params, &refused) ||
-	     !flags_valid(rq, method->params, &refused)))
+	if (!method->params)
+		rq->url.query_len = 0;
+	if (rq->url.query_len && (!params_known(rq, method->params, &refused) ||
+	                          !flags_valid(rq, method->params, &refused)))
 		return refused;
 	if (!body_valid(rq, method, &refused) || !node_able(rq, method, &refused))
 		return refused;

@@ -100,16 +100,15 @@ static const struct route routes[] = {
 	{ "/api/cache/",
 	  HTTP_ROUTE_PYCACHE,
 	  true,
-	  { { HTTP_GET, handle_pycache_get, 0, no_params, ACCESS_READ, STORE_SHOWN },
-	    { HTTP_HEAD, handle_pycache_get, 0, no_params, ACCESS_READ, STORE_SHOWN },
-	    { HTTP_POST, handle_pycache_post, ROUTE_BODY_VALUE, no_params, ACCESS_WRITE,
-	      STORE_CHANGED },
-	    { HTTP_DELETE, handle_pycache_delete, 0, no_params, ACCESS_WRITE, STORE_CHANGED } } },
+	  { { HTTP_GET, handle_pycache_get, 0, NULL, ACCESS_READ, STORE_SHOWN },
+	    { HTTP_HEAD, handle_pycache_get, 0, NULL, ACCESS_READ, STORE_SHOWN },
+	    { HTTP_POST, handle_pycache_post, ROUTE_BODY_VALUE, NULL, ACCESS_WRITE, STORE_CHANGED },
+	    { HTTP_DELETE, handle_pycache_delete, 0, NULL, ACCESS_WRITE, STORE_CHANGED } } },
 	{ "/api/health/",
 	  HTTP_ROUTE_PYCACHE,
 	  false,
-	  { { HTTP_GET, handle_pycache_health, 0, no_params, ACCESS_OPEN, STORE_UNUSED },
-	    { HTTP_HEAD, handle_pycache_health, 0, no_params, ACCESS_OPEN, STORE_UNUSED } } },
+	  { { HTTP_GET, handle_pycache_health, 0, NULL, ACCESS_OPEN, STORE_UNUSED },
+	    { HTTP_HEAD, handle_pycache_health, 0, NULL, ACCESS_OPEN, STORE_UNUSED } } },
 };
 
 static const char *const method_texts[] = {

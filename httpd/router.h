@@ -20,8 +20,8 @@ struct route_method {
 	enum http_method method;
 	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
 	uint64_t body_max;                          /* bytes; 0: a body is read and ignored */
-	const char *const *params;                  /* query parameters known; NULL: any */
-	enum access_need need;                      /* who may; nothing: an admin alone */
+	const char *const *params; /* query parameters known; NULL: the query is ignored */
+	enum access_need need;     /* who may; nothing: an admin alone */
 	enum route_store store;
 };
 

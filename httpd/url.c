@@ -53,7 +53,7 @@ bool url_split(const char *target, size_t len, struct url *ret)
 	return true;
 }
 
-const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
+const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
 {
 	size_t n = 0;
 	if (!len) {
@@ -77,7 +77,21 @@ const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_l
 	bool dir = buf[n - 1] == '/';
 	if (dir)
 		n--;
-	enum key_fault fault = n ? key_check(buf, n) : KEY_NAME_EMPTY;
+	if (!n)
+		return key_fault_text(KEY_NAME_EMPTY);
+	*ret_len = n;
+	*ret_dir = dir;
+	return NULL;
+}
+
+const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
+{
+	size_t n;
+	bool dir;
+	const char *why = url_decode_path(raw, len, buf, &n, &dir);
+	if (why)
+		return why;
+	enum key_fault fault = n ? key_check(buf, n) : KEY_OK;
 	if (fault)
 		return key_fault_text(fault);
 	*ret_len = n;

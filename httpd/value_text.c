@@ -50,6 +50,12 @@ int value_text(const struct view *view, const struct entry *e, struct json_text 
 
 void value_text_key(const char *name, const char *key, size_t len, bool dir, struct json_text *text)
 {
+	value_text_names(name, key, len, key, len, dir, text);
+}
+
+void value_text_names(const char *name, const char *shown, size_t shown_len, const char *key,
+                      size_t len, bool dir, struct json_text *text)
+{
 	char path[URL_ENCODED_MAX(KEY_MAX) + 1];
 	size_t n = url_encode(key, len, path);
 	if (dir && n)
@@ -57,7 +63,7 @@ void value_text_key(const char *name, const char *key, size_t len, bool dir, str
 	json_text_raw(text, "\"");
 	json_text_raw(text, name);
 	json_text_raw(text, "\":");
-	json_text_string(text, key, len);
+	json_text_string(text, shown, shown_len);
 	json_text_raw(text, ",\"path\":\"");
 	json_text_append(text, path, n);
 	json_text_raw(text, "\"");

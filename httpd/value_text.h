@@ -21,6 +21,10 @@ int value_text(const struct view *view, const struct entry *e, struct json_text 
 void value_text_key(const char *name, const char *key, size_t len, bool dir,
                     struct json_text *text);
 
+/* The same with SHOWN as the text for people. */
+void value_text_names(const char *name, const char *shown, size_t shown_len, const char *key,
+                      size_t len, bool dir, struct json_text *text);
+
 /* Writes the member "etag": what ETag says of VERSION, for If-Match and "if". */
 void value_text_etag(uint64_t version, const struct volume_tag *tag, struct json_text *text);
 

@@ -73,7 +73,7 @@ for path, described in ROUTES.items():
             refused(405, method, path + "?nonsense=1", b"", "X-Keydir-Offset: x")
             continue
         # parameters: unknown, of another request, a value that is none
-        strict = path not in ("/healthz", "/readyz", "/metrics")
+        strict = path not in ("/healthz", "/readyz", "/metrics") and not path.startswith("/api/")
         if strict:
             for query in ("nonsense", "%00", "TTL=5", "a=b&c", "=x", "ttl[]=5"):
                 refused(400, method, f"{path}?{query}")
@@ -94,7 +94,7 @@ for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2f%2Fb", "..%2
             "/".join(["x" * 200] * 21), "a//"):
     for method in ("GET", "HEAD", "PUT", "DELETE", "POST"):
         refused(400, method, f"/v1/kv/{key}?op=incr" if method == "POST" else f"/v1/kv/{key}")
-    if not key.endswith("/"):
+    if not key.endswith("/") and key != "x" * 256:  # PyCache's keys have any length
         for method in ("GET", "HEAD", "POST", "DELETE"):
             refused(400, method, f"/api/cache/{key}/")
 

@@ -97,6 +97,117 @@ exactly() { # WANT-STATUS WANT-BODY
 	same "GET, HEAD, POST, DELETE" "$(header Allow)"
 }
 
+@test "a query means nothing" {
+	start_httpd
+	local query
+	for query in '?_=1' '?' '?consistent=x' '?ttl=1ms&ttl=2&recurse' '?a=%zz&&=' ; do
+		rest POST "/api/cache/k/$query" --data-binary '"v"'
+		exactly 201 '{"message": "Cache key set success", "payload": {"key": "k", "value": "v"}}'
+		rest GET "/api/cache/k/$query"
+		exactly 200 '{"message": "Cache key get success", "payload": {"key": "k", "value": "v"}}'
+		rest GET "/api/health/$query"
+		same 200 "$status"
+		rest DELETE "/api/cache/k$query"
+		exactly 200 '{"message": "Cache key expired", "payload": {}}'
+	done
+}
+
+@test "every refusal has message and payload" {
+	start_httpd --max-value 64k
+	head -c 70000 /dev/zero | tr '\0' 7 >"$T/large"
+	rest PUT /v1/kv/d/x --data-binary 1
+	local row
+	for row in '404 GET /api/' '404 GET /api/cache/' '404 GET /api/nothing/?_=1' '405 PUT /api/cache/k/' \
+		'405 POST /api/health/' '400 POST /api/cache/k/' '400 GET /api/cache/a/../b/' '409 POST /api/cache/d/ -d 1' \
+		"413 POST /api/cache/k/ --data-binary @$T/large" '415 POST /api/cache/k/ -d 1 -HContent-Encoding:gzip' \
+		"414 GET /api/cache/$(printf 'k%.0s' {1..17000})/" '431 GET /api/cache/k/ -HX:'"$(printf 'x%.0s' {1..9000})"; do
+		# shellcheck disable=SC2086 # several words
+		set -- $row
+		rest "${@:2}"
+		same "$1" "$status"
+		[[ "$(header Content-Type)" == application/*json ]]
+		same "$1 string object {}" "$1 $(jq -r '"\(.message | type) \(.payload | type) \(.payload)"' "$T/body")"
+	done
+	# Other paths keep to the problem document.
+	rest GET /v1/kv/none
+	same null "$(jq .message "$T/body")"
+}
+
+@test "a node that cannot answer says so with message and payload" {
+	start_httpd
+	rest GET /api/cache/k/ -H 'X-Keydir-Offset: 1000000'
+	same 412 "$status"
+	same '{}' "$(jq -c 'select(.message) | .payload' "$T/body")"
+}
+
+@test "OPTIONS is answered as Flask does" {
+	start_httpd
+	rest OPTIONS /api/cache/k/
+	same 200 "$status"
+	same 'DELETE GET HEAD OPTIONS POST' "$(header Allow | tr -d ',' | xargs -n 1 | sort | xargs)"
+	same '' "$(body)"
+	rest OPTIONS /api/health/
+	same 200 "$status"
+	same 'GET, HEAD, OPTIONS' "$(header Allow)"
+}
+
+@test "numbers and escapes that Python's json takes" {
+	start_httpd
+	local value
+	for value in NaN Infinity -Infinity '[NaN, -Infinity]' '{"a": {"b": Infinity}}' '"\ud800"'; do
+		rest POST /api/cache/k/ --data-binary "$value"
+		exactly 201 '{"message": "Cache key set success", "payload": {"key": "k", "value": '"$value"'}}'
+		rest GET /api/cache/k/
+		exactly 200 '{"message": "Cache key get success", "payload": {"key": "k", "value": '"$value"'}}'
+	done
+	for value in nan -NaN +Infinity Infinit NaNa; do
+		rest POST /api/cache/k/ --data-binary "$value"
+		same 400 "$status"
+	done
+	# Nowhere else.
+	rest POST /v1/txn --data-binary '{"ops": [NaN]}'
+	same 400 "$status"
+}
+
+@test "keys of more than 255 bytes" {
+	start_httpd
+	local long other key
+	long=$(printf 'k%.0s' {1..5000})
+	other=${long}x
+	for key in "${long:0:256}" "$long" "$other" "dir/$long" "$(printf 'é%.0s' {1..200})"; do
+		rest POST "/api/cache/$key/" --data-binary "[${#key}]"
+		exactly 201 '{"message": "Cache key set success", "payload": {"key": "'"$key"'", "value": ['"${#key}"']}}'
+	done
+	for key in "${long:0:256}" "$long" "$other" "dir/$long" "$(printf 'é%.0s' {1..200})"; do
+		rest GET "/api/cache/$key"
+		exactly 200 '{"message": "Cache key get success", "payload": {"key": "'"$key"'", "value": ['"${#key}"']}}'
+		# Listed under its own name, with the path that leads to it.
+		rest GET '/v1/kv/?recurse'
+		path=$(jq -r --arg key "$key" '.entries[] | select(.name == $key) | .path' "$T/body")
+		rest GET "/v1/kv/$path"
+		same "[${#key}]" "$(body)"
+	done
+	rest DELETE "/api/cache/$long/"
+	exactly 200 '{"message": "Cache key expired", "payload": {}}'
+	rest GET "/api/cache/$long/"
+	exactly 200 '{"message": "Cache key get success", "payload": {}}'
+	rest GET "/api/cache/$other/"
+	same "[${#other}]" "$(jq -c .payload.value "$T/body")"
+	# The same reasons as for short ones, and one change for one Idempotency-Key.
+	rest PUT "/v1/kv/$path/below" --data-binary 1
+	same 409 "$status"
+	rest PUT /v1/kv/file --data-binary 1
+	rest POST "/api/cache/file/$long/" --data-binary 1
+	same 409 "$status"
+	for key in 1 1; do
+		rest POST "/api/cache/$long/" --data-binary 1 -H 'Idempotency-Key: a'
+		same 201 "$status"
+	done
+	# Other paths keep to names of 255 bytes.
+	rest PUT "/v1/kv/${long:0:256}" --data-binary 1
+	same 400 "$status"
+}
+
 @test "health" {
 	start_httpd
 	rest GET /api/health/

@@ -23,6 +23,9 @@ load helper
 			fi
 			[[ $(header X-Keydir-Offset) =~ ^[0-9]+$ ]]
 		done
+		case $path in
+		/api/*) continue ;; # as Flask answers: http_pycache.bats
+		esac
 		rest OPTIONS "$path"
 		same 204 "$status"
 		same "$allow" "$(header Allow)"
@@ -95,7 +98,7 @@ EOF
 	rest GET '/v1/kv/k'
 	same 404 "$status"
 	local request
-	for request in 'GET /v1/kv/k?ttl=5' 'GET /v1/kv/?prefix=a' 'DELETE /v1/kv/k?force' 'GET /v1/status?x' 'POST /api/cache/k/?ttl=5' \
+	for request in 'GET /v1/kv/k?ttl=5' 'GET /v1/kv/?prefix=a' 'DELETE /v1/kv/k?force' 'GET /v1/status?x' \
 		'PUT /v1/kv/k?ttl=5&TTL=6' 'GET /v1/kv/k?=1'; do
 		# shellcheck disable=SC2086 # method and path
 		rest $request

@@ -165,6 +165,24 @@ static void test_refuses(void **state)
 	assert_false(accepts("\"\\\0\"", 4, &check));
 }
 
+static void test_python_takes_more(void **state)
+{
+	static const char *const rows[] = {
+		"NaN", "Infinity", "-Infinity", "[NaN,1]", "{\"a\":-Infinity}", "\"\\ud800\"",
+	};
+	static const char *const neither[] = { "nan", "-NaN", "+Infinity", "Infinit", "I", "NaNa" };
+	struct json_check check;
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(json_check_python(rows[i], strlen(rows[i]), &check));
+		assert_false(json_check(rows[i], strlen(rows[i]), &check));
+	}
+	for (size_t i = 0; i < sizeof(neither) / sizeof(neither[0]); i++)
+		assert_false(json_check_python(neither[i], strlen(neither[i]), &check));
+	assert_true(json_check_python("NaN", 3, &check));
+	assert_int_equal(check.kind, JSON_KIND_NUMBER);
+}
+
 static void test_tells_what_it_is(void **state)
 {
 	static const struct {
@@ -259,9 +277,13 @@ static void test_agrees_with_jansson(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepts),          cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_tells_what_it_is), cmocka_unit_test(test_names_the_place),
-		cmocka_unit_test(test_depth_is_bounded), cmocka_unit_test(test_agrees_with_jansson),
+		cmocka_unit_test(test_accepts),
+		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_python_takes_more),
+		cmocka_unit_test(test_tells_what_it_is),
+		cmocka_unit_test(test_names_the_place),
+		cmocka_unit_test(test_depth_is_bounded),
+		cmocka_unit_test(test_agrees_with_jansson),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
