@@ -339,6 +339,8 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		r = fail(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
+	node_publish_numbers(node);
+	node_compare_limits(node);
 	store_place_remember(store_place(node->store)); /* now it has all its files */
 	r = deadlines_open(node);
 	if (r < 0) {

@@ -7,6 +7,7 @@
 #include "node_internal.h"
 
 #include "clock.h"
+#include "logger.h"
 #include "metrics.h"
 
 #include <inttypes.h>
@@ -15,18 +16,47 @@
 #define NUMBERS_MS 500
 #define LABELS_MAX (2 * (PROCS_PROGRAM_MAX + PROCS_PLACE_MAX) + 32)
 
-_Static_assert(METRIC_COUNTERS <= PROCS_NUMBERS, "a process's slot has room for its counters");
+/* The last numbers of a process's slot: the limits that it puts on changes, 0 if it makes
+ * none. Its counters come first, and more of both may come in between. */
+#define NUMBER_MAX_VALUE (PROCS_NUMBERS - 2)
+#define NUMBER_SIZE (PROCS_NUMBERS - 1)
+_Static_assert(METRIC_COUNTERS <= NUMBER_MAX_VALUE, "a slot has room for the counters");
 
 void node_publish_numbers(struct node *node)
 {
-	uint64_t numbers[METRIC_COUNTERS];
+	uint64_t numbers[PROCS_NUMBERS] = { 0 };
 	int64_t now_ms = clock_mono_ms();
 	if (now_ms - node->published_ms < NUMBERS_MS)
 		return;
 	node->published_ms = now_ms;
 	for (int i = 0; i < METRIC_COUNTERS; i++)
 		numbers[i] = metrics_get((enum metrics_counter)i);
-	procs_set_numbers(node->procs, numbers, METRIC_COUNTERS);
+	if (!node->config.read_only) {
+		numbers[NUMBER_MAX_VALUE] = node->config.max_value;
+		numbers[NUMBER_SIZE] = node->config.size_bytes;
+	}
+	procs_set_numbers(node->procs, numbers, PROCS_NUMBERS);
+}
+
+void node_compare_limits(struct node *node)
+{
+	const struct node_config *config = &node->config;
+	struct procs_info info;
+	if (config->read_only)
+		return;
+	for (int i = 0; (i = procs_next(node->procs, i, &info)) >= 0; i++) {
+		uint64_t size = info.numbers[NUMBER_SIZE];
+		uint64_t max_value = info.numbers[NUMBER_MAX_VALUE];
+		if (!size || (size == config->size_bytes && max_value == config->max_value))
+			continue;
+		logger(LOGGER_WARN,
+		       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not those of %s "
+		       "(process %d), which has %" PRIu64 " and %" PRIu64 " for the same store: "
+		       "each program applies its own to the changes that it takes; give both the "
+		       "same",
+		       config->size_bytes, config->max_value, info.program, info.pid, size,
+		       max_value);
+	}
 }
 
 /* The processes of a node as they are at one moment, and the counters of all but this one. */
