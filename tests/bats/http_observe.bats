@@ -227,7 +227,7 @@ EOF
 	same someone "$(last_line | jq -r .token)"
 	rest GET /v1/kv/b -H "Authorization: Bearer $token"
 	same 403 "$status"
-	grep -q " denied .* id=$(header X-Request-Id)\$" "$T"/httpd1.log
+	grep -q " denied .* id=$(header X-Request-Id) " "$T"/httpd1.log
 	wait_for 5 grep -q "\"id\":\"$(header X-Request-Id)\"" "$T/access.log"
 	not grep -qF -- "$token" "$T/access.log"
 }
