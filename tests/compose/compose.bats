@@ -16,7 +16,7 @@ setup_file() {
 	[ -z "$MISSING" ] || return 0
 	keydir_setup
 	CLUSTER=$T
-	export CACHE=${KEYDIR_COMPOSE_CACHE:-$KEYDIR_ROOT/build/compose} TREE=$T/tree MOUNTS=$T/tree/compose
+	export CACHE=${KEYDIR_COMPOSE_CACHE:-$KEYDIR_ROOT/build/compose} TREE=$T/tree MOUNTS=$T/tree/.compose
 	export DOCKER_HOST=unix://$T/docker.sock DOCKERD="" NETWORK=""
 	"$KEYDIR_ROOT/tests/kafka/broker.sh" fetch
 	mkdir -p "$CACHE"
@@ -213,7 +213,7 @@ mount_works() {
 	fails_with "Read-only" docker exec "$node" touch /usr/local/bin/new
 	same appuser "$(docker exec "$(container kafka)" id -un)"
 	# It sees one directory of the project, which holds the mounts and nothing else.
-	same "/tree/compose /host" "$(docker exec "$node" \
+	same "/tree/.compose /host" "$(docker exec "$node" \
 		sed -n 's|^[^ ]* [^ ]* [^ ]* [^ ]*\(/tree[^ ]* [^ ]*\) .*|\1|p' /proc/self/mountinfo)"
 	same "$(printf '%s\n' .gitignore mnt1 mnt2 mnt3)" "$(ls -A "$MOUNTS")"
 }
