@@ -92,7 +92,7 @@ make_tree() {
 	mkdir "$TREE"
 	mount --bind "$TREE" "$TREE"
 	mount --make-rshared "$TREE"
-	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml compose/.gitignore .dockerignore nginx.conf \
+	(cd "$KEYDIR_ROOT" && tar -c Dockerfile docker-compose.yml .compose/.gitignore .dockerignore nginx.conf \
 		Makefile README.md common fs httpd tests/packages.txt) | tar -x -C "$TREE" --no-same-owner
 	chown -R $USER_ID:$USER_ID "$TREE"
 }
