@@ -171,7 +171,7 @@ static void heartbeat(struct stream *s)
 		json_text_raw(&s->text, tag.text);
 		json_text_raw(&s->text, "\n\n");
 	} else {
-		json_text_raw(&s->text, ":\n\n");
+		json_text_raw(&s->text, ":\n");
 	}
 	s->heartbeat_ms = clock_mono_ms() + s->rq->server->settings->heartbeat_ms;
 }
@@ -503,7 +503,9 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 		s->until_ms = clock_mono_ms() + wait_ms;
 	put_number(s, "retry: ", RETRY_MS);
 	put_number(s, "\n: watching from offset ", from->place.offset);
-	json_text_raw(&s->text, "\n\n");
+	/* No blank line: strict clients (httpx-sse) would take this for an empty event. The
+	 * lines become part of the first message, and a client obeys `retry` at once. */
+	json_text_raw(&s->text, "\n");
 	struct MHD_Response *response = MHD_create_response_from_callback(
 	        MHD_SIZE_UNKNOWN, BLOCK_BYTES, stream_read, s, stream_over);
 	if (!response) {

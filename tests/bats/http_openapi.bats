@@ -1,10 +1,10 @@
 # The API's description is true: schemathesis makes requests from it, good ones
 # and bad ones, and compares the answers with it. (That it is complete is
-# unit/test_http_openapi's.)
+# unit/test_http_openapi's.) A client generated from it can be used.
 
 load helper
 
-# schemathesis, in a directory of its own below the build directory.
+# schemathesis and a generator of clients, in a directory of its own below the build directory.
 setup_file() {
 	source "$BATS_TEST_DIRNAME/helper.bash"
 	VENV=$KEYDIR_BUILD/openapi-$(sha256sum <"$KEYDIR_ROOT/tests/openapi/requirements.txt" | cut -c1-16)
@@ -44,6 +44,18 @@ setup_file() {
 	same "$(jq -c '[.components.schemas.Status.properties | paths(type == "object" and (has("type") or has("enum") or has("$ref")))
 		| map(select(. != "properties")) | map(select(. != "items")) | join(".") | select(startswith("peers.") | not)] | unique' "$KEYDIR_ROOT/httpd/openapi.json")" \
 		"$(jq -c '[paths | map(tostring) | join(".") | select(startswith("peers.") | not)] | unique' "$T/body")"
+}
+
+@test "a generated client has every operation, and reads and writes keys at any depth" {
+	[ -e "$VENV/complete" ] || skip_or_fail "needs openapi-python-client from a package index (pip)"
+	run -0 env PATH="$VENV/bin:$PATH" HOME="$T" "$VENV/bin/openapi-python-client" generate \
+		--path "$KEYDIR_ROOT/httpd/openapi.json" --output-path "$T/generated" --meta none
+	# Nothing was left out.
+	not grep -E 'WARNING|Unable|be omitted' <<<"$output"
+	same "$(jq '[.paths[] | keys[]] | length' "$KEYDIR_ROOT/httpd/openapi.json")" \
+		"$(find "$T/generated/api" -mindepth 2 -name '[a-z]*.py' | wc -l)"
+	start_httpd
+	PYTHONPATH=$T PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/python" "$KEYDIR_ROOT/tests/openapi/client.py" "$URL"
 }
 
 @test "schemathesis finds no answer that the description does not have" {
