@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static const char content_type_xattr[] = "user.content_type";
 
@@ -64,8 +65,11 @@ static void read_type(const struct view *view, const struct entry *e, struct fou
 static void add_headers(struct MHD_Response *response, const struct found *f)
 {
 	char date[CONDITIONS_DATE_SIZE];
+	/* Never later than Date, which MHD takes from the same clock (RFC 9110, 8.8.2.1):
+	 * a file's mtime can be in the future. */
+	int64_t now_s = time(NULL);
 	response_etag(response, f->version, &f->tag);
-	conditions_date_format(f->mtime_s, date);
+	conditions_date_format(f->mtime_s < now_s ? f->mtime_s : now_s, date);
 	response_header_own(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0)
 		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
@@ -254,7 +258,8 @@ static enum MHD_Result get(struct request *rq)
 /* Does RQ have a parameter that only directories (or only keys) take? */
 static const char *misplaced(const struct request *rq)
 {
-	static const char *const of_lists[] = { "recurse", "values", "limit", "cursor", NULL };
+	static const char *const of_lists[] = { "recurse", "directories", "values",
+		                                "limit",   "cursor",      NULL };
 	static const char *const of_keys[] = { "wait", NULL };
 	const char *raw;
 	size_t len;

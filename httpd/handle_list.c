@@ -72,6 +72,10 @@ static int write_listing(const struct request *rq, const struct view *view, cons
 	if (n)
 		path[n++] = '/';
 	json_text_string(text, path, n);
+	/* what the entries' paths are relative to */
+	json_text_raw(text, ",\"base\":\"/v1/kv/");
+	json_text_append(text, path, n);
+	json_text_raw(text, "\"");
 	free(path);
 	json_text_raw(text, ",\"entries\":");
 	int r = page_write(view, dir, query, cursor, &more, text);
@@ -92,6 +96,7 @@ enum MHD_Result handle_list(struct request *rq)
 {
 	struct page_query query = {
 		.recurse = url_flag(&rq->url, "recurse"),
+		.directories = url_flag(&rq->url, "directories"),
 		.values = url_flag(&rq->url, "values"),
 		.value_max = node_get_config(rq->server->node)->max_value,
 	};

@@ -226,14 +226,15 @@ static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const cha
 			continue;
 		if (r)
 			break;
-		if (dir && w->query->recurse) {
+		bool down = dir && w->query->recurse;
+		r = !down || w->query->directories ? write_entry(w, &e) : 0;
+		if (r)
+			break;
+		if (down) {
 			*ret_down = child;
 			r = 2;
 			break;
 		}
-		r = write_entry(w, &e);
-		if (r)
-			break;
 	}
 	scan_close(scan);
 	return r == -ENOENT ? 0 : r;

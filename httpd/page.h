@@ -33,6 +33,7 @@ void page_cursor_write(const struct page_cursor *cursor, char *buf);
 
 struct page_query {
 	bool recurse;       /* all keys below; else the directory's own entries */
+	bool directories;   /* with `recurse`: those below, too */
 	bool values;        /* with their values */
 	uint64_t value_max; /* bytes: a larger value is left out */
 	uint64_t limit;

@@ -151,10 +151,21 @@ static bool params_known(struct request *rq, const char *const *params, enum MHD
 	return false;
 }
 
+/* No parameter of PARAMS is there twice: which of the two would count is a guess. */
+static bool params_single(struct request *rq, const char *const *params, enum MHD_Result *ret)
+{
+	const char *name = url_repeated_param(&rq->url, params);
+	if (!name)
+		return true;
+	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+	               "The query parameter %s is there more than once. Send it once.", name);
+	return false;
+}
+
 /* Flags have no value, or one that says yes or no. */
 static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
-	static const char *const flags[] = { "consistent", "recurse",  "values",
+	static const char *const flags[] = { "consistent", "recurse",  "directories", "values",
 		                             "noreplace",  "exchange", "reads" };
 	for (; *params; params++) {
 		for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -223,6 +234,7 @@ enum MHD_Result request_check(struct request *rq, const char *version, int nhead
 	if (!method->params)
 		rq->url.query_len = 0;
 	if (rq->url.query_len && (!params_known(rq, method->params, &refused) ||
+	                          !params_single(rq, method->params, &refused) ||
 	                          !flags_valid(rq, method->params, &refused)))
 		return refused;
 	if (!body_valid(rq, method, &refused) || !node_able(rq, method, &refused))

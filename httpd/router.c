@@ -13,9 +13,9 @@
 #include <string.h>
 
 static const char *const no_params[] = { NULL };
-static const char *const get_params[] = { "consistent", "recurse", "values", "limit",
-	                                  "cursor",     "wait",    NULL };
-static const char *const list_params[] = { "consistent", "recurse", "values",
+static const char *const get_params[] = { "consistent", "recurse", "directories", "values",
+	                                  "limit",      "cursor",  "wait",        NULL };
+static const char *const list_params[] = { "consistent", "recurse", "directories", "values",
 	                                   "limit",      "cursor",  NULL };
 static const char *const put_params[] = { "ttl", NULL };
 static const char *const delete_params[] = { "recurse", NULL };

@@ -141,14 +141,14 @@ static bool next_param(const char **at, const char *end, const char **ret_name,
 	return true;
 }
 
-bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len)
+/* Finds the next parameter NAME of a query; *AT moves behind it. */
+static bool find_param(const char **at, const char *end, const char *name, const char **ret,
+                       size_t *ret_len)
 {
-	const char *at = url->query;
-	const char *end = at + url->query_len;
 	size_t want = strlen(name);
 	const char *param, *value;
 	size_t param_len, value_len;
-	while (next_param(&at, end, &param, &param_len, &value, &value_len)) {
+	while (next_param(at, end, &param, &param_len, &value, &value_len)) {
 		if (param_len == want && !memcmp(param, name, want)) {
 			*ret = value;
 			*ret_len = value_len;
@@ -156,6 +156,26 @@ bool url_param(const struct url *url, const char *name, const char **ret, size_t
 		}
 	}
 	return false;
+}
+
+bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len)
+{
+	const char *at = url->query;
+	return find_param(&at, at + url->query_len, name, ret, ret_len);
+}
+
+const char *url_repeated_param(const struct url *url, const char *const *names)
+{
+	const char *end = url->query + url->query_len;
+	const char *value;
+	size_t len;
+	for (; *names; names++) {
+		const char *at = url->query;
+		if (find_param(&at, end, *names, &value, &len) &&
+		    find_param(&at, end, *names, &value, &len))
+			return *names;
+	}
+	return NULL;
 }
 
 static bool is_text(const char *raw, size_t len, const char *text)

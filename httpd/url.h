@@ -34,8 +34,7 @@ const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_
  * they are, so the result can stand in a path, a query, a header or JSON. */
 size_t url_encode(const char *key, size_t len, char *buf);
 
-/* Finds NAME in a raw query. Returns false without it. Of several the first
- * counts. The value is still encoded. */
+/* Finds the first NAME in a raw query. Returns false without it. The value is still encoded. */
 bool url_param(const struct url *url, const char *name, const char **ret, size_t *ret_len);
 /* Flags are true when they are there, but for "=0" and "=false". */
 bool url_flag(const struct url *url, const char *name);
@@ -45,6 +44,9 @@ bool url_flag_is_valid(const struct url *url, const char *name);
 /* Decodes a query value as HTML forms write it ('+' is a space) into BUF of at
  * least LEN bytes. Returns the length, or -1 for a bad escape or a NUL byte. */
 long url_decode_value(const char *raw, size_t len, char *buf);
+
+/* Returns the first of NAMES (ends with NULL) that a query has more than once, or NULL. */
+const char *url_repeated_param(const struct url *url, const char *const *names);
 
 /* Goes through the parameters of a query and returns the first whose name is
  * not in KNOWN (names that end with NULL), or NULL. *RET_LEN: of its name. */

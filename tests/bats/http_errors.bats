@@ -51,6 +51,7 @@ def refused(want, method, path, body=b"", *headers):
     assert problem["type"] in types and problem["title"] and problem["status"] == status, what
     assert len(problem["detail"]) >= 20 and problem["detail"][-1] in ".*", what
     assert problem["instance"] == path.split("?")[0], what
+    return problem
 
 
 def snapshot():
@@ -88,6 +89,13 @@ for path, described in ROUTES.items():
         body = b"[1]" if path in ("/v1/txn", "/v1/mget") else b""
         for offset in ("x", "-1", "1.5", "", "9" * 30, "0x10", "1 2"):
             refused(400, method, path, body, f"X-Keydir-Offset: {offset}")
+
+# parameters that are there twice
+for method, path, query in (("GET", "/v1/kv/key", "wait=1ms"), ("GET", "/v1/kv/", "limit=1"), ("GET", "/v1/kv/d/", "recurse"),
+                            ("PUT", "/v1/kv/new", "ttl=5"), ("DELETE", "/v1/kv/key", "recurse=0"), ("POST", "/v1/kv/key", "op=incr"),
+                            ("GET", "/v1/watch", "prefix=a"), ("GET", "/v1/status", "consistent"), ("GET", "/readyz", "reads")):
+    name = query.split("=")[0]
+    assert f"parameter {name} " in refused(400, method, f"{path}?{query}&{query}")["detail"], query
 
 # keys
 for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2f%2Fb", "..%2fa", "%00", "a%00", "%", "%4", "%zz", "x" * 256,

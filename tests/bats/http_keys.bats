@@ -249,6 +249,23 @@ problem() {
 	same "4095 bytes" "$(body)"
 }
 
+@test "Last-Modified is never later than Date, and If-Modified-Since with it sees a change" {
+	require_fuse
+	start_httpd
+	start_fs
+	put /v1/kv/future one
+	touch -d '2099-01-01 00:00:00 UTC' "$MNT/future"
+	rest GET /v1/kv/future
+	local modified
+	modified=$(header Last-Modified)
+	[ "$(date -d "$modified" +%s)" -le "$(date -d "$(header Date)" +%s)" ]
+	rest GET /v1/kv/future -H "If-Modified-Since: $modified"
+	same 200 "$status"
+	touch -d '2001-02-03 04:05:06 UTC' "$MNT/future"
+	rest HEAD /v1/kv/future
+	same 'Sat, 03 Feb 2001 04:05:06 GMT' "$(header Last-Modified)"
+}
+
 @test "paths that are no keys are refused" {
 	start_httpd
 	local path method

@@ -171,6 +171,37 @@ y' "$(names)"
 	same "$key" "$(names)"
 }
 
+@test "recurse&directories: directories too, each before what is in it, on any page" {
+	start_httpd
+	local key limit
+	for key in a/b x/a/1 x/a! y; do
+		rest PUT "/v1/kv/t/$key" --data-binary "$key"
+	done
+	rest PUT /v1/kv/t/empty/e/
+	local all='a/ a/b empty/ empty/e/ x/ x/a/ x/a/1 x/a%21 y'
+	listing '/v1/kv/t/?recurse&directories'
+	same "$all" "$(jq -r '.entries[].path' "$T/body" | xargs)"
+	for limit in 1 2 3 4 5 8 9 10; do
+		same "$(sed 's|/ | |g; s/%21/!/' <<<"$all")" "$(all_pages /v1/kv/t/ "recurse&directories&limit=$limit" | xargs)"
+	done
+	listing '/v1/kv/t/?recurse&directories=0'
+	same 'a/b x/a/1 x/a! y' "$(names | xargs)"
+	listing '/v1/kv/t/?directories'
+	same 'a empty x y' "$(names | xargs)"
+}
+
+@test "base and an entry's path together lead to the entry" {
+	start_httpd
+	rest PUT '/v1/kv/a%20b/c/d%FF' --data-binary here
+	local dir
+	for dir in '' a%20b/ a%20b/c/; do
+		listing "/v1/kv/$dir?recurse"
+		same "/v1/kv/$dir" "$(jq -r .base "$T/body")"
+		rest GET "$(jq -r '.base + .entries[0].path' "$T/body")"
+		same here "$(body)"
+	done
+}
+
 # A tree of three levels, changed behind and before the cursor between pages:
 # what was there all the time is listed exactly once, and the walk ends.
 @test "a listing under change shows what stays exactly once" {
