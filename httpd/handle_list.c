@@ -1,9 +1,10 @@
-/* GET of a directory: a page of its entries.
+/* GET of a directory: a page of its entries, as JSON or, for browsers, HTML.
  *
  * A page is written under one snapshot and is consistent in itself; the next
  * one starts from the cursor in a new snapshot. */
 #include "httpd/handlers.h"
 
+#include "httpd/list_html.h"
 #include "httpd/page.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
@@ -57,7 +58,40 @@ static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
 	return problem_store(rq, err);
 }
 
-/* The whole answer: what was listed, the entries, and where to go on. */
+/* Writes the whole page for a browser. */
+static int write_html(const struct request *rq, const struct view *view, const struct entry *dir,
+                      const struct page_query *query, struct page_cursor *cursor,
+                      struct json_text *text)
+{
+	char next[PAGE_CURSOR_TEXT];
+	bool more;
+	list_html_begin(text, rq->key, rq->key_len);
+	int r = page_write(view, dir, query, cursor, &more, text);
+	if (r)
+		return r;
+	if (more)
+		page_cursor_write(cursor, next);
+	list_html_end(text, rq, more ? next : NULL);
+	return text->failed;
+}
+
+/* Answers with the page in TEXT. */
+static enum MHD_Result send_page(struct request *rq, uint64_t offset, bool html,
+                                 struct json_text *text)
+{
+	struct MHD_Response *response = response_counted(text->data, text->len);
+	response_header_own(response, "Content-Type",
+	                    html ? "text/html; charset=utf-8" : "application/json");
+	response_header_own(response, "Cache-Control", "no-cache");
+	response_header_own(response, "Vary", "Accept");
+	if (html)
+		response_header_own(response, "Content-Security-Policy",
+		                    "default-src 'none'; base-uri 'none'; form-action 'none'; "
+		                    "frame-ancestors 'none'");
+	return respond_send(rq, 200, offset, response);
+}
+
+/* The whole answer in JSON: what was listed, the entries, and where to go on. */
 static int write_listing(const struct request *rq, const struct view *view, const struct entry *dir,
                          const struct page_query *query, struct page_cursor *cursor,
                          struct json_text *text)
@@ -97,6 +131,7 @@ enum MHD_Result handle_list(struct request *rq)
 	struct page_query query = {
 		.recurse = url_flag(&rq->url, "recurse"),
 		.directories = url_flag(&rq->url, "directories"),
+		.html = list_html_wanted(rq),
 		.values = url_flag(&rq->url, "values"),
 		.value_max = node_get_config(rq->server->node)->max_value,
 	};
@@ -121,11 +156,12 @@ enum MHD_Result handle_list(struct request *rq)
 	if (!r && !entry_is_dir(&dir))
 		r = -ENOTDIR;
 	if (!r)
-		r = write_listing(rq, &view, &dir, &query, &cursor, &text);
+		r = (query.html ? write_html : write_listing)(rq, &view, &dir, &query, &cursor,
+		                                              &text);
 	view_close(&view);
 	if (r) {
 		json_text_clear(&text);
 		return missing(rq, r, offset);
 	}
-	return respond_json_text(rq, 200, offset, "application/json", &text);
+	return send_page(rq, offset, query.html, &text);
 }

@@ -14,6 +14,7 @@
 #include "httpd/page.h"
 
 #include "common/ttl.h"
+#include "httpd/list_html.h"
 #include "httpd/long_key.h"
 #include "httpd/value_text.h"
 
@@ -109,9 +110,9 @@ static int write_name(struct page *w, const struct entry *e)
 	return 0;
 }
 
-/* One entry as an object. Its name is text for people (U+FFFD for what is no
+/* One entry as a JSON object. Its name is text for people (U+FFFD for what is no
  * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
-static int write_entry(struct page *w, const struct entry *e)
+static int write_object(struct page *w, const struct entry *e)
 {
 	struct json_text *t = w->text;
 	char moment[32];
@@ -142,8 +143,18 @@ static int write_entry(struct page *w, const struct entry *e)
 		w->value_bytes += e->size;
 	}
 	json_text_raw(t, "}");
-	w->entries++;
 	return t->failed;
+}
+
+static int write_entry(struct page *w, const struct entry *e)
+{
+	int r = 0;
+	if (w->query->html)
+		list_html_entry(w->text, w->at->path, w->at->len, entry_is_dir(e));
+	else
+		r = write_object(w, e);
+	w->entries++;
+	return r ? r : w->text->failed;
 }
 
 /* --- the walk -------------------------------------------------------------- */
@@ -312,9 +323,11 @@ int page_write(const struct view *view, const struct entry *dir, const struct pa
 	int r = walk_open(view->txn, &w.inodes);
 	if (r)
 		return r;
-	json_text_raw(text, "[");
+	if (!query->html)
+		json_text_raw(text, "[");
 	r = write_entries(&w, dir, ret_more);
 	walk_close(w.inodes);
-	json_text_raw(text, w.entries ? "\n]" : "]");
+	if (!query->html)
+		json_text_raw(text, w.entries ? "\n]" : "]");
 	return r ? r : text->failed;
 }

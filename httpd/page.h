@@ -1,4 +1,4 @@
-/* Pages: a bounded part of a directory's listing, as JSON. */
+/* Pages: a bounded part of a directory's listing, as JSON or HTML. */
 #ifndef KEYDIR_HTTPD_PAGE_H
 #define KEYDIR_HTTPD_PAGE_H
 
@@ -34,12 +34,13 @@ void page_cursor_write(const struct page_cursor *cursor, char *buf);
 struct page_query {
 	bool recurse;       /* all keys below; else the directory's own entries */
 	bool directories;   /* with `recurse`: those below, too */
+	bool html;          /* as links of list_html.h, without values; else JSON */
 	bool values;        /* with their values */
 	uint64_t value_max; /* bytes: a larger value is left out */
 	uint64_t limit;
 };
 
-/* Writes the entries of directory DIR from CURSOR on as a JSON array into TEXT.
+/* Writes the entries of directory DIR from CURSOR on into TEXT, as a JSON array or links.
  * CURSOR is where the next page begins; *RET_MORE says if there may be one. A
  * page ends early, perhaps without an entry, when its values are many bytes or
  * many entries were passed over: a snapshot must be short. Returns 0, -ENOMEM, -EIO,

@@ -202,6 +202,52 @@ y' "$(names)"
 	done
 }
 
+@test "Accept: text/html gives a page of links, escaped, and wget -r fetches a tree by it" {
+	start_httpd
+	local path accept
+	for path in plain sub/deep/key '%3Cscript%3E%22%26' 'a%3Ab' '%FF' 'line%0Aend' 'x%3Fy%23z'; do
+		rest PUT "/v1/kv/d/$path" --data-binary "$path"
+		same 201 "$status"
+	done
+	for accept in text/html 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8' \
+		'application/json;q=0.5, Text/HTML;level=1;q=0.7'; do
+		rest GET /v1/kv/d/ -H "Accept: $accept"
+		same '200 text/html; charset=utf-8 Accept no-cache' \
+			"$status $(header Content-Type) $(header Vary) $(header Cache-Control)"
+	done
+	[[ $(header Content-Security-Policy) == "default-src 'none'"* ]]
+	not grep -qi '<script' "$T/body"
+	grep -qF '<a href="%3Cscript%3E%22%26">&lt;script&gt;"&amp;</a>' "$T/body"
+	grep -qF '<a href="%FF">'$'\xef\xbf\xbd</a>' "$T/body"
+	grep -qF '<a href="line%0Aend">line'$'\xef\xbf\xbdend</a>' "$T/body"
+	grep -qF '<a href="sub/">sub/</a>' "$T/body"
+	grep -qF '<a href="../">' "$T/body"
+	for accept in '*/*' application/json 'text/html;q=0' 'text/html;q=0.4, application/json;q=0.5' \
+		'application/json, text/html' text/htmlx; do
+		rest GET /v1/kv/d/ -H "Accept: $accept"
+		same 'application/json Accept' "$(header Content-Type) $(header Vary)"
+	done
+	# Relative links need the slash at the end as it is.
+	rest GET /v1/kv/d%2F -H 'Accept: text/html'
+	same application/json "$(header Content-Type)"
+	rest GET /v1/kv/ -H 'Accept: text/html'
+	same 1 "$(grep -c '<a ' "$T/body")"
+	# Pages lead to the next one, with what was asked for.
+	rest GET '/v1/kv/d/?recurse&limit=3' -H 'Accept: text/html'
+	same 3 "$(grep '<li>' "$T/body" | grep -vcF '../')"
+	local next
+	next=$(sed -n 's/.*rel="next" href="\([^"]*\)".*/\1/p' "$T/body")
+	[[ $next == '?cursor='*'&amp;recurse=&amp;limit=3' ]]
+	rest GET "/v1/kv/d/$(sed "s/&amp;/\&/g" <<<"$next")" -H 'Accept: text/html'
+	same 200 "$status"
+	same 3 "$(grep '<li>' "$T/body" | grep -vcF '../')"
+	require wget
+	wget -q -r -np -nH -P "$T/copy" --header 'Accept: text/html' "$URL/v1/kv/d/?limit=2"
+	same sub/deep/key "$(cat "$T/copy/v1/kv/d/sub/deep/key")"
+	same plain "$(cat "$T/copy/v1/kv/d/plain")"
+	same a%3Ab "$(cat "$T/copy/v1/kv/d/a:b")"
+}
+
 # A tree of three levels, changed behind and before the cursor between pages:
 # what was there all the time is listed exactly once, and the walk ends.
 @test "a listing under change shows what stays exactly once" {
