@@ -291,12 +291,13 @@ static int create(struct inquiry *inq)
 		case RD_KAFKA_RESP_ERR_POLICY_VIOLATION:
 		case RD_KAFKA_RESP_ERR_INVALID_CONFIG:
 		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-			return fail(inq, -EINVAL,
-			            "the broker would not make topic %s: %s. Make it yourself: "
-			            "kafka-topics.sh --bootstrap-server %s --create --topic %s "
-			            "--partitions 1",
-			            inq->log->url.topic, text, inq->log->url.brokers,
-			            inq->log->url.topic);
+			return fail(
+			        inq, -EINVAL,
+			        "the broker would not make topic %s: %s. Make it with "
+			        "Kafka's tools: kafka-topics.sh --bootstrap-server %s --create --topic %s "
+			        "--partitions 1",
+			        inq->log->url.topic, text, inq->log->url.brokers,
+			        inq->log->url.topic);
 		default:
 			/* Fewer brokers than replicas wanted passes when they come up. */
 			log_kafka_note(inq->log, "%s", text);
@@ -375,7 +376,7 @@ static int judge_settings(struct inquiry *inq, const rd_kafka_ConfigEntry_t **en
 	else if (weight == WARN)
 		how = "can lose what was acknowledged, or refuse writes, by";
 	fail(inq, 0,
-	     "topic %s %s %s; change it: kafka-configs.sh --bootstrap-server %s "
+	     "topic %s %s %s; change it with Kafka's tools: kafka-configs.sh --bootstrap-server %s "
 	     "--alter --entity-type topics --entity-name %s --add-config %s",
 	     inq->log->url.topic, how, faults.text, inq->log->url.brokers, inq->log->url.topic,
 	     fixes.text);
@@ -558,7 +559,7 @@ static int check(struct inquiry *inq, bool make, struct log_kafka_topic *ret)
 	if (inq->why && !*inq->why && inq->nreplicas < wanted_replicas(inq))
 		fail(inq, 0,
 		     "topic %s has %d replica(s) on %d brokers: the loss of a broker's disk can lose "
-		     "it; give it %d with Kafka's kafka-reassign-partitions.sh",
+		     "it; give it %d with Kafka's tools: kafka-reassign-partitions.sh",
 		     inq->log->url.topic, inq->nreplicas, inq->nbrokers, wanted_replicas(inq));
 	err = ask_ends(inq, &ret->first, &ret->end);
 	if (err)

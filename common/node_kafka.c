@@ -476,6 +476,8 @@ static void report(struct kafka *k)
 	char why[NODE_WHY_MAX];
 	uint64_t offset;
 	int64_t ms;
+	const char *brokers = k->node->config.log + strlen("kafka://");
+	const char *topic = strchr(brokers, '/');
 	node_set_fault(k->node, FAULT_LOG, "");
 	if (!log_kafka_blocked(k->log, &offset, &ms) || ms < BLOCKED_MS) {
 		node_set_fault(k->node, FAULT_BLOCKED, "");
@@ -485,9 +487,11 @@ static void report(struct kafka *k)
 	         "an open transaction of a foreign producer at offset %llu holds back all that "
 	         "comes behind it: the change of every writer waits until that producer commits "
 	         "or aborts, or the broker ends the transaction (transaction.timeout.ms of the "
-	         "producer, usually 60 s). One that hangs for longer is ended by Kafka's "
-	         "kafka-transactions.sh abort --topic ... --partition 0 --start-offset %llu",
-	         (unsigned long long)offset, (unsigned long long)offset);
+	         "producer, usually 60 s). End one that hangs for longer with Kafka's tools: "
+	         "kafka-transactions.sh --bootstrap-server %.*s abort --topic %s --partition 0 "
+	         "--start-offset %llu",
+	         (unsigned long long)offset, (int)(topic - brokers), brokers, topic + 1,
+	         (unsigned long long)offset);
 	node_set_fault(k->node, FAULT_BLOCKED, why);
 }
 

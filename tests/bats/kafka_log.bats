@@ -162,7 +162,7 @@ topic() {
 		TOPIC=$name-${row//[,=]/-} URL=kafka://$PLAIN/$TOPIC
 		# shellcheck disable=SC2086 # words are meant
 		topic create 1 $good "$row"
-		refused EINVAL "it has $row; change it: kafka-configs.sh --bootstrap-server $PLAIN --alter --entity-type topics --entity-name $TOPIC --add-config ${row%%=*}=" check
+		refused EINVAL "it has $row; change it with Kafka's tools: kafka-configs.sh --bootstrap-server $PLAIN --alter --entity-type topics --entity-name $TOPIC --add-config ${row%%=*}=" check
 	done
 }
 
