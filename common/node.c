@@ -310,6 +310,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	r = open_store(node, why, why_size);
 	if (r < 0)
 		goto err_free;
+	node_size_warn(node);
 	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
 	               &node->procs);
 	if (r < 0) {

@@ -155,6 +155,10 @@ void node_why(struct node *node, char why[NODE_WHY_MAX]);
 
 /* Write deadlines, node_deadline.c. */
 /* Start the thread. 0 or -errno. */
+/* Warn if --size cannot be what was meant: too small to hold anything, or more than the
+ * store's file system or the memory. The store is open. */
+void node_size_warn(const struct node *node);
+
 int deadlines_open(struct node *node);
 void deadlines_close(struct node *node);
 /* Return the age in ms of the oldest write without an outcome, 0 without one. */

@@ -23,6 +23,25 @@ teardown() {
 	[ "$(df --output=iavail "$MNT" | tail -n 1)" -gt 100000 ]
 }
 
+@test "a size that cannot be meant is named at the start, with a sensible one" {
+	start_httpd --size 10
+	grep -q 'warn .*--size 10 is less than 1M.*--size 256M' "$LOG"
+	stop "$HTTPD_PID"
+	start_httpd --size 900T
+	grep -qE 'warn .*--size 989560464998400 \(943718400M\) is more than .* --size [0-9]+M would fit' "$LOG"
+	stop "$HTTPD_PID"
+	start_httpd --size 1M
+	not grep -q -- --size "$LOG"
+	stop "$HTTPD_PID"
+	# A container's /dev/shm.
+	mkdir "$T/shm"
+	mount -t tmpfs -o size=64m,mode=755 tmpfs "$T/shm" || skip_or_fail "needs the right to mount a tmpfs" || return 1
+	start_httpd --store "$T/shm/store"
+	grep -qF "(256M) is more than the file system of $T/shm/store has (64M)" "$LOG"
+	stop "$HTTPD_PID"
+	umount "$T/shm"
+}
+
 @test "over the quota: ENOSPC, and reading and removing go on" {
 	start_fs --size 4M
 	head -c 3M /dev/urandom >"$MNT/big"
