@@ -87,7 +87,8 @@ void early_stop_end(struct early_stop *stop)
 	if (!stop)
 		return;
 	atomic_store(&stop->over, true);
-	pthread_kill(stop->thread, SIGTERM);
+	/* That thread has it blocked, and takes it by sigwaitinfo(). */
+	pthread_kill(stop->thread, SIGTERM); /* NOLINT(bugprone-bad-signal-to-kill-thread) */
 	pthread_join(stop->thread, NULL);
 	free(stop);
 }

@@ -69,8 +69,8 @@ static const char *find_map(size_t size)
  * its last page, if that one is free; to read another beyond its end is a SIGBUS. */
 static int check_size(struct source *s, bool is_copy)
 {
-	MDB_envinfo info;
-	MDB_stat stat;
+	MDB_envinfo info = { 0 };
+	MDB_stat stat = { 0 };
 	struct stat st;
 	int r = store_error(mdb_env_info(s->store->env, &info));
 	if (r == 0)

@@ -181,8 +181,9 @@ y' "$(names)"
 	local all='a/ a/b empty/ empty/e/ x/ x/a/ x/a/1 x/a%21 y'
 	listing '/v1/kv/t/?recurse&directories'
 	same "$all" "$(jq -r '.entries[].path' "$T/body" | xargs)"
+	local names=${all//\/ / }
 	for limit in 1 2 3 4 5 8 9 10; do
-		same "$(sed 's|/ | |g; s/%21/!/' <<<"$all")" "$(all_pages /v1/kv/t/ "recurse&directories&limit=$limit" | xargs)"
+		same "${names//%21/!}" "$(all_pages /v1/kv/t/ "recurse&directories&limit=$limit" | xargs)"
 	done
 	listing '/v1/kv/t/?recurse&directories=0'
 	same 'a/b x/a/1 x/a! y' "$(names | xargs)"
@@ -238,7 +239,8 @@ y' "$(names)"
 	local next
 	next=$(sed -n 's/.*rel="next" href="\([^"]*\)".*/\1/p' "$T/body")
 	[[ $next == '?cursor='*'&amp;recurse=&amp;limit=3' ]]
-	rest GET "/v1/kv/d/$(sed "s/&amp;/\&/g" <<<"$next")" -H 'Accept: text/html'
+	next=$(printf '%s' "$next" | sed 's/&amp;/\&/g')
+	rest GET "/v1/kv/d/$next" -H 'Accept: text/html'
 	same 200 "$status"
 	same 3 "$(grep '<li>' "$T/body" | grep -vcF '../')"
 	require wget

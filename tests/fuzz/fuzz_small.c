@@ -47,12 +47,13 @@ static void fuzz_cursor(const char *text, size_t size)
 
 static void fuzz_headers(const char *text, size_t size)
 {
+	static const struct volume_tag tag = { VOLUME_TAG_LEN, "-0123abcd" };
 	struct condition_tags tags;
 	uint64_t first = 0, len = 0, total = size ? (unsigned char)text[0] * 7u : 0;
 	char date[CONDITIONS_DATE_SIZE];
 	int64_t seconds;
 
-	if (conditions_tags(text, &tags) == 0) {
+	if (conditions_tags(text, &tag, &tags) == 0) {
 		MUST(tags.n <= CONDITIONS_TAGS_MAX);
 		conditions_match(&tags, 5, true);
 	}
