@@ -71,7 +71,7 @@ static int check_size(struct source *s, bool is_copy)
 {
 	MDB_envinfo info = { 0 };
 	MDB_stat stat = { 0 };
-	struct stat st;
+	struct stat st = { 0 };
 	int r = store_error(mdb_env_info(s->store->env, &info));
 	if (r == 0)
 		r = store_error(mdb_env_stat(s->store->env, &stat));
@@ -79,7 +79,7 @@ static int check_size(struct source *s, bool is_copy)
 		r = store_error(mdb_env_get_fd(s->store->env, &s->store->fd));
 	if (r == 0 && fstat(s->store->fd, &st) < 0)
 		r = -errno;
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (stat.ms_entries == 0)
 		return -ENODATA;
@@ -96,7 +96,8 @@ static int check_format(const struct store *store, MDB_txn *mdb)
 	const uint32_t format = STORE_FORMAT_VERSION;
 	MDB_val key = { 6, (void *)"format" }, val;
 	int r = store_error(mdb_get(mdb, store->dbi[META], &key, &val));
-	if (r == 0 && (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format)))
+	if (r == 0 &&
+	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
 		r = -EPROTO;
 	return r;
 }

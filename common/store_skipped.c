@@ -42,7 +42,7 @@ int store_skipped_note(struct txn *txn, uint64_t offset)
 {
 	struct store_skipped all;
 	int r = store_skipped_get(txn, &all);
-	if (r < 0)
+	if (r != 0)
 		return r;
 	all.count++;
 	memmove(all.newest + 1, all.newest, sizeof all.newest - sizeof all.newest[0]);

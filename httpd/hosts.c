@@ -77,7 +77,7 @@ static bool add(struct hosts *hosts, const char *name, size_t len)
 {
 	if (!len)
 		return true;
-	if (hosts->len + len + 2 > hosts->cap) {
+	if (!hosts->names || hosts->len + len + 2 > hosts->cap) {
 		size_t cap = 2 * (hosts->len + len + 2);
 		char *names = realloc(hosts->names, cap);
 		if (!names)

@@ -89,11 +89,11 @@ static int raise_files(uint64_t *connections, uint64_t reserve, char *why, size_
 	uint64_t files = limit.rlim_cur;
 	uint64_t other = files / 2 < OTHER_FILES ? files / 2 : OTHER_FILES;
 	if (files < other + reserve + CONNECTIONS_MIN) {
+		uint64_t needed = 2 * (reserve + CONNECTIONS_MIN);
 		snprintf(why, why_size,
 		         "the limit of open files is %llu, and at least %llu are needed: raise it "
 		         "(ulimit -n, or LimitNOFILE= of the unit), or lower --threads",
-		         (unsigned long long)files,
-		         (unsigned long long)(2 * (reserve + CONNECTIONS_MIN)));
+		         (unsigned long long)files, (unsigned long long)needed);
 		return -EMFILE;
 	}
 	uint64_t fit = files - other - reserve;

@@ -86,8 +86,8 @@ const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_
 
 const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
 {
-	size_t n;
-	bool dir;
+	size_t n = 0;
+	bool dir = false;
 	const char *why = url_decode_path(raw, len, buf, &n, &dir);
 	if (why)
 		return why;
@@ -171,9 +171,10 @@ const char *url_repeated_param(const struct url *url, const char *const *names)
 	size_t len;
 	for (; *names; names++) {
 		const char *at = url->query;
-		if (find_param(&at, end, *names, &value, &len) &&
-		    find_param(&at, end, *names, &value, &len))
-			return *names;
+		int found = 0;
+		while (find_param(&at, end, *names, &value, &len))
+			if (++found > 1)
+				return *names;
 	}
 	return NULL;
 }
