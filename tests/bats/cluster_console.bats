@@ -19,7 +19,7 @@ teardown() {
 
 @test "nodes with a lag and one that hangs are told, and that they are back" {
 	command -v chromium chromium-browser google-chrome >/dev/null || skip_or_fail "needs chromium" || return 1
-	mount -t tmpfs -o size=8M tmpfs "$SMALL" || skip_or_fail "needs the right to mount a tmpfs" || return 1
+	mount -t tmpfs -o size=8M,mode=700 tmpfs "$SMALL" || skip_or_fail "needs the right to mount a tmpfs" || return 1
 	local n ports=() script='' nginx user=''
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || skip_or_fail "needs nginx" || return 1
 	for n in 1 2 3; do

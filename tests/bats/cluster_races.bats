@@ -120,12 +120,18 @@ check_lines() {
 	done
 }
 
+# Reads the whole log into $T/log, a line for each record. False if kcat saw less of it
+# than the broker has.
+read_log() {
+	consume -f '%h %k\n' >"$T/log" && [ "$(wc -l <"$T/log")" = "$(log_end)" ]
+}
+
 @test "an exclusive creation that was done is told so, though another node removes it at once" {
 	local made="$KEYDIR_ROOT/tests/cluster/exclusive.py"
 	node_httpd 1
 	node_fs 2
 	timeout $((60 * PATIENCE)) python3 "$made" run "${NODE_MNT[2]}" "${NODE_URL[1]#http://}" 5 >"$T/calls"
-	consume -f '%h %k\n' >"$T/log"
+	wait_for 20 read_log
 	python3 "$made" compare "$T/calls" "$T/log"
 }
 

@@ -187,7 +187,7 @@ static void test_refused(void **state)
 	} rows[] = {
 		{ "fine", B("\0\0\0\0\0\0\0\0\0"), 0 },
 		{ "one byte more", B("\0\0\0\0\0\0\0\0\0\0"), -EBADMSG },
-		{ "operation", B("\x12\0\0\0\0\0\0\0\0"), -EBADMSG },
+		{ "operation", B("\x40\0\0\0\0\0\0\0\0"), -EBADMSG },
 		{ "outcome", B("\0\x40\0\0\0\0\0\0\0"), -EBADMSG },
 		{ "has more than is known", B("\0\0\x10\0\0\0\0\0\0"), -EBADMSG },
 		{ "number without end",
