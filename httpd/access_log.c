@@ -191,8 +191,10 @@ void access_log_write(struct access_log *log, const struct request *rq, bool gon
 	header(&t, "method", rq->method_text ? rq->method_text : "-");
 	if (rq->url.path)
 		member(&t, "path", rq->url.path, rq->url.path_len, PATH_TEXT_MAX);
-	if (rq->url.query_len)
-		member(&t, "query", rq->url.query, rq->url.query_len, TEXT_MAX);
+	/* As it was sent: a route that ignores the query has none in rq->url. */
+	const char *query = strchr(rq->target, '?');
+	if (query && query[1])
+		member(&t, "query", query + 1, strlen(query + 1), TEXT_MAX);
 	header(&t, "route", http_metrics_route(rq->metric));
 	number(&t, "status", gone ? 0 : rq->status);
 	snprintf(seconds, sizeof(seconds), ",\"seconds\":%lld.%06lld",
