@@ -168,8 +168,9 @@ static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
 
 static enum MHD_Result get(struct request *rq);
 
-/* Answers for the entry E of the open VIEW, which is closed here. */
-static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e)
+/* Answer with the entry E of the open VIEW, which is closed here, in the volume of TAG. */
+static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e,
+                              const struct volume_tag *tag)
 {
 	const struct request_headers *h = &rq->headers;
 	struct found f = {
@@ -178,8 +179,8 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		.mtime_s = floor_seconds(e->mtime_ns),
 		.ttl_ms = view_ttl_ms(view, e),
 		.size = e->size,
+		.tag = *tag,
 	};
-	view_tag(view, &f.tag);
 	unsigned status = preconditions(h, &f);
 	uint64_t first = 0;
 	uint64_t len = e->size;
@@ -235,13 +236,16 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 static enum MHD_Result get(struct request *rq)
 {
 	struct view view;
+	struct volume_tag tag;
 	struct entry e;
-	int r = view_open(node_store(rq->server->node), &view);
+	int r = server_volume_tag(rq->server, &tag);
+	if (!r)
+		r = view_open(node_store(rq->server->node), &view);
 	if (r)
 		return problem_store(rq, r);
 	r = view_key(&view, rq->key, rq->key_len, &e);
 	if (!r && !entry_is_dir(&e))
-		return answer(rq, &view, &e);
+		return answer(rq, &view, &e, &tag);
 	uint64_t offset = view_offset(&view);
 	view_close(&view);
 	if (!r)
