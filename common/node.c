@@ -246,8 +246,8 @@ static void take_snapshot(const struct node_config *config, const struct store_p
 		logger(LOGGER_WARN, "no snapshot from any peer, replaying the log");
 }
 
-/* Opens the store, which is taken from a peer or made if it is new, and the bell,
- * while no other process starts in the same directory. */
+/* Open the store, which is taken from a peer or created if it is new, and enter this
+ * process among the store's, while no other process starts in the same directory. */
 static int open_store(struct node *node, char *why, size_t why_size)
 {
 	const struct node_config *config = &node->config;
@@ -263,8 +263,22 @@ static int open_store(struct node *node, char *why, size_t why_size)
 	r = bell_open(store_dir(node->store), config->is_mount, &node->bell);
 	if (r < 0) {
 		fail(r, why, why_size, "cannot open the store's bell");
-		store_close(node->store);
+		goto err_store;
 	}
+	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
+	               &node->procs);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot enter the store's list of processes");
+		goto err_bell;
+	}
+	node_adopt_limits(node);
+	atomic_store(&node->max_value, config->max_value);
+	node_publish_numbers(node);
+	goto out;
+err_bell:
+	bell_close(node->bell);
+err_store:
+	store_close(node->store);
 out:
 	store_place_close(place);
 	return r;
@@ -293,7 +307,6 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		return fail(-ENOMEM, why, why_size, "cannot start the node");
 	node->config = *config;
 	node->config.store.logged = kafka;
-	atomic_store(&node->max_value, config->max_value);
 	node->queue_last = &node->queue;
 	pthread_mutex_init(&node->queue_lock, NULL);
 	pthread_mutex_init(&node->work_lock, NULL);
@@ -311,12 +324,6 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	if (r < 0)
 		goto err_free;
 	node_size_warn(node);
-	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
-	               &node->procs);
-	if (r < 0) {
-		r = fail(r, why, why_size, "cannot enter the store's list of processes");
-		goto err_bell;
-	}
 	if (kafka)
 		r = kafka_open(node, why, why_size);
 	else
@@ -340,8 +347,6 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		r = fail(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
-	node_publish_numbers(node);
-	node_compare_limits(node);
 	store_place_remember(store_place(node->store)); /* now it has all its files */
 	r = deadlines_open(node);
 	if (r < 0) {
@@ -368,7 +373,6 @@ err_kafka:
 	}
 err_procs:
 	procs_close(node->procs);
-err_bell:
 	bell_close(node->bell);
 	store_close(node->store);
 err_free:

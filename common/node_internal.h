@@ -169,9 +169,9 @@ bool deadlines_held_up(struct node *node, int64_t oldest_ms);
 /* Show this process's counters and limits to the others, now and then; node_metrics.c. For
  * the node's thread. */
 void node_publish_numbers(struct node *node);
-/* Log a warning for each process of the node that has another --size or --max-value. After
- * this process has published its own, so that of two that start at once, one sees the other. */
-void node_compare_limits(struct node *node);
+/* Take over the --size and --max-value of the processes that run on the same store, with a
+ * warning if they are others. To be called while no other process starts there. */
+void node_adopt_limits(struct node *node);
 
 /* Ticks, node_tick.c. */
 /* Submit a tick if an entry's time is over and it is this process's turn. Returns the

@@ -38,24 +38,27 @@ void node_publish_numbers(struct node *node)
 	procs_set_numbers(node->procs, numbers, PROCS_NUMBERS);
 }
 
-void node_compare_limits(struct node *node)
+void node_adopt_limits(struct node *node)
 {
-	const struct node_config *config = &node->config;
+	struct node_config *config = &node->config;
 	struct procs_info info;
-	if (config->read_only)
-		return;
 	for (int i = 0; (i = procs_next(node->procs, i, &info)) >= 0; i++) {
 		uint64_t size = info.numbers[NUMBER_SIZE];
 		uint64_t max_value = info.numbers[NUMBER_MAX_VALUE];
-		if (!size || (size == config->size_bytes && max_value == config->max_value))
+		if (info.own || !size)
 			continue;
+		if (size == config->size_bytes && max_value == config->max_value)
+			return;
 		logger(LOGGER_WARN,
-		       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not those of %s "
-		       "(process %d), which has %" PRIu64 " and %" PRIu64 " for the same store: "
-		       "each program applies its own to the changes that it takes; give both the "
-		       "same",
+		       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not in force: %s "
+		       "(process %d) runs on the same store with %" PRIu64 " and %" PRIu64
+		       ", which this program takes over; give both programs the same, and "
+		       "restart both to change it",
 		       config->size_bytes, config->max_value, info.program, info.pid, size,
 		       max_value);
+		config->size_bytes = size;
+		config->max_value = max_value;
+		return;
 	}
 }
 

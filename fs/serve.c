@@ -95,7 +95,7 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 	if (r < 0)
 		return r;
 	m->store = node_store(m->node);
-	m->size_bytes = config.size_bytes;
+	m->size_bytes = node_get_config(m->node)->size_bytes;
 	m->evict = config.evict;
 	m->timeout_ms = config.write_timeout_ms;
 	return 0;

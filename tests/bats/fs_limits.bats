@@ -42,6 +42,24 @@ teardown() {
 	umount "$T/shm"
 }
 
+@test "of two programs with other limits, those of the first are in force, and the second warns" {
+	start_httpd --size 64M --max-value 1M
+	start_fs --size 8M --max-value 4M
+	grep -qE "warn .*--size 8388608 and --max-value 4194304 bytes are not in force: keydir-httpd \\(process $HTTPD_PID\\) .*67108864 and 1048576" "$LOG"
+	same 67108864 "$(($(stat -f -c '%b * %S' "$MNT")))"
+	head -c 1M /dev/zero >"$MNT/fits"
+	fails_with "File too large" dd if=/dev/zero of="$MNT/large" bs=1M count=2
+	for i in {1..12}; do cp "$MNT/fits" "$MNT/$i"; done
+	# Whoever starts again finds the other one's.
+	stop "$HTTPD_PID"
+	start_httpd --size 8M
+	grep -qE "warn .*--size 8388608 .*: keydir-fs \\(process [0-9]+\\)" "$LOG"
+	rest PUT /v1/kv/13 --data-binary @"$MNT/fits"
+	same 201 "$status"
+	rest GET /v1/status
+	same 67108864 "$(jq .store.size_bytes "$T/body")"
+}
+
 @test "over the quota: ENOSPC, and reading and removing go on" {
 	start_fs --size 4M
 	head -c 3M /dev/urandom >"$MNT/big"
@@ -87,7 +105,7 @@ teardown() {
 }
 
 @test "bytes far apart, more than one event may touch, are all there after close" {
-	start_fs --size 2G --max-value 1G
+	start_fs --size 2G --max-value 1G --write-timeout 60s
 	python3 - "$MNT/sparse" <<-'END'
 	import os, sys
 	fd = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)
