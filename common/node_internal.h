@@ -170,7 +170,7 @@ bool deadlines_held_up(struct node *node, int64_t oldest_ms);
  * the node's thread. */
 void node_publish_numbers(struct node *node);
 /* Take over the --size and --max-value of the processes that run on the same store, with a
- * warning if they are others. To be called while no other process starts there. */
+ * warning if they are others and this process makes changes. To be called while no other process starts there. */
 void node_adopt_limits(struct node *node);
 
 /* Ticks, node_tick.c. */

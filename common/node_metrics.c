@@ -38,6 +38,17 @@ void node_publish_numbers(struct node *node)
 	procs_set_numbers(node->procs, numbers, PROCS_NUMBERS);
 }
 
+static void warn_not_in_force(const struct node_config *config, const struct procs_info *info,
+                              uint64_t size, uint64_t max_value)
+{
+	logger(LOGGER_WARN,
+	       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not in force: %s "
+	       "(process %d) runs on the same store with %" PRIu64 " and %" PRIu64
+	       ", which this program takes over; give both programs the same, and restart both "
+	       "to change it",
+	       config->size_bytes, config->max_value, info->program, info->pid, size, max_value);
+}
+
 void node_adopt_limits(struct node *node)
 {
 	struct node_config *config = &node->config;
@@ -47,15 +58,9 @@ void node_adopt_limits(struct node *node)
 		uint64_t max_value = info.numbers[NUMBER_MAX_VALUE];
 		if (info.own || !size)
 			continue;
-		if (size == config->size_bytes && max_value == config->max_value)
-			return;
-		logger(LOGGER_WARN,
-		       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not in force: %s "
-		       "(process %d) runs on the same store with %" PRIu64 " and %" PRIu64
-		       ", which this program takes over; give both programs the same, and "
-		       "restart both to change it",
-		       config->size_bytes, config->max_value, info.program, info.pid, size,
-		       max_value);
+		if (!config->read_only &&
+		    (size != config->size_bytes || max_value != config->max_value))
+			warn_not_in_force(config, &info, size, max_value);
 		config->size_bytes = size;
 		config->max_value = max_value;
 		return;

@@ -50,7 +50,16 @@ teardown() {
 	head -c 1M /dev/zero >"$MNT/fits"
 	fails_with "File too large" dd if=/dev/zero of="$MNT/large" bs=1M count=2
 	for i in {1..12}; do cp "$MNT/fits" "$MNT/$i"; done
-	# Whoever starts again finds the other one's.
+	# A mount that changes nothing shows them, and has nothing to warn of; nor has one with
+	# the same.
+	mkdir "$T/ro"
+	start_fs -m "$T/ro" -o ro --size 8M
+	same 67108864 "$(($(stat -f -c '%b * %S' "$T/ro")))"
+	not grep -q " warn " "$LOG"
+	mkdir "$T/same"
+	start_fs -m "$T/same" --size 64M --max-value 1M
+	not grep -q " warn " "$LOG"
+	# Whoever starts again finds the limits of those that run.
 	stop "$HTTPD_PID"
 	start_httpd --size 8M
 	grep -qE "warn .*--size 8388608 .*: keydir-fs \\(process [0-9]+\\)" "$LOG"

@@ -603,18 +603,3 @@ assert rest("synced") == b"now"
 os.close(fd)
 PY
 }
-
-@test "two programs of a node with different limits: the later one warns, naming both" {
-	start_httpd --size 64M --max-value 2M
-	start_fs --size 64M --max-value 2M
-	not grep -q " warn " "$LOG"
-	stop "$FS_PID"
-	start_fs --size 32M --max-value 2M
-	grep -q " warn .*--size 33554432 and --max-value 2097152 .*keydir-httpd (process $HTTPD_PID).* 67108864 and 2097152 " "$LOG"
-	stop "$FS_PID"
-	start_fs --size 64M --max-value 1M
-	grep -q " warn .*--max-value 1048576 .* 67108864 and 2097152 " "$LOG"
-	stop "$FS_PID"
-	start_fs -o ro --size 32M # it changes nothing
-	not grep -q " warn " "$LOG"
-}
