@@ -69,3 +69,18 @@ comparable() {
 		[ -e "$KEYDIR_ROOT/$file" ] || { echo "no $file" && false; }
 	done < <(grep -oE '\]\([A-Za-z/._-]+\)' "$KEYDIR_ROOT/README.md" | tr -d ']()')
 }
+
+@test "every test that shows a promise exists" {
+	local file title n=0
+	while IFS=$'\t' read -r file title; do
+		grep -qF -- "@test \"$title\" {" "$KEYDIR_ROOT/tests/bats/$file.bats" ||
+			{ echo "$file has no test \"$title\"" && false; }
+		n=$((n + 1))
+	done < <(awk '/^## Which test/ { inside = 1 } /^`tools/ { inside = 0 } inside && /^\| / {
+		n = split($0, part, "`")
+		for (i = 2; i <= n; i += 2) {
+			m = split(part[i + 1], title, "\"")
+			for (j = 2; j <= m; j += 2) print part[i] "\t" title[j]
+		} }' "$KEYDIR_ROOT/tests/README.md")
+	[ "$n" -ge 20 ]
+}
