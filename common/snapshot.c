@@ -46,7 +46,6 @@
 #define LONGEST_SIZES 4
 #define LONGEST_MORE (64 << 20)
 #define LEAVE_BYTES (1 << 20) /* of the file system */
-#define PART "snapshot.part"  /* beside the store's place */
 #define PATH_BYTES 4096
 #define WHY_BYTES 256
 #define BLOCK_BYTES (256 << 10)
@@ -239,26 +238,31 @@ static int check_and_copy(const struct snapshot_source *source, const char *dir,
 #define PART "snapshot.part" /* what the peer sent */
 #define COPY "snapshot.copy" /* the store that is made of it */
 
-/* Remove the directory NAME in DIR, and the store in it. */
-static void remove_dir(const char *dir, const char *name)
+/* Remove the directory NAME in PLACE, and the store in it. Another user may have put
+ * something of that name there (store_place.c): no link is followed. */
+static void remove_dir(const struct store_place *place, const char *name)
 {
-	static const char *const files[] = { "/data.mdb", "/lock.mdb", "/state", "" };
-	char path[PATH_BYTES];
-	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
-		snprintf(path, sizeof path, "%s/%s%s", dir, name, files[i]);
-		remove(path);
-	}
+	static const char *const files[] = { "data.mdb", "lock.mdb", "state" };
+	int parent = store_place_fd(place);
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; fd >= 0 && i < sizeof files / sizeof files[0]; i++)
+		unlinkat(fd, files[i], 0);
+	unlinkat(parent, name, fd >= 0 ? AT_REMOVEDIR : 0);
+	if (fd >= 0)
+		close(fd);
 }
 
-/* Make the path of FILE in the directory NAME in DIR, which is made anew if FILE is
+/* Make the path of FILE in the directory NAME in PLACE, which is made anew if FILE is
  * "". 0 or -errno. */
-static int path_in(const char *dir, const char *name, const char *file, char path[PATH_BYTES])
+static int path_in(const struct store_place *place, const char *name, const char *file,
+                   char path[PATH_BYTES])
 {
-	if ((size_t)snprintf(path, PATH_BYTES, "%s/%s%s", dir, name, file) >= PATH_BYTES)
+	if ((size_t)snprintf(path, PATH_BYTES, "%s/%s%s", store_place_path(place), name, file) >=
+	    PATH_BYTES)
 		return -ENAMETOOLONG;
 	if (file[0])
 		return 0;
-	remove_dir(dir, name); /* of a process that was killed */
+	remove_dir(place, name); /* of a process that was killed */
 	return mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
@@ -266,22 +270,21 @@ static int path_in(const char *dir, const char *name, const char *file, char pat
 static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
                      const struct store_place *place, char *why, size_t why_size)
 {
-	const char *dir = store_place_path(place);
 	char part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES], copy_file[PATH_BYTES],
 	        file[PATH_BYTES], copy_state[PATH_BYTES], state[PATH_BYTES];
-	int r = path_in(dir, PART, "/data.mdb", part_file), fd = -1;
+	int r = path_in(place, PART, "/data.mdb", part_file), fd = -1;
 	if (r == 0)
-		r = path_in(dir, COPY, "/data.mdb", copy_file);
+		r = path_in(place, COPY, "/data.mdb", copy_file);
 	if (r == 0)
-		r = path_in(dir, ".", "/data.mdb", file);
+		r = path_in(place, ".", "/data.mdb", file);
 	if (r == 0)
-		r = path_in(dir, COPY, "/state", copy_state);
+		r = path_in(place, COPY, "/state", copy_state);
 	if (r == 0)
-		r = path_in(dir, ".", "/state", state);
+		r = path_in(place, ".", "/state", state);
 	if (r == 0)
-		r = path_in(dir, PART, "", part);
+		r = path_in(place, PART, "", part);
 	if (r == 0)
-		r = path_in(dir, COPY, "", copy);
+		r = path_in(place, COPY, "", copy);
 	if (r == 0) {
 		fd = open(part_file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		r = fd < 0 ? -errno : 0;
@@ -295,8 +298,8 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 	/* It says of the store that it is whole: else it would be checked once more. */
 	if (r == 0 && (rename(copy_state, state) < 0 || rename(copy_file, file) < 0))
 		r = -errno;
-	remove_dir(dir, PART);
-	remove_dir(dir, COPY);
+	remove_dir(place, PART);
+	remove_dir(place, COPY);
 	return r;
 }
 

@@ -136,15 +136,17 @@ static int reserve(const struct store_place *place, const char *name, off_t byte
 	struct stat st;
 	/* Not opened if nothing is missing: closing lock.mdb would end the locks that
 	 * LMDB has on it if this process has the store open (fcntl(2), F_SETLK). */
-	if (fstatat(store_place_fd(place), name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	int r = store_place_stat(place, name, &st);
+	if (r == -ENOENT)
 		st = (struct stat){ 0 };
+	else if (r < 0)
+		return r;
 	if (st.st_size && (keep_size || st.st_blocks * 512 >= st.st_size))
 		return 0;
 	int fd = store_place_file(place, name, O_RDWR | O_CREAT);
 	if (fd < 0)
 		return fd;
-	int r = fallocate(fd, keep_size ? FALLOC_FL_KEEP_SIZE : 0, 0,
-	                  st.st_size ? st.st_size : bytes);
+	r = fallocate(fd, keep_size ? FALLOC_FL_KEEP_SIZE : 0, 0, st.st_size ? st.st_size : bytes);
 	r = r < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : 0;
 	close(fd); /* others: the file system cannot, so LMDB makes do */
 	return r;

@@ -3,10 +3,15 @@
  * The default directory is in /dev/shm, where every user may make one of that name
  * first, with links in it to files of others. So the directory and each file are
  * opened without following links, and used only if they belong to this user or
- * root, nobody else may write to them, and a file has no second name. Once the
- * directory is known to be safe nobody can put anything into it, and LMDB, which
+ * root, nobody else may write to them, and a file has no second name. LMDB, which
  * opens files by name, is given the opened directory (/proc/self/fd/N), so parents
  * may be shared directories such as /dev/shm.
+ *
+ * A directory of ours with the sticky bit, which others may write to, is used too (a
+ * tmpfs is mounted with mode 1777 unless told otherwise). Nobody but root and we can
+ * remove or replace our files there, but others can put files in before us. These are
+ * refused, so others can keep a node from starting and nothing else. Therefore each file
+ * is checked or made with store_place_file() before something opens it by name.
  *
  * start.lock is held while a process decides whether there is a store, takes a
  * snapshot, makes the store and opens it. A process that waited goes on with what
@@ -89,6 +94,18 @@ __attribute__((format(printf, 4, 5))) static int refuse(int err, char *why, size
 
 /* --- trust --- */
 
+static bool others_may_write(const struct stat *st)
+{
+	return st->st_mode & (S_IWGRP | S_IWOTH);
+}
+
+/* Return whether ST is a directory of this user from which others cannot remove or
+ * rename this user's files (inode(7), S_ISVTX). */
+static bool is_own_sticky(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX && st->st_uid == geteuid();
+}
+
 /* Check that nobody but this user and root can change what ST describes, NAME in
  * the directory PATH, or PATH itself if NAME is "". */
 static int check_owner(const char *path, const char *name, const struct stat *st, char *why,
@@ -107,7 +124,7 @@ static int check_owner(const char *path, const char *name, const struct stat *st
 		              "%lu: choose another --store, or have it removed",
 		              path, slash, name, (unsigned long)st->st_uid,
 		              (unsigned long)geteuid());
-	if (st->st_mode & (S_IWGRP | S_IWOTH))
+	if (others_may_write(st) && !is_own_sticky(st))
 		return refuse(-EPERM, why, why_size,
 		              "%s%s%s can be written to by other users (mode %04o): see that "
 		              "nothing foreign is in it and run chmod go-w on it, or choose "
@@ -247,6 +264,13 @@ int store_place_fd(const struct store_place *place)
 	return place->fd;
 }
 
+int store_place_stat(const struct store_place *place, const char *name, struct stat *ret)
+{
+	if (fstatat(place->fd, name, ret, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return check_file(place->path, name, ret, NULL, 0);
+}
+
 bool store_place_has_store(const struct store_place *place)
 {
 	struct stat st;
@@ -322,6 +346,18 @@ static bool lock_counts(const struct store_place *place)
 	       own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
 
+/* Warn that others can put files into the directory. */
+static void warn_if_shared(const struct store_place *place)
+{
+	struct stat st;
+
+	if (fstat(place->fd, &st) == 0 && others_may_write(&st))
+		logger(LOGGER_WARN,
+		       "other users can put files into the store directory %s (mode %04o), which "
+		       "would keep this program from starting: run chmod go-w on it",
+		       place->path, st.st_mode & 07777u);
+}
+
 int store_place_begin(const char *path, struct store_place **ret, char *why, size_t why_size)
 {
 	for (;;) {
@@ -339,6 +375,7 @@ int store_place_begin(const char *path, struct store_place **ret, char *why, siz
 			return r;
 		}
 		if (lock_counts(place)) {
+			warn_if_shared(place);
 			*ret = place;
 			return 0;
 		}

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 
 struct store_place;
 
@@ -13,7 +14,8 @@ struct store_place;
 const char *store_place_default(void);
 
 /* Open the directory PATH, made (0700, parents too) if it is missing, and check
- * that no other user but root can change it or a file of the store in it. Returns
+ * that no other user but root can change it or a file of the store in it; others may put
+ * files into a directory of this user that has the sticky bit. Returns
  * 0 and *RET (store_place_close()), or -errno with a sentence in WHY (may be NULL):
  * -EPERM if another user could. */
 int store_place_open(const char *path, struct store_place **ret, char *why, size_t why_size);
@@ -31,6 +33,9 @@ int store_place_fd(const struct store_place *place);
  * one is what a process left that was killed while it made the store.) */
 bool store_place_has_store(const struct store_place *place);
 
+/* Fill RET with what NAME, one of the files of a store, is. Returns 0 or -errno: -ENOENT
+ * if there is none, -EPERM if another user could change it. */
+int store_place_stat(const struct store_place *place, const char *name, struct stat *ret);
 /* Open NAME, one of the files of a store, with FLAGS of open(2); O_CREAT makes it
  * with mode 0600. Follows no link. Returns a descriptor (close-on-exec), or -errno:
  * -EPERM if another user could change the file. */

@@ -320,6 +320,28 @@ static void test_leftovers(void **state)
 	temp_dir_remove(dir);
 }
 
+/* In a directory that others may write to, a link put there leads to no file of ours. */
+static void test_planted_link(void **state)
+{
+	static const char *const names[] = { "snapshot.part", "snapshot.copy" };
+	char why[512], path[4096], *dir = temp_dir_new(), *other = temp_dir_new();
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		assert_int_equal(symlink(other, path), 0);
+	}
+	snprintf(path, sizeof path, "%s/data.mdb", other);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+	will_answer(good, good_len);
+	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_true(is_there(other, "data.mdb"));
+	temp_dir_remove(other);
+	temp_dir_remove(dir);
+}
+
 static void test_no_answer(void **state)
 {
 	static const int statuses[] = { 404, 500, 503 };
@@ -483,10 +505,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken),        cmocka_unit_test(test_copied),
-		cmocka_unit_test(test_leftovers),    cmocka_unit_test(test_no_answer),
-		cmocka_unit_test(test_cut_short),    cmocka_unit_test(test_one_bit),
-		cmocka_unit_test(test_damaged_peer), cmocka_unit_test(test_wrong_totals),
-		cmocka_unit_test(test_misfit),       cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_leftovers),    cmocka_unit_test(test_planted_link),
+		cmocka_unit_test(test_no_answer),    cmocka_unit_test(test_cut_short),
+		cmocka_unit_test(test_one_bit),      cmocka_unit_test(test_damaged_peer),
+		cmocka_unit_test(test_wrong_totals), cmocka_unit_test(test_misfit),
+		cmocka_unit_test(test_no_room),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

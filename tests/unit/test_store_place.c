@@ -2,6 +2,7 @@
  * change it, two processes do not make it at once, and removing it is noticed. */
 #include "cmocka_all.h"
 
+#include "capture.h"
 #include "child.h"
 #include "store.h"
 #include "temp_dir.h"
@@ -138,8 +139,8 @@ static void test_directory_of_others(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(store, 0700), 0);
-	assert_int_equal(chmod(store, 01777), 0);
-	expect_refused(store, "store", "mode 1777");
+	assert_int_equal(chmod(store, 0777), 0);
+	expect_refused(store, "store", "mode 0777");
 	assert_int_equal(chmod(store, 0770), 0);
 	expect_refused(store, "store", "chmod go-w");
 	assert_int_equal(chmod(store, 0755), 0);
@@ -159,6 +160,80 @@ static void test_directory_of_others(void **state)
 	store_place_close(place);
 	free((char *)store);
 	free((char *)link);
+	temp_dir_remove(dir);
+}
+
+/* Return whether a program may keep its store in DIR as it is. */
+static bool begins(const char *dir)
+{
+	struct store_place *place;
+	int r = store_place_begin(dir, &place, NULL, 0);
+
+	if (r == 0)
+		store_place_close(place);
+	return r == 0;
+}
+
+static void begin_as_stranger(void *arg)
+{
+	CHILD_CHECK(setuid(STRANGER) == 0);
+	CHILD_CHECK(!begins(arg));
+}
+
+/* A tmpfs is mounted with mode 1777: others can put files in, and remove none of ours. */
+static void test_sticky_directory(void **state)
+{
+	char *dir = temp_dir_new(), *logged, text[32] = "";
+	size_t logged_len;
+	const char *secret = strdup(below(dir, "secret")), *store = strdup(below(dir, "store"));
+	struct store_config config = { .dir = store };
+	struct store *opened;
+	struct store_place *place;
+
+	(void)state;
+	assert_non_null(secret);
+	assert_non_null(store);
+	write_file(secret, "as it was");
+	assert_int_equal(mkdir(store, 0700), 0);
+	assert_int_equal(chmod(store, 01777), 0);
+	stderr_begin();
+	bool used = begins(store);
+	logged = stderr_end(&logged_len);
+	assert_true(used);
+	assert_non_null(strstr(logged, "mode 1777"));
+	free(logged);
+	/* What was put in after the files were looked at is not opened either. */
+	assert_int_equal(store_place_open(store, &place, NULL, 0), 0);
+	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
+		struct stat st;
+		const char *file = strdup(below(store, files[k]));
+		unlink(file);
+		make_link(file, secret);
+		assert_int_equal(store_place_stat(place, files[k], &st), -EPERM);
+		assert_int_equal(store_place_file(place, files[k], O_RDWR | O_CREAT), -EPERM);
+		expect_refused(store, files[k], "symbolic link");
+		assert_int_equal(unlink(file), 0);
+		assert_int_equal(store_place_stat(place, files[k], &st), -ENOENT);
+		free((char *)file);
+	}
+	store_place_close(place);
+	assert_int_equal(store_open(&config, &opened, NULL, 0), 0);
+	store_close(opened);
+	FILE *file = fopen(secret, "r");
+	assert_non_null(file);
+	assert_non_null(fgets(text, sizeof(text), file));
+	assert_string_equal(text, "as it was");
+	fclose(file);
+	if (geteuid() == 0) {
+		/* Root's own directory is not that of others. */
+		assert_int_equal(chmod(dir, 0755), 0);
+		child_join(child_start(begin_as_stranger, (void *)store));
+		make_strangers(below(store, "recency"), secret);
+		expect_refused(store, "recency", "belongs to user 65534");
+		assert_int_equal(unlink(below(store, "recency")), 0);
+	}
+	free((char *)store);
+	free((char *)secret);
 	temp_dir_remove(dir);
 }
 
@@ -313,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_files_of_others),
 		cmocka_unit_test(test_directory_of_others),
+		cmocka_unit_test(test_sticky_directory),
 		cmocka_unit_test(test_default),
 		cmocka_unit_test(test_second_goes_on_with_it),
 		cmocka_unit_test(test_removed_while_waiting),
