@@ -18,6 +18,7 @@ let drawn = null; // tag of the key that the pane shows
 let editor = null; // { dirty(), changed() } while editing
 let form = ''; // name of the form last chosen
 let reading = null; // AbortController
+let soon = 0; // timer of the next look at what others changed; 0: none
 let go = () => {};
 
 export const isDirty = () => Boolean(editor?.dirty());
@@ -213,6 +214,8 @@ async function createHere() {
 // --- reading ----------------------------------------------------------------------
 
 async function load() {
+	clearTimeout(soon); // this read shows every change that the page has heard of
+	soon = 0;
 	reading?.abort();
 	reading = new AbortController();
 	const { signal } = reading;
@@ -224,12 +227,12 @@ async function load() {
 		} else {
 			const most = sizeOf(at) === 0 ? 0 : PREVIEW; // what is empty has no ranges
 			const got = await api.read(at, { most, signal });
-			if (path !== at || editor) return;
+			if (path !== at || editor) return; // the editor says itself what others change
 			key = got;
 			if (drawn !== got.tag) drawKey();
 		}
 	} catch (error) {
-		if (error.name === 'AbortError' || path !== at) return;
+		if (error.name === 'AbortError' || path !== at || editor) return;
 		if (error.type === 'is-directory') return go(`${at}/`);
 		if (error.status === 404) return drawMissing();
 		fill(errorBox(error, load));
@@ -259,7 +262,6 @@ export function open(to, { focus } = {}) {
 }
 
 // A message of the watch stream. Several in a row are one look.
-let soon = 0;
 export function apply(event) {
 	if (path === null) return;
 	const mine = event.path === path;

@@ -115,6 +115,11 @@ drive() { # SCENARIO
 	drive edit
 }
 
+@test "what comes late, an answer or a change by others, disturbs neither pane nor editor" {
+	start_nodes 3
+	drive late
+}
+
 @test "creating, times to live, renaming, deleting, a directory with all below it" {
 	start_nodes 3
 	drive change

@@ -27,8 +27,8 @@ from browser import Browser, Failed
 
 SCENARIOS = {
     f.__name__: f for f in (
-        scenarios_keys.browse, scenarios_keys.edit, scenarios_keys.change, scenarios_names.names, scenarios_hands.keyboard,
-        scenarios_hands.phone, scenarios_hands.many, scenarios_hands.token, scenarios_views.events, scenarios_views.nodes,
+        scenarios_keys.browse, scenarios_keys.edit, scenarios_keys.late, scenarios_keys.change, scenarios_names.names,
+        scenarios_hands.keyboard, scenarios_hands.phone, scenarios_hands.many, scenarios_hands.token, scenarios_views.events, scenarios_views.nodes,
         scenarios_cluster.cluster)
 }
 

@@ -90,6 +90,21 @@ def browse(b, server):
     return [(404, "/v1/kv/dir")]
 
 
+def hold_reads(b, path):
+    """Has the page's next reads of a key wait for letGo(); `asked` counts them from now on."""
+    b.js("""void ((was) => {
+        window.asked = 0;
+        const gate = new Promise((go) => (window.letGo = go));
+        window.fetch = async (...args) => {
+            if (args[0].endsWith('/' + path) && !args[1].body) {
+                window.asked++;
+                await gate;
+            }
+            return was(...args);
+        };
+    })(window.unheldFetch ??= window.fetch)""", path=path)
+
+
 def open_key(b, server, path):
     b.js("void (location.hash = hash)", hash="#/keys/" + path)
     b.wait("document.querySelector('#entry .actions') && !document.querySelector('#entry[aria-busy]')")
@@ -225,17 +240,53 @@ def edit(b, server):
     assert server.get("huge") == bytes(range(256)) * 1000
     assert server.headers("huge")["Content-Type"] == "text/plain"
     # who opens a link and goes on typing elsewhere keeps on typing there
-    b.js("""void (window.fetch = ((was) => async (...args) => {
-        if (args[0].endsWith('/note')) await new Promise((go) => (window.letGo = go));
-        return was(...args);
-    })(window.fetch))""")
+    hold_reads(b, "note")
     b.click("row('note')")
-    b.wait("Boolean(window.letGo)")
+    b.same("asked", 1)
     b.click("document.querySelector('#search')")
     b.js("void letGo()")
     b.same("text('#entry pre.value')", "back from the dead")
     b.same("document.activeElement.id", "search")
     return [(412, "/v1/kv/note"), (404, "/v1/kv/note"), (416, "")]
+
+
+def late(b, server):
+    """The pane of a key, when an answer or a message of the stream comes later than what the user does."""
+    server.put("one", b"1")
+    server.put("two", b"2")
+    b.open(server.url + "/#/keys/one")
+    b.same("text('#entry pre.value')", "1")
+    # Somebody changes one key, and the user opens another as soon as the list shows it:
+    # that is read once. (A timer that is set later and longer ends later.)
+    hold_reads(b, "two")
+    b.js("void letGo()")
+    server.put("one", b"1234")
+    b.js("""new Promise((done) => {
+        const look = () => {
+            if (row('one').querySelector('.size').textContent !== '4 B') return requestAnimationFrame(look);
+            row('two').click();
+            setTimeout(done, 500);
+        };
+        look();
+    })""")
+    b.same("text('#entry pre.value')", "2")
+    b.same("asked", 1)
+    # A read that began before the user edits finds the key deleted: the editor stays.
+    hold_reads(b, "two")
+    server.put("two", b"22")
+    b.same("asked", 1)
+    b.button("Edit")
+    b.fill("Value", "mine")
+    server.ask("DELETE", "/v1/kv/two")
+    b.wait("text('.news').includes('deleted')")
+    b.js("void letGo()")
+    b.wait("!document.querySelector('#entry[aria-busy]')")
+    b.same("fieldOf('Value')?.value", "mine")
+    b.button("Save")
+    b.button("Keep mine")
+    b.same("text('#entry pre.value')", "mine")
+    assert server.get("two") == b"mine"
+    return [(412, "/v1/kv/two"), (404, "/v1/kv/two")]
 
 
 def change(b, server):
