@@ -1,4 +1,4 @@
-# One Keydir node: keydir-fs and keydir-httpd over one store (common/container.sh).
+# One Keydir node: keydir-fs and keydir-httpd over one store (common/scripts/container.sh).
 # docker-compose.yml starts three of them with Kafka and Nginx.
 
 FROM debian:bookworm-slim AS build
@@ -16,7 +16,7 @@ COPY httpd httpd
 RUN make -j"$(nproc)" all && \
 	mkdir /out && \
 	install -s build/keydir-fs build/keydir-httpd /out && \
-	install common/container.sh /out/keydir-node
+	install common/scripts/container.sh /out/keydir-node
 
 FROM debian:bookworm-slim
 RUN apt-get update && \

@@ -33,10 +33,9 @@ OUT := $(BUILD)$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough \
 	$(if $(filter 1,$(WERROR)),-Werror)
-# Headers are looked for from the top and from common/, for "" includes only:
-# a name such as event.h must never be found for somebody's <event.h>.
-KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 \
-	-iquote . -iquote common
+# Headers are looked for from the top, for "" includes only: ours must never be found for
+# somebody's <name.h>.
+KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 -iquote .
 KD_CFLAGS = -std=gnu11 -pthread -fPIE -fno-common $(WARNINGS)
 KD_LDFLAGS = -pthread -pie
 ifeq ($(SANITIZER),)
@@ -75,9 +74,9 @@ without_main = $(if $(1),$(shell grep -LE '^int main[^a-z_]' $(1)))
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/obj/%.o,$(1))
 
-COMMON_SRC := $(wildcard common/*.c)
+COMMON_SRC := $(wildcard common/*/*.c)
 FS_SRC := $(wildcard fs/*.c)
-HTTPD_SRC := $(wildcard httpd/*.c)
+HTTPD_SRC := $(wildcard httpd/*.c httpd/*/*.c)
 FS_MAIN := $(call with_main,$(FS_SRC))
 HTTPD_MAIN := $(call with_main,$(HTTPD_SRC))
 FS_LIB_SRC := $(filter-out $(FS_MAIN),$(FS_SRC))
@@ -212,19 +211,19 @@ BUILD_ONCE = mkdir -p $(OUT) && flock $(OUT) $(MAKE) --no-print-directory all
 up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
 	@tests/deps.sh building running
 	+@$(BUILD_ONCE)
-	@common/up.sh $(OUT)
+	@common/scripts/up.sh $(OUT)
 
 down: ## stop it: nothing mounted, nothing running
-	@common/down.sh
+	@common/scripts/down.sh
 
 .PHONY: cluster-up cluster-down
 cluster-up: ## three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
 	@tests/deps.sh building running cluster
 	+@$(BUILD_ONCE)
-	@common/cluster.sh up $(OUT)
+	@common/scripts/cluster.sh up $(OUT)
 
 cluster-down: ## stop them: nothing mounted, nothing running
-	@common/cluster.sh down
+	@common/scripts/cluster.sh down
 
 # --- tests ----------------------------------------------------------------
 
@@ -303,7 +302,7 @@ install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
 		sed 's|@bindir@|$(bindir)|g' $$unit >$(OUT)/unit.tmp && \
 		$(INSTALL) -m 644 $(OUT)/unit.tmp $(DESTDIR)$(unitdir)/$${unit##*/} || exit; \
 	done
-	$(INSTALL) -m 644 common/keydir.tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/keydir.conf
+	$(INSTALL) -m 644 common/scripts/keydir.tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/keydir.conf
 	ln -sf $(bindir)/keydir-fs $(DESTDIR)$(helperdir)/mount.fuse.keydir
 
 uninstall: ## remove what install put there, with the same PREFIX and DESTDIR

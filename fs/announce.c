@@ -30,12 +30,12 @@
  * for QUEUE_MAX none, with a warning.
  *
  * Lock: a->lock protects what it says below, a leaf. */
-#include "announce.h"
+#include "fs/announce.h"
 
-#include "mount.h"
-#include "subprocess.h"
+#include "fs/mount.h"
+#include "fs/subprocess.h"
 
-#include "logger.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,10 +4,10 @@
  * logged yet: those show what this mount would read. Such answers are never
  * kept by the kernel, and an answer about an entry that expires is kept no
  * longer than the entry lives. */
-#include "op.h"
-#include "shown.h"
+#include "fs/op.h"
+#include "fs/shown.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

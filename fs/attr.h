@@ -2,8 +2,8 @@
 #ifndef KEYDIR_FS_ATTR_H
 #define KEYDIR_FS_ATTR_H
 
-#include "file.h"
-#include "view.h"
+#include "fs/file.h"
+#include "common/store/view.h"
 
 #include <fuse_lowlevel.h>
 

@@ -14,7 +14,7 @@
  *
  * A write that fails leaves a value that nobody meant: the buffer then says so until
  * the program has repaired it, and is not logged meanwhile. */
-#include "buffer.h"
+#include "fs/buffer.h"
 
 #include <assert.h>
 #include <errno.h>

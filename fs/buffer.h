@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_BUFFER_H
 #define KEYDIR_FS_BUFFER_H
 
-#include "event.h"
+#include "common/event/event.h"
 
 /* Allocated by the caller (buffer_init() to buffer_close()); fields are read
  * by others, but changed by the functions below only. Not thread-safe. */

@@ -10,9 +10,9 @@
  * It is a hint: a request that the kernel has sent and we have not read yet is
  * not counted. Such a one is read and answered soon, as long as we live.
  * Atomics; no lock. */
-#include "busy.h"
+#include "fs/busy.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 static struct busy_slot *slot_of(struct busy *busy, uint64_t ino)
 {

@@ -12,11 +12,11 @@
  * it: EBUSY; another inode by that name: ENOTDIR, EISDIR). Who notifies then tells
  * more (tell.c). That libfuse shows it all as ENOENT makes no difference there:
  * only that of an inode is looked for, and no other can come of one. */
-#include "channel.h"
+#include "fs/channel.h"
 
-#include "mount.h"
+#include "fs/mount.h"
 
-#include "logger.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -15,7 +15,7 @@
  * Locks: files->lock protects the tables and reference counts, file->lock the
  * state of one file. file->lock may be held when files->lock is taken, never
  * the other way round. No FUSE call and no event is sent from here. */
-#include "shown.h"
+#include "fs/shown.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
  * order and the request is answered when the last one is done, with the first
  * error or the attributes as they then are. Times set on a file with changes
  * come after its changes, or those would set them again. */
-#include "handle.h"
+#include "fs/handle.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -37,7 +37,7 @@
  * looked up 40 us.
  *
  * Lock: dir->lock, held while an answer is made, not while it is sent. */
-#include "handle.h"
+#include "fs/handle.h"
 
 #include <errno.h>
 #include <stdlib.h>

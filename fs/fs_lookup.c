@@ -7,9 +7,9 @@
  * A new node that has not read its log yet must not answer from its empty store. The
  * kernel comes to everything by a look-up, or by opening the root: these fail with EIO
  * until the node may show what it has (node_may_show()). */
-#include "handle.h"
+#include "fs/handle.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <string.h>

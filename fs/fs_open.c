@@ -10,12 +10,12 @@
  * log at flush (close) and fsync, which are answered when they are applied, with the
  * outcome. What no flush has seen (a mapping outlives its descriptor) is logged at
  * release. */
-#include "handle.h"
-#include "shown.h"
+#include "fs/handle.h"
+#include "fs/shown.h"
 
-#include "clock.h"
-#include "holder.h"
-#include "logger.h"
+#include "common/base/clock.h"
+#include "fs/holder.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* The table of operations, and what is agreed with the kernel at the start. */
-#include "handle.h"
+#include "fs/handle.h"
 
-#include "logger.h"
+#include "common/base/logger.h"
 
 /* Requests that the kernel sends without anybody waiting (readahead). */
 #define BACKGROUND_MAX 64

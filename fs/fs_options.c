@@ -5,7 +5,7 @@
  * mount(8) may pass, the rest of -o, libfuse gets what it knows, things meant
  * for others are dropped, and anything unknown is an error that names it.
  * Paths are made absolute here, because a daemon changes its directory. */
-#include "fs_options.h"
+#include "fs/fs_options.h"
 
 #include <errno.h>
 #include <libgen.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_OPTIONS_H
 #define KEYDIR_FS_OPTIONS_H
 
-#include "node_options.h"
+#include "common/node/options.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * what an unlink or a rename meets, for directories of any size. A name that
  * this mount has created and not logged yet is either dropped (unlink) or
  * logged first; the request then goes on from there. */
-#include "handle.h"
+#include "fs/handle.h"
 
 #include <errno.h>
 #include <linux/fs.h>

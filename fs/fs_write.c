@@ -9,7 +9,7 @@
  * Limits are checked where the program can still be told: the size of a value
  * here exactly, the quota here if it is surely exceeded, and in the end by the
  * outcome of the event. */
-#include "handle.h"
+#include "fs/handle.h"
 
 #include <errno.h>
 #include <stdlib.h>

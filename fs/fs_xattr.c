@@ -2,17 +2,17 @@
  *
  * user.ttl, user.expires, user.default_ttl and user.version are views of what
  * an entry has anyway; setting them sends the event that changes it. All other
- * user.* attributes are stored; user.evict, which evict.c reads, with one value only. The
+ * user.* attributes are stored; user.evict, which node/evict.c reads, with one value only. The
  * namespaces of the system are not: asking
  * for one is answered with "no such attribute", so that tools which look for
  * labels and lists of access rights do not stumble.
  *
  * The list leaves out user.version and user.expires: what copies a file with
  * its attributes (cp -a, rsync -X) then gives the copy the same TTL. */
-#include "handle.h"
+#include "fs/handle.h"
 
-#include "evict.h"
-#include "ttl.h"
+#include "common/node/evict.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <inttypes.h>

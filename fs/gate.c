@@ -13,11 +13,11 @@
  * them and ends with the last.
  *
  * Lock: gate->lock, a leaf. */
-#include "gate.h"
+#include "fs/gate.h"
 
-#include "mount.h"
+#include "fs/mount.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -23,11 +23,11 @@
  * It also sets how far the kernel reads ahead: that can only be done once the
  * mount has answered its first request. It uses the mount for that, so the start of
  * the mount counts as over only then: an umount(2) right after it must not fail. */
-#include "guard.h"
+#include "fs/guard.h"
 
-#include "logger.h"
-#include "mountpoint.h"
-#include "subprocess.h"
+#include "common/base/logger.h"
+#include "fs/mountpoint.h"
+#include "fs/subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_HANDLE_H
 #define KEYDIR_FS_HANDLE_H
 
-#include "op.h"
+#include "fs/op.h"
 
 #include <fcntl.h>
 

@@ -10,7 +10,7 @@
  *
  * So the first request and its reply are looked at on their way, and these flags are
  * added to the reply. Everything else is libfuse's. */
-#include "handshake.h"
+#include "fs/handshake.h"
 
 #include <linux/fuse.h>
 

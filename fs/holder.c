@@ -6,7 +6,7 @@
  * since Linux 5.14, and asking for it sends this mount no request, as stat(2)
  * through /proc/PID/fd would. Shells move what they open to the lowest
  * descriptors, so no more than these are looked at; the cost is bounded. */
-#include "holder.h"
+#include "fs/holder.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -22,11 +22,11 @@
  * at; the old one ends when it gets its lock.
  *
  * Lock: inval->lock protects the queue, a leaf. */
-#include "mount.h"
-#include "tell.h"
+#include "fs/mount.h"
+#include "fs/tell.h"
 
-#include "clock.h"
-#include "logger.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <stdlib.h>

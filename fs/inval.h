@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_INVAL_H
 #define KEYDIR_FS_INVAL_H
 
-#include "feed.h"
+#include "common/event/feed.h"
 
 #include <stdbool.h>
 

@@ -3,14 +3,14 @@
  * A daemon forks before it opens anything, because neither the store nor
  * threads survive a fork. The parent waits at a pipe for what the child has to
  * say, "ready" or why not, and ends with the status that this means. */
-#include "announce.h"
-#include "fs_options.h"
-#include "guard.h"
-#include "remount.h"
-#include "serve.h"
+#include "fs/announce.h"
+#include "fs/fs_options.h"
+#include "fs/guard.h"
+#include "fs/remount.h"
+#include "fs/serve.h"
 
-#include "logger.h"
-#include "node.h"
+#include "common/base/logger.h"
+#include "common/node/node.h"
 
 #include <errno.h>
 #include <fcntl.h>

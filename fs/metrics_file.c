@@ -1,7 +1,7 @@
 /* The metrics file: a mount's metrics, for a program that collects such files.
  *
  * keydir-fs has no port to be asked at. Where a keydir-httpd runs on the same store, that
- * one writes the mount's counters as well (node_metrics.c); a mount that is alone writes a
+ * one writes the mount's counters as well (node/metrics.c); a mount that is alone writes a
  * file for the textfile collector of Prometheus' node exporter, which reads *.prom in one
  * directory (https://github.com/prometheus/node_exporter#textfile-collector) and exports
  * the time of the file, by which an old one is found out.
@@ -10,10 +10,10 @@
  * one. It is removed at the end: a mount that is gone has no metrics.
  *
  * Lock: file->lock, a leaf, for the wish to stop; it is not held while writing. */
-#include "metrics_file.h"
+#include "fs/metrics_file.h"
 
-#include "clock.h"
-#include "logger.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <limits.h>

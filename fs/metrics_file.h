@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_METRICS_FILE_H
 #define KEYDIR_FS_METRICS_FILE_H
 
-#include "node.h"
+#include "common/node/node.h"
 
 struct metrics_file;
 

@@ -2,21 +2,21 @@
 #ifndef KEYDIR_FS_MOUNT_H
 #define KEYDIR_FS_MOUNT_H
 
-#include "announce.h"
-#include "attr.h"
-#include "busy.h"
-#include "file.h"
-#include "fs_options.h"
-#include "gate.h"
-#include "handshake.h"
-#include "inval.h"
-#include "key.h"
-#include "node.h"
-#include "path.h"
-#include "pending.h"
-#include "recall.h"
-#include "spin.h"
-#include "worker.h"
+#include "fs/announce.h"
+#include "fs/attr.h"
+#include "fs/busy.h"
+#include "fs/file.h"
+#include "fs/fs_options.h"
+#include "fs/gate.h"
+#include "fs/handshake.h"
+#include "fs/inval.h"
+#include "common/base/key.h"
+#include "common/node/node.h"
+#include "fs/path.h"
+#include "fs/pending.h"
+#include "fs/recall.h"
+#include "fs/spin.h"
+#include "fs/worker.h"
 
 #include <fuse_lowlevel.h>
 

@@ -5,10 +5,10 @@
  * may still be answered by the kernel alone, so the question that tells is
  * statfs(2), which is always passed on, and which a living mount answers at
  * once. It is asked by a child, as a call that hangs can only be killed. */
-#include "mountpoint.h"
+#include "fs/mountpoint.h"
 
-#include "clock.h"
-#include "logger.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>

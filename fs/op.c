@@ -14,10 +14,10 @@
  * what they are.
  *
  * Lock: file->lock, not held around node_submit, a reply or a callback. */
-#include "op.h"
-#include "shown.h"
+#include "fs/op.h"
+#include "fs/shown.h"
 
-#include "logger.h"
+#include "common/base/logger.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_OP_H
 #define KEYDIR_FS_OP_H
 
-#include "mount.h"
+#include "fs/mount.h"
 
 /* One event, made by op_new(), gone after its completion. */
 struct op {

@@ -4,9 +4,9 @@
  * key is written along so that a log reads well. It is computed when the event
  * is made. If a directory is renamed before it is applied, the event still
  * means the right entry, by its numbers. No state, no lock. */
-#include "mount.h"
+#include "fs/mount.h"
 
-#include "key.h"
+#include "common/base/key.h"
 
 #include <errno.h>
 #include <string.h>

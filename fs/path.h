@@ -2,8 +2,8 @@
 #ifndef KEYDIR_FS_PATH_H
 #define KEYDIR_FS_PATH_H
 
-#include "key.h"
-#include "view.h"
+#include "common/base/key.h"
+#include "common/store/view.h"
 
 struct mount;
 

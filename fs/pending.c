@@ -8,9 +8,9 @@
  * before it; and the first error is kept, so that it can tell it.
  *
  * Lock: pending->lock, a leaf. */
-#include "pending.h"
+#include "fs/pending.h"
 
-#include "op.h"
+#include "fs/op.h"
 
 #include <utlist.h>
 

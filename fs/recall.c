@@ -14,7 +14,7 @@
  * the old name is forgotten then.
  *
  * Lock: recall->lock, a leaf. */
-#include "recall.h"
+#include "fs/recall.h"
 
 #include <assert.h>
 #include <string.h>

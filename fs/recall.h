@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_RECALL_H
 #define KEYDIR_FS_RECALL_H
 
-#include "key.h"
+#include "common/base/key.h"
 
 #include <pthread.h>
 #include <stdbool.h>

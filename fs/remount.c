@@ -3,7 +3,7 @@
  * Flags are the kernel's business alone: the process that serves the mount is not asked. A
  * mount that was started with ro stays so, as its process writes nothing: after a
  * remount,rw changes fail with EIO. No state, no lock. */
-#include "remount.h"
+#include "fs/remount.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_REMOUNT_H
 #define KEYDIR_FS_REMOUNT_H
 
-#include "fs_options.h"
+#include "fs/fs_options.h"
 
 /* Give the mount at OPTIONS->mountpoint the flags that OPTIONS name (ro, rw, nodev ...), as
  * `mount -o remount` asks for; other flags stay, and all other options are ignored. 0, or

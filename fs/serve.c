@@ -9,18 +9,18 @@
  * away. Unmounting by hand ends the loop, and the rest is the same.
  *
  * Signals are blocked in all threads and taken by one of their own; until there is
- * something to mount by one that ends the program at once (early_stop.h). */
-#include "channel.h"
-#include "guard.h"
-#include "handle.h"
-#include "serve.h"
+ * something to mount by one that ends the program at once (base/early_stop.h). */
+#include "fs/channel.h"
+#include "fs/guard.h"
+#include "fs/handle.h"
+#include "fs/serve.h"
 
-#include "clock.h"
-#include "early_stop.h"
-#include "logger.h"
-#include "metrics_file.h"
-#include "mountpoint.h"
-#include "remount.h"
+#include "common/base/clock.h"
+#include "common/base/early_stop.h"
+#include "common/base/logger.h"
+#include "fs/metrics_file.h"
+#include "fs/mountpoint.h"
+#include "fs/remount.h"
 
 #include <errno.h>
 #include <poll.h>

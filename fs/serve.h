@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_SERVE_H
 #define KEYDIR_FS_SERVE_H
 
-#include "fs_options.h"
+#include "fs/fs_options.h"
 
 #include <stddef.h>
 

@@ -30,7 +30,7 @@
  * nocache) nobody calls this, and reads past the cache (fs_open.c) do not care.
  *
  * Lock: file->lock. */
-#include "shown.h"
+#include "fs/shown.h"
 
 void shown_drop(struct file *f)
 {

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_SHOWN_H
 #define KEYDIR_FS_SHOWN_H
 
-#include "file.h"
+#include "fs/file.h"
 
 /* For so long at most an older value is shown than the store has. */
 #define SHOWN_MAX_MS 1000

@@ -7,7 +7,7 @@
  * a time; and not while others want the processor: it yields between looks,
  * and if that takes long, somebody else has run, and it lets it be for a while.
  * So an idle mount costs nothing, and one on a busy machine next to nothing. */
-#include "spin.h"
+#include "fs/spin.h"
 
 #include <poll.h>
 #include <sched.h>

@@ -2,7 +2,7 @@
  *
  * Not by fork(): the new process must hold no memory, no lock and no descriptor of
  * this one. No state, no lock. */
-#include "subprocess.h"
+#include "fs/subprocess.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -23,11 +23,11 @@
  * The same is done while an fsync of a directory waits for the invalidator
  * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps
  * another one for a process that waits for the first. */
-#include "mount.h"
-#include "shown.h"
-#include "tell.h"
+#include "fs/mount.h"
+#include "fs/shown.h"
+#include "fs/tell.h"
 
-#include "logger.h"
+#include "common/base/logger.h"
 
 #include <errno.h>
 #include <linux/fuse.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FS_TELL_H
 #define KEYDIR_FS_TELL_H
 
-#include "announce.h"
+#include "fs/announce.h"
 
 #include <stdbool.h>
 #include <stddef.h>

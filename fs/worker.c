@@ -8,7 +8,7 @@
  *
  * Lock: worker->lock protects the queue, a leaf; it is not held while a job
  * runs. */
-#include "worker.h"
+#include "fs/worker.h"
 
 #include <errno.h>
 #include <pthread.h>

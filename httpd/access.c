@@ -20,8 +20,8 @@
  * logger_allow()'s bound are left out and counted: who is refused must not fill a disk. */
 #include "httpd/access.h"
 
-#include "common/key.h"
-#include "common/logger.h"
+#include "common/base/key.h"
+#include "common/base/logger.h"
 #include "httpd/access_log.h"
 #include "httpd/clients.h"
 #include "httpd/cors.h"

@@ -12,9 +12,9 @@
  * that no writer sees; so there is no lock. */
 #include "httpd/access_log.h"
 
-#include "common/clock.h"
-#include "common/logger.h"
-#include "common/ttl.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
+#include "common/base/ttl.h"
 #include "httpd/json_text.h"
 #include "httpd/request.h"
 #include "httpd/server.h"

@@ -8,7 +8,7 @@
  *
  * It is bounded: the oldest events go first. Who is slower than that, begins
  * further back, or needs a text too long to be kept, reads the feed as if there
- * were no ring (handle_watch.c), and loses nothing but time.
+ * were no ring (handlers/watch.c), and loses nothing but time.
  *
  * Lock: ring->lock, a leaf: held for reading while text is copied, for writing
  * by the hub's thread for a batch of events that are formatted already. */

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_CHANGE_RING_H
 #define KEYDIR_HTTPD_CHANGE_RING_H
 
-#include "common/feed.h"
-#include "common/view.h"
+#include "common/event/feed.h"
+#include "common/store/view.h"
 
 /* A place in the feed: the next change to look at. */
 struct change_place {

@@ -5,7 +5,7 @@
  * log time passed expired, and the rest is called what the log calls it. */
 #include "httpd/change_text.h"
 
-#include "common/ttl.h"
+#include "common/base/ttl.h"
 #include "httpd/value_text.h"
 
 #include <errno.h>

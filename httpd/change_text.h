@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_CHANGE_TEXT_H
 #define KEYDIR_HTTPD_CHANGE_TEXT_H
 
-#include "common/feed.h"
-#include "common/view.h"
+#include "common/event/feed.h"
+#include "common/store/view.h"
 #include "httpd/json_text.h"
 
 /* What change I of EV is called: the operation's name, or what the operation

@@ -28,8 +28,8 @@
  * second more or less is nothing. The lock protects the list and `n`. */
 #include "httpd/clients.h"
 
-#include "common/clock.h"
-#include "common/logger.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
 #include "httpd/answer_memory.h"
 
 #include <arpa/inet.h>

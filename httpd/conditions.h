@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_CONDITIONS_H
 #define KEYDIR_HTTPD_CONDITIONS_H
 
-#include "common/volume_tag.h"
+#include "common/store/volume_tag.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -7,7 +7,7 @@
  * the object depends on the files.
  *
  * The API's description is here too; its name is none that a path can have, and
- * handle_openapi.c serves it.
+ * handlers/openapi.c serves it.
  *
  * Nothing here changes after the tags were made, which happens once. */
 #include "httpd/console_files.h"

@@ -4,33 +4,33 @@
 
 #include "httpd/request.h"
 
-/* handle_key.c: GET and HEAD of a key; of a directory they list. */
+/* handlers/key.c: GET and HEAD of a key; of a directory they list. */
 enum MHD_Result handle_key(struct request *rq);
-/* handle_txn.c: several operations, all or nothing. */
+/* handlers/txn.c: several operations, all or nothing. */
 enum MHD_Result handle_txn(struct request *rq);
-/* handle_mget.c: many keys from one snapshot. */
+/* handlers/mget.c: many keys from one snapshot. */
 enum MHD_Result handle_mget(struct request *rq);
-/* handle_watch.c: changes as they happen. */
+/* handlers/watch.c: changes as they happen. */
 enum MHD_Result handle_watch(struct request *rq);
-/* handle_list.c: a page of a directory. */
+/* handlers/list.c: a page of a directory. */
 enum MHD_Result handle_list(struct request *rq);
-/* handle_write.c */
+/* handlers/write.c */
 enum MHD_Result handle_put(struct request *rq);
 enum MHD_Result handle_delete(struct request *rq);
-/* handle_op.c: POST ?op= */
+/* handlers/op.c: POST ?op= */
 enum MHD_Result handle_op(struct request *rq);
-/* handle_status.c */
+/* handlers/status.c */
 enum MHD_Result handle_status(struct request *rq);
 enum MHD_Result handle_healthz(struct request *rq);
 enum MHD_Result handle_readyz(struct request *rq);
 enum MHD_Result handle_metrics(struct request *rq);
-/* handle_console.c: the page at `/`, and its parts */
+/* handlers/console.c: the page at `/`, and its parts */
 enum MHD_Result handle_console(struct request *rq);
-/* handle_snapshot.c */
+/* handlers/snapshot.c */
 enum MHD_Result handle_snapshot(struct request *rq);
-/* handle_openapi.c: the API's description */
+/* handlers/openapi.c: the API's description */
 enum MHD_Result handle_openapi(struct request *rq);
-/* handle_pycache.c */
+/* handlers/pycache.c */
 enum MHD_Result handle_pycache_get(struct request *rq);
 enum MHD_Result handle_pycache_post(struct request *rq);
 enum MHD_Result handle_pycache_delete(struct request *rq);

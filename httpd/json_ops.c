@@ -8,8 +8,8 @@
  * Nothing is copied but what had to be decoded. */
 #include "httpd/json_ops.h"
 
-#include "common/key.h"
-#include "common/ttl.h"
+#include "common/base/key.h"
+#include "common/base/ttl.h"
 #include "httpd/conditions.h"
 #include "httpd/json_check.h"
 #include "httpd/url.h"

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_JSON_OPS_H
 #define KEYDIR_HTTPD_JSON_OPS_H
 
-#include "common/event.h"
-#include "common/volume_tag.h"
+#include "common/event/event.h"
+#include "common/store/volume_tag.h"
 
 #include <jansson.h>
 

@@ -8,8 +8,8 @@
  * The poll belongs to the request and leaves the hub with it. */
 #include "httpd/key_wait.h"
 
-#include "common/clock.h"
-#include "common/ttl.h"
+#include "common/base/clock.h"
+#include "common/base/ttl.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"

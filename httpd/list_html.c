@@ -7,7 +7,7 @@
  * Nothing here keeps state; all functions are thread-safe. */
 #include "httpd/list_html.h"
 
-#include "common/key.h"
+#include "common/base/key.h"
 #include "httpd/url.h"
 
 #include <string.h>

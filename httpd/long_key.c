@@ -9,8 +9,8 @@
  * No state: thread-safe as far as the request and the view are. */
 #include "httpd/long_key.h"
 
-#include "common/key.h"
-#include "common/store_xattr.h"
+#include "common/base/key.h"
+#include "common/store/xattr.h"
 #include "httpd/hex.h"
 #include "httpd/url.h"
 

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_LONG_KEY_H
 #define KEYDIR_HTTPD_LONG_KEY_H
 
-#include "common/event.h"
-#include "common/view.h"
+#include "common/event/event.h"
+#include "common/store/view.h"
 #include "httpd/request.h"
 
 /* The attribute that keeps the last name of such a key as it was sent. */

@@ -1,11 +1,11 @@
 /* keydir-httpd: a node of Keydir that serves REST.
  *
  * Start: options, log, node, server. A signal to stop ends it at once until it
- * serves (early_stop.h). Stop (SIGTERM, SIGINT) in reverse: the server finishes what is under way, then the node flushes the log and closes
+ * serves (base/early_stop.h). Stop (SIGTERM, SIGINT) in reverse: the server finishes what is under way, then the node flushes the log and closes
  * the store. SIGHUP reads tokens and certificates again. Signals are blocked in
  * every thread and taken by this one, so no handler ever runs. */
-#include "common/early_stop.h"
-#include "common/logger.h"
+#include "common/base/early_stop.h"
+#include "common/base/logger.h"
 #include "httpd/server.h"
 #include "httpd/settings.h"
 #include "httpd/tokens.h"

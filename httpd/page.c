@@ -13,7 +13,7 @@
  * count). */
 #include "httpd/page.h"
 
-#include "common/ttl.h"
+#include "common/base/ttl.h"
 #include "httpd/list_html.h"
 #include "httpd/long_key.h"
 #include "httpd/value_text.h"

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_PAGE_H
 #define KEYDIR_HTTPD_PAGE_H
 
-#include "common/key.h"
-#include "common/view.h"
+#include "common/base/key.h"
+#include "common/store/view.h"
 #include "httpd/json_text.h"
 
 #include <stdbool.h>

@@ -9,7 +9,7 @@
  * The lock protects the list of what was found and `stopping`. */
 #include "httpd/peers.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_PEERS_H
 #define KEYDIR_HTTPD_PEERS_H
 
-#include "common/peer_request.h"
+#include "common/node/peer_request.h"
 
 #include <jansson.h>
 

@@ -3,7 +3,7 @@
  * Read from /proc at each scrape: nothing is kept, no lock. */
 #include "httpd/process_metrics.h"
 
-#include "common/metrics.h"
+#include "common/base/metrics.h"
 
 #include <dirent.h>
 #include <sys/resource.h>

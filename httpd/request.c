@@ -10,8 +10,8 @@
  * leads from one to the next, from the beginning to the end. */
 #include "httpd/request.h"
 
-#include "common/clock.h"
-#include "common/logger.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
 #include "httpd/access_log.h"
 #include "httpd/key_wait.h"
 #include "httpd/problem.h"

@@ -19,8 +19,8 @@
  * No lock: a request belongs to one MHD thread. */
 #include "httpd/request_submit.h"
 
-#include "common/feed.h"
-#include "common/view.h"
+#include "common/event/feed.h"
+#include "common/store/view.h"
 #include "httpd/problem.h"
 #include "httpd/request.h"
 #include "httpd/server.h"

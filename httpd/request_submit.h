@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_REQUEST_SUBMIT_H
 #define KEYDIR_HTTPD_REQUEST_SUBMIT_H
 
-#include "common/event.h"
+#include "common/event/event.h"
 
 #include <microhttpd.h>
 

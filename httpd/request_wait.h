@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_REQUEST_WAIT_H
 #define KEYDIR_HTTPD_REQUEST_WAIT_H
 
-#include "common/node.h"
+#include "common/node/node.h"
 
 #include <microhttpd.h>
 

@@ -15,9 +15,9 @@
  * wait from then on (`abandoning`). */
 #include "httpd/server.h"
 
-#include "common/clock.h"
-#include "common/logger.h"
-#include "common/view.h"
+#include "common/base/clock.h"
+#include "common/base/logger.h"
+#include "common/store/view.h"
 #include "httpd/access_log.h"
 #include "httpd/answer_memory.h"
 #include "httpd/hosts.h"

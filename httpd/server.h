@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_SERVER_H
 #define KEYDIR_HTTPD_SERVER_H
 
-#include "common/node.h"
-#include "common/volume_tag.h"
+#include "common/node/node.h"
+#include "common/store/volume_tag.h"
 #include "httpd/settings.h"
 
 #include <pthread.h>

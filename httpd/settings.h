@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_SETTINGS_H
 #define KEYDIR_HTTPD_SETTINGS_H
 
-#include "common/node_options.h"
+#include "common/node/options.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

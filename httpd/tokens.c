@@ -11,7 +11,7 @@
  * one. A file is small and read rarely, so grants are a list. */
 #include "httpd/tokens.h"
 
-#include "common/key.h"
+#include "common/base/key.h"
 #include "httpd/hex.h"
 #include "httpd/url.h"
 

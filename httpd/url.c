@@ -11,7 +11,7 @@
  * are thread-safe. */
 #include "httpd/url.h"
 
-#include "common/key.h"
+#include "common/base/key.h"
 #include "httpd/hex.h"
 
 #include <string.h>

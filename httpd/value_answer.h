@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_VALUE_ANSWER_H
 #define KEYDIR_HTTPD_VALUE_ANSWER_H
 
-#include "common/view.h"
+#include "common/store/view.h"
 #include "httpd/request.h"
 
 /* Makes a response with bytes [FIRST, FIRST + LEN) of the value of E, which VIEW shows.

@@ -7,7 +7,7 @@
  * base64 too: a value never takes more than twice its size. */
 #include "httpd/value_text.h"
 
-#include "common/key.h"
+#include "common/base/key.h"
 #include "httpd/url.h"
 
 #include <errno.h>

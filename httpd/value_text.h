@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_VALUE_TEXT_H
 #define KEYDIR_HTTPD_VALUE_TEXT_H
 
-#include "common/view.h"
+#include "common/store/view.h"
 #include "httpd/json_text.h"
 
 #include <jansson.h>

@@ -37,7 +37,7 @@
  * held. Who clears watch->waiting makes the call. */
 #include "httpd/watch_hub.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "httpd/change_text.h"
 #include "httpd/watch_round.h"
 
@@ -331,7 +331,7 @@ static bool run_round(struct watch_hub *hub)
 	pthread_mutex_lock(&hub->lock);
 	if (r)
 		return false;
-	/* what lies between is lost, or never was: watchers can tell (handle_watch.c) */
+	/* what lies between is lost, or never was: watchers can tell (handlers/watch.c) */
 	uint64_t begin = round.n ? round.rows[0]->offset : followed;
 	uint64_t end = round.n ? round.rows[round.n - 1]->offset + 1 : followed;
 	if (begin > from)

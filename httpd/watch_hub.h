@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_WATCH_HUB_H
 #define KEYDIR_HTTPD_WATCH_HUB_H
 
-#include "common/node.h"
+#include "common/node/node.h"
 #include "httpd/change_ring.h"
 
 #include <stdatomic.h>

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_HTTPD_WATCH_ROUND_H
 #define KEYDIR_HTTPD_WATCH_ROUND_H
 
-#include "common/feed.h"
-#include "common/view.h"
+#include "common/event/feed.h"
+#include "common/store/view.h"
 #include "httpd/change_ring.h"
 
 #define WATCH_ROUND_ROWS 128

@@ -7,7 +7,7 @@
  * change in between is still found while applying. */
 #include "httpd/write_event.h"
 
-#include "common/ttl.h"
+#include "common/base/ttl.h"
 #include "httpd/conditions.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"

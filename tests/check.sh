@@ -15,7 +15,7 @@ mapfile -t shell < <(printf '%s\n' "${shell[@]}" | sort -u)
 mapfile -t manuals < <(find fs httpd -name '*.[1-8]' | sort)
 
 jobs=$(nproc)
-flags=(-std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -iquote . -iquote common)
+flags=(-std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -iquote .)
 read -ra pkg_flags < <(pkg-config --cflags fuse3 libmicrohttpd jansson rdkafka | tr '\n' ' ')
 flags+=("${pkg_flags[@]}")
 build=${BUILD:-build}/check
@@ -40,7 +40,7 @@ check_cppcheck() {
 		--enable=warning,performance,portability --cppcheck-build-dir="$build/cppcheck" \
 		--suppress=missingIncludeSystem --suppress=unusedFunction --suppress=shiftTooManyBitsSigned \
 		--suppress=uninitvar --suppress=ctuuninitvar --suppress=nullPointer \
-		-D_GNU_SOURCE -D__linux__ -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -I . -I common \
+		-D_GNU_SOURCE -D__linux__ -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -I . \
 		"${sources[@]}"
 }
 
@@ -90,27 +90,51 @@ found() {
 	return 1
 }
 
+# Each folder, and after it those that its files may include besides their own.
+folders='
+common/base
+common/event    common/base
+common/store    common/base common/event
+common/apply    common/base common/event common/store
+common/log      common/base common/event common/store
+common/node     common/base common/event common/store common/apply common/log
+fs              common/[a-z]+
+httpd           common/[a-z]+
+httpd/handlers  common/[a-z]+ httpd
+'
+
+check_folders() {
+	local bad=0 folder others all
+	while read -r folder others; do
+		[ -n "$folder" ] || continue
+		all="$folder${others:+|${others// /|}}"
+		found "$folder may include ${all//|/, } only" \
+			"$(grep -nE '#include "' "$folder"/*.[ch] | grep -vE "#include \"($all)/[^/\"]*\"")" || bad=1
+	done <<<"$folders"
+	found "folders that are not in the list of tests/check.sh" \
+		"$(dirname "${sources[@]}" "${headers[@]}" | sort -u | grep -v '^tests/' |
+			grep -vxFf <(awk 'NF { print $1 }' <<<"$folders"))" || bad=1
+	return $bad
+}
+
 check_rules() {
 	local bad=0 file
-	found "lmdb.h belongs into common/store*.c alone" \
-		"$(grep -rnE '#include <lmdb.h>' common fs httpd | grep -v '^common/store[a-z_]*\.[ch]:')" || bad=1
-	found "rdkafka.h belongs into common/log_kafka*.c alone" \
-		"$(grep -rnE '#include <librdkafka/' common fs httpd | grep -v '^common/log_kafka[a-z_]*\.c:')" || bad=1
-	found "libfuse belongs into fs/ alone" \
+	found "lmdb.h belongs in common/store/ only" \
+		"$(grep -rn '#include <lmdb.h>' common fs httpd | grep -v '^common/store/')" || bad=1
+	found "rdkafka.h belongs in common/log/ only" \
+		"$(grep -rn '#include <librdkafka/' common fs httpd | grep -v '^common/log/')" || bad=1
+	found "libfuse belongs in fs/ only" \
 		"$(grep -rnE '#include <(fuse|fuse3/)' common httpd)" || bad=1
-	found "libmicrohttpd belongs into httpd/ alone" \
+	found "libmicrohttpd belongs in httpd/ only" \
 		"$(grep -rn '#include <microhttpd.h>' common fs)" || bad=1
-	found "common/ includes nothing from fs/ and httpd/, nor they from each other" \
-		"$(grep -rnE '#include "(\.\./)?(fs|httpd)/' common
-		grep -rnE '#include "(\.\./)?httpd/' fs
-		grep -rnE '#include "(\.\./)?fs/' httpd)" || bad=1
+	check_folders || bad=1
 	found "no typedef over a struct" \
 		"$(grep -nE '^typedef (struct|union|enum)' "${headers[@]}" "${sources[@]}")" || bad=1
 	found "no unbounded or unsafe string functions" \
 		"$(grep -nE '[^a-z_](strcpy|sprintf|vsprintf|gets|strtok|atoi|atol|alloca)\(' \
 			"${sources[@]}" "${headers[@]}")" || bad=1
 	found "common/ never ends the process" \
-		"$(grep -nE '[^a-z_](exit|_exit|abort|errx?)\(' common/*.c | grep -v '_exit(')" || bad=1
+		"$(grep -nE '[^a-z_](exit|_exit|abort|errx?)\(' common/*/*.c | grep -v '_exit(')" || bad=1
 	for file in "${headers[@]}" "${sources[@]}"; do
 		case $(head -c 2 "$file") in '/*') ;; *) found "no comment at its top" "$file" || bad=1 ;; esac
 	done

@@ -254,7 +254,7 @@ keydir-httpd" "$(processes)"
 	chmod 755 "$TREE"
 	warning() {
 		setpriv --reuid=12345 --regid=12345 --clear-groups \
-			env LOGIND="$T" LINGER="$TREE" bash -c '. "$1/common/running.sh"; warn_of_logout "$2"' bash "$TREE" "$1" 2>&1
+			env LOGIND="$T" LINGER="$TREE" bash -c '. "$1/common/scripts/running.sh"; warn_of_logout "$2"' bash "$TREE" "$1" 2>&1
 	}
 	[[ $(warning /dev/shm/keydir-12345) == *"/dev/shm/keydir-12345 at your last logout"*enable-linger* ]]
 	same "" "$(warning /var/tmp/keydir)"

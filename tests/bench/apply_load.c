@@ -4,8 +4,8 @@
  *
  * Applies N sets of random keys out of N, with values of BYTES, in write
  * transactions of up to 512 events each, to a new store. Prints events/s. */
-#include "apply.h"
-#include "store.h"
+#include "common/apply/apply.h"
+#include "common/store/store.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -4,7 +4,7 @@
  *
  * Sets "key:0" to "key:N-1", each to a value of BYTES, one event each, on the
  * embedded log or the one given. Prints events/s. */
-#include "node.h"
+#include "common/node/node.h"
 
 #include <inttypes.h>
 #include <stdatomic.h>

@@ -7,7 +7,7 @@
  * Before each write a key that was written lately is read, as clients of a cache do.
  * Prints the 50th, 99th and 99.9th percentile and the longest, in us, from submitting
  * to the outcome. */
-#include "metrics.h"
+#include "common/base/metrics.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/writer.h"
 

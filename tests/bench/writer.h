@@ -2,7 +2,7 @@
 #ifndef KEYDIR_BENCH_WRITER_H
 #define KEYDIR_BENCH_WRITER_H
 
-#include "node.h"
+#include "common/node/node.h"
 
 struct writer {
 	const char *program; /* its name, for what goes wrong */

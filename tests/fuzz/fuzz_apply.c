@@ -4,10 +4,10 @@
  * One store for the whole run; each input runs
  * in one write transaction that is undone, so that inputs do not depend on
  * each other. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "apply.h"
-#include "fuzz_store.h"
+#include "common/apply/apply.h"
+#include "tests/fuzz/fuzz_store.h"
 #include "tests/unit/event_random.h"
 #include "tests/unit/store_check.h"
 

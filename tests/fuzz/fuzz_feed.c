@@ -1,8 +1,8 @@
 /* Fuzzes the feed's rows: any bytes decode or are refused; what decodes encodes
  * to a row that decodes to the same and encodes to the same bytes. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "feed.h"
+#include "common/event/feed.h"
 
 #include <errno.h>
 #include <string.h>

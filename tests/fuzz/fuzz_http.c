@@ -6,9 +6,9 @@
  * answer has X-Keydir-Offset, and each error is a problem document that
  * says what is wrong. A server that no longer answers a plain request after the
  * input has hung. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "common/logger.h"
+#include "common/base/logger.h"
 #include "httpd/server.h"
 #include "httpd/watch_hub.h"
 

@@ -1,7 +1,7 @@
 /* Fuzzes httpd/json_check.c: it accepts a text if and only if jansson does, but for the
  * two kinds of text that its comment names, and for NUL, which jansson 2.14 skips behind
  * a number. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include "httpd/json_check.h"
 

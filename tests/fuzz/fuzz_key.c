@@ -1,8 +1,8 @@
-/* Fuzzes common/key.c: the rules beside a second, slow way to say them; and a
+/* Fuzzes common/base/key.c: the rules beside a second, slow way to say them; and a
  * good key comes together again from its names. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "key.h"
+#include "common/base/key.h"
 
 #include <string.h>
 

@@ -4,9 +4,9 @@
  *
  * Input: a line with the key, a line "name=value" for each header, and behind
  * an empty line the value; without an empty line the value is null. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "record.h"
+#include "common/event/record.h"
 #include "tests/unit/event_equal.h"
 
 #include <errno.h>

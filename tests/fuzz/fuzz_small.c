@@ -1,7 +1,7 @@
 /* Fuzzes the small readers that have no fuzzer of their own: files of tokens, cursors of
  * listings, conditions, ranges and dates, queries, and the JSON of transactions, whose
  * events must survive a copy. The first byte of an input chooses the reader. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include "httpd/conditions.h"
 #include "httpd/json_ops.h"

@@ -1,7 +1,7 @@
 /* The store that a fuzzer uses. */
-#include "fuzz_store.h"
+#include "tests/fuzz/fuzz_store.h"
 
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <unistd.h>
 

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_FUZZ_STORE_H
 #define KEYDIR_FUZZ_STORE_H
 
-#include "store.h"
+#include "common/store/store.h"
 
 /* Open a new store in a directory without a name, so that nothing is left behind. Ends
  * the run if it cannot. */

@@ -6,13 +6,13 @@
  * One store for the whole run; each input runs in one write transaction that is undone.
  * An input is a list of changes: the table, how many rows to pass, how to change the next
  * one, how many bytes follow, and these bytes. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "apply.h"
-#include "feed.h"
-#include "fuzz_store.h"
-#include "store_audit.h"
-#include "store_internal.h"
+#include "common/apply/apply.h"
+#include "common/event/feed.h"
+#include "tests/fuzz/fuzz_store.h"
+#include "common/store/audit.h"
+#include "common/store/internal.h"
 #include "tests/unit/event_random.h"
 
 #include <string.h>

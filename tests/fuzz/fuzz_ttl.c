@@ -1,8 +1,8 @@
-/* Fuzzes common/ttl.c: what was parsed is in its range, and what is written
+/* Fuzzes common/base/ttl.c: what was parsed is in its range, and what is written
  * for it is parsed to the same. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
-#include "ttl.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <string.h>

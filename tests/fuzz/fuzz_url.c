@@ -1,10 +1,10 @@
 /* Fuzzes httpd/url.c: a target comes apart within its bounds, a decoded key
  * obeys the rules of keys and comes back from its encoded form, parameters lie
  * inside the query. */
-#include "fuzz.h"
+#include "tests/fuzz/fuzz.h"
 
 #include "httpd/url.h"
-#include "key.h"
+#include "common/base/key.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* log_probe: uses the Kafka log (common/log_kafka.h) by hand, without a node.
+/* log_probe: uses the Kafka log (common/log/kafka.h) by hand, without a node.
  *
  *     log_probe [-X NAME=VALUE]... [-t SECONDS] [-w SECONDS] URL VERB ...
  *
@@ -18,8 +18,8 @@
  *                         hold prints "open" and aborts when its input ends
  *
  * An error is printed as "error ERRNO: why", with status 1. */
-#include "clock.h"
-#include "log_kafka.h"
+#include "common/base/clock.h"
+#include "common/log/kafka.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
  *
  * Reads one snapshot, also of a store that processes have open. Two stores that
  * applied the same log print the same. */
-#include "common/store.h"
+#include "common/store/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>

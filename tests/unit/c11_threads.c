@@ -4,7 +4,7 @@
  * not know: a thread that it has not seen starting crashes in its allocator.
  * glibc's C11 types are its POSIX types, so the program can offer these
  * functions in glibc's place, and all locking inside librdkafka is seen too. */
-#include "c11_threads.h"
+#include "tests/unit/c11_threads.h"
 
 #ifdef __SANITIZE_THREAD__
 

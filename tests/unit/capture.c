@@ -1,5 +1,5 @@
 /* What was written, as text. Trouble with the capture itself ends the test. */
-#include "capture.h"
+#include "tests/unit/capture.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

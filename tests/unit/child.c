@@ -1,9 +1,9 @@
 /* Processes that a test starts, and waiting for what they do. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
+#include "tests/unit/child.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <signal.h>

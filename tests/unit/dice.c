@@ -1,5 +1,5 @@
 /* Choices for random tests. The generator is splitmix64. */
-#include "dice.h"
+#include "tests/unit/dice.h"
 
 #include <string.h>
 

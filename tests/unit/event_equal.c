@@ -1,6 +1,6 @@
 /* Comparing events, for tests and fuzzers. Field by field, because a struct has
  * padding and fields without a meaning. */
-#include "event_equal.h"
+#include "tests/unit/event_equal.h"
 
 #include <string.h>
 

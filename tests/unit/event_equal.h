@@ -2,7 +2,7 @@
 #ifndef KEYDIR_TEST_EVENT_EQUAL_H
 #define KEYDIR_TEST_EVENT_EQUAL_H
 
-#include "event.h"
+#include "common/event/event.h"
 
 /* NULL if A and B mean the same change, or the name of what differs. A field
  * that no flag or kind gives a meaning (if_version without IF_VERSION ...) is

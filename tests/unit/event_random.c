@@ -1,9 +1,9 @@
 /* Random events over a small world. The names are few, so that most events meet
  * an entry that another made; sizes lie around those where the store changes
  * how it keeps a value. */
-#include "event_random.h"
+#include "tests/unit/event_random.h"
 
-#include "store.h"
+#include "common/store/store.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_TEST_EVENT_RANDOM_H
 #define KEYDIR_TEST_EVENT_RANDOM_H
 
-#include "dice.h"
-#include "event.h"
+#include "tests/unit/dice.h"
+#include "common/event/event.h"
 
 #define EVENT_RANDOM_OPS 5    /* most operations of a transaction */
 #define EVENT_RANDOM_RANGES 6 /* most ranges of a write */

@@ -2,7 +2,7 @@
  *
  * The linker (--wrap) sends the allocations of the code under test here; those
  * inside the C library and cmocka are not seen. For one thread. */
-#include "fault.h"
+#include "tests/unit/fault.h"
 
 #include <stddef.h>
 

@@ -1,11 +1,11 @@
 /* A cluster of librdkafka's mock, and shorthands for tests of the Kafka log.
  * Waits are polls of a condition with a deadline. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "mock_kafka.h"
+#include "tests/unit/mock_kafka.h"
 
-#include "c11_threads.h"
-#include "clock.h"
+#include "tests/unit/c11_threads.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>

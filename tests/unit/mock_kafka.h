@@ -3,7 +3,7 @@
 #ifndef KEYDIR_TEST_MOCK_KAFKA_H
 #define KEYDIR_TEST_MOCK_KAFKA_H
 
-#include "log_kafka.h"
+#include "common/log/kafka.h"
 
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>

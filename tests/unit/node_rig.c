@@ -1,11 +1,11 @@
 /* Nodes for tests. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "node_rig.h"
+#include "tests/unit/node_rig.h"
 
-#include "child.h"
-#include "store_check.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "tests/unit/store_check.h"
+#include "tests/unit/temp_dir.h"
 
 #include <stdio.h>
 #include <stdlib.h>

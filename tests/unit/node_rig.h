@@ -3,7 +3,7 @@
 #ifndef KEYDIR_TEST_NODE_RIG_H
 #define KEYDIR_TEST_NODE_RIG_H
 
-#include "node.h"
+#include "common/node/node.h"
 
 #include <stdatomic.h>
 

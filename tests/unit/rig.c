@@ -3,15 +3,15 @@
  * Each event is committed alone and read back from the feed, and the whole
  * store is checked after it, so that the first event that breaks something is
  * the one that is named. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "rig.h"
+#include "tests/unit/rig.h"
 
-#include "apply.h"
-#include "key.h"
-#include "store_check.h"
-#include "store_rig.h"
-#include "temp_dir.h"
+#include "common/apply/apply.h"
+#include "common/base/key.h"
+#include "tests/unit/store_check.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <inttypes.h>

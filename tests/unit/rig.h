@@ -3,8 +3,8 @@
 #ifndef KEYDIR_TEST_RIG_H
 #define KEYDIR_TEST_RIG_H
 
-#include "feed.h"
-#include "store.h"
+#include "common/event/feed.h"
+#include "common/store/store.h"
 
 /* An initializer for struct bytes from a string literal. */
 #define B(text)                                                                                    \

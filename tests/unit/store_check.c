@@ -4,10 +4,10 @@
  * what other tables say about each) and checks rows alone; one over the
  * inodes, which checks what was collected. The keys of rows are taken apart
  * here and not by the store's own code, so that a fault there shows. */
-#include "store_check.h"
+#include "tests/unit/store_check.h"
 
-#include "feed.h"
-#include "key.h"
+#include "common/event/feed.h"
+#include "common/base/key.h"
 
 #include <errno.h>
 #include <stdarg.h>

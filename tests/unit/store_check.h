@@ -2,7 +2,7 @@
 #ifndef KEYDIR_TEST_STORE_CHECK_H
 #define KEYDIR_TEST_STORE_CHECK_H
 
-#include "store.h"
+#include "common/store/store.h"
 
 /* Reads every row that TXN sees and checks that the tables agree with each
  * other and with the totals in meta: each name leads to an inode that has that

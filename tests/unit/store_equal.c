@@ -2,7 +2,7 @@
  *
  * store_each_row() walks one store; so the rows of the first are laid down in
  * one block, and those of the second are held against it as they come. */
-#include "store_equal.h"
+#include "tests/unit/store_equal.h"
 
 #include <errno.h>
 #include <stdarg.h>

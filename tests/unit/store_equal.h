@@ -2,7 +2,7 @@
 #ifndef KEYDIR_TEST_STORE_EQUAL_H
 #define KEYDIR_TEST_STORE_EQUAL_H
 
-#include "store.h"
+#include "common/store/store.h"
 
 /* Compares all rows of all tables, byte by byte. Returns 0 if they are the
  * same; -EPROTO with the first row that differs named in WHY; or another -errno,

@@ -1,9 +1,9 @@
 /* Stores for tests. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "store_rig.h"
+#include "tests/unit/store_rig.h"
 
-#include "temp_dir.h"
+#include "tests/unit/temp_dir.h"
 
 #include <stdlib.h>
 

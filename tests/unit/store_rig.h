@@ -2,7 +2,7 @@
 #ifndef KEYDIR_TEST_STORE_RIG_H
 #define KEYDIR_TEST_STORE_RIG_H
 
-#include "store.h"
+#include "common/store/store.h"
 
 struct store_rig {
 	char *dir;

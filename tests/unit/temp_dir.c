@@ -2,9 +2,9 @@
  *
  * Stores are sparse files in memory that many processes of one test share, so
  * each test gets a directory and not a file. Thread-safe. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "temp_dir.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
-/* Tests of common/apply.c: transactions, idempotency, rejection, the volume,
+/* Tests of common/apply/apply.c: transactions, idempotency, rejection, the volume,
  * offsets, the feed's ring. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "rig.h"
-#include "store_check.h"
-#include "store_skipped.h"
+#include "common/apply/apply.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/store_check.h"
+#include "common/store/skipped.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* Tests of common/apply*.c: every operation with every precondition on every
  * state of its target, found in each of the three ways. What must come of it is
  * computed here from three small rules and one row per operation. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "rig.h"
-#include "store_check.h"
+#include "common/apply/apply.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/store_check.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* Tests of common/apply*.c: expiry, attributes, modes, times, default TTLs. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "rig.h"
+#include "common/apply/apply.h"
+#include "tests/unit/rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* Tests of common/apply_name.c and apply_tree.c: operations on names (mkdir,
+/* Tests of common/apply/op_name.c and apply/tree.c: operations on names (mkdir,
  * rmdir, del, rename). */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "key.h"
-#include "rig.h"
+#include "common/apply/apply.h"
+#include "common/base/key.h"
+#include "tests/unit/rig.h"
 
 #include <stdio.h>
 #include <stdlib.h>

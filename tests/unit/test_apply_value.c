@@ -1,9 +1,9 @@
-/* Tests of common/apply_value.c: operations on values (set, append, write,
+/* Tests of common/apply/op_value.c: operations on values (set, append, write,
  * truncate, incr), and what they do to modes, times, totals and the feed. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "rig.h"
+#include "common/apply/apply.h"
+#include "tests/unit/rig.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* Tests of common/bell.c: slots, waking, acknowledgements. Two bells of one
+/* Tests of common/node/bell.c: slots, waking, acknowledgements. Two bells of one
  * process are as good as two processes; where one must die, it is one. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "bell.h"
-#include "child.h"
-#include "temp_dir.h"
+#include "common/node/bell.h"
+#include "tests/unit/child.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <pthread.h>

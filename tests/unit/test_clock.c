@@ -1,8 +1,8 @@
-/* Tests of common/clock.c: jumps of the wall clock.
+/* Tests of common/base/clock.c: jumps of the wall clock.
  * LINK: -Wl,--wrap=clock_gettime */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #define YEAR_MS (INT64_C(366) * 24 * 3600 * 1000)
 #define START_MS INT64_C(1769860800000)

@@ -1,7 +1,7 @@
-/* Tests of the checksum (common/crc64.c). */
-#include "cmocka_all.h"
+/* Tests of the checksum (common/base/crc64.c). */
+#include "tests/unit/cmocka_all.h"
 
-#include "crc64.h"
+#include "common/base/crc64.h"
 
 #include <string.h>
 

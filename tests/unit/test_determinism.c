@@ -2,16 +2,16 @@
  * batches in which they applied it, whatever died meanwhile, and wherever a copy
  * was taken: one random sequence of all operations, bad records too, through
  * the codec as the log would give it. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "child.h"
-#include "event_random.h"
-#include "record.h"
-#include "store_check.h"
-#include "store_equal.h"
-#include "store_rig.h"
-#include "temp_dir.h"
+#include "common/apply/apply.h"
+#include "tests/unit/child.h"
+#include "tests/unit/event_random.h"
+#include "common/event/record.h"
+#include "tests/unit/store_check.h"
+#include "tests/unit/store_equal.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,11 +1,11 @@
-/* Tests of common/event.c.
+/* Tests of common/event/event.c.
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "event.h"
-#include "event_equal.h"
-#include "fault.h"
-#include "ttl.h"
+#include "common/event/event.h"
+#include "tests/unit/event_equal.h"
+#include "tests/unit/fault.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <stdlib.h>

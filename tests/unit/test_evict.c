@@ -1,11 +1,11 @@
-/* Tests of common/evict.c and recency.c: who has to go when the cache is full. */
-#include "cmocka_all.h"
+/* Tests of common/node/evict.c and node/recency.c: who has to go when the cache is full. */
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "dice.h"
-#include "evict.h"
-#include "rig.h"
-#include "temp_dir.h"
+#include "common/apply/apply.h"
+#include "tests/unit/dice.h"
+#include "common/node/evict.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
-/* Tests of the feed's rows (common/feed.c).
+/* Tests of the feed's rows (common/event/feed.c).
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "dice.h"
-#include "fault.h"
-#include "feed.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/fault.h"
+#include "common/event/feed.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* Tests of fs/buffer.c: what a flush logs gives the value that the mount read. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "dice.h"
+#include "tests/unit/dice.h"
 #include "fs/buffer.h"
-#include "rig.h"
+#include "tests/unit/rig.h"
 
 #include <stdlib.h>
 #include <string.h>

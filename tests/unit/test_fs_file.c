@@ -1,8 +1,8 @@
 /* Tests of fs/file.c: the tables of a mount's files, and one file's states. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "fs/file.h"
-#include "rig.h"
+#include "tests/unit/rig.h"
 
 #include <errno.h>
 #include <pthread.h>

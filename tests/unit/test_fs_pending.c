@@ -1,5 +1,5 @@
 /* Tests of what is on its way without anybody who waits: bounds, order, errors. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "fs/op.h"
 

@@ -1,5 +1,5 @@
 /* Tests of the names by which keys were looked up: which are known, and for how long. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "fs/recall.h"
 

@@ -1,8 +1,8 @@
 /* Tests of fs/shown.c: which version of a value the kernel is given. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "fs/shown.h"
-#include "rig.h"
+#include "tests/unit/rig.h"
 
 #include <stdlib.h>
 #include <string.h>

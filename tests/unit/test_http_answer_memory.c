@@ -1,5 +1,5 @@
 /* Tests of httpd/answer_memory.c: nothing goes beyond the bound, and all comes back. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "httpd/answer_memory.h"
 #include "httpd/json_text.h"

@@ -1,9 +1,9 @@
 /* Tests of httpd/change_ring.c: what is read from it is what the feed would say, or
  * the reader is sent away.
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "fault.h"
+#include "tests/unit/fault.h"
 
 #include "httpd/change_ring.h"
 #include "httpd/change_text.h"

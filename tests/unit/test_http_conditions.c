@@ -1,5 +1,5 @@
 /* Tests of httpd/conditions.c. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "httpd/conditions.h"
 

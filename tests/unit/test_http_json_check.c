@@ -1,7 +1,7 @@
 /* Tests of httpd/json_check.c: it accepts what jansson accepts, and says what it saw. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "dice.h"
+#include "tests/unit/dice.h"
 #include "httpd/json_check.h"
 
 #include <jansson.h>

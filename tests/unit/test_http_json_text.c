@@ -1,5 +1,5 @@
 /* Tests of httpd/json_text.c: what it writes is what jansson reads. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "httpd/json_text.h"
 

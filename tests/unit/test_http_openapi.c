@@ -1,6 +1,6 @@
 /* The description of the API against what the server is made of: its routes and
  * their methods, parameters and rights, and its problems. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 #include "httpd/console_files.h"
 #include "httpd/problem.h"
 #include "httpd/router.h"

@@ -1,5 +1,5 @@
 /* Tests of httpd/tokens.c. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "httpd/tokens.h"
 

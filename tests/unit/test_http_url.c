@@ -1,5 +1,5 @@
 /* Tests of httpd/url.c. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
 #include "httpd/url.h"
 

@@ -1,12 +1,12 @@
 /* Tests of httpd/watch_hub.c: threads that watch while others write are told what the
  * feed says, each event once, in order. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "dice.h"
-#include "node_rig.h"
+#include "tests/unit/child.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/node_rig.h"
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 #include "httpd/change_text.h"
 #include "httpd/watch_hub.h"
 

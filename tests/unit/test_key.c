@@ -1,7 +1,7 @@
-/* Tests of common/key.c. */
-#include "cmocka_all.h"
+/* Tests of common/base/key.c. */
+#include "tests/unit/cmocka_all.h"
 
-#include "key.h"
+#include "common/base/key.h"
 
 #include <stdlib.h>
 #include <string.h>

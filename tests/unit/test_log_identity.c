@@ -1,9 +1,9 @@
-/* Tests of the identities of log records (common/log_identity.c): what tells two records
+/* Tests of the identities of log records (common/log/identity.c): what tells two records
  * apart, and which ones a store remembers. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "log_identity.h"
-#include "rig.h"
+#include "common/log/identity.h"
+#include "tests/unit/rig.h"
 
 #include <errno.h>
 #include <string.h>

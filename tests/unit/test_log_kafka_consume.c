@@ -1,11 +1,11 @@
-/* Tests of reading the Kafka log (common/log_kafka_consume.c): everything is
+/* Tests of reading the Kafka log (common/log/consume.c): everything is
  * given, in order, once, whatever happens to brokers. Most run twice: with a thread
- * that reads ahead (common/log_kafka_ahead.c), and without. */
-#include "cmocka_all.h"
+ * that reads ahead (common/log/readahead.c), and without. */
+#include "tests/unit/cmocka_all.h"
 
-#include "mock_kafka.h"
+#include "tests/unit/mock_kafka.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,11 +1,11 @@
 /* Tests of opening the Kafka log: URLs, settings, and checking the topic
- * (common/log_kafka.c, log_kafka_conf.c, log_kafka_topic.c). A topic's
+ * (common/log/kafka.c, log/conf.c, log/topic.c). A topic's
  * settings are checked against a real broker: tests/bats/kafka_log.bats. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "mock_kafka.h"
+#include "tests/unit/mock_kafka.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,10 +1,10 @@
-/* Tests of appending to the Kafka log (common/log_kafka_produce.c): each way
+/* Tests of appending to the Kafka log (common/log/produce.c): each way
  * in which an append can end, told once. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "mock_kafka.h"
+#include "tests/unit/mock_kafka.h"
 
-#include "clock.h"
+#include "common/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
-/* Tests of common/logger.c. */
-#include "cmocka_all.h"
+/* Tests of common/base/logger.c. */
+#include "tests/unit/cmocka_all.h"
 
 #include <stdatomic.h>
 
-#include "capture.h"
-#include "logger.h"
-#include "ttl.h"
+#include "tests/unit/capture.h"
+#include "common/base/logger.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
-/* Tests of common/metrics.c. */
-#include "cmocka_all.h"
+/* Tests of common/base/metrics.c. */
+#include "tests/unit/cmocka_all.h"
 
-#include "capture.h"
-#include "metrics.h"
+#include "tests/unit/capture.h"
+#include "common/base/metrics.h"
 
 #include <math.h>
 #include <pthread.h>

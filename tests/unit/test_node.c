@@ -1,16 +1,16 @@
-/* Tests of common/node.c in one process: submitting from many threads, reading
+/* Tests of common/node/node.c in one process: submitting from many threads, reading
  * one's own writes, waiting, expiry. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "clock.h"
-#include "metrics.h"
-#include "node_internal.h"
-#include "node_rig.h"
-#include "rig.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+#include "common/node/internal.h"
+#include "tests/unit/node_rig.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/temp_dir.h"
 
-#include "apply.h"
+#include "common/apply/apply.h"
 
 #include <errno.h>
 #include <pthread.h>

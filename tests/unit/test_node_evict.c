@@ -1,13 +1,13 @@
-/* Tests of common/node_evict.c: room is made for those who write, in order, and for
+/* Tests of common/node/evictor.c: room is made for those who write, in order, and for
  * nobody else. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "node_rig.h"
-#include "rig.h"
+#include "tests/unit/child.h"
+#include "tests/unit/node_rig.h"
+#include "tests/unit/rig.h"
 
-#include "clock.h"
-#include "metrics.h"
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
 
 #include <pthread.h>
 #include <stdio.h>

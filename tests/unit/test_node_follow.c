@@ -1,14 +1,14 @@
-/* Tests of common/node.c: wake-ups and rows that get lost, and stopping with much
+/* Tests of common/node/node.c: wake-ups and rows that get lost, and stopping with much
  * to do. The follower is held up to have them at will.
  * LINK: -Wl,--wrap=bell_wait */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "bell.h"
-#include "child.h"
-#include "clock.h"
-#include "node_rig.h"
-#include "rig.h"
+#include "common/apply/apply.h"
+#include "common/node/bell.h"
+#include "tests/unit/child.h"
+#include "common/base/clock.h"
+#include "tests/unit/node_rig.h"
+#include "tests/unit/rig.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,16 +1,16 @@
-/* Tests of common/node_submit.c and quota.c: the quota, the limit of one value, a file
+/* Tests of common/node/submit.c and node/quota.c: the quota, the limit of one value, a file
  * system that is full.
  * LINK: -Wl,--wrap=bell_wait */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "bell.h"
-#include "child.h"
-#include "node_rig.h"
-#include "rig.h"
-#include "temp_dir.h"
+#include "common/node/bell.h"
+#include "tests/unit/child.h"
+#include "tests/unit/node_rig.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/temp_dir.h"
 
-#include "apply.h"
-#include "quota.h"
+#include "common/apply/apply.h"
+#include "common/node/quota.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,12 +1,12 @@
-/* Tests of common/node.c with several processes on one store: both submit, both
+/* Tests of common/node/node.c with several processes on one store: both submit, both
  * follow, one dies, mounts acknowledge; and with a store that is removed. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "dice.h"
-#include "node_rig.h"
-#include "rig.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/node_rig.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <stdio.h>

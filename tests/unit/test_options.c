@@ -1,10 +1,10 @@
-/* Tests of common/options.c.
+/* Tests of common/base/options.c.
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "capture.h"
-#include "fault.h"
-#include "options.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/fault.h"
+#include "common/base/options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
-/* Tests of common/procs.c: what the processes of a node know of each other. Two of one
+/* Tests of common/node/procs.c: what the processes of a node know of each other. Two of one
  * process are as good as two processes; where one must die, it is one. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "clock.h"
-#include "procs.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "common/base/clock.h"
+#include "common/node/procs.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,12 +1,12 @@
-/* Tests of the record codec (common/record_decode.c, record_encode.c).
+/* Tests of the record codec (common/event/record_decode.c, event/record_encode.c).
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "dice.h"
-#include "event_equal.h"
-#include "fault.h"
-#include "record.h"
-#include "ttl.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/event_equal.h"
+#include "tests/unit/fault.h"
+#include "common/event/record.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,15 +1,15 @@
-/* Tests of taking a store from a peer (common/snapshot.c): what is cut short,
+/* Tests of taking a store from a peer (common/node/snapshot.c): what is cut short,
  * damaged or of somebody else is thrown away, and never ends this process. The
  * peer is a process of the test's, which answers what it is told to. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "crc64.h"
-#include "dice.h"
-#include "rig.h"
-#include "snapshot.h"
-#include "store.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "common/base/crc64.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/rig.h"
+#include "common/node/snapshot.h"
+#include "common/store/store.h"
+#include "tests/unit/temp_dir.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* Tests of common/store*.c: opening, tables, scans. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "store_rig.h"
-#include "temp_dir.h"
-#include "ttl.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <stdio.h>

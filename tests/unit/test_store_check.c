@@ -1,12 +1,12 @@
 /* Tests of applying at random, checked by the store's invariants; and of that
  * check: it must see each kind of damage. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "event_random.h"
-#include "store_audit.h"
-#include "store_check.h"
-#include "temp_dir.h"
+#include "common/apply/apply.h"
+#include "tests/unit/event_random.h"
+#include "common/store/audit.h"
+#include "tests/unit/store_check.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <inttypes.h>

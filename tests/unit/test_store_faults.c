@@ -1,13 +1,13 @@
 /* Tests of common/store*.c: several processes, killed ones, full file systems,
  * damaged files, copies. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "dice.h"
-#include "store.h"
-#include "store_file.h"
-#include "store_rig.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "tests/unit/dice.h"
+#include "common/store/store.h"
+#include "common/store/verify.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

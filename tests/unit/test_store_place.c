@@ -1,11 +1,11 @@
-/* Tests of common/store_place.c: a store is not kept where another user could
+/* Tests of common/store/place.c: a store is not kept where another user could
  * change it, two processes do not make it at once, and removing it is noticed. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "capture.h"
-#include "child.h"
-#include "store.h"
-#include "temp_dir.h"
+#include "tests/unit/capture.h"
+#include "tests/unit/child.h"
+#include "common/store/store.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

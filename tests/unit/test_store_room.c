@@ -1,15 +1,15 @@
 /* Room in a full file system: a store in memory that is written through the map
  * gets an error and never a signal, and finds its way back when something is
  * removed. The pages counted ahead are compared with those that LMDB took. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "child.h"
-#include "event_random.h"
-#include "store_check.h"
-#include "store_internal.h"
-#include "store_rig.h"
-#include "temp_dir.h"
+#include "common/apply/apply.h"
+#include "tests/unit/child.h"
+#include "tests/unit/event_random.h"
+#include "tests/unit/store_check.h"
+#include "common/store/internal.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <stdio.h>

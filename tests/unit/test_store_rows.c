@@ -1,13 +1,13 @@
-/* Tests of rows that the store never writes (common/store_*.c, feed.c). A store's file
+/* Tests of rows that the store never writes (common/store_*.c, event/feed.c). A store's file
  * may come from another node, so each reader must refuse them, and a change of the
  * entry must fail instead of writing past its buffers. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "apply.h"
-#include "rig.h"
-#include "store_internal.h"
-#include "ttl.h"
-#include "varint.h"
+#include "common/apply/apply.h"
+#include "tests/unit/rig.h"
+#include "common/store/internal.h"
+#include "common/base/ttl.h"
+#include "common/base/varint.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,12 +1,12 @@
-/* Tests of how a store was left (common/store_state.c): when its file is checked before
+/* Tests of how a store was left (common/store/state.c): when its file is checked before
  * it is opened, and that a damaged one is refused. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "child.h"
-#include "rig.h"
-#include "store_rig.h"
-#include "store_state.h"
-#include "temp_dir.h"
+#include "tests/unit/child.h"
+#include "tests/unit/rig.h"
+#include "tests/unit/store_rig.h"
+#include "common/store/state.h"
+#include "tests/unit/temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>

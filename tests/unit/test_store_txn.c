@@ -1,9 +1,9 @@
-/* Tests of common/store_txn.c: snapshots, aborted and nested transactions. */
-#include "cmocka_all.h"
+/* Tests of common/store/txn.c: snapshots, aborted and nested transactions. */
+#include "tests/unit/cmocka_all.h"
 
-#include "store_internal.h"
-#include "store_rig.h"
-#include "temp_dir.h"
+#include "common/store/internal.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
-/* Tests of common/ttl.c. */
-#include "cmocka_all.h"
+/* Tests of common/base/ttl.c. */
+#include "tests/unit/cmocka_all.h"
 
-#include "ttl.h"
+#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <inttypes.h>

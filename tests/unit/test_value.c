@@ -1,11 +1,11 @@
-/* Tests of common/value.c against plain arrays of bytes: inline and chunked
+/* Tests of common/store/value.c against plain arrays of bytes: inline and chunked
  * values, at all borders, by random operations from a fixed seed. */
-#include "cmocka_all.h"
+#include "tests/unit/cmocka_all.h"
 
-#include "dice.h"
-#include "store_rig.h"
-#include "temp_dir.h"
-#include "value.h"
+#include "tests/unit/dice.h"
+#include "tests/unit/store_rig.h"
+#include "tests/unit/temp_dir.h"
+#include "common/store/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* Tests of common/view.c: what readers see, and what is hidden from them. */
-#include "cmocka_all.h"
+/* Tests of common/store/view.c: what readers see, and what is hidden from them. */
+#include "tests/unit/cmocka_all.h"
 
-#include "clock.h"
-#include "key.h"
-#include "rig.h"
-#include "view.h"
+#include "common/base/clock.h"
+#include "common/base/key.h"
+#include "tests/unit/rig.h"
+#include "common/store/view.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,123 @@
+/* The two clocks.
+ *
+ * Both are answered by the vDSO without a system call. Wall time decides what a
+ * reader sees (expiry) and stamps events of the embedded log; it can be set
+ * back by an administrator, so that nothing may wait on it. Deadlines and
+ * latencies use monotonic time. clock_gettime() cannot fail for these
+ * clocks on Linux, so neither can these functions. Thread-safe.
+ *
+ * Log time never goes back, so a wall clock that is wrong for one moment would end
+ * every TTL for good. Therefore a jump of the wall clock, compared with CLOCK_BOOTTIME
+ * (which includes suspend), takes effect only after it has lasted CLOCK_BELIEVE_MS.
+ * Until then clock_wall_ms() advances at the rate of CLOCK_BOOTTIME. A step back takes
+ * effect at once. */
+#include "common/base/clock.h"
+
+#include <stdatomic.h>
+
+#define SLEW_MS 100  /* smaller drift is not stored: it saves cache traffic */
+#define LOOK_MS 1000 /* interval between comparisons with CLOCK_BOOTTIME */
+
+/* State of the jump detection, in ms. Relaxed atomics suffice: each field is valid
+ * alone, and threads that detect the same jump store the same values. */
+static struct {
+	_Alignas(64) _Atomic int64_t ahead; /* accepted wall time minus CLOCK_BOOTTIME */
+	_Atomic int64_t jumped_at;          /* CLOCK_BOOTTIME when the jump was detected, or 0 */
+	_Atomic int64_t looked_at;          /* wall time of the last comparison */
+} wall = { INT64_MIN, 0, 0 };
+
+static struct timespec now(clockid_t clock)
+{
+	struct timespec ts = { 0 };
+
+	clock_gettime(clock, &ts);
+	return ts;
+}
+
+static int64_t ms_of(struct timespec ts)
+{
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+static int64_t load(_Atomic int64_t *from)
+{
+	return atomic_load_explicit(from, memory_order_relaxed);
+}
+
+static void store(_Atomic int64_t *to, int64_t n)
+{
+	atomic_store_explicit(to, n, memory_order_relaxed);
+}
+
+/* Compare REAL, the wall clock, with CLOCK_BOOTTIME and return the time to use. */
+static int64_t look_for_jump(int64_t real)
+{
+	int64_t boot = ms_of(now(CLOCK_BOOTTIME)), ahead = real - boot;
+	int64_t known = load(&wall.ahead), since = load(&wall.jumped_at);
+
+	if (known != INT64_MIN && ahead > known + CLOCK_JUMP_MS) {
+		if (!since)
+			store(&wall.jumped_at, since = boot);
+		if (boot - since < CLOCK_BELIEVE_MS)
+			return boot + known;
+	}
+	if (known == INT64_MIN || ahead > known + SLEW_MS || ahead < known - SLEW_MS)
+		store(&wall.ahead, ahead);
+	if (since)
+		store(&wall.jumped_at, 0);
+	store(&wall.looked_at, real);
+	return real;
+}
+
+int64_t clock_wall_ms(void)
+{
+	int64_t real = ms_of(now(CLOCK_REALTIME)), looked_at = load(&wall.looked_at);
+
+	if (real >= looked_at && real - looked_at < LOOK_MS && !load(&wall.jumped_at))
+		return real;
+	return look_for_jump(real);
+}
+
+int64_t clock_jump_ms(void)
+{
+	int64_t known = load(&wall.ahead);
+
+	if (!load(&wall.jumped_at))
+		return 0;
+	return ms_of(now(CLOCK_REALTIME)) - ms_of(now(CLOCK_BOOTTIME)) - known;
+}
+
+int64_t clock_mono_ms(void)
+{
+	return clock_mono_ns() / 1000000;
+}
+
+int64_t clock_mono_ns(void)
+{
+	struct timespec ts = now(CLOCK_MONOTONIC);
+
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+int clock_cond_init(pthread_cond_t *ret)
+{
+	pthread_condattr_t attr;
+	int r = -pthread_condattr_init(&attr);
+
+	if (r < 0)
+		return r;
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	r = -pthread_cond_init(ret, &attr);
+	pthread_condattr_destroy(&attr);
+	return r;
+}
+
+struct timespec clock_mono_in(int64_t ms)
+{
+	struct timespec ts = now(CLOCK_MONOTONIC);
+
+	ts.tv_nsec += ms % 1000 * 1000000;
+	ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
+	ts.tv_nsec %= 1000000000;
+	return ts;
+}

@@ -1,0 +1,142 @@
+/* Write deadlines: answer every write that has waited too long.
+ *
+ * A separate thread does this, because a hung disk, or another process stopped inside
+ * the store's write transaction, blocks the thread that applies as well. The answer
+ * states the truth. A queued event is removed from the queue: it was not done (LATE).
+ * An event in the hands of a worker, or of an external log, may still be done (UNKNOWN).
+ *
+ * An event in the hands of a worker stays in the index, without a callback, until the
+ * worker finishes it. Its age tells readiness how long applying has been blocked.
+ *
+ * All writes have the same timeout, so the index is ordered by deadline, and sleeping
+ * for one timeout never misses a deadline.
+ *
+ * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue.
+ * Callbacks run without a lock. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+
+#include <stdlib.h>
+
+/* Return the timeout of a write in ms. */
+static int64_t patience_ms(const struct node *node)
+{
+	return node->config.write_timeout_ms + LOG_GRACE_MS;
+}
+
+/* Remove late events from the queue. The first held one stays, since the evictor has a
+ * pointer to it. Call with queue_lock held. */
+static void expire_queued(struct node *node, int64_t now_ms, struct finished *done)
+{
+	struct pending **link = &node->queue, *p;
+	if (*link && atomic_load(&node->held))
+		link = &(*link)->next;
+	while ((p = *link)) {
+		if (p->deadline_ms > now_ms) {
+			link = &p->next;
+			continue;
+		}
+		*link = p->next;
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_LATE };
+		finished_add(done, p);
+	}
+	node->queue_last = link;
+}
+
+/* Answer the caller of P, which a worker or the evictor still uses. Call with queue_lock
+ * held. */
+static void answer_taken(struct pending *p, struct finished *done)
+{
+	struct pending *copy = calloc(1, sizeof *copy);
+	if (!copy)
+		return; /* try again in the next round */
+	copy->done = p->done;
+	copy->arg = p->arg;
+	copy->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+	p->done = NULL;
+	finished_add(done, copy);
+	metrics_add(METRIC_WRITES_UNKNOWN, 1);
+}
+
+/* Answer all late writes. Returns the ms until the next deadline. */
+static int64_t expire(struct node *node)
+{
+	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + patience_ms(node);
+	struct finished done;
+	struct pending *p, *tmp;
+	finished_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	if (node->pending && node->pending->deadline_ms <= now_ms)
+		expire_queued(node, now_ms, &done);
+	HASH_ITER (hh, node->pending, p, tmp) {
+		if (p->deadline_ms > now_ms) {
+			next_ms = p->deadline_ms;
+			break;
+		}
+		bool held = p == node->queue;
+		if ((p->queued && !held) || !p->done) /* an eviction, or answered already */
+			continue;
+		if (held || !node->kafka) {
+			answer_taken(p, &done);
+			continue;
+		}
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+		finished_add(&done, p);
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	finished_run(&done);
+	return next_ms - now_ms;
+}
+
+static void *run(void *arg)
+{
+	struct node *node = arg;
+	pthread_mutex_lock(&node->deadline_lock);
+	while (!node->deadlines_stop) {
+		pthread_mutex_unlock(&node->deadline_lock);
+		struct timespec until = clock_mono_in(expire(node));
+		pthread_mutex_lock(&node->deadline_lock);
+		if (!node->deadlines_stop)
+			pthread_cond_timedwait(&node->deadline_wake, &node->deadline_lock, &until);
+	}
+	pthread_mutex_unlock(&node->deadline_lock);
+	return NULL;
+}
+
+int deadlines_open(struct node *node)
+{
+	pthread_mutex_init(&node->deadline_lock, NULL);
+	int r = clock_cond_init(&node->deadline_wake);
+	return r < 0 ? r : -pthread_create(&node->deadline_thread, NULL, run, node);
+}
+
+void deadlines_close(struct node *node)
+{
+	pthread_mutex_lock(&node->deadline_lock);
+	node->deadlines_stop = true;
+	pthread_cond_signal(&node->deadline_wake);
+	pthread_mutex_unlock(&node->deadline_lock);
+	pthread_join(node->deadline_thread, NULL);
+	pthread_cond_destroy(&node->deadline_wake);
+	pthread_mutex_destroy(&node->deadline_lock);
+}
+
+int64_t deadlines_oldest_ms(struct node *node)
+{
+	pthread_mutex_lock(&node->queue_lock);
+	int64_t since_ms = node->pending ? node->pending->deadline_ms - patience_ms(node) :
+	                                   INT64_MAX;
+	pthread_mutex_unlock(&node->queue_lock);
+	int64_t now_ms = clock_mono_ms();
+	return since_ms < now_ms ? now_ms - since_ms : 0;
+}
+
+bool deadlines_held_up(struct node *node, int64_t oldest_ms)
+{
+	return oldest_ms > patience_ms(node) + HELD_UP_MS;
+}

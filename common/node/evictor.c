@@ -1,0 +1,641 @@
+/* The node's part that makes room: eviction, and writes that wait for it.
+ *
+ * A write into a cache that is nearly full wakes the evictor, a thread of this
+ * process. It chooses victims from a snapshot (node/evict.c), submits an event for each,
+ * waits until all of them are applied, and looks again, until the cache is at the
+ * low mark. It starts at the high mark, a little below the quota, so that writers
+ * seldom see the quota at all. Only who writes evicts: several nodes that write at
+ * once evict each for itself, and since each looks again after every round, at what
+ * all of them did, they go below the low mark by a round of each at most.
+ *
+ * With the embedded log the evictor would have to hold what writers need, the right
+ * to apply and the store's write transaction, and they would wait for it, for long
+ * when the machine is busy. So it leaves its events for them to take along: each
+ * batch of writes applies a few, in its own transaction. What nobody takes, or what
+ * is needed now, it applies itself, a few at a time.
+ *
+ * A write that finds no room is held: it waits in the queue, with all that came
+ * after it (an append must not overtake another), until the evictor has made room
+ * or found nothing to evict: that is the old ENOSPC. It waits as long as for the log
+ * (--write-timeout). What could never fit is refused at once, and nothing evicted
+ * for it. With the embedded log, applying finds out (node/local_log.c) and puts what it
+ * took back; with a log outside, submitting does, and what is held goes to the
+ * producer from here.
+ *
+ * A victim is named by inode and version, so an event of this kind does nothing if
+ * the entry was changed, moved or evicted by another in the meantime: see EVENTS.md.
+ * The entry that the first held write is about is no victim.
+ *
+ * Locks: evictor.lock guards what the thread waits for. It is taken inside work_lock
+ * and with none held inside; queue_lock guards the queue and `held`. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/key.h"
+#include "common/base/logger.h"
+#include "common/base/metrics.h"
+#include "common/node/quota.h"
+#include "common/node/recency.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define IN_USE_MS 1000 /* how often is asked what is in use */
+#define MARGIN 32      /* a part of the quota that is kept free ... */
+#define MARGIN_MAX (UINT64_C(64) << 20)
+#define TAKE_ALONG 2     /* evictions for each write ... */
+#define TAKE_BYTES 1024  /* ... and one more for so many bytes */
+#define UNTAKEN_MS 10    /* after which the evictor applies what nobody took */
+#define APPLY_AT_ONCE 32 /* evictions in one transaction of the embedded log */
+#define DRY_ROUNDS 8     /* without a victim: there is none */
+#define DRY_MS 10        /* pause between those */
+#define SURVEY_ROWS 8192 /* in one snapshot */
+
+struct evictor {
+	struct node *node;
+	struct evict *evict;
+	uint64_t high, low; /* bytes: starts above, stops below */
+	pthread_t thread;
+	bool runs;
+	atomic_bool stopping;
+	atomic_bool wanted; /* set with the lock; read without to save taking it */
+	int64_t asked_ms;   /* when it was last asked what is in use; the thread's own */
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct pending *ready; /* embedded log: to be taken along; queue_lock protects it */
+
+	unsigned under_way;         /* evictions; protected by lock, and so are ... */
+	unsigned failed;            /* ... those that were not logged, and ... */
+	enum event_outcome failure; /* ... why */
+
+	/* The thread's own. */
+	struct evict_victim victims[EVICT_MAX];
+	struct pending *round; /* events of the victims, not submitted yet */
+};
+
+/* --- waking and waiting --- */
+
+static void wake(struct evictor *ev)
+{
+	pthread_mutex_lock(&ev->lock);
+	atomic_store(&ev->wanted, true);
+	pthread_cond_signal(&ev->wake);
+	pthread_mutex_unlock(&ev->lock);
+}
+
+void evictor_note(struct node *node, uint64_t used_bytes)
+{
+	struct evictor *ev = node->evictor;
+	if (ev && used_bytes > ev->high && !atomic_load(&ev->wanted))
+		wake(ev);
+}
+
+void evictor_look(struct node *node)
+{
+	metrics_add(METRIC_WRITES_HELD, 1);
+	wake(node->evictor);
+}
+
+/* Waits until it is wanted or MS have passed; true if it is wanted. */
+static bool wait_wanted(struct evictor *ev, int64_t ms)
+{
+	struct timespec until = clock_mono_in(ms);
+	int r = 0;
+	pthread_mutex_lock(&ev->lock);
+	while (r == 0 && !atomic_load(&ev->wanted) && !atomic_load(&ev->stopping))
+		r = pthread_cond_timedwait(&ev->wake, &ev->lock, &until);
+	bool wanted = atomic_exchange(&ev->wanted, false);
+	pthread_mutex_unlock(&ev->lock);
+	return wanted;
+}
+
+static void nap(struct evictor *ev)
+{
+	if (!atomic_load(&ev->stopping))
+		nanosleep(&(struct timespec){ .tv_nsec = DRY_MS * 1000000 }, NULL);
+}
+
+/* --- what may wait --- */
+
+/* Whether P's time is not over yet. */
+static bool in_time(const struct pending *p)
+{
+	return clock_mono_ms() < p->deadline_ms - LOG_GRACE_MS;
+}
+
+bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growth, uint64_t longest)
+{
+	struct evictor *ev = node->evictor;
+	uint64_t size = node->config.size_bytes;
+	return ev && !atomic_load(&ev->stopping) && growth <= size &&
+	       longest + STORE_ENTRY_COST <= size && in_time(p);
+}
+
+bool evictor_may_hold_event(struct node *node, struct txn *txn, const struct event *event)
+{
+	struct evictor *ev = node->evictor;
+	return ev && !atomic_load(&ev->stopping) &&
+	       quota_can_fit(txn, event, node->config.size_bytes);
+}
+
+void evictor_hold(struct node *node, struct pending *pendings)
+{
+	struct pending **end = &pendings;
+	pthread_mutex_lock(&node->queue_lock);
+	for (; *end; end = &(*end)->next)
+		(*end)->queued = true;
+	*end = node->queue;
+	if (!node->queue)
+		node->queue_last = end;
+	node->queue = pendings;
+	atomic_store(&node->held, true);
+	pthread_mutex_unlock(&node->queue_lock);
+	evictor_look(node);
+}
+
+/* --- what is held --- */
+
+/* The first held write. It stays where it is: only this thread takes it. */
+static struct pending *first_held(struct node *node)
+{
+	pthread_mutex_lock(&node->queue_lock);
+	struct pending *p = atomic_load(&node->held) ? node->queue : NULL;
+	pthread_mutex_unlock(&node->queue_lock);
+	return p;
+}
+
+/* Takes the first off the queue. With queue_lock held. */
+static struct pending *pop(struct node *node)
+{
+	struct pending *p = node->queue;
+	node->queue = p->next;
+	if (!node->queue)
+		node->queue_last = &node->queue;
+	p->queued = false;
+	return p;
+}
+
+/* Finishes the first of what is held, or ALL of it. */
+static void refuse_held(struct node *node, enum event_outcome code, bool all)
+{
+	struct finished done;
+	finished_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	while (atomic_load(&node->held) && node->queue) {
+		struct pending *p = pop(node);
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = code };
+		finished_add(&done, p);
+		if (code == OUTCOME_NO_SPACE)
+			metrics_add(METRIC_WRITES_REFUSED, 1);
+		if (!all)
+			break;
+	}
+	if (!node->queue)
+		atomic_store(&node->held, false);
+	pthread_mutex_unlock(&node->queue_lock);
+	finished_run(&done);
+}
+
+/* Submits what is held and fits by now, in order. */
+static void release_to_log(struct node *node)
+{
+	while (atomic_load(&node->held)) {
+		struct txn *txn;
+		struct pending *p = first_held(node);
+		if (!p || txn_read(node->store, &txn) < 0)
+			return;
+		bool fits = quota_fits(txn, p->ev, node->config.size_bytes,
+		                       atomic_load(&node->ahead));
+		txn_abort(txn);
+		if (!fits)
+			return;
+		pthread_mutex_lock(&node->queue_lock);
+		pop(node);
+		/* From here on it can be finished, and freed, at any time. */
+		struct event *event = p->ev;
+		void *owned = p->owned;
+		p->ev = NULL;
+		p->owned = NULL;
+		p->growth = quota_growth(event);
+		atomic_fetch_add(&node->ahead, p->growth);
+		pthread_mutex_unlock(&node->queue_lock);
+		kafka_submit(node, event);
+		event_free(event);
+		free(owned);
+		/* Only now: what is submitted meanwhile must come behind it. */
+		pthread_mutex_lock(&node->queue_lock);
+		if (!node->queue)
+			atomic_store(&node->held, false);
+		pthread_mutex_unlock(&node->queue_lock);
+	}
+}
+
+static void release(struct node *node)
+{
+	if (!atomic_load(&node->held))
+		return;
+	if (node->kafka) {
+		release_to_log(node);
+		return;
+	}
+	/* What does not fit comes back. */
+	pthread_mutex_lock(&node->queue_lock);
+	atomic_store(&node->held, false);
+	pthread_mutex_unlock(&node->queue_lock);
+	node_work(node);
+}
+
+/* --- evicting --- */
+
+static void evicted(void *arg, const struct outcome *out)
+{
+	struct evictor *ev = arg;
+	pthread_mutex_lock(&ev->lock);
+	ev->under_way--;
+	/* A changed or missing entry is no failure: something else happened. */
+	if (out->offset == 0 && out->code != OUTCOME_OK) {
+		ev->failed++;
+		ev->failure = out->code;
+	}
+	if (ev->under_way == 0)
+		pthread_cond_signal(&ev->wake);
+	pthread_mutex_unlock(&ev->lock);
+}
+
+/* Adds EVENT to the round. */
+static void plan(struct evictor *ev, const struct event *event)
+{
+	struct pending *p = calloc(1, sizeof *p);
+	struct event *copy = p ? event_dup(event) : NULL;
+	if (!copy) {
+		free(p);
+		return;
+	}
+	p->ev = copy;
+	p->done = evicted;
+	p->arg = ev;
+	p->deadline_ms = clock_mono_ms() + ev->node->config.write_timeout_ms + LOG_GRACE_MS;
+	p->next = ev->round;
+	ev->round = p;
+}
+
+static void plan_victim(struct evictor *ev, const struct view *view, const struct evict_victim *v)
+{
+	char key[KEY_MAX];
+	int64_t len = view_path(view, v->ino, key, sizeof key);
+	struct event event = {
+		.op = v->dir ? EVENT_RMDIR : EVENT_DEL,
+		.at = v->ino,
+		.key = { key, len > 0 ? (size_t)len : 0 },
+		.flags = EVENT_EVICT,
+		.cond = IF_VERSION,
+		.if_version = v->version,
+	};
+	plan(ev, &event);
+}
+
+/* The inode that EVENT is about, or 0. */
+static uint64_t target_of(const struct view *view, const struct event *event)
+{
+	struct entry e;
+	int r = -ENOENT;
+	if (event->at)
+		return event->at;
+	if (event->dir) {
+		size_t skip = key_name_start(event->key.data, event->key.len);
+		r = view_name(view, event->dir, (const char *)event->key.data + skip,
+		              event->key.len - skip, &e);
+	} else if (event->key.len) {
+		r = view_key(view, event->key.data, event->key.len, &e);
+	}
+	return r < 0 ? 0 : e.ino;
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct evict_victim *x = a, *y = b;
+	return x->ino < y->ino ? -1 : x->ino > y->ino;
+}
+
+/* Chooses and plans. Returns how many victims there are; 0 with *RET_MORE: none was
+ * found, and without: there is room enough. -errno. */
+static int plan_round(struct evictor *ev, bool *ret_more)
+{
+	struct node *node = ev->node;
+	struct pending *held = first_held(node);
+	struct view view;
+	*ret_more = true;
+	int r = view_open(node->store, &view);
+	if (r < 0)
+		return r;
+	uint64_t used = txn_meta(view.txn)->used_bytes, want = 0, spare = 0;
+	if (node->kafka)
+		used += atomic_load(&node->ahead);
+	if (held) {
+		want = node->kafka ? quota_lack(view.txn, held->ev, node->config.size_bytes,
+		                                atomic_load(&node->ahead)) :
+		                     held->lacks;
+		want += (ev->high - ev->low) / 4;
+		spare = target_of(&view, held->ev);
+	} else if (used > ev->low) {
+		want = used - ev->low;
+	}
+	*ret_more = want > 0;
+	int64_t expiry_ms;
+	uint64_t ino;
+	int n = want ? evict_choose(ev->evict, view.txn, view.now_ms, want, spare, ev->victims) : 0;
+	/* What is that large is left until somebody needs the room. */
+	for (int i = 0; !held && i < n; i++) {
+		if (ev->victims[i].bytes > node->config.size_bytes - ev->high) {
+			n = i;
+			*ret_more = n > 0;
+		}
+	}
+	/* All of them go; neighbours together cost less, for they share pages. */
+	if (n > 1)
+		qsort(ev->victims, (size_t)n, sizeof ev->victims[0], by_inode);
+	for (int i = n - 1; i >= 0; i--)
+		plan_victim(ev, &view, &ev->victims[i]);
+	/* What has expired gives room as well, and may wait behind what is held. */
+	if (held && store_first_expiry(view.txn, &expiry_ms, &ino) == 0 &&
+	    expiry_ms <= view.now_ms) {
+		struct event tick = { .op = EVENT_TICK };
+		plan(ev, &tick);
+	}
+	view_close(&view);
+	return n;
+}
+
+/* Gives P, which is for EVENT, its number. With queue_lock held. */
+static void number(struct node *node, struct pending *p, struct event *event)
+{
+	p->seq = event->seq = ++node->seq;
+	event->proc = node->proc;
+	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
+}
+
+/* Cuts the first N (at least 1) off *LIST. */
+static struct pending *take(struct pending **list, size_t n)
+{
+	struct pending *first = *list, **end = list;
+	while (*end && n--) {
+		(*end)->queued = false;
+		end = &(*end)->next;
+	}
+	struct pending *rest = *end;
+	*end = NULL;
+	*list = rest;
+	return first;
+}
+
+struct pending *evictor_take_along(struct node *node, size_t nevents, size_t bytes,
+                                   struct pending *batch)
+{
+	struct evictor *ev = node->evictor;
+	if (!ev || !ev->ready)
+		return batch;
+	struct pending *some = take(&ev->ready, TAKE_ALONG * nevents + bytes / TAKE_BYTES);
+	struct pending *last = some;
+	while (last->next)
+		last = last->next;
+	last->next = batch;
+	return some;
+}
+
+/* Waits until writers have taken the whole round along; returns when none does any
+ * more, or none can. */
+static void wait_taken(struct evictor *ev)
+{
+	pthread_mutex_lock(&ev->lock);
+	unsigned before = ev->under_way + 1;
+	while (ev->under_way && ev->under_way < before && !atomic_load(&ev->stopping) &&
+	       !atomic_load(&ev->node->held)) {
+		struct timespec until = clock_mono_in(UNTAKEN_MS);
+		before = ev->under_way;
+		pthread_cond_timedwait(&ev->wake, &ev->lock, &until);
+	}
+	pthread_mutex_unlock(&ev->lock);
+}
+
+/* Whether some were not taken. */
+static bool is_ready(struct evictor *ev)
+{
+	pthread_mutex_lock(&ev->node->queue_lock);
+	bool ready = ev->ready;
+	pthread_mutex_unlock(&ev->node->queue_lock);
+	return ready;
+}
+
+static void submit_local(struct evictor *ev)
+{
+	struct node *node = ev->node;
+	pthread_mutex_lock(&node->queue_lock);
+	for (struct pending *p = ev->round; p; p = p->next) {
+		number(node, p, p->ev);
+		p->queued = true;
+	}
+	ev->ready = ev->round;
+	ev->round = NULL;
+	pthread_mutex_unlock(&node->queue_lock);
+	wait_taken(ev);
+	while (is_ready(ev)) {
+		struct finished done;
+		finished_init(&done);
+		pthread_mutex_lock(&node->work_lock);
+		pthread_mutex_lock(&node->queue_lock);
+		struct pending *some = take(&ev->ready, APPLY_AT_ONCE);
+		pthread_mutex_unlock(&node->queue_lock);
+		if (some) {
+			local_apply(node, some, &done);
+			bell_ring_others(node->bell);
+			node_follow_feed(node, &done);
+		}
+		pthread_mutex_unlock(&node->work_lock);
+		finished_run(&done);
+		if (atomic_load(&node->again))
+			node_work(node);
+	}
+}
+
+static void submit_to_log(struct evictor *ev)
+{
+	struct node *node = ev->node;
+	while (ev->round) {
+		struct pending *p = take(&ev->round, 1);
+		struct event *event = p->ev;
+		p->ev = NULL;
+		pthread_mutex_lock(&node->queue_lock);
+		number(node, p, event);
+		pthread_mutex_unlock(&node->queue_lock);
+		kafka_submit(node, event);
+		event_free(event);
+	}
+}
+
+/* Submits what was planned and waits for all of it. False if none of it got into
+ * the log. */
+static bool run_round(struct evictor *ev)
+{
+	unsigned n = 0;
+	for (struct pending *p = ev->round; p; p = p->next)
+		n++;
+	if (n == 0)
+		return true;
+	pthread_mutex_lock(&ev->lock);
+	ev->under_way += n;
+	ev->failed = 0;
+	pthread_mutex_unlock(&ev->lock);
+	metrics_add(METRIC_EVICTIONS, n);
+	if (ev->node->kafka)
+		submit_to_log(ev);
+	else
+		submit_local(ev);
+	pthread_mutex_lock(&ev->lock);
+	while (ev->under_way && !atomic_load(&ev->stopping))
+		pthread_cond_wait(&ev->wake, &ev->lock);
+	bool all_failed = ev->failed == n;
+	pthread_mutex_unlock(&ev->lock);
+	return !all_failed;
+}
+
+/* Asks what is in use, now and then. */
+static void ask_in_use(struct evictor *ev)
+{
+	const struct node_config *config = &ev->node->config;
+	int64_t now = clock_mono_ms();
+	if (!config->in_use || now < ev->asked_ms + IN_USE_MS)
+		return;
+	ev->asked_ms = now;
+	config->in_use(config->in_use_arg, ev->node);
+}
+
+/* Evicts until there is room, or nothing to evict. */
+static void make_room(struct evictor *ev)
+{
+	struct node *node = ev->node;
+	int dry = 0;
+	while (!atomic_load(&ev->stopping)) {
+		bool more, ticks;
+		ask_in_use(ev);
+		int n = plan_round(ev, &more);
+		if (!more)
+			return;
+		ticks = n <= 0 && ev->round;
+		dry = n > 0 ? 0 : dry + 1;
+		struct pending *held = first_held(node);
+		if (!run_round(ev)) {
+			refuse_held(node, ev->failure, node->kafka != NULL);
+			if (!held)
+				return;
+		} else if (dry == DRY_ROUNDS || (held && !in_time(held))) {
+			if (!held)
+				return;
+			refuse_held(node, OUTCOME_NO_SPACE, false);
+			dry = 0;
+		} else if (n < 0 || ticks) {
+			nap(ev); /* what has expired by our clock may not have by the log's */
+		}
+		release(node);
+	}
+}
+
+/* Learns how the keys lie before there is a need. */
+static void survey(struct evictor *ev)
+{
+	bool more = true;
+	while (more && !atomic_load(&ev->stopping) && !atomic_load(&ev->wanted)) {
+		struct txn *txn;
+		if (txn_read(ev->node->store, &txn) < 0)
+			return;
+		more = txn_meta(txn)->used_bytes > ev->low / 2 &&
+		       evict_survey(ev->evict, txn, SURVEY_ROWS);
+		txn_abort(txn);
+	}
+}
+
+static void *run(void *arg)
+{
+	struct evictor *ev = arg;
+	/* Waking it takes no processor from a writer; failing that, it may. */
+	const struct sched_param param = { 0 };
+	pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+	while (!atomic_load(&ev->stopping)) {
+		survey(ev);
+		ask_in_use(ev);
+		if (wait_wanted(ev, IN_USE_MS))
+			make_room(ev);
+	}
+	return NULL;
+}
+
+/* --- starting and stopping --- */
+
+int evictor_open(struct node *node)
+{
+	const struct node_config *config = &node->config;
+	uint64_t seed, margin = config->size_bytes / MARGIN;
+	if (config->evict == EVICT_NONE)
+		return 0;
+	int r = recency_open(store_dir(node->store), config->size_bytes, &node->recency);
+	if (r < 0 || config->read_only)
+		return r;
+	struct evictor *ev = calloc(1, sizeof *ev);
+	if (!ev)
+		return -ENOMEM;
+	if (margin > MARGIN_MAX)
+		margin = MARGIN_MAX;
+	ev->node = node;
+	ev->high = config->size_bytes - margin;
+	ev->low = ev->high - margin / 4;
+	pthread_mutex_init(&ev->lock, NULL);
+	clock_cond_init(&ev->wake);
+	r = node_random(&seed);
+	if (r == 0)
+		r = evict_new(config->evict, node->recency, seed, &ev->evict);
+	node->evictor = ev;
+	if (r == 0)
+		r = -pthread_create(&ev->thread, NULL, run, ev);
+	ev->runs = r == 0;
+	return r;
+}
+
+void evictor_stop(struct node *node)
+{
+	struct evictor *ev = node->evictor;
+	if (!ev)
+		return;
+	pthread_mutex_lock(&ev->lock);
+	atomic_store(&ev->stopping, true);
+	pthread_cond_signal(&ev->wake);
+	pthread_mutex_unlock(&ev->lock);
+	if (ev->runs)
+		pthread_join(ev->thread, NULL);
+	ev->runs = false;
+	if (node->kafka)
+		refuse_held(node, OUTCOME_STOPPING, true);
+	pthread_mutex_lock(&node->queue_lock);
+	atomic_store(&node->held, false); /* what is left is applied, or has no room */
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+void evictor_free(struct node *node)
+{
+	struct evictor *ev = node->evictor;
+	recency_close(node->recency);
+	if (!ev)
+		return;
+	while (ev->round) {
+		struct pending *p = take(&ev->round, 1);
+		event_free(p->ev);
+		free(p);
+	}
+	evict_free(ev->evict);
+	pthread_cond_destroy(&ev->wake);
+	pthread_mutex_destroy(&ev->lock);
+	free(ev);
+}

@@ -1,0 +1,240 @@
+/* The node's part that follows the feed and finishes what was submitted.
+ *
+ * Every outcome comes from the feed, whichever process applied the event: the
+ * worker finds its own process's events there by their id. What is finished is
+ * gathered in a struct finished while locks are held, and called afterwards.
+ *
+ * Locks: the feed is followed under work_lock, queue_lock is taken inside
+ * (THREADS.md); none is held when a callback is made, but the follow callback,
+ * which runs under work_lock. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+#include "common/event/feed.h"
+#include "common/base/logger.h"
+#include "common/base/metrics.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FOLLOW_ROWS 256 /* feed rows read from one snapshot */
+
+/* --- callbacks --- */
+
+void finished_init(struct finished *done)
+{
+	done->first = NULL;
+	done->last = &done->first;
+	done->waiters = NULL;
+}
+
+void finished_add(struct finished *done, struct pending *p)
+{
+	p->next = NULL;
+	*done->last = p;
+	done->last = &p->next;
+}
+
+static void pending_free(struct pending *p)
+{
+	event_free(p->ev);
+	free(p->owned);
+	free(p->feed);
+	free(p);
+}
+
+void finished_run(struct finished *done)
+{
+	while (done->first) {
+		struct pending *p = done->first;
+		done->first = p->next;
+		if (p->done)
+			p->done(p->arg, &p->out);
+		pending_free(p);
+	}
+	done->last = &done->first;
+	while (done->waiters) {
+		struct waiter *w = done->waiters;
+		done->waiters = w->next;
+		struct outcome out = { .code = w->code, .offset = w->offset };
+		w->done(w->arg, &out);
+		free(w);
+	}
+}
+
+void node_forget(struct node *node, struct pending *p)
+{
+	HASH_DEL(node->pending, p);
+	atomic_fetch_sub(&node->ahead, p->growth);
+}
+
+void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset)
+{
+	struct finished done;
+	struct pending *p;
+	finished_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	HASH_FIND(hh, node->pending, &seq, sizeof seq, p);
+	if (p) {
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = code, .offset = offset };
+		finished_add(&done, p);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	if (p && code == OUTCOME_UNKNOWN)
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	finished_run(&done);
+}
+
+/* --- following --- */
+
+static void complete(struct node *node, struct feed_event *ev, struct finished *done)
+{
+	struct pending *p;
+	pthread_mutex_lock(&node->queue_lock);
+	HASH_FIND(hh, node->pending, &ev->seq, sizeof ev->seq, p);
+	if (p)
+		node_forget(node, p);
+	pthread_mutex_unlock(&node->queue_lock);
+	if (!p) {
+		free(ev);
+		return;
+	}
+	p->feed = ev;
+	p->out = (struct outcome){
+		.code = ev->outcome,
+		.offset = ev->offset,
+		.ino = ev->ino,
+		.version = ev->version,
+		.number = ev->number,
+		.created = ev->created,
+		.feed = ev,
+	};
+	finished_add(done, p);
+}
+
+void node_settle_waiters(struct node *node, struct finished *done)
+{
+	uint64_t followed = atomic_load(&node->followed);
+	int64_t now = clock_mono_ms();
+	pthread_mutex_lock(&node->queue_lock);
+	struct waiter **link = &node->waiters;
+	while (*link) {
+		struct waiter *w = *link;
+		bool come = w->acked ? bell_acked(node->bell, w->offset) : followed >= w->offset;
+		if (!come && now < w->deadline_ms) {
+			link = &w->next;
+			continue;
+		}
+		w->code = come ? OUTCOME_OK : OUTCOME_UNKNOWN;
+		*link = w->next;
+		atomic_fetch_sub(&node->nwaiters, 1);
+		w->next = done->waiters;
+		done->waiters = w;
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+/* The feed ends before FROM. Offsets from there to the last one applied have no event:
+ * they are a foreign producer's transaction markers, and a barrier may wait for them.
+ * (Or their rows were left out; then the next row shows that some are missing.) */
+static void pass_markers(struct node *node, struct txn *txn, uint64_t from)
+{
+	const struct store_meta *meta = txn_meta(txn);
+	uint64_t first;
+	if (!node->any_followed || meta->applied < from ||
+	    (store_feed_first(txn, &first) == 0 && first > from))
+		return;
+	atomic_store(&node->followed, meta->applied);
+}
+
+/* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
+ * of the feed, -errno if it cannot be read now. */
+static int follow_some(struct node *node, struct finished *done)
+{
+	struct txn *txn;
+	int r = txn_read(node->store, &txn);
+	if (r < 0)
+		return r; /* no slot or memory now: the next round will do it */
+	uint64_t from = atomic_load(&node->followed) + (node->any_followed ? 1 : 0), found;
+	struct bytes row;
+	int n = 0;
+	bool gap = false;
+	for (; n < FOLLOW_ROWS; n++) {
+		r = store_feed_next(txn, from, &found, &row);
+		if (r < 0)
+			break;
+		uint64_t first;
+		if (found > from && node->any_followed && store_feed_first(txn, &first) == 0 &&
+		    from < first)
+			gap = node->lost = true;
+		struct feed_event *ev;
+		r = feed_decode(found, row, &ev);
+		if (r == -ENOMEM)
+			break;
+		if (r == 0) {
+			if (node->config.follow) {
+				if (gap)
+					node->config.follow(node->config.follow_arg, NULL, true);
+				node->config.follow(node->config.follow_arg, ev, false);
+			}
+			tick_seen(node, ev);
+			for (size_t i = 0; i < ev->neffects; i++) {
+				int64_t expiry = ev->effects[i].expiry_ms;
+				if (expiry && expiry < atomic_load(&node->wake_ms)) {
+					atomic_store(&node->wake_ms, expiry);
+					bell_ring_self(node->bell);
+				}
+			}
+			if (ev->proc == node->proc)
+				complete(node, ev, done);
+			else
+				free(ev);
+		} else {
+			logger(LOGGER_ERROR, "feed row is damaged offset=%llu",
+			       (unsigned long long)found);
+		}
+		gap = false;
+		node->any_followed = true;
+		atomic_store(&node->followed, found);
+		from = found + 1;
+	}
+	if (r == -ENOENT && n < FOLLOW_ROWS)
+		pass_markers(node, txn, from);
+	txn_abort(txn);
+	return n == FOLLOW_ROWS ? 1 : r == -ENOENT ? 0 : r;
+}
+
+/* After a gap: what is neither queued nor was found in the feed was applied, and
+ * its row is gone. (With a log outside it may still come, or its time ends.) */
+static void finish_lost(struct node *node, struct finished *done)
+{
+	struct pending *p, *tmp;
+	if (node->kafka)
+		return;
+	pthread_mutex_lock(&node->queue_lock);
+	HASH_ITER (hh, node->pending, p, tmp) {
+		if (p->queued)
+			continue;
+		node_forget(node, p);
+		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+		finished_add(done, p);
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+void node_follow_feed(struct node *node, struct finished *done)
+{
+	int r;
+	do {
+		procs_beat(node->procs); /* a long way to follow is no standstill */
+		r = follow_some(node, done);
+	} while (r > 0);
+	if (r == 0 && node->lost) {
+		node->lost = false;
+		finish_lost(node, done);
+	}
+	if (atomic_load(&node->nwaiters))
+		node_settle_waiters(node, done);
+}

@@ -1,0 +1,310 @@
+/* The node's part that the embedded log needs: applying is all there is of it.
+ *
+ * What is queued is applied in one transaction, which also puts it into the
+ * feed; so the log is the store, and a batch is there whole or not at all. Who
+ * works (node_work) holds work_lock; other processes of the node are kept out by
+ * the store's write transaction.
+ *
+ * Limits (quota, value size) are this node's to refuse, before an event counts
+ * as logged: what may exceed one is applied in a part of the transaction that
+ * can be undone, and looked at. */
+#include "common/node/internal.h"
+
+#include "common/apply/apply.h"
+#include "common/base/clock.h"
+#include "common/event/feed.h"
+#include "common/base/key.h"
+#include "common/base/metrics.h"
+#include "common/node/quota.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH_EVENTS 512       /* events applied in one transaction ... */
+#define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
+
+struct pending *local_take_batch(struct node *node)
+{
+	struct pending *batch, **end = &batch;
+	size_t n = 0, bytes = 0;
+	pthread_mutex_lock(&node->queue_lock);
+	batch = atomic_load(&node->held) ? NULL : node->queue;
+	if (!batch) {
+		pthread_mutex_unlock(&node->queue_lock);
+		return NULL;
+	}
+	while (*end && n < BATCH_EVENTS && bytes < BATCH_BYTES) {
+		n++;
+		bytes += (*end)->ev->value.len;
+		(*end)->queued = (*end)->held = false;
+		end = &(*end)->next;
+	}
+	node->queue = *end;
+	if (!node->queue)
+		node->queue_last = &node->queue;
+	*end = NULL;
+	batch = evictor_take_along(node, n, bytes, batch);
+	pthread_mutex_unlock(&node->queue_lock);
+	return batch;
+}
+
+/* Whether a tick still has anything to purge; another process may have done it. */
+static bool tick_due(struct txn *txn, int64_t now_ms)
+{
+	int64_t expiry_ms;
+	uint64_t ino;
+	return store_first_expiry(txn, &expiry_ms, &ino) == 0 && expiry_ms <= now_ms;
+}
+
+/* The longest value that the event at OFFSET changed; 0 or a negative errno. */
+static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
+{
+	struct feed_event *ev;
+	struct bytes row;
+	int r = store_feed_get(txn, offset, &row);
+	if (r == 0)
+		r = feed_decode(offset, row, &ev);
+	if (r != 0)
+		return r;
+	*ret = 0;
+	for (size_t i = 0; i < ev->neffects; i++) {
+		if (ev->effects[i].kind == FEED_DATA && ev->effects[i].size > *ret)
+			*ret = ev->effects[i].size;
+	}
+	free(ev);
+	return 0;
+}
+
+/* Applies P's event and looks whether that went over a limit; if so, undoes it
+ * and leaves P out. 0 or a negative errno. */
+static int apply_within_limits(struct node *node, struct txn *txn, struct pending *p,
+                               int64_t now_ms)
+{
+	struct txn *inner;
+	uint64_t before = txn_meta(txn)->used_bytes, offset = txn_meta(txn)->applied + 1;
+	uint64_t longest = 0;
+	/* A longer name is no reason to refuse a rename; new directories are. */
+	uint64_t slack = p->ev->op == EVENT_RENAME ? KEY_NAME_MAX : 0;
+	int r = txn_nest(txn, &inner);
+	if (r < 0)
+		return r;
+	r = apply_event(inner, p->ev, offset, now_ms, NULL);
+	if (r == 0)
+		r = longest_value(inner, offset, &longest);
+	if (r < 0) {
+		txn_abort(inner);
+		return r;
+	}
+	uint64_t after = txn_meta(inner)->used_bytes;
+	if (after > node->config.size_bytes && after > before + slack)
+		p->out.code = OUTCOME_NO_SPACE;
+	else if (longest > node_max_value(node))
+		p->out.code = OUTCOME_TOO_LARGE;
+	else
+		return txn_commit(inner);
+	p->lacks = after - node->config.size_bytes;
+	p->held = p->out.code == OUTCOME_NO_SPACE &&
+	          evictor_may_hold(node, p, after - before, longest);
+	p->left_out = !p->held;
+	txn_abort(inner);
+	return 0;
+}
+
+/* Whether it can be told without applying that EV stays within the limits. */
+static bool is_surely_within(struct node *node, struct txn *txn, const struct event *ev)
+{
+	bool appends = ev->op == EVENT_APPEND;
+	for (size_t i = 0; i < ev->nops; i++)
+		appends |= ev->ops[i].op == EVENT_APPEND;
+	uint64_t growth = quota_growth(ev);
+	if (growth && txn_meta(txn)->used_bytes + growth > node->config.size_bytes)
+		return false;
+	return !appends || quota_append_fits(txn, ev, node_max_value(node));
+}
+
+/* Applies the events of BATCH in one transaction, as many as go well into one;
+ * *RET_REST is the first that it did not come to, or that is held: it has to wait
+ * for room. Those that the limits do not allow, and needless ticks, are marked
+ * left_out. 0 or a negative errno, with
+ * nothing applied of what is before *RET_REST. */
+static int apply_batch(struct node *node, struct pending *batch, struct pending **ret_rest)
+{
+	struct txn *txn;
+	int r = txn_write(node->store, &txn);
+	*ret_rest = batch->next;
+	if (r < 0)
+		return r;
+	struct store_meta *meta = txn_meta(txn);
+	int64_t now_ms = clock_wall_ms();
+	uint64_t napplied = 0, nrejected = meta->nrejected;
+	/* Always apply the first event, so that every batch makes progress. */
+	for (struct pending *p = batch; p && (p == batch || txn_pages(txn) <= STORE_TXN_PAGES);
+	     p = p->next) {
+		*ret_rest = p->next;
+		p->held = false;
+		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
+		p->out = (struct outcome){ .code = OUTCOME_OK };
+		if (p->left_out)
+			continue;
+		if (is_surely_within(node, txn, p->ev))
+			r = apply_event(txn, p->ev, meta->applied + 1, now_ms, NULL);
+		else
+			r = apply_within_limits(node, txn, p, now_ms);
+		if (r < 0) {
+			txn_abort(txn);
+			return r;
+		}
+		if (p->held) {
+			*ret_rest = p;
+			break;
+		}
+		napplied += !p->left_out;
+	}
+	/* Every event that leaves the queue has an outcome. */
+	assert(*ret_rest != batch || batch->held);
+	if (napplied == 0) {
+		txn_abort(txn);
+		return 0;
+	}
+	nrejected = meta->nrejected - nrejected;
+	uint64_t used_bytes = meta->used_bytes;
+	r = txn_commit(txn);
+	if (r == 0) {
+		evictor_note(node, used_bytes);
+		metrics_add(METRIC_EVENTS_APPLIED, napplied);
+		metrics_add(METRIC_EVENTS_REJECTED, nrejected);
+	}
+	return r;
+}
+
+static enum event_outcome outcome_of_error(int r)
+{
+	return r == -ENOSPC ? OUTCOME_STORE_FULL :
+	       r == -ENOMEM ? OUTCOME_NO_MEMORY :
+	                      OUTCOME_LOG_DOWN;
+}
+
+/* Finishes those of BATCH that get no feed event. */
+static void finish_left_out(struct node *node, struct pending *batch, struct finished *done)
+{
+	struct pending *next;
+	pthread_mutex_lock(&node->queue_lock);
+	for (struct pending *p = batch; p; p = next) {
+		next = p->next;
+		if (!p->left_out)
+			continue;
+		if (p->out.code != OUTCOME_OK)
+			metrics_add(METRIC_WRITES_REFUSED, 1);
+		node_forget(node, p);
+		finished_add(done, p);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+/* Apply P as a batch of one event. */
+static int apply_alone(struct node *node, struct pending *p, struct pending **ret_rest)
+{
+	int r = apply_batch(node, p, ret_rest);
+	/* The pages that the last commit freed may suffice. */
+	if (r == -ENOSPC && store_advance(node->store) == 0)
+		r = apply_batch(node, p, ret_rest);
+	return r;
+}
+
+/* After what begins at P failed as a whole: event by event, up to END or to the
+ * first that is held. Returns what is left. */
+static struct pending *apply_one_by_one(struct node *node, struct pending *p,
+                                        const struct pending *end, struct finished *done)
+{
+	while (p != end) {
+		struct pending *next = p->next, *rest;
+		p->next = NULL;
+		int r = apply_alone(node, p, &rest);
+		node_set_stalled(node, r < 0 ? -r : 0);
+		if (rest == p) {
+			p->next = next;
+			return p;
+		}
+		if (r < 0) {
+			p->left_out = true;
+			p->out.code = outcome_of_error(r);
+		}
+		finish_left_out(node, p, done);
+		p = next;
+	}
+	return p;
+}
+
+void local_apply(struct node *node, struct pending *batch, struct finished *done)
+{
+	while (batch) {
+		struct pending *rest, *last = batch;
+		int r = apply_batch(node, batch, &rest);
+		if (r < 0) {
+			rest = apply_one_by_one(node, batch, rest, done);
+		} else {
+			node_set_stalled(node, 0);
+			while (last != rest && last->next != rest)
+				last = last->next;
+			if (last != rest) {
+				last->next = NULL;
+				finish_left_out(node, batch, done);
+			}
+		}
+		batch = rest;
+		if (batch && batch->held) {
+			evictor_hold(node, batch);
+			return;
+		}
+	}
+}
+
+void local_probe(struct node *node)
+{
+	int r = store_advance(node->store);
+	if (r == 0 && store_room_left(node->store) == 0)
+		r = -ENOSPC;
+	node_set_stalled(node, -r);
+}
+
+int local_open(struct node *node, char *why, size_t why_size)
+{
+	struct txn *txn;
+	uint64_t id[2] = { 0 };
+	int r = node_random(&id[0]);
+	if (r == 0)
+		r = node_random(&id[1]);
+	if (r == 0)
+		r = txn_write(node->store, &txn);
+	if (r != 0) {
+		snprintf(why, why_size, "cannot write to the store: %s", strerror(-r));
+		return r;
+	}
+	struct store_meta *meta = txn_meta(txn);
+	if (meta->started) {
+		bool local = strncmp(meta->volume, "local-", 6) == 0;
+		txn_abort(txn);
+		if (local)
+			return 0;
+		snprintf(why, why_size,
+		         "the store %s follows a Kafka log; give that --log, or another --store",
+		         store_dir(node->store));
+		return -EINVAL;
+	}
+	char volume[40];
+	snprintf(volume, sizeof volume, "local-%016llx%016llx", (unsigned long long)id[0],
+	         (unsigned long long)id[1]);
+	struct event format = { .op = EVENT_FORMAT,
+		                .proc = node->proc,
+		                .name = { volume, strlen(volume) } };
+	r = apply_event(txn, &format, 0, clock_wall_ms(), NULL);
+	if (r == 0)
+		r = txn_commit(txn);
+	else
+		txn_abort(txn);
+	if (r < 0)
+		snprintf(why, why_size, "cannot make the volume: %s", strerror(-r));
+	return r;
+}

@@ -1,0 +1,521 @@
+/* The node: do the work, wait for an offset, start and stop.
+ *
+ * Whoever has something to do becomes the worker, if nobody is: it applies all that
+ * is queued (embedded log, node/local_log.c), follows the feed (node/follow.c), and makes
+ * the callbacks, for itself and for those who came meanwhile. What nobody came for,
+ * time passing and what other processes applied, is the node's own thread's.
+ *
+ * Submitting is node/submit.c's, and a log outside node/kafka_log.c's.
+ *
+ * Locks: work_lock, then queue_lock (THREADS.md); none is held when a callback
+ * is made, but the follow callback, which runs under work_lock. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/logger.h"
+#include "common/base/metrics.h"
+#include "common/node/recency.h"
+#include "common/node/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define IDLE_MS 1000   /* the thread looks around at least this often */
+#define DRAIN_MS 5000  /* a stop waits so long for events under way */
+#define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
+/* Proposed inode numbers have 53 bits, as many as JavaScript's numbers hold exactly, and 28
+ * of them count. */
+#define INO_TAG_MASK ((1u << 25) - 1)
+
+/* --- working --- */
+
+void node_work(struct node *node)
+{
+	for (int round = 0;; round++) {
+		/* Said first: who has the lock looks again when it has let go. */
+		atomic_store(&node->again, true);
+		if (pthread_mutex_trylock(&node->work_lock))
+			return;
+		atomic_store(&node->again, false);
+		struct finished done;
+		finished_init(&done);
+		struct pending *batch = node->kafka ? NULL : local_take_batch(node);
+		if (batch) {
+			local_apply(node, batch, &done);
+			bell_ring_others(node->bell);
+		}
+		node_follow_feed(node, &done);
+		pthread_mutex_unlock(&node->work_lock);
+		finished_run(&done);
+
+		pthread_mutex_lock(&node->queue_lock);
+		bool more = (node->queue && !atomic_load(&node->held)) || atomic_load(&node->again);
+		pthread_mutex_unlock(&node->queue_lock);
+		if (!more)
+			return;
+		if (round == WORK_ROUNDS) {
+			bell_ring_self(node->bell);
+			return;
+		}
+	}
+}
+
+void node_catch_up(struct node *node)
+{
+	struct finished done;
+	finished_init(&done);
+	pthread_mutex_lock(&node->work_lock);
+	node_follow_feed(node, &done);
+	pthread_mutex_unlock(&node->work_lock);
+	finished_run(&done);
+	if (atomic_load(&node->again))
+		node_work(node);
+}
+
+/* --- waiting --- */
+
+static void add_waiter(struct node *node, uint64_t offset, int64_t timeout_ms, bool acked,
+                       node_done *done, void *arg)
+{
+	struct waiter *w = calloc(1, sizeof *w);
+	if (!w) {
+		struct outcome out = { .code = OUTCOME_NO_MEMORY };
+		done(arg, &out);
+		return;
+	}
+	w->offset = offset;
+	w->deadline_ms = clock_mono_ms() + timeout_ms;
+	w->acked = acked;
+	w->done = done;
+	w->arg = arg;
+	pthread_mutex_lock(&node->queue_lock);
+	w->next = node->waiters;
+	node->waiters = w;
+	atomic_fetch_add(&node->nwaiters, 1);
+	pthread_mutex_unlock(&node->queue_lock);
+	/* The thread looks at it, also if what it waits for came just now. */
+	bell_ring_self(node->bell);
+}
+
+void node_wait(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done, void *arg)
+{
+	if (atomic_load(&node->followed) >= offset) {
+		struct outcome out = { .code = OUTCOME_OK, .offset = offset };
+		done(arg, &out);
+		return;
+	}
+	add_waiter(node, offset, timeout_ms, false, done, arg);
+}
+
+/* Whether all mounts have acknowledged OFFSET. They are asked for the newest one that
+ * there is, so once for all changes of a commit: who asks for an older one later need
+ * not, since a mount that starts after it was acknowledged has nothing to forget. */
+static bool is_acked(struct node *node, uint64_t offset)
+{
+	uint64_t newest = atomic_load(&node->followed);
+	if (atomic_load(&node->acked) >= offset)
+		return true;
+	if (newest >= offset && bell_acked(node->bell, newest)) {
+		atomic_store(&node->acked, newest);
+		return true;
+	}
+	return bell_acked(node->bell, offset);
+}
+
+void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
+                     void *arg)
+{
+	if (is_acked(node, offset)) {
+		struct outcome out = { .code = OUTCOME_OK, .offset = offset };
+		done(arg, &out);
+		return;
+	}
+	add_waiter(node, offset, timeout_ms, true, done, arg);
+}
+
+void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
+{
+	if (node->kafka) {
+		kafka_barrier(node, timeout_ms, done, arg);
+		return;
+	}
+	/* With the embedded log the store is the end of the log. */
+	struct txn *txn;
+	struct outcome out = { .code = OUTCOME_NO_MEMORY };
+	if (txn_read(node->store, &txn) == 0) {
+		out = (struct outcome){ .code = OUTCOME_OK, .offset = txn_meta(txn)->applied };
+		txn_abort(txn);
+	}
+	done(arg, &out);
+}
+
+void node_ack(struct node *node, uint64_t offset)
+{
+	bell_ack(node->bell, offset);
+}
+
+void node_count_lost(struct node *node)
+{
+	bell_count_lost(node->bell);
+}
+
+/* --- the node's thread --- */
+
+/* Answer waits for an offset that timed out. Returns the ms until the next timeout. */
+static int64_t look_at_waiters(struct node *node)
+{
+	int64_t now = clock_mono_ms(), next = INT64_MAX;
+	struct finished done;
+	finished_init(&done);
+	node_settle_waiters(node, &done);
+	pthread_mutex_lock(&node->queue_lock);
+	for (struct waiter *w = node->waiters; w; w = w->next) {
+		if (w->deadline_ms < next)
+			next = w->deadline_ms;
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	finished_run(&done);
+	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
+}
+
+/* Log once that the wall clock jumped ahead. *TOLD_MS is the jump logged, or 0. */
+static void look_at_clock(int64_t *told_ms)
+{
+	int64_t jump_ms = clock_jump_ms();
+	if (jump_ms && !*told_ms)
+		logger(LOGGER_WARN,
+		       "the machine's clock jumped ahead by %lld s; Keydir follows it after %d s, "
+		       "so correct it before that if it is wrong",
+		       (long long)(jump_ms / 1000), CLOCK_BELIEVE_MS / 1000);
+	*told_ms = jump_ms;
+}
+
+static void *run(void *arg)
+{
+	struct node *node = arg;
+	int64_t jump_ms = 0;
+	while (!atomic_load(&node->stopping)) {
+		uint32_t ticket = bell_ticket(node->bell);
+		procs_beat(node->procs);
+		node_publish_numbers(node);
+		node_work(node);
+		int64_t wait_ms = IDLE_MS, ms = tick_if_due(node, IDLE_MS);
+		if (ms < wait_ms)
+			wait_ms = ms;
+		ms = look_at_waiters(node);
+		if (ms < wait_ms)
+			wait_ms = ms;
+		if (!node->kafka && atomic_load(&node->stalled))
+			local_probe(node);
+		look_at_clock(&jump_ms);
+		ms = node_look_at_store(node);
+		if (ms < wait_ms)
+			wait_ms = ms;
+		bell_wait(node->bell, ticket, wait_ms);
+	}
+	return NULL;
+}
+
+/* --- starting and stopping --- */
+
+int node_random(uint64_t *ret)
+{
+	return getrandom(ret, sizeof *ret, 0) == sizeof *ret ? 0 : -errno;
+}
+
+static int fail(int err, char *why, size_t why_size, const char *what)
+{
+	snprintf(why, why_size, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/* A new node starts from a peer's store, if one gives it; else from the log. */
+static void take_snapshot(const struct node_config *config, const struct store_place *place)
+{
+	char answers[NODE_WHY_MAX];
+	struct snapshot_source source = { .peers = config->peers,
+		                          .access = config->peer_access,
+		                          .size_bytes = config->size_bytes,
+		                          .fits = volume_fits,
+		                          .arg = (void *)(uintptr_t)config };
+	if (snapshot_fetch(&source, place, answers, sizeof answers) == 0 && answers[0])
+		logger(LOGGER_WARN, "no snapshot from any peer, replaying the log");
+}
+
+/* Open the store, which is taken from a peer or created if it is new, and enter this
+ * process among the store's, while no other process starts in the same directory. */
+static int open_store(struct node *node, char *why, size_t why_size)
+{
+	const struct node_config *config = &node->config;
+	struct store_place *place;
+	int r = store_place_begin(config->store.dir, &place, why, why_size);
+	if (r < 0)
+		return r;
+	if (config->store.logged && config->peers)
+		take_snapshot(config, place);
+	r = store_open(&config->store, &node->store, why, why_size);
+	if (r < 0)
+		goto out;
+	r = bell_open(store_dir(node->store), config->is_mount, &node->bell);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot open the store's bell");
+		goto err_store;
+	}
+	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
+	               &node->procs);
+	if (r < 0) {
+		fail(r, why, why_size, "cannot enter the store's list of processes");
+		goto err_bell;
+	}
+	node_adopt_limits(node);
+	atomic_store(&node->max_value, config->max_value);
+	node_publish_numbers(node);
+	goto out;
+err_bell:
+	bell_close(node->bell);
+err_store:
+	store_close(node->store);
+out:
+	store_place_close(place);
+	return r;
+}
+
+int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size)
+{
+	char ignored[8];
+	if (!why) {
+		why = ignored;
+		why_size = sizeof ignored;
+	}
+	bool kafka = strncmp(config->log, "kafka://", 8) == 0;
+	if (!kafka && strcmp(config->log, "local") != 0) {
+		snprintf(why, why_size, "--log %s: give local, or kafka://HOST:PORT,.../TOPIC",
+		         config->log);
+		return -EINVAL;
+	}
+	if (config->max_value == 0 || config->max_value > EVENT_VALUE_MAX) {
+		snprintf(why, why_size, "--max-value: give 1 to %llu bytes",
+		         (unsigned long long)EVENT_VALUE_MAX);
+		return -EINVAL;
+	}
+	struct node *node = calloc(1, sizeof *node);
+	if (!node)
+		return fail(-ENOMEM, why, why_size, "cannot start the node");
+	node->config = *config;
+	node->config.store.logged = kafka;
+	node->queue_last = &node->queue;
+	pthread_mutex_init(&node->queue_lock, NULL);
+	pthread_mutex_init(&node->work_lock, NULL);
+	uint64_t tag = 0;
+	int r = node_random(&node->proc);
+	if (r == 0)
+		r = node_random(&tag);
+	if (r < 0) {
+		r = fail(r, why, why_size, "no random numbers");
+		goto err_free;
+	}
+	/* 28 random bits, not too small, and 28 that count. */
+	atomic_store(&node->ino_tag, (tag & INO_TAG_MASK) | 0x1000);
+	r = open_store(node, why, why_size);
+	if (r < 0)
+		goto err_free;
+	node_size_warn(node);
+	if (kafka)
+		r = kafka_open(node, why, why_size);
+	else
+		r = local_open(node, why, why_size);
+	if (r < 0)
+		goto err_procs;
+	struct txn *txn;
+	r = txn_read(node->store, &txn);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot read the store");
+		goto err_kafka;
+	}
+	atomic_store(&node->followed, txn_meta(txn)->applied);
+	node->any_followed = txn_meta(txn)->started;
+	txn_abort(txn);
+	bell_ack(node->bell, atomic_load(&node->followed));
+	if (!kafka)
+		atomic_store(&node->ready, true);
+	r = evictor_open(node);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot prepare for --evict");
+		goto err_evictor;
+	}
+	store_place_remember(store_place(node->store)); /* now it has all its files */
+	r = deadlines_open(node);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot start the node's thread");
+		goto err_evictor;
+	}
+	r = -pthread_create(&node->thread, NULL, run, node);
+	if (r < 0) {
+		r = fail(r, why, why_size, "cannot start the node's thread");
+		goto err_deadlines;
+	}
+	*ret = node;
+	return 0;
+
+err_deadlines:
+	deadlines_close(node);
+err_evictor:
+	evictor_stop(node);
+	evictor_free(node);
+err_kafka:
+	if (kafka) {
+		kafka_stop(node);
+		kafka_free(node);
+	}
+err_procs:
+	procs_close(node->procs);
+	bell_close(node->bell);
+	store_close(node->store);
+err_free:
+	pthread_mutex_destroy(&node->work_lock);
+	pthread_mutex_destroy(&node->queue_lock);
+	free(node);
+	return r;
+}
+
+/* Gives what a log outside has, or is about to get, time to come back. */
+static void drain(struct node *node)
+{
+	int64_t deadline_ms = clock_mono_ms() + DRAIN_MS;
+	bool left = true;
+	while (left && clock_mono_ms() < deadline_ms) {
+		pthread_mutex_lock(&node->queue_lock);
+		left = node->pending;
+		pthread_mutex_unlock(&node->queue_lock);
+		if (left)
+			nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+	}
+}
+
+void node_close(struct node *node)
+{
+	if (!node)
+		return;
+	struct finished done;
+	struct pending *p, *tmp;
+	finished_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	atomic_store(&node->stopping, true);
+	pthread_mutex_unlock(&node->queue_lock);
+	evictor_stop(node);
+	if (node->kafka) {
+		drain(node);
+		kafka_stop(node);
+	}
+	bell_ring_self(node->bell);
+	pthread_join(node->thread, NULL);
+	deadlines_close(node);
+	/* What was submitted before is applied; with a log outside, what has
+	 * not come back by now is unknown. */
+	pthread_mutex_lock(&node->work_lock);
+	pthread_mutex_unlock(&node->work_lock);
+	do
+		node_work(node);
+	while (node->queue);
+	HASH_ITER (hh, node->pending, p, tmp) {
+		HASH_DEL(node->pending, p);
+		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
+		finished_add(&done, p);
+	}
+	for (struct waiter *w = node->waiters; w; w = w->next)
+		w->code = OUTCOME_STOPPING;
+	done.waiters = node->waiters;
+	node->waiters = NULL;
+	finished_run(&done);
+	evictor_free(node);
+	if (node->kafka)
+		kafka_free(node);
+	procs_close(node->procs);
+	bell_close(node->bell);
+	store_close(node->store);
+	pthread_mutex_destroy(&node->work_lock);
+	pthread_mutex_destroy(&node->queue_lock);
+	free(node);
+}
+
+/* --- asking --- */
+
+struct store *node_store(struct node *node)
+{
+	return node->store;
+}
+
+const struct node_config *node_get_config(const struct node *node)
+{
+	return &node->config;
+}
+
+uint64_t node_max_value(const struct node *node)
+{
+	return atomic_load_explicit(&node->max_value, memory_order_relaxed);
+}
+
+void node_used(struct node *node, uint64_t ino, int64_t now_ms)
+{
+	recency_touch(node->recency, ino, now_ms);
+}
+
+void node_in_use(struct node *node, uint64_t ino)
+{
+	if (node->recency)
+		recency_hold(node->recency, ino, clock_wall_ms());
+}
+
+void node_not_in_use(struct node *node, uint64_t ino)
+{
+	if (node->recency)
+		recency_release(node->recency, ino, clock_wall_ms());
+}
+
+uint64_t node_offset(struct node *node)
+{
+	return atomic_load(&node->followed);
+}
+
+void node_status(struct node *node, struct node_status *ret)
+{
+	struct txn *txn;
+	*ret = (struct node_status){
+		.log = node->config.log,
+		.ready = atomic_load(&node->ready),
+		.log_up = true,
+		.applies = true,
+		.followed = atomic_load(&node->followed),
+		.lost = bell_lost(node->bell),
+	};
+	if (txn_read(node->store, &txn) == 0) {
+		ret->applied = ret->log_end = txn_meta(txn)->applied;
+		txn_abort(txn);
+	}
+	pthread_mutex_lock(&node->queue_lock);
+	ret->pending = HASH_COUNT(node->pending);
+	pthread_mutex_unlock(&node->queue_lock);
+	ret->oldest_ms = deadlines_oldest_ms(node);
+	node_why(node, ret->why);
+	if (!ret->why[0] && deadlines_held_up(node, ret->oldest_ms))
+		snprintf(ret->why, sizeof ret->why,
+		         "a write has waited for %lld s: applying is held up (store %.80s)",
+		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
+	if (node->kafka)
+		kafka_status(node, ret);
+	if (ret->why[0])
+		ret->ready = false;
+}
+
+bool node_may_show(struct node *node)
+{
+	struct node_status status;
+	if (atomic_load(&node->ready))
+		return true;
+	node_status(node, &status);
+	return !status.behind;
+}

@@ -1,0 +1,115 @@
+/* Options of the node: from the options table's fields to a node_config.
+ *
+ * Both programs put the same rows into their tables, so that a mount and a
+ * REST server that share a store are told the same things in the same words.
+ * What a type in the table cannot check (a choice, a range, the form of an
+ * address) is checked here, before anything is opened, and the sentence names
+ * the option. No state, no lock. */
+#include "common/node/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A value must fit a 32-bit length of the log's records and memory at once. */
+
+static int fault(char *why, size_t why_size, const char *option, const char *value,
+                 const char *wants)
+{
+	if (why)
+		snprintf(why, why_size, "--%s: \"%s\" is not %s", option, value ? value : "",
+		         wants);
+	return -EINVAL;
+}
+
+/* "kafka://hosts/topic" with neither part empty. */
+static bool is_kafka_address(const char *text)
+{
+	const char prefix[] = "kafka://";
+
+	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	const char *hosts = text + sizeof(prefix) - 1;
+	const char *slash = strchr(hosts, '/');
+	return slash && slash > hosts && slash[1] != '\0' && !strchr(slash + 1, '/');
+}
+
+int node_options_config(const struct node_options *options, struct node_config *config, char *why,
+                        size_t why_size)
+{
+	const char *log = options->log ? options->log : "";
+	bool local = strcmp(log, "local") == 0;
+
+	if (options->store && !options->store[0])
+		return fault(why, why_size, "store", "", "a directory");
+	if (!local && !is_kafka_address(log))
+		return fault(why, why_size, "log", log, "local or kafka://HOST:PORT,.../TOPIC");
+
+	enum store_sync sync;
+	if (options->sync && strcmp(options->sync, "auto") == 0)
+		sync = STORE_SYNC_AUTO;
+	else if (options->sync && strcmp(options->sync, "off") == 0)
+		sync = STORE_SYNC_OFF;
+	else
+		return fault(why, why_size, "sync", options->sync, "auto or off");
+
+	enum evict_policy evict;
+	if (!options->evict || evict_policy_parse(options->evict, &evict) < 0)
+		return fault(why, why_size, "evict", options->evict, "none, ttl or lru");
+
+	if (options->max_value == 0 || options->max_value > EVENT_VALUE_MAX)
+		return fault(why, why_size, "max-value", "given", "from 1 byte to 1G");
+	if (options->write_timeout_ms <= 0)
+		return fault(why, why_size, "write-timeout", "given", "longer than nothing");
+	for (size_t i = 0; i < options->settings.n; i++) {
+		const char *eq = strchr(options->settings.items[i], '=');
+
+		if (!eq || eq == options->settings.items[i])
+			return fault(why, why_size, "log-setting", options->settings.items[i],
+			             "NAME=VALUE");
+	}
+
+	if (options->skip_record && local)
+		return fault(why, why_size, "skip-record", "given", "of use with --log local");
+
+	int r = peer_access_check(&options->peer_access, why, why_size);
+	if (r < 0)
+		return r;
+
+	config->store.dir = options->store ? options->store : store_place_default();
+	config->store.sync = sync;
+	config->store.logged = !local;
+	config->log = log;
+	config->log_settings = options->settings.items;
+	config->nlog_settings = options->settings.n;
+	config->peers = options->peers;
+	config->peer_access = options->peer_access;
+	config->size_bytes = options->size_bytes;
+	config->evict = evict;
+	config->max_value = options->max_value;
+	config->write_timeout_ms = options->write_timeout_ms;
+	config->skip_record = options->skip_record;
+	return 0;
+}
+
+int node_options_level(const struct node_options *options, enum logger_level *ret, char *why,
+                       size_t why_size)
+{
+	static const struct {
+		const char *text;
+		enum logger_level level;
+	} levels[] = {
+		{ "error", LOGGER_ERROR },
+		{ "warn", LOGGER_WARN },
+		{ "info", LOGGER_INFO },
+		{ "debug", LOGGER_DEBUG },
+	};
+
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (options->log_level && strcmp(options->log_level, levels[i].text) == 0) {
+			*ret = levels[i].level;
+			return 0;
+		}
+	}
+	return fault(why, why_size, "log-level", options->log_level, "error, warn, info or debug");
+}

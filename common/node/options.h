@@ -1,0 +1,87 @@
+/* Options of the node, the same in every program that opens one. */
+#ifndef KEYDIR_NODE_OPTIONS_H
+#define KEYDIR_NODE_OPTIONS_H
+
+#include "common/base/logger.h"
+#include "common/node/node.h"
+#include "common/base/options.h"
+
+/* What the rows below fill; part of a program's own struct. The texts are
+ * borrowed from argv or the environment. */
+struct node_options {
+	const char *store; /* NULL: store_place_default() */
+	const char *log;
+	uint64_t size_bytes;
+	uint64_t max_value;
+	int64_t write_timeout_ms;
+	const char *evict; /* see EVICT_POLICIES */
+	const char *sync;  /* "auto" or "off" */
+	const char *peers; /* NULL: none */
+	struct peer_access peer_access;
+	struct option_list settings; /* NAME=VALUE of librdkafka */
+	uint64_t skip_record;        /* 0: none */
+	const char *log_level;
+};
+
+/* Rows of struct option_row for the struct node_options that is MEMBER of
+ * STRUCT_TYPE, to be put into a program's table. */
+/* clang-format off */
+#define NODE_OPTION_ROWS(STRUCT_TYPE, MEMBER)                                                      \
+	{ "store", 's', "KEYDIR_STORE", OPTION_TEXT, "DIR", NULL,                                  \
+	  "directory of the store, which processes of one node share; without it "                 \
+	  "/dev/shm/keydir for root, /dev/shm/keydir-UID for others",                              \
+	  offsetof(STRUCT_TYPE, MEMBER.store) },                                                   \
+	{ "log", 'l', "KEYDIR_LOG", OPTION_TEXT, "LOG", "local",                                   \
+	  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                                 \
+	  offsetof(STRUCT_TYPE, MEMBER.log) },                                                     \
+	{ "size", 0, "KEYDIR_SIZE", OPTION_BYTES, "BYTES", "256M",                                 \
+	  "quota: writes that would grow the cache over it are refused, or evict others",          \
+	  offsetof(STRUCT_TYPE, MEMBER.size_bytes) },                                              \
+	{ "evict", 0, "KEYDIR_EVICT", OPTION_TEXT, "POLICY", "none",                               \
+	  "what a full cache gives up: none, ttl (what expires soonest) or lru (what is least "    \
+	  "recently used)",                                                                        \
+	  offsetof(STRUCT_TYPE, MEMBER.evict) },                                                   \
+	{ "max-value", 0, "KEYDIR_MAX_VALUE", OPTION_BYTES, "BYTES", "16M",                        \
+	  "limit of one value", offsetof(STRUCT_TYPE, MEMBER.max_value) },                         \
+	{ "write-timeout", 0, "KEYDIR_WRITE_TIMEOUT", OPTION_DURATION, "TIME", "10s",              \
+	  "how long a write waits for a log that does not answer",                                 \
+	  offsetof(STRUCT_TYPE, MEMBER.write_timeout_ms) },                                        \
+	{ "sync", 0, "KEYDIR_SYNC", OPTION_TEXT, "WHEN", "auto",                                   \
+	  "when a store on a disk is synced: auto (each commit, if the log is local) or off",      \
+	  offsetof(STRUCT_TYPE, MEMBER.sync) },                                                    \
+	{ "peers", 0, "KEYDIR_PEERS", OPTION_TEXT, "URL,...", NULL,                                \
+	  "nodes to take a snapshot from when the store is new",                                   \
+	  offsetof(STRUCT_TYPE, MEMBER.peers) },                                                   \
+	{ "peer-token", 0, "KEYDIR_PEER_TOKEN", OPTION_TEXT, "TOKEN", NULL,                        \
+	  "bearer token for the peers; on a command line every user of the machine can see it",    \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.token) },                                       \
+	{ "peer-token-file", 0, "KEYDIR_PEER_TOKEN_FILE", OPTION_TEXT, "FILE", NULL,               \
+	  "file whose first line is the bearer token for the peers; read for each request",        \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.token_file) },                                  \
+	{ "peer-ca", 0, "KEYDIR_PEER_CA", OPTION_TEXT, "FILE", NULL,                               \
+	  "certificates (PEM) that may sign those of peers; without it the system's",              \
+	  offsetof(STRUCT_TYPE, MEMBER.peer_access.ca_file) },                                     \
+	{ "log-setting", 'X', NULL, OPTION_LIST, "NAME=VALUE", NULL,                               \
+	  "a setting of librdkafka, passed on as it is",                                           \
+	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \
+	{ "skip-record", 0, NULL, OPTION_COUNT, "OFFSET", NULL,                                    \
+	  "if this node is stopped at this record of the log, which it does not know, have all "   \
+	  "nodes go on without it",                                                                \
+	  offsetof(STRUCT_TYPE, MEMBER.skip_record) },                                             \
+	{ "log-level", 0, "KEYDIR_LOG_LEVEL", OPTION_TEXT, "LEVEL", "info",                        \
+	  "least level logged: error, warn, info or debug",                                        \
+	  offsetof(STRUCT_TYPE, MEMBER.log_level) }
+/* clang-format on */
+
+/* Checks OPTIONS and fills the fields of CONFIG that come from them; the
+ * others (read_only, is_mount, follow ...) are left alone. CONFIG borrows from
+ * OPTIONS, which must outlive it. Returns 0, or -EINVAL with a sentence in WHY
+ * that names the option. */
+int node_options_config(const struct node_options *options, struct node_config *config, char *why,
+                        size_t why_size);
+
+/* The level that --log-level names. 0, or -EINVAL with a sentence in WHY. */
+int node_options_level(const struct node_options *options, enum logger_level *ret, char *why,
+                       size_t why_size);
+
+#endif

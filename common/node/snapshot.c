@@ -1,0 +1,340 @@
+/* Snapshots: a new store taken whole from a peer.
+ *
+ * The peer streams LMDB's own consistent copy, with a checksum behind it. It is
+ * written beside the store's place, checked, and only then renamed to it, so a
+ * kill at any point leaves either no store or a whole one. Three checks, each
+ * for what the one before it cannot see:
+ *
+ * - the checksum: what the peer sent is what lies here, byte for byte;
+ * - the rows: a child process copies them to a new store, in which they must agree
+ *   with each other (store_file_check). That store is put in place, so
+ *   no program that serves opens a page of LMDB's that another node made. There must
+ *   be room for both meanwhile;
+ * - that it is of this volume, and of a time from which the log can go on
+ *   (`fits`, the node's part).
+ *
+ * What a peer sends is bounded: by what a store of this size may need and the file
+ * system has left, by a time, and by a rate. A peer that exceeds one of them is passed
+ * over, so it can neither fill the memory nor hold up a start for long.
+ *
+ * Lock: the caller holds the directory's (store_place_begin()), so that the processes
+ * of one node do not fetch twice, and none makes a store meanwhile. */
+#include "common/node/snapshot.h"
+
+#include "common/base/crc64.h"
+#include "common/base/logger.h"
+#include "common/store/verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define CONNECT_S 3L /* a peer that does not answer is passed over */
+#define SLOW_S 10L   /* and one that sends less than SLOW_BYTES a second for so long */
+#define SLOW_BYTES (64L << 10)
+/* A whole snapshot may take WHOLE_S and as long as its limit takes at this rate. As
+ * few are nearly as long as the limit, most may come at a fraction of it. */
+#define WHOLE_S 60
+#define WHOLE_BYTES_PER_S (4 << 20)
+/* The longest snapshot: pages that are partly filled, and a peer whose quota is
+ * larger, within reason. */
+#define LONGEST_SIZES 4
+#define LONGEST_MORE (64 << 20)
+#define LEAVE_BYTES (1 << 20) /* of the file system */
+#define PATH_BYTES 4096
+#define WHY_BYTES 256
+#define BLOCK_BYTES (256 << 10)
+
+static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
+
+/* --- fetching --- */
+
+/* A file that is being fetched. */
+struct download {
+	int fd;
+	uint64_t bytes;
+	uint64_t limit; /* of them */
+	const char *limit_text;
+	char *why; /* gets a sentence if it is given up */
+	size_t why_size;
+};
+
+/* Set the limit of what may be fetched to FD. */
+static void set_limit(struct download *d, uint64_t size_bytes)
+{
+	struct statvfs fs;
+
+	d->limit = UINT64_MAX;
+	if (size_bytes < (UINT64_MAX - LONGEST_MORE) / LONGEST_SIZES)
+		d->limit = LONGEST_SIZES * size_bytes + LONGEST_MORE;
+	d->limit_text = "a store of this --size may need";
+	if (fstatvfs(d->fd, &fs) < 0)
+		return;
+	uint64_t room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	room = room > LEAVE_BYTES ? room - LEAVE_BYTES : 0;
+	if (room < d->limit) {
+		d->limit = room;
+		d->limit_text = "the file system of the store has room for";
+	}
+}
+
+static void say_too_long(const struct download *d)
+{
+	snprintf(d->why, d->why_size, "it sends more than the %llu bytes that %s",
+	         (unsigned long long)d->limit, d->limit_text);
+}
+
+/* curl's write callback; a short count ends the transfer. */
+static size_t to_file(char *data, size_t size, size_t n, void *arg)
+{
+	struct download *d = arg;
+	size_t done = 0, len = size * n;
+
+	d->bytes += len;
+	if (d->bytes > d->limit) {
+		say_too_long(d);
+		return 0;
+	}
+	while (done < len) {
+		ssize_t w = write(d->fd, data + done, len - done);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w <= 0) {
+			snprintf(d->why, d->why_size, "cannot write it to the store's place: %s",
+			         strerror(errno));
+			return 0;
+		}
+		done += (size_t)w;
+	}
+	return len;
+}
+
+/* Fetch the snapshot of PEER into FD. 0, or -EIO with what went wrong in WHY. */
+static int fetch(const struct snapshot_source *source, const char *peer, size_t peer_len, int fd,
+                 char *why, size_t why_size)
+{
+	struct download d = { .fd = fd, .why = why, .why_size = why_size };
+	char error[CURL_ERROR_SIZE];
+	CURL *curl = peer_request_new(&source->access, peer, peer_len, "/v1/snapshot", error);
+
+	if (!curl) {
+		snprintf(why, why_size, "%s", error);
+		return -EIO;
+	}
+	set_limit(&d, source->size_bytes);
+	uint64_t longest_s = WHOLE_S + d.limit / WHOLE_BYTES_PER_S;
+	if (longest_s > INT32_MAX)
+		longest_s = INT32_MAX;
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, SLOW_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
+	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)longest_s);
+	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 512L * 1024);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, to_file);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &d);
+	int r = peer_request_run(curl, error);
+	if (r < 0 && !why[0])
+		snprintf(why, why_size, "%s", error);
+	curl_easy_cleanup(curl);
+	return r;
+}
+
+/* --- checking --- */
+
+static void put_le64(unsigned char *out, uint64_t n)
+{
+	for (int i = 0; i < 8; i++)
+		out[i] = (unsigned char)(n >> 8 * i);
+}
+
+void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRAILER_BYTES])
+{
+	memcpy(out, trailer_mark, sizeof trailer_mark);
+	put_le64(out + 8, len);
+	put_le64(out + 16, crc);
+}
+
+/* Reads exactly LEN bytes at OFFSET. 0 or -errno. */
+static int read_at(int fd, void *buf, size_t len, off_t offset)
+{
+	size_t done = 0;
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)buf + done, len - done, offset + (off_t)done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Checks the trailer of the file that was fetched, and cuts it off. 0, or -errno
+ * with a sentence in WHY. */
+static int check_sum(int fd, char *why, size_t why_size)
+{
+	unsigned char there[SNAPSHOT_TRAILER_BYTES], right[SNAPSHOT_TRAILER_BYTES];
+	off_t len = lseek(fd, 0, SEEK_END) - SNAPSHOT_TRAILER_BYTES;
+	uint64_t crc = 0;
+	if (len < 0) {
+		snprintf(why, why_size, "what it sent is no snapshot: too short");
+		return -EPROTO;
+	}
+	int r = read_at(fd, there, sizeof there, len);
+	if (r < 0)
+		return r;
+	if (memcmp(there, trailer_mark, sizeof trailer_mark) != 0) {
+		snprintf(why, why_size,
+		         "what it sent is no snapshot, or one without the checksum at its end");
+		return -EPROTO;
+	}
+	char *block = malloc(BLOCK_BYTES);
+	if (!block)
+		return -ENOMEM;
+	for (off_t at = 0; at < len && r == 0;) {
+		size_t n = len - at < BLOCK_BYTES ? (size_t)(len - at) : BLOCK_BYTES;
+		r = read_at(fd, block, n, at);
+		if (r == 0)
+			crc = crc64(crc, block, n);
+		at += (off_t)n;
+	}
+	free(block);
+	if (r < 0)
+		return r;
+	snapshot_trailer((uint64_t)len, crc, right);
+	if (memcmp(there, right, sizeof right) != 0) {
+		snprintf(why, why_size,
+		         "the snapshot was damaged on its way: its checksum differs");
+		return -EPROTO;
+	}
+	return ftruncate(fd, len) < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+/* Check the file in DIR, which is open as FD, and copy it to a new store in COPY_DIR. */
+static int check_and_copy(const struct snapshot_source *source, const char *dir,
+                          const char *copy_dir, int fd, char *why, size_t why_size)
+{
+	struct store_meta meta;
+	int r = check_sum(fd, why, why_size);
+	if (r == 0)
+		r = store_file_check(dir, copy_dir, &meta, why, why_size);
+	if (r == 0 && !meta.started) {
+		snprintf(why, why_size, "its store is empty");
+		r = -EPROTO;
+	}
+	if (r == 0)
+		r = source->fits(source->arg, &meta, why, why_size);
+	return r;
+}
+
+/* --- taking --- */
+
+/* Where a snapshot is made a store, beside the store's place. */
+#define PART "snapshot.part" /* what the peer sent */
+#define COPY "snapshot.copy" /* the store that is made of it */
+
+/* Remove the directory NAME in PLACE, and the store in it. Another user may have put
+ * something of that name there (store/place.c): no link is followed. */
+static void remove_dir(const struct store_place *place, const char *name)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb", "state" };
+	int parent = store_place_fd(place);
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	for (size_t i = 0; fd >= 0 && i < sizeof files / sizeof files[0]; i++)
+		unlinkat(fd, files[i], 0);
+	unlinkat(parent, name, fd >= 0 ? AT_REMOVEDIR : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Make the path of FILE in the directory NAME in PLACE, which is made anew if FILE is
+ * "". 0 or -errno. */
+static int path_in(const struct store_place *place, const char *name, const char *file,
+                   char path[PATH_BYTES])
+{
+	if ((size_t)snprintf(path, PATH_BYTES, "%s/%s%s", store_place_path(place), name, file) >=
+	    PATH_BYTES)
+		return -ENAMETOOLONG;
+	if (file[0])
+		return 0;
+	remove_dir(place, name); /* of a process that was killed */
+	return mkdir(path, 0700) < 0 ? -errno : 0;
+}
+
+/* Fetch from one peer, check, and put the store that is made of it in place. */
+static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
+                     const struct store_place *place, char *why, size_t why_size)
+{
+	char part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES], copy_file[PATH_BYTES],
+	        file[PATH_BYTES], copy_state[PATH_BYTES], state[PATH_BYTES];
+	int r = path_in(place, PART, "/data.mdb", part_file), fd = -1;
+	if (r == 0)
+		r = path_in(place, COPY, "/data.mdb", copy_file);
+	if (r == 0)
+		r = path_in(place, ".", "/data.mdb", file);
+	if (r == 0)
+		r = path_in(place, COPY, "/state", copy_state);
+	if (r == 0)
+		r = path_in(place, ".", "/state", state);
+	if (r == 0)
+		r = path_in(place, PART, "", part);
+	if (r == 0)
+		r = path_in(place, COPY, "", copy);
+	if (r == 0) {
+		fd = open(part_file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		r = fd < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = fetch(source, peer, peer_len, fd, why, why_size);
+	if (r == 0)
+		r = check_and_copy(source, part, copy, fd, why, why_size);
+	if (fd >= 0)
+		close(fd);
+	/* It says of the store that it is whole: else it would be checked once more. */
+	if (r == 0 && (rename(copy_state, state) < 0 || rename(copy_file, file) < 0))
+		r = -errno;
+	remove_dir(place, PART);
+	remove_dir(place, COPY);
+	return r;
+}
+
+/* Ask one peer after the other. 1 if one gave a snapshot, or 0 with all their
+ * answers in WHY. */
+static int ask_peers(const struct snapshot_source *source, const struct store_place *place,
+                     char *why, size_t why_size)
+{
+	size_t used = 0;
+	for (const char *peer = source->peers; *peer;) {
+		int len = (int)strcspn(peer, ",");
+		char answer[WHY_BYTES] = "";
+		int r = len ? take_from(source, peer, (size_t)len, place, answer, sizeof answer) :
+		              0;
+		if (len && r == 0) {
+			logger(LOGGER_INFO, "snapshot taken peer=%.*s", len, peer);
+			return 1;
+		}
+		if (len) {
+			if (!answer[0])
+				snprintf(answer, sizeof answer, "%s", strerror(-r));
+			logger(LOGGER_WARN, "no snapshot peer=%.*s why=\"%s\"", len, peer, answer);
+			int n = snprintf(why + used, why_size - used, "%s%.*s: %s",
+			                 used ? "; " : "", len, peer, answer);
+			used = n < 0 || used + (size_t)n >= why_size ? why_size - 1 :
+			                                               used + (size_t)n;
+		}
+		peer += len + (peer[len] == ',');
+	}
+	return 0;
+}
+
+int snapshot_fetch(const struct snapshot_source *source, const struct store_place *place, char *why,
+                   size_t why_size)
+{
+	why[0] = '\0';
+	return store_place_has_store(place) ? 0 : ask_peers(source, place, why, why_size);
+}

@@ -1,0 +1,204 @@
+/* Submitting events to the node.
+ *
+ * A submitted event is queued with its callback. With the embedded log whoever
+ * submits tries to become the worker at once (node_work), which applies everything
+ * that is queued in one transaction. So a lone write needs no change of thread, and
+ * a crowd shares its commits. A thread that has several events at once (HTTP requests
+ * that came together) queues them all first, node_submit_later(), for one commit. If
+ * the store syncs to a disk, or another thread works already, the node's own thread
+ * or that other one does it. With a log outside, events go to its producer, and the
+ * applying process brings them back through the feed.
+ *
+ * Outcomes are node/follow.c's: they come from the feed, whoever applied.
+ *
+ * Lock: queue_lock, around numbering and queueing an event; none while calling. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+#include "common/base/metrics.h"
+#include "common/node/quota.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void refuse(enum event_outcome code, void *owned, node_done *done, void *arg)
+{
+	struct outcome out = { .code = code };
+	free(owned);
+	done(arg, &out);
+}
+
+/* The largest value that the event makes or carries. */
+static bool value_fits(const struct event *ev, uint64_t max)
+{
+	bool carries_value = ev->op != EVENT_TXN && ev->op != EVENT_SETXATTR;
+	if (carries_value && ev->value.len > max)
+		return false;
+	if ((ev->op == EVENT_TRUNCATE || ev->op == EVENT_WRITE) && ev->size > max)
+		return false;
+	for (size_t i = 0; i < ev->nranges; i++) {
+		if (ev->ranges[i].off + ev->ranges[i].len > max)
+			return false;
+	}
+	for (size_t i = 0; i < ev->nops; i++) {
+		if (!value_fits(&ev->ops[i], max))
+			return false;
+	}
+	return true;
+}
+
+/* Sets *RET_HOLD if there is no room now, but may be some soon. */
+static enum event_outcome check_submit(struct node *node, const struct event *ev, bool *ret_hold)
+{
+	*ret_hold = false;
+	if (node->config.read_only)
+		return OUTCOME_STOPPING;
+	if (event_check(ev))
+		return OUTCOME_REJECTED;
+	if (!value_fits(ev, node_max_value(node)))
+		return OUTCOME_TOO_LARGE;
+	if (node_must_wait(node))
+		return OUTCOME_LOG_DOWN;
+	if (!node->kafka)
+		return OUTCOME_OK; /* the rest is looked at in the transaction */
+	struct txn *txn;
+	if (txn_read(node->store, &txn) < 0)
+		return OUTCOME_NO_MEMORY;
+	enum event_outcome code = OUTCOME_OK;
+	uint64_t ahead = atomic_load(&node->ahead);
+	bool fits = false;
+	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node_max_value(node)))
+		code = OUTCOME_TOO_LARGE;
+	else if (atomic_load(&node->held) && ev->op != EVENT_TICK)
+		*ret_hold = true; /* what came before has to go first */
+	else if (!quota_fits(txn, ev, node->config.size_bytes, ahead))
+		*ret_hold = evictor_may_hold_event(node, txn, ev);
+	else
+		fits = true;
+	if (code == OUTCOME_OK && !fits && !*ret_hold)
+		code = OUTCOME_NO_SPACE;
+	if (fits)
+		evictor_note(node, txn_meta(txn)->used_bytes + ahead);
+	txn_abort(txn);
+	return code;
+}
+
+/* A copy of EV that owns all but a value that is handed over. */
+static struct event *take_event(const struct event *ev, const void *owned)
+{
+	struct event borrowed = *ev;
+	if (owned)
+		borrowed.value = (struct bytes){ NULL, 0 };
+	struct event *copy = event_dup(&borrowed);
+	if (copy && owned)
+		copy->value = ev->value;
+	return copy;
+}
+
+/* Submits EV and, unless it is to be done LATER, works. Returns whether that is
+ * left to do. */
+static bool submit(struct node *node, const struct event *ev, void *owned, node_done *done,
+                   void *arg, bool later)
+{
+	bool hold;
+	enum event_outcome code = check_submit(node, ev, &hold);
+	if (code != OUTCOME_OK) {
+		if (code == OUTCOME_TOO_LARGE || code == OUTCOME_NO_SPACE)
+			metrics_add(METRIC_WRITES_REFUSED, 1);
+		refuse(code, owned, done, arg);
+		return false;
+	}
+	/* A log outside copies the event itself, unless it is held. */
+	bool queue = !node->kafka || hold;
+	struct event *queued = queue ? take_event(ev, owned) : NULL;
+	struct pending *p = queued || !queue ? malloc(sizeof *p) : NULL;
+	if (!p) {
+		event_free(queued);
+		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
+		return false;
+	}
+	*p = (struct pending){
+		.ev = queued,
+		.owned = queued ? owned : NULL,
+		.done = done,
+		.arg = arg,
+		.growth = hold ? 0 : quota_growth(ev),
+		.held = hold,
+		/* The log gives up first: it knows whether the event got there. */
+		.deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS,
+	};
+
+	pthread_mutex_lock(&node->queue_lock);
+	if (atomic_load(&node->stopping)) {
+		pthread_mutex_unlock(&node->queue_lock);
+		event_free(queued);
+		free(p);
+		refuse(OUTCOME_STOPPING, owned, done, arg);
+		return false;
+	}
+	uint64_t seq = p->seq = ++node->seq;
+	atomic_fetch_add(&node->ahead, p->growth);
+	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
+	if (queued) {
+		queued->proc = node->proc;
+		queued->seq = seq;
+		p->queued = true;
+		*node->queue_last = p;
+		node->queue_last = &p->next;
+		if (hold)
+			atomic_store(&node->held, true);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	metrics_add(METRIC_EVENTS_SUBMITTED, 1);
+
+	/* P may be gone by now: its outcome can come at any time. */
+	if (hold) {
+		evictor_look(node);
+	} else if (node->kafka) {
+		struct event with_id = *ev;
+		with_id.proc = node->proc;
+		with_id.seq = seq;
+		kafka_submit(node, &with_id);
+		free(owned);
+	} else if (!store_in_memory(node->store)) {
+		bell_ring_self(node->bell);
+	} else if (later) {
+		return true;
+	} else {
+		node_work(node);
+	}
+	return false;
+}
+
+void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
+{
+	submit(node, ev, owned, done, arg, false);
+}
+
+bool node_submit_later(struct node *node, const struct event *ev, void *owned, node_done *done,
+                       void *arg)
+{
+	return submit(node, ev, owned, done, arg, true);
+}
+
+void node_flush(struct node *node)
+{
+	node_work(node);
+}
+
+int node_write_error(struct node *node, int64_t *ret_since_ms)
+{
+	*ret_since_ms = 0;
+	if (node_must_wait(node)) {
+		int err = atomic_load(&node->stalled);
+		return err ? err : EIO;
+	}
+	*ret_since_ms = atomic_load(&node->away_ms);
+	return *ret_since_ms ? EIO : 0;
+}
+
+uint64_t node_propose_ino(struct node *node)
+{
+	uint64_t n = atomic_fetch_add(&node->ino_count, 1);
+	return atomic_load(&node->ino_tag) << 28 | (n & 0xfffffff);
+}

@@ -1,0 +1,99 @@
+/* The node's part that logs ticks, so that what has expired is removed while nobody writes.
+ *
+ * Readers hide an expired entry by their own clock. A tick moves log time past the expiry,
+ * so that applying removes the entry, frees its quota and lets watchers and mounts know. One
+ * for the whole volume is enough, and each is a record in a log that is kept.
+ *
+ * With the embedded log, applying leaves out a tick that finds nothing to remove
+ * (node/local_log.c), so each process may submit one. With a log outside:
+ *
+ * - Of a node's processes, the one that has the role (procs_take_ticks()) logs ticks; the
+ *   others only if an entry is still there LATE_MS later, for it may have been stopped.
+ * - Of the nodes, the one whose tick came last in the log goes on at once, and all others
+ *   wait for a random time from HAND_OVER_MS on. Whatever moves log time past the expiry
+ *   meanwhile removes the entry, and then there is nothing left to wait for.
+ * - A tick that changed nothing was too early for the log's clock. How far that is behind
+ *   is remembered, and the next tick comes so much later.
+ *
+ * All but the callback runs in the node's thread. No lock. */
+#include "common/node/internal.h"
+
+#include "common/base/clock.h"
+
+#define HAND_OVER_MS 500
+#define LATE_MS 5000
+#define SPREAD_MS 500 /* of what is random, of either */
+#define RETRY_MS 1000 /* an entry that a tick did not remove gets another one */
+#define BEHIND_MAX_MS 60000
+
+static void tick_done(void *arg, const struct outcome *out)
+{
+	struct node *node = arg;
+	struct ticker *ticker = &node->ticker;
+	if (out->feed) {
+		int64_t behind_ms = ticker->sent_ms - out->feed->time_ms;
+		behind_ms = behind_ms < BEHIND_MAX_MS ? behind_ms : BEHIND_MAX_MS;
+		atomic_store(&ticker->behind_ms, behind_ms > 0 ? behind_ms : 0);
+	}
+	atomic_store(&ticker->under_way, false);
+	bell_ring_self(node->bell); /* more may be due than one event removes */
+}
+
+void tick_seen(struct node *node, const struct feed_event *ev)
+{
+	if (ev->op == EVENT_TICK)
+		atomic_store(&node->ticker.last_proc, ev->proc);
+}
+
+/* Return how long this process leaves it to others to log a tick. */
+static int64_t delay_ms(struct node *node)
+{
+	uint64_t n = 0;
+	node_random(&n); /* 0 without random numbers: earlier than others is no harm */
+	n %= SPREAD_MS;
+	if (!node->kafka)
+		return 0;
+	if (!procs_take_ticks(node->procs))
+		return LATE_MS + (int64_t)n;
+	return atomic_load(&node->ticker.last_proc) == node->proc ? 0 : HAND_OVER_MS + (int64_t)n;
+}
+
+int64_t tick_if_due(struct node *node, int64_t idle_ms)
+{
+	struct ticker *ticker = &node->ticker;
+	struct txn *txn;
+	int64_t expiry_ms = INT64_MAX;
+	uint64_t ino = 0;
+	/* Set first: an event that comes meanwhile lowers it again. */
+	atomic_store(&node->wake_ms, INT64_MAX);
+	if (node->config.read_only || txn_read(node->store, &txn) < 0)
+		return idle_ms;
+	bool any = store_first_expiry(txn, &expiry_ms, &ino) == 0;
+	bool reached = txn_meta(txn)->log_time_ms >= expiry_ms;
+	txn_abort(txn);
+	if (!any)
+		return idle_ms;
+	int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
+	/* What log time has reached is left over from an event that removed others. */
+	int64_t due_ms = expiry_ms + (reached ? 0 : atomic_load(&ticker->behind_ms));
+	if (due_ms > now_ms) {
+		if (expiry_ms < atomic_load(&node->wake_ms))
+			atomic_store(&node->wake_ms, expiry_ms);
+		return due_ms - now_ms;
+	}
+	if (ticker->expiry_ms != expiry_ms || ticker->ino != ino) {
+		ticker->expiry_ms = expiry_ms;
+		ticker->ino = ino;
+		ticker->at_ms = mono_ms + delay_ms(node);
+	}
+	if (mono_ms < ticker->at_ms)
+		return ticker->at_ms - mono_ms;
+	if (atomic_load(&node->stalled) || node_must_wait(node) ||
+	    atomic_exchange(&ticker->under_way, true))
+		return RETRY_MS;
+	ticker->at_ms = mono_ms + (node->kafka ? RETRY_MS : 1);
+	ticker->sent_ms = now_ms;
+	struct event tick = { .op = EVENT_TICK };
+	node_submit(node, &tick, NULL, tick_done, node);
+	return ticker->at_ms - mono_ms;
+}

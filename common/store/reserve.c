@@ -1,0 +1,324 @@
+/* Room for a store in memory: no page of the map is written before it is there.
+ *
+ * On tmpfs LMDB writes through the map (MDB_WRITEMAP): a commit is then a few
+ * stores instead of a system call for each page, which is two thirds of what a
+ * small write costs. A kill stays harmless, because pages are copied before
+ * they change, the page cache outlives a process, and the page that makes the
+ * new state the current one is written last. What is not harmless is the end
+ * of the file system: there a store into the map is a SIGBUS, where a write()
+ * would have been ENOSPC.
+ *
+ * So pages are allocated (fallocate) ahead of LMDB. It takes new ones only
+ * behind the last that a committed transaction used, in order. LMDB does not say how
+ * many pages a running transaction has taken, so this file keeps an upper bound. A
+ * change of a row can copy the path to it, split each page of it, and take pages for
+ * a long value. The statistics of the table then show the growth, a leaf that this
+ * transaction has written was copied already, and no page is copied twice.
+ *
+ * The commit also writes the free list: the records that LMDB read, and one record of
+ * all pages that the transaction freed, in contiguous pages. The bound includes them,
+ * but they do not count as taken by the transaction. If the file system is full, pages
+ * on the free list count as well, contiguous ones for long values.
+ *
+ * The last pages (RESERVE_PAGES and RESERVE_SHARE) are kept for transactions that
+ * remove something: a full store must be able to become less full.
+ *
+ * No lock: only the writer is here, and there is one. What it knows to be
+ * allocated is a lower bound: other processes of the node do the same. */
+#include "common/store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_HEADER 16  /* of LMDB's, also of a long value */
+#define LONG_ROW 2000   /* about: a longer row gets pages of its own */
+#define COMMIT_PAGES 24 /* roots of the tables, paths in the free list */
+#define RESERVE_PAGES 64
+#define RESERVE_SHARE 128 /* plus one page for this many: enough for free_list() */
+#define STEP_MIN 16       /* pages allocated at once ... */
+#define STEP_MAX 32
+#define STEP_SHARE 64        /* ... of what there is, about one 64th */
+#define FREE_FIRST (1 << 14) /* limit of the first count of free pages */
+#define FREE_MAX (1 << 20)   /* limit of the last count: 4 GiB in pages of 4 KiB */
+#define RUN_RECORDS 100      /* LMDB looks through at least so many for two pages in a row */
+
+/* Return the pages of a long value of LEN bytes, 0 for one that fits into a leaf. */
+static uint64_t long_pages(const struct store *store, size_t key_len, size_t len)
+{
+	return key_len + len < LONG_ROW ? 0 : (PAGE_HEADER - 1 + len) / store->page_bytes + 1;
+}
+
+/* Return the pages of the longest row, a chunk of a value. */
+static uint64_t run_pages(const struct store *store)
+{
+	return long_pages(store, 0, STORE_CHUNK_SIZE);
+}
+
+/* Return the pages of a tree, which a transaction copies before it changes them. */
+static uint64_t tree_pages(const MDB_stat *st)
+{
+	return st->ms_branch_pages + st->ms_leaf_pages;
+}
+
+/* Allocates up to page END of the file, and some more if that can be had. */
+static int allocate(struct store *store, uint64_t end)
+{
+	uint64_t from = store->room_end, step = end / STEP_SHARE;
+	if (step < STEP_MIN)
+		step = STEP_MIN;
+	if (step > STEP_MAX)
+		step = STEP_MAX;
+	for (int round = 0; round < 2; round++) {
+		off_t len = (off_t)((end + step - from) * store->page_bytes);
+		if (fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * store->page_bytes),
+		              len) == 0) {
+			store->room_end = end + step;
+			return 0;
+		}
+		if (errno == EINTR)
+			round--;
+		else
+			step = 0;
+	}
+	return errno == EDQUOT ? -ENOSPC : -errno;
+}
+
+/* The oldest state that a reader sees; what was freed before can be used. */
+static int oldest_reader(const char *line, void *arg)
+{
+	uint64_t *oldest = arg;
+	size_t txnid;
+	if (sscanf(line, "%*d %*x %zu", &txnid) == 1 && txnid < *oldest)
+		*oldest = txnid;
+	return 0;
+}
+
+/* Read the numbers of up to MAX free pages that the running write transaction may use,
+ * which are those freed before the oldest snapshot in use. From a record that is too
+ * long take the lower numbers, as LMDB does. Return their count; *RET_FIRST of them are
+ * in records that LMDB always searches. */
+static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t *ret_first)
+{
+	MDB_envinfo info;
+	MDB_txn *mdb;
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	size_t n = 0, id, count;
+	*ret_first = 0;
+	if (mdb_env_info(store->env, &info))
+		return 0;
+	uint64_t oldest = info.me_last_txnid;
+	mdb_reader_list(store->env, oldest_reader, &oldest);
+	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb))
+		return 0;
+	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0: the free pages */
+	for (int record = 0; rc == 0 && n < max; record++) {
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		if (rc || key.mv_size != sizeof id || val.mv_size < sizeof count)
+			break;
+		memcpy(&id, key.mv_data, sizeof id);
+		memcpy(&count, val.mv_data, sizeof count);
+		if (id >= oldest || count > val.mv_size / sizeof count - 1)
+			break;
+		/* The record is in descending order. */
+		size_t some = count < max - n ? count : max - n;
+		memcpy(pages + n, (const char *)val.mv_data + (1 + count - some) * sizeof count,
+		       some * sizeof *pages);
+		n += some;
+		if (record < RUN_RECORDS)
+			*ret_first = n;
+	}
+	if (rc == 0 || rc == MDB_NOTFOUND)
+		mdb_cursor_close(cursor);
+	mdb_txn_abort(mdb);
+	return n;
+}
+
+static int compare_pages(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Count free pages, up to MAX: the lower ones, which LMDB takes first, as single pages,
+ * and the rest as runs for chunks. Return false if MAX did not limit the count. */
+static bool count_free(struct store *store, struct room *room, size_t max)
+{
+	uint64_t *pages = malloc(max * sizeof *pages);
+	size_t first, n = pages ? read_free(store, pages, max, &first) : 0, length = 1;
+	room->free = room->free_runs = room->free_longest = 0;
+	if (n) {
+		room->free = n - first;
+		qsort(pages, first, sizeof *pages, compare_pages);
+		size_t singles = first / 4 < RESERVE_PAGES ? first / 4 :
+		                                             first / 8 + RESERVE_PAGES / 2;
+		room->free += singles;
+		for (size_t i = singles + 1; i <= first; i++) {
+			if (i < first && pages[i] == pages[i - 1] + 1) {
+				length++;
+			} else {
+				room->free_runs += length / run_pages(store);
+				if (length > room->free_longest)
+					room->free_longest = length;
+				length = 1;
+			}
+		}
+		if (room->free_runs == 0) {
+			room->free = n;
+			room->free_longest = 0;
+		}
+	}
+	free(pages);
+	room->counted = max;
+	return n == max;
+}
+
+/* Return the contiguous pages for the record of all pages that the transaction frees.
+ * LMDB may write it up to three times, as writing it can make it longer. */
+static uint64_t free_list(const struct store *store, const struct room *room)
+{
+	return 3 * long_pages(store, 0, (room->single + room->freed + 2) * sizeof(uint64_t));
+}
+
+/* Pages that must come from behind all others. Runs are not looked for one by
+ * one: there are enough for all of them, or none counts. */
+static uint64_t fresh_pages(const struct store *store, const struct room *room, uint64_t single,
+                            uint64_t run, uint64_t nruns)
+{
+	uint64_t row = room->list_row + free_list(store, room), used = nruns * run_pages(store);
+	return (nruns > room->free_runs ? run : 0) +
+	       (single > room->free ? single - room->free : 0) +
+	       (row + used > room->free_longest ? row : 0);
+}
+
+/* Sees to it that SINGLE pages, and RUN pages in a row, can be taken beside what
+ * the transaction may have taken so far. */
+static int need(struct txn *txn, uint64_t single, uint64_t run)
+{
+	struct store *store = txn->store;
+	struct room *room = txn->room;
+	uint64_t nruns = room->nruns + (run > 0);
+	single += room->single + room->list_single + COMMIT_PAGES;
+	if (!room->frees)
+		single += RESERVE_PAGES + room->begin / RESERVE_SHARE;
+	run += room->run;
+	uint64_t end = room->begin + fresh_pages(store, room, single, run, nruns);
+	if (end <= store->room_end)
+		return 0;
+	int r = allocate(store, end);
+	for (size_t max = FREE_FIRST; r == -ENOSPC && max <= FREE_MAX; max *= 8) {
+		if (max <= room->counted)
+			continue;
+		bool more = count_free(store, room, max);
+		end = room->begin + fresh_pages(store, room, single, run, nruns);
+		r = end <= store->room_end ? 0 : allocate(store, end);
+		if (!more)
+			room->counted = FREE_MAX;
+	}
+	return r;
+}
+
+/* Reserve pages for rewriting the free list. It takes about as many pages as now, spread
+ * over records with the keys 1 to TXNID (mdb_freelist_save() of LMDB 0.9.24). So a record
+ * needs more than one page only if there are more pages than keys. */
+static void foresee_list(struct room *room, const MDB_stat *list, uint64_t txnid)
+{
+	uint64_t pages = tree_pages(list) + list->ms_overflow_pages;
+	if (pages < txnid)
+		room->list_single = pages;
+	else
+		room->list_row = pages;
+}
+
+int room_begin(struct txn *txn)
+{
+	struct store *store = txn->store;
+	MDB_envinfo info;
+	MDB_stat st = { 0 };
+	if (!store->mapped)
+		return 0;
+	struct room *room = txn->room = &store->room;
+	*room = (struct room){ 0 };
+	int r = store_error(mdb_env_info(store->env, &info));
+	if (r == 0)
+		r = store_error(mdb_stat(txn->mdb, 0, &st));
+	if (r < 0)
+		return r;
+	room->begin = info.me_last_pgno + 1;
+	if (store->room_end < room->begin)
+		store->room_end = room->begin;
+	foresee_list(room, &st, info.me_last_txnid);
+	room->frees = true; /* nothing was written yet: whoever wants more says so */
+	return need(txn, 0, 0);
+}
+
+int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret)
+{
+	if (!txn->room)
+		return 0;
+	struct room *room = txn->room;
+	if (!room->tables[table].ms_depth) {
+		int r = store_error(
+		        mdb_stat(txn->mdb, txn->store->dbi[table], &room->tables[table]));
+		if (r < 0)
+			return r;
+		room->uncopied[table] = tree_pages(&room->tables[table]);
+	}
+	*ret = room->tables[table];
+	/* Down the path, and beside it if pages are merged; each page split once. */
+	return need(txn, 3 * (uint64_t)ret->ms_depth + 2,
+	            val ? long_pages(txn->store, key_len, val->mv_size) : 0);
+}
+
+/* Whether the leaf that CURSOR is at was written before by this transaction; it
+ * has been now. */
+static bool seen_leaf(const struct store *store, struct room *room, MDB_cursor *cursor)
+{
+	MDB_val key, val;
+	if (mdb_cursor_get(cursor, &key, &val, MDB_GET_CURRENT))
+		return false;
+	uintptr_t page = (uintptr_t)key.mv_data / store->page_bytes;
+	uintptr_t *slot = &room->leaves[page % ROOM_LEAVES];
+	bool seen = *slot == page;
+	*slot = page;
+	return seen;
+}
+
+/* Count COPIES copied pages of TABLE. Each page that existed when the transaction began
+ * is copied at most once, and new pages count as growth. */
+static void count_copies(struct room *room, enum table table, uint64_t copies)
+{
+	if (copies > room->uncopied[table])
+		copies = room->uncopied[table];
+	room->uncopied[table] -= copies;
+	room->single += copies;
+}
+
+void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
+               const MDB_val *val, const MDB_stat *before)
+{
+	struct room *room = txn->room;
+	MDB_stat now;
+	if (!room)
+		return;
+	if (mdb_stat(txn->mdb, txn->store->dbi[table], &now))
+		now = *before;
+	room->tables[table] = now;
+	if (!val)
+		count_copies(room, table, 2 * (uint64_t)before->ms_depth);
+	else if (!seen_leaf(txn->store, room, cursor))
+		count_copies(room, table, before->ms_depth);
+	if (tree_pages(&now) > tree_pages(before))
+		room->single += tree_pages(&now) - tree_pages(before);
+	else
+		room->freed += tree_pages(before) - tree_pages(&now);
+	uint64_t run = val ? long_pages(txn->store, key_len, val->mv_size) : 0;
+	room->run += run;
+	room->nruns += run > 0;
+	/* The pages of the long value that was replaced or deleted. */
+	if (before->ms_overflow_pages + run > now.ms_overflow_pages)
+		room->freed += before->ms_overflow_pages + run - now.ms_overflow_pages;
+}

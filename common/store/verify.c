@@ -1,0 +1,403 @@
+/* Store files that came from elsewhere: checking and copying them.
+ *
+ * LMDB trusts the pages of its file. A damaged one is an assertion or a wild read, and a
+ * crafted one could be more. So a file that another node sent is read by a child process,
+ * through a map that cannot be written to, and copied row by row to a new store. A row
+ * must lie within the file, else it would be some other memory of this process. What the
+ * programs that serve open afterwards are pages that LMDB made here, with rows that
+ * agree with each other (store_audit()). A file that the user put back, or that a machine's
+ * crash may have damaged, is only read.
+ *
+ * No lock: no other process has the file open. */
+#include "common/store/verify.h"
+
+#include "common/store/audit.h"
+#include "common/store/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WHY_BYTES 256
+#define COMMIT_BYTES (1 << 20) /* rows that are copied with one commit, about */
+#define META_ROW_MAX 4096
+/* The processor time for reading a file: far more than it takes. */
+#define CHECK_S 30
+#define CHECK_BYTES_PER_S (4 << 20)
+
+/* --- the file --- */
+
+/* A file opened for reading. */
+struct source {
+	struct store *store;
+	const char *map;
+	size_t len;      /* bytes of the file */
+	uint64_t npages; /* that LMDB has made so far */
+};
+
+/* Return where the file is mapped, as LMDB does not say: the map that is shared, cannot be
+ * written to and has SIZE bytes. NULL if there is none. A wrong one does no harm: no row
+ * would lie in it. */
+static const char *find_map(size_t size)
+{
+	unsigned long from, to;
+	char line[4200], kind[8];
+	const char *found = NULL;
+	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	FILE *maps = fopen("/proc/self/maps", "re");
+	while (maps && !found && fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, kind) == 3 &&
+		    strcmp(kind, "r--s") == 0 && to - from == (size + page - 1) / page * page)
+			found = (const char *)from;
+	}
+	if (maps)
+		fclose(maps);
+	return found;
+}
+
+/* Check how long the file is. -ENODATA for one without tables. A copy (IS_COPY) has all
+ * of its pages, so that none of them lies in other memory. A file in use may end before
+ * its last page, if that one is free; to read another beyond its end is a SIGBUS. */
+static int check_size(struct source *s, bool is_copy)
+{
+	MDB_envinfo info = { 0 };
+	MDB_stat stat = { 0 };
+	struct stat st = { 0 };
+	int r = store_error(mdb_env_info(s->store->env, &info));
+	if (r == 0)
+		r = store_error(mdb_env_stat(s->store->env, &stat));
+	if (r == 0)
+		r = store_error(mdb_env_get_fd(s->store->env, &s->store->fd));
+	if (r == 0 && fstat(s->store->fd, &st) < 0)
+		r = -errno;
+	if (r != 0)
+		return r;
+	if (stat.ms_entries == 0)
+		return -ENODATA;
+	s->npages = info.me_last_pgno + 1;
+	if (stat.ms_psize < 512 || (is_copy && s->npages > (uint64_t)st.st_size / stat.ms_psize))
+		return -EPROTO;
+	s->len = (size_t)st.st_size < info.me_mapsize ? (size_t)st.st_size : info.me_mapsize;
+	s->map = find_map(info.me_mapsize);
+	return s->map ? 0 : -EPROTO;
+}
+
+static int check_format(const struct store *store, MDB_txn *mdb)
+{
+	const uint32_t format = STORE_FORMAT_VERSION;
+	MDB_val key = { 6, (void *)"format" }, val;
+	int r = store_error(mdb_get(mdb, store->dbi[META], &key, &val));
+	if (r == 0 &&
+	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
+		r = -EPROTO;
+	return r;
+}
+
+/* Check the format and open the tables, which must be plain ones. */
+static int open_tables(struct store *store)
+{
+	MDB_txn *mdb;
+	int r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb));
+	if (r < 0)
+		return r;
+	for (int t = 0; t < TABLES && r == 0; t++) {
+		unsigned flags = 0;
+		r = store_error(mdb_dbi_open(mdb, table_name((enum table)t), 0, &store->dbi[t]));
+		if (r == 0)
+			r = store_error(mdb_dbi_flags(mdb, store->dbi[t], &flags));
+		if (r == 0 && flags)
+			r = -EPROTO;
+	}
+	if (r == 0)
+		r = check_format(store, mdb);
+	if (r < 0) {
+		mdb_txn_abort(mdb);
+		return r == -ENOENT ? -EPROTO : r;
+	}
+	return store_error(mdb_txn_commit(mdb)); /* keeps the tables open */
+}
+
+static void close_source(struct source *s)
+{
+	txn_free_idle(s->store);
+	mdb_env_close(s->store->env);
+	pthread_mutex_destroy(&s->store->idle_lock);
+	free(s->store);
+}
+
+/* Open DIR/data.mdb, which may be a copy from elsewhere, for reading. 0, or -errno, -EPROTO for what is no store. */
+static int open_source(const char *dir, bool is_copy, struct source *s)
+{
+	s->store = aligned_alloc(_Alignof(struct store), sizeof *s->store);
+	if (!s->store)
+		return -ENOMEM;
+	memset(s->store, 0, sizeof *s->store);
+	pthread_mutex_init(&s->store->idle_lock, NULL);
+	int r = store_error(mdb_env_create(&s->store->env));
+	if (r == 0) {
+		mdb_env_set_maxdbs(s->store->env, TABLES);
+		r = store_error(mdb_env_open(s->store->env, dir,
+		                             MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD,
+		                             0600));
+	}
+	if (r == 0)
+		r = check_size(s, is_copy);
+	if (r == 0)
+		r = open_tables(s->store);
+	if (r < 0)
+		close_source(s);
+	return r;
+}
+
+/* --- copying --- */
+
+struct copy {
+	const struct source *from;
+	struct store *to;
+	struct txn *txn;
+	enum table table;
+	size_t bytes; /* since the last commit */
+};
+
+static bool is_in_file(const struct source *s, struct bytes b)
+{
+	uintptr_t from = (uintptr_t)b.data, map = (uintptr_t)s->map;
+	return !b.len || (from >= map && from - map <= s->len && b.len <= s->len - (from - map));
+}
+
+/* Whether KEY is that of a row of meta which the new store gets otherwise. */
+static bool is_own_row(struct bytes key)
+{
+	static const char *const own[] = { "format", "meta", "whole_from" };
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		if (key.len == strlen(own[i]) && memcmp(key.data, own[i], key.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int commit_and_go_on(struct copy *c)
+{
+	int r = txn_commit(c->txn);
+	c->txn = NULL;
+	c->bytes = 0;
+	return r < 0 ? r : txn_write(c->to, &c->txn);
+}
+
+static int copy_row(void *arg, struct bytes key, struct bytes value)
+{
+	struct copy *c = arg;
+	if (!is_in_file(c->from, key) || !is_in_file(c->from, value))
+		return -EPROTO;
+	if (c->table == META && value.len > META_ROW_MAX)
+		return -EPROTO;
+	if (c->table == META && is_own_row(key))
+		return 0;
+	MDB_val k = { key.len, (void *)key.data }, v = { value.len, (void *)value.data };
+	int r = table_put(c->txn, c->table, &k, &v, c->table == META ? 0 : MDB_APPEND);
+	if (r < 0)
+		return r == -EEXIST ? -EPROTO : r; /* rows out of order */
+	c->bytes += key.len + value.len;
+	return c->bytes < COMMIT_BYTES ? 0 : commit_and_go_on(c);
+}
+
+/* Write all rows of FROM to TO, a new store. */
+static int copy_rows(const struct source *from, struct store *to)
+{
+	struct copy c = { .from = from, .to = to };
+	struct txn *txn;
+	int r = txn_read(from->store, &txn);
+	if (r < 0)
+		return r;
+	r = txn_write(to, &c.txn);
+	if (r == 0)
+		r = store_remove(c.txn, STORE_ROOT_INO); /* the new store's own */
+	for (; c.table < TABLES && r == 0; c.table++)
+		r = table_each(txn, c.table, copy_row, &c);
+	if (r == 0) {
+		*txn_meta(c.txn) = *txn_meta(txn);
+		c.txn->whole_from = txn->whole_from;
+		r = txn_commit(c.txn);
+		c.txn = NULL;
+	}
+	txn_abort(c.txn);
+	txn_abort(txn);
+	return r;
+}
+
+static int audit(struct store *store, struct store_meta *ret, char *why, size_t why_size)
+{
+	struct txn *txn;
+	int r = txn_read(store, &txn);
+	if (r < 0)
+		return r;
+	r = store_audit(txn, why, why_size);
+	if (r == 0 && ret)
+		*ret = *txn_meta(txn);
+	txn_abort(txn);
+	return r;
+}
+
+/* Check LMDB's list of free pages: numbers of pages that exist, the highest of each record
+ * first (mdb_midl of LMDB 0.9.24). A copy is written without it. */
+static int check_free_list(const struct source *s)
+{
+	MDB_txn *mdb;
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int rc = mdb_txn_begin(s->store->env, NULL, MDB_RDONLY, &mdb);
+	if (rc)
+		return store_error(rc);
+	rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0 */
+	bool sound = true;
+	while (rc == 0 && sound) {
+		size_t before = s->npages;
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+		if (rc)
+			break;
+		const size_t *ids = val.mv_data;
+		sound = key.mv_size == sizeof *ids && val.mv_size >= sizeof *ids &&
+		        ids[0] <= val.mv_size / sizeof *ids - 1;
+		for (size_t i = 1; sound && i <= ids[0]; i++) {
+			sound = ids[i] > 1 && ids[i] < before; /* 0 and 1 are LMDB's own */
+			before = ids[i];
+		}
+	}
+	mdb_txn_abort(mdb);
+	return !sound ? -EPROTO : rc == MDB_NOTFOUND ? 0 : store_error(rc);
+}
+
+static int audit_file(const struct source *s, struct store_meta *ret, char *why, size_t why_size)
+{
+	int r = check_free_list(s);
+	return r < 0 ? r : audit(s->store, ret, why, why_size);
+}
+
+/* Copy to a new store in DIR and audit that. */
+static int copy_and_audit(const struct source *from, const char *dir, struct store_meta *ret,
+                          char *why, size_t why_size)
+{
+	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF };
+	struct store *to;
+	int r = store_open(&config, &to, why, why_size);
+	if (r < 0)
+		return r;
+	r = copy_rows(from, to);
+	if (r == 0)
+		r = audit(to, ret, why, why_size);
+	if (r == 0 && to->on_disk)
+		r = store_error(mdb_env_sync(to->env, 1));
+	store_close(to);
+	return r;
+}
+
+int store_file_read(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
+                    size_t why_size)
+{
+	struct source from;
+	why[0] = '\0';
+	int r = open_source(dir, copy_dir, &from);
+	if (r == 0) {
+		r = copy_dir ? copy_and_audit(&from, copy_dir, ret, why, why_size) :
+		               audit_file(&from, ret, why, why_size);
+		close_source(&from);
+	}
+	/* A process was killed before it made the tables: there is nothing to lose. */
+	if (r == -ENODATA && !copy_dir)
+		return 0;
+	if (r == -ENODATA)
+		r = -EPROTO;
+	/* -EIO: LMDB found a page that cannot be one; -ENOENT: the file is empty. */
+	if (r == -EIO || r == -EINVAL || r == -ENOENT)
+		r = -EPROTO;
+	if (r == -EPROTO && !why[0])
+		snprintf(why, why_size, "the store is damaged, cut short, or of another version");
+	return r;
+}
+
+/* --- the child --- */
+
+/* What the child found. */
+struct finding {
+	int result;
+	char why[WHY_BYTES];
+	struct store_meta meta;
+};
+
+/* Read the file, and end this process. */
+static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t bytes,
+                                    int to_parent)
+{
+	static const int fatal[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+	struct rlimit none = { 0, 0 };
+	rlim_t seconds = CHECK_S + (rlim_t)(bytes / CHECK_BYTES_PER_S);
+	struct rlimit time = { seconds, seconds };
+	struct finding found = { 0 };
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	/* It dies with its parent, in silence, and leaves no core. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+		signal(fatal[i], SIG_DFL);
+	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CPU, &time);
+	if (null >= 0)
+		dup2(null, STDERR_FILENO);
+	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof found.why);
+	/* Less than a pipe's atomic size: all or nothing. */
+	if (write(to_parent, &found, sizeof found) != sizeof found)
+		_exit(EXIT_FAILURE);
+	_exit(EXIT_SUCCESS);
+}
+
+int store_file_check(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
+                     size_t why_size)
+{
+	struct finding found;
+	char path[4096];
+	struct stat st;
+	ssize_t n;
+	int ends[2], status = 0;
+	if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", dir) >= sizeof path)
+		return -ENAMETOOLONG;
+	if (stat(path, &st) < 0 || pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return r;
+	}
+	if (pid == 0)
+		read_in_child(dir, copy_dir, st.st_size, ends[1]);
+	close(ends[1]);
+	do
+		n = read(ends[0], &found, sizeof found);
+	while (n < 0 && errno == EINTR);
+	close(ends[0]);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (n != sizeof found) {
+		if (WIFSIGNALED(status))
+			snprintf(why, why_size,
+			         "the store is damaged: reading it ended with signal %d",
+			         WTERMSIG(status));
+		return -EPROTO;
+	}
+	found.meta.volume[sizeof found.meta.volume - 1] = '\0';
+	if (found.result < 0)
+		snprintf(why, why_size, "%s", found.why);
+	else if (ret)
+		*ret = found.meta;
+	return found.result;
+}

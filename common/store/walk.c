@@ -1,0 +1,116 @@
+/* Walks through whole tables.
+ *
+ * A walk over the inodes is one cursor in one snapshot, for who looks at many entries
+ * but not at all of them: passing one costs a step on its page and no look at what it
+ * is. The walk ends before its transaction does.
+ *
+ * No lock: a transaction is one thread's. */
+#include "common/store/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct walk {
+	const struct txn *txn;
+	MDB_cursor *cursor;
+};
+
+int walk_open(struct txn *txn, struct walk **ret)
+{
+	struct walk *walk = calloc(1, sizeof *walk);
+	if (!walk)
+		return -ENOMEM;
+	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[INODES], &walk->cursor));
+	if (r < 0) {
+		free(walk);
+		return r;
+	}
+	walk->txn = txn;
+	*ret = walk;
+	return 0;
+}
+
+static int step(struct walk *walk, MDB_val *key, MDB_cursor_op op, struct entry *ret)
+{
+	MDB_val val;
+	int r = store_error(mdb_cursor_get(walk->cursor, key, &val, op));
+	if (r < 0)
+		return r;
+	return store_inode_decode(walk->txn, (struct bytes){ key->mv_data, key->mv_size },
+	                          (struct bytes){ val.mv_data, val.mv_size }, ret);
+}
+
+int walk_seek(struct walk *walk, uint64_t ino, struct entry *ret)
+{
+	struct store_key buf;
+	MDB_val key = store_key_num(&buf, ino);
+	return step(walk, &key, MDB_SET_RANGE, ret);
+}
+
+int walk_next(struct walk *walk, struct entry *ret)
+{
+	MDB_val key;
+	return step(walk, &key, MDB_NEXT, ret);
+}
+
+int walk_skip(struct walk *walk, uint64_t n)
+{
+	MDB_val key;
+	int rc = 0;
+	while (rc == 0 && n--)
+		rc = mdb_cursor_get(walk->cursor, &key, NULL, MDB_NEXT);
+	return store_error(rc);
+}
+
+void walk_close(struct walk *walk)
+{
+	if (!walk)
+		return;
+	mdb_cursor_close(walk->cursor);
+	free(walk);
+}
+
+int table_each(struct txn *txn, enum table table,
+               int (*fn)(void *arg, struct bytes key, struct bytes value), void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[table], &cursor));
+	if (r < 0)
+		return r;
+	int rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+	while (rc == 0 && r == 0) {
+		r = fn(arg, (struct bytes){ key.mv_data, key.mv_size },
+		       (struct bytes){ val.mv_data, val.mv_size });
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return r || rc == MDB_NOTFOUND ? r : store_error(rc);
+}
+
+/* The caller of store_each_row(). */
+struct each_row {
+	int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value);
+	void *arg;
+	const char *table;
+};
+
+static int on_row(void *arg, struct bytes key, struct bytes value)
+{
+	struct each_row *each = arg;
+	bool skipped = strcmp(each->table, table_name(META)) == 0 && store_log_is_key(key);
+	return skipped ? 0 : each->fn(each->arg, each->table, key, value);
+}
+
+int store_each_row(struct txn *txn,
+                   int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value),
+                   void *arg)
+{
+	int r = 0;
+	for (int t = 0; t < TABLES && r == 0; t++) {
+		struct each_row each = { fn, arg, table_name((enum table)t) };
+		r = table_each(txn, (enum table)t, on_row, &each);
+	}
+	return r;
+}

@@ -1,0 +1,293 @@
+/* GET and HEAD of a key.
+ *
+ * The hot path: one snapshot, one look-up, one copy of the value into the
+ * response (of 10 KiB a fiftieth of the processor time, and from memory that malloc
+ * has at hand: no page faults), no lock and no JSON; large values see value_answer.c.
+ * All of an answer (value, version, times, offset) comes from one snapshot, which is
+ * closed before MHD sees the response.
+ *
+ * With ?wait= a GET that would only say what the client knows (304), or that
+ * there is nothing yet, waits for a change (key_wait.h).
+ *
+ * A directory has no value, and a path without a slash at its end asks for
+ * one: the answer is 404 with the listing's place in it. A redirect would give
+ * every client that follows redirects a JSON listing in the place of a value. */
+#include "httpd/handlers.h"
+
+#include "common/base/ttl.h"
+#include "httpd/conditions.h"
+#include "httpd/key_wait.h"
+#include "httpd/problem.h"
+#include "httpd/respond.h"
+#include "httpd/server.h"
+#include "httpd/value_answer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char content_type_xattr[] = "user.content_type";
+
+/* What of a key an answer needs after the snapshot is closed. */
+struct found {
+	uint64_t offset;
+	uint64_t version;
+	struct volume_tag tag;
+	int64_t mtime_s;
+	int64_t ttl_ms; /* -1: does not expire */
+	uint64_t size;
+	char type[EVENT_TYPE_MAX + 1]; /* "": none stored */
+};
+
+static int64_t floor_seconds(int64_t ns)
+{
+	return ns / 1000000000 - (ns % 1000000000 < 0);
+}
+
+/* Content type as stored. One that no header can carry, set through a mount,
+ * is refused by response_header(). */
+static void read_type(const struct view *view, const struct entry *e, struct found *f)
+{
+	struct bytes type;
+	f->type[0] = '\0';
+	if (e->has_xattrs &&
+	    !store_xattr_get(view->txn, e->ino, content_type_xattr, sizeof(content_type_xattr) - 1,
+	                     &type) &&
+	    type.len < sizeof(f->type)) {
+		memcpy(f->type, type.data, type.len);
+		f->type[type.len] = '\0';
+	}
+}
+
+/* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
+static void add_headers(struct MHD_Response *response, const struct found *f)
+{
+	char date[CONDITIONS_DATE_SIZE];
+	/* Never later than Date, which MHD takes from the same clock (RFC 9110, 8.8.2.1):
+	 * a file's mtime can be in the future. */
+	int64_t now_s = time(NULL);
+	response_etag(response, f->version, &f->tag);
+	conditions_date_format(f->mtime_s < now_s ? f->mtime_s : now_s, date);
+	response_header_own(response, "Last-Modified", date);
+	if (f->ttl_ms >= 0)
+		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
+	/* The TTL is no max-age: a key can be overwritten or deleted before it ends, and an
+	 * HTTP cache would then answer with the old value. */
+	response_header_own(response, "Cache-Control", "no-cache");
+}
+
+static void add_type(struct MHD_Response *response, const struct found *f)
+{
+	if (!f->type[0] || !response_header(response, "Content-Type", f->type)) {
+		response_header_own(response, "Content-Type", "application/octet-stream");
+		return;
+	}
+	/* a stored page must not run as part of this origin */
+	response_header_own(response, "Content-Security-Policy", "sandbox");
+}
+
+/* What the preconditions of RQ say, in the order of RFC 9110 (13.2.2): 0 to go
+ * on, 304, 412, or 400 for an If-Match that is none. */
+static unsigned preconditions(const struct request_headers *h, const struct found *f)
+{
+	struct condition_tags tags;
+	int64_t date_s;
+	if (h->if_match) {
+		if (conditions_tags(h->if_match, &f->tag, &tags))
+			return 400;
+		if (!conditions_match(&tags, f->version, true))
+			return 412;
+	} else if (h->if_unmodified_since) {
+		if (!conditions_date_parse(h->if_unmodified_since, &date_s) && f->mtime_s > date_s)
+			return 412;
+	}
+	if (h->if_none_match) {
+		if (!conditions_tags(h->if_none_match, &f->tag, &tags) &&
+		    conditions_match(&tags, f->version, false))
+			return 304;
+	} else if (h->if_modified_since) {
+		if (!conditions_date_parse(h->if_modified_since, &date_s) && f->mtime_s <= date_s)
+			return 304;
+	}
+	return 0;
+}
+
+/* Does If-Range let the range count? */
+static bool if_range_holds(const char *text, const struct found *f)
+{
+	struct condition_tags tags;
+	int64_t date_s;
+	if (!conditions_date_parse(text, &date_s))
+		return date_s == f->mtime_s;
+	return !conditions_tags(text, &f->tag, &tags) && !tags.any &&
+	       conditions_match(&tags, f->version, true);
+}
+
+static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
+{
+	if (err == -ENOTDIR)
+		return problem(rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
+		               "A name in the path is a key, so there is nothing below it.");
+	if (err == -ENOENT)
+		return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such key.");
+	return problem_store(rq, err);
+}
+
+static enum MHD_Result is_directory(struct request *rq, uint64_t offset)
+{
+	static const char top[] = "/v1/kv/";
+	size_t top_len = sizeof(top) - 1;
+	char *listing = malloc(top_len + URL_ENCODED_MAX(rq->key_len) + 1);
+	json_t *more = NULL;
+	if (listing) {
+		memcpy(listing, top, top_len);
+		size_t n = top_len + url_encode(rq->key, rq->key_len, listing + top_len);
+		listing[n++] = '/';
+		more = json_pack("{s:s%}", "listing", listing, n);
+		free(listing);
+	}
+	return respond_send(rq, 404, offset,
+	                    problem_response(rq, PROBLEM_IS_DIRECTORY_READ, more,
+	                                     "This is a directory, which has no value. Put a slash "
+	                                     "at the end of the path to list it."));
+}
+
+static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
+{
+	char text[40];
+	struct MHD_Response *response = problem_response(
+	        rq, PROBLEM_RANGE, NULL, "The value has %llu bytes and the range lies behind them.",
+	        (unsigned long long)f->size);
+	snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)f->size);
+	response_header(response, "Content-Range", text);
+	response_etag(response, f->version, &f->tag);
+	return respond_send(rq, 416, f->offset, response);
+}
+
+static enum MHD_Result get(struct request *rq);
+
+/* Answer with the entry E of the open VIEW, which is closed here, in the volume of TAG. */
+static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e,
+                              const struct volume_tag *tag)
+{
+	const struct request_headers *h = &rq->headers;
+	struct found f = {
+		.offset = view_offset(view),
+		.version = e->version,
+		.mtime_s = floor_seconds(e->mtime_ns),
+		.ttl_ms = view_ttl_ms(view, e),
+		.size = e->size,
+		.tag = *tag,
+	};
+	unsigned status = preconditions(h, &f);
+	uint64_t first = 0;
+	uint64_t len = e->size;
+	enum range_kind range = RANGE_WHOLE;
+	struct MHD_Response *response = NULL;
+	int err = 0;
+
+	if (!status && h->range && rq->method == HTTP_GET &&
+	    (!h->if_range || if_range_holds(h->if_range, &f)))
+		range = conditions_range(h->range, e->size, &first, &len);
+	if (!status && range != RANGE_UNSATISFIABLE) {
+		read_type(view, e, &f);
+		response = rq->method == HTTP_HEAD ? response_size(len) :
+		                                     value_answer(rq, view, e, first, len, &err);
+	}
+	node_used(rq->server->node, e->ino, view->now_ms);
+	view_close(view);
+
+	if (err)
+		return problem_store(rq, err);
+	if (status == 304 && h->if_none_match && key_wait_wanted(rq))
+		return key_wait(rq, f.offset + 1, get);
+	if (status == 400)
+		return problem(rq, PROBLEM_BAD_CONDITION, f.offset,
+		               "If-Match must be * or a list of quoted entity tags, as in "
+		               "If-Match: \"42\".");
+	if (status == 412)
+		return problem(rq, PROBLEM_PRECONDITION, f.offset,
+		               "The key has version \"%llu%s\", which is not what the precondition "
+		               "asks for.",
+		               (unsigned long long)f.version, f.tag.text);
+	if (range == RANGE_UNSATISFIABLE)
+		return unsatisfiable(rq, &f);
+	if (status == 304) {
+		response = response_size(f.size);
+		add_headers(response, &f);
+		return respond_send(rq, 304, f.offset, response);
+	}
+	add_headers(response, &f);
+	add_type(response, &f);
+	if (rq->method == HTTP_HEAD) /* who wants to know asks with HEAD */
+		response_header(response, "Accept-Ranges", "bytes");
+	if (range == RANGE_PART) {
+		char text[80];
+		snprintf(text, sizeof(text), "bytes %llu-%llu/%llu", (unsigned long long)first,
+		         (unsigned long long)(first + len - 1), (unsigned long long)f.size);
+		response_header(response, "Content-Range", text);
+		return respond_send(rq, 206, f.offset, response);
+	}
+	return respond_send(rq, 200, f.offset, response);
+}
+
+static enum MHD_Result get(struct request *rq)
+{
+	struct view view;
+	struct volume_tag tag;
+	struct entry e;
+	int r = server_volume_tag(rq->server, &tag);
+	if (!r)
+		r = view_open(node_store(rq->server->node), &view);
+	if (r)
+		return problem_store(rq, r);
+	r = view_key(&view, rq->key, rq->key_len, &e);
+	if (!r && !entry_is_dir(&e))
+		return answer(rq, &view, &e, &tag);
+	uint64_t offset = view_offset(&view);
+	view_close(&view);
+	if (!r)
+		return is_directory(rq, offset);
+	if ((r == -ENOENT || r == -ENOTDIR) && !rq->headers.if_none_match && key_wait_wanted(rq))
+		return key_wait(rq, offset + 1, get);
+	/* If-Match: * asks for something to be there (RFC 9110, 13.1.1) */
+	if (rq->headers.if_match && r == -ENOENT)
+		return problem(rq, PROBLEM_PRECONDITION, offset,
+		               "There is no such key, so If-Match does not hold.");
+	return missing(rq, r, offset);
+}
+
+/* Does RQ have a parameter that only directories (or only keys) take? */
+static const char *misplaced(const struct request *rq)
+{
+	static const char *const of_lists[] = { "recurse", "directories", "values",
+		                                "limit",   "cursor",      NULL };
+	static const char *const of_keys[] = { "wait", NULL };
+	const char *raw;
+	size_t len;
+	for (const char *const *p = rq->key_is_dir ? of_keys : of_lists; *p; p++)
+		if (url_param(&rq->url, *p, &raw, &len))
+			return *p;
+	return NULL;
+}
+
+enum MHD_Result handle_key(struct request *rq)
+{
+	enum MHD_Result ret;
+	const char *name = rq->url.query_len ? misplaced(rq) : NULL;
+	if (name)
+		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+		               rq->key_is_dir ?
+		                       "?%s is for a key. Changes of a directory come from "
+		                       "/v1/watch?prefix=." :
+		                       "?%s is for a directory: put a slash at the end of the "
+		                       "path.",
+		               name);
+	if (rq->key_is_dir)
+		return handle_list(rq);
+	if (rq->url.query_len && !key_wait_read(rq, &ret))
+		return ret;
+	return get(rq);
+}

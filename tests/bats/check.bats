@@ -1,0 +1,42 @@
+# What `make check` finds.
+
+load helper
+
+setup() {
+	keydir_setup
+	mkdir "$T/tree"
+	cp -r "$KEYDIR_ROOT"/{common,fs,httpd,tests,.ci,Makefile} "$T/tree"
+}
+
+rules() { (cd "$T/tree" && CHECKS=rules tests/check.sh); }
+
+# found TEXT FILE LINE: with LINE at its end, FILE breaks a rule, which TEXT names.
+found() {
+	touch "$T/tree/$2"
+	cp "$T/tree/$2" "$T/before"
+	printf '%s\n' "$3" >>"$T/tree/$2"
+	fails_with "$1" rules
+	cp "$T/before" "$T/tree/$2"
+}
+
+@test "includes go from a folder to those below it, and nowhere else" {
+	rules
+	found "common/base may include common/base only" \
+		common/base/ttl.h '#include "common/store/store.h"'
+	found "common/store may include" common/store/txn.c '#include "common/apply/apply.h"'
+	found "common/apply may include" common/apply/tree.c '#include "common/node/node.h"'
+	found "common/log may include" common/log/kafka.c '#include "common/apply/apply.h"'
+	found "fs may include" fs/op.c '#include "httpd/server.h"'
+	found "httpd may include" httpd/server.c '#include "fs/mount.h"'
+	found "httpd may include" httpd/server.c '#include "httpd/handlers/list.h"'
+	found "httpd/handlers may include" httpd/handlers/key.c '#include "key.h"'
+	mkdir "$T/tree/common/more"
+	found "folders that are not in the list" common/more/x.c '/* New. */'
+}
+
+@test "each library has its folder" {
+	found "lmdb.h belongs in common/store/ only" common/node/node.c '#include <lmdb.h>'
+	found "rdkafka.h belongs in common/log/ only" common/node/node.c '#include <librdkafka/rdkafka.h>'
+	found "libfuse belongs in fs/ only" common/node/node.c '#include <fuse_lowlevel.h>'
+	found "libmicrohttpd belongs in httpd/ only" fs/op.c '#include <microhttpd.h>'
+}
