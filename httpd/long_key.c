@@ -43,7 +43,7 @@ static size_t derive(char *name, size_t len)
 
 const char *long_key_decode(struct request *rq, const char *raw, size_t len)
 {
-	const char *why = url_decode_path(raw, len, rq->key, &rq->key_len, &rq->key_is_dir);
+	const char *why = url_decode_path(raw, len, true, rq->key, &rq->key_len, &rq->key_is_dir);
 	if (why)
 		return why;
 	size_t start = key_name_start(rq->key, rq->key_len);

@@ -54,11 +54,11 @@ static enum MHD_Result no_method(struct request *rq)
 {
 	char allow[64];
 	router_allow(rq->route, allow, sizeof(allow));
+	bool flask = rq->route->metric == HTTP_ROUTE_PYCACHE; /* as Flask answers */
+	if (flask)
+		snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", OPTIONS");
 	if (rq->method == HTTP_OPTIONS) {
 		struct MHD_Response *response = response_empty();
-		bool flask = rq->route->metric == HTTP_ROUTE_PYCACHE; /* as Flask answers */
-		if (flask)
-			snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", OPTIONS");
 		response_header(response, "Allow", allow);
 		cors_add_preflight(rq, response, allow);
 		return respond_send(rq, flask ? 200 : 204, RESPOND_OFFSET_NOW, response);
@@ -74,10 +74,22 @@ static enum MHD_Result no_method(struct request *rq)
 	return respond_send(rq, 405, RESPOND_OFFSET_NOW, response);
 }
 
+/* Make one slash of several in a path below /api/, where Flask redirects to that path. */
+static void merge_slashes(struct request *rq)
+{
+	static const char top[] = "api/";
+	const char *path = rq->url.path;
+	size_t slashes = strspn(path, "/"); /* the target ends with a NUL */
+	if (!strncmp(path + slashes, top, sizeof(top) - 1))
+		rq->url.path_len = url_merge_slashes(rq->target + (path - rq->target),
+		                                     rq->url.path_len);
+}
+
 /* There is such a route, and it has the method: *RET_METHOD. */
 static bool route_exists(struct request *rq, const struct route_method **ret_method,
                          enum MHD_Result *ret)
 {
+	merge_slashes(rq);
 	rq->route = router_find(rq->url.path, rq->url.path_len);
 	if (!rq->route) {
 		*ret = problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,

@@ -53,7 +53,17 @@ bool url_split(const char *target, size_t len, struct url *ret)
 	return true;
 }
 
-const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir)
+size_t url_merge_slashes(char *path, size_t len)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < len; i++)
+		if (path[i] != '/' || !n || path[n - 1] != '/')
+			path[n++] = path[i];
+	return n;
+}
+
+const char *url_decode_path(const char *raw, size_t len, bool lenient, char *buf, size_t *ret_len,
+                            bool *ret_dir)
 {
 	size_t n = 0;
 	if (!len) {
@@ -65,12 +75,14 @@ const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_
 		char c = raw[i];
 		if (c == '%') {
 			int byte = unescape(raw + i, len - i);
-			if (byte < 0)
+			if (byte < 0 && !lenient)
 				return "the path has a % that two hexadecimal digits do not follow";
 			if (byte == 0)
 				return "%00 is refused: a name cannot hold a NUL byte";
-			c = (char)byte;
-			i += 2;
+			if (byte > 0) {
+				c = (char)byte;
+				i += 2;
+			}
 		}
 		buf[n++] = c;
 	}
@@ -88,7 +100,7 @@ const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_l
 {
 	size_t n = 0;
 	bool dir = false;
-	const char *why = url_decode_path(raw, len, buf, &n, &dir);
+	const char *why = url_decode_path(raw, len, false, buf, &n, &dir);
 	if (why)
 		return why;
 	enum key_fault fault = n ? key_check(buf, n) : KEY_OK;

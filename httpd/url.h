@@ -23,8 +23,13 @@ bool url_split(const char *target, size_t len, struct url *ret);
  * Returns NULL, or a sentence without its full stop that says what is wrong
  * (static). */
 const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir);
-/* The same without the check of the rules. */
-const char *url_decode_path(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir);
+/* The same without the check of the rules. LENIENT: a '%' that begins no escape is a
+ * percent sign, not a fault. */
+const char *url_decode_path(const char *raw, size_t len, bool lenient, char *buf, size_t *ret_len,
+                            bool *ret_dir);
+
+/* Make one slash of several in a row, in place. Returns the length of PATH now. */
+size_t url_merge_slashes(char *path, size_t len);
 
 /* Bytes that url_encode() can need for LEN bytes. */
 #define URL_ENCODED_MAX(len) (3 * (len))

@@ -11,8 +11,9 @@
  * parse: numbers keep all their digits and members their order. JSON is what
  * Python's json module takes for it, NaN and Infinity included.
  *
- * The rest is elsewhere: request_check.c ignores the query, problem.c gives errors the
- * envelope's members, long_key.c finds a name for keys of more than 255 bytes.
+ * The rest is elsewhere: request_check.c ignores the query and repeated slashes, problem.c
+ * gives errors the envelope's members, long_key.c finds a name for keys of more than 255
+ * bytes. tests/pycache/ compares all of it with a Flask application.
  *
  * Two things differ on purpose: a write is answered when it is done (PyCache
  * answered when it was sent), and the health of the message broker is true. */
@@ -219,6 +220,11 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 		return ret;
 	const char *text = rq->body ? rq->body : "";
 	size_t len = rq->body_len;
+	static const char mark[] = "\xEF\xBB\xBF"; /* a byte order mark, as Python skips it */
+	if (len >= 3 && !memcmp(text, mark, 3)) {
+		text += 3;
+		len -= 3;
+	}
 	if (!json_check_python(text, len, &check) || !is_cache_item(&check))
 		return refuse_body(rq, &check);
 	trim(&text, &len);

@@ -94,7 +94,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	exactly 200 '{"message": "Cache key get success", "payload": {"key": "a/b/c", "value": 2}}'
 	rest PUT /api/cache/k/ --data-binary 1
 	same 405 "$status"
-	same "GET, HEAD, POST, DELETE" "$(header Allow)"
+	same "GET, HEAD, POST, DELETE, OPTIONS" "$(header Allow)"
 }
 
 @test "a query means nothing" {
@@ -206,6 +206,24 @@ exactly() { # WANT-STATUS WANT-BODY
 	# Other paths keep to names of 255 bytes.
 	rest PUT "/v1/kv/${long:0:256}" --data-binary 1
 	same 400 "$status"
+}
+
+# The Python that has Flask: that of the packages, if another one comes first.
+python_with_flask() {
+	local python
+	for python in python3 /usr/bin/python3; do
+		"$python" -c 'import flask' 2>/dev/null && echo "$python" && return
+	done
+	return 1
+}
+
+@test "answers as a Flask application with PyCache's interface does" {
+	local python
+	python=$(python_with_flask) || skip_or_fail "needs Flask (python3-flask)"
+	start oracle "$python" "$KEYDIR_ROOT/tests/pycache/oracle.py" "$T/port"
+	wait_for 20 test -e "$T/port"
+	start_httpd
+	python3 "$KEYDIR_ROOT/tests/pycache/compare.py" "127.0.0.1:$(cat "$T/port")" "127.0.0.1:$PORT"
 }
 
 @test "health" {

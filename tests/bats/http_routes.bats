@@ -9,7 +9,7 @@ load helper
 	local path allow method row
 	for row in '/v1/kv/k=GET, HEAD, PUT, DELETE, POST' '/v1/kv/dir/=GET, HEAD, PUT, DELETE, POST' \
 		'/v1/kv/=GET, HEAD' '/openapi.json=GET, HEAD' '/v1/status=GET, HEAD' '/healthz=GET, HEAD' \
-		'/readyz=GET, HEAD' '/metrics=GET, HEAD' '/=GET, HEAD' '/console/main.js=GET, HEAD' '/api/cache/k/=GET, HEAD, POST, DELETE' '/api/health/=GET, HEAD'; do
+		'/readyz=GET, HEAD' '/metrics=GET, HEAD' '/=GET, HEAD' '/console/main.js=GET, HEAD' '/api/cache/k/=GET, HEAD, POST, DELETE, OPTIONS' '/api/health/=GET, HEAD, OPTIONS'; do
 		path=${row%%=*}
 		allow=${row#*=}
 		for method in GET HEAD PUT DELETE POST PATCH TRACE CONNECTION PROPFIND get; do

@@ -136,6 +136,43 @@ static void test_longest_key(void **state)
 	assert_non_null(url_decode_key(raw, n, buf, &len, &dir));
 }
 
+static void test_slashes_merged(void **state)
+{
+	static const struct {
+		const char *path, *merged;
+	} rows[] = {
+		{ "", "" },         { "/", "/" },     { "//", "/" },
+		{ "/a/b", "/a/b" }, { "a", "a" },     { "//a///b//", "/a/b/" },
+		{ "a//", "a/" },    { "///a", "/a" },
+	};
+	char path[32];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t len = strlen(rows[i].path);
+		memcpy(path, rows[i].path, len);
+		len = url_merge_slashes(path, len);
+		assert_int_equal(len, strlen(rows[i].merged));
+		assert_memory_equal(path, rows[i].merged, len);
+	}
+}
+
+/* PyCache's keys: Python leaves a '%' as it is that begins no escape. */
+static void test_lenient_percent(void **state)
+{
+	static const char raw[] = "a%zz%4%41%";
+	char buf[sizeof(raw)];
+	size_t len;
+	bool dir;
+
+	(void)state;
+	assert_null(url_decode_path(raw, strlen(raw), true, buf, &len, &dir));
+	assert_int_equal(len, 8);
+	assert_memory_equal(buf, "a%zz%4A%", 8);
+	assert_non_null(url_decode_path("%00", 3, true, buf, &len, &dir));
+	assert_non_null(url_decode_path(raw, strlen(raw), false, buf, &len, &dir));
+}
+
 static void test_encode(void **state)
 {
 	static const char text[] = "aZ09-._~/ %?#&=+\"\\<>{}|^`\x01\x7f\xff";
@@ -240,6 +277,8 @@ int main(void)
 		cmocka_unit_test(test_keys_taken),
 		cmocka_unit_test(test_keys_refused),
 		cmocka_unit_test(test_longest_key),
+		cmocka_unit_test(test_slashes_merged),
+		cmocka_unit_test(test_lenient_percent),
 		cmocka_unit_test(test_encode),
 		cmocka_unit_test(test_params),
 		cmocka_unit_test(test_param_is_bounded_by_query),
