@@ -99,3 +99,21 @@ def hold(n, text):
         sock.sendall(text)
         held.append(sock)
     return held
+
+
+def wait_for_changes(targets):
+    """A connection for each target, whose GET of it waits; returns once all are waiting."""
+    waiting = []
+    for target in targets:
+        sock = connect()
+        sock.sendall(request("GET", target))
+        waiting.append(sock)
+    wait_for(lambda: metric("keydir_http_waiting") == len(waiting))
+    return waiting
+
+
+def unfinished_put():
+    """A connection on which a PUT has begun whose body never comes."""
+    sock = connect()
+    sock.sendall(b"PUT /v1/kv/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+    return sock

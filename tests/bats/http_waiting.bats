@@ -9,15 +9,8 @@ load helper
 from http_raw import *
 import struct
 before = metric("keydir_http_connections")
-gone = []
-for target in ("/v1/kv/nothing?wait=300s", "/v1/watch?prefix="):
-    for _ in range(10):
-        s = connect()
-        s.sendall(request("GET", target))
-        gone.append(s)
-wait_for(lambda: metric("keydir_http_waiting") == 20)
-for i, s in enumerate(gone):
-    if i % 2:  # with a reset, not a goodbye
+for i, s in enumerate(wait_for_changes(["/v1/kv/nothing?wait=300s", "/v1/watch?prefix="] * 10)):
+    if i // 2 % 2:  # with a reset, not a goodbye
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
 wait_for(lambda: metric("keydir_http_waiting") == 0)
@@ -31,12 +24,7 @@ EOF
 	py <<'EOF'
 from http_raw import *
 import json
-waiting = []
-for _ in range(20):
-    s = connect()
-    s.sendall(request("GET", "/v1/kv/nothing?wait=300s"))
-    waiting.append(s)
-wait_for(lambda: metric("keydir_http_waiting") == 20)
+waiting = wait_for_changes(["/v1/kv/nothing?wait=300s"] * 20)
 for target in ("/v1/kv/nothing?wait=300s", "/v1/watch?prefix="):
     status, headers, body = ask("GET", target)
     assert status == 503 and headers["retry-after"] == "1", status
@@ -53,12 +41,7 @@ EOF
 	start_httpd --connections-per-address 12
 	py <<'EOF'
 from http_raw import *
-waiting = []
-for _ in range(6):
-    s = connect()
-    s.sendall(request("GET", "/v1/kv/nothing?wait=300s"))
-    waiting.append(s)
-wait_for(lambda: metric("keydir_http_waiting") == 6)
+waiting = wait_for_changes(["/v1/kv/nothing?wait=300s"] * 6)
 assert ask("GET", "/v1/kv/nothing?wait=300s")[0] == 503
 waiting.pop().close()
 wait_for(lambda: metric("keydir_http_waiting") == 5)
@@ -72,18 +55,11 @@ EOF
 	start_httpd --connections 40
 	py <<'EOF'
 from http_raw import *
-waiting = []
-for target in ["/v1/kv/nothing?wait=300s"] * 10 + ["/v1/watch?prefix="] * 10:
-    s = connect()
-    s.sendall(request("GET", target))
-    waiting.append(s)
-wait_for(lambda: metric("keydir_http_waiting") == 20)
+waiting = wait_for_changes(["/v1/kv/nothing?wait=300s"] * 10 + ["/v1/watch?prefix="] * 10)
 # Writers that do not end, which are too young to be cut off.
 busy = []
 def crowd():
-    s = connect()
-    s.sendall(b"PUT /v1/kv/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
-    busy.append(s)
+    busy.append(unfinished_put())
     return metric('keydir_http_connections_closed_total{reason="waiting"}') > 0
 for _ in range(16):
     crowd()
@@ -111,9 +87,7 @@ EOF
 from http_raw import *
 held = []
 def full():
-    s = connect()
-    s.sendall(b"PUT /v1/kv/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
-    held.append(s)
+    held.append(unfinished_put())
     return len(held) >= 21
 wait_for(full)
 status, headers, _ = ask("GET", "/v1/kv/x")

@@ -98,3 +98,15 @@ void temp_dir_remove(char *dir)
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	free(dir);
 }
+
+int temp_dir_set_up(void **state)
+{
+	*state = temp_dir_new();
+	return 0;
+}
+
+int temp_dir_tear_down(void **state)
+{
+	temp_dir_remove(*state);
+	return 0;
+}

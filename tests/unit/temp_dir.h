@@ -22,4 +22,8 @@ void temp_dir_fill(const char *dir);
 /* Removes DIR with all in it and frees the text. NULL is fine. */
 void temp_dir_remove(char *dir);
 
+/* cmocka's set-up and tear-down of a test whose state is such a directory. */
+int temp_dir_set_up(void **state);
+int temp_dir_tear_down(void **state);
+
 #endif

@@ -15,18 +15,6 @@
 
 #define LONG_MS 3600000
 
-static int set_up(void **state)
-{
-	*state = temp_dir_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	temp_dir_remove(*state);
-	return 0;
-}
-
 static struct bell *open_bell(const char *dir, bool is_mount)
 {
 	struct bell *bell = NULL;
@@ -234,7 +222,7 @@ static void test_killed_mount(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_set_up, temp_dir_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_slots),  TEST(test_full_file_system),
 		TEST(test_waking), TEST(test_no_ring_is_lost),

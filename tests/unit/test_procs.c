@@ -17,18 +17,6 @@
 
 #define ROUNDS 20
 
-static int set_up(void **state)
-{
-	*state = temp_dir_new();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	temp_dir_remove(*state);
-	return 0;
-}
-
 static struct procs *open_procs(const char *dir, const char *program, const char *place)
 {
 	struct procs *procs = NULL;
@@ -212,7 +200,7 @@ static void test_a_writer_that_stops_anywhere_harms_no_reader(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_set_up, temp_dir_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_fault_of_one_process_is_told_by_all),
 		TEST(test_a_text_that_is_too_long_is_cut),
