@@ -218,7 +218,7 @@ static void create_exclusive(fuse_req_t req, uint64_t dir, const char *name, mod
 	/* Just made, and empty: there is nothing to cut. */
 	op->fi.flags &= ~O_TRUNC;
 	op->done = create_done;
-	node_in_use(m->node, op->ev.ino); /* from the moment that it exists */
+	node_pin(m->node, op->ev.ino); /* from the moment that it exists */
 	op_send(op);
 }
 

@@ -524,7 +524,7 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 	struct dir *d;
-	int r = node_may_show(m->node) ? dir_open(m, ino, &d) : -EIO;
+	int r = node_can_read(m->node) ? dir_open(m, ino, &d) : -EIO;
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);

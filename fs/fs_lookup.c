@@ -6,7 +6,7 @@
  *
  * A new node that has not read its log yet must not answer from its empty store. The
  * kernel comes to everything by a look-up, or by opening the root: these fail with EIO
- * until the node may show what it has (node_may_show()). */
+ * until the node may show what it has (node_can_read()). */
 #include "fs/handle.h"
 
 #include "common/base/clock.h"
@@ -63,7 +63,7 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct file *f;
 	int r = check_name(name);
 
-	if (r == 0 && !node_may_show(m->node))
+	if (r == 0 && !node_can_read(m->node))
 		r = -EIO;
 	if (r < 0) {
 		fuse_reply_err(req, -r);

@@ -115,7 +115,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 		free(h);
 		return r;
 	}
-	node_in_use(m->node, real);
+	node_pin(m->node, real);
 	h->file = file_ref(&m->files, f);
 	pthread_mutex_lock(&m->open.lock);
 	DL_PREPEND(m->open.handles, h);
@@ -380,7 +380,7 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 	if (n == 0) {
 		n = view_inode(&view, real_ino(m, ino), &e);
 		if (n == 0) {
-			node_used(m->node, e.ino, view.now_ms);
+			node_touch(m->node, e.ino, view.now_ms);
 			n = store_read(view.txn, &e, (uint64_t)off, buf, size);
 		}
 		view_close(&view);
@@ -569,7 +569,7 @@ static void close_handle(struct handle *h)
 	uint64_t real = f->real;
 	pthread_mutex_unlock(&f->lock);
 	if (last)
-		node_not_in_use(m->node, real);
+		node_unpin(m->node, real);
 	op_pump(m, f);
 	content_unref(h->pinned);
 	files_unref(&m->files, f);

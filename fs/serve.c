@@ -64,7 +64,7 @@ static int set_identity(struct mount *m, const struct fs_options *options, char 
 
 static void is_in_use(void *node, uint64_t ino)
 {
-	node_in_use(node, ino);
+	node_pin(node, ino);
 }
 
 /* What is open here must not be evicted. */
@@ -104,7 +104,7 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 /* Wait until the node is ready, at most the write timeout. If it is not ready then, it is
  * mounted all the same, so that a machine starts without its log, and it becomes usable as
  * soon as the log answers: what the node has is shown, or, if that is nothing or long past
- * (node_may_show()), reads fail with EIO. WARNING then says so; else it is "". */
+ * (node_can_read()), reads fail with EIO. WARNING then says so; else it is "". */
 static void wait_until_ready(const struct mount *m, char *warning, size_t size)
 {
 	int64_t deadline = clock_mono_ms() + m->timeout_ms;
@@ -132,7 +132,7 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 	m->root = STORE_ROOT_INO;
 	if (!subdir)
 		return 0;
-	if (!node_may_show(m->node)) {
+	if (!node_can_read(m->node)) {
 		snprintf(why, why_size,
 		         "-o subdir=%s: the node is not ready, so it cannot be looked up", subdir);
 		return -EAGAIN;

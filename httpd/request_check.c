@@ -216,7 +216,7 @@ static bool body_valid(struct request *rq, const struct route_method *method, en
 static bool node_able(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
 {
 	struct node *node = rq->server->node;
-	if (method->store == STORE_CHANGED && node_must_wait(node)) {
+	if (method->store == STORE_CHANGED && node_apply_stalled(node)) {
 		struct node_status status;
 		node_status(node, &status);
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
@@ -226,7 +226,7 @@ static bool node_able(struct request *rq, const struct route_method *method, enu
 		return false;
 	}
 	/* Not so for changes: what becomes of them is decided where they are applied. */
-	if (method->store == STORE_SHOWN && !node_may_show(node)) {
+	if (method->store == STORE_SHOWN && !node_can_read(node)) {
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
 		               "This node is still catching up with the log, and what it has is "
 		               "old. Ask another one, or again later.");

@@ -452,7 +452,7 @@ static void submit_local(struct evictor *ev)
 		pthread_mutex_unlock(&node->queue_lock);
 		if (some) {
 			local_apply(node, some, &done);
-			bell_ring_others(node->bell);
+			node_shm_wake_others(node->shm);
 			node_follow_feed(node, &done);
 		}
 		pthread_mutex_unlock(&node->work_lock);

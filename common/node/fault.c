@@ -89,7 +89,7 @@ static bool applier_is_silent(struct node *node, struct procs_info *ret)
 	       procs_applier(node->procs, ret);
 }
 
-bool node_must_wait(struct node *node)
+bool node_apply_stalled(struct node *node)
 {
 	struct procs_info info;
 	/* What the log holds back comes in time; and with the embedded log, applying tries each

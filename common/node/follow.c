@@ -121,7 +121,7 @@ void node_settle_waiters(struct node *node, struct finished *done)
 	struct waiter **link = &node->waiters;
 	while (*link) {
 		struct waiter *w = *link;
-		bool come = w->acked ? bell_acked(node->bell, w->offset) : followed >= w->offset;
+		bool come = w->acked ? node_shm_acked(node->shm, w->offset) : followed >= w->offset;
 		if (!come && now < w->deadline_ms) {
 			link = &w->next;
 			continue;
@@ -183,7 +183,7 @@ static int follow_some(struct node *node, struct finished *done)
 				int64_t expiry = ev->effects[i].expiry_ms;
 				if (expiry && expiry < atomic_load(&node->wake_ms)) {
 					atomic_store(&node->wake_ms, expiry);
-					bell_ring_self(node->bell);
+					node_shm_wake_self(node->shm);
 				}
 			}
 			if (ev->proc == node->proc)

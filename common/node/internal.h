@@ -2,7 +2,7 @@
 #ifndef KEYDIR_NODE_INTERNAL_H
 #define KEYDIR_NODE_INTERNAL_H
 
-#include "common/node/bell.h"
+#include "common/node/node_shm.h"
 #include "common/log/kafka.h"
 #include "common/node/node.h"
 
@@ -70,7 +70,7 @@ struct node {
 	struct node_config config;
 	_Atomic uint64_t max_value; /* see node_max_value() */
 	struct store *store;
-	struct bell *bell;
+	struct node_shm *shm;
 	struct procs *procs;
 	struct kafka *kafka;     /* NULL: embedded log */
 	struct recency *recency; /* NULL: nothing is evicted */

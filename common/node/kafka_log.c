@@ -307,7 +307,7 @@ static int batch_commit(struct batch *b)
 	if (r == 0) {
 		metrics_add(METRIC_EVENTS_APPLIED, b->count);
 		raise_end(b->k, b->next);
-		bell_ring_others(b->k->node->bell);
+		node_shm_wake_others(b->k->node->shm);
 	}
 	b->count = 0;
 	return r;

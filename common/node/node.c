@@ -46,7 +46,7 @@ void node_work(struct node *node)
 		struct pending *batch = node->kafka ? NULL : local_take_batch(node);
 		if (batch) {
 			local_apply(node, batch, &done);
-			bell_ring_others(node->bell);
+			node_shm_wake_others(node->shm);
 		}
 		node_follow_feed(node, &done);
 		pthread_mutex_unlock(&node->work_lock);
@@ -58,7 +58,7 @@ void node_work(struct node *node)
 		if (!more)
 			return;
 		if (round == WORK_ROUNDS) {
-			bell_ring_self(node->bell);
+			node_shm_wake_self(node->shm);
 			return;
 		}
 	}
@@ -98,7 +98,7 @@ static void add_waiter(struct node *node, uint64_t offset, int64_t timeout_ms, b
 	atomic_fetch_add(&node->nwaiters, 1);
 	pthread_mutex_unlock(&node->queue_lock);
 	/* The thread looks at it, also if what it waits for came just now. */
-	bell_ring_self(node->bell);
+	node_shm_wake_self(node->shm);
 }
 
 void node_wait(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done, void *arg)
@@ -119,11 +119,11 @@ static bool is_acked(struct node *node, uint64_t offset)
 	uint64_t newest = atomic_load(&node->followed);
 	if (atomic_load(&node->acked) >= offset)
 		return true;
-	if (newest >= offset && bell_acked(node->bell, newest)) {
+	if (newest >= offset && node_shm_acked(node->shm, newest)) {
 		atomic_store(&node->acked, newest);
 		return true;
 	}
-	return bell_acked(node->bell, offset);
+	return node_shm_acked(node->shm, offset);
 }
 
 void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
@@ -155,12 +155,12 @@ void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *
 
 void node_ack(struct node *node, uint64_t offset)
 {
-	bell_ack(node->bell, offset);
+	node_shm_ack(node->shm, offset);
 }
 
 void node_count_lost(struct node *node)
 {
-	bell_count_lost(node->bell);
+	node_shm_count_lost(node->shm);
 }
 
 /* --- the node's thread --- */
@@ -199,7 +199,7 @@ static void *run(void *arg)
 	struct node *node = arg;
 	int64_t jump_ms = 0;
 	while (!atomic_load(&node->stopping)) {
-		uint32_t ticket = bell_ticket(node->bell);
+		uint32_t wake_count = node_shm_wake_count(node->shm);
 		procs_beat(node->procs);
 		node_publish_numbers(node);
 		node_work(node);
@@ -215,7 +215,7 @@ static void *run(void *arg)
 		ms = node_look_at_store(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
-		bell_wait(node->bell, ticket, wait_ms);
+		node_shm_sleep(node->shm, wake_count, wait_ms);
 	}
 	return NULL;
 }
@@ -260,23 +260,23 @@ static int open_store(struct node *node, char *why, size_t why_size)
 	r = store_open(&config->store, &node->store, why, why_size);
 	if (r < 0)
 		goto out;
-	r = bell_open(store_dir(node->store), config->is_mount, &node->bell);
+	r = node_shm_open(store_dir(node->store), config->is_mount, &node->shm);
 	if (r < 0) {
-		fail(r, why, why_size, "cannot open the store's bell");
+		fail(r, why, why_size, "cannot open the page shared by the node's processes");
 		goto err_store;
 	}
 	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
 	               &node->procs);
 	if (r < 0) {
 		fail(r, why, why_size, "cannot enter the store's list of processes");
-		goto err_bell;
+		goto err_shm;
 	}
 	node_adopt_limits(node);
 	atomic_store(&node->max_value, config->max_value);
 	node_publish_numbers(node);
 	goto out;
-err_bell:
-	bell_close(node->bell);
+err_shm:
+	node_shm_close(node->shm);
 err_store:
 	store_close(node->store);
 out:
@@ -339,7 +339,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	atomic_store(&node->followed, txn_meta(txn)->applied);
 	node->any_followed = txn_meta(txn)->started;
 	txn_abort(txn);
-	bell_ack(node->bell, atomic_load(&node->followed));
+	node_shm_ack(node->shm, atomic_load(&node->followed));
 	if (!kafka)
 		atomic_store(&node->ready, true);
 	r = evictor_open(node);
@@ -373,7 +373,7 @@ err_kafka:
 	}
 err_procs:
 	procs_close(node->procs);
-	bell_close(node->bell);
+	node_shm_close(node->shm);
 	store_close(node->store);
 err_free:
 	pthread_mutex_destroy(&node->work_lock);
@@ -411,7 +411,7 @@ void node_close(struct node *node)
 		drain(node);
 		kafka_stop(node);
 	}
-	bell_ring_self(node->bell);
+	node_shm_wake_self(node->shm);
 	pthread_join(node->thread, NULL);
 	deadlines_close(node);
 	/* What was submitted before is applied; with a log outside, what has
@@ -435,7 +435,7 @@ void node_close(struct node *node)
 	if (node->kafka)
 		kafka_free(node);
 	procs_close(node->procs);
-	bell_close(node->bell);
+	node_shm_close(node->shm);
 	store_close(node->store);
 	pthread_mutex_destroy(&node->work_lock);
 	pthread_mutex_destroy(&node->queue_lock);
@@ -459,18 +459,18 @@ uint64_t node_max_value(const struct node *node)
 	return atomic_load_explicit(&node->max_value, memory_order_relaxed);
 }
 
-void node_used(struct node *node, uint64_t ino, int64_t now_ms)
+void node_touch(struct node *node, uint64_t ino, int64_t now_ms)
 {
 	recency_touch(node->recency, ino, now_ms);
 }
 
-void node_in_use(struct node *node, uint64_t ino)
+void node_pin(struct node *node, uint64_t ino)
 {
 	if (node->recency)
 		recency_hold(node->recency, ino, clock_wall_ms());
 }
 
-void node_not_in_use(struct node *node, uint64_t ino)
+void node_unpin(struct node *node, uint64_t ino)
 {
 	if (node->recency)
 		recency_release(node->recency, ino, clock_wall_ms());
@@ -490,7 +490,7 @@ void node_status(struct node *node, struct node_status *ret)
 		.log_up = true,
 		.applies = true,
 		.followed = atomic_load(&node->followed),
-		.lost = bell_lost(node->bell),
+		.lost = node_shm_lost(node->shm),
 	};
 	if (txn_read(node->store, &txn) == 0) {
 		ret->applied = ret->log_end = txn_meta(txn)->applied;
@@ -511,7 +511,7 @@ void node_status(struct node *node, struct node_status *ret)
 		ret->ready = false;
 }
 
-bool node_may_show(struct node *node)
+bool node_can_read(struct node *node)
 {
 	struct node_status status;
 	if (atomic_load(&node->ready))

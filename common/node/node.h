@@ -58,7 +58,7 @@ struct node_config {
 	node_follow *follow;  /* may be NULL */
 	void *follow_arg;
 	/* Called about once a second, from one thread, if anything may be evicted:
-	 * tells node_in_use() of what must not be. May be NULL. */
+	 * tells node_pin() of what must not be. May be NULL. */
 	void (*in_use)(void *arg, struct node *node);
 	void *in_use_arg;
 };
@@ -101,11 +101,11 @@ uint64_t node_propose_ino(struct node *node);
 
 /* The entry's value was read at NOW_MS (wall time). Cheap, thread-safe, for every
  * read: see node/recency.h. */
-void node_used(struct node *node, uint64_t ino, int64_t now_ms);
+void node_touch(struct node *node, uint64_t ino, int64_t now_ms);
 /* The entry is open: this node does not evict it in the next RECENCY_HOLD_MS, or
  * until it is closed. */
-void node_in_use(struct node *node, uint64_t ino);
-void node_not_in_use(struct node *node, uint64_t ino);
+void node_pin(struct node *node, uint64_t ino);
+void node_unpin(struct node *node, uint64_t ino);
 
 /* Offset up to which this process has followed the feed. */
 uint64_t node_offset(struct node *node);
@@ -153,12 +153,12 @@ void node_metrics_write(struct node *node, FILE *to);
 /* False while the node is `behind`: it must not answer what is in the store. A
  * node that cannot ask the log, or cannot go on with it, shows what it has: that
  * is all that anybody can. Cheap once it was ready. Thread-safe. */
-bool node_may_show(struct node *node);
+bool node_can_read(struct node *node);
 /* True while the node cannot apply what it reads from a log outside (a full disk, an
  * operation that it does not know, a process that was stopped): a change would get into
  * the log, and its outcome not be known here. With any log, true while the store's files
  * are removed or replaced. Then node_submit() ends in OUTCOME_LOG_DOWN.
  * Costs a few loads while nothing is wrong. Thread-safe. */
-bool node_must_wait(struct node *node);
+bool node_apply_stalled(struct node *node);
 
 #endif

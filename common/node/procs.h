@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROCS_MAX 60         /* processes of one node, as many as the bell takes */
+#define PROCS_MAX 60         /* processes of one node, as many as NODE_SHM_SLOTS */
 #define PROCS_WHY_MAX 1024   /* room for a fault's sentence, with its NUL */
 #define PROCS_PROGRAM_MAX 16 /* ... for a program's name */
 #define PROCS_NUMBERS 32     /* ... for numbers, see procs_set_numbers() */

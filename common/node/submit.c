@@ -57,7 +57,7 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_REJECTED;
 	if (!value_fits(ev, node_max_value(node)))
 		return OUTCOME_TOO_LARGE;
-	if (node_must_wait(node))
+	if (node_apply_stalled(node))
 		return OUTCOME_LOG_DOWN;
 	if (!node->kafka)
 		return OUTCOME_OK; /* the rest is looked at in the transaction */
@@ -161,7 +161,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		kafka_submit(node, &with_id);
 		free(owned);
 	} else if (!store_in_memory(node->store)) {
-		bell_ring_self(node->bell);
+		node_shm_wake_self(node->shm);
 	} else if (later) {
 		return true;
 	} else {
@@ -189,7 +189,7 @@ void node_flush(struct node *node)
 int node_write_error(struct node *node, int64_t *ret_since_ms)
 {
 	*ret_since_ms = 0;
-	if (node_must_wait(node)) {
+	if (node_apply_stalled(node)) {
 		int err = atomic_load(&node->stalled);
 		return err ? err : EIO;
 	}

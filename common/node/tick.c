@@ -36,7 +36,7 @@ static void tick_done(void *arg, const struct outcome *out)
 		atomic_store(&ticker->behind_ms, behind_ms > 0 ? behind_ms : 0);
 	}
 	atomic_store(&ticker->under_way, false);
-	bell_ring_self(node->bell); /* more may be due than one event removes */
+	node_shm_wake_self(node->shm); /* more may be due than one event removes */
 }
 
 void tick_seen(struct node *node, const struct feed_event *ev)
@@ -88,7 +88,7 @@ int64_t tick_if_due(struct node *node, int64_t idle_ms)
 	}
 	if (mono_ms < ticker->at_ms)
 		return ticker->at_ms - mono_ms;
-	if (atomic_load(&node->stalled) || node_must_wait(node) ||
+	if (atomic_load(&node->stalled) || node_apply_stalled(node) ||
 	    atomic_exchange(&ticker->under_way, true))
 		return RETRY_MS;
 	ticker->at_ms = mono_ms + (node->kafka ? RETRY_MS : 1);

@@ -196,7 +196,7 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		response = rq->method == HTTP_HEAD ? response_size(len) :
 		                                     value_answer(rq, view, e, first, len, &err);
 	}
-	node_used(rq->server->node, e->ino, view->now_ms);
+	node_touch(rq->server->node, e->ino, view->now_ms);
 	view_close(view);
 
 	if (err)

@@ -125,7 +125,7 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 		if (!r && e.size > ANSWER_MAX)
 			return -E2BIG; /* without reading it first */
 		if (!r)
-			node_used(rd->node, e.ino, rd->view->now_ms);
+			node_touch(rd->node, e.ino, rd->view->now_ms);
 		r = rd->boundary[0] ? write_part(rd, keys[i], r ? NULL : &e) :
 		                      write_json(rd, keys[i], r ? NULL : &e);
 		if (r || rd->text.failed)

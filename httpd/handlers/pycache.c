@@ -142,7 +142,7 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 	bool too_large = !r && !missing && e.size > VALUE_MAX;
 	if (!r && !missing && !too_large) {
 		r = value_read(&view, &e, &value);
-		node_used(rq->server->node, e.ino, view.now_ms);
+		node_touch(rq->server->node, e.ino, view.now_ms);
 	}
 	view_close(&view);
 	if (missing)

@@ -34,7 +34,7 @@ static void get(struct node *node, uint64_t i)
 	if (view_open(node_store(node), &view))
 		return;
 	if (view_key(&view, key, (size_t)len, &e) == 0)
-		node_used(node, e.ino, view.now_ms);
+		node_touch(node, e.ino, view.now_ms);
 	view_close(&view);
 }
 

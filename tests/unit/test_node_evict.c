@@ -86,7 +86,7 @@ static void test_lru(void **state)
 		assert_in_range(meta_of(bench->node).used_bytes, 0, SIZE);
 		for (unsigned h = i % 10; i > hot && h < hot; h += 10) {
 			if (is_there(bench->node, "k", h, &ino))
-				node_used(bench->node, ino, clock_wall_ms());
+				node_touch(bench->node, ino, clock_wall_ms());
 		}
 	}
 	for (unsigned h = 0; h < hot; h++)
@@ -208,7 +208,7 @@ static void hold_all(void *arg, struct node *node)
 		return;
 	assert_int_equal(walk_open(view.txn, &walk), 0);
 	for (int r = walk_seek(walk, STORE_ROOT_INO, &e); r == 0; r = walk_next(walk, &e))
-		node_in_use(node, e.ino);
+		node_pin(node, e.ino);
 	walk_close(walk);
 	view_close(&view);
 }
@@ -230,7 +230,7 @@ static void test_in_use(void **state)
 
 		assert_int_equal(set(bench->node, "k", i, 1000, 0), OUTCOME_OK);
 		assert_true(is_there(bench->node, "k", i, &ino));
-		node_in_use(bench->node, ino);
+		node_pin(bench->node, ino);
 	}
 	assert_int_equal(set(bench->node, "large", 0, SIZE / 2, 0), OUTCOME_NO_SPACE);
 	for (unsigned j = 0; j < i; j++)
@@ -302,7 +302,7 @@ static void *write_lines(void *arg)
 
 		node_submit(w->node, &fill, NULL, count_line, w);
 		node_submit(w->node, &append, NULL, count_line, w);
-		node_in_use(w->node, w->ino);
+		node_pin(w->node, w->ino);
 	}
 	return NULL;
 }
@@ -327,7 +327,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 			            .key = { key, (size_t)snprintf(key, sizeof key, "log%u",
 			                                           writers[i].id) },
 			            .ino = writers[i].ino };
-		node_in_use(node, writers[i].ino);
+		node_pin(node, writers[i].ino);
 		if (node_rig_do(node, &ev).code != OUTCOME_OK)
 			abort();
 		if (pthread_create(&writers[i].thread, NULL, write_lines, &writers[i]) != 0)
@@ -338,7 +338,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 		int64_t end = until_end();
 		while (count(&writers[i]) < 2 * LINES && !until_over(end)) {
 			for (unsigned j = 0; j < WRITERS; j++)
-				node_in_use(node, writers[j].ino);
+				node_pin(node, writers[j].ino);
 		}
 		bad += 2 * LINES - atomic_load(&writers[i].good);
 	}

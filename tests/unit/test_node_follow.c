@@ -1,10 +1,10 @@
 /* Tests of common/node/node.c: wake-ups and rows that get lost, and stopping with much
  * to do. The follower is held up to have them at will.
- * LINK: -Wl,--wrap=bell_wait */
+ * LINK: -Wl,--wrap=node_shm_sleep */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "common/node/bell.h"
+#include "common/node/node_shm.h"
 #include "tests/unit/child.h"
 #include "common/base/clock.h"
 #include "tests/unit/node_rig.h"
@@ -19,11 +19,11 @@
  * was to sleep at most: a wake-up that is lost is lost for good. */
 static atomic_bool only_rings;
 
-void __real_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
-void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
-void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms)
+void __real_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
+void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
+void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms)
 {
-	__real_bell_wait(bell, ticket, atomic_load(&only_rings) ? 3600000 : timeout_ms);
+	__real_node_shm_sleep(shm, wake_count, atomic_load(&only_rings) ? 3600000 : timeout_ms);
 }
 
 static int tear_down(void **state)
@@ -97,26 +97,26 @@ static void test_no_lost_ring(void **state)
 	static struct single s;
 	struct node_rig *bench = *state;
 	struct block block = { .until = 1 };
-	struct bell *other;
+	struct node_shm *other;
 
 	node_close(bench->node);
 	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
 	bench->node = node_rig_open(&bench->config);
-	assert_int_equal(bell_open(bench->dir, false, &other), 0);
+	assert_int_equal(node_shm_open(bench->dir, false, &other), 0);
 	atomic_store(&only_rings, true);
 	start_one(&s, bench->node, "own");
 	UNTIL(atomic_load(&block.at) == 1);
 	apply_past(node_store(bench->node), 1);
 	/* Often enough for the node's thread to have looked in vain and slept. */
 	for (int i = 0; i < 50; i++) {
-		bell_ring_others(other);
+		node_shm_wake_others(other);
 		until_over(0);
 	}
 	atomic_store(&block.until, UINT64_MAX);
 	UNTIL(node_offset(bench->node) == 2);
 	pthread_join(s.thread, NULL);
 	assert_int_equal(atomic_load(&s.answer.calls), 1);
-	bell_close(other);
+	node_shm_close(other);
 }
 
 /* The feed turned while this process was held up: the follower is told, and
@@ -165,14 +165,14 @@ static void test_unfed(void **state)
 	struct node_rig *bench = *state;
 	struct event plain = { .op = EVENT_SET, .key = B("k") };
 	struct event known = { .op = EVENT_SET, .key = B("k"), .idem = B("once") };
-	struct bell *other;
+	struct node_shm *other;
 	struct txn *txn;
 	uint64_t offset, found;
 	struct bytes row;
 
 	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("k"));
 	offset = node_offset(bench->node);
-	assert_int_equal(bell_open(bench->dir, false, &other), 0);
+	assert_int_equal(node_shm_open(bench->dir, false, &other), 0);
 	assert_int_equal(txn_write(node_store(bench->node), &txn), 0);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(apply_event_unfed(txn, i == 1 ? &known : &plain, ++offset,
@@ -187,13 +187,13 @@ static void test_unfed(void **state)
 	assert_int_equal(store_feed_get(txn, offset - 1, &row), -ENOENT);
 	txn_abort(txn);
 	apply_past(node_store(bench->node), 2);
-	bell_ring_others(other);
+	node_shm_wake_others(other);
 	UNTIL(node_offset(bench->node) == offset + 2);
 	assert_int_equal(atomic_load(&bench->follower.gaps), 1);
 	assert_int_equal(atomic_load(&bench->follower.last), offset + 2);
 	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("k"));
 	assert_int_equal(atomic_load(&bench->follower.gaps), 1);
-	bell_close(other);
+	node_shm_close(other);
 }
 
 /* --- stopping --- */

@@ -1,9 +1,9 @@
 /* Tests of common/node/submit.c and node/quota.c: the quota, the limit of one value, a file
  * system that is full.
- * LINK: -Wl,--wrap=bell_wait */
+ * LINK: -Wl,--wrap=node_shm_sleep */
 #include "tests/unit/cmocka_all.h"
 
-#include "common/node/bell.h"
+#include "common/node/node_shm.h"
 #include "tests/unit/child.h"
 #include "tests/unit/node_rig.h"
 #include "tests/unit/rig.h"
@@ -22,12 +22,12 @@
 /* How often a node's thread went to sleep: each time it has looked at all. */
 static _Atomic uint64_t naps;
 
-void __real_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
-void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms);
-void __wrap_bell_wait(struct bell *bell, uint32_t ticket, int64_t timeout_ms)
+void __real_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
+void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
+void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms)
 {
 	atomic_fetch_add(&naps, 1);
-	__real_bell_wait(bell, ticket, timeout_ms < 20 ? timeout_ms : 20);
+	__real_node_shm_sleep(shm, wake_count, timeout_ms < 20 ? timeout_ms : 20);
 }
 
 static int set_up(void **state)
