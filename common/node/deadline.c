@@ -21,17 +21,17 @@
 #include <stdlib.h>
 
 /* Return the timeout of a write in ms. */
-static int64_t patience_ms(const struct node *node)
+static int64_t write_patience_ms(const struct node *node)
 {
 	return node->config.write_timeout_ms + LOG_GRACE_MS;
 }
 
-/* Remove late events from the queue. The first held one stays, since the evictor has a
+/* Remove late events from the queue. The first waiting one stays, since the evictor has a
  * pointer to it. Call with queue_lock held. */
-static void expire_queued(struct node *node, int64_t now_ms, struct finished *done)
+static void expire_queued(struct node *node, int64_t now_ms, struct completions *done)
 {
-	struct pending **link = &node->queue, *p;
-	if (*link && atomic_load(&node->held))
+	struct submission **link = &node->queue, *p;
+	if (*link && atomic_load(&node->waiting_for_space))
 		link = &(*link)->next;
 	while ((p = *link)) {
 		if (p->deadline_ms > now_ms) {
@@ -41,33 +41,33 @@ static void expire_queued(struct node *node, int64_t now_ms, struct finished *do
 		*link = p->next;
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_LATE };
-		finished_add(done, p);
+		completions_add(done, p);
 	}
 	node->queue_last = link;
 }
 
 /* Answer the caller of P, which a worker or the evictor still uses. Call with queue_lock
- * held. */
-static void answer_taken(struct pending *p, struct finished *done)
+ * waiting. */
+static void answer_taken(struct submission *p, struct completions *done)
 {
-	struct pending *copy = calloc(1, sizeof *copy);
+	struct submission *copy = calloc(1, sizeof *copy);
 	if (!copy)
 		return; /* try again in the next round */
 	copy->done = p->done;
 	copy->arg = p->arg;
 	copy->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
 	p->done = NULL;
-	finished_add(done, copy);
+	completions_add(done, copy);
 	metrics_add(METRIC_WRITES_UNKNOWN, 1);
 }
 
 /* Answer all late writes. Returns the ms until the next deadline. */
 static int64_t expire(struct node *node)
 {
-	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + patience_ms(node);
-	struct finished done;
-	struct pending *p, *tmp;
-	finished_init(&done);
+	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + write_patience_ms(node);
+	struct completions done;
+	struct submission *p, *tmp;
+	completions_init(&done);
 	pthread_mutex_lock(&node->queue_lock);
 	if (node->pending && node->pending->deadline_ms <= now_ms)
 		expire_queued(node, now_ms, &done);
@@ -76,20 +76,20 @@ static int64_t expire(struct node *node)
 			next_ms = p->deadline_ms;
 			break;
 		}
-		bool held = p == node->queue;
-		if ((p->queued && !held) || !p->done) /* an eviction, or answered already */
+		bool waiting = p == node->queue;
+		if ((p->queued && !waiting) || !p->done) /* an eviction, or answered already */
 			continue;
-		if (held || !node->kafka) {
+		if (waiting || !node->kafka) {
 			answer_taken(p, &done);
 			continue;
 		}
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
-		finished_add(&done, p);
+		completions_add(&done, p);
 		metrics_add(METRIC_WRITES_UNKNOWN, 1);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
-	finished_run(&done);
+	completions_run(&done);
 	return next_ms - now_ms;
 }
 
@@ -129,7 +129,7 @@ void deadlines_close(struct node *node)
 int64_t deadlines_oldest_ms(struct node *node)
 {
 	pthread_mutex_lock(&node->queue_lock);
-	int64_t since_ms = node->pending ? node->pending->deadline_ms - patience_ms(node) :
+	int64_t since_ms = node->pending ? node->pending->deadline_ms - write_patience_ms(node) :
 	                                   INT64_MAX;
 	pthread_mutex_unlock(&node->queue_lock);
 	int64_t now_ms = clock_mono_ms();
@@ -138,5 +138,5 @@ int64_t deadlines_oldest_ms(struct node *node)
 
 bool deadlines_held_up(struct node *node, int64_t oldest_ms)
 {
-	return oldest_ms > patience_ms(node) + HELD_UP_MS;
+	return oldest_ms > write_patience_ms(node) + HELD_UP_MS;
 }

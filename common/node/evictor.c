@@ -66,7 +66,7 @@ struct evictor {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct pending *ready; /* embedded log: to be taken along; queue_lock protects it */
+	struct submission *ready; /* embedded log: to be taken along; queue_lock protects it */
 
 	unsigned under_way;         /* evictions; protected by lock, and so are ... */
 	unsigned failed;            /* ... those that were not logged, and ... */
@@ -74,7 +74,7 @@ struct evictor {
 
 	/* The thread's own. */
 	struct evict_victim victims[EVICT_MAX];
-	struct pending *round; /* events of the victims, not submitted yet */
+	struct submission *round; /* events of the victims, not submitted yet */
 };
 
 /* --- waking and waiting --- */
@@ -87,14 +87,14 @@ static void wake(struct evictor *ev)
 	pthread_mutex_unlock(&ev->lock);
 }
 
-void evictor_note(struct node *node, uint64_t used_bytes)
+void evictor_note_usage(struct node *node, uint64_t used_bytes)
 {
 	struct evictor *ev = node->evictor;
 	if (ev && used_bytes > ev->high && !atomic_load(&ev->wanted))
 		wake(ev);
 }
 
-void evictor_look(struct node *node)
+void evictor_wake(struct node *node)
 {
 	metrics_add(METRIC_WRITES_HELD, 1);
 	wake(node->evictor);
@@ -122,12 +122,13 @@ static void nap(struct evictor *ev)
 /* --- what may wait --- */
 
 /* Whether P's time is not over yet. */
-static bool in_time(const struct pending *p)
+static bool in_time(const struct submission *p)
 {
 	return clock_mono_ms() < p->deadline_ms - LOG_GRACE_MS;
 }
 
-bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growth, uint64_t longest)
+bool evictor_may_wait(struct node *node, const struct submission *p, uint64_t growth,
+                      uint64_t longest)
 {
 	struct evictor *ev = node->evictor;
 	uint64_t size = node->config.size_bytes;
@@ -135,16 +136,16 @@ bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growt
 	       longest + STORE_ENTRY_COST <= size && in_time(p);
 }
 
-bool evictor_may_hold_event(struct node *node, struct txn *txn, const struct event *event)
+bool evictor_event_may_wait(struct node *node, struct txn *txn, const struct event *event)
 {
 	struct evictor *ev = node->evictor;
 	return ev && !atomic_load(&ev->stopping) &&
 	       quota_can_fit(txn, event, node->config.size_bytes);
 }
 
-void evictor_hold(struct node *node, struct pending *pendings)
+void evictor_requeue(struct node *node, struct submission *pendings)
 {
-	struct pending **end = &pendings;
+	struct submission **end = &pendings;
 	pthread_mutex_lock(&node->queue_lock);
 	for (; *end; end = &(*end)->next)
 		(*end)->queued = true;
@@ -152,26 +153,26 @@ void evictor_hold(struct node *node, struct pending *pendings)
 	if (!node->queue)
 		node->queue_last = end;
 	node->queue = pendings;
-	atomic_store(&node->held, true);
+	atomic_store(&node->waiting_for_space, true);
 	pthread_mutex_unlock(&node->queue_lock);
-	evictor_look(node);
+	evictor_wake(node);
 }
 
 /* --- what is held --- */
 
 /* The first held write. It stays where it is: only this thread takes it. */
-static struct pending *first_held(struct node *node)
+static struct submission *first_waiting(struct node *node)
 {
 	pthread_mutex_lock(&node->queue_lock);
-	struct pending *p = atomic_load(&node->held) ? node->queue : NULL;
+	struct submission *p = atomic_load(&node->waiting_for_space) ? node->queue : NULL;
 	pthread_mutex_unlock(&node->queue_lock);
 	return p;
 }
 
 /* Takes the first off the queue. With queue_lock held. */
-static struct pending *pop(struct node *node)
+static struct submission *pop(struct node *node)
 {
-	struct pending *p = node->queue;
+	struct submission *p = node->queue;
 	node->queue = p->next;
 	if (!node->queue)
 		node->queue_last = &node->queue;
@@ -180,37 +181,37 @@ static struct pending *pop(struct node *node)
 }
 
 /* Finishes the first of what is held, or ALL of it. */
-static void refuse_held(struct node *node, enum event_outcome code, bool all)
+static void refuse_waiting(struct node *node, enum event_outcome code, bool all)
 {
-	struct finished done;
-	finished_init(&done);
+	struct completions done;
+	completions_init(&done);
 	pthread_mutex_lock(&node->queue_lock);
-	while (atomic_load(&node->held) && node->queue) {
-		struct pending *p = pop(node);
+	while (atomic_load(&node->waiting_for_space) && node->queue) {
+		struct submission *p = pop(node);
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = code };
-		finished_add(&done, p);
+		completions_add(&done, p);
 		if (code == OUTCOME_NO_SPACE)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
 		if (!all)
 			break;
 	}
 	if (!node->queue)
-		atomic_store(&node->held, false);
+		atomic_store(&node->waiting_for_space, false);
 	pthread_mutex_unlock(&node->queue_lock);
-	finished_run(&done);
+	completions_run(&done);
 }
 
 /* Submits what is held and fits by now, in order. */
 static void release_to_log(struct node *node)
 {
-	while (atomic_load(&node->held)) {
+	while (atomic_load(&node->waiting_for_space)) {
 		struct txn *txn;
-		struct pending *p = first_held(node);
+		struct submission *p = first_waiting(node);
 		if (!p || txn_read(node->store, &txn) < 0)
 			return;
 		bool fits = quota_fits(txn, p->ev, node->config.size_bytes,
-		                       atomic_load(&node->ahead));
+		                       atomic_load(&node->inflight_bytes));
 		txn_abort(txn);
 		if (!fits)
 			return;
@@ -222,7 +223,7 @@ static void release_to_log(struct node *node)
 		p->ev = NULL;
 		p->owned = NULL;
 		p->growth = quota_growth(event);
-		atomic_fetch_add(&node->ahead, p->growth);
+		atomic_fetch_add(&node->inflight_bytes, p->growth);
 		pthread_mutex_unlock(&node->queue_lock);
 		kafka_submit(node, event);
 		event_free(event);
@@ -230,14 +231,14 @@ static void release_to_log(struct node *node)
 		/* Only now: what is submitted meanwhile must come behind it. */
 		pthread_mutex_lock(&node->queue_lock);
 		if (!node->queue)
-			atomic_store(&node->held, false);
+			atomic_store(&node->waiting_for_space, false);
 		pthread_mutex_unlock(&node->queue_lock);
 	}
 }
 
 static void release(struct node *node)
 {
-	if (!atomic_load(&node->held))
+	if (!atomic_load(&node->waiting_for_space))
 		return;
 	if (node->kafka) {
 		release_to_log(node);
@@ -245,7 +246,7 @@ static void release(struct node *node)
 	}
 	/* What does not fit comes back. */
 	pthread_mutex_lock(&node->queue_lock);
-	atomic_store(&node->held, false);
+	atomic_store(&node->waiting_for_space, false);
 	pthread_mutex_unlock(&node->queue_lock);
 	node_work(node);
 }
@@ -270,7 +271,7 @@ static void evicted(void *arg, const struct outcome *out)
 /* Adds EVENT to the round. */
 static void plan(struct evictor *ev, const struct event *event)
 {
-	struct pending *p = calloc(1, sizeof *p);
+	struct submission *p = calloc(1, sizeof *p);
 	struct event *copy = p ? event_dup(event) : NULL;
 	if (!copy) {
 		free(p);
@@ -327,7 +328,7 @@ static int by_inode(const void *a, const void *b)
 static int plan_round(struct evictor *ev, bool *ret_more)
 {
 	struct node *node = ev->node;
-	struct pending *held = first_held(node);
+	struct submission *waiting = first_waiting(node);
 	struct view view;
 	*ret_more = true;
 	int r = view_open(node->store, &view);
@@ -335,13 +336,13 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 		return r;
 	uint64_t used = txn_meta(view.txn)->used_bytes, want = 0, spare = 0;
 	if (node->kafka)
-		used += atomic_load(&node->ahead);
-	if (held) {
-		want = node->kafka ? quota_lack(view.txn, held->ev, node->config.size_bytes,
-		                                atomic_load(&node->ahead)) :
-		                     held->lacks;
+		used += atomic_load(&node->inflight_bytes);
+	if (waiting) {
+		want = node->kafka ? quota_lack(view.txn, waiting->ev, node->config.size_bytes,
+		                                atomic_load(&node->inflight_bytes)) :
+		                     waiting->missing_bytes;
 		want += (ev->high - ev->low) / 4;
-		spare = target_of(&view, held->ev);
+		spare = target_of(&view, waiting->ev);
 	} else if (used > ev->low) {
 		want = used - ev->low;
 	}
@@ -350,7 +351,7 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 	uint64_t ino;
 	int n = want ? evict_choose(ev->evict, view.txn, view.now_ms, want, spare, ev->victims) : 0;
 	/* What is that large is left until somebody needs the room. */
-	for (int i = 0; !held && i < n; i++) {
+	for (int i = 0; !waiting && i < n; i++) {
 		if (ev->victims[i].bytes > node->config.size_bytes - ev->high) {
 			n = i;
 			*ret_more = n > 0;
@@ -362,7 +363,7 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 	for (int i = n - 1; i >= 0; i--)
 		plan_victim(ev, &view, &ev->victims[i]);
 	/* What has expired gives room as well, and may wait behind what is held. */
-	if (held && store_first_expiry(view.txn, &expiry_ms, &ino) == 0 &&
+	if (waiting && store_first_expiry(view.txn, &expiry_ms, &ino) == 0 &&
 	    expiry_ms <= view.now_ms) {
 		struct event tick = { .op = EVENT_TICK };
 		plan(ev, &tick);
@@ -372,7 +373,7 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 }
 
 /* Gives P, which is for EVENT, its number. With queue_lock held. */
-static void number(struct node *node, struct pending *p, struct event *event)
+static void assign_id(struct node *node, struct submission *p, struct event *event)
 {
 	p->seq = event->seq = ++node->seq;
 	event->proc = node->proc;
@@ -380,27 +381,27 @@ static void number(struct node *node, struct pending *p, struct event *event)
 }
 
 /* Cuts the first N (at least 1) off *LIST. */
-static struct pending *take(struct pending **list, size_t n)
+static struct submission *take(struct submission **list, size_t n)
 {
-	struct pending *first = *list, **end = list;
+	struct submission *first = *list, **end = list;
 	while (*end && n--) {
 		(*end)->queued = false;
 		end = &(*end)->next;
 	}
-	struct pending *rest = *end;
+	struct submission *rest = *end;
 	*end = NULL;
 	*list = rest;
 	return first;
 }
 
-struct pending *evictor_take_along(struct node *node, size_t nevents, size_t bytes,
-                                   struct pending *batch)
+struct submission *evictor_piggyback(struct node *node, size_t nevents, size_t bytes,
+                                     struct submission *batch)
 {
 	struct evictor *ev = node->evictor;
 	if (!ev || !ev->ready)
 		return batch;
-	struct pending *some = take(&ev->ready, TAKE_ALONG * nevents + bytes / TAKE_BYTES);
-	struct pending *last = some;
+	struct submission *some = take(&ev->ready, TAKE_ALONG * nevents + bytes / TAKE_BYTES);
+	struct submission *last = some;
 	while (last->next)
 		last = last->next;
 	last->next = batch;
@@ -414,7 +415,7 @@ static void wait_taken(struct evictor *ev)
 	pthread_mutex_lock(&ev->lock);
 	unsigned before = ev->under_way + 1;
 	while (ev->under_way && ev->under_way < before && !atomic_load(&ev->stopping) &&
-	       !atomic_load(&ev->node->held)) {
+	       !atomic_load(&ev->node->waiting_for_space)) {
 		struct timespec until = clock_mono_in(UNTAKEN_MS);
 		before = ev->under_way;
 		pthread_cond_timedwait(&ev->wake, &ev->lock, &until);
@@ -435,8 +436,8 @@ static void submit_local(struct evictor *ev)
 {
 	struct node *node = ev->node;
 	pthread_mutex_lock(&node->queue_lock);
-	for (struct pending *p = ev->round; p; p = p->next) {
-		number(node, p, p->ev);
+	for (struct submission *p = ev->round; p; p = p->next) {
+		assign_id(node, p, p->ev);
 		p->queued = true;
 	}
 	ev->ready = ev->round;
@@ -444,11 +445,11 @@ static void submit_local(struct evictor *ev)
 	pthread_mutex_unlock(&node->queue_lock);
 	wait_taken(ev);
 	while (is_ready(ev)) {
-		struct finished done;
-		finished_init(&done);
+		struct completions done;
+		completions_init(&done);
 		pthread_mutex_lock(&node->work_lock);
 		pthread_mutex_lock(&node->queue_lock);
-		struct pending *some = take(&ev->ready, APPLY_AT_ONCE);
+		struct submission *some = take(&ev->ready, APPLY_AT_ONCE);
 		pthread_mutex_unlock(&node->queue_lock);
 		if (some) {
 			local_apply(node, some, &done);
@@ -456,7 +457,7 @@ static void submit_local(struct evictor *ev)
 			node_follow_feed(node, &done);
 		}
 		pthread_mutex_unlock(&node->work_lock);
-		finished_run(&done);
+		completions_run(&done);
 		if (atomic_load(&node->again))
 			node_work(node);
 	}
@@ -466,11 +467,11 @@ static void submit_to_log(struct evictor *ev)
 {
 	struct node *node = ev->node;
 	while (ev->round) {
-		struct pending *p = take(&ev->round, 1);
+		struct submission *p = take(&ev->round, 1);
 		struct event *event = p->ev;
 		p->ev = NULL;
 		pthread_mutex_lock(&node->queue_lock);
-		number(node, p, event);
+		assign_id(node, p, event);
 		pthread_mutex_unlock(&node->queue_lock);
 		kafka_submit(node, event);
 		event_free(event);
@@ -482,7 +483,7 @@ static void submit_to_log(struct evictor *ev)
 static bool run_round(struct evictor *ev)
 {
 	unsigned n = 0;
-	for (struct pending *p = ev->round; p; p = p->next)
+	for (struct submission *p = ev->round; p; p = p->next)
 		n++;
 	if (n == 0)
 		return true;
@@ -527,15 +528,15 @@ static void make_room(struct evictor *ev)
 			return;
 		ticks = n <= 0 && ev->round;
 		dry = n > 0 ? 0 : dry + 1;
-		struct pending *held = first_held(node);
+		struct submission *waiting = first_waiting(node);
 		if (!run_round(ev)) {
-			refuse_held(node, ev->failure, node->kafka != NULL);
-			if (!held)
+			refuse_waiting(node, ev->failure, node->kafka != NULL);
+			if (!waiting)
 				return;
-		} else if (dry == DRY_ROUNDS || (held && !in_time(held))) {
-			if (!held)
+		} else if (dry == DRY_ROUNDS || (waiting && !in_time(waiting))) {
+			if (!waiting)
 				return;
-			refuse_held(node, OUTCOME_NO_SPACE, false);
+			refuse_waiting(node, OUTCOME_NO_SPACE, false);
 			dry = 0;
 		} else if (n < 0 || ticks) {
 			nap(ev); /* what has expired by our clock may not have by the log's */
@@ -617,9 +618,9 @@ void evictor_stop(struct node *node)
 		pthread_join(ev->thread, NULL);
 	ev->runs = false;
 	if (node->kafka)
-		refuse_held(node, OUTCOME_STOPPING, true);
+		refuse_waiting(node, OUTCOME_STOPPING, true);
 	pthread_mutex_lock(&node->queue_lock);
-	atomic_store(&node->held, false); /* what is left is applied, or has no room */
+	atomic_store(&node->waiting_for_space, false); /* what is left is applied, or has no room */
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
@@ -630,7 +631,7 @@ void evictor_free(struct node *node)
 	if (!ev)
 		return;
 	while (ev->round) {
-		struct pending *p = take(&ev->round, 1);
+		struct submission *p = take(&ev->round, 1);
 		event_free(p->ev);
 		free(p);
 	}

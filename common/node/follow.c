@@ -2,7 +2,7 @@
  *
  * Every outcome comes from the feed, whichever process applied the event: the
  * worker finds its own process's events there by their id. What is finished is
- * gathered in a struct finished while locks are held, and called afterwards.
+ * gathered in a struct completions while locks are held, and called afterwards.
  *
  * Locks: the feed is followed under work_lock, queue_lock is taken inside
  * (THREADS.md); none is held when a callback is made, but the follow callback,
@@ -21,21 +21,21 @@
 
 /* --- callbacks --- */
 
-void finished_init(struct finished *done)
+void completions_init(struct completions *done)
 {
 	done->first = NULL;
 	done->last = &done->first;
 	done->waiters = NULL;
 }
 
-void finished_add(struct finished *done, struct pending *p)
+void completions_add(struct completions *done, struct submission *p)
 {
 	p->next = NULL;
 	*done->last = p;
 	done->last = &p->next;
 }
 
-static void pending_free(struct pending *p)
+static void submission_free(struct submission *p)
 {
 	event_free(p->ev);
 	free(p->owned);
@@ -43,14 +43,14 @@ static void pending_free(struct pending *p)
 	free(p);
 }
 
-void finished_run(struct finished *done)
+void completions_run(struct completions *done)
 {
 	while (done->first) {
-		struct pending *p = done->first;
+		struct submission *p = done->first;
 		done->first = p->next;
 		if (p->done)
 			p->done(p->arg, &p->out);
-		pending_free(p);
+		submission_free(p);
 	}
 	done->last = &done->first;
 	while (done->waiters) {
@@ -62,35 +62,35 @@ void finished_run(struct finished *done)
 	}
 }
 
-void node_forget(struct node *node, struct pending *p)
+void node_forget(struct node *node, struct submission *p)
 {
 	HASH_DEL(node->pending, p);
-	atomic_fetch_sub(&node->ahead, p->growth);
+	atomic_fetch_sub(&node->inflight_bytes, p->growth);
 }
 
 void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset)
 {
-	struct finished done;
-	struct pending *p;
-	finished_init(&done);
+	struct completions done;
+	struct submission *p;
+	completions_init(&done);
 	pthread_mutex_lock(&node->queue_lock);
 	HASH_FIND(hh, node->pending, &seq, sizeof seq, p);
 	if (p) {
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = code, .offset = offset };
-		finished_add(&done, p);
+		completions_add(&done, p);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 	if (p && code == OUTCOME_UNKNOWN)
 		metrics_add(METRIC_WRITES_UNKNOWN, 1);
-	finished_run(&done);
+	completions_run(&done);
 }
 
 /* --- following --- */
 
-static void complete(struct node *node, struct feed_event *ev, struct finished *done)
+static void complete(struct node *node, struct feed_event *ev, struct completions *done)
 {
-	struct pending *p;
+	struct submission *p;
 	pthread_mutex_lock(&node->queue_lock);
 	HASH_FIND(hh, node->pending, &ev->seq, sizeof ev->seq, p);
 	if (p)
@@ -110,10 +110,10 @@ static void complete(struct node *node, struct feed_event *ev, struct finished *
 		.created = ev->created,
 		.feed = ev,
 	};
-	finished_add(done, p);
+	completions_add(done, p);
 }
 
-void node_settle_waiters(struct node *node, struct finished *done)
+void node_settle_waiters(struct node *node, struct completions *done)
 {
 	uint64_t followed = atomic_load(&node->followed);
 	int64_t now = clock_mono_ms();
@@ -150,7 +150,7 @@ static void pass_markers(struct node *node, struct txn *txn, uint64_t from)
 
 /* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
  * of the feed, -errno if it cannot be read now. */
-static int follow_some(struct node *node, struct finished *done)
+static int follow_some(struct node *node, struct completions *done)
 {
 	struct txn *txn;
 	int r = txn_read(node->store, &txn);
@@ -207,9 +207,9 @@ static int follow_some(struct node *node, struct finished *done)
 
 /* After a gap: what is neither queued nor was found in the feed was applied, and
  * its row is gone. (With a log outside it may still come, or its time ends.) */
-static void finish_lost(struct node *node, struct finished *done)
+static void finish_lost(struct node *node, struct completions *done)
 {
-	struct pending *p, *tmp;
+	struct submission *p, *tmp;
 	if (node->kafka)
 		return;
 	pthread_mutex_lock(&node->queue_lock);
@@ -218,13 +218,13 @@ static void finish_lost(struct node *node, struct finished *done)
 			continue;
 		node_forget(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
-		finished_add(done, p);
+		completions_add(done, p);
 		metrics_add(METRIC_WRITES_UNKNOWN, 1);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-void node_follow_feed(struct node *node, struct finished *done)
+void node_follow_feed(struct node *node, struct completions *done)
 {
 	int r;
 	do {

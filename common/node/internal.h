@@ -11,22 +11,22 @@
 #include <uthash.h>
 
 /* A submitted event and, once it is known, what came of it. */
-struct pending {
+struct submission {
 	UT_hash_handle hh; /* in node->pending, by seq */
 	uint64_t seq;
 	struct event *ev;    /* until it was applied; with a log outside, while it is held */
 	void *owned;         /* the caller's block that ev->value lies in */
-	uint64_t growth;     /* counted in node->ahead while under way */
+	uint64_t growth;     /* counted in node->inflight_bytes while under way */
 	int64_t deadline_ms; /* monotonic */
-	bool left_out;       /* was not logged: out has the outcome */
+	bool unlogged;       /* was not logged: out has the outcome */
 	bool queued;         /* in node->queue; protected by queue_lock */
-	bool held;           /* found no room, and waits for some */
-	uint64_t lacks;      /* ... so many bytes */
-	node_done *done;     /* NULL: called already; protected by queue_lock */
+	bool waiting_for_space;
+	uint64_t missing_bytes; /* ... so many bytes */
+	node_done *done;        /* NULL: called already; protected by queue_lock */
 	void *arg;
 	struct outcome out;      /* for the callback */
 	struct feed_event *feed; /* owned */
-	struct pending *next;    /* in the queue, or in a list of finished ones */
+	struct submission *next; /* in the queue, or in a list of finished ones */
 };
 
 /* Somebody who waits for an offset. */
@@ -41,8 +41,8 @@ struct waiter {
 };
 
 /* Callbacks to be made once no lock is held. */
-struct finished {
-	struct pending *first, **last;
+struct completions {
+	struct submission *first, **last;
 	struct waiter *waiters;
 };
 
@@ -57,9 +57,9 @@ struct ticker {
 	int64_t sent_ms; /* wall time of the last tick submitted */
 };
 
-struct asker;   /* node/barrier.c */
-struct kafka;   /* node/kafka_log.c */
-struct evictor; /* node/evictor.c */
+struct log_end_poller; /* node/log_end_poller.c */
+struct kafka;          /* node/kafka_log.c */
+struct evictor;        /* node/evictor.c */
 
 /* A write waits so much longer than the log, which says it late. */
 #define LOG_GRACE_MS 1500
@@ -90,12 +90,12 @@ struct node {
 	 * held. Taken inside work_lock, never the other way round. */
 	pthread_mutex_t queue_lock;
 	uint64_t seq;
-	struct pending *queue, **queue_last;
-	atomic_bool held; /* what is queued waits for room */
-	struct pending *pending;
+	struct submission *queue, **queue_last;
+	atomic_bool waiting_for_space; /* the queue waits until the evictor has made space */
+	struct submission *pending;
 	struct waiter *waiters;
 	_Atomic int nwaiters;
-	_Atomic uint64_t ahead; /* bytes of growth under way */
+	_Atomic uint64_t inflight_bytes; /* quota that submitted events may use */
 
 	/* The right to apply (embedded log) and to follow the feed. Whoever
 	 * submits tries to take it and does the work of all; the node's thread
@@ -117,20 +117,20 @@ struct node {
 };
 
 /* Following, node/follow.c. */
-void finished_init(struct finished *done);
-void finished_add(struct finished *done, struct pending *p);
+void completions_init(struct completions *done);
+void completions_add(struct completions *done, struct submission *p);
 /* Calls the callbacks and frees; with no lock held. */
-void finished_run(struct finished *done);
+void completions_run(struct completions *done);
 
 /* Takes P out of the index (if it is in it). With queue_lock held. */
-void node_forget(struct node *node, struct pending *p);
+void node_forget(struct node *node, struct submission *p);
 /* Finishes the event SEQ without a feed event, if it still waits. */
 void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset);
 /* Follows the feed up to its end: completions, the follow callback, waiters.
  * With work_lock held. */
-void node_follow_feed(struct node *node, struct finished *done);
+void node_follow_feed(struct node *node, struct completions *done);
 /* Moves the waiters whose wish came true, or whose time is over, to DONE. */
-void node_settle_waiters(struct node *node, struct finished *done);
+void node_settle_waiters(struct node *node, struct completions *done);
 
 /* Applies what is queued (embedded log) and follows, if nobody else does. */
 void node_work(struct node *node);
@@ -186,11 +186,11 @@ void tick_seen(struct node *node, const struct feed_event *ev);
  * 0 or -errno with a sentence in WHY. */
 int local_open(struct node *node, char *why, size_t why_size);
 /* Takes a batch off the queue, in order. */
-struct pending *local_take_batch(struct node *node);
+struct submission *local_take_batch(struct node *node);
 /* Applies BATCH whole or, if that fails, event by event, so that one that finds
  * no room does not take the others with it. What gets no feed event goes to DONE.
  * With work_lock held. */
-void local_apply(struct node *node, struct pending *batch, struct finished *done);
+void local_apply(struct node *node, struct submission *batch, struct completions *done);
 /* Tries whether there is room again. A commit as small as this one may find some
  * in the store where what failed did not. */
 void local_probe(struct node *node);
@@ -202,21 +202,21 @@ int evictor_open(struct node *node);
 void evictor_stop(struct node *node);
 void evictor_free(struct node *node);
 /* Says that so many bytes of the quota are used, or will be. */
-void evictor_note(struct node *node, uint64_t used_bytes);
+void evictor_note_usage(struct node *node, uint64_t used_bytes);
 /* Whether P, which adds so many bytes and makes a value this long, may wait for
  * room that it lacks now. */
-bool evictor_may_hold(struct node *node, const struct pending *p, uint64_t growth,
+bool evictor_may_wait(struct node *node, const struct submission *p, uint64_t growth,
                       uint64_t longest);
 /* The same for an event that was not submitted yet. */
-bool evictor_may_hold_event(struct node *node, struct txn *txn, const struct event *ev);
+bool evictor_event_may_wait(struct node *node, struct txn *txn, const struct event *ev);
 /* Puts PENDINGS, the first of which is held, back to the front of the queue. */
-void evictor_hold(struct node *node, struct pending *pendings);
+void evictor_requeue(struct node *node, struct submission *pendings);
 /* Puts evictions that wait for it in front of BATCH, which has NEVENTS events with
  * so many bytes of values. Returns the whole. With queue_lock held. */
-struct pending *evictor_take_along(struct node *node, size_t nevents, size_t bytes,
-                                   struct pending *batch);
+struct submission *evictor_piggyback(struct node *node, size_t nevents, size_t bytes,
+                                     struct submission *batch);
 /* Wakes the evictor for what was just put into the queue and is held. */
-void evictor_look(struct node *node);
+void evictor_wake(struct node *node);
 
 /* Kafka's part, node/kafka_log.c. */
 /* Opens the log and starts its threads; with a broker that answers, an unfit
@@ -233,7 +233,7 @@ void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void 
 void kafka_status(struct node *node, struct node_status *ret);
 
 /* Look at the topic again: its limit holds from now on; the process that applies logs a
- * warning that is new. 0, or there -errno if the topic is unfit or gone. Blocks; for the asker's thread. */
+ * warning that is new. 0, or there -errno if the topic is unfit or gone. Blocks; for the poller's thread. */
 int kafka_look(struct node *node, int64_t timeout_ms);
 /* Notes that a log outside ends at END, the offset behind its newest record. */
 void kafka_raise_end(struct node *node, uint64_t end);
@@ -252,23 +252,24 @@ void skip_carry_out(struct skip_order *order, bool at_end);
 /* Return how many records were skipped; *RET_NEWEST is the newest one's offset, or 0. */
 uint64_t skip_count(struct node *node, uint64_t *ret_newest);
 
-/* Asking a log outside for its end, node/barrier.c. */
+/* Asking a log outside for its end, node/log_end_poller.c. */
 /* Starts the thread. 0, -ENOMEM or -EAGAIN. */
-int asker_open(struct node *node, struct log_kafka *log, struct asker **ret);
+int log_end_poller_open(struct node *node, struct log_kafka *log, struct log_end_poller **ret);
 /* Begin to audit: the log has NEWEST, which was applied (NULL: nothing is known yet). */
-void asker_begin(struct asker *asker, const struct log_identity *newest);
+void log_end_poller_begin_audit(struct log_end_poller *poller, const struct log_identity *newest);
 /* The newest record applied is NEWEST now; *RET_SURE is the newest that the log was asked
  * for since. */
-void asker_note(struct asker *asker, const struct log_identity *newest,
-                struct log_identity *ret_sure);
-/* Return whether the topic is unfit since asker_begin(), or seems to have lost a record that
+void log_end_poller_note_applied(struct log_end_poller *poller, const struct log_identity *newest,
+                                 struct log_identity *ret_sure);
+/* Return whether the topic is unfit since log_end_poller_begin_audit(), or seems to have lost a record that
  * was applied: compare *RET_SURE, which was sure before. */
-bool asker_doubts(struct asker *asker, struct log_identity *ret_sure);
+bool log_end_poller_has_doubts(struct log_end_poller *poller, struct log_identity *ret_sure);
 /* node_barrier() with a log outside. DONE is called by the thread, or at once. */
-void asker_barrier(struct asker *asker, int64_t timeout_ms, node_done *done, void *arg);
+void log_end_poller_barrier(struct log_end_poller *poller, int64_t timeout_ms, node_done *done,
+                            void *arg);
 /* Ends the thread; who waits for it is told that the node stops. NULL is fine. */
-void asker_stop(struct asker *asker);
-void asker_free(struct asker *asker);
+void log_end_poller_stop(struct log_end_poller *poller);
+void log_end_poller_free(struct log_end_poller *poller);
 
 /* Whether a store belongs to a log, node/volume.c. */
 /* Read what STORE knows of its log: 1, 0 (no identities yet: *RET_APPLIED is not

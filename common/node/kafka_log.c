@@ -68,7 +68,7 @@ struct kafka {
 	struct node *node;
 	struct log_kafka *log;
 	int lock_fd;
-	struct asker *asker;
+	struct log_end_poller *poller;
 	pthread_t consumer;
 	bool consumer_runs;
 	atomic_bool stopping;
@@ -256,7 +256,7 @@ static int check_log(struct kafka *k, int64_t timeout_ms, uint64_t *ret_first, u
 	}
 	warn(k, why);
 	struct log_identity sure;
-	if (known && k->asker && asker_doubts(k->asker, &sure))
+	if (known && k->poller && log_end_poller_has_doubts(k->poller, &sure))
 		applied.sure = sure;
 	r = volume_check(k->log, &meta, known ? &applied : NULL, topic.first, topic.end, &same);
 	if (r == -EAGAIN)
@@ -295,7 +295,7 @@ static int batch_commit(struct batch *b)
 	int r = 0;
 	if (b->count) {
 		struct log_identity sure;
-		asker_note(b->k->asker, &b->newest, &sure);
+		log_end_poller_note_applied(b->k->poller, &b->newest, &sure);
 		r = log_identity_note(b->txn, &b->newest, &sure);
 	}
 	if (r == 0)
@@ -502,10 +502,10 @@ static uint64_t find_proof(struct batch *b, uint64_t first)
 	struct store_meta meta;
 	if (volume_load(b->k->node->store, &meta, &applied) <= 0 || applied.at[0].offset < first ||
 	    applied.at[0].offset >= b->next) {
-		asker_begin(b->k->asker, NULL);
+		log_end_poller_begin_audit(b->k->poller, NULL);
 		return b->next;
 	}
-	asker_begin(b->k->asker, &applied.at[0]);
+	log_end_poller_begin_audit(b->k->poller, &applied.at[0]);
 	b->proof = applied.at[0];
 	b->prove = true;
 	return b->proof.offset;
@@ -523,7 +523,7 @@ static int consume(struct kafka *k, uint64_t first, uint64_t next)
 	struct log_identity doubtful;
 	while (r >= 0 && !atomic_load(&k->stopping)) {
 		procs_beat_applier(k->node->procs);
-		if (asker_doubts(k->asker, &doubtful)) {
+		if (log_end_poller_has_doubts(k->poller, &doubtful)) {
 			r = -ESTALE;
 			break;
 		}
@@ -647,7 +647,7 @@ int kafka_open(struct node *node, char *why, size_t why_size)
 		logger(LOGGER_WARN, "no broker answers yet log=%s", config.url);
 	else if (r < 0)
 		goto err_log;
-	r = asker_open(node, k->log, &k->asker);
+	r = log_end_poller_open(node, k->log, &k->poller);
 	if (r == 0)
 		r = -pthread_create(&k->consumer, NULL, consumer_run, k);
 	k->consumer_runs = r == 0;
@@ -680,7 +680,7 @@ void kafka_stop(struct node *node)
 	log_kafka_wake(k->log);
 	if (k->consumer_runs)
 		pthread_join(k->consumer, NULL);
-	asker_stop(k->asker);
+	log_end_poller_stop(k->poller);
 	log_kafka_close(k->log, FLUSH_MS);
 	k->log = NULL;
 }
@@ -689,7 +689,7 @@ void kafka_free(struct node *node)
 {
 	struct kafka *k = node->kafka;
 	close(k->lock_fd); /* and with it the lock */
-	asker_free(k->asker);
+	log_end_poller_free(k->poller);
 	pthread_cond_destroy(&k->wake);
 	pthread_mutex_destroy(&k->lock);
 	free(k);
@@ -698,7 +698,7 @@ void kafka_free(struct node *node)
 
 void kafka_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
 {
-	asker_barrier(node->kafka->asker, timeout_ms, done, arg);
+	log_end_poller_barrier(node->kafka->poller, timeout_ms, done, arg);
 }
 
 void kafka_status(struct node *node, struct node_status *ret)

@@ -25,12 +25,12 @@
 #define BATCH_EVENTS 512       /* events applied in one transaction ... */
 #define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
 
-struct pending *local_take_batch(struct node *node)
+struct submission *local_take_batch(struct node *node)
 {
-	struct pending *batch, **end = &batch;
+	struct submission *batch, **end = &batch;
 	size_t n = 0, bytes = 0;
 	pthread_mutex_lock(&node->queue_lock);
-	batch = atomic_load(&node->held) ? NULL : node->queue;
+	batch = atomic_load(&node->waiting_for_space) ? NULL : node->queue;
 	if (!batch) {
 		pthread_mutex_unlock(&node->queue_lock);
 		return NULL;
@@ -38,14 +38,14 @@ struct pending *local_take_batch(struct node *node)
 	while (*end && n < BATCH_EVENTS && bytes < BATCH_BYTES) {
 		n++;
 		bytes += (*end)->ev->value.len;
-		(*end)->queued = (*end)->held = false;
+		(*end)->queued = (*end)->waiting_for_space = false;
 		end = &(*end)->next;
 	}
 	node->queue = *end;
 	if (!node->queue)
 		node->queue_last = &node->queue;
 	*end = NULL;
-	batch = evictor_take_along(node, n, bytes, batch);
+	batch = evictor_piggyback(node, n, bytes, batch);
 	pthread_mutex_unlock(&node->queue_lock);
 	return batch;
 }
@@ -79,7 +79,7 @@ static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
 
 /* Applies P's event and looks whether that went over a limit; if so, undoes it
  * and leaves P out. 0 or a negative errno. */
-static int apply_within_limits(struct node *node, struct txn *txn, struct pending *p,
+static int apply_within_limits(struct node *node, struct txn *txn, struct submission *p,
                                int64_t now_ms)
 {
 	struct txn *inner;
@@ -104,10 +104,10 @@ static int apply_within_limits(struct node *node, struct txn *txn, struct pendin
 		p->out.code = OUTCOME_TOO_LARGE;
 	else
 		return txn_commit(inner);
-	p->lacks = after - node->config.size_bytes;
-	p->held = p->out.code == OUTCOME_NO_SPACE &&
-	          evictor_may_hold(node, p, after - before, longest);
-	p->left_out = !p->held;
+	p->missing_bytes = after - node->config.size_bytes;
+	p->waiting_for_space = p->out.code == OUTCOME_NO_SPACE &&
+	                       evictor_may_wait(node, p, after - before, longest);
+	p->unlogged = !p->waiting_for_space;
 	txn_abort(inner);
 	return 0;
 }
@@ -127,9 +127,9 @@ static bool is_surely_within(struct node *node, struct txn *txn, const struct ev
 /* Applies the events of BATCH in one transaction, as many as go well into one;
  * *RET_REST is the first that it did not come to, or that is held: it has to wait
  * for room. Those that the limits do not allow, and needless ticks, are marked
- * left_out. 0 or a negative errno, with
+ * unlogged. 0 or a negative errno, with
  * nothing applied of what is before *RET_REST. */
-static int apply_batch(struct node *node, struct pending *batch, struct pending **ret_rest)
+static int apply_batch(struct node *node, struct submission *batch, struct submission **ret_rest)
 {
 	struct txn *txn;
 	int r = txn_write(node->store, &txn);
@@ -140,13 +140,13 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 	int64_t now_ms = clock_wall_ms();
 	uint64_t napplied = 0, nrejected = meta->nrejected;
 	/* Always apply the first event, so that every batch makes progress. */
-	for (struct pending *p = batch; p && (p == batch || txn_pages(txn) <= STORE_TXN_PAGES);
+	for (struct submission *p = batch; p && (p == batch || txn_pages(txn) <= STORE_TXN_PAGES);
 	     p = p->next) {
 		*ret_rest = p->next;
-		p->held = false;
-		p->left_out = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
+		p->waiting_for_space = false;
+		p->unlogged = p->ev->op == EVENT_TICK && !tick_due(txn, now_ms);
 		p->out = (struct outcome){ .code = OUTCOME_OK };
-		if (p->left_out)
+		if (p->unlogged)
 			continue;
 		if (is_surely_within(node, txn, p->ev))
 			r = apply_event(txn, p->ev, meta->applied + 1, now_ms, NULL);
@@ -156,14 +156,14 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 			txn_abort(txn);
 			return r;
 		}
-		if (p->held) {
+		if (p->waiting_for_space) {
 			*ret_rest = p;
 			break;
 		}
-		napplied += !p->left_out;
+		napplied += !p->unlogged;
 	}
 	/* Every event that leaves the queue has an outcome. */
-	assert(*ret_rest != batch || batch->held);
+	assert(*ret_rest != batch || batch->waiting_for_space);
 	if (napplied == 0) {
 		txn_abort(txn);
 		return 0;
@@ -172,7 +172,7 @@ static int apply_batch(struct node *node, struct pending *batch, struct pending 
 	uint64_t used_bytes = meta->used_bytes;
 	r = txn_commit(txn);
 	if (r == 0) {
-		evictor_note(node, used_bytes);
+		evictor_note_usage(node, used_bytes);
 		metrics_add(METRIC_EVENTS_APPLIED, napplied);
 		metrics_add(METRIC_EVENTS_REJECTED, nrejected);
 	}
@@ -187,24 +187,24 @@ static enum event_outcome outcome_of_error(int r)
 }
 
 /* Finishes those of BATCH that get no feed event. */
-static void finish_left_out(struct node *node, struct pending *batch, struct finished *done)
+static void finish_unlogged(struct node *node, struct submission *batch, struct completions *done)
 {
-	struct pending *next;
+	struct submission *next;
 	pthread_mutex_lock(&node->queue_lock);
-	for (struct pending *p = batch; p; p = next) {
+	for (struct submission *p = batch; p; p = next) {
 		next = p->next;
-		if (!p->left_out)
+		if (!p->unlogged)
 			continue;
 		if (p->out.code != OUTCOME_OK)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
 		node_forget(node, p);
-		finished_add(done, p);
+		completions_add(done, p);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
 /* Apply P as a batch of one event. */
-static int apply_alone(struct node *node, struct pending *p, struct pending **ret_rest)
+static int apply_alone(struct node *node, struct submission *p, struct submission **ret_rest)
 {
 	int r = apply_batch(node, p, ret_rest);
 	/* The pages that the last commit freed may suffice. */
@@ -215,11 +215,11 @@ static int apply_alone(struct node *node, struct pending *p, struct pending **re
 
 /* After what begins at P failed as a whole: event by event, up to END or to the
  * first that is held. Returns what is left. */
-static struct pending *apply_one_by_one(struct node *node, struct pending *p,
-                                        const struct pending *end, struct finished *done)
+static struct submission *apply_one_by_one(struct node *node, struct submission *p,
+                                           const struct submission *end, struct completions *done)
 {
 	while (p != end) {
-		struct pending *next = p->next, *rest;
+		struct submission *next = p->next, *rest;
 		p->next = NULL;
 		int r = apply_alone(node, p, &rest);
 		node_set_stalled(node, r < 0 ? -r : 0);
@@ -228,19 +228,19 @@ static struct pending *apply_one_by_one(struct node *node, struct pending *p,
 			return p;
 		}
 		if (r < 0) {
-			p->left_out = true;
+			p->unlogged = true;
 			p->out.code = outcome_of_error(r);
 		}
-		finish_left_out(node, p, done);
+		finish_unlogged(node, p, done);
 		p = next;
 	}
 	return p;
 }
 
-void local_apply(struct node *node, struct pending *batch, struct finished *done)
+void local_apply(struct node *node, struct submission *batch, struct completions *done)
 {
 	while (batch) {
-		struct pending *rest, *last = batch;
+		struct submission *rest, *last = batch;
 		int r = apply_batch(node, batch, &rest);
 		if (r < 0) {
 			rest = apply_one_by_one(node, batch, rest, done);
@@ -250,12 +250,12 @@ void local_apply(struct node *node, struct pending *batch, struct finished *done
 				last = last->next;
 			if (last != rest) {
 				last->next = NULL;
-				finish_left_out(node, batch, done);
+				finish_unlogged(node, batch, done);
 			}
 		}
 		batch = rest;
-		if (batch && batch->held) {
-			evictor_hold(node, batch);
+		if (batch && batch->waiting_for_space) {
+			evictor_requeue(node, batch);
 			return;
 		}
 	}

@@ -41,19 +41,20 @@ void node_work(struct node *node)
 		if (pthread_mutex_trylock(&node->work_lock))
 			return;
 		atomic_store(&node->again, false);
-		struct finished done;
-		finished_init(&done);
-		struct pending *batch = node->kafka ? NULL : local_take_batch(node);
+		struct completions done;
+		completions_init(&done);
+		struct submission *batch = node->kafka ? NULL : local_take_batch(node);
 		if (batch) {
 			local_apply(node, batch, &done);
 			node_shm_wake_others(node->shm);
 		}
 		node_follow_feed(node, &done);
 		pthread_mutex_unlock(&node->work_lock);
-		finished_run(&done);
+		completions_run(&done);
 
 		pthread_mutex_lock(&node->queue_lock);
-		bool more = (node->queue && !atomic_load(&node->held)) || atomic_load(&node->again);
+		bool more = (node->queue && !atomic_load(&node->waiting_for_space)) ||
+		            atomic_load(&node->again);
 		pthread_mutex_unlock(&node->queue_lock);
 		if (!more)
 			return;
@@ -66,12 +67,12 @@ void node_work(struct node *node)
 
 void node_catch_up(struct node *node)
 {
-	struct finished done;
-	finished_init(&done);
+	struct completions done;
+	completions_init(&done);
 	pthread_mutex_lock(&node->work_lock);
 	node_follow_feed(node, &done);
 	pthread_mutex_unlock(&node->work_lock);
-	finished_run(&done);
+	completions_run(&done);
 	if (atomic_load(&node->again))
 		node_work(node);
 }
@@ -169,8 +170,8 @@ void node_count_lost(struct node *node)
 static int64_t look_at_waiters(struct node *node)
 {
 	int64_t now = clock_mono_ms(), next = INT64_MAX;
-	struct finished done;
-	finished_init(&done);
+	struct completions done;
+	completions_init(&done);
 	node_settle_waiters(node, &done);
 	pthread_mutex_lock(&node->queue_lock);
 	for (struct waiter *w = node->waiters; w; w = w->next) {
@@ -178,7 +179,7 @@ static int64_t look_at_waiters(struct node *node)
 			next = w->deadline_ms;
 	}
 	pthread_mutex_unlock(&node->queue_lock);
-	finished_run(&done);
+	completions_run(&done);
 	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
 }
 
@@ -400,9 +401,9 @@ void node_close(struct node *node)
 {
 	if (!node)
 		return;
-	struct finished done;
-	struct pending *p, *tmp;
-	finished_init(&done);
+	struct completions done;
+	struct submission *p, *tmp;
+	completions_init(&done);
 	pthread_mutex_lock(&node->queue_lock);
 	atomic_store(&node->stopping, true);
 	pthread_mutex_unlock(&node->queue_lock);
@@ -424,13 +425,13 @@ void node_close(struct node *node)
 	HASH_ITER (hh, node->pending, p, tmp) {
 		HASH_DEL(node->pending, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
-		finished_add(&done, p);
+		completions_add(&done, p);
 	}
 	for (struct waiter *w = node->waiters; w; w = w->next)
 		w->code = OUTCOME_STOPPING;
 	done.waiters = node->waiters;
 	node->waiters = NULL;
-	finished_run(&done);
+	completions_run(&done);
 	evictor_free(node);
 	if (node->kafka)
 		kafka_free(node);

@@ -48,9 +48,9 @@ static bool value_fits(const struct event *ev, uint64_t max)
 }
 
 /* Sets *RET_HOLD if there is no room now, but may be some soon. */
-static enum event_outcome check_submit(struct node *node, const struct event *ev, bool *ret_hold)
+static enum event_outcome check_submit(struct node *node, const struct event *ev, bool *ret_wait)
 {
-	*ret_hold = false;
+	*ret_wait = false;
 	if (node->config.read_only)
 		return OUTCOME_STOPPING;
 	if (event_check(ev))
@@ -65,20 +65,20 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	if (txn_read(node->store, &txn) < 0)
 		return OUTCOME_NO_MEMORY;
 	enum event_outcome code = OUTCOME_OK;
-	uint64_t ahead = atomic_load(&node->ahead);
+	uint64_t ahead = atomic_load(&node->inflight_bytes);
 	bool fits = false;
 	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node_max_value(node)))
 		code = OUTCOME_TOO_LARGE;
-	else if (atomic_load(&node->held) && ev->op != EVENT_TICK)
-		*ret_hold = true; /* what came before has to go first */
+	else if (atomic_load(&node->waiting_for_space) && ev->op != EVENT_TICK)
+		*ret_wait = true; /* what came before has to go first */
 	else if (!quota_fits(txn, ev, node->config.size_bytes, ahead))
-		*ret_hold = evictor_may_hold_event(node, txn, ev);
+		*ret_wait = evictor_event_may_wait(node, txn, ev);
 	else
 		fits = true;
-	if (code == OUTCOME_OK && !fits && !*ret_hold)
+	if (code == OUTCOME_OK && !fits && !*ret_wait)
 		code = OUTCOME_NO_SPACE;
 	if (fits)
-		evictor_note(node, txn_meta(txn)->used_bytes + ahead);
+		evictor_note_usage(node, txn_meta(txn)->used_bytes + ahead);
 	txn_abort(txn);
 	return code;
 }
@@ -100,30 +100,30 @@ static struct event *take_event(const struct event *ev, const void *owned)
 static bool submit(struct node *node, const struct event *ev, void *owned, node_done *done,
                    void *arg, bool later)
 {
-	bool hold;
-	enum event_outcome code = check_submit(node, ev, &hold);
+	bool wait;
+	enum event_outcome code = check_submit(node, ev, &wait);
 	if (code != OUTCOME_OK) {
 		if (code == OUTCOME_TOO_LARGE || code == OUTCOME_NO_SPACE)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
 		refuse(code, owned, done, arg);
 		return false;
 	}
-	/* A log outside copies the event itself, unless it is held. */
-	bool queue = !node->kafka || hold;
+	/* A log outside copies the event itself, unless it waits for space. */
+	bool queue = !node->kafka || wait;
 	struct event *queued = queue ? take_event(ev, owned) : NULL;
-	struct pending *p = queued || !queue ? malloc(sizeof *p) : NULL;
+	struct submission *p = queued || !queue ? malloc(sizeof *p) : NULL;
 	if (!p) {
 		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
 		return false;
 	}
-	*p = (struct pending){
+	*p = (struct submission){
 		.ev = queued,
 		.owned = queued ? owned : NULL,
 		.done = done,
 		.arg = arg,
-		.growth = hold ? 0 : quota_growth(ev),
-		.held = hold,
+		.growth = wait ? 0 : quota_growth(ev),
+		.waiting_for_space = wait,
 		/* The log gives up first: it knows whether the event got there. */
 		.deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS,
 	};
@@ -137,7 +137,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		return false;
 	}
 	uint64_t seq = p->seq = ++node->seq;
-	atomic_fetch_add(&node->ahead, p->growth);
+	atomic_fetch_add(&node->inflight_bytes, p->growth);
 	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
 	if (queued) {
 		queued->proc = node->proc;
@@ -145,15 +145,15 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		p->queued = true;
 		*node->queue_last = p;
 		node->queue_last = &p->next;
-		if (hold)
-			atomic_store(&node->held, true);
+		if (wait)
+			atomic_store(&node->waiting_for_space, true);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
 	metrics_add(METRIC_EVENTS_SUBMITTED, 1);
 
 	/* P may be gone by now: its outcome can come at any time. */
-	if (hold) {
-		evictor_look(node);
+	if (wait) {
+		evictor_wake(node);
 	} else if (node->kafka) {
 		struct event with_id = *ev;
 		with_id.proc = node->proc;
