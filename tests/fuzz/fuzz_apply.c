@@ -29,21 +29,21 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct event_space space;
-	struct dice dice = { .data = data, .left = size };
+	struct prng prng = { .data = data, .left = size };
 	int64_t time_ms = START_MS;
 	struct txn *txn;
 	char why[200];
 
 	MUST(txn_write(store, &txn) == 0);
-	for (uint64_t offset = 0; dice_left(&dice) && offset < EVENTS_MAX; offset++) {
+	for (uint64_t offset = 0; prng_left(&prng) && offset < EVENTS_MAX; offset++) {
 		enum event_outcome outcome = OUTCOME_COUNT;
-		bool malformed = dice_one_in(&dice, 64);
+		bool malformed = prng_one_in(&prng, 64);
 		struct event ev = { 0 };
 		int err;
 
-		time_ms = event_random_time(&dice, time_ms);
+		time_ms = event_random_time(&prng, time_ms);
 		ev.time_ms = time_ms;
-		event_random(&dice, &space, &ev);
+		event_random(&prng, &space, &ev);
 		err = apply_event(txn, malformed ? NULL : &ev, offset, time_ms, &outcome);
 		if (err)
 			fprintf(stderr, "%s: %d\n", event_op_text(ev.op), err);

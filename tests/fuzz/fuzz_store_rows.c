@@ -33,14 +33,14 @@ static uint8_t noise[NOISE_BYTES];
 /* Apply up to N events made of noise, from FROM on; stop at an error. */
 static int apply_events(struct txn *txn, uint64_t from, uint64_t n)
 {
-	struct dice dice = { .data = noise + from % 1000, .left = sizeof(noise) - 1000 };
+	struct prng prng = { .data = noise + from % 1000, .left = sizeof(noise) - 1000 };
 
-	for (uint64_t offset = from; offset < from + n && dice_left(&dice); offset++) {
+	for (uint64_t offset = from; offset < from + n && prng_left(&prng); offset++) {
 		struct event ev = { 0 };
 		enum event_outcome outcome;
 		int64_t time_ms = START_MS + (int64_t)(offset - from) * (from ? 1000 : 1);
 
-		event_random(&dice, &space, &ev);
+		event_random(&prng, &space, &ev);
 		ev.time_ms = time_ms;
 		int r = apply_event(txn, &ev, offset, time_ms, &outcome);
 		if (r < 0)

@@ -4,7 +4,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/store_check.h"
 
 #include <stdio.h>
@@ -68,31 +68,31 @@ static const struct row {
 };
 
 #define HOUR_MS 3600000
-#define SOON_MS (RIG_START_MS + 10)
-#define LATE_MS (RIG_START_MS + 2000)
+#define SOON_MS (FIXTURE_START_MS + 10)
+#define LATE_MS (FIXTURE_START_MS + 2000)
 #define NPURGED 256 /* as many as one event purges: p/expired and the fillers */
 
-static void set_up(struct rig *rig)
+static void set_up(struct fixture *fixture)
 {
-	rig_init(rig);
-	EXPECT(rig, OK, "added p/", .op = EVENT_MKDIR, .key = B("p"));
-	EXPECT(rig, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
-	EXPECT(rig, OK, "added p/key=1@4600000", .op = EVENT_SET, .key = B("p/key"),
+	fixture_init(fixture);
+	EXPECT(fixture, OK, "added p/", .op = EVENT_MKDIR, .key = B("p"));
+	EXPECT(fixture, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
+	EXPECT(fixture, OK, "added p/key=1@4600000", .op = EVENT_SET, .key = B("p/key"),
 	       .value = B("5"), .ttl = TTL_SET, .ttl_ms = HOUR_MS);
-	EXPECT(rig, OK, "added p/dir/", .op = EVENT_MKDIR, .key = B("p/dir"));
-	EXPECT(rig, OK, "attr p/key=1@4600000", .op = EVENT_SETXATTR, .key = B("p/key"),
+	EXPECT(fixture, OK, "added p/dir/", .op = EVENT_MKDIR, .key = B("p/dir"));
+	EXPECT(fixture, OK, "attr p/key=1@4600000", .op = EVENT_SETXATTR, .key = B("p/key"),
 	       .name = B("user.a"), .value = B("a"));
-	EXPECT(rig, OK, "attr p/dir/", .op = EVENT_SETXATTR, .key = B("p/dir"), .name = B("user.a"),
-	       .value = B("a"));
-	EXPECT(rig, OK, "added p/link=1@4600000", .op = EVENT_SET, .key = B("p/link"),
+	EXPECT(fixture, OK, "attr p/dir/", .op = EVENT_SETXATTR, .key = B("p/dir"),
+	       .name = B("user.a"), .value = B("a"));
+	EXPECT(fixture, OK, "added p/link=1@4600000", .op = EVENT_SET, .key = B("p/link"),
 	       .value = B("t"), .ttl = TTL_SET, .ttl_ms = HOUR_MS, .flags = EVENT_SYMLINK);
-	EXPECT(rig, OK, "attr p/link=1@4600000", .op = EVENT_SETXATTR, .key = B("p/link"),
+	EXPECT(fixture, OK, "attr p/link=1@4600000", .op = EVENT_SETXATTR, .key = B("p/link"),
 	       .name = B("user.a"), .value = B("a"));
-	EXPECT(rig, OK, "added p/expired=1@1000010", .op = EVENT_SET, .key = B("p/expired"),
+	EXPECT(fixture, OK, "added p/expired=1@1000010", .op = EVENT_SET, .key = B("p/expired"),
 	       .value = B("5"), .ttl = TTL_UNTIL, .ttl_ms = SOON_MS);
-	EXPECT(rig, OK, "added p/late=1@1002001", .op = EVENT_SET, .key = B("p/late"),
+	EXPECT(fixture, OK, "added p/late=1@1002001", .op = EVENT_SET, .key = B("p/late"),
 	       .value = B("5"), .ttl = TTL_UNTIL, .ttl_ms = LATE_MS + 1);
-	rig->unchecked = true;
+	fixture->unchecked = true;
 	for (int i = 0; i < NPURGED - 1; i++) {
 		char key[32];
 		int n = snprintf(key, sizeof key, "filler%d", i);
@@ -100,7 +100,7 @@ static void set_up(struct rig *rig)
 			            .key = { key, (size_t)n },
 			            .ttl = TTL_UNTIL,
 			            .ttl_ms = LATE_MS };
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
 }
 
@@ -111,12 +111,12 @@ struct aim {
 	uint64_t version;
 };
 
-static struct aim aim_at(struct rig *rig, enum state state)
+static struct aim aim_at(struct fixture *fixture, enum state state)
 {
 	static const char *const keys[STATES] = { "p/absent",  "p/key",  "p/dir", "p/link",
 		                                  "p/expired", "p/late", "q/x",   "k/x" };
-	struct aim aim = { .key = keys[state], .dir = rig_ino(rig, "p"), .ino = 999999 };
-	const struct entry *e = rig_get(rig, aim.key);
+	struct aim aim = { .key = keys[state], .dir = fixture_ino(fixture, "p"), .ino = 999999 };
+	const struct entry *e = fixture_get(fixture, aim.key);
 
 	if (e) {
 		aim.ino = e->ino;
@@ -125,7 +125,7 @@ static struct aim aim_at(struct rig *rig, enum state state)
 	if (state == NO_PARENT)
 		aim.dir = 999999;
 	if (state == KEY_PARENT)
-		aim.dir = rig_ino(rig, "k");
+		aim.dir = fixture_ino(fixture, "k");
 	return aim;
 }
 
@@ -183,15 +183,15 @@ static size_t count(const struct feed_event *feed, enum feed_effect_kind kind)
 
 static char case_name[128]; /* the case that runs, for who looks for a failure */
 
-static void check_case(struct rig *rig, const struct row *row, enum cond cond, enum state state,
-                       enum way way)
+static void check_case(struct fixture *fixture, const struct row *row, enum cond cond,
+                       enum state state, enum way way)
 {
-	struct aim aim = aim_at(rig, state);
+	struct aim aim = aim_at(fixture, state);
 	enum event_outcome want = wanted(row, cond, state, way), got = OUTCOME_COUNT;
 	struct event ev = row->ev;
 	struct feed_event *feed;
 	struct bytes bytes;
-	uint64_t offset = rig->offset, found;
+	uint64_t offset = fixture->offset, found;
 	struct txn *txn;
 	char why[256];
 
@@ -205,7 +205,7 @@ static void check_case(struct rig *rig, const struct row *row, enum cond cond, e
 	ev.if_version = cond == RIGHT_VERSION ? aim.version : aim.version + 1;
 
 	/* The same store for every case: nothing is committed. */
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	assert_int_equal(apply_event(txn, &ev, offset,
 	                             state == LATE ? LATE_MS + 1000 : SOON_MS + 1000, &got),
 	                 0);
@@ -237,11 +237,11 @@ static void check_case(struct rig *rig, const struct row *row, enum cond cond, e
 
 static void test_matrix(void **state)
 {
-	struct rig rig;
+	struct fixture fixture;
 	size_t n = 0;
 
 	(void)state;
-	set_up(&rig);
+	set_up(&fixture);
 	for (size_t r = 0; r < ARRAY_SIZE(rows); r++) {
 		for (int c = 0; c < CONDS; c++) {
 			for (int s = 0; s < STATES; s++) {
@@ -251,7 +251,7 @@ static void test_matrix(void **state)
 					snprintf(case_name, sizeof case_name, "%s, %s, %s, by %s",
 					         event_op_text(rows[r].ev.op), cond_names[c],
 					         state_names[s], way_names[w]);
-					check_case(&rig, &rows[r], c, s, w);
+					check_case(&fixture, &rows[r], c, s, w);
 					n++;
 				}
 			}
@@ -259,7 +259,7 @@ static void test_matrix(void **state)
 	}
 	assert_int_equal(n, ARRAY_SIZE(rows) * CONDS * (STATES * WAYS - 2));
 	case_name[0] = '\0';
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 static int tell_case(void **state)

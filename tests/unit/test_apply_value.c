@@ -3,7 +3,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -28,179 +28,180 @@ static struct bytes pattern(size_t len)
 
 static void test_set_new(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const struct entry *e;
 
-	EXPECT(rig, OK, "added a=5", .op = EVENT_SET, .key = B("a"), .value = B("hello"));
-	assert_true(rig->feed->created);
-	assert_int_equal(rig->feed->version, 0);
-	e = rig_get(rig, "a");
+	EXPECT(fixture, OK, "added a=5", .op = EVENT_SET, .key = B("a"), .value = B("hello"));
+	assert_true(fixture->feed->created);
+	assert_int_equal(fixture->feed->version, 0);
+	e = fixture_get(fixture, "a");
 	assert_int_equal(e->ino, 2);
-	assert_int_equal(rig->feed->ino, 2);
+	assert_int_equal(fixture->feed->ino, 2);
 	assert_int_equal(e->mode, S_IFREG | 0644);
 	assert_int_equal(e->version, 0);
-	assert_int_equal(e->mtime_ns, NS(RIG_START_MS));
-	assert_int_equal(e->ctime_ns, NS(RIG_START_MS));
-	assert_int_equal(e->atime_ns, NS(RIG_START_MS));
+	assert_int_equal(e->mtime_ns, NS(FIXTURE_START_MS));
+	assert_int_equal(e->ctime_ns, NS(FIXTURE_START_MS));
+	assert_int_equal(e->atime_ns, NS(FIXTURE_START_MS));
 	assert_int_equal(e->expiry_ms, 0);
 	assert_false(e->has_xattrs);
-	assert_value(rig, "a", "hello");
-	rig_totals(rig, 1, 0, COST + 1 + 5);
+	assert_value(fixture, "a", "hello");
+	fixture_totals(fixture, 1, 0, COST + 1 + 5);
 
 	/* The directory's times are those of its newest name. */
-	rig->time_ms += 10;
-	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"));
-	assert_int_equal(rig_get(rig, "")->mtime_ns, NS(RIG_START_MS + 10));
-	rig_totals(rig, 2, 0, 2 * COST + 2 + 5);
-	assert_value(rig, "b", "");
+	fixture->time_ms += 10;
+	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"));
+	assert_int_equal(fixture_get(fixture, "")->mtime_ns, NS(FIXTURE_START_MS + 10));
+	fixture_totals(fixture, 2, 0, 2 * COST + 2 + 5);
+	assert_value(fixture, "b", "");
 }
 
 static void test_set_makes_directories(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	EXPECT(rig, OK, "added x/, added x/y/, added x/y/z=1", .op = EVENT_SET, .key = B("x/y/z"),
+	EXPECT(fixture, OK, "added x/, added x/y/, added x/y/z=1", .op = EVENT_SET,
+	       .key = B("x/y/z"), .value = B("1"));
+	fixture_totals(fixture, 1, 2, 3 * COST + 3 + 1);
+	assert_int_equal(fixture_get(fixture, "x")->mode, S_IFDIR | 0755);
+	assert_int_equal(fixture_get(fixture, "x")->nsubdirs, 1);
+	assert_int_equal(fixture_get(fixture, "x/y")->nsubdirs, 0);
+	assert_int_equal(fixture_get(fixture, "")->nsubdirs, 1);
+	EXPECT(fixture, OK, "added x/w/, added x/w/z=1", .op = EVENT_SET, .key = B("x/w/z"),
 	       .value = B("1"));
-	rig_totals(rig, 1, 2, 3 * COST + 3 + 1);
-	assert_int_equal(rig_get(rig, "x")->mode, S_IFDIR | 0755);
-	assert_int_equal(rig_get(rig, "x")->nsubdirs, 1);
-	assert_int_equal(rig_get(rig, "x/y")->nsubdirs, 0);
-	assert_int_equal(rig_get(rig, "")->nsubdirs, 1);
-	EXPECT(rig, OK, "added x/w/, added x/w/z=1", .op = EVENT_SET, .key = B("x/w/z"),
-	       .value = B("1"));
-	assert_int_equal(rig_get(rig, "x")->nsubdirs, 2);
+	assert_int_equal(fixture_get(fixture, "x")->nsubdirs, 2);
 	/* A key is in the way: nothing is made. */
-	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a"), .value = B("1"));
-	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a/b/c"), .value = B("1"));
-	EXPECT(rig, IS_DIR, "", .op = EVENT_SET, .key = B("x/y"), .value = B("1"));
-	EXPECT(rig, IS_DIR, "", .op = EVENT_SET, .at = STORE_ROOT_INO, .value = B("1"));
+	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a"), .value = B("1"));
+	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a/b/c"), .value = B("1"));
+	EXPECT(fixture, IS_DIR, "", .op = EVENT_SET, .key = B("x/y"), .value = B("1"));
+	EXPECT(fixture, IS_DIR, "", .op = EVENT_SET, .at = STORE_ROOT_INO, .value = B("1"));
 }
 
 /* The proposed inode is taken if it is one and free. */
 static void test_set_inode(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	uint64_t low = STORE_PROPOSED_MIN, high = STORE_PROPOSED_MAX - 1;
 
-	EXPECT(rig, OK, "added a=0", .op = EVENT_SET, .key = B("a"), .ino = low);
-	assert_int_equal(rig_ino(rig, "a"), low);
-	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ino = high);
-	assert_int_equal(rig_ino(rig, "b"), high);
+	EXPECT(fixture, OK, "added a=0", .op = EVENT_SET, .key = B("a"), .ino = low);
+	assert_int_equal(fixture_ino(fixture, "a"), low);
+	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ino = high);
+	assert_int_equal(fixture_ino(fixture, "b"), high);
 	/* Taken, and out of range on either side. */
-	EXPECT(rig, OK, "added c=0", .op = EVENT_SET, .key = B("c"), .ino = low);
-	assert_int_equal(rig_ino(rig, "c"), 2);
-	EXPECT(rig, OK, "added d=0", .op = EVENT_SET, .key = B("d"), .ino = low - 1);
-	assert_int_equal(rig_ino(rig, "d"), 3);
-	EXPECT(rig, OK, "added e=0", .op = EVENT_SET, .key = B("e"), .ino = high + 1);
-	assert_int_equal(rig_ino(rig, "e"), 4);
-	EXPECT(rig, OK, "added f=0", .op = EVENT_SET, .key = B("f"), .ino = 2);
-	assert_int_equal(rig_ino(rig, "f"), 5);
-	EXPECT(rig, OK, "added g=0", .op = EVENT_SET, .key = B("g"), .ino = UINT64_MAX);
-	assert_int_equal(rig_ino(rig, "g"), 6);
+	EXPECT(fixture, OK, "added c=0", .op = EVENT_SET, .key = B("c"), .ino = low);
+	assert_int_equal(fixture_ino(fixture, "c"), 2);
+	EXPECT(fixture, OK, "added d=0", .op = EVENT_SET, .key = B("d"), .ino = low - 1);
+	assert_int_equal(fixture_ino(fixture, "d"), 3);
+	EXPECT(fixture, OK, "added e=0", .op = EVENT_SET, .key = B("e"), .ino = high + 1);
+	assert_int_equal(fixture_ino(fixture, "e"), 4);
+	EXPECT(fixture, OK, "added f=0", .op = EVENT_SET, .key = B("f"), .ino = 2);
+	assert_int_equal(fixture_ino(fixture, "f"), 5);
+	EXPECT(fixture, OK, "added g=0", .op = EVENT_SET, .key = B("g"), .ino = UINT64_MAX);
+	assert_int_equal(fixture_ino(fixture, "g"), 6);
 	/* What exists keeps its own; missing directories get the store's. */
-	EXPECT(rig, OK, "data g=0", .op = EVENT_SET, .key = B("g"), .ino = low + 1);
-	assert_int_equal(rig_ino(rig, "g"), 6);
-	EXPECT(rig, OK, "added h/, added h/i=0", .op = EVENT_SET, .key = B("h/i"), .ino = low + 1);
-	assert_int_equal(rig_ino(rig, "h"), 7);
-	assert_int_equal(rig_ino(rig, "h/i"), low + 1);
-	EXPECT(rig, OK, "added j/", .op = EVENT_MKDIR, .key = B("j"), .ino = low + 2);
-	assert_int_equal(rig_ino(rig, "j"), low + 2);
+	EXPECT(fixture, OK, "data g=0", .op = EVENT_SET, .key = B("g"), .ino = low + 1);
+	assert_int_equal(fixture_ino(fixture, "g"), 6);
+	EXPECT(fixture, OK, "added h/, added h/i=0", .op = EVENT_SET, .key = B("h/i"),
+	       .ino = low + 1);
+	assert_int_equal(fixture_ino(fixture, "h"), 7);
+	assert_int_equal(fixture_ino(fixture, "h/i"), low + 1);
+	EXPECT(fixture, OK, "added j/", .op = EVENT_MKDIR, .key = B("j"), .ino = low + 2);
+	assert_int_equal(fixture_ino(fixture, "j"), low + 2);
 	/* Deleted inodes of the store's own are not given again. */
-	EXPECT(rig, OK, "removed g=0", .op = EVENT_DEL, .key = B("g"));
-	EXPECT(rig, OK, "added g=0", .op = EVENT_SET, .key = B("g"));
-	assert_int_equal(rig_ino(rig, "g"), 8);
+	EXPECT(fixture, OK, "removed g=0", .op = EVENT_DEL, .key = B("g"));
+	EXPECT(fixture, OK, "added g=0", .op = EVENT_SET, .key = B("g"));
+	assert_int_equal(fixture_ino(fixture, "g"), 8);
 }
 
 /* Without TTL_KEEP a set replaces the resource: TTL, attributes, type. */
 static void test_set_replaces(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	EXPECT(rig, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	EXPECT(fixture, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
 	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("text/plain"), .mode = 0600,
 	       .flags = EVENT_HAS_MODE);
-	EXPECT(rig, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
+	EXPECT(fixture, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
 	       .name = B("user.x"), .value = B("yes"));
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "text/plain");
-	rig_totals(rig, 1, 0, COST + 2 + 17 + 10 + 6 + 3);
-	rig->time_ms += 100;
-	EXPECT(rig, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"));
-	assert_false(rig->feed->created);
-	assert_null(rig_xattr(rig, "a", "user.x"));
-	assert_null(rig_xattr(rig, "a", "user.content_type"));
-	assert_false(rig_get(rig, "a")->has_xattrs);
-	assert_int_equal(rig_get(rig, "a")->expiry_ms, 0);
-	assert_int_equal(rig_get(rig, "a")->mode, S_IFREG | 0600); /* stays unless given */
-	assert_int_equal(rig_get(rig, "a")->mtime_ns, NS(RIG_START_MS + 100));
-	rig_totals(rig, 1, 0, COST + 1 + 3);
-	EXPECT(rig, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"),
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "text/plain");
+	fixture_totals(fixture, 1, 0, COST + 2 + 17 + 10 + 6 + 3);
+	fixture->time_ms += 100;
+	EXPECT(fixture, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"));
+	assert_false(fixture->feed->created);
+	assert_null(fixture_xattr(fixture, "a", "user.x"));
+	assert_null(fixture_xattr(fixture, "a", "user.content_type"));
+	assert_false(fixture_get(fixture, "a")->has_xattrs);
+	assert_int_equal(fixture_get(fixture, "a")->expiry_ms, 0);
+	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFREG | 0600); /* stays unless given */
+	assert_int_equal(fixture_get(fixture, "a")->mtime_ns, NS(FIXTURE_START_MS + 100));
+	fixture_totals(fixture, 1, 0, COST + 1 + 3);
+	EXPECT(fixture, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"),
 	       .mode = 04755, .flags = EVENT_HAS_MODE, .type = B("a/b"));
-	assert_int_equal(rig_get(rig, "a")->mode, S_IFREG | 04755);
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "a/b");
-	rig_totals(rig, 1, 0, COST + 1 + 3 + 17 + 3);
+	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFREG | 04755);
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "a/b");
+	fixture_totals(fixture, 1, 0, COST + 1 + 3 + 17 + 3);
 	/* Another type in the place of the first. */
-	EXPECT(rig, OK, "data a=0", .op = EVENT_SET, .key = B("a"), .type = B("image/png"));
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "image/png");
-	rig_totals(rig, 1, 0, COST + 1 + 17 + 9);
+	EXPECT(fixture, OK, "data a=0", .op = EVENT_SET, .key = B("a"), .type = B("image/png"));
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "image/png");
+	fixture_totals(fixture, 1, 0, COST + 1 + 17 + 9);
 }
 
 static void test_set_keeps(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	EXPECT(rig, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	EXPECT(fixture, OK, "added a=1@1000500", .op = EVENT_SET, .key = B("a"), .value = B("1"),
 	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("text/plain"));
-	EXPECT(rig, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
+	EXPECT(fixture, OK, "attr a=1@1000500", .op = EVENT_SETXATTR, .key = B("a"),
 	       .name = B("user.x"), .value = B("yes"));
-	EXPECT(rig, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
+	EXPECT(fixture, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
 	       .ttl = TTL_KEEP);
-	assert_string_equal(rig_xattr(rig, "a", "user.x"), "yes");
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "text/plain");
-	EXPECT(rig, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
+	assert_string_equal(fixture_xattr(fixture, "a", "user.x"), "yes");
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "text/plain");
+	EXPECT(fixture, OK, "data a=2@1000500", .op = EVENT_SET, .key = B("a"), .value = B("22"),
 	       .ttl = TTL_KEEP, .type = B("a/b"));
-	assert_string_equal(rig_xattr(rig, "a", "user.x"), "yes");
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "a/b");
-	rig_totals(rig, 1, 0, COST + 1 + 2 + 17 + 3 + 6 + 3);
+	assert_string_equal(fixture_xattr(fixture, "a", "user.x"), "yes");
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "a/b");
+	fixture_totals(fixture, 1, 0, COST + 1 + 2 + 17 + 3 + 6 + 3);
 	/* A new key has nothing to keep. */
-	EXPECT(rig, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ttl = TTL_KEEP);
+	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ttl = TTL_KEEP);
 }
 
 /* A link is a key that was set as one: only its whole value can change. */
 static void test_set_link(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	EXPECT(rig, OK, "added l=6@1000500", .op = EVENT_SET, .key = B("l"), .value = B("target"),
-	       .flags = EVENT_SYMLINK | EVENT_HAS_MODE, .mode = 0600, .ttl = TTL_SET, .ttl_ms = 500,
-	       .ino = STORE_PROPOSED_MIN);
-	assert_int_equal(rig_get(rig, "l")->mode, S_IFLNK | 0777);
-	assert_int_equal(rig_ino(rig, "l"), STORE_PROPOSED_MIN);
-	EXPECT(rig, OK, "data l=5", .op = EVENT_SET, .key = B("l"), .value = B("other"),
+	EXPECT(fixture, OK, "added l=6@1000500", .op = EVENT_SET, .key = B("l"),
+	       .value = B("target"), .flags = EVENT_SYMLINK | EVENT_HAS_MODE, .mode = 0600,
+	       .ttl = TTL_SET, .ttl_ms = 500, .ino = STORE_PROPOSED_MIN);
+	assert_int_equal(fixture_get(fixture, "l")->mode, S_IFLNK | 0777);
+	assert_int_equal(fixture_ino(fixture, "l"), STORE_PROPOSED_MIN);
+	EXPECT(fixture, OK, "data l=5", .op = EVENT_SET, .key = B("l"), .value = B("other"),
 	       .flags = EVENT_SYMLINK | EVENT_HAS_MODE, .mode = 0600);
-	assert_int_equal(rig_get(rig, "l")->mode, S_IFLNK | 0777);
-	assert_false(rig->feed->created);
-	EXPECT(rig, IS_LINK, "", .op = EVENT_APPEND, .key = B("l"), .value = B("x"));
-	EXPECT(rig, NOT_DIR, "", .op = EVENT_SET, .key = B("l/below"));
-	rig_totals(rig, 1, 0, COST + 1 + 5);
+	assert_int_equal(fixture_get(fixture, "l")->mode, S_IFLNK | 0777);
+	assert_false(fixture->feed->created);
+	EXPECT(fixture, IS_LINK, "", .op = EVENT_APPEND, .key = B("l"), .value = B("x"));
+	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("l/below"));
+	fixture_totals(fixture, 1, 0, COST + 1 + 5);
 	/* Another kind is another entry, however it is found. */
-	EXPECT(rig, OK, "removed l=5, added l=1", .op = EVENT_SET, .key = B("l"), .value = B("k"),
-	       .ttl = TTL_KEEP);
-	assert_true(rig->feed->created);
-	assert_int_equal(rig_get(rig, "l")->mode, S_IFREG | 0644);
-	assert_int_not_equal(rig_ino(rig, "l"), STORE_PROPOSED_MIN);
-	EXPECT(rig, OK, "removed l=1, added l=2", .op = EVENT_SET, .at = rig_ino(rig, "l"),
-	       .value = B("to"), .flags = EVENT_SYMLINK);
-	EXPECT(rig, OK, "removed l=2, added l=1", .op = EVENT_SET, .dir = STORE_ROOT_INO,
+	EXPECT(fixture, OK, "removed l=5, added l=1", .op = EVENT_SET, .key = B("l"),
+	       .value = B("k"), .ttl = TTL_KEEP);
+	assert_true(fixture->feed->created);
+	assert_int_equal(fixture_get(fixture, "l")->mode, S_IFREG | 0644);
+	assert_int_not_equal(fixture_ino(fixture, "l"), STORE_PROPOSED_MIN);
+	EXPECT(fixture, OK, "removed l=1, added l=2", .op = EVENT_SET,
+	       .at = fixture_ino(fixture, "l"), .value = B("to"), .flags = EVENT_SYMLINK);
+	EXPECT(fixture, OK, "removed l=2, added l=1", .op = EVENT_SET, .dir = STORE_ROOT_INO,
 	       .key = B("stale/l"), .value = B("k"));
-	assert_value(rig, "l", "k");
-	rig_totals(rig, 1, 0, COST + 1 + 1);
+	assert_value(fixture, "l", "k");
+	fixture_totals(fixture, 1, 0, COST + 1 + 1);
 }
 
 /* The sparsest write that is allowed takes no more of the store than its blocks, and a
  * sparser one is rejected, also as part of a transaction. */
 static void test_sparse_writes(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	static struct event_range far[EVENT_SPREAD_MIN + 1];
 	static struct event ops[EVENT_OPS_MAX];
 	static const char zeros[EVENT_SPREAD_MIN + 1];
@@ -209,52 +210,53 @@ static void test_sparse_writes(void **state)
 
 	for (uint64_t i = 0; i <= EVENT_SPREAD_MIN; i++)
 		far[i] = (struct event_range){ (i + 1) * 1000000, 1 };
-	EXPECT(rig, OK, "added a=0", .op = EVENT_SET, .key = B("a"));
-	EXPECT(rig, REJECTED, "", .op = EVENT_WRITE, .key = B("a"),
+	EXPECT(fixture, OK, "added a=0", .op = EVENT_SET, .key = B("a"));
+	EXPECT(fixture, REJECTED, "", .op = EVENT_WRITE, .key = B("a"),
 	       .value = { zeros, EVENT_SPREAD_MIN + 1 }, .ranges = far,
 	       .nranges = EVENT_SPREAD_MIN + 1);
-	EXPECT(rig, OK, "data a=256000001", .op = EVENT_WRITE, .key = B("a"),
+	EXPECT(fixture, OK, "data a=256000001", .op = EVENT_WRITE, .key = B("a"),
 	       .value = { zeros, EVENT_SPREAD_MIN }, .ranges = far, .nranges = EVENT_SPREAD_MIN);
-	assert_in_range(store_bytes(rig->store), 0, (EVENT_SPREAD_MIN + 2) * 65536);
+	assert_in_range(store_bytes(fixture->store), 0, (EVENT_SPREAD_MIN + 2) * 65536);
 	for (size_t i = 0; i < EVENT_OPS_MAX; i++)
 		ops[i] = (struct event){ .op = EVENT_WRITE,
 			                 .key = B("a"),
 			                 .value = B("x"),
 			                 .ranges = &one,
 			                 .nranges = 1 };
-	assert_int_equal(rig_apply(rig, &all), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &all), OUTCOME_OK);
 	ops[1].ranges = far;
 	ops[1].nranges = EVENT_SPREAD_MIN;
 	ops[1].value = (struct bytes){ zeros, EVENT_SPREAD_MIN };
-	assert_int_equal(rig_apply(rig, &all), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &all), OUTCOME_OK);
 	ops[2] = ops[1];
-	assert_int_equal(rig_apply(rig, &all), OUTCOME_REJECTED);
+	assert_int_equal(fixture_apply(fixture, &all), OUTCOME_REJECTED);
 }
 
 /* A value that no store can hold is refused before a byte of it is read. */
 static void test_too_large(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	size_t len = EVENT_VALUE_MAX + 1;
 	void *big = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	assert_ptr_not_equal(big, MAP_FAILED);
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_SET, .key = B("a"), .value = { big, len });
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = { big, len });
-	EXPECT(rig, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"));
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = { big, len - 1 });
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_TRUNCATE, .key = B("a"), .size = len);
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .size = len);
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .value = B("x"),
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_SET, .key = B("a"), .value = { big, len });
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = { big, len });
+	EXPECT(fixture, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"));
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"),
+	       .value = { big, len - 1 });
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_TRUNCATE, .key = B("a"), .size = len);
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .size = len);
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .value = B("x"),
 	       .ranges = &(struct event_range){ EVENT_VALUE_MAX, 1 }, .nranges = 1);
 	/* The largest there is takes no memory, and none when it is cut again. */
-	EXPECT(rig, OK, "data a=1073741824", .op = EVENT_TRUNCATE, .key = B("a"),
+	EXPECT(fixture, OK, "data a=1073741824", .op = EVENT_TRUNCATE, .key = B("a"),
 	       .size = EVENT_VALUE_MAX);
-	EXPECT(rig, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = B("x"));
-	rig_totals(rig, 1, 0, COST + 1 + EVENT_VALUE_MAX);
-	EXPECT(rig, OK, "data a=2", .op = EVENT_TRUNCATE, .key = B("a"), .size = 2);
-	assert_int_equal(rig_value(rig, "a").len, 2);
-	assert_memory_equal(rig_value(rig, "a").data, "1", 2);
+	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = B("x"));
+	fixture_totals(fixture, 1, 0, COST + 1 + EVENT_VALUE_MAX);
+	EXPECT(fixture, OK, "data a=2", .op = EVENT_TRUNCATE, .key = B("a"), .size = 2);
+	assert_int_equal(fixture_value(fixture, "a").len, 2);
+	assert_memory_equal(fixture_value(fixture, "a").data, "1", 2);
 	munmap(big, len);
 }
 
@@ -262,32 +264,33 @@ static void test_too_large(void **state)
 
 static void test_append(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	EXPECT(rig, OK, "added d/, added d/log=4@1000700", .op = EVENT_APPEND, .key = B("d/log"),
-	       .value = B("one\n"), .ttl = TTL_SET, .ttl_ms = 700, .mode = 0600,
+	EXPECT(fixture, OK, "added d/, added d/log=4@1000700", .op = EVENT_APPEND,
+	       .key = B("d/log"), .value = B("one\n"), .ttl = TTL_SET, .ttl_ms = 700, .mode = 0600,
 	       .flags = EVENT_HAS_MODE);
-	assert_true(rig->feed->created);
-	rig->time_ms += 10;
-	EXPECT(rig, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"),
+	assert_true(fixture->feed->created);
+	fixture->time_ms += 10;
+	EXPECT(fixture, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"),
 	       .value = B("two\n"), .mode = 0644, .flags = EVENT_HAS_MODE);
-	assert_value(rig, "d/log", "one\ntwo\n");
-	assert_int_equal(rig_get(rig, "d/log")->mode, S_IFREG | 0600); /* only when it is made */
-	assert_int_equal(rig_get(rig, "d/log")->mtime_ns, NS(RIG_START_MS + 10));
-	rig_totals(rig, 1, 1, 2 * COST + 4 + 8);
-	EXPECT(rig, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"));
-	EXPECT(rig, OK, "data d/log=9@1001010", .op = EVENT_APPEND, .key = B("d/log"),
+	assert_value(fixture, "d/log", "one\ntwo\n");
+	assert_int_equal(fixture_get(fixture, "d/log")->mode,
+	                 S_IFREG | 0600); /* only when it is made */
+	assert_int_equal(fixture_get(fixture, "d/log")->mtime_ns, NS(FIXTURE_START_MS + 10));
+	fixture_totals(fixture, 1, 1, 2 * COST + 4 + 8);
+	EXPECT(fixture, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"));
+	EXPECT(fixture, OK, "data d/log=9@1001010", .op = EVENT_APPEND, .key = B("d/log"),
 	       .value = B("."), .ttl = TTL_SET, .ttl_ms = 1000);
-	EXPECT(rig, OK, "data d/log=10@2000000", .op = EVENT_APPEND, .key = B("d/log"),
+	EXPECT(fixture, OK, "data d/log=10@2000000", .op = EVENT_APPEND, .key = B("d/log"),
 	       .value = B("."), .ttl = TTL_UNTIL, .ttl_ms = 2000000);
-	EXPECT(rig, OK, "added e=0", .op = EVENT_APPEND, .key = B("e"));
-	assert_value(rig, "e", "");
+	EXPECT(fixture, OK, "added e=0", .op = EVENT_APPEND, .key = B("e"));
+	assert_value(fixture, "e", "");
 }
 
 /* Across the border from inline to chunks, and across that of a chunk. */
 static void test_append_grows(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const size_t total = STORE_CHUNK_SIZE * 2 + 100;
 	struct bytes all = pattern(total);
 	size_t sizes[] = {
@@ -300,13 +303,13 @@ static void test_append_grows(void **state)
 		struct event ev = { .op = EVENT_APPEND,
 			            .key = B("a"),
 			            .value = { (const char *)all.data + at, sizes[i] } };
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 		at += sizes[i];
-		assert_int_equal(rig->feed->effects[0].size, at);
-		assert_int_equal(rig_value(rig, "a").len, at);
-		assert_memory_equal(rig->value.data, all.data, at);
-		assert_int_equal(rig_get(rig, "a")->is_inline, at <= STORE_INLINE_MAX);
-		rig_totals(rig, 1, 0, COST + 1 + at);
+		assert_int_equal(fixture->feed->effects[0].size, at);
+		assert_int_equal(fixture_value(fixture, "a").len, at);
+		assert_memory_equal(fixture->value.data, all.data, at);
+		assert_int_equal(fixture_get(fixture, "a")->is_inline, at <= STORE_INLINE_MAX);
+		fixture_totals(fixture, 1, 0, COST + 1 + at);
 	}
 	assert_int_equal(at, total);
 	free((void *)all.data);
@@ -316,71 +319,71 @@ static void test_append_grows(void **state)
 
 static void test_write_ranges(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const struct event_range two[] = { { 1, 2 }, { 6, 3 } };
 	const struct event_range overlap[] = { { 0, 3 }, { 2, 2 }, { 1, 1 } };
 
-	EXPECT(rig, OK, "added a=5@1000500", .op = EVENT_SET, .key = B("a"), .value = B("abcde"),
-	       .ttl = TTL_SET, .ttl_ms = 500, .type = B("t/t"));
-	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .value = B("BCxyz"),
-	       .ranges = two, .nranges = 2);
-	assert_memory_equal(rig_value(rig, "a").data, "aBCde\0xyz", 9);
-	assert_string_equal(rig_xattr(rig, "a", "user.content_type"), "t/t");
+	EXPECT(fixture, OK, "added a=5@1000500", .op = EVENT_SET, .key = B("a"),
+	       .value = B("abcde"), .ttl = TTL_SET, .ttl_ms = 500, .type = B("t/t"));
+	EXPECT(fixture, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"),
+	       .value = B("BCxyz"), .ranges = two, .nranges = 2);
+	assert_memory_equal(fixture_value(fixture, "a").data, "aBCde\0xyz", 9);
+	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "t/t");
 	/* Later ranges win. */
-	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .value = B("123456"),
-	       .ranges = overlap, .nranges = 3);
-	assert_memory_equal(rig_value(rig, "a").data, "1645e\0xyz", 9);
+	EXPECT(fixture, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"),
+	       .value = B("123456"), .ranges = overlap, .nranges = 3);
+	assert_memory_equal(fixture_value(fixture, "a").data, "1645e\0xyz", 9);
 	/* At least this size; no range at all. */
-	EXPECT(rig, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 4);
-	EXPECT(rig, OK, "data a=11@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 11);
-	assert_memory_equal(rig_value(rig, "a").data, "1645e\0xyz\0\0", 11);
-	rig_totals(rig, 1, 0, COST + 1 + 11 + 17 + 3);
+	EXPECT(fixture, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 4);
+	EXPECT(fixture, OK, "data a=11@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 11);
+	assert_memory_equal(fixture_value(fixture, "a").data, "1645e\0xyz\0\0", 11);
+	fixture_totals(fixture, 1, 0, COST + 1 + 11 + 17 + 3);
 }
 
 /* The time at which its writer wrote it, and for the next event log time again. */
 static void test_written_time(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const struct event_range first = { 0, 1 };
 
-	EXPECT(rig, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"),
+	EXPECT(fixture, OK, "added a=1", .op = EVENT_SET, .key = B("a"), .value = B("1"),
 	       .flags = EVENT_HAS_MTIME, .mtime_ns = 111);
-	assert_int_equal(rig_get(rig, "a")->mtime_ns, 111);
-	assert_int_equal(rig_get(rig, "a")->ctime_ns, 111);
-	EXPECT(rig, OK, "data a=1", .op = EVENT_WRITE, .key = B("a"), .value = B("2"),
+	assert_int_equal(fixture_get(fixture, "a")->mtime_ns, 111);
+	assert_int_equal(fixture_get(fixture, "a")->ctime_ns, 111);
+	EXPECT(fixture, OK, "data a=1", .op = EVENT_WRITE, .key = B("a"), .value = B("2"),
 	       .ranges = &first, .nranges = 1, .flags = EVENT_HAS_MTIME, .mtime_ns = 222);
-	assert_int_equal(rig_get(rig, "a")->mtime_ns, 222);
-	EXPECT(rig, OK, "data a=2", .op = EVENT_APPEND, .key = B("a"), .value = B("3"),
+	assert_int_equal(fixture_get(fixture, "a")->mtime_ns, 222);
+	EXPECT(fixture, OK, "data a=2", .op = EVENT_APPEND, .key = B("a"), .value = B("3"),
 	       .flags = EVENT_HAS_MTIME, .mtime_ns = 333);
-	assert_true(rig_get(rig, "a")->mtime_ns > 333);
-	EXPECT(rig, OK, "added b=1", .op = EVENT_SET, .key = B("b"), .value = B("1"));
-	assert_true(rig_get(rig, "b")->mtime_ns > 333);
+	assert_true(fixture_get(fixture, "a")->mtime_ns > 333);
+	EXPECT(fixture, OK, "added b=1", .op = EVENT_SET, .key = B("b"), .value = B("1"));
+	assert_true(fixture_get(fixture, "b")->mtime_ns > 333);
 }
 
 /* First shorten, then write, then lengthen: what was cut off reads as zeros. */
 static void test_write_cut(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const struct event_range at4 = { 4, 1 };
 
-	EXPECT(rig, OK, "added a=6", .op = EVENT_SET, .key = B("a"), .value = B("abcdef"));
-	EXPECT(rig, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .value = B("X"),
+	EXPECT(fixture, OK, "added a=6", .op = EVENT_SET, .key = B("a"), .value = B("abcdef"));
+	EXPECT(fixture, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .value = B("X"),
 	       .ranges = &at4, .nranges = 1, .cut = 2, .size = 8, .flags = EVENT_HAS_CUT);
-	assert_memory_equal(rig_value(rig, "a").data, "ab\0\0X\0\0\0", 8);
-	EXPECT(rig, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .cut = 100,
+	assert_memory_equal(fixture_value(fixture, "a").data, "ab\0\0X\0\0\0", 8);
+	EXPECT(fixture, OK, "data a=8", .op = EVENT_WRITE, .key = B("a"), .cut = 100,
 	       .flags = EVENT_HAS_CUT);
-	EXPECT(rig, OK, "data a=0", .op = EVENT_WRITE, .key = B("a"), .cut = 0,
+	EXPECT(fixture, OK, "data a=0", .op = EVENT_WRITE, .key = B("a"), .cut = 0,
 	       .flags = EVENT_HAS_CUT);
 	/* Without the flag there is no cut. */
-	EXPECT(rig, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .value = B("Y"),
+	EXPECT(fixture, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .value = B("Y"),
 	       .ranges = &at4, .nranges = 1);
-	EXPECT(rig, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .cut = 2);
-	rig_totals(rig, 1, 0, COST + 1 + 5);
+	EXPECT(fixture, OK, "data a=5", .op = EVENT_WRITE, .key = B("a"), .cut = 2);
+	fixture_totals(fixture, 1, 0, COST + 1 + 5);
 }
 
 static void test_truncate(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	const size_t sizes[] = { 10,
 		                 3,
 		                 STORE_INLINE_MAX,
@@ -394,15 +397,15 @@ static void test_truncate(void **state)
 		                 0 };
 	size_t keep = 6;
 
-	EXPECT(rig, OK, "added a=6@1000500", .op = EVENT_SET, .key = B("a"), .value = B("abcdef"),
-	       .ttl = TTL_SET, .ttl_ms = 500);
+	EXPECT(fixture, OK, "added a=6@1000500", .op = EVENT_SET, .key = B("a"),
+	       .value = B("abcdef"), .ttl = TTL_SET, .ttl_ms = 500);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct event ev = { .op = EVENT_TRUNCATE, .key = B("a"), .size = sizes[i] };
-		rig->time_ms++;
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		fixture->time_ms++;
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 		if (sizes[i] < keep)
 			keep = sizes[i];
-		struct bytes value = rig_value(rig, "a");
+		struct bytes value = fixture_value(fixture, "a");
 		const char *p = value.data;
 		assert_int_equal(value.len, sizes[i]);
 		assert_memory_equal(p, "abcdef", keep);
@@ -410,9 +413,9 @@ static void test_truncate(void **state)
 			if (p[k])
 				fail_msg("byte %zu of %zu is not zero", k, value.len);
 		}
-		rig_totals(rig, 1, 0, COST + 1 + sizes[i]);
-		assert_int_equal(rig_get(rig, "a")->mtime_ns, NS(rig->time_ms));
-		assert_int_equal(rig_get(rig, "a")->expiry_ms, 1000500);
+		fixture_totals(fixture, 1, 0, COST + 1 + sizes[i]);
+		assert_int_equal(fixture_get(fixture, "a")->mtime_ns, NS(fixture->time_ms));
+		assert_int_equal(fixture_get(fixture, "a")->expiry_ms, 1000500);
 	}
 }
 
@@ -464,52 +467,52 @@ static void test_incr(void **state)
 		{ "1\r\n", 1, NULL, OUTCOME_NOT_NUMBER },
 		{ "1\n2", 1, NULL, OUTCOME_NOT_NUMBER },
 	};
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct event set = { .op = EVENT_SET,
 			             .key = B("n"),
 			             .value = { cases[i].before, strlen(cases[i].before) } };
 		struct event incr = { .op = EVENT_INCR, .key = B("n"), .by = cases[i].by };
-		assert_int_equal(rig_apply(rig, &set), OUTCOME_OK);
-		enum event_outcome got = rig_apply(rig, &incr);
+		assert_int_equal(fixture_apply(fixture, &set), OUTCOME_OK);
+		enum event_outcome got = fixture_apply(fixture, &incr);
 		if (got != cases[i].outcome)
 			fail_msg("incr of \"%s\": %s", cases[i].before, event_outcome_text(got));
-		assert_value(rig, "n", cases[i].after ? cases[i].after : cases[i].before);
-		assert_int_equal(rig->feed->number,
+		assert_value(fixture, "n", cases[i].after ? cases[i].after : cases[i].before);
+		assert_int_equal(fixture->feed->number,
 		                 cases[i].after ? strtoll(cases[i].after, NULL, 10) : 0);
-		rig_totals(rig, 1, 0, COST + 1 + rig_value(rig, "n").len);
+		fixture_totals(fixture, 1, 0, COST + 1 + fixture_value(fixture, "n").len);
 	}
 }
 
 static void test_incr_keeps(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct bytes digits = pattern(STORE_INLINE_MAX + 1);
 
-	EXPECT(rig, OK, "added d/, added d/n=3@1000500", .op = EVENT_INCR, .key = B("d/n"),
+	EXPECT(fixture, OK, "added d/, added d/n=3@1000500", .op = EVENT_INCR, .key = B("d/n"),
 	       .by = -42, .ttl = TTL_SET, .ttl_ms = 500);
-	assert_true(rig->feed->created);
-	assert_int_equal(rig->feed->number, -42);
-	EXPECT(rig, OK, "attr d/n=3@1000500", .op = EVENT_SETXATTR, .key = B("d/n"),
+	assert_true(fixture->feed->created);
+	assert_int_equal(fixture->feed->number, -42);
+	EXPECT(fixture, OK, "attr d/n=3@1000500", .op = EVENT_SETXATTR, .key = B("d/n"),
 	       .name = B("user.x"), .value = B("y"));
-	EXPECT(rig, OK, "data d/n=1@1000500", .op = EVENT_INCR, .key = B("d/n"), .by = 42);
-	assert_string_equal(rig_xattr(rig, "d/n", "user.x"), "y");
-	EXPECT(rig, OK, "data d/n=1@1000900", .op = EVENT_INCR, .key = B("d/n"), .by = 1,
+	EXPECT(fixture, OK, "data d/n=1@1000500", .op = EVENT_INCR, .key = B("d/n"), .by = 42);
+	assert_string_equal(fixture_xattr(fixture, "d/n", "user.x"), "y");
+	EXPECT(fixture, OK, "data d/n=1@1000900", .op = EVENT_INCR, .key = B("d/n"), .by = 1,
 	       .ttl = TTL_SET, .ttl_ms = 900);
 	/* A long value is no number, whatever its bytes. */
 	memset((void *)digits.data, '1', digits.len);
-	EXPECT(rig, OK, "added long=513", .op = EVENT_SET, .key = B("long"), .value = digits);
-	EXPECT(rig, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
-	EXPECT(rig, OK, "data long=512", .op = EVENT_SET, .key = B("long"),
+	EXPECT(fixture, OK, "added long=513", .op = EVENT_SET, .key = B("long"), .value = digits);
+	EXPECT(fixture, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
+	EXPECT(fixture, OK, "data long=512", .op = EVENT_SET, .key = B("long"),
 	       .value = { digits.data, STORE_INLINE_MAX });
-	EXPECT(rig, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
+	EXPECT(fixture, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
 	free((void *)digits.data);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_set_new),       TEST(test_set_makes_directories),
 		TEST(test_set_inode),     TEST(test_set_replaces),

@@ -10,7 +10,7 @@
 #include "common/event/record.h"
 #include "tests/unit/store_check.h"
 #include "tests/unit/store_equal.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>
@@ -43,11 +43,11 @@ struct log {
 /* --- the log --- */
 
 /* Spoils a record as a foreign or faulty producer might. */
-static void spoil(struct dice *dice, struct record *rec)
+static void spoil(struct prng *prng, struct record *rec)
 {
-	size_t i = rec->nheaders ? dice_below(dice, (uint32_t)rec->nheaders) : 0;
+	size_t i = rec->nheaders ? prng_below(prng, (uint32_t)rec->nheaders) : 0;
 
-	switch (dice_below(dice, 6)) {
+	switch (prng_below(prng, 6)) {
 	case 0:
 		rec->key = (struct bytes){ "a//b", 4 };
 		break;
@@ -71,7 +71,7 @@ static void spoil(struct dice *dice, struct record *rec)
 }
 
 /* An event as it comes out of a log: encoded, perhaps spoiled, decoded. */
-static struct event *through_log(struct dice *dice, const struct event *ev)
+static struct event *through_log(struct prng *prng, const struct event *ev)
 {
 	struct record_out out;
 	struct event *decoded = NULL;
@@ -79,11 +79,11 @@ static struct event *through_log(struct dice *dice, const struct event *ev)
 	assert_int_equal(record_encode(ev, &out), 0);
 	struct record rec = out.rec;
 	rec.time_ms = ev->time_ms;
-	if (dice_one_in(dice, 20)) {
+	if (prng_one_in(prng, 20)) {
 		rec.nheaders = 0; /* a plain change */
-		rec.has_value = !dice_one_in(dice, 3);
-	} else if (dice_one_in(dice, 12)) {
-		spoil(dice, &rec);
+		rec.has_value = !prng_one_in(prng, 3);
+	} else if (prng_one_in(prng, 12)) {
+		spoil(prng, &rec);
 	}
 	int r = record_decode(&rec, &decoded, NULL);
 	if (r == -ENOTSUP) /* would stop the node; not what is tested here */
@@ -96,22 +96,22 @@ static struct event *through_log(struct dice *dice, const struct event *ev)
 static void make_log(struct log *log, uint64_t seed)
 {
 	static struct event_space space;
-	struct dice dice = { .seed = seed };
+	struct prng prng = { .seed = seed };
 	int64_t time_ms = START_MS;
 	uint64_t offset = 0;
 
 	for (size_t i = 0; i < NEVENTS; i++) {
 		struct event ev = { .op = EVENT_FORMAT, .name = { "volume", 6 } };
 
-		time_ms = event_random_time(&dice, time_ms);
+		time_ms = event_random_time(&prng, time_ms);
 		ev.time_ms = time_ms;
-		if (!dice_one_in(&dice, 200))
-			event_random(&dice, &space, &ev);
-		log->records[i] = (struct logged){ offset, time_ms, through_log(&dice, &ev) };
+		if (!prng_one_in(&prng, 200))
+			event_random(&prng, &space, &ev);
+		log->records[i] = (struct logged){ offset, time_ms, through_log(&prng, &ev) };
 		log->malformed += !log->records[i].ev;
 		/* Gaps, also such as turn the feed's ring. */
-		offset += dice_one_in(&dice, 100) ? dice_below(&dice, STORE_FEED_SIZE / 4) : 1;
-		offset += dice_one_in(&dice, 800) ? STORE_FEED_SIZE : 0;
+		offset += prng_one_in(&prng, 100) ? prng_below(&prng, STORE_FEED_SIZE / 4) : 1;
+		offset += prng_one_in(&prng, 800) ? STORE_FEED_SIZE : 0;
 	}
 }
 
@@ -171,12 +171,12 @@ static int apply_some(struct store *store, const struct log *log, size_t n, size
 static void apply_all(struct store *store, const struct log *log, size_t end, uint32_t most,
                       unsigned *counts)
 {
-	struct dice dice = { .seed = most };
+	struct prng prng = { .seed = most };
 	int r;
 
 	do {
-		size_t n = 1 + dice_below(&dice, most);
-		if (most > 1 && dice_one_in(&dice, 6))
+		size_t n = 1 + prng_below(&prng, most);
+		if (most > 1 && prng_one_in(&prng, 6))
 			assert_true(apply_some(store, log, n, end, true, NULL) >= 0);
 		r = apply_some(store, log, n, end, false, counts);
 		assert_true(r >= 0);
@@ -211,13 +211,13 @@ static void test_batches(void **state)
 	const struct log *log = *state;
 	unsigned counts[OUTCOME_COUNT] = { 0 };
 	char *dir = temp_dir_new();
-	struct store *one = store_rig_open(dir);
+	struct store *one = store_fixture_open(dir);
 
 	apply_all(one, log, NEVENTS, 1, counts);
 	expect_sound(one);
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		char *other_dir = temp_dir_new();
-		struct store *other = store_rig_open(other_dir);
+		struct store *other = store_fixture_open(other_dir);
 
 		apply_all(other, log, NEVENTS, sizes[i], NULL);
 		expect_equal("batches", one, other);
@@ -243,12 +243,12 @@ static void test_unfed(void **state)
 	const uint64_t last = log->records[NEVENTS - 1].offset;
 	const size_t places[] = { 0, NEVENTS / 4, NEVENTS / 2, NEVENTS - 10, NEVENTS };
 	char *dir = temp_dir_new();
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 
 	apply_all(store, log, NEVENTS, 64, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		char *other_dir = temp_dir_new();
-		struct store *other = store_rig_open(other_dir);
+		struct store *other = store_fixture_open(other_dir);
 
 		apply_all(other, log, places[i], 16, NULL);
 		/* The first time not quite to the end, as known then. */
@@ -256,7 +256,7 @@ static void test_unfed(void **state)
 		apply_all(other, log, NEVENTS / 2, 16, NULL);
 		expect_sound(other);
 		store_close(other);
-		other = store_rig_open(other_dir);
+		other = store_fixture_open(other_dir);
 		log->far = last + 1 - STORE_FEED_SIZE;
 		apply_all(other, log, NEVENTS, 16, NULL);
 		log->far = 0;
@@ -275,7 +275,7 @@ static void test_copies(void **state)
 	const struct log *log = *state;
 	const size_t places[] = { 0, 1, NEVENTS / 3, NEVENTS - 1, NEVENTS };
 	char *dir = temp_dir_new(), path[4200];
-	struct store *store = store_rig_open(dir), *copies[ARRAY_SIZE(places)];
+	struct store *store = store_fixture_open(dir), *copies[ARRAY_SIZE(places)];
 	char *dirs[ARRAY_SIZE(places)];
 
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
@@ -316,14 +316,14 @@ static void apply_on(void *arg)
 {
 	struct applier *applier = arg;
 	struct store_config config = { .dir = applier->dir };
-	struct dice dice = { .seed = applier->round };
+	struct prng prng = { .seed = applier->round };
 	struct store *store;
 	bool there = false;
 	int r;
 
 	CHILD_CHECK(store_open(&config, &store, NULL, 0) == 0);
 	for (;;) {
-		r = apply_some(store, applier->log, 1 + dice_below(&dice, 12),
+		r = apply_some(store, applier->log, 1 + prng_below(&prng, 12),
 		               there ? NEVENTS : applier->end, there, NULL);
 		CHILD_CHECK(r >= 0);
 		if (r == 0 && applier->end == NEVENTS)
@@ -340,24 +340,24 @@ static void test_kills(void **state)
 	const struct log *log = *state;
 	char *dir = temp_dir_new(), *killed_dir = temp_dir_new();
 	struct applier *applier = child_share(sizeof *applier);
-	struct dice dice = { .seed = SEED };
-	struct store *store = store_rig_open(dir), *killed;
+	struct prng prng = { .seed = SEED };
+	struct store *store = store_fixture_open(dir), *killed;
 
 	applier->log = log;
 	snprintf(applier->dir, sizeof applier->dir, "%s", killed_dir);
 	for (applier->round = 1; applier->round <= KILLS; applier->round++) {
-		uint64_t until = atomic_load(&applier->transactions) + 1 + dice_below(&dice, 20);
+		uint64_t until = atomic_load(&applier->transactions) + 1 + prng_below(&prng, 20);
 
 		applier->end = NEVENTS / (KILLS + 1) * applier->round;
 		pid_t pid = child_start(apply_on, applier);
 		UNTIL(atomic_load(&applier->transactions) >= until);
-		usleep(dice_below(&dice, 500));
+		usleep(prng_below(&prng, 500));
 		child_kill(pid);
 	}
 	applier->end = NEVENTS;
 	child_join(child_start(apply_on, applier));
 	apply_all(store, log, NEVENTS, 5, NULL);
-	killed = store_rig_open(killed_dir);
+	killed = store_fixture_open(killed_dir);
 	expect_equal("killed and opened again", store, killed);
 	expect_sound(killed);
 	store_close(killed);

@@ -2,9 +2,9 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "common/node/evict.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 #define HOUR_MS INT64_C(3600000)
-#define NOW_MS (RIG_START_MS + 100 * HOUR_MS)
+#define NOW_MS (FIXTURE_START_MS + 100 * HOUR_MS)
 #define SEED 11
 
 /* --- recency --- */
@@ -105,7 +105,7 @@ static void test_recency_size(void **state)
 /* --- choosing --- */
 
 struct bench {
-	struct rig rig;
+	struct fixture fixture;
 	struct recency *recency;
 	struct evict *evict;
 	struct evict_victim victims[EVICT_MAX];
@@ -117,9 +117,9 @@ static int set_up(void **state)
 	struct bench *bench = calloc(1, sizeof *bench);
 
 	assert_non_null(bench);
-	rig_init(&bench->rig);
-	bench->rig.unchecked = true;
-	bench->recency = open_recency(bench->rig.dir, 64 << 20);
+	fixture_init(&bench->fixture);
+	bench->fixture.unchecked = true;
+	bench->recency = open_recency(bench->fixture.dir, 64 << 20);
 	*state = bench;
 	return 0;
 }
@@ -130,7 +130,7 @@ static int tear_down(void **state)
 
 	evict_free(bench->evict);
 	recency_close(bench->recency);
-	rig_free(&bench->rig);
+	fixture_free(&bench->fixture);
 	free(bench);
 	return 0;
 }
@@ -144,7 +144,7 @@ static void choose(struct bench *bench, int64_t now_ms, uint64_t want_bytes, uin
 {
 	struct txn *txn;
 
-	assert_int_equal(txn_read(bench->rig.store, &txn), 0);
+	assert_int_equal(txn_read(bench->fixture.store, &txn), 0);
 	bench->n = evict_choose(bench->evict, txn, now_ms, want_bytes, spare, bench->victims);
 	txn_abort(txn);
 	assert_true(bench->n >= 0);
@@ -154,11 +154,11 @@ static void choose(struct bench *bench, int64_t now_ms, uint64_t want_bytes, uin
  * gets their numbers, of as many creators as NCREATORS. */
 static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *inos)
 {
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	struct txn *txn;
 	char key[16];
 
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t creator = i % (ncreators + 1);
 		struct event ev = { .op = EVENT_SET, .key = { key, 0 } };
@@ -166,7 +166,8 @@ static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *
 		ev.key.len = (size_t)snprintf(key, sizeof key, "k%u", i);
 		if (creator) /* as node_propose_ino() has them */
 			ev.ino = (creator * 7919 + 0x1000) << 28 | i;
-		assert_int_equal(apply_event(txn, &ev, rig->offset++, rig->time_ms, NULL), 0);
+		assert_int_equal(apply_event(txn, &ev, fixture->offset++, fixture->time_ms, NULL),
+		                 0);
 		assert_int_equal(store_lookup(txn, STORE_ROOT_INO, key, ev.key.len, &inos[i], NULL),
 		                 0);
 	}
@@ -176,10 +177,10 @@ static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *
 /* Removes the victims, as their events would. */
 static void evict(struct bench *bench)
 {
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	struct txn *txn;
 
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	for (int i = 0; i < bench->n; i++) {
 		enum event_outcome out;
 		struct event ev = { .op = EVENT_DEL,
@@ -189,7 +190,8 @@ static void evict(struct bench *bench)
 			            .cond = IF_VERSION,
 			            .if_version = bench->victims[i].version };
 
-		assert_int_equal(apply_event(txn, &ev, rig->offset++, rig->time_ms, &out), 0);
+		assert_int_equal(apply_event(txn, &ev, fixture->offset++, fixture->time_ms, &out),
+		                 0);
 		assert_int_equal(out, OUTCOME_OK);
 	}
 	assert_int_equal(txn_commit(txn), 0);
@@ -215,13 +217,13 @@ static void test_lru(void **state)
 	struct bench *bench = *state;
 	unsigned n = 100000, nread = 0, gone = 0, wrong = 0;
 	uint64_t *inos = calloc(n, sizeof *inos), *read_inos = calloc(n, sizeof *inos);
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
 	assert_non_null(read_inos);
 	fill(bench, n, 3, inos);
 	for (unsigned i = 0; i < n; i++) {
-		if (dice_one_in(&dice, 2))
+		if (prng_one_in(&prng, 2))
 			continue;
 		read_inos[nread++] = inos[i];
 		recency_touch(bench->recency, inos[i], NOW_MS - 60000);
@@ -249,22 +251,22 @@ static void test_ranks(void **state)
 	struct bench *bench = *state;
 	unsigned n = 20000, late = 0, gone = 0;
 	uint64_t *inos = calloc(n, sizeof *inos);
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
 	fill(bench, n, 1, inos);
 	/* Of the first three quarters only one in fifty is left, all of them read
 	 * just now. */
 	struct txn *txn;
-	assert_int_equal(txn_write(bench->rig.store, &txn), 0);
+	assert_int_equal(txn_write(bench->fixture.store, &txn), 0);
 	for (unsigned i = 0; i < n * 3 / 4; i++) {
 		struct event ev = { .op = EVENT_DEL, .at = inos[i], .key = B("k") };
 
-		if (dice_one_in(&dice, 50))
+		if (prng_one_in(&prng, 50))
 			recency_touch(bench->recency, inos[i], NOW_MS);
 		else
-			assert_int_equal(apply_event(txn, &ev, bench->rig.offset++,
-			                             bench->rig.time_ms, NULL),
+			assert_int_equal(apply_event(txn, &ev, bench->fixture.offset++,
+			                             bench->fixture.time_ms, NULL),
 			                 0);
 	}
 	assert_int_equal(txn_commit(txn), 0);
@@ -297,7 +299,7 @@ static void test_survey(void **state)
 	make(bench, EVICT_LRU);
 	fill(bench, n, 2, inos);
 	for (;; rounds++) {
-		assert_int_equal(txn_read(bench->rig.store, &txn), 0);
+		assert_int_equal(txn_read(bench->fixture.store, &txn), 0);
 		bool more = evict_survey(bench->evict, txn, 1000);
 		txn_abort(txn);
 		if (!more)
@@ -315,26 +317,26 @@ static void test_survey(void **state)
 static void test_never(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	const uint64_t made = STORE_PROPOSED_MIN;
 
-	EXPECT(rig, OK, "added made/", .op = EVENT_MKDIR, .key = B("made"), .ino = made);
-	EXPECT(rig, OK, "added link=1", .op = EVENT_SET, .key = B("link"), .value = B("x"),
+	EXPECT(fixture, OK, "added made/", .op = EVENT_MKDIR, .key = B("made"), .ino = made);
+	EXPECT(fixture, OK, "added link=1", .op = EVENT_SET, .key = B("link"), .value = B("x"),
 	       .flags = EVENT_SYMLINK);
-	EXPECT(rig, OK, "added held=0", .op = EVENT_SET, .key = B("held"));
-	EXPECT(rig, OK, "added spare=0", .op = EVENT_SET, .key = B("spare"));
-	EXPECT(rig, OK, "added way/, added way/k=0", .op = EVENT_SET, .key = B("way/k"));
-	EXPECT(rig, OK, "added ttl/, added ttl/k=0", .op = EVENT_SET, .key = B("ttl/k"));
-	EXPECT(rig, OK, "attr ttl/", .op = EVENT_SETXATTR, .key = B("ttl"),
+	EXPECT(fixture, OK, "added held=0", .op = EVENT_SET, .key = B("held"));
+	EXPECT(fixture, OK, "added spare=0", .op = EVENT_SET, .key = B("spare"));
+	EXPECT(fixture, OK, "added way/, added way/k=0", .op = EVENT_SET, .key = B("way/k"));
+	EXPECT(fixture, OK, "added ttl/, added ttl/k=0", .op = EVENT_SET, .key = B("ttl/k"));
+	EXPECT(fixture, OK, "attr ttl/", .op = EVENT_SETXATTR, .key = B("ttl"),
 	       .name = B("user.default_ttl"), .value = B("1h"));
-	EXPECT(rig, OK, "removed ttl/k=0", .op = EVENT_DEL, .key = B("ttl/k"));
+	EXPECT(fixture, OK, "removed ttl/k=0", .op = EVENT_DEL, .key = B("ttl/k"));
 	struct event over = {
 		.op = EVENT_SET, .key = B("over"), .ttl = TTL_UNTIL, .ttl_ms = NOW_MS - 1
 	};
-	assert_int_equal(rig_apply(rig, &over), OUTCOME_OK);
-	recency_hold(bench->recency, rig_ino(rig, "held"), NOW_MS);
-	uint64_t spare = rig_ino(rig, "spare"), way = rig_ino(rig, "way"),
-	         key = rig_ino(rig, "way/k");
+	assert_int_equal(fixture_apply(fixture, &over), OUTCOME_OK);
+	recency_hold(bench->recency, fixture_ino(fixture, "held"), NOW_MS);
+	uint64_t spare = fixture_ino(fixture, "spare"), way = fixture_ino(fixture, "way"),
+	         key = fixture_ino(fixture, "way/k");
 
 	make(bench, EVICT_LRU);
 	choose(bench, NOW_MS, 1 << 20, spare);
@@ -347,7 +349,7 @@ static void test_never(void **state)
 	assert_int_equal(bench->n, 1);
 	assert_int_equal(bench->victims[0].ino, way);
 	assert_true(bench->victims[0].dir);
-	EXPECT(rig, OK, "evicted way/", .op = EVENT_RMDIR, .at = way, .key = B("way"),
+	EXPECT(fixture, OK, "evicted way/", .op = EVENT_RMDIR, .at = way, .key = B("way"),
 	       .flags = EVENT_EVICT);
 	choose(bench, NOW_MS, 1 << 20, spare);
 	assert_int_equal(bench->n, 0);
@@ -361,7 +363,7 @@ static void test_never(void **state)
 static void test_never_below_a_kept_directory(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	const enum evict_policy policies[] = { EVICT_LRU, EVICT_TTL };
 
 	for (unsigned i = 0; i < 40; i++) {
@@ -373,18 +375,18 @@ static void test_never_below_a_kept_directory(void **state)
 
 		ev.key.len = (size_t)snprintf(key, sizeof key, i < 20 ? "keep/a/b/%u" : "go/a/%u",
 		                              i);
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
 	struct event keep = { .op = EVENT_SETXATTR,
 		              .key = B("keep"),
 		              .name = B(EVICT_ATTR),
 		              .value = B(EVICT_NEVER) };
-	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	keep.key = (struct bytes)B("go/a/20");
-	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	keep.key = (struct bytes)B("go");
 	keep.value = (struct bytes)B("sometimes");
-	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	for (size_t i = 0; i < 2; i++) {
 		make(bench, policies[i]);
 		choose(bench, NOW_MS, 1 << 20, 0);
@@ -394,17 +396,17 @@ static void test_never_below_a_kept_directory(void **state)
 	keep.op = EVENT_REMOVEXATTR;
 	keep.key = (struct bytes)B("keep");
 	keep.value = (struct bytes){ 0 };
-	assert_int_equal(rig_apply(rig, &keep), OUTCOME_OK);
+	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	make(bench, EVICT_LRU);
 	choose(bench, NOW_MS, 1 << 20, 0);
 	assert_int_equal(bench->n, 39);
 }
 
-static bool possible(struct rig *rig, enum evict_policy policy)
+static bool possible(struct fixture *fixture, enum evict_policy policy)
 {
 	struct txn *txn;
 
-	assert_int_equal(txn_read(rig->store, &txn), 0);
+	assert_int_equal(txn_read(fixture->store, &txn), 0);
 	bool can = evict_possible(policy, txn);
 	txn_abort(txn);
 	return can;
@@ -414,15 +416,15 @@ static bool possible(struct rig *rig, enum evict_policy policy)
 static void test_ttl(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	char key[8];
 
 	make(bench, EVICT_TTL);
-	EXPECT(rig, OK, "added forever=0", .op = EVENT_SET, .key = B("forever"));
+	EXPECT(fixture, OK, "added forever=0", .op = EVENT_SET, .key = B("forever"));
 	choose(bench, NOW_MS, 1, 0);
 	assert_int_equal(bench->n, 0);
-	assert_false(possible(rig, EVICT_TTL));
-	assert_true(possible(rig, EVICT_LRU));
+	assert_false(possible(fixture, EVICT_TTL));
+	assert_true(possible(fixture, EVICT_LRU));
 	for (int i = 0; i < 100; i++) {
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, 0 },
@@ -430,11 +432,11 @@ static void test_ttl(void **state)
 			            .ttl_ms = NOW_MS + HOUR_MS + (i * 37 % 100) };
 
 		ev.key.len = (size_t)snprintf(key, sizeof key, "t%02d", i);
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
-	assert_true(possible(rig, EVICT_TTL));
-	assert_false(possible(rig, EVICT_NONE));
-	recency_hold(bench->recency, rig_ino(rig, "t00"), NOW_MS);
+	assert_true(possible(fixture, EVICT_TTL));
+	assert_false(possible(fixture, EVICT_NONE));
+	recency_hold(bench->recency, fixture_ino(fixture, "t00"), NOW_MS);
 	choose(bench, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
 	assert_int_equal(bench->n, 20);
 	for (int i = 0; i < bench->n; i++)

@@ -2,7 +2,7 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "tests/unit/fault.h"
 #include "common/event/feed.h"
 
@@ -110,7 +110,7 @@ static void test_edges(void **state)
 
 static void test_random(void **state)
 {
-	struct dice dice = { .seed = 7 };
+	struct prng prng = { .seed = 7 };
 
 	(void)state;
 	for (int i = 0; i < 3000; i++) {
@@ -121,36 +121,36 @@ static void test_random(void **state)
 
 		for (size_t k = 0; k < sizeof(key); k++)
 			key[k] = k % 200 == 199 ? '/' : 'k';
-		ev.offset = dice_u64(&dice);
-		ev.proc = dice_u64(&dice) >> dice_below(&dice, 64);
-		ev.seq = dice_u64(&dice) >> dice_below(&dice, 64);
-		ev.time_ms = (int64_t)dice_u64(&dice) >> dice_below(&dice, 64);
-		ev.number = (int64_t)dice_u64(&dice) >> dice_below(&dice, 64);
-		ev.op = (enum event_op)dice_below(&dice, EVENT_OP_COUNT);
-		ev.outcome = (enum event_outcome)dice_below(&dice, OUTCOME_COUNT);
-		ev.idem = (struct bytes){ key, dice_below(&dice, 3) * 100 };
-		ev.neffects = dice_below(&dice, 20);
-		ev.nops = dice_below(&dice, 20);
+		ev.offset = prng_u64(&prng);
+		ev.proc = prng_u64(&prng) >> prng_below(&prng, 64);
+		ev.seq = prng_u64(&prng) >> prng_below(&prng, 64);
+		ev.time_ms = (int64_t)prng_u64(&prng) >> prng_below(&prng, 64);
+		ev.number = (int64_t)prng_u64(&prng) >> prng_below(&prng, 64);
+		ev.op = (enum event_op)prng_below(&prng, EVENT_OP_COUNT);
+		ev.outcome = (enum event_outcome)prng_below(&prng, OUTCOME_COUNT);
+		ev.idem = (struct bytes){ key, prng_below(&prng, 3) * 100 };
+		ev.neffects = prng_below(&prng, 20);
+		ev.nops = prng_below(&prng, 20);
 		for (size_t k = 0; k < ev.neffects; k++) {
-			size_t len = dice_below(&dice, sizeof(key) + 1);
+			size_t len = prng_below(&prng, sizeof(key) + 1);
 
 			len -= len && key[len - 1] == '/';
 			some[k] = (struct feed_effect){
-				.kind = (enum feed_effect_kind)dice_below(&dice, FEED_EVICTED + 1),
-				.ino = dice_u64(&dice) >> dice_below(&dice, 64),
-				.parent = dice_u64(&dice) >> dice_below(&dice, 64),
+				.kind = (enum feed_effect_kind)prng_below(&prng, FEED_EVICTED + 1),
+				.ino = prng_u64(&prng) >> prng_below(&prng, 64),
+				.parent = prng_u64(&prng) >> prng_below(&prng, 64),
 				.key = { key, len },
-				.size = dice_u64(&dice) >> dice_below(&dice, 64),
-				.expiry_ms = (int64_t)dice_u64(&dice),
-				.dir = dice_one_in(&dice, 2),
+				.size = prng_u64(&prng) >> prng_below(&prng, 64),
+				.expiry_ms = (int64_t)prng_u64(&prng),
+				.dir = prng_one_in(&prng, 2),
 			};
 		}
 		for (size_t k = 0; k < ev.nops; k++)
 			few[k] = (struct feed_op){
-				.outcome = (enum event_outcome)dice_below(&dice, OUTCOME_COUNT),
-				.created = dice_one_in(&dice, 2),
-				.version = dice_u64(&dice),
-				.number = (int64_t)dice_u64(&dice),
+				.outcome = (enum event_outcome)prng_below(&prng, OUTCOME_COUNT),
+				.created = prng_one_in(&prng, 2),
+				.version = prng_u64(&prng),
+				.number = (int64_t)prng_u64(&prng),
 			};
 		assert_round_trip(&ev);
 	}

@@ -1,9 +1,9 @@
 /* Tests of fs/buffer.c: what a flush logs gives the value that the mount read. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "fs/buffer.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -203,7 +203,7 @@ static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
 /* After writes of any size at any offset, the event taken is valid. */
 static void test_far_ranges_are_refused_in_time(void **state)
 {
-	struct dice dice = { .seed = 1 };
+	struct prng prng = { .seed = 1 };
 	struct buffer buf;
 	static const char zeros[70000];
 	int taken = 0;
@@ -213,10 +213,10 @@ static void test_far_ranges_are_refused_in_time(void **state)
 	assert_int_equal(buffer_truncate(&buf, 64 << 20), 0);
 	for (int i = 0; i < 4000; i++) {
 		static const uint32_t sizes[] = { 1, 3, 500, 4096 };
-		size_t len = dice_one_in(&dice, 100) ? 70000 : sizes[dice_below(&dice, 4)];
+		size_t len = prng_one_in(&prng, 100) ? 70000 : sizes[prng_below(&prng, 4)];
 		/* Half of them across the end of a block. */
-		uint64_t off = dice_below(&dice, 1000) * (uint64_t)EVENT_BLOCK;
-		off += dice_one_in(&dice, 2) ? EVENT_BLOCK - 1 : dice_below(&dice, EVENT_BLOCK);
+		uint64_t off = prng_below(&prng, 1000) * (uint64_t)EVENT_BLOCK;
+		off += prng_one_in(&prng, 2) ? EVENT_BLOCK - 1 : prng_below(&prng, EVENT_BLOCK);
 		int r = buffer_write(&buf, off, zeros, len);
 		if (r == 0 && i < 3999)
 			continue;
@@ -238,18 +238,18 @@ static void test_far_ranges_are_refused_in_time(void **state)
 #define STEPS_MAX 12
 #define SIZE_MAX_USED 3000
 
-static void random_step(struct dice *dice, struct buffer *buf)
+static void random_step(struct prng *prng, struct buffer *buf)
 {
 	char data[700];
-	uint64_t off = dice_below(dice, SIZE_MAX_USED - sizeof(data));
-	size_t len = dice_below(dice, sizeof(data));
+	uint64_t off = prng_below(prng, SIZE_MAX_USED - sizeof(data));
+	size_t len = prng_below(prng, sizeof(data));
 
-	if (dice_one_in(dice, 4)) {
-		assert_int_equal(buffer_truncate(buf, dice_below(dice, SIZE_MAX_USED)), 0);
-	} else if (dice_one_in(dice, 30)) {
+	if (prng_one_in(prng, 4)) {
+		assert_int_equal(buffer_truncate(buf, prng_below(prng, SIZE_MAX_USED)), 0);
+	} else if (prng_one_in(prng, 30)) {
 		assert_int_equal(buffer_truncate(buf, 0), 0);
 	} else {
-		memset(data, (int)('a' + dice_below(dice, 26)), sizeof(data));
+		memset(data, (int)('a' + prng_below(prng, 26)), sizeof(data));
 		assert_int_equal(buffer_write(buf, off, data, len), 0);
 	}
 }
@@ -282,63 +282,64 @@ static void test_a_failed_write_is_noted_until_it_is_repaired(void **state)
 
 static void test_the_event_gives_what_the_buffer_reads(void **state)
 {
-	struct dice dice = { .seed = 20261123 };
-	struct rig rig;
+	struct prng prng = { .seed = 20261123 };
+	struct fixture fixture;
 	(void)state;
 
-	rig_init(&rig);
-	rig.unchecked = true;
-	EXPECT(&rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("abc"));
+	fixture_init(&fixture);
+	fixture.unchecked = true;
+	EXPECT(&fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("abc"));
 	for (int round = 0; round < ROUNDS; round++) {
-		struct bytes value = rig_value(&rig, "k");
+		struct bytes value = fixture_value(&fixture, "k");
 		struct buffer buf;
 		void *owned;
 
 		assert_int_equal(buffer_init(&buf, value.data, value.len), 0);
-		for (uint32_t n = dice_below(&dice, STEPS_MAX); n; n--)
-			random_step(&dice, &buf);
+		for (uint32_t n = prng_below(&prng, STEPS_MAX); n; n--)
+			random_step(&prng, &buf);
 		if (buf.changed) {
 			struct event ev = take(&buf, &owned);
 
 			ev.key = (struct bytes)B("k");
-			assert_int_equal(rig_apply(&rig, &ev), OUTCOME_OK);
+			assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
 			free(owned);
 		}
-		value = rig_value(&rig, "k");
+		value = fixture_value(&fixture, "k");
 		assert_int_equal(value.len, buf.size);
 		if (value.len)
 			assert_memory_equal(value.data, buf.bytes, value.len);
 		buffer_close(&buf);
 	}
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 /* Two writers of different ranges, each with a copy of its own, lose nothing. */
 static void test_writers_of_different_ranges_lose_nothing(void **state)
 {
 	struct buffer one, two;
-	struct rig rig;
+	struct fixture fixture;
 	void *owned;
 	(void)state;
 
-	rig_init(&rig);
-	EXPECT(&rig, OK, "added k=10", .op = EVENT_SET, .key = B("k"), .value = B("0123456789"));
+	fixture_init(&fixture);
+	EXPECT(&fixture, OK, "added k=10", .op = EVENT_SET, .key = B("k"),
+	       .value = B("0123456789"));
 	assert_int_equal(buffer_init(&one, "0123456789", 10), 0);
 	assert_int_equal(buffer_init(&two, "0123456789", 10), 0);
 	assert_int_equal(buffer_write(&one, 1, "AA", 2), 0);
 	assert_int_equal(buffer_write(&two, 6, "BB", 2), 0);
 	struct event ev = take(&one, &owned);
 	ev.key = (struct bytes)B("k");
-	assert_int_equal(rig_apply(&rig, &ev), OUTCOME_OK);
+	assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
 	free(owned);
 	ev = take(&two, &owned);
 	ev.key = (struct bytes)B("k");
-	assert_int_equal(rig_apply(&rig, &ev), OUTCOME_OK);
+	assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
 	free(owned);
-	assert_value(&rig, "k", "0AA345BB89");
+	assert_value(&fixture, "k", "0AA345BB89");
 	buffer_close(&one);
 	buffer_close(&two);
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 int main(void)

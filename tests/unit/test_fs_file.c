@@ -2,7 +2,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "fs/file.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -218,11 +218,11 @@ static void test_a_file_with_an_alias_can_lead_elsewhere(void **state)
 
 /* --- one file -------------------------------------------------------------- */
 
-static void load(struct rig *rig, struct file *f, bool with_value)
+static void load(struct fixture *fixture, struct file *f, bool with_value)
 {
 	struct view view;
 
-	assert_int_equal(view_open(rig->store, &view), 0);
+	assert_int_equal(view_open(fixture->store, &view), 0);
 	assert_int_equal(file_load(f, &view, with_value), 0);
 	view_close(&view);
 }
@@ -240,45 +240,45 @@ static void expect_content(struct file *f, const char *text)
 static void test_content_follows_the_store_and_outlives_the_entry(void **state)
 {
 	struct files *files = *state;
-	struct rig rig;
+	struct fixture fixture;
 
-	rig_init(&rig);
-	EXPECT(&rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
-	struct file *f = files_get(files, rig_ino(&rig, "k"));
-	load(&rig, f, false);
+	fixture_init(&fixture);
+	EXPECT(&fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	struct file *f = files_get(files, fixture_ino(&fixture, "k"));
+	load(&fixture, f, false);
 	assert_null(f->content);
 	assert_int_equal(f->last.size, 3);
-	load(&rig, f, true);
+	load(&fixture, f, true);
 	expect_content(f, "one");
 	const struct content *first = f->content;
-	load(&rig, f, true);
+	load(&fixture, f, true);
 	assert_ptr_equal(f->content, first);
 
-	EXPECT(&rig, OK, "data k=5", .op = EVENT_SET, .key = B("k"), .value = B("three"));
-	load(&rig, f, true);
+	EXPECT(&fixture, OK, "data k=5", .op = EVENT_SET, .key = B("k"), .value = B("three"));
+	load(&fixture, f, true);
 	expect_content(f, "three");
-	EXPECT(&rig, OK, "removed k=5", .op = EVENT_DEL, .key = B("k"));
-	load(&rig, f, true);
+	EXPECT(&fixture, OK, "removed k=5", .op = EVENT_DEL, .key = B("k"));
+	load(&fixture, f, true);
 	assert_true(f->gone);
 	expect_content(f, "three");
 	assert_int_equal(f->last.size, 5);
 	/* A new key of that name is another one. */
-	EXPECT(&rig, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
-	load(&rig, f, true);
+	EXPECT(&fixture, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
+	load(&fixture, f, true);
 	expect_content(f, "three");
 	files_unref(files, f);
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 static void test_a_private_copy_is_apart_from_readers(void **state)
 {
 	struct files *files = *state;
-	struct rig rig;
+	struct fixture fixture;
 
-	rig_init(&rig);
-	EXPECT(&rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
-	struct file *f = files_get(files, rig_ino(&rig, "k"));
-	load(&rig, f, true);
+	fixture_init(&fixture);
+	EXPECT(&fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	struct file *f = files_get(files, fixture_ino(&fixture, "k"));
+	load(&fixture, f, true);
 	struct content *reader = file_content(f);
 	assert_int_equal(file_make_private(f, false), 0);
 	assert_int_equal(f->base_size, 3);
@@ -289,7 +289,7 @@ static void test_a_private_copy_is_apart_from_readers(void **state)
 	assert_memory_equal(f->buffer->bytes, "One", 3);
 	content_unref(reader);
 	files_unref(files, f);
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 static void test_a_settled_buffer_becomes_the_content(void **state)

@@ -2,7 +2,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "fs/shown.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,21 +10,21 @@
 #define NOW INT64_C(5000)
 
 /* A store with the key "k" of value "one", and its file. */
-struct shown_rig {
-	struct rig rig;
+struct shown_fixture {
+	struct fixture fixture;
 	struct files files;
 	struct file *f;
 };
 
 static int setup(void **state)
 {
-	struct shown_rig *s = calloc(1, sizeof(*s));
+	struct shown_fixture *s = calloc(1, sizeof(*s));
 
 	assert_non_null(s);
-	rig_init(&s->rig);
+	fixture_init(&s->fixture);
 	assert_int_equal(files_init(&s->files), 0);
-	EXPECT(&s->rig, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
-	s->f = files_get(&s->files, rig_ino(&s->rig, "k"));
+	EXPECT(&s->fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
+	s->f = files_get(&s->files, fixture_ino(&s->fixture, "k"));
 	assert_non_null(s->f);
 	*state = s;
 	return 0;
@@ -32,26 +32,26 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 
 	files_unref(&s->files, s->f);
 	assert_int_equal(s->files.nfiles, 0);
 	files_close(&s->files);
-	rig_free(&s->rig);
+	fixture_free(&s->fixture);
 	free(s);
 	return 0;
 }
 
-static void load_at(struct shown_rig *s, int64_t now_ms)
+static void load_at(struct shown_fixture *s, int64_t now_ms)
 {
 	struct view view;
 
-	assert_int_equal(view_open(s->rig.store, &view), 0);
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
 	assert_int_equal(shown_load(s->f, &view, now_ms), 0);
 	view_close(&view);
 }
 
-static void expect(struct shown_rig *s, const char *text)
+static void expect(struct shown_fixture *s, const char *text)
 {
 	struct content *content = shown_content(s->f);
 
@@ -61,16 +61,16 @@ static void expect(struct shown_rig *s, const char *text)
 	content_unref(content);
 }
 
-static void set(struct shown_rig *s, const char *text)
+static void set(struct shown_fixture *s, const char *text)
 {
 	struct event ev = { .op = EVENT_SET, .key = B("k"), .value = { text, strlen(text) } };
 
-	assert_int_equal(rig_apply(&s->rig, &ev), OUTCOME_OK);
+	assert_int_equal(fixture_apply(&s->fixture, &ev), OUTCOME_OK);
 }
 
 static void test_one_version_is_shown_until_the_kernel_is_told(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 
 	load_at(s, NOW);
 	expect(s, "one");
@@ -89,12 +89,12 @@ static void test_one_version_is_shown_until_the_kernel_is_told(void **state)
 
 static void test_what_is_read_past_the_cache_is_the_newest_all_the_same(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 	struct view view;
 
 	load_at(s, NOW);
 	set(s, "three");
-	assert_int_equal(view_open(s->rig.store, &view), 0);
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
 	assert_int_equal(file_load(s->f, &view, true), 0);
 	view_close(&view);
 	assert_memory_equal(s->f->content->bytes, "three", 5);
@@ -104,7 +104,7 @@ static void test_what_is_read_past_the_cache_is_the_newest_all_the_same(void **s
 
 static void test_an_old_value_is_not_shown_for_ever(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 
 	load_at(s, NOW);
 	set(s, "three");
@@ -127,7 +127,7 @@ static void test_an_old_value_is_not_shown_for_ever(void **state)
 
 static void test_changes_of_this_mount_are_seen_at_once(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 	struct op *nothing = NULL;
 
 	load_at(s, NOW);
@@ -156,10 +156,10 @@ static void test_changes_of_this_mount_are_seen_at_once(void **state)
 
 static void test_an_older_view_brings_nothing(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 	struct view old;
 
-	assert_int_equal(view_open(s->rig.store, &old), 0);
+	assert_int_equal(view_open(s->fixture.store, &old), 0);
 	set(s, "three");
 	load_at(s, NOW);
 	assert_int_equal(shown_load(s->f, &old, NOW), 0);
@@ -172,10 +172,10 @@ static void test_an_older_view_brings_nothing(void **state)
 
 static void test_what_is_gone_stays_as_it_was_shown(void **state)
 {
-	struct shown_rig *s = *state;
+	struct shown_fixture *s = *state;
 
 	load_at(s, NOW);
-	EXPECT(&s->rig, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
+	EXPECT(&s->fixture, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
 	load_at(s, NOW);
 	assert_true(s->f->gone);
 	load_at(s, NOW + 2 * SHOWN_MAX_MS);

@@ -1,7 +1,7 @@
 /* Tests of httpd/json_check.c: it accepts what jansson accepts, and says what it saw. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "httpd/json_check.h"
 
 #include <jansson.h>
@@ -259,17 +259,17 @@ static void test_agrees_with_jansson(void **state)
 	static const char alphabet[] = "[]{}:,\"\\ue0D8-+.19 tfn\n\xc3\xa9";
 	static const char good[] =
 	        "{\"a\\u00e9\":[1,-2.5e3,\"\xc3\xa9\",null,true,{}],\"b\":\"\\ud83d\\ude00\"}";
-	struct dice dice = { .seed = 7 };
+	struct prng prng = { .seed = 7 };
 	char text[sizeof(good)];
 	(void)state;
 	for (int round = 0; round < 200000; round++) {
-		size_t len = dice_below(&dice, 12);
+		size_t len = prng_below(&prng, 12);
 		for (size_t i = 0; i < len; i++)
-			text[i] = alphabet[dice_below(&dice, sizeof(alphabet) - 1)];
+			text[i] = alphabet[prng_below(&prng, sizeof(alphabet) - 1)];
 		assert_agrees(text, len);
 		memcpy(text, good, sizeof(good));
-		text[dice_below(&dice, sizeof(good) - 1)] = (char)(1 + dice_below(&dice, 255));
-		len = sizeof(good) - 1 - dice_below(&dice, 3);
+		text[prng_below(&prng, sizeof(good) - 1)] = (char)(1 + prng_below(&prng, 255));
+		len = sizeof(good) - 1 - prng_below(&prng, 3);
 		assert_agrees(text, len);
 	}
 }

@@ -3,8 +3,8 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/dice.h"
-#include "tests/unit/node_rig.h"
+#include "tests/unit/prng.h"
+#include "tests/unit/node_fixture.h"
 
 #include "common/base/clock.h"
 #include "httpd/change_text.h"
@@ -153,15 +153,15 @@ static struct bytes text_bytes(const char *text)
 }
 
 /* Something that changes, here and there. */
-static void change(struct node *node, struct dice *dice)
+static void change(struct node *node, struct prng *prng)
 {
 	static const char *const dirs[] = { "a", "a/b", "a/b/c", "d" };
 	char key[40], to[40];
-	const char *dir = dirs[dice_below(dice, ARRAY_SIZE(dirs))];
-	snprintf(key, sizeof(key), "%s/k%u", dir, (unsigned)dice_below(dice, 5));
-	snprintf(to, sizeof(to), "%s/k%u", dirs[dice_below(dice, ARRAY_SIZE(dirs))],
-	         (unsigned)dice_below(dice, 5));
-	switch (dice_below(dice, 12)) {
+	const char *dir = dirs[prng_below(prng, ARRAY_SIZE(dirs))];
+	snprintf(key, sizeof(key), "%s/k%u", dir, (unsigned)prng_below(prng, 5));
+	snprintf(to, sizeof(to), "%s/k%u", dirs[prng_below(prng, ARRAY_SIZE(dirs))],
+	         (unsigned)prng_below(prng, 5));
+	switch (prng_below(prng, 12)) {
 	case 0:
 		DO(node, .op = EVENT_DEL, .key = text_bytes(key));
 		break;
@@ -195,30 +195,30 @@ static void hook(void *arg, const struct feed_event *ev)
 
 static int set_up(void **state)
 {
-	struct node_rig *rig = node_rig_new();
+	struct node_fixture *fixture = node_fixture_new();
 	struct watch_hub *hub;
 	assert_int_equal(watch_hub_new(&hub), 0);
-	rig->follower.hook = hook;
-	rig->follower.hook_arg = hub;
-	rig->node = node_rig_open(&rig->config);
-	assert_int_equal(watch_hub_start(hub, rig->node), 0);
-	*state = rig;
+	fixture->follower.hook = hook;
+	fixture->follower.hook_arg = hub;
+	fixture->node = node_fixture_open(&fixture->config);
+	assert_int_equal(watch_hub_start(hub, fixture->node), 0);
+	*state = fixture;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct node_rig *rig = *state;
-	struct watch_hub *hub = rig->follower.hook_arg;
-	int r = node_rig_tear_down(state);
+	struct node_fixture *fixture = *state;
+	struct watch_hub *hub = fixture->follower.hook_arg;
+	int r = node_fixture_tear_down(state);
 	watch_hub_free(hub);
 	return r;
 }
 
 static void test_everybody_is_told_everything(void **state)
 {
-	struct node_rig *rig = *state;
-	struct watch_hub *hub = rig->follower.hook_arg;
+	struct node_fixture *fixture = *state;
+	struct watch_hub *hub = fixture->follower.hook_arg;
 	struct watcher watchers[] = {
 		{ .prefix = "" },
 		{ .prefix = "", .naps = 3 },
@@ -231,27 +231,27 @@ static void test_everybody_is_told_everything(void **state)
 		{ .prefix = "", .slow = true },
 		{ .prefix = "a/b", .slow = true },
 	};
-	struct dice dice = { .seed = 4711 };
-	EXPECT_DO(rig->node, OK, .op = EVENT_SET, .key = text_bytes("first"));
-	uint64_t begin = node_offset(rig->node) + 1;
+	struct prng prng = { .seed = 4711 };
+	EXPECT_DO(fixture->node, OK, .op = EVENT_SET, .key = text_bytes("first"));
+	uint64_t begin = node_offset(fixture->node) + 1;
 	for (size_t i = 0; i < ARRAY_SIZE(watchers); i++) {
 		watchers[i].next.offset = begin;
 		if (!watchers[i].slow)
-			start(&watchers[i], hub, rig->node);
+			start(&watchers[i], hub, fixture->node);
 	}
 	for (int i = 0; i < EVENTS; i++)
-		change(rig->node, &dice);
-	say_last(rig->node);
+		change(fixture->node, &prng);
+	say_last(fixture->node);
 	for (size_t i = 0; i < ARRAY_SIZE(watchers); i++) {
 		struct watcher *w = &watchers[i];
 		struct json_text want = { 0 };
 		struct change_place place = { .offset = begin };
 		if (w->slow)
-			start(w, hub, rig->node);
+			start(w, hub, fixture->node);
 		pthread_join(w->thread, NULL);
 		if (w->fault)
 			fail_msg("%zu, \"%s\": %s", i, w->prefix, w->fault);
-		assert_true(read_feed(rig->node, w->prefix, &place, &want));
+		assert_true(read_feed(fixture->node, w->prefix, &place, &want));
 		assert_int_equal(w->text.len, want.len);
 		assert_memory_equal(w->text.data, want.data, want.len);
 		assert_true(w->looks_away > 0 || !w->slow);

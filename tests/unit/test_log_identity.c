@@ -3,7 +3,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/log/identity.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <string.h>
@@ -77,22 +77,22 @@ static void test_equal_means_offset_time_and_sum(void **state)
 	assert_false(log_identity_equal(&id, &other));
 }
 
-static void note(struct rig *rig, uint64_t offset)
+static void note(struct fixture *fixture, uint64_t offset)
 {
 	struct log_identity id = { .offset = offset, .time_ms = TIME_MS, .sum = offset };
 	struct log_identity sure = { .offset = offset / 2 };
 	struct txn *txn;
 
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	assert_int_equal(log_identity_note(txn, &id, &sure), 0);
 	assert_int_equal(txn_commit(txn), 0);
 }
 
-static int load(struct rig *rig, struct log_identities *ret)
+static int load(struct fixture *fixture, struct log_identities *ret)
 {
 	struct txn *txn;
 
-	assert_int_equal(txn_read(rig->store, &txn), 0);
+	assert_int_equal(txn_read(fixture->store, &txn), 0);
 	int r = log_identity_load(txn, ret);
 	txn_abort(txn);
 	return r;
@@ -100,13 +100,13 @@ static int load(struct rig *rig, struct log_identities *ret)
 
 static void test_a_store_remembers_the_first_record_after_each_power_of_two(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct log_identities all;
 
-	assert_int_equal(load(rig, &all), -ENOENT);
+	assert_int_equal(load(fixture, &all), -ENOENT);
 	for (uint64_t offset = 3; offset <= 300; offset++) {
-		note(rig, offset);
-		assert_int_equal(load(rig, &all), 0);
+		note(fixture, offset);
+		assert_int_equal(load(fixture, &all), 0);
 		assert_int_equal(all.sure.offset, offset / 2);
 		for (int level = 0; level < LOG_IDENTITY_LEVELS; level++) {
 			uint64_t multiple = offset >> level << level;
@@ -116,8 +116,8 @@ static void test_a_store_remembers_the_first_record_after_each_power_of_two(void
 		}
 	}
 	/* A commit of many records ends far after the previous one. */
-	note(rig, 5000);
-	assert_int_equal(load(rig, &all), 0);
+	note(fixture, 5000);
+	assert_int_equal(load(fixture, &all), 0);
 	assert_int_equal(all.at[0].offset, 5000);
 	assert_int_equal(all.at[12].offset, 5000);
 	assert_int_equal(all.at[13].offset, 3);
@@ -125,19 +125,19 @@ static void test_a_store_remembers_the_first_record_after_each_power_of_two(void
 
 static void test_a_row_of_another_size_is_an_error(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct log_identities all;
 	struct log_identity id = { .offset = 1 };
 	struct txn *txn;
 
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	assert_int_equal(store_log_put(txn, (struct bytes)B("short")), 0);
 	assert_int_equal(log_identity_load(txn, &all), -EIO);
 	assert_int_equal(log_identity_note(txn, &id, &id), -EIO);
 	txn_abort(txn);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_set_up, rig_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {

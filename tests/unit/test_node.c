@@ -6,8 +6,8 @@
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "common/node/internal.h"
-#include "tests/unit/node_rig.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/node_fixture.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include "common/apply/apply.h"
@@ -18,18 +18,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void reopen(struct node_rig *bench)
+static void reopen(struct node_fixture *bench)
 {
 	node_close(bench->node);
 	memset(&bench->follower, 0, sizeof bench->follower);
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 }
 
 /* --- opening --- */
 
 static void test_new_volume(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct node_status status;
 	struct txn *txn;
 	char volume[40];
@@ -79,7 +79,7 @@ static void expect_refused(const struct node_config *config, const char *about)
 
 static void test_bad_configurations(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct node_config config = bench->config;
 	struct txn *txn;
 
@@ -136,7 +136,7 @@ static void *submit_many(void *arg)
 		n = snprintf(value, sizeof value, "%d\n", i);
 		if (ev.op == EVENT_APPEND)
 			ev.value = (struct bytes){ value, (size_t)n };
-		node_submit(s->node, &ev, NULL, node_rig_done, &s->answers[i]);
+		node_submit(s->node, &ev, NULL, node_fixture_done, &s->answers[i]);
 		/* What was handed over is the node's: these bytes may change. */
 		memset(key, '?', sizeof key);
 		memset(value, '?', sizeof value);
@@ -182,7 +182,7 @@ static void expect_values(struct node *node, size_t n)
 	for (size_t t = 0; t < n; t++) {
 		char key[16], *value, *at, *end;
 		snprintf(key, sizeof key, "t%zu", t);
-		value = at = node_rig_value(node, key, NULL);
+		value = at = node_fixture_value(node, key, NULL);
 		assert_non_null(value);
 		for (int i = 0; i < EACH; i++) {
 			if (i % 10 == 9)
@@ -199,7 +199,7 @@ static void expect_values(struct node *node, size_t n)
 static void test_many_threads(void **state)
 {
 	static struct submitter submitters[NTHREADS];
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	run_submitters(bench->node, submitters, NTHREADS);
 	expect_answers(submitters, NTHREADS);
@@ -212,11 +212,11 @@ static void test_many_threads(void **state)
 static void test_many_threads_on_disk(void **state)
 {
 	static struct submitter submitters[2];
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	char *dir = temp_dir_on_disk();
 	struct follower follower = { 0 };
-	struct node_config config = node_rig_config(dir, &follower);
-	struct node *node = node_rig_open(&config);
+	struct node_config config = node_fixture_config(dir, &follower);
+	struct node *node = node_fixture_open(&config);
 
 	(void)bench;
 	if (store_in_memory(node_store(node)))
@@ -224,7 +224,7 @@ static void test_many_threads_on_disk(void **state)
 	run_submitters(node, submitters, ARRAY_SIZE(submitters));
 	expect_answers(submitters, ARRAY_SIZE(submitters));
 	expect_values(node, ARRAY_SIZE(submitters));
-	node_rig_check(node);
+	node_fixture_check(node);
 	node_close(node);
 	assert_int_equal(atomic_load(&follower.faults), 0);
 	temp_dir_remove(dir);
@@ -267,14 +267,14 @@ static void read_own(void *arg, const struct outcome *out)
 
 static void test_read_own_writes(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct own own = { .node = bench->node, .key = "n", .chain = 500 };
 	struct event ev = { .op = EVENT_INCR, .key = B("n"), .by = 1 };
 
 	node_submit(bench->node, &ev, NULL, read_own, &own);
 	UNTIL(atomic_load(&own.calls) == 501);
 	assert_int_equal(atomic_load(&own.faults), 0);
-	char *value = node_rig_value(bench->node, "n", NULL);
+	char *value = node_fixture_value(bench->node, "n", NULL);
 	assert_string_equal(value, "501");
 	free(value);
 }
@@ -291,7 +291,7 @@ static void *own_bytes(size_t len)
 /* A block that is handed over is freed by the node, whatever comes of it. */
 static void test_owned_values(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	const size_t len = 100000;
 	struct answer answers[4] = { 0 };
 	struct event ev = { .op = EVENT_SET, .key = B("a") };
@@ -299,19 +299,19 @@ static void test_owned_values(void **state)
 
 	owned = own_bytes(len);
 	ev.value = (struct bytes){ (char *)owned + 10, len - 10 };
-	node_submit(bench->node, &ev, owned, node_rig_done, &answers[0]);
+	node_submit(bench->node, &ev, owned, node_fixture_done, &answers[0]);
 	ev.cond = IF_ABSENT;
 	owned = own_bytes(len);
 	ev.value = (struct bytes){ owned, len };
-	node_submit(bench->node, &ev, owned, node_rig_done, &answers[1]);
+	node_submit(bench->node, &ev, owned, node_fixture_done, &answers[1]);
 	ev.key = (struct bytes)B("..");
 	owned = own_bytes(len);
 	ev.value = (struct bytes){ owned, len };
-	node_submit(bench->node, &ev, owned, node_rig_done, &answers[2]);
+	node_submit(bench->node, &ev, owned, node_fixture_done, &answers[2]);
 	ev.key = (struct bytes)B("a");
 	owned = own_bytes(len);
 	ev.value = (struct bytes){ owned, (size_t)(UINT64_C(1) << 31) };
-	node_submit(bench->node, &ev, owned, node_rig_done, &answers[3]);
+	node_submit(bench->node, &ev, owned, node_fixture_done, &answers[3]);
 	const enum event_outcome want[] = { OUTCOME_OK, OUTCOME_EXISTS, OUTCOME_REJECTED,
 		                            OUTCOME_TOO_LARGE };
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
@@ -320,7 +320,7 @@ static void test_owned_values(void **state)
 		assert_int_equal(answers[i].out.offset == 0, i >= 2);
 	}
 	size_t got;
-	char *value = node_rig_value(bench->node, "a", &got);
+	char *value = node_fixture_value(bench->node, "a", &got);
 	assert_int_equal(got, len - 10);
 	free(value);
 }
@@ -328,20 +328,21 @@ static void test_owned_values(void **state)
 /* Several at once: the flush does them all, in order, and each is called back once. One that a rule forbids is told at once. */
 static void test_submit_later(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct answer answers[10] = { 0 };
 	char key[16];
 	struct node_config config = bench->config;
 
 	node_close(bench->node);
 	config.store.sync = STORE_SYNC_OFF; /* as in memory, wherever the test runs */
-	bench->node = node_rig_open(&config);
+	bench->node = node_fixture_open(&config);
 	for (int i = 0; i < 10; i++) {
 		int n = snprintf(key, sizeof key, i == 5 ? ".." : "k%d", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)n },
 			            .value = B("together") };
-		bool later = node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+		bool later = node_submit_later(bench->node, &ev, NULL, node_fixture_done,
+		                               &answers[i]);
 		assert_int_equal(later, i != 5);
 		if (i == 5)
 			assert_int_equal(atomic_load(&answers[i].calls), 1);
@@ -362,29 +363,29 @@ static void test_submit_later(void **state)
 /* Nobody flushes: the node's thread finds it, or another submit does. */
 static void test_submit_later_alone(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct answer answers[2] = { 0 };
 	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = B("1") };
 
-	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[0]);
+	node_submit_later(bench->node, &ev, NULL, node_fixture_done, &answers[0]);
 	UNTIL(atomic_load(&answers[0].calls));
-	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[1]);
+	node_submit_later(bench->node, &ev, NULL, node_fixture_done, &answers[1]);
 	EXPECT_DO(bench->node, OK, .op = EVENT_DEL, .key = B("a"));
 	UNTIL(atomic_load(&answers[1].calls));
 	assert_int_equal(answers[1].out.code, OUTCOME_OK);
 	assert_true(answers[1].out.offset < node_offset(bench->node));
 	/* What is left is done by closing. */
 	atomic_store(&answers[0].calls, 0);
-	node_submit_later(bench->node, &ev, NULL, node_rig_done, &answers[0]);
+	node_submit_later(bench->node, &ev, NULL, node_fixture_done, &answers[0]);
 	node_close(bench->node);
 	assert_int_equal(atomic_load(&answers[0].calls), 1);
 	assert_int_equal(answers[0].out.code, OUTCOME_OK);
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 }
 
 static void test_read_only(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = 1);
 	bench->config.read_only = true;
@@ -392,13 +393,13 @@ static void test_read_only(void **state)
 	struct outcome out = DO(bench->node, .op = EVENT_SET, .key = B("b"));
 	assert_int_not_equal(out.code, OUTCOME_OK);
 	assert_int_equal(out.offset, 0);
-	assert_null(node_rig_value(bench->node, "b", NULL));
+	assert_null(node_fixture_value(bench->node, "b", NULL));
 	assert_int_equal(atomic_load(&bench->follower.events), 0);
 }
 
 static void test_counters(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	uint64_t applied = metrics_get(METRIC_EVENTS_APPLIED),
 	         rejected = metrics_get(METRIC_EVENTS_REJECTED),
 	         submitted = metrics_get(METRIC_EVENTS_SUBMITTED);
@@ -413,7 +414,7 @@ static void test_counters(void **state)
 
 static void test_proposed_inodes(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	uint64_t last = 0;
 
 	for (int i = 0; i < 10000; i++) {
@@ -431,27 +432,27 @@ static void test_proposed_inodes(void **state)
 
 static void test_wait(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct answer now = { 0 }, soon[3] = { 0 }, never = { 0 }, stopped = { 0 };
 	struct event ev = { .op = EVENT_TICK };
 
-	node_wait(bench->node, 0, 0, node_rig_done, &now);
+	node_wait(bench->node, 0, 0, node_fixture_done, &now);
 	assert_int_equal(atomic_load(&now.calls), 1);
 	assert_int_equal(now.out.code, OUTCOME_OK);
 	for (uint64_t i = 0; i < 3; i++)
-		node_wait(bench->node, 1 + i, 3600000, node_rig_done, &soon[i]);
-	node_wait(bench->node, 1000, 1, node_rig_done, &never);
-	node_wait(bench->node, 1000, 3600000, node_rig_done, &stopped);
+		node_wait(bench->node, 1 + i, 3600000, node_fixture_done, &soon[i]);
+	node_wait(bench->node, 1000, 1, node_fixture_done, &never);
+	node_wait(bench->node, 1000, 3600000, node_fixture_done, &stopped);
 	UNTIL(atomic_load(&never.calls));
 	assert_int_equal(never.out.code, OUTCOME_UNKNOWN);
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(atomic_load(&soon[i].calls), 0);
 		ev = (struct event){ .op = EVENT_SET, .key = B("a") };
-		assert_int_equal(node_rig_do(bench->node, &ev).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(bench->node, &ev).code, OUTCOME_OK);
 		UNTIL(atomic_load(&soon[i].calls));
 		assert_int_equal(soon[i].out.code, OUTCOME_OK);
 	}
-	node_barrier(bench->node, 1000, node_rig_done, &now);
+	node_barrier(bench->node, 1000, node_fixture_done, &now);
 	UNTIL(atomic_load(&now.calls) == 2);
 	node_close(bench->node);
 	bench->node = NULL;
@@ -467,7 +468,7 @@ static void test_wait(void **state)
 /* Nothing is written, and yet keys go when their time is over, all of them. */
 static void test_expiry_by_itself(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	char key[32];
 
 	for (int i = 0; i < 700; i++) {
@@ -489,14 +490,14 @@ static void test_expiry_by_itself(void **state)
 	EXPECT_DO(bench->node, OK, .op = EVENT_EXPIRE, .key = B("soon"), .ttl = TTL_SET,
 	          .ttl_ms = 5);
 	UNTIL(atomic_load(&bench->follower.expired) == 701);
-	char *late = node_rig_value(bench->node, "late", NULL);
+	char *late = node_fixture_value(bench->node, "late", NULL);
 	assert_non_null(late);
 	free(late);
 	/* And what was due while no node was open. */
 	EXPECT_DO(bench->node, OK, .op = EVENT_EXPIRE, .key = B("late"), .ttl = TTL_SET,
 	          .ttl_ms = 1);
 	reopen(bench);
-	UNTIL(node_rig_value(bench->node, "late", NULL) == NULL);
+	UNTIL(node_fixture_value(bench->node, "late", NULL) == NULL);
 	struct node_status status;
 	UNTIL((node_status(bench->node, &status), status.pending == 0));
 }
@@ -522,7 +523,7 @@ static void *write_one(void *arg)
 	struct writer *w = arg;
 	struct event set = { .op = EVENT_SET, .key = { w->key, strlen(w->key) }, .value = B("v") };
 
-	node_submit(w->node, &set, NULL, node_rig_done, &w->answer);
+	node_submit(w->node, &set, NULL, node_fixture_done, &w->answer);
 	return NULL;
 }
 
@@ -545,12 +546,12 @@ static bool is_queue_empty(struct node *node)
  * node is not ready, and recovers by itself. */
 static void test_held_up(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct txn *txn;
 
 	node_close(bench->node);
 	bench->config.write_timeout_ms = 50;
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	struct writer taken = { .node = bench->node, .key = "taken" };
 	struct writer queued = { .node = bench->node, .key = "queued" };
 
@@ -572,10 +573,10 @@ static void test_held_up(void **state)
 	pthread_join(taken.thread, NULL);
 	pthread_join(queued.thread, NULL);
 	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("next"), .value = B("v"));
-	char *value = node_rig_value(bench->node, "taken", NULL);
+	char *value = node_fixture_value(bench->node, "taken", NULL);
 	assert_non_null(value);
 	free(value);
-	assert_null(node_rig_value(bench->node, "queued", NULL));
+	assert_null(node_fixture_value(bench->node, "queued", NULL));
 	assert_int_equal(atomic_load(&taken.answer.calls), 1);
 	assert_int_equal(atomic_load(&queued.answer.calls), 1);
 	node_status(bench->node, &status);
@@ -585,7 +586,8 @@ static void test_held_up(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, node_rig_tear_down)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, node_fixture_set_up, node_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new_volume),
 		TEST(test_bad_configurations),

@@ -3,8 +3,8 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/node_rig.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/node_fixture.h"
+#include "tests/unit/fixture.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
@@ -21,17 +21,17 @@ static char zeros[1 << 20];
 
 static int set_up(void **state)
 {
-	struct node_rig *bench = node_rig_new();
+	struct node_fixture *bench = node_fixture_new();
 
 	bench->config.size_bytes = SIZE;
 	*state = bench;
 	return 0;
 }
 
-static void start(struct node_rig *bench, enum evict_policy policy)
+static void start(struct node_fixture *bench, enum evict_policy policy)
 {
 	bench->config.evict = policy;
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 }
 
 static struct store_meta meta_of(struct node *node)
@@ -54,7 +54,7 @@ static enum event_outcome set(struct node *node, const char *prefix, unsigned i,
 		            .ttl = ttl_ms ? TTL_SET : TTL_NONE,
 		            .ttl_ms = ttl_ms };
 
-	return node_rig_do(node, &ev).code;
+	return node_fixture_do(node, &ev).code;
 }
 
 static bool is_there(struct node *node, const char *prefix, unsigned i, uint64_t *ret_ino)
@@ -75,7 +75,7 @@ static bool is_there(struct node *node, const char *prefix, unsigned i, uint64_t
 /* Many times the quota goes through; those that are read stay. */
 static void test_lru(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	unsigned n = 10000, hot = 100, kept = 0;
 	uint64_t ino;
 
@@ -104,7 +104,7 @@ static void test_lru(void **state)
  * after it. */
 static void test_large(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	start(bench, EVICT_LRU);
 	for (unsigned i = 0; i < 2000; i++)
@@ -121,7 +121,7 @@ static void test_large(void **state)
 /* What can never fit evicts nothing. */
 static void test_too_large(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	const struct event_range far = { SIZE, 1 };
 
 	start(bench, EVICT_LRU);
@@ -142,7 +142,7 @@ static void test_too_large(void **state)
 	EXPECT_DO(bench->node, OK, .op = EVENT_APPEND, .key = B("k0"),
 	          .value = { zeros, SIZE / 4 });
 	size_t len;
-	free(node_rig_value(bench->node, "k0", &len));
+	free(node_fixture_value(bench->node, "k0", &len));
 	assert_int_equal(len, SIZE * 2 / 3 + 1 + SIZE / 4);
 	assert_int_equal(meta_of(bench->node).nevicted, 1);
 }
@@ -150,7 +150,7 @@ static void test_too_large(void **state)
 /* Soonest to expire first; without any, the cache is full as it was before. */
 static void test_ttl(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	unsigned i, n = 0;
 
 	start(bench, EVICT_TTL);
@@ -173,7 +173,7 @@ static void test_ttl(void **state)
 		struct event del = { .op = EVENT_DEL,
 			             .key = { key, (size_t)snprintf(key, sizeof key, "p%u", i) } };
 
-		assert_int_equal(node_rig_do(bench->node, &del).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(bench->node, &del).code, OUTCOME_OK);
 	}
 	for (i = 0; i < 150; i++)
 		assert_int_equal(set(bench->node, "t", i, 1000, 10000000 - i * 1000), OUTCOME_OK);
@@ -187,7 +187,7 @@ static void test_ttl(void **state)
 /* Without a policy nothing has changed. */
 static void test_none(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	unsigned i;
 
 	start(bench, EVICT_NONE);
@@ -217,7 +217,7 @@ static void hold_all(void *arg, struct node *node)
  * longer than it has to. */
 static void test_in_use(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	static _Atomic bool on; /* asked until the node is closed */
 	unsigned i;
 
@@ -242,7 +242,7 @@ static void test_in_use(void **state)
 /* The empty directories that keys leave do not fill the cache. */
 static void test_directories(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	char key[64];
 
 	start(bench, EVICT_LRU);
@@ -252,7 +252,7 @@ static void test_directories(void **state)
 			            .key = { key, (size_t)len },
 			            .value = { zeros, 100 } };
 
-		assert_int_equal(node_rig_do(bench->node, &ev).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(bench->node, &ev).code, OUTCOME_OK);
 	}
 	struct store_meta meta = meta_of(bench->node);
 	assert_in_range(meta.used_bytes, SIZE / 2, SIZE);
@@ -328,7 +328,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 			                                           writers[i].id) },
 			            .ino = writers[i].ino };
 		node_pin(node, writers[i].ino);
-		if (node_rig_do(node, &ev).code != OUTCOME_OK)
+		if (node_fixture_do(node, &ev).code != OUTCOME_OK)
 			abort();
 		if (pthread_create(&writers[i].thread, NULL, write_lines, &writers[i]) != 0)
 			abort();
@@ -353,7 +353,7 @@ static void check_lines(struct node *node, unsigned first)
 		size_t len;
 
 		snprintf(key, sizeof key, "log%u", first + i);
-		char *text = node_rig_value(node, key, &len);
+		char *text = node_fixture_value(node, key, &len);
 		assert_non_null(text);
 		assert_int_equal(len, LINES * 8);
 		for (unsigned j = 0; j < LINES; j++) {
@@ -366,7 +366,7 @@ static void check_lines(struct node *node, unsigned first)
 
 static void test_order(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	start(bench, EVICT_LRU);
 	assert_int_equal(run_writers(bench->node, 0), 0);
@@ -378,11 +378,11 @@ static void test_order(void **state)
 
 static void other_process(void *arg)
 {
-	struct node_rig *bench = arg;
+	struct node_fixture *bench = arg;
 	struct node_config config = bench->config;
 
 	config.follow = NULL;
-	struct node *node = node_rig_open_in_child(&config);
+	struct node *node = node_fixture_open_in_child(&config);
 	CHILD_CHECK(run_writers(node, WRITERS) == 0);
 	node_close(node);
 }
@@ -390,7 +390,7 @@ static void other_process(void *arg)
 /* Two processes of a node evict at once. */
 static void test_two_processes(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	bench->config.evict = EVICT_LRU;
 	pid_t child = child_start(other_process, bench);
@@ -403,7 +403,7 @@ static void test_two_processes(void **state)
 /* A stop does not wait for room, and answers all. */
 static void test_stop(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	static _Atomic bool on; /* asked until the node is closed */
 	struct writer w = { 0 };
 	unsigned n = 0;
@@ -422,10 +422,10 @@ static void test_stop(void **state)
 	}
 	node_close(bench->node);
 	assert_int_equal(atomic_load(&w.good) + atomic_load(&w.bad), n);
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_fixture_tear_down)
 
 int main(void)
 {

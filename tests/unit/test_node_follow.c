@@ -7,8 +7,8 @@
 #include "common/node/node_shm.h"
 #include "tests/unit/child.h"
 #include "common/base/clock.h"
-#include "tests/unit/node_rig.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/node_fixture.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -29,7 +29,7 @@ void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t ti
 static int tear_down(void **state)
 {
 	atomic_store(&only_rings, false);
-	return node_rig_tear_down(state);
+	return node_fixture_tear_down(state);
 }
 
 /* Holds the follower up at an event, and with it the work lock. */
@@ -63,7 +63,7 @@ static void *submit_one(void *arg)
 {
 	struct single *s = arg;
 
-	node_submit(s->node, &s->ev, NULL, node_rig_done, &s->answer);
+	node_submit(s->node, &s->ev, NULL, node_fixture_done, &s->answer);
 	return NULL;
 }
 
@@ -95,13 +95,13 @@ static void apply_past(struct store *store, uint64_t n)
 static void test_no_lost_ring(void **state)
 {
 	static struct single s;
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct block block = { .until = 1 };
 	struct node_shm *other;
 
 	node_close(bench->node);
 	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	assert_int_equal(node_shm_open(bench->dir, false, &other), 0);
 	atomic_store(&only_rings, true);
 	start_one(&s, bench->node, "own");
@@ -125,19 +125,19 @@ static void test_gap(void **state)
 {
 	static struct single first;
 	static struct answer answers[400];
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct block block = { .until = 1 };
 
 	node_close(bench->node);
 	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	start_one(&first, bench->node, "first");
 	UNTIL(atomic_load(&block.at) == 1);
 	/* These are applied in one batch, and followed in more than one step: the
 	 * follower stands still within the first. */
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		struct event ev = { .op = EVENT_SET, .key = B("k") };
-		node_submit(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+		node_submit(bench->node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
 	atomic_store(&block.until, 2);
 	UNTIL(atomic_load(&block.at) == 2);
@@ -162,7 +162,7 @@ static void test_gap(void **state)
  * at the end: followers are told, as soon as there is a row again. */
 static void test_unfed(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct event plain = { .op = EVENT_SET, .key = B("k") };
 	struct event known = { .op = EVENT_SET, .key = B("k"), .idem = B("once") };
 	struct node_shm *other;
@@ -205,18 +205,18 @@ static void test_close_while_busy(void **state)
 {
 	static struct answer answers[MANY];
 	static struct single first;
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct block block = { .until = 1 };
 	uint64_t done = 0;
 
 	node_close(bench->node);
 	bench->follower = (struct follower){ .hook = block_here, .hook_arg = &block };
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	start_one(&first, bench->node, "first");
 	UNTIL(atomic_load(&block.at) == 1);
 	for (size_t i = 0; i < MANY; i++) {
 		struct event ev = { .op = EVENT_INCR, .key = B("n"), .by = 1 };
-		node_submit(bench->node, &ev, NULL, node_rig_done, &answers[i]);
+		node_submit(bench->node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
 	struct node_status status;
 	node_status(bench->node, &status);
@@ -231,15 +231,15 @@ static void test_close_while_busy(void **state)
 		done++;
 	}
 	bench->follower = (struct follower){ 0 };
-	bench->node = node_rig_open(&bench->config);
-	char *value = node_rig_value(bench->node, "n", NULL);
+	bench->node = node_fixture_open(&bench->config);
+	char *value = node_fixture_value(bench->node, "n", NULL);
 	assert_int_equal(strtoull(value, NULL, 10), done);
 	free(value);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, node_rig_set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, node_fixture_set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_no_lost_ring),
 		TEST(test_gap),

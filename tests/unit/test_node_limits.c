@@ -5,8 +5,8 @@
 
 #include "common/node/node_shm.h"
 #include "tests/unit/child.h"
-#include "tests/unit/node_rig.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/node_fixture.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include "common/apply/apply.h"
@@ -32,7 +32,7 @@ void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t ti
 
 static int set_up(void **state)
 {
-	*state = node_rig_new();
+	*state = node_fixture_new();
 	return 0;
 }
 
@@ -50,12 +50,12 @@ static char zeros[4096];
 
 /* Opens a node whose quota has room for N keys k0, k1 ... of 100 bytes, and sets
  * them; BYTES more fit. */
-static void fill(struct node_rig *bench, int n, uint64_t bytes)
+static void fill(struct node_fixture *bench, int n, uint64_t bytes)
 {
 	char key[8];
 
 	bench->config.size_bytes = (uint64_t)n * (COST + 2 + 100) + bytes;
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	for (int i = 0; i < n; i++) {
 		snprintf(key, sizeof key, "k%d", i);
 		EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = { key, 2 },
@@ -69,7 +69,7 @@ static void fill(struct node_rig *bench, int n, uint64_t bytes)
 /* Exactly what fits goes in, and when it is full all goes on but growth. */
 static void test_full(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	const struct event_range inside = { 50, 10 }, beyond = { 95, 10 };
 
 	fill(bench, 5, 0);
@@ -122,7 +122,7 @@ static void test_full(void **state)
 /* What cannot be done anyhow says why, full or not. */
 static void test_full_and_failing(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	fill(bench, 3, 0);
 	EXPECT_DO(bench->node, EXISTS, .op = EVENT_SET, .key = B("k0"), .cond = IF_ABSENT,
@@ -140,14 +140,14 @@ static void test_full_and_failing(void **state)
 /* Missing directories cost as much as keys do. */
 static void test_directories_count(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 
 	fill(bench, 1, 3 * (COST + 1) - 1);
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_MKDIR, .key = B("a/b/c"));
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_APPEND, .key = B("a/b/c"));
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_INCR, .key = B("a/b/c"));
-	char *made = node_rig_value(bench->node, "a", NULL);
+	char *made = node_fixture_value(bench->node, "a", NULL);
 	assert_null(made);
 	EXPECT_DO(bench->node, OK, .op = EVENT_MKDIR, .key = B("a/b"));
 	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
@@ -159,7 +159,7 @@ static void test_directories_count(void **state)
 /* A transaction counts as a whole. */
 static void test_transactions_count(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct event swap[] = { { .op = EVENT_DEL, .key = B("k0") },
 		                { .op = EVENT_SET, .key = B("n0"), .value = { zeros, 100 } } };
 	struct event two[] = { { .op = EVENT_SET, .key = B("k1") },
@@ -190,7 +190,7 @@ static void *set_many(void *arg)
 	for (int i = 0; i < 200; i++) {
 		snprintf(key, sizeof key, "n%05d", atomic_fetch_add(&number, 1));
 		struct event ev = { .op = EVENT_SET, .key = { key, 6 }, .value = { zeros, 10 } };
-		node_submit(node, &ev, NULL, node_rig_done, &answers[i]);
+		node_submit(node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
 	for (int i = 0; i < 200; i++) {
 		UNTIL(atomic_load(&answers[i].calls));
@@ -204,7 +204,7 @@ static void *set_many(void *arg)
 
 static void test_race_for_room(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	pthread_t threads[3];
 	uintptr_t all = 0;
 
@@ -238,13 +238,13 @@ static void test_forecast(void **state)
 		{ .op = EVENT_RENAME, .key = B("top"), .to = B("far/away/top") },
 		{ .op = EVENT_DEL, .key = B("far"), .flags = EVENT_RECURSE },
 	};
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct txn *txn;
 
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		uint64_t before = used(bench->node);
-		assert_int_equal(node_rig_do(bench->node, &events[i]).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(bench->node, &events[i]).code, OUTCOME_OK);
 		uint64_t after = used(bench->node);
 		assert_true(after <= before + quota_growth(&events[i]));
 	}
@@ -274,13 +274,13 @@ static void test_forecast(void **state)
 
 static void test_value_limit(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	const struct event_range last = { 990, 10 }, over = { 991, 10 };
 	struct event twice[] = { { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 600 } },
 		                 { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 401 } } };
 
 	bench->config.max_value = 1000;
-	struct node *node = bench->node = node_rig_open(&bench->config);
+	struct node *node = bench->node = node_fixture_open(&bench->config);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("d/a"), .value = { zeros, 1000 });
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_SET, .key = B("d/a"), .value = { zeros, 1001 });
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TRUNCATE, .key = B("d/a"), .size = 1001);
@@ -304,14 +304,14 @@ static void test_value_limit(void **state)
 	          .cond = IF_VERSION, .if_version = 12345);
 	/* In a transaction, summed up. */
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TXN, .ops = twice, .nops = 2);
-	assert_null(node_rig_value(node, "t", NULL));
+	assert_null(node_fixture_value(node, "t", NULL));
 	twice[1].value.len = 400;
 	EXPECT_DO(node, OK, .op = EVENT_TXN, .ops = twice, .nops = 2);
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TXN, .ops = twice, .nops = 1);
 	/* An attribute may be longer than a value. */
 	bench->config.max_value = 5;
 	node_close(node);
-	node = bench->node = node_rig_open(&bench->config);
+	node = bench->node = node_fixture_open(&bench->config);
 	EXPECT_DO(node, OK, .op = EVENT_SETXATTR, .key = B("d/k"), .name = B("user.x"),
 	          .value = { zeros, 100 });
 	/* What is larger already can shrink, move and go. */
@@ -323,12 +323,12 @@ static void test_value_limit(void **state)
 /* An expired key is no longer there to be appended to. */
 static void test_append_to_expired(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	struct txn *txn;
 
 	bench->config.max_value = 10;
 	bench->config.read_only = true; /* no tick purges it meanwhile */
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	struct event old = { .op = EVENT_SET,
 		             .key = B("k"),
 		             .value = B("0123456789"),
@@ -339,9 +339,9 @@ static void test_append_to_expired(void **state)
 	assert_int_equal(txn_commit(txn), 0);
 	node_close(bench->node);
 	bench->config.read_only = false;
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	EXPECT_DO(bench->node, OK, .op = EVENT_APPEND, .key = B("k"), .value = B("new"));
-	char *value = node_rig_value(bench->node, "k", NULL);
+	char *value = node_fixture_value(bench->node, "k", NULL);
 	assert_string_equal(value, "new");
 	free(value);
 }
@@ -353,7 +353,7 @@ static void *append_many(void *arg)
 
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
 		struct event ev = { .op = EVENT_APPEND, .key = B("log"), .value = { zeros, 10 } };
-		node_submit(node, &ev, NULL, node_rig_done, &answers[i]);
+		node_submit(node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
 		UNTIL(atomic_load(&answers[i].calls) == 1);
@@ -362,17 +362,17 @@ static void *append_many(void *arg)
 
 static void test_race_to_append(void **state)
 {
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	pthread_t threads[3];
 	size_t len;
 
 	bench->config.max_value = 1005;
-	bench->node = node_rig_open(&bench->config);
+	bench->node = node_fixture_open(&bench->config);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, append_many, bench->node), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
-	free(node_rig_value(bench->node, "log", &len));
+	free(node_fixture_value(bench->node, "log", &len));
 	assert_int_equal(len, 1000);
 }
 
@@ -398,7 +398,7 @@ static struct node_status status_of(struct node *node)
 static void test_full_file_system(void **state)
 {
 	static char big[3 * STORE_CHUNK_SIZE];
-	struct node_rig *bench = *state;
+	struct node_fixture *bench = *state;
 	char key[16], *dir = temp_dir_small(4 << 20);
 	int n = 0;
 
@@ -406,8 +406,8 @@ static void test_full_file_system(void **state)
 		skip();
 		return;
 	}
-	struct node_config config = node_rig_config(dir, NULL);
-	struct node *node = node_rig_open(&config);
+	struct node_config config = node_fixture_config(dir, NULL);
+	struct node *node = node_fixture_open(&config);
 	(void)bench;
 	assert_true(status_of(node).ready);
 	for (;; n++) {
@@ -428,9 +428,9 @@ static void test_full_file_system(void **state)
 		nap(3); /* it looks whether there is room, and there is none */
 	}
 	size_t len;
-	free(node_rig_value(node, "k0", &len));
+	free(node_fixture_value(node, "k0", &len));
 	assert_int_equal(len, sizeof big);
-	node_rig_check(node);
+	node_fixture_check(node);
 	temp_dir_resize(dir, 16 << 20);
 	UNTIL(status_of(node).ready);
 	assert_string_equal(status_of(node).why, "");
@@ -443,14 +443,14 @@ static void test_full_file_system(void **state)
 	assert_false(status_of(node).ready);
 	EXPECT_DO(node, OK, .op = EVENT_DEL, .key = B("k0"));
 	assert_true(status_of(node).ready);
-	node_rig_check(node);
+	node_fixture_check(node);
 	node_close(node);
 	temp_dir_remove(dir);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_rig_tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_full),
 		TEST(test_full_and_failing),

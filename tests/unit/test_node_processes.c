@@ -3,9 +3,9 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/dice.h"
-#include "tests/unit/node_rig.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/prng.h"
+#include "tests/unit/node_fixture.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>
@@ -53,7 +53,7 @@ static struct outcome child_do(struct node *node, const struct event *ev)
 	struct answer answer = { 0 };
 	int64_t end = until_end();
 
-	node_submit(node, ev, NULL, node_rig_done, &answer);
+	node_submit(node, ev, NULL, node_fixture_done, &answer);
 	while (!atomic_load(&answer.calls))
 		CHILD_CHECK(!until_over(end));
 	CHILD_CHECK(atomic_load(&answer.calls) == 1);
@@ -66,8 +66,8 @@ static void submit_and_follow(void *arg)
 {
 	struct shared *shared = arg;
 	struct follower *follower = &shared->follower[shared->number];
-	struct node_config config = node_rig_config(shared->dir, follower);
-	struct node *node = node_rig_open_in_child(&config);
+	struct node_config config = node_fixture_config(shared->dir, follower);
+	struct node *node = node_fixture_open_in_child(&config);
 	struct answer answers[EACH] = { 0 };
 	char key[32];
 
@@ -80,7 +80,7 @@ static void submit_and_follow(void *arg)
 			            .key = { key, (size_t)n },
 			            .value = { key, (size_t)n },
 			            .by = 1 };
-		node_submit(node, &ev, NULL, node_rig_done, &answers[i]);
+		node_submit(node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
 	int64_t end = until_end(), last = 0;
 	for (int i = 0; i < EACH; i++) {
@@ -124,12 +124,12 @@ static void test_both_submit(void **state)
 	atomic_store(&shared->leave, 1);
 	for (unsigned i = 0; i < nchildren; i++)
 		child_join(pids[i]);
-	struct node_config config = node_rig_config(dir, NULL);
-	struct node *node = node_rig_open(&config);
-	char *all = node_rig_value(node, "all", NULL);
+	struct node_config config = node_fixture_config(dir, NULL);
+	struct node *node = node_fixture_open(&config);
+	char *all = node_fixture_value(node, "all", NULL);
 	assert_int_equal(strtol(all, NULL, 10), nchildren * EACH / 2);
 	free(all);
-	node_rig_check(node);
+	node_fixture_check(node);
 	node_close(node);
 	temp_dir_remove(dir);
 }
@@ -140,13 +140,13 @@ static void write_and_say(void *arg)
 {
 	struct shared *shared = arg;
 	unsigned turn = shared->number;
-	struct node_config config = node_rig_config(shared->dir, NULL);
+	struct node_config config = node_fixture_config(shared->dir, NULL);
 	char key[32];
 
 	atomic_fetch_add(&shared->open, 1);
 	while (atomic_load(&shared->start) <= turn) /* until it is its turn */
 		usleep(500);
-	struct node *node = node_rig_open_in_child(&config);
+	struct node *node = node_fixture_open_in_child(&config);
 	for (;;) {
 		uint64_t number = atomic_load(&shared->acked) + 1;
 		int n = snprintf(key, sizeof key, "c/%llu", (unsigned long long)number);
@@ -165,8 +165,8 @@ static void test_one_is_killed(void **state)
 	char *dir = temp_dir_new(), key[32], *value;
 	struct shared *shared = share(dir);
 	struct follower *follower = &shared->follower[0];
-	struct node_config config = node_rig_config(dir, follower);
-	struct dice dice = { .seed = SEED };
+	struct node_config config = node_fixture_config(dir, follower);
+	struct prng prng = { .seed = SEED };
 	struct node *node = NULL;
 	pid_t pids[6];
 	uint64_t own = 0;
@@ -184,33 +184,33 @@ static void test_one_is_killed(void **state)
 		if (!node) {
 			/* Whoever is first makes the volume. */
 			UNTIL(atomic_load(&shared->acked) > from);
-			node = node_rig_open(&config);
+			node = node_fixture_open(&config);
 		}
-		uint64_t until = from + 5 + dice_below(&dice, 60);
+		uint64_t until = from + 5 + prng_below(&prng, 60);
 		while (atomic_load(&shared->acked) < until) {
 			EXPECT_DO(node, OK, .op = EVENT_INCR, .key = B("own"), .by = 1);
 			own++;
 		}
-		usleep(dice_below(&dice, 400));
+		usleep(prng_below(&prng, 400));
 		child_kill(pids[i]);
 		EXPECT_DO(node, OK, .op = EVENT_INCR, .key = B("own"), .by = 1);
 		own++;
 	}
 	for (uint64_t i = 1; i <= atomic_load(&shared->acked); i++) {
 		snprintf(key, sizeof key, "c/%llu", (unsigned long long)i);
-		value = node_rig_value(node, key, NULL);
+		value = node_fixture_value(node, key, NULL);
 		assert_non_null(value);
 		assert_string_equal(value, key);
 		free(value);
 	}
-	value = node_rig_value(node, "own", NULL);
+	value = node_fixture_value(node, "own", NULL);
 	assert_int_equal(strtoull(value, NULL, 10), own);
 	free(value);
 	struct node_status status;
 	UNTIL((node_status(node, &status), status.followed == status.applied));
 	assert_int_equal(atomic_load(&follower->faults), 0);
 	assert_int_equal(atomic_load(&follower->last), status.applied);
-	node_rig_check(node);
+	node_fixture_check(node);
 	node_close(node);
 	temp_dir_remove(dir);
 }
@@ -221,9 +221,9 @@ static void be_a_mount(void *arg)
 {
 	struct shared *shared = arg;
 	struct follower *follower = &shared->follower[shared->number];
-	struct node_config config = node_rig_config(shared->dir, follower);
+	struct node_config config = node_fixture_config(shared->dir, follower);
 	config.is_mount = true;
-	struct node *node = node_rig_open_in_child(&config);
+	struct node *node = node_fixture_open_in_child(&config);
 	uint64_t acked = 0;
 
 	atomic_fetch_add(&shared->open, 1);
@@ -250,23 +250,23 @@ static void test_wait_acked(void **state)
 	(void)state;
 	pid_t pid = child_start(be_a_mount, shared);
 	UNTIL(atomic_load(&shared->open) == 1);
-	struct node_config config = node_rig_config(dir, NULL);
-	struct node *node = node_rig_open(&config);
+	struct node_config config = node_fixture_config(dir, NULL);
+	struct node *node = node_fixture_open(&config);
 	struct outcome out = DO(node, .op = EVENT_SET, .key = B("a"));
-	node_wait_acked(node, out.offset, 3600000, node_rig_done, &soon);
-	node_wait_acked(node, out.offset + 100, 1, node_rig_done, &bound);
+	node_wait_acked(node, out.offset, 3600000, node_fixture_done, &soon);
+	node_wait_acked(node, out.offset + 100, 1, node_fixture_done, &bound);
 	UNTIL(atomic_load(&bound.calls));
 	assert_int_equal(bound.out.code, OUTCOME_UNKNOWN); /* and it says so */
 	assert_int_equal(atomic_load(&soon.calls), 0);
 	/* What the mount had seen when it began is acknowledged. */
-	node_wait_acked(node, 0, 3600000, node_rig_done, &old);
+	node_wait_acked(node, 0, 3600000, node_fixture_done, &old);
 	assert_int_equal(atomic_load(&old.calls), 1);
 	atomic_store(&shared->command, out.offset);
 	UNTIL(atomic_load(&soon.calls));
 	assert_int_equal(soon.out.code, OUTCOME_OK);
-	node_wait_acked(node, out.offset, 3600000, node_rig_done, &at_once);
+	node_wait_acked(node, out.offset, 3600000, node_fixture_done, &at_once);
 	assert_int_equal(atomic_load(&at_once.calls), 1);
-	node_wait_acked(node, out.offset + 100, 3600000, node_rig_done, &killed);
+	node_wait_acked(node, out.offset + 100, 3600000, node_fixture_done, &killed);
 	child_kill(pid);
 	UNTIL(atomic_load(&killed.calls));
 	assert_int_equal(killed.out.code, OUTCOME_OK);
@@ -280,8 +280,8 @@ static void test_wait_acked(void **state)
 static void write_on_command(void *arg)
 {
 	struct shared *shared = arg;
-	struct node_config config = node_rig_config(shared->dir, NULL);
-	struct node *node = node_rig_open_in_child(&config);
+	struct node_config config = node_fixture_config(shared->dir, NULL);
+	struct node *node = node_fixture_open_in_child(&config);
 	struct event ev = { .op = EVENT_SET, .key = B("by another") };
 
 	atomic_fetch_add(&shared->open, 1);
@@ -303,16 +303,16 @@ static void test_wait_for_another(void **state)
 	(void)state;
 	pid_t pid = child_start(write_on_command, shared);
 	UNTIL(atomic_load(&shared->open) == 1);
-	struct node_config config = node_rig_config(dir, follower);
-	struct node *node = node_rig_open(&config);
-	node_wait(node, 1, 3600000, node_rig_done, &one);
-	node_wait(node, 2, 3600000, node_rig_done, &two);
+	struct node_config config = node_fixture_config(dir, follower);
+	struct node *node = node_fixture_open(&config);
+	node_wait(node, 1, 3600000, node_fixture_done, &one);
+	node_wait(node, 2, 3600000, node_fixture_done, &two);
 	assert_int_equal(atomic_load(&one.calls), 0);
 	atomic_store(&shared->start, 1);
 	UNTIL(atomic_load(&one.calls));
 	UNTIL(atomic_load(&two.calls));
 	assert_int_equal(one.out.code, OUTCOME_OK);
-	char *value = node_rig_value(node, "by another", NULL);
+	char *value = node_fixture_value(node, "by another", NULL);
 	assert_non_null(value);
 	free(value);
 	child_join(pid);
@@ -327,11 +327,11 @@ static void test_wait_for_another(void **state)
 static void open_and_write(void *arg)
 {
 	struct shared *shared = arg;
-	struct node_config config = node_rig_config(shared->dir, NULL);
+	struct node_config config = node_fixture_config(shared->dir, NULL);
 	struct event ev = { .op = EVENT_INCR, .key = B("n"), .by = 1 };
 
 	for (int i = 0; i < 10; i++) {
-		struct node *node = node_rig_open_in_child(&config);
+		struct node *node = node_fixture_open_in_child(&config);
 		CHILD_CHECK(child_do(node, &ev).code == OUTCOME_OK);
 		node_close(node);
 	}
@@ -348,13 +348,13 @@ static void test_coming_and_going(void **state)
 		pids[i] = child_start(open_and_write, shared);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
 		child_join(pids[i]);
-	struct node_config config = node_rig_config(dir, NULL);
-	struct node *node = node_rig_open(&config);
-	char *value = node_rig_value(node, "n", NULL);
+	struct node_config config = node_fixture_config(dir, NULL);
+	struct node *node = node_fixture_open(&config);
+	char *value = node_fixture_value(node, "n", NULL);
 	assert_string_equal(value, "30");
 	free(value);
 	assert_int_equal(node_offset(node), 30);
-	node_rig_check(node);
+	node_fixture_check(node);
 	node_close(node);
 	temp_dir_remove(dir);
 }
@@ -381,8 +381,8 @@ static void test_store_removed(void **state)
 
 	(void)state;
 	snprintf(dir, sizeof dir, "%s/store", parent);
-	struct node_config config = node_rig_config(dir, NULL);
-	struct node *node = node_rig_open(&config);
+	struct node_config config = node_fixture_config(dir, NULL);
+	struct node *node = node_fixture_open(&config);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("a"), .value = B("1"));
 	temp_dir_remove(strdup(dir));
 	until_lost(node, "data.mdb", "removed");
@@ -392,13 +392,13 @@ static void test_store_removed(void **state)
 	assert_int_equal(since_ms, 0);
 
 	/* A process that starts makes another store, and has nothing of this one. */
-	struct node *other = node_rig_open(&config);
+	struct node *other = node_fixture_open(&config);
 	until_lost(node, "data.mdb", "replaced");
 	EXPECT_DO(node, LOG_DOWN, .op = EVENT_SET, .key = B("a"), .value = B("2"));
 	EXPECT_DO(other, OK, .op = EVENT_SET, .key = B("b"), .value = B("3"));
 	assert_int_equal(store_place_check(store_place(node_store(other)), NULL, 0), 0);
-	assert_null(node_rig_value(other, "a", NULL));
-	char *value = node_rig_value(node, "a", NULL);
+	assert_null(node_fixture_value(other, "a", NULL));
+	char *value = node_fixture_value(node, "a", NULL);
 	assert_string_equal(value, "1");
 	free(value);
 	node_close(other);
@@ -415,10 +415,10 @@ static void test_any_file_removed(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		char *dir = temp_dir_new(), path[4200];
-		struct node_config config = node_rig_config(dir, NULL);
+		struct node_config config = node_fixture_config(dir, NULL);
 
 		config.evict = EVICT_LRU;
-		struct node *node = node_rig_open(&config);
+		struct node *node = node_fixture_open(&config);
 		assert_int_equal(store_place_check(store_place(node_store(node)), NULL, 0), 0);
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		assert_int_equal(unlink(path), 0);

@@ -2,7 +2,7 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "tests/unit/event_equal.h"
 #include "tests/unit/fault.h"
 #include "common/event/record.h"
@@ -575,27 +575,27 @@ static void test_encode_txn(void **state)
 
 /* --- both ways --- */
 
-static struct bytes pick_bytes(struct dice *dice, char *buf, size_t max, bool text)
+static struct bytes pick_bytes(struct prng *prng, char *buf, size_t max, bool text)
 {
-	size_t len = dice_one_in(dice, 8) ? max : dice_below(dice, (uint32_t)max) + 1;
+	size_t len = prng_one_in(prng, 8) ? max : prng_below(prng, (uint32_t)max) + 1;
 
 	for (size_t i = 0; i < len; i++)
-		buf[i] = (char)(text ? 'a' + dice_below(dice, 26) : dice_below(dice, 256));
+		buf[i] = (char)(text ? 'a' + prng_below(prng, 26) : prng_below(prng, 256));
 	return (struct bytes){ buf, len };
 }
 
 /* A number with edges more likely than their share. */
-static uint64_t pick_number(struct dice *dice, uint64_t max)
+static uint64_t pick_number(struct prng *prng, uint64_t max)
 {
-	switch (dice_below(dice, 4)) {
+	switch (prng_below(prng, 4)) {
 	case 0:
 		return 0;
 	case 1:
 		return max;
 	case 2:
-		return dice_below(dice, 1000) % (max == UINT64_MAX ? max : max + 1);
+		return prng_below(prng, 1000) % (max == UINT64_MAX ? max : max + 1);
 	default:
-		return max == UINT64_MAX ? dice_u64(dice) : dice_u64(dice) % (max + 1);
+		return max == UINT64_MAX ? prng_u64(prng) : prng_u64(prng) % (max + 1);
 	}
 }
 
@@ -605,40 +605,40 @@ struct space {
 	struct event_range ranges[40];
 };
 
-static void pick_event(struct dice *dice, bool nested, struct space *space, struct event *ev)
+static void pick_event(struct prng *prng, bool nested, struct space *space, struct event *ev)
 {
 	const uint64_t size_max = UINT64_C(1) << 40;
 
 	memset(ev, 0, sizeof(*ev));
 	do
-		ev->op = (enum event_op)dice_below(dice, EVENT_OP_COUNT);
+		ev->op = (enum event_op)prng_below(prng, EVENT_OP_COUNT);
 	while (ev->op == EVENT_TXN || (nested && !event_op_nests(ev->op)));
-	ev->key = pick_bytes(dice, space->key, sizeof(space->key), true);
-	ev->cond = (enum event_if)dice_below(dice, 4);
-	ev->if_version = pick_number(dice, UINT64_MAX);
-	ev->ttl = (enum event_ttl)dice_below(dice, 4);
+	ev->key = pick_bytes(prng, space->key, sizeof(space->key), true);
+	ev->cond = (enum event_if)prng_below(prng, 4);
+	ev->if_version = pick_number(prng, UINT64_MAX);
+	ev->ttl = (enum event_ttl)prng_below(prng, 4);
 	if (ev->op == EVENT_EXPIRE)
-		ev->ttl = dice_one_in(dice, 2) ? TTL_SET : TTL_UNTIL;
-	ev->ttl_ms = 1 + (int64_t)pick_number(dice, ev->ttl == TTL_UNTIL ?
+		ev->ttl = prng_one_in(prng, 2) ? TTL_SET : TTL_UNTIL;
+	ev->ttl_ms = 1 + (int64_t)pick_number(prng, ev->ttl == TTL_UNTIL ?
 	                                                    UINT64_C(253402300799998) :
 	                                                    (uint64_t)TTL_MAX_MS - 1);
-	ev->proc = pick_number(dice, UINT64_MAX);
-	ev->seq = pick_number(dice, UINT64_MAX);
-	ev->ino = pick_number(dice, UINT64_MAX);
-	ev->at = pick_number(dice, UINT64_MAX);
+	ev->proc = pick_number(prng, UINT64_MAX);
+	ev->seq = pick_number(prng, UINT64_MAX);
+	ev->ino = pick_number(prng, UINT64_MAX);
+	ev->at = pick_number(prng, UINT64_MAX);
 	if (ev->op == EVENT_SKIP && !ev->at)
 		ev->at = 1;
-	ev->dir = pick_number(dice, UINT64_MAX);
-	ev->to_dir = pick_number(dice, UINT64_MAX);
-	ev->size = pick_number(dice, size_max);
-	ev->cut = pick_number(dice, size_max);
-	ev->by = (int64_t)pick_number(dice, UINT64_MAX);
-	ev->mtime_ns = (int64_t)pick_number(dice, UINT64_MAX);
-	ev->atime_ns = (int64_t)pick_number(dice, UINT64_MAX);
-	ev->mode = (uint32_t)pick_number(dice, 07777);
+	ev->dir = pick_number(prng, UINT64_MAX);
+	ev->to_dir = pick_number(prng, UINT64_MAX);
+	ev->size = pick_number(prng, size_max);
+	ev->cut = pick_number(prng, size_max);
+	ev->by = (int64_t)pick_number(prng, UINT64_MAX);
+	ev->mtime_ns = (int64_t)pick_number(prng, UINT64_MAX);
+	ev->atime_ns = (int64_t)pick_number(prng, UINT64_MAX);
+	ev->mode = (uint32_t)pick_number(prng, 07777);
 	if (!nested)
-		ev->time_ms = (int64_t)pick_number(dice, INT64_MAX);
-	ev->flags = dice_below(dice, EVENT_SYMLINK << 1);
+		ev->time_ms = (int64_t)pick_number(prng, INT64_MAX);
+	ev->flags = prng_below(prng, EVENT_SYMLINK << 1);
 	if (ev->op == EVENT_CHMOD)
 		ev->flags |= EVENT_HAS_MODE;
 	if (ev->op == EVENT_SET) /* random bytes are no target */
@@ -651,18 +651,18 @@ static void pick_event(struct dice *dice, bool nested, struct space *space, stru
 		ev->flags &= ~(unsigned)EVENT_MTIME_NOW;
 	if (ev->flags & EVENT_HAS_ATIME)
 		ev->flags &= ~(unsigned)EVENT_ATIME_NOW;
-	ev->value = pick_bytes(dice, space->value, sizeof(space->value), false);
-	if (dice_one_in(dice, 4))
+	ev->value = pick_bytes(prng, space->value, sizeof(space->value), false);
+	if (prng_one_in(prng, 4))
 		ev->value.len = 0;
-	if (ev->op == EVENT_RENAME || dice_one_in(dice, 2))
-		ev->to = pick_bytes(dice, space->to, sizeof(space->to), true);
+	if (ev->op == EVENT_RENAME || prng_one_in(prng, 2))
+		ev->to = pick_bytes(prng, space->to, sizeof(space->to), true);
 	memcpy(space->name, "user.", 5);
-	ev->name = pick_bytes(dice, space->name + 5, 30, true);
+	ev->name = pick_bytes(prng, space->name + 5, 30, true);
 	ev->name = (struct bytes){ space->name, 5 + ev->name.len };
-	if (dice_one_in(dice, 2))
-		ev->type = pick_bytes(dice, space->type, sizeof(space->type), true);
-	if (dice_one_in(dice, 2))
-		ev->idem = pick_bytes(dice, space->idem, sizeof(space->idem), false);
+	if (prng_one_in(prng, 2))
+		ev->type = pick_bytes(prng, space->type, sizeof(space->type), true);
+	if (prng_one_in(prng, 2))
+		ev->idem = pick_bytes(prng, space->idem, sizeof(space->idem), false);
 	if (ev->op == EVENT_WRITE) {
 		size_t left = ev->value.len;
 
@@ -672,8 +672,8 @@ static void pick_event(struct dice *dice, bool nested, struct space *space, stru
 
 			r->len = ev->nranges == ARRAY_SIZE(space->ranges) ?
 			                 left :
-			                 1 + dice_below(dice, (uint32_t)left);
-			r->off = pick_number(dice, size_max - r->len);
+			                 1 + prng_below(prng, (uint32_t)left);
+			r->off = pick_number(prng, size_max - r->len);
 			left -= r->len;
 		}
 	}
@@ -702,20 +702,20 @@ static void assert_round_trip(const struct event *ev)
 
 static void test_round_trip(void **state)
 {
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 	static struct space space;
 	struct event ev;
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		pick_event(&dice, false, &space, &ev);
+		pick_event(&prng, false, &space, &ev);
 		assert_round_trip(&ev);
 	}
 }
 
 static void test_round_trip_txn(void **state)
 {
-	struct dice dice = { .seed = SEED + 1 };
+	struct prng prng = { .seed = SEED + 1 };
 	static struct space spaces[20];
 	static struct event ops[20];
 
@@ -723,9 +723,9 @@ static void test_round_trip_txn(void **state)
 	for (int i = 0; i < 2000; i++) {
 		struct event ev = { .op = EVENT_TXN, .key = B("note"), .ops = ops, .proc = 1 };
 
-		ev.nops = 1 + dice_below(&dice, ARRAY_SIZE(ops));
+		ev.nops = 1 + prng_below(&prng, ARRAY_SIZE(ops));
 		for (size_t k = 0; k < ev.nops; k++)
-			pick_event(&dice, true, &spaces[k], &ops[k]);
+			pick_event(&prng, true, &spaces[k], &ops[k]);
 		assert_round_trip(&ev);
 	}
 }

@@ -5,8 +5,8 @@
 
 #include "tests/unit/child.h"
 #include "common/base/crc64.h"
-#include "tests/unit/dice.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/prng.h"
+#include "tests/unit/fixture.h"
 #include "common/node/snapshot.h"
 #include "common/store/store.h"
 #include "tests/unit/temp_dir.h"
@@ -102,29 +102,31 @@ static void append_trailer(unsigned char *file, size_t len)
 
 static void make_good(void)
 {
-	struct rig rig;
+	struct fixture fixture;
 	char path[4096], key[64];
 	struct stat st;
 	static char big[20000];
 
-	rig_init(&rig);
-	assert_int_equal(
-	        rig_apply(&rig, &(struct event){ .op = EVENT_FORMAT, .name = B("volume-1") }), 0);
+	fixture_init(&fixture);
+	assert_int_equal(fixture_apply(&fixture, &(struct event){ .op = EVENT_FORMAT,
+	                                                          .name = B("volume-1") }),
+	                 0);
 	for (int i = 0; i < NKEYS; i++) {
 		snprintf(key, sizeof key, "dir%d/key%d", i % 7, i);
-		assert_int_equal(rig_apply(&rig, &(struct event){ .op = EVENT_SET,
-		                                                  .key = { key, strlen(key) },
-		                                                  .value = { key, strlen(key) } }),
-		                 0);
+		assert_int_equal(
+		        fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
+		                                                 .key = { key, strlen(key) },
+		                                                 .value = { key, strlen(key) } }),
+		        0);
 	}
-	assert_int_equal(rig_apply(&rig, &(struct event){ .op = EVENT_SET,
-	                                                  .key = B("big"),
-	                                                  .value = { big, sizeof big } }),
+	assert_int_equal(fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
+	                                                          .key = B("big"),
+	                                                          .value = { big, sizeof big } }),
 	                 0);
-	snprintf(path, sizeof path, "%s/copy", rig.dir);
+	snprintf(path, sizeof path, "%s/copy", fixture.dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(store_copy_fd(rig.store, fd), 0);
+	assert_int_equal(store_copy_fd(fixture.store, fd), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	good_len = (size_t)st.st_size + SNAPSHOT_TRAILER_BYTES;
 	good = malloc(good_len);
@@ -132,7 +134,7 @@ static void make_good(void)
 	assert_int_equal(pread(fd, good, (size_t)st.st_size, 0), st.st_size);
 	append_trailer(good, (size_t)st.st_size);
 	close(fd);
-	rig_free(&rig);
+	fixture_free(&fixture);
 }
 
 static int setup(void **state)
@@ -415,22 +417,22 @@ static void test_one_bit(void **state)
  * reads. */
 static void test_damaged_peer(void **state)
 {
-	struct dice dice = { .seed = 1 };
+	struct prng prng = { .seed = 1 };
 	size_t len = good_len - SNAPSHOT_TRAILER_BYTES, pages = len / 4096;
 	int refused = 0, died = 0, taken = 0;
 
 	(void)state;
 	for (int i = 0; i < 200; i++) {
 		char why[512], *dir = temp_dir_new();
-		size_t page = dice_below(&dice, (uint32_t)pages);
+		size_t page = prng_below(&prng, (uint32_t)pages);
 
 		will_answer(good, good_len);
 		/* The page's header, its pointers, or anything. */
 		for (int k = 0; k < 1 + i % 4; k++) {
-			size_t in_page = dice_below(&dice, i % 3 == 0 ? 16 :
+			size_t in_page = prng_below(&prng, i % 3 == 0 ? 16 :
 			                                   i % 3 == 1 ? 64 :
 			                                                4096);
-			answer->body[4096 * page + in_page] = (unsigned char)dice_below(&dice, 256);
+			answer->body[4096 * page + in_page] = (unsigned char)prng_below(&prng, 256);
 		}
 		append_trailer(answer->body, len);
 		int r = fetch(peer, dir, why);

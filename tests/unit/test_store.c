@@ -1,7 +1,7 @@
 /* Tests of common/store*.c: opening, tables, scans. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/store_rig.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 #include "common/base/ttl.h"
 
@@ -14,15 +14,15 @@
 
 static void test_new(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct entry root;
 
-	assert_string_equal(store_dir(rig->store), rig->dir);
-	assert_true(store_in_memory(rig->store));
-	assert_true(store_bytes(rig->store) > 0);
-	assert_false(txn_meta(rig->txn)->started);
-	assert_int_equal(txn_meta(rig->txn)->next_ino, STORE_ROOT_INO + 1);
-	assert_int_equal(store_get(rig->txn, STORE_ROOT_INO, &root), 0);
+	assert_string_equal(store_dir(fixture->store), fixture->dir);
+	assert_true(store_in_memory(fixture->store));
+	assert_true(store_bytes(fixture->store) > 0);
+	assert_false(txn_meta(fixture->txn)->started);
+	assert_int_equal(txn_meta(fixture->txn)->next_ino, STORE_ROOT_INO + 1);
+	assert_int_equal(store_get(fixture->txn, STORE_ROOT_INO, &root), 0);
 	assert_int_equal(root.mode, S_IFDIR | 0755);
 	assert_int_equal(root.parent, 0);
 	assert_int_equal(root.name_len, 0);
@@ -31,23 +31,24 @@ static void test_new(void **state)
 /* What was counted is there when the store is opened again. */
 static void test_reopen_keeps_meta(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct store_meta meta;
 
-	txn_meta(rig->txn)->started = true;
-	txn_meta(rig->txn)->applied = 41;
-	txn_meta(rig->txn)->used_bytes = 1234567;
-	memcpy(txn_meta(rig->txn)->volume, "local-1", 8);
-	meta = *txn_meta(rig->txn);
-	assert_int_equal(txn_commit(rig->txn), 0);
+	txn_meta(fixture->txn)->started = true;
+	txn_meta(fixture->txn)->applied = 41;
+	txn_meta(fixture->txn)->used_bytes = 1234567;
+	memcpy(txn_meta(fixture->txn)->volume, "local-1", 8);
+	meta = *txn_meta(fixture->txn);
+	assert_int_equal(txn_commit(fixture->txn), 0);
 	for (int i = 0; i < 3; i++) {
-		store_close(rig->store);
-		rig->store = store_rig_open(rig->dir);
-		rig->txn = i == 1 ? store_rig_write(rig->store) : store_rig_read(rig->store);
-		assert_memory_equal(txn_meta(rig->txn), &meta, sizeof meta);
-		txn_abort(rig->txn);
+		store_close(fixture->store);
+		fixture->store = store_fixture_open(fixture->dir);
+		fixture->txn = i == 1 ? store_fixture_write(fixture->store) :
+		                        store_fixture_read(fixture->store);
+		assert_memory_equal(txn_meta(fixture->txn), &meta, sizeof meta);
+		txn_abort(fixture->txn);
 	}
-	rig->txn = NULL;
+	fixture->txn = NULL;
 }
 
 static void test_open_errors(void **state)
@@ -88,7 +89,7 @@ static void test_open_errors(void **state)
 
 static void test_inodes(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	const struct entry samples[] = {
 		{ .ino = 2,
 		  .version = 1,
@@ -134,12 +135,12 @@ static void test_inodes(void **state)
 	struct entry e;
 
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++)
-		assert_int_equal(store_put(rig->txn, &samples[i]), 0);
-	store_rig_commit(rig);
+		assert_int_equal(store_put(fixture->txn, &samples[i]), 0);
+	store_fixture_commit(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		const struct entry *s = &samples[i];
 
-		assert_int_equal(store_get(rig->txn, s->ino, &e), 0);
+		assert_int_equal(store_get(fixture->txn, s->ino, &e), 0);
 		assert_int_equal(e.ino, s->ino);
 		assert_int_equal(e.version, s->version);
 		assert_int_equal(e.parent, s->parent);
@@ -160,21 +161,21 @@ static void test_inodes(void **state)
 			                    s->size);
 		assert_int_equal(entry_is_dir(&e), S_ISDIR(s->mode));
 	}
-	assert_int_equal(store_remove(rig->txn, 255), 0);
-	assert_int_equal(store_get(rig->txn, 255, &e), -ENOENT);
-	assert_int_equal(store_remove(rig->txn, 255), -ENOENT);
-	assert_int_equal(store_get(rig->txn, 256, &e), 0);
-	assert_int_equal(store_get(rig->txn, 0, &e), -ENOENT);
+	assert_int_equal(store_remove(fixture->txn, 255), 0);
+	assert_int_equal(store_get(fixture->txn, 255, &e), -ENOENT);
+	assert_int_equal(store_remove(fixture->txn, 255), -ENOENT);
+	assert_int_equal(store_get(fixture->txn, 256, &e), 0);
+	assert_int_equal(store_get(fixture->txn, 0, &e), -ENOENT);
 }
 
 /* Numbers on both sides of each length that a row has for them. */
 static void test_lengths(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	const int64_t base_ms = 1769860800000;
 	struct entry e;
 
-	txn_meta(rig->txn)->base_ms = base_ms;
+	txn_meta(fixture->txn)->base_ms = base_ms;
 	for (int bits = 0; bits < 62; bits++) {
 		for (int side = -1; side <= 1; side++) {
 			uint64_t n = (UINT64_C(1) << bits) + (uint64_t)side;
@@ -193,13 +194,13 @@ static void test_lengths(void **state)
 				s.mtime_ns = (base_ms + (int64_t)n - 2) * 1000000 + side / 2;
 			s.ctime_ns = s.mtime_ns + (int64_t)n;
 			s.atime_ns = s.mtime_ns - (int64_t)n;
-			assert_int_equal(store_put(rig->txn, &s), 0);
-			assert_int_equal(store_link(rig->txn, n, "n", 1, n, n & 1), 0);
-			assert_int_equal(store_get(rig->txn, n, &e), 0);
+			assert_int_equal(store_put(fixture->txn, &s), 0);
+			assert_int_equal(store_link(fixture->txn, n, "n", 1, n, n & 1), 0);
+			assert_int_equal(store_get(fixture->txn, n, &e), 0);
 			assert_true(e.version == s.version && e.parent == n && e.size == s.size);
 			assert_true(e.mtime_ns == s.mtime_ns && e.ctime_ns == s.ctime_ns &&
 			            e.atime_ns == s.atime_ns);
-			assert_int_equal(store_lookup(rig->txn, n, "n", 1, &ino, &dir), 0);
+			assert_int_equal(store_lookup(fixture->txn, n, "n", 1, &ino, &dir), 0);
 			assert_true(ino == n && dir == (n & 1));
 		}
 	}
@@ -207,62 +208,62 @@ static void test_lengths(void **state)
 	struct bytes row = { "x", 1 };
 	uint64_t offset = 0;
 	for (int bits = 1; bits < 64; bits++)
-		assert_int_equal(store_feed_put(rig->txn, UINT64_C(1) << bits, row), 0);
+		assert_int_equal(store_feed_put(fixture->txn, UINT64_C(1) << bits, row), 0);
 	for (int bits = 1; bits < 64; bits++) {
-		assert_int_equal(store_feed_next(rig->txn, offset + 1, &offset, &row), 0);
+		assert_int_equal(store_feed_next(fixture->txn, offset + 1, &offset, &row), 0);
 		assert_true(offset == UINT64_C(1) << bits);
 	}
 }
 
 static void test_names(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	char longest[255];
 	uint64_t ino;
 	bool dir;
 
 	memset(longest, 0xff, sizeof longest);
-	assert_int_equal(store_link(rig->txn, 1, "a", 1, 2, false), 0);
-	assert_int_equal(store_link(rig->txn, 1, "ab", 2, UINT64_C(1) << 61, true), 0);
-	assert_int_equal(store_link(rig->txn, 1, longest, 255, 4, true), 0);
-	assert_int_equal(store_link(rig->txn, 2, "a", 1, 5, false), 0);
-	store_rig_commit(rig);
-	assert_int_equal(store_lookup(rig->txn, 1, "a", 1, &ino, &dir), 0);
+	assert_int_equal(store_link(fixture->txn, 1, "a", 1, 2, false), 0);
+	assert_int_equal(store_link(fixture->txn, 1, "ab", 2, UINT64_C(1) << 61, true), 0);
+	assert_int_equal(store_link(fixture->txn, 1, longest, 255, 4, true), 0);
+	assert_int_equal(store_link(fixture->txn, 2, "a", 1, 5, false), 0);
+	store_fixture_commit(fixture);
+	assert_int_equal(store_lookup(fixture->txn, 1, "a", 1, &ino, &dir), 0);
 	assert_int_equal(ino, 2);
 	assert_false(dir);
-	assert_int_equal(store_lookup(rig->txn, 1, "ab", 2, &ino, &dir), 0);
+	assert_int_equal(store_lookup(fixture->txn, 1, "ab", 2, &ino, &dir), 0);
 	assert_int_equal(ino, UINT64_C(1) << 61);
 	assert_true(dir);
-	assert_int_equal(store_lookup(rig->txn, 1, longest, 255, &ino, NULL), 0);
+	assert_int_equal(store_lookup(fixture->txn, 1, longest, 255, &ino, NULL), 0);
 	assert_int_equal(ino, 4);
-	assert_int_equal(store_lookup(rig->txn, 1, longest, 254, &ino, NULL), -ENOENT);
-	assert_int_equal(store_lookup(rig->txn, 1, "", 0, &ino, NULL), -ENOENT);
-	assert_int_equal(store_lookup(rig->txn, 3, "a", 1, &ino, NULL), -ENOENT);
-	assert_int_equal(store_link(rig->txn, 1, "a", 1, 9, true), 0); /* in its place */
-	assert_int_equal(store_lookup(rig->txn, 1, "a", 1, &ino, &dir), 0);
+	assert_int_equal(store_lookup(fixture->txn, 1, longest, 254, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(fixture->txn, 1, "", 0, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(fixture->txn, 3, "a", 1, &ino, NULL), -ENOENT);
+	assert_int_equal(store_link(fixture->txn, 1, "a", 1, 9, true), 0); /* in its place */
+	assert_int_equal(store_lookup(fixture->txn, 1, "a", 1, &ino, &dir), 0);
 	assert_int_equal(ino, 9);
 	assert_true(dir);
-	assert_int_equal(store_unlink(rig->txn, 1, "a", 1), 0);
-	assert_int_equal(store_unlink(rig->txn, 1, "a", 1), -ENOENT);
-	assert_int_equal(store_lookup(rig->txn, 2, "a", 1, &ino, NULL), 0);
+	assert_int_equal(store_unlink(fixture->txn, 1, "a", 1), 0);
+	assert_int_equal(store_unlink(fixture->txn, 1, "a", 1), -ENOENT);
+	assert_int_equal(store_lookup(fixture->txn, 2, "a", 1, &ino, NULL), 0);
 }
 
 /* Longer than any name: answers "not there", and writes past no buffer. */
 static void test_names_too_long(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	char name[300];
 	uint64_t ino;
 	struct bytes value;
 
 	memset(name, 'n', sizeof name);
-	assert_int_equal(store_link(rig->txn, 1, name, 255, 2, false), 0);
-	assert_int_equal(store_lookup(rig->txn, 1, name, 256, &ino, NULL), -ENOENT);
-	assert_int_equal(store_lookup(rig->txn, 1, name, 300, &ino, NULL), -ENOENT);
-	assert_int_equal(
-	        store_xattr_put(rig->txn, 1, (struct bytes){ name, 255 }, (struct bytes){ "v", 1 }),
-	        0);
-	assert_int_equal(store_xattr_get(rig->txn, 1, name, 256, &value), -ENOENT);
+	assert_int_equal(store_link(fixture->txn, 1, name, 255, 2, false), 0);
+	assert_int_equal(store_lookup(fixture->txn, 1, name, 256, &ino, NULL), -ENOENT);
+	assert_int_equal(store_lookup(fixture->txn, 1, name, 300, &ino, NULL), -ENOENT);
+	assert_int_equal(store_xattr_put(fixture->txn, 1, (struct bytes){ name, 255 },
+	                                 (struct bytes){ "v", 1 }),
+	                 0);
+	assert_int_equal(store_xattr_get(fixture->txn, 1, name, 256, &value), -ENOENT);
 }
 
 static void expect_scan(struct txn *txn, uint64_t parent, const char *after, const char *want)
@@ -286,32 +287,32 @@ static void expect_scan(struct txn *txn, uint64_t parent, const char *after, con
 
 static void test_scan(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	/* Numbers of which one's bytes begin like the other's. */
 	const uint64_t parents[] = { 1, 255, 256, 257, 65535, 65536, UINT64_C(1) << 56 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
 		uint64_t p = parents[i];
-		assert_int_equal(store_link(rig->txn, p, "b", 1, 10 + i, true), 0);
-		assert_int_equal(store_link(rig->txn, p, "a", 1, 20 + i, false), 0);
-		assert_int_equal(store_link(rig->txn, p, "\xff", 1, 30 + i, false), 0);
-		assert_int_equal(store_link(rig->txn, p, "ab", 2, 40 + i, false), 0);
+		assert_int_equal(store_link(fixture->txn, p, "b", 1, 10 + i, true), 0);
+		assert_int_equal(store_link(fixture->txn, p, "a", 1, 20 + i, false), 0);
+		assert_int_equal(store_link(fixture->txn, p, "\xff", 1, 30 + i, false), 0);
+		assert_int_equal(store_link(fixture->txn, p, "ab", 2, 40 + i, false), 0);
 	}
-	store_rig_commit(rig);
-	expect_scan(rig->txn, 1, NULL, "a=20 ab=40 b=10/ \xff=30 ");
-	expect_scan(rig->txn, 255, NULL, "a=21 ab=41 b=11/ \xff=31 ");
-	expect_scan(rig->txn, 256, NULL, "a=22 ab=42 b=12/ \xff=32 ");
-	expect_scan(rig->txn, 65536, NULL, "a=25 ab=45 b=15/ \xff=35 ");
-	expect_scan(rig->txn, UINT64_C(1) << 56, NULL, "a=26 ab=46 b=16/ \xff=36 ");
-	expect_scan(rig->txn, 1, "a", "ab=40 b=10/ \xff=30 ");
-	expect_scan(rig->txn, 1, "aa", "ab=40 b=10/ \xff=30 "); /* gone, or never there */
-	expect_scan(rig->txn, 1, "", "a=20 ab=40 b=10/ \xff=30 ");
-	expect_scan(rig->txn, 1, "b", "\xff=30 ");
-	expect_scan(rig->txn, 1, "\xff", "");
-	expect_scan(rig->txn, UINT64_C(1) << 56, "\xff", "");
-	expect_scan(rig->txn, 2, NULL, "");
-	expect_scan(rig->txn, UINT64_MAX, NULL, "");
-	expect_scan(rig->txn, 0, NULL, "");
+	store_fixture_commit(fixture);
+	expect_scan(fixture->txn, 1, NULL, "a=20 ab=40 b=10/ \xff=30 ");
+	expect_scan(fixture->txn, 255, NULL, "a=21 ab=41 b=11/ \xff=31 ");
+	expect_scan(fixture->txn, 256, NULL, "a=22 ab=42 b=12/ \xff=32 ");
+	expect_scan(fixture->txn, 65536, NULL, "a=25 ab=45 b=15/ \xff=35 ");
+	expect_scan(fixture->txn, UINT64_C(1) << 56, NULL, "a=26 ab=46 b=16/ \xff=36 ");
+	expect_scan(fixture->txn, 1, "a", "ab=40 b=10/ \xff=30 ");
+	expect_scan(fixture->txn, 1, "aa", "ab=40 b=10/ \xff=30 "); /* gone, or never there */
+	expect_scan(fixture->txn, 1, "", "a=20 ab=40 b=10/ \xff=30 ");
+	expect_scan(fixture->txn, 1, "b", "\xff=30 ");
+	expect_scan(fixture->txn, 1, "\xff", "");
+	expect_scan(fixture->txn, UINT64_C(1) << 56, "\xff", "");
+	expect_scan(fixture->txn, 2, NULL, "");
+	expect_scan(fixture->txn, UINT64_MAX, NULL, "");
+	expect_scan(fixture->txn, 0, NULL, "");
 	scan_close(NULL);
 }
 
@@ -319,7 +320,7 @@ static void test_scan(void **state)
 
 static void test_chunks(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	const size_t size = 3 * STORE_CHUNK_SIZE;
 	struct entry e = { .ino = 7, .size = size }, neighbour = { .ino = 0x0701, .size = 4 };
 	uint8_t *data = malloc(size), *buf = malloc(size + 10), *zeros = calloc(1, size);
@@ -328,38 +329,38 @@ static void test_chunks(void **state)
 	assert_non_null(buf);
 	assert_non_null(zeros);
 	memset(data, 'x', size);
-	assert_int_equal(store_chunks_write(rig->txn, 0x0701, 0, "next", 4), 0);
+	assert_int_equal(store_chunks_write(fixture->txn, 0x0701, 0, "next", 4), 0);
 	/* Nothing but a hole. */
-	assert_int_equal(store_read(rig->txn, &e, 0, buf, size + 10), size);
+	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size + 10), size);
 	assert_memory_equal(buf, zeros, size);
 	/* Across a border, with a hole before and behind. */
-	assert_int_equal(store_chunks_write(rig->txn, 7, STORE_CHUNK_SIZE - 3, data, 6), 0);
-	store_rig_commit(rig);
-	assert_int_equal(store_read(rig->txn, &e, 0, buf, size), size);
+	assert_int_equal(store_chunks_write(fixture->txn, 7, STORE_CHUNK_SIZE - 3, data, 6), 0);
+	store_fixture_commit(fixture);
+	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, zeros, STORE_CHUNK_SIZE - 3);
 	assert_memory_equal(buf + STORE_CHUNK_SIZE - 3, data, 6);
 	assert_memory_equal(buf + STORE_CHUNK_SIZE + 3, zeros, 2 * STORE_CHUNK_SIZE - 3);
-	assert_int_equal(store_read(rig->txn, &e, STORE_CHUNK_SIZE - 4, buf, 3), 3);
+	assert_int_equal(store_read(fixture->txn, &e, STORE_CHUNK_SIZE - 4, buf, 3), 3);
 	assert_memory_equal(buf, "\0xx", 3);
-	assert_int_equal(store_read(rig->txn, &e, size - 1, buf, 10), 1);
-	assert_int_equal(store_read(rig->txn, &e, size, buf, 10), 0);
-	assert_int_equal(store_read(rig->txn, &e, UINT64_MAX, buf, 10), 0);
+	assert_int_equal(store_read(fixture->txn, &e, size - 1, buf, 10), 1);
+	assert_int_equal(store_read(fixture->txn, &e, size, buf, 10), 0);
+	assert_int_equal(store_read(fixture->txn, &e, UINT64_MAX, buf, 10), 0);
 	/* Cut in the middle of a chunk, and at a border. */
-	assert_int_equal(store_chunks_write(rig->txn, 7, 0, data, size), 0);
-	assert_int_equal(store_chunks_cut(rig->txn, 7, STORE_CHUNK_SIZE + 10), 0);
-	assert_int_equal(store_read(rig->txn, &e, 0, buf, size), size);
+	assert_int_equal(store_chunks_write(fixture->txn, 7, 0, data, size), 0);
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, STORE_CHUNK_SIZE + 10), 0);
+	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, data, STORE_CHUNK_SIZE + 10);
 	assert_memory_equal(buf + STORE_CHUNK_SIZE + 10, zeros, 2 * STORE_CHUNK_SIZE - 10);
-	assert_int_equal(store_chunks_cut(rig->txn, 7, STORE_CHUNK_SIZE), 0);
-	assert_int_equal(store_read(rig->txn, &e, 0, buf, size), size);
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, STORE_CHUNK_SIZE), 0);
+	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, data, STORE_CHUNK_SIZE);
 	assert_memory_equal(buf + STORE_CHUNK_SIZE, zeros, 2 * STORE_CHUNK_SIZE);
-	assert_int_equal(store_chunks_cut(rig->txn, 7, size), 0); /* nothing to cut */
-	assert_int_equal(store_chunks_cut(rig->txn, 7, 0), 0);
-	assert_int_equal(store_read(rig->txn, &e, 0, buf, size), size);
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, size), 0); /* nothing to cut */
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, 0), 0);
+	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, zeros, size);
-	assert_int_equal(store_chunks_cut(rig->txn, 7, 0), 0);
-	assert_int_equal(store_read(rig->txn, &neighbour, 0, buf, 4), 4);
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, 0), 0);
+	assert_int_equal(store_read(fixture->txn, &neighbour, 0, buf, 4), 4);
 	assert_memory_equal(buf, "next", 4);
 	free(data);
 	free(buf);
@@ -384,128 +385,131 @@ static int see(void *arg, struct bytes name, struct bytes value)
 	return ++seen->n == seen->stop_at ? 42 : 0;
 }
 
-static void put_xattr(struct store_rig *rig, uint64_t ino, const char *name, const char *value)
+static void put_xattr(struct store_fixture *fixture, uint64_t ino, const char *name,
+                      const char *value)
 {
-	assert_int_equal(store_xattr_put(rig->txn, ino, (struct bytes){ name, strlen(name) },
+	assert_int_equal(store_xattr_put(fixture->txn, ino, (struct bytes){ name, strlen(name) },
 	                                 (struct bytes){ value, strlen(value) }),
 	                 0);
 }
 
 static void test_xattrs(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct seen seen = { .stop_at = -1 };
 	struct bytes value;
 	uint64_t bytes = 999;
 
-	put_xattr(rig, 256, "user.b", "2");
-	put_xattr(rig, 256, "user.a", "");
-	put_xattr(rig, 1, "user.other", "1");
-	put_xattr(rig, 257, "user.other", "257");
-	assert_int_equal(store_xattr_each(rig->txn, 256, see, &seen), 0);
+	put_xattr(fixture, 256, "user.b", "2");
+	put_xattr(fixture, 256, "user.a", "");
+	put_xattr(fixture, 1, "user.other", "1");
+	put_xattr(fixture, 257, "user.other", "257");
+	assert_int_equal(store_xattr_each(fixture->txn, 256, see, &seen), 0);
 	assert_string_equal(seen.text, "user.a= user.b=2 ");
 	seen = (struct seen){ .stop_at = 1 };
-	assert_int_equal(store_xattr_each(rig->txn, 256, see, &seen), 42);
+	assert_int_equal(store_xattr_each(fixture->txn, 256, see, &seen), 42);
 	assert_string_equal(seen.text, "user.a= ");
 	seen = (struct seen){ .stop_at = -1 };
-	assert_int_equal(store_xattr_each(rig->txn, 2, see, &seen), 0);
+	assert_int_equal(store_xattr_each(fixture->txn, 2, see, &seen), 0);
 	assert_string_equal(seen.text, "");
-	assert_int_equal(store_xattr_get(rig->txn, 256, "user.b", 6, &value), 0);
+	assert_int_equal(store_xattr_get(fixture->txn, 256, "user.b", 6, &value), 0);
 	assert_int_equal(value.len, 1);
-	assert_int_equal(store_xattr_get(rig->txn, 256, "user.c", 6, &value), -ENOENT);
-	assert_int_equal(store_xattr_del(rig->txn, 256, (struct bytes){ "user.c", 6 }), -ENOENT);
-	assert_int_equal(store_xattr_del(rig->txn, 256, (struct bytes){ "user.a", 6 }), 0);
-	put_xattr(rig, 256, "user.c", "three");
-	assert_int_equal(store_xattr_clear(rig->txn, 256, &bytes), 0);
+	assert_int_equal(store_xattr_get(fixture->txn, 256, "user.c", 6, &value), -ENOENT);
+	assert_int_equal(store_xattr_del(fixture->txn, 256, (struct bytes){ "user.c", 6 }),
+	                 -ENOENT);
+	assert_int_equal(store_xattr_del(fixture->txn, 256, (struct bytes){ "user.a", 6 }), 0);
+	put_xattr(fixture, 256, "user.c", "three");
+	assert_int_equal(store_xattr_clear(fixture->txn, 256, &bytes), 0);
 	assert_int_equal(bytes, 6 + 1 + 6 + 5);
-	assert_int_equal(store_xattr_clear(rig->txn, 256, &bytes), 0);
+	assert_int_equal(store_xattr_clear(fixture->txn, 256, &bytes), 0);
 	assert_int_equal(bytes, 0);
-	assert_int_equal(store_xattr_get(rig->txn, 257, "user.other", 10, &value), 0);
-	assert_int_equal(store_xattr_get(rig->txn, 1, "user.other", 10, &value), 0);
+	assert_int_equal(store_xattr_get(fixture->txn, 257, "user.other", 10, &value), 0);
+	assert_int_equal(store_xattr_get(fixture->txn, 1, "user.other", 10, &value), 0);
 }
 
 /* --- expiry, feed, idempotency --- */
 
 static void test_expiry(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	int64_t expiry = 0;
 	uint64_t ino = 0;
 
-	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), -ENOENT);
-	assert_int_equal(store_expiry_put(rig->txn, 1000, 3), 0);
-	assert_int_equal(store_expiry_put(rig->txn, 255, 400), 0);
-	assert_int_equal(store_expiry_put(rig->txn, 255, 5), 0);
-	assert_int_equal(store_expiry_put(rig->txn, TTL_MOMENT_MAX_MS, 2), 0);
-	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), 0);
+	assert_int_equal(store_first_expiry(fixture->txn, &expiry, &ino), -ENOENT);
+	assert_int_equal(store_expiry_put(fixture->txn, 1000, 3), 0);
+	assert_int_equal(store_expiry_put(fixture->txn, 255, 400), 0);
+	assert_int_equal(store_expiry_put(fixture->txn, 255, 5), 0);
+	assert_int_equal(store_expiry_put(fixture->txn, TTL_MOMENT_MAX_MS, 2), 0);
+	assert_int_equal(store_first_expiry(fixture->txn, &expiry, &ino), 0);
 	assert_int_equal(expiry, 255);
 	assert_int_equal(ino, 5); /* in a fixed order at the same moment */
-	assert_int_equal(store_expiry_del(rig->txn, 255, 5), 0);
-	assert_int_equal(store_expiry_del(rig->txn, 255, 5), -ENOENT);
-	assert_int_equal(store_expiry_del(rig->txn, 255, 400), 0);
-	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), 0);
+	assert_int_equal(store_expiry_del(fixture->txn, 255, 5), 0);
+	assert_int_equal(store_expiry_del(fixture->txn, 255, 5), -ENOENT);
+	assert_int_equal(store_expiry_del(fixture->txn, 255, 400), 0);
+	assert_int_equal(store_first_expiry(fixture->txn, &expiry, &ino), 0);
 	assert_int_equal(expiry, 1000);
 	assert_int_equal(ino, 3);
-	assert_int_equal(store_expiry_del(rig->txn, 1000, 3), 0);
-	assert_int_equal(store_first_expiry(rig->txn, &expiry, &ino), 0);
+	assert_int_equal(store_expiry_del(fixture->txn, 1000, 3), 0);
+	assert_int_equal(store_first_expiry(fixture->txn, &expiry, &ino), 0);
 	assert_int_equal(expiry, TTL_MOMENT_MAX_MS);
 }
 
 /* What was remembered does not outlive a change, nor one that is undone. */
 static void test_may_expire(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct txn *inner;
 
-	assert_false(store_may_expire(rig->txn, 1000));
-	assert_int_equal(store_expiry_put(rig->txn, 1000, 3), 0);
-	assert_true(store_may_expire(rig->txn, 1000));
-	assert_false(store_may_expire(rig->txn, 999));
-	assert_int_equal(txn_nest(rig->txn, &inner), 0);
+	assert_false(store_may_expire(fixture->txn, 1000));
+	assert_int_equal(store_expiry_put(fixture->txn, 1000, 3), 0);
+	assert_true(store_may_expire(fixture->txn, 1000));
+	assert_false(store_may_expire(fixture->txn, 999));
+	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
 	assert_int_equal(store_expiry_put(inner, 500, 4), 0);
 	assert_true(store_may_expire(inner, 999));
 	txn_abort(inner);
-	assert_false(store_may_expire(rig->txn, 999));
-	assert_int_equal(txn_nest(rig->txn, &inner), 0);
+	assert_false(store_may_expire(fixture->txn, 999));
+	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
 	assert_int_equal(store_expiry_del(inner, 1000, 3), 0);
 	assert_false(store_may_expire(inner, 1000));
 	txn_abort(inner);
-	assert_true(store_may_expire(rig->txn, 1000));
-	assert_int_equal(store_expiry_del(rig->txn, 1000, 3), 0);
-	assert_false(store_may_expire(rig->txn, 1000));
+	assert_true(store_may_expire(fixture->txn, 1000));
+	assert_int_equal(store_expiry_del(fixture->txn, 1000, 3), 0);
+	assert_false(store_may_expire(fixture->txn, 1000));
 }
 
 static void test_feed_and_idem(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	uint64_t offset = 99;
 	struct bytes row;
 
-	assert_int_equal(store_feed_next(rig->txn, 0, &offset, &row), -ENOENT);
-	assert_int_equal(store_feed_put(rig->txn, 5, (struct bytes){ "five", 4 }), 0);
-	assert_int_equal(store_feed_put(rig->txn, 256, (struct bytes){ "big", 3 }), 0);
-	assert_int_equal(store_feed_next(rig->txn, 0, &offset, &row), 0);
+	assert_int_equal(store_feed_next(fixture->txn, 0, &offset, &row), -ENOENT);
+	assert_int_equal(store_feed_put(fixture->txn, 5, (struct bytes){ "five", 4 }), 0);
+	assert_int_equal(store_feed_put(fixture->txn, 256, (struct bytes){ "big", 3 }), 0);
+	assert_int_equal(store_feed_next(fixture->txn, 0, &offset, &row), 0);
 	assert_int_equal(offset, 5);
 	assert_memory_equal(row.data, "five", 4);
-	assert_int_equal(store_feed_next(rig->txn, 6, &offset, &row), 0);
+	assert_int_equal(store_feed_next(fixture->txn, 6, &offset, &row), 0);
 	assert_int_equal(offset, 256);
-	assert_int_equal(store_feed_next(rig->txn, 257, &offset, &row), -ENOENT);
-	assert_int_equal(store_feed_del(rig->txn, 5), 0);
-	assert_int_equal(store_feed_del(rig->txn, 5), -ENOENT);
-	assert_int_equal(store_feed_next(rig->txn, 0, &offset, &row), 0);
+	assert_int_equal(store_feed_next(fixture->txn, 257, &offset, &row), -ENOENT);
+	assert_int_equal(store_feed_del(fixture->txn, 5), 0);
+	assert_int_equal(store_feed_del(fixture->txn, 5), -ENOENT);
+	assert_int_equal(store_feed_next(fixture->txn, 0, &offset, &row), 0);
 	assert_int_equal(offset, 256);
 
-	assert_int_equal(store_idem_get(rig->txn, (struct bytes){ "k", 1 }, &offset), -ENOENT);
-	assert_int_equal(store_idem_put(rig->txn, (struct bytes){ "k", 1 }, 77), 0);
-	assert_int_equal(store_idem_get(rig->txn, (struct bytes){ "k", 1 }, &offset), 0);
+	assert_int_equal(store_idem_get(fixture->txn, (struct bytes){ "k", 1 }, &offset), -ENOENT);
+	assert_int_equal(store_idem_put(fixture->txn, (struct bytes){ "k", 1 }, 77), 0);
+	assert_int_equal(store_idem_get(fixture->txn, (struct bytes){ "k", 1 }, &offset), 0);
 	assert_int_equal(offset, 77);
-	assert_int_equal(store_idem_del(rig->txn, (struct bytes){ "k", 1 }), 0);
-	assert_int_equal(store_idem_del(rig->txn, (struct bytes){ "k", 1 }), -ENOENT);
+	assert_int_equal(store_idem_del(fixture->txn, (struct bytes){ "k", 1 }), 0);
+	assert_int_equal(store_idem_del(fixture->txn, (struct bytes){ "k", 1 }), -ENOENT);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_rig_set_up, store_rig_tear_down)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_new),
 		TEST(test_reopen_keeps_meta),

@@ -67,22 +67,22 @@ static void test_random(void **state)
 	unsigned counts[OUTCOME_COUNT] = { 0 };
 
 	for (uint64_t seed = 1; seed <= 3; seed++) {
-		struct dice dice = { .seed = seed };
+		struct prng prng = { .seed = seed };
 
 		for (int batch = 0; batch < 60; batch++) {
 			struct txn *txn;
-			uint32_t n = 1 + dice_below(&dice, 60);
+			uint32_t n = 1 + prng_below(&prng, 60);
 
 			assert_int_equal(txn_write(place->store, &txn), 0);
 			for (uint32_t i = 0; i < n; i++) {
 				struct event ev = { .time_ms = time_ms };
 				enum event_outcome outcome;
-				bool bad = dice_one_in(&dice, 50);
+				bool bad = prng_one_in(&prng, 50);
 				int err;
 
-				time_ms = event_random_time(&dice, time_ms);
+				time_ms = event_random_time(&prng, time_ms);
 				ev.time_ms = time_ms;
-				event_random(&dice, &space, &ev);
+				event_random(&prng, &space, &ev);
 				err = apply_event(txn, bad ? NULL : &ev, offset++, time_ms,
 				                  &outcome);
 				if (err)

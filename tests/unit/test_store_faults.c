@@ -3,10 +3,10 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/dice.h"
+#include "tests/unit/prng.h"
 #include "common/store/store.h"
 #include "common/store/verify.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>
@@ -139,7 +139,7 @@ static void test_killed_writer(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share_dir(dir);
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 	struct store *store = NULL;
 	uint64_t own = 0;
 
@@ -150,10 +150,10 @@ static void test_killed_writer(void **state)
 		pid_t pid = child_start(write_forever, shared);
 
 		UNTIL(atomic_load(&shared->written) > from);
-		usleep(dice_below(&dice, 5000));
+		usleep(prng_below(&prng, 5000));
 		child_kill(pid);
 		if (!store)
-			store = store_rig_open(dir);
+			store = store_fixture_open(dir);
 		assert_int_equal(add_one(store, 100), 0);
 		own++;
 		int64_t n = count_all(store);
@@ -198,7 +198,7 @@ static void test_many_writers(void **state)
 	atomic_store(&shared->go, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(pids); i++)
 		child_join(pids[i]);
-	struct store *store = store_rig_open(below);
+	struct store *store = store_fixture_open(below);
 	assert_int_equal(count_all(store), EACH * ARRAY_SIZE(pids));
 	store_close(store);
 	temp_dir_remove(dir);
@@ -232,7 +232,7 @@ static void test_killed_readers(void **state)
 
 	(void)state;
 	UNTIL(atomic_load(&shared->written));
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 	while (n < MANY && txn_read(store, &txns[n]) == 0)
 		n++;
 	assert_in_range(n, 1, MANY - 1); /* the other process lives: there are no more */
@@ -265,7 +265,7 @@ static void test_full(void **state)
 	char *dir = temp_dir_small(2 << 20);
 	if (!dir)
 		skip();
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 	const size_t sizes[] = { 10, 700, 5000, 3 * STORE_CHUNK_SIZE };
 
 	(void)state;
@@ -279,7 +279,7 @@ static void test_full(void **state)
 			assert_int_equal(add_one(store, 3 * STORE_CHUNK_SIZE), -ENOSPC);
 		assert_int_equal(count_all(store), n);
 		store_close(store);
-		store = store_rig_open(dir);
+		store = store_fixture_open(dir);
 		assert_int_equal(count_all(store), n);
 		temp_dir_resize(dir, (size_t)(3 + i) << 20);
 		assert_int_equal(add_one(store, sizes[i]), 0);
@@ -355,7 +355,7 @@ static void test_damaged(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bytes); i++) {
 		char *dir = temp_dir_new();
-		struct store *store = store_rig_open(dir);
+		struct store *store = store_fixture_open(dir);
 
 		assert_int_equal(add_one(store, 70000), 0);
 		store_close(store);
@@ -385,7 +385,7 @@ static void expect_damaged(const char *dir)
 static void test_cut_copy(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 	struct stat st;
 
 	(void)state;
@@ -433,8 +433,8 @@ static void test_other_format(void **state)
 	uint32_t format = 999;
 
 	(void)state;
-	store_close(store_rig_open(dir));
-	store_close(store_rig_open(dir));
+	store_close(store_fixture_open(dir));
+	store_close(store_fixture_open(dir));
 	put_meta(dir, "format", &format, sizeof format);
 	expect_refused(dir, -EPROTO);
 	put_meta(dir, "format", "1", 1);
@@ -442,7 +442,7 @@ static void test_other_format(void **state)
 	temp_dir_remove(dir);
 	/* A row of totals that is not one. */
 	dir = temp_dir_new();
-	store_close(store_rig_open(dir));
+	store_close(store_fixture_open(dir));
 	put_meta(dir, "meta", "short", 5);
 	expect_refused(dir, -EPROTO);
 	temp_dir_remove(dir);
@@ -453,7 +453,7 @@ static void test_other_format(void **state)
 static void test_copy(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 
 	(void)state;
 	for (int i = 0; i < 20; i++)

@@ -8,7 +8,7 @@
 #include "tests/unit/event_random.h"
 #include "tests/unit/store_check.h"
 #include "common/store/internal.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>
@@ -25,7 +25,7 @@
 static char big[VALUE_MAX];
 
 struct world {
-	struct dice dice;
+	struct prng prng;
 	struct store *store;
 	uint64_t applied, refused; /* transactions */
 };
@@ -44,7 +44,7 @@ static void wipe(const char *dir)
 
 static struct store *open_store(const char *dir)
 {
-	struct store *store = store_rig_open(dir);
+	struct store *store = store_fixture_open(dir);
 
 	assert_true(store->mapped);
 	return store;
@@ -75,13 +75,13 @@ static void set_something(struct world *w, char *key, size_t size, struct event 
 {
 	static const size_t sizes[] = { 0,    10,   100,  500,   600,   1990,
 		                        2010, 4000, 4100, 20000, 70000, VALUE_MAX };
-	int len = snprintf(key, size, "d%u/%u/key%u", dice_below(&w->dice, 4),
-	                   dice_below(&w->dice, 10), dice_below(&w->dice, 3000));
-	size_t n = sizes[dice_below(&w->dice, sizeof sizes / sizeof *sizes)];
+	int len = snprintf(key, size, "d%u/%u/key%u", prng_below(&w->prng, 4),
+	                   prng_below(&w->prng, 10), prng_below(&w->prng, 3000));
+	size_t n = sizes[prng_below(&w->prng, sizeof sizes / sizeof *sizes)];
 
-	*ev = (struct event){ .op = dice_one_in(&w->dice, 5) ? EVENT_APPEND : EVENT_SET,
+	*ev = (struct event){ .op = prng_one_in(&w->prng, 5) ? EVENT_APPEND : EVENT_SET,
 		              .key = { key, (size_t)len },
-		              .value = { big, n ? dice_below(&w->dice, (uint32_t)n + 1) : 0 } };
+		              .value = { big, n ? prng_below(&w->prng, (uint32_t)n + 1) : 0 } };
 }
 
 /* One event of a kind that writes. */
@@ -89,12 +89,12 @@ static void any_event(struct world *w, char *key, size_t size, struct event *ev)
 {
 	static struct event_space space;
 
-	if (!dice_one_in(&w->dice, 4)) {
+	if (!prng_one_in(&w->prng, 4)) {
 		set_something(w, key, size, ev);
 		return;
 	}
 	ev->time_ms = START_MS;
-	event_random(&w->dice, &space, ev);
+	event_random(&w->prng, &space, ev);
 }
 
 /* Applies EV as a part of TXN that may be undone. */
@@ -104,7 +104,7 @@ static int apply_part(struct world *w, struct txn *txn, const struct event *ev)
 
 	assert_int_equal(txn_nest(txn, &part), 0);
 	int r = apply_event(part, ev, txn_meta(part)->applied + 1, START_MS, NULL);
-	if (r == 0 && dice_one_in(&w->dice, 2))
+	if (r == 0 && prng_one_in(&w->prng, 2))
 		return txn_commit(part);
 	txn_abort(part);
 	return r;
@@ -122,12 +122,12 @@ static void apply_some(struct world *w, unsigned n)
 		for (unsigned i = 0; r == 0 && i < n; i++) {
 			struct event ev = { .op = EVENT_TICK };
 			any_event(w, key, sizeof key, &ev);
-			r = dice_one_in(&w->dice, 6) ?
+			r = prng_one_in(&w->prng, 6) ?
 			            apply_part(w, txn, &ev) :
 			            apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS,
 			                        NULL);
 		}
-		if (r == 0 && !dice_one_in(&w->dice, 10))
+		if (r == 0 && !prng_one_in(&w->prng, 10))
 			r = txn_commit(txn);
 		else
 			txn_abort(txn);
@@ -176,12 +176,12 @@ static void test_random(void **state)
 	if (!dir)
 		skip();
 	for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-		struct world w = { .dice = { .seed = seed } };
+		struct world w = { .prng = { .seed = seed } };
 		size_t mib = 3;
 
 		w.store = open_store(dir);
 		for (int i = 0; i < ROUNDS; i++) {
-			apply_some(&w, 1 + dice_below(&w.dice, dice_one_in(&w.dice, 4) ? 300 : 8));
+			apply_some(&w, 1 + prng_below(&w.prng, prng_one_in(&w.prng, 4) ? 300 : 8));
 			if (i % (ROUNDS / 4) == 0)
 				temp_dir_resize(dir, ++mib << 20);
 		}
@@ -334,14 +334,14 @@ static void fill_all(void *arg)
 {
 	const char *dir = arg;
 	struct store_config config = { .dir = dir };
-	struct world w = { .dice = { .seed = (uint64_t)getpid() } };
+	struct world w = { .prng = { .seed = (uint64_t)getpid() } };
 	char key[64];
 	int failed = 0;
 
 	CHILD_CHECK(store_open(&config, &w.store, NULL, 0) == 0);
 	while (failed < 50) {
-		snprintf(key, sizeof key, "%d/%u", getpid(), dice_below(&w.dice, 100000));
-		int r = set_one(&w, key, dice_below(&w.dice, 5000));
+		snprintf(key, sizeof key, "%d/%u", getpid(), prng_below(&w.prng, 100000));
+		int r = set_one(&w, key, prng_below(&w.prng, 5000));
 		CHILD_CHECK(r == 0 || r == -ENOSPC);
 		failed += r != 0;
 	}

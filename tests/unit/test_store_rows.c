@@ -4,7 +4,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 #include "common/store/internal.h"
 #include "common/base/ttl.h"
 #include "common/base/varint.h"
@@ -15,18 +15,18 @@
 #include <unistd.h>
 
 /* The sound store that each case damages. */
-static void fill(struct rig *rig)
+static void fill(struct fixture *fixture)
 {
 	static char big[STORE_CHUNK_SIZE + 1000];
 
-	EXPECT(rig, OK, "added d/", .op = EVENT_MKDIR, .key = B("d"));
-	EXPECT(rig, OK, "added d/k=5", .op = EVENT_SET, .key = B("d/k"), .value = B("small"));
-	EXPECT(rig, OK, "added big=66520", .op = EVENT_SET, .key = B("big"),
+	EXPECT(fixture, OK, "added d/", .op = EVENT_MKDIR, .key = B("d"));
+	EXPECT(fixture, OK, "added d/k=5", .op = EVENT_SET, .key = B("d/k"), .value = B("small"));
+	EXPECT(fixture, OK, "added big=66520", .op = EVENT_SET, .key = B("big"),
 	       .value = { big, sizeof big });
-	EXPECT(rig, OK, "attr d/k=5", .op = EVENT_SETXATTR, .key = B("d/k"), .name = B("user.x"),
-	       .value = B("y"));
-	EXPECT(rig, OK, "attr d/k=5@1060000", .op = EVENT_EXPIRE, .key = B("d/k"), .ttl = TTL_UNTIL,
-	       .ttl_ms = 1060000);
+	EXPECT(fixture, OK, "attr d/k=5", .op = EVENT_SETXATTR, .key = B("d/k"),
+	       .name = B("user.x"), .value = B("y"));
+	EXPECT(fixture, OK, "attr d/k=5@1060000", .op = EVENT_EXPIRE, .key = B("d/k"),
+	       .ttl = TTL_UNTIL, .ttl_ms = 1060000);
 }
 
 static void put(struct txn *txn, enum table table, const void *key, size_t key_len,
@@ -101,7 +101,7 @@ static void put_entry(struct txn *txn, uint64_t ino, struct entry e)
 
 /* Applies changes of all that there is: none may end otherwise than with an outcome or
  * a negative errno. Returns how many failed. */
-static int change_all(struct rig *rig, struct txn *txn)
+static int change_all(struct fixture *fixture, struct txn *txn)
 {
 	static const struct event events[] = {
 		{ .op = EVENT_APPEND, .key = B("d/k"), .value = B("more") },
@@ -117,8 +117,8 @@ static int change_all(struct rig *rig, struct txn *txn)
 
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		enum event_outcome outcome;
-		int r = apply_event(txn, &events[i], rig->offset + i,
-		                    rig->time_ms + events[i].time_ms, &outcome);
+		int r = apply_event(txn, &events[i], fixture->offset + i,
+		                    fixture->time_ms + events[i].time_ms, &outcome);
 
 		assert_true(r <= 0);
 		failed += r < 0;
@@ -128,16 +128,16 @@ static int change_all(struct rig *rig, struct txn *txn)
 
 static void test_entries(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct entry e;
 
-	fill(rig);
-	uint64_t ino = rig_ino(rig, "d/k");
+	fill(fixture);
+	uint64_t ino = fixture_ino(fixture, "d/k");
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		struct txn *txn;
 		struct walk *walk;
 
-		assert_int_equal(txn_write(rig->store, &txn), 0);
+		assert_int_equal(txn_write(fixture->store, &txn), 0);
 		put_entry(txn, ino, (struct entry){ .is_inline = true, .size = 512 });
 		assert_int_equal(store_get(txn, ino, &e),
 		                 0); /* it is not the form that is refused */
@@ -147,7 +147,7 @@ static void test_entries(void **state)
 		assert_int_equal(walk_open(txn, &walk), 0);
 		assert_int_equal(walk_seek(walk, ino, &e), -EIO);
 		walk_close(walk);
-		if (!change_all(rig, txn))
+		if (!change_all(fixture, txn))
 			fail_msg("with %s every change is done", entries[i].name);
 		txn_abort(txn);
 	}
@@ -155,15 +155,15 @@ static void test_entries(void **state)
 
 static void test_root(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct txn *txn;
 	struct entry e;
 
-	fill(rig);
-	assert_int_equal(txn_write(rig->store, &txn), 0);
+	fill(fixture);
+	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	put_entry(txn, STORE_ROOT_INO, (struct entry){ .mode = S_IFDIR });
 	assert_int_equal(store_get(txn, STORE_ROOT_INO, &e), -EIO); /* a parent and a name */
-	change_all(rig, txn);
+	change_all(fixture, txn);
 	txn_abort(txn);
 }
 
@@ -228,10 +228,11 @@ static int read_feed(struct txn *txn, const struct feed_event *ev)
 }
 
 /* Writes the row of DAMAGE and returns what its reader says. */
-static int damage_and_read(struct rig *rig, struct txn *txn, enum damage damage)
+static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage damage)
 {
 	static char noise[EVENT_XATTR_VALUE_MAX + 1];
-	uint64_t dir = rig_ino(rig, "d"), key = rig_ino(rig, "d/k"), big = rig_ino(rig, "big"), n;
+	uint64_t dir = fixture_ino(fixture, "d"), key = fixture_ino(fixture, "d/k"),
+	         big = fixture_ino(fixture, "big"), n;
 	struct feed_effect effect = { .key = { noise, 256 } };
 	struct store_key buf;
 	struct entry e;
@@ -300,17 +301,17 @@ static int damage_and_read(struct rig *rig, struct txn *txn, enum damage damage)
 
 static void test_other_tables(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 
-	fill(rig);
+	fill(fixture);
 	for (int damage = 0; damage < DAMAGES; damage++) {
 		struct txn *txn;
 
-		assert_int_equal(txn_write(rig->store, &txn), 0);
-		int r = damage_and_read(rig, txn, (enum damage)damage);
+		assert_int_equal(txn_write(fixture->store, &txn), 0);
+		int r = damage_and_read(fixture, txn, (enum damage)damage);
 		if (r != -EIO && r != -EBADMSG)
 			fail_msg("damage %d: %d", damage, r);
-		change_all(rig, txn);
+		change_all(fixture, txn);
 		txn_abort(txn);
 	}
 }
@@ -336,12 +337,12 @@ static void test_long_numbers(void **state)
 
 static void test_meta(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	struct store_meta good, bad[7];
 	struct txn *txn;
 
-	fill(rig);
-	good = rig_meta(rig);
+	fill(fixture);
+	good = fixture_meta(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		bad[i] = good;
 	memset(bad[0].volume, 'v', sizeof bad[0].volume);
@@ -352,7 +353,7 @@ static void test_meta(void **state)
 	bad[5].next_ino = STORE_ROOT_INO;
 	memset(&bad[6].started, 2, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		assert_int_equal(txn_write(rig->store, &txn), 0);
+		assert_int_equal(txn_write(fixture->store, &txn), 0);
 		put(txn, META, "meta", 4, &bad[i], sizeof bad[i]);
 		assert_int_equal(txn_load_meta(txn), -EPROTO);
 		put(txn, META, "meta", 4, &good, sizeof good - 1);
@@ -368,7 +369,7 @@ static void test_meta(void **state)
 /* Two directories, each the other's parent: what follows them up or down ends. */
 static void test_cycle(void **state)
 {
-	struct rig *rig = *state;
+	struct fixture *fixture = *state;
 	static const struct event events[] = {
 		{ .op = EVENT_DEL, .key = B("c"), .flags = EVENT_RECURSE },
 		{ .op = EVENT_RENAME, .key = B("d"), .to = B("c/d") },
@@ -376,24 +377,25 @@ static void test_cycle(void **state)
 	};
 	struct entry e;
 
-	fill(rig);
-	EXPECT(rig, OK, "added a/, added a/b/", .op = EVENT_MKDIR, .key = B("a/b"));
-	EXPECT(rig, OK, "attr d/", .op = EVENT_SETXATTR, .key = B("d"),
+	fill(fixture);
+	EXPECT(fixture, OK, "added a/, added a/b/", .op = EVENT_MKDIR, .key = B("a/b"));
+	EXPECT(fixture, OK, "attr d/", .op = EVENT_SETXATTR, .key = B("d"),
 	       .name = B("user.default_ttl"), .value = B("60"));
 	alarm(300); /* a loop without an end fails */
-	uint64_t a = rig_ino(rig, "a"), b = rig_ino(rig, "a/b");
+	uint64_t a = fixture_ino(fixture, "a"), b = fixture_ino(fixture, "a/b");
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		enum event_outcome outcome;
 		struct txn *txn;
 
-		assert_int_equal(txn_write(rig->store, &txn), 0);
+		assert_int_equal(txn_write(fixture->store, &txn), 0);
 		assert_int_equal(store_get(txn, a, &e), 0);
 		e.parent = b;
 		assert_int_equal(store_put(txn, &e), 0);
 		assert_int_equal(store_link(txn, b, "a", 1, a, true), 0);
 		assert_int_equal(store_link(txn, STORE_ROOT_INO, "c", 1, a, true), 0);
-		assert_int_equal(apply_event(txn, &events[i], rig->offset, rig->time_ms, &outcome),
-		                 -EIO);
+		assert_int_equal(
+		        apply_event(txn, &events[i], fixture->offset, fixture->time_ms, &outcome),
+		        -EIO);
 		txn_abort(txn);
 	}
 	alarm(0);
@@ -402,12 +404,13 @@ static void test_cycle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_entries, rig_set_up, rig_tear_down),
-		cmocka_unit_test_setup_teardown(test_root, rig_set_up, rig_tear_down),
-		cmocka_unit_test_setup_teardown(test_other_tables, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_entries, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_root, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_other_tables, fixture_set_up,
+		                                fixture_tear_down),
 		cmocka_unit_test(test_long_numbers),
-		cmocka_unit_test_setup_teardown(test_meta, rig_set_up, rig_tear_down),
-		cmocka_unit_test_setup_teardown(test_cycle, rig_set_up, rig_tear_down),
+		cmocka_unit_test_setup_teardown(test_meta, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_cycle, fixture_set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests_name("store_rows", tests, NULL, NULL);

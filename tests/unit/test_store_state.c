@@ -3,8 +3,8 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/rig.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/store_fixture.h"
 #include "common/store/state.h"
 #include "tests/unit/temp_dir.h"
 
@@ -40,19 +40,19 @@ static void damage(const char *dir)
 
 static void add_keys(const char *dir)
 {
-	struct rig rig = { .dir = (char *)dir, .time_ms = RIG_START_MS };
+	struct fixture fixture = { .dir = (char *)dir, .time_ms = FIXTURE_START_MS };
 	char key[20];
 
-	rig.store = store_rig_open(dir);
-	rig.unchecked = true;
+	fixture.store = store_fixture_open(dir);
+	fixture.unchecked = true;
 	for (int i = 0; i < 500; i++) {
 		int len = snprintf(key, sizeof key, "key%d", i);
-		rig_apply(&rig, &(struct event){ .op = EVENT_SET,
-		                                 .key = { key, (size_t)len },
-		                                 .value = B("value") });
+		fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
+		                                         .key = { key, (size_t)len },
+		                                         .value = B("value") });
 	}
-	free(rig.feed);
-	store_close(rig.store);
+	free(fixture.feed);
+	store_close(fixture.store);
 }
 
 /* What a child that has the store open shares. */
@@ -128,14 +128,14 @@ static void test_other_file(void **state)
 	(void)state;
 	add_keys(dir);
 	snprintf(path, sizeof path, "%s/data.mdb", to);
-	store = store_rig_open(dir);
+	store = store_fixture_open(dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(store_copy_fd(store, fd), 0);
 	close(fd);
 	store_close(store);
 	assert_int_equal(begin(to, false), 0);
-	store_close(store_rig_open(to));
+	store_close(store_fixture_open(to));
 	/* Over a store that was left clean. */
 	snprintf(moved, sizeof moved, "%s/data.mdb", dir);
 	damage(dir);
@@ -180,7 +180,7 @@ static void test_unfinished(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_int_equal(begin(dir, true), 0);
-	store_close(store_rig_open(dir));
+	store_close(store_fixture_open(dir));
 	temp_dir_remove(dir);
 }
 

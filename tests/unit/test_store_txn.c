@@ -2,7 +2,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/store/internal.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include <pthread.h>
@@ -28,22 +28,23 @@ static void add(struct txn *txn, const char *name)
  * one that is used again is as new as one that is made. */
 static void test_snapshots(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct txn *old, *newer;
 
-	add(rig->txn, "a");
-	old = store_rig_read(rig->store);
+	add(fixture->txn, "a");
+	old = store_fixture_read(fixture->store);
 	assert_false(has(old, "a"));
-	store_rig_commit(rig);
-	newer = store_rig_read(rig->store);
+	store_fixture_commit(fixture);
+	newer = store_fixture_read(fixture->store);
 	assert_true(has(newer, "a"));
 	assert_int_equal(txn_meta(newer)->nkeys, 1);
 	for (int i = 0; i < 50; i++) { /* enough to reuse pages, if that were allowed */
 		char name[16];
 		snprintf(name, sizeof name, "n%d", i);
-		add(rig->txn, name);
-		assert_int_equal(store_chunks_write(rig->txn, 5, (uint64_t)i * 1000, name, 4), 0);
-		store_rig_commit(rig);
+		add(fixture->txn, name);
+		assert_int_equal(store_chunks_write(fixture->txn, 5, (uint64_t)i * 1000, name, 4),
+		                 0);
+		store_fixture_commit(fixture);
 	}
 	assert_false(has(old, "a"));
 	assert_int_equal(txn_meta(old)->nkeys, 0);
@@ -51,8 +52,8 @@ static void test_snapshots(void **state)
 	assert_false(has(newer, "n0"));
 	txn_abort(newer);
 	txn_abort(old);
-	old = store_rig_read(rig->store);
-	newer = store_rig_read(rig->store);
+	old = store_fixture_read(fixture->store);
+	newer = store_fixture_read(fixture->store);
 	assert_true(has(old, "n49"));
 	assert_true(has(newer, "n49"));
 	assert_int_equal(txn_meta(old)->nkeys, 51);
@@ -105,8 +106,8 @@ static void *read_on(void *arg)
  * thread, and never older than a commit that ended before it began. */
 static void test_snapshots_of_many_threads(void **state)
 {
-	struct store_rig *rig = *state;
-	struct readers all = { .store = rig->store };
+	struct store_fixture *fixture = *state;
+	struct readers all = { .store = fixture->store };
 	pthread_t threads[READERS];
 
 	for (int i = 0; i < READERS; i++)
@@ -116,8 +117,8 @@ static void test_snapshots_of_many_threads(void **state)
 	for (unsigned i = 1; i <= 200; i++) {
 		char name[24];
 		snprintf(name, sizeof name, "n%u", i);
-		add(rig->txn, name);
-		store_rig_commit(rig);
+		add(fixture->txn, name);
+		store_fixture_commit(fixture);
 		atomic_store(&all.committed, i);
 	}
 	atomic_store(&all.end, true);
@@ -128,33 +129,33 @@ static void test_snapshots_of_many_threads(void **state)
 
 static void test_abort(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 
-	add(rig->txn, "a");
-	txn_abort(rig->txn);
-	rig->txn = store_rig_write(rig->store);
-	assert_false(has(rig->txn, "a"));
-	assert_int_equal(txn_meta(rig->txn)->nkeys, 0);
+	add(fixture->txn, "a");
+	txn_abort(fixture->txn);
+	fixture->txn = store_fixture_write(fixture->store);
+	assert_false(has(fixture->txn, "a"));
+	assert_int_equal(txn_meta(fixture->txn)->nkeys, 0);
 	txn_abort(NULL);
 }
 
 static void test_nested(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct txn *inner, *innermost;
 
-	add(rig->txn, "outer");
-	assert_int_equal(txn_nest(rig->txn, &inner), 0);
+	add(fixture->txn, "outer");
+	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
 	assert_true(has(inner, "outer"));
 	assert_int_equal(txn_meta(inner)->nkeys, 1);
 	add(inner, "undone");
 	assert_int_equal(store_unlink(inner, STORE_ROOT_INO, "outer", 5), 0);
 	txn_abort(inner);
-	assert_true(has(rig->txn, "outer"));
-	assert_false(has(rig->txn, "undone"));
-	assert_int_equal(txn_meta(rig->txn)->nkeys, 1);
+	assert_true(has(fixture->txn, "outer"));
+	assert_false(has(fixture->txn, "undone"));
+	assert_int_equal(txn_meta(fixture->txn)->nkeys, 1);
 
-	assert_int_equal(txn_nest(rig->txn, &inner), 0);
+	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
 	add(inner, "inner");
 	assert_int_equal(txn_nest(inner, &innermost), 0);
 	add(innermost, "undone");
@@ -163,19 +164,19 @@ static void test_nested(void **state)
 	add(innermost, "innermost");
 	assert_int_equal(txn_commit(innermost), 0);
 	assert_int_equal(txn_commit(inner), 0);
-	assert_int_equal(txn_meta(rig->txn)->nkeys, 3);
-	store_rig_commit(rig);
-	assert_true(has(rig->txn, "inner"));
-	assert_true(has(rig->txn, "innermost"));
-	assert_false(has(rig->txn, "undone"));
-	assert_int_equal(txn_meta(rig->txn)->nkeys, 3);
+	assert_int_equal(txn_meta(fixture->txn)->nkeys, 3);
+	store_fixture_commit(fixture);
+	assert_true(has(fixture->txn, "inner"));
+	assert_true(has(fixture->txn, "innermost"));
+	assert_false(has(fixture->txn, "undone"));
+	assert_int_equal(txn_meta(fixture->txn)->nkeys, 3);
 }
 
 /* The feed's rows leave one end while they come at the other: in order, over pages
  * that grow empty, and so again after some came back. */
 static void test_feed_ends(void **state)
 {
-	struct store_rig *rig = *state;
+	struct store_fixture *fixture = *state;
 	struct txn *inner;
 	struct bytes row;
 	uint64_t oldest, next = 1;
@@ -183,38 +184,39 @@ static void test_feed_ends(void **state)
 
 	for (uint64_t offset = 1; offset <= 1000; offset++) {
 		struct bytes put = { text, sizeof text };
-		assert_int_equal(store_feed_put(rig->txn, offset, put), 0);
+		assert_int_equal(store_feed_put(fixture->txn, offset, put), 0);
 		if (offset % 100 == 0)
-			store_rig_commit(rig);
+			store_fixture_commit(fixture);
 		if (offset <= 300)
 			continue;
-		assert_int_equal(store_feed_oldest(rig->txn, &oldest, &row), 0);
+		assert_int_equal(store_feed_oldest(fixture->txn, &oldest, &row), 0);
 		assert_int_equal(oldest, next);
 		if (offset % 50 == 0) {
-			assert_int_equal(txn_nest(rig->txn, &inner), 0);
+			assert_int_equal(txn_nest(fixture->txn, &inner), 0);
 			for (uint64_t k = 0; k < 40; k++) {
 				assert_int_equal(store_feed_oldest(inner, &oldest, &row), 0);
 				assert_int_equal(oldest, next + k);
 				assert_int_equal(store_feed_del(inner, oldest), 0);
 			}
 			txn_abort(inner);
-			assert_int_equal(store_feed_oldest(rig->txn, &oldest, &row), 0);
+			assert_int_equal(store_feed_oldest(fixture->txn, &oldest, &row), 0);
 			assert_int_equal(oldest, next);
 		}
-		assert_int_equal(store_feed_del(rig->txn, oldest), 0);
+		assert_int_equal(store_feed_del(fixture->txn, oldest), 0);
 		next++;
 	}
-	while (store_feed_oldest(rig->txn, &oldest, &row) == 0) {
+	while (store_feed_oldest(fixture->txn, &oldest, &row) == 0) {
 		assert_int_equal(oldest, next++);
-		assert_int_equal(store_feed_next(rig->txn, oldest, &oldest, &row), 0);
-		assert_int_equal(store_feed_del(rig->txn, oldest), 0);
+		assert_int_equal(store_feed_next(fixture->txn, oldest, &oldest, &row), 0);
+		assert_int_equal(store_feed_del(fixture->txn, oldest), 0);
 	}
 	assert_int_equal(next, 1001);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, store_rig_set_up, store_rig_tear_down)
+#define TEST(name)                                                                                 \
+	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_snapshots), TEST(test_snapshots_of_many_threads),
 		TEST(test_abort),     TEST(test_nested),

@@ -2,8 +2,8 @@
  * values, at all borders, by random operations from a fixed seed. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/dice.h"
-#include "tests/unit/store_rig.h"
+#include "tests/unit/prng.h"
+#include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 #include "common/store/value.h"
 
@@ -51,7 +51,7 @@ static const size_t borders[] = {
 static void commit(struct bench *bench)
 {
 	assert_int_equal(txn_commit(bench->txn), 0);
-	bench->txn = store_rig_write(bench->store);
+	bench->txn = store_fixture_write(bench->store);
 }
 
 static int set_up(void **state)
@@ -62,10 +62,10 @@ static int set_up(void **state)
 
 	assert_non_null(bench);
 	bench->dir = temp_dir_new();
-	bench->store = store_rig_open(bench->dir);
+	bench->store = store_fixture_open(bench->dir);
 	bench->buf = malloc(MAX_SIZE);
 	assert_non_null(bench->buf);
-	bench->txn = store_rig_write(bench->store);
+	bench->txn = store_fixture_write(bench->store);
 	for (size_t i = 0; i < ARRAY_SIZE(inos); i++) {
 		struct entry e = { .ino = inos[i],
 			           .parent = STORE_ROOT_INO,
@@ -202,12 +202,12 @@ static void test_borders(void **state)
 {
 	struct bench *bench = *state;
 	struct model *model = &bench->models[0];
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 	uint8_t *data = malloc(MAX_SIZE);
 
 	assert_non_null(data);
 	for (size_t i = 0; i < MAX_SIZE; i++)
-		data[i] = (uint8_t)(dice_u64(&dice) | 1); /* never zero */
+		data[i] = (uint8_t)(prng_u64(&prng) | 1); /* never zero */
 	for (size_t i = 0; i < ARRAY_SIZE(borders); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(borders); k++) {
 			size_t from = borders[i], to = borders[k];
@@ -234,33 +234,33 @@ static void test_borders(void **state)
 	free(data);
 }
 
-static size_t pick_size(struct dice *dice, size_t max)
+static size_t pick_size(struct prng *prng, size_t max)
 {
 	size_t n;
 
-	if (dice_one_in(dice, 2))
-		n = borders[dice_below(dice, ARRAY_SIZE(borders))];
-	else if (dice_one_in(dice, 2))
-		n = dice_below(dice, 3 * STORE_INLINE_MAX);
+	if (prng_one_in(prng, 2))
+		n = borders[prng_below(prng, ARRAY_SIZE(borders))];
+	else if (prng_one_in(prng, 2))
+		n = prng_below(prng, 3 * STORE_INLINE_MAX);
 	else
-		n = dice_below(dice, (uint32_t)max + 1);
+		n = prng_below(prng, (uint32_t)max + 1);
 	return n < max ? n : max;
 }
 
 static void test_random(void **state)
 {
 	struct bench *bench = *state;
-	struct dice dice = { .seed = SEED };
+	struct prng prng = { .seed = SEED };
 	uint8_t *data = malloc(MAX_SIZE);
 
 	assert_non_null(data);
 	print_message("# seed %d, %d steps\n", SEED, STEPS);
 	for (int step = 0; step < STEPS; step++) {
-		struct model *model = &bench->models[dice_below(&dice, ARRAY_SIZE(bench->models))];
-		size_t size = pick_size(&dice, MAX_SIZE), off;
+		struct model *model = &bench->models[prng_below(&prng, ARRAY_SIZE(bench->models))];
+		size_t size = pick_size(&prng, MAX_SIZE), off;
 
 		memset(data, 1 + step % 255, size < 64 ? size : 64);
-		switch (dice_below(&dice, 6)) {
+		switch (prng_below(&prng, 6)) {
 		case 0:
 			set(bench, model, data, size);
 			break;
@@ -268,25 +268,25 @@ static void test_random(void **state)
 			resize(bench, model, size);
 			break;
 		case 2: /* as an append does it */
-			size = pick_size(&dice, MAX_SIZE - model->size);
+			size = pick_size(&prng, MAX_SIZE - model->size);
 			write_at(bench, model, model->size, data, size);
 			break;
 		default:
-			off = pick_size(&dice, MAX_SIZE);
+			off = pick_size(&prng, MAX_SIZE);
 			write_at(bench, model, off, data,
-			         pick_size(&dice, dice_one_in(&dice, 2) && MAX_SIZE - off > 300 ?
+			         pick_size(&prng, prng_one_in(&prng, 2) && MAX_SIZE - off > 300 ?
 			                                  300 :
 			                                  MAX_SIZE - off));
 			break;
 		}
-		off = pick_size(&dice, MAX_SIZE);
-		compare(bench, model, off, pick_size(&dice, MAX_SIZE - off));
-		if (dice_one_in(&dice, 20)) {
+		off = pick_size(&prng, MAX_SIZE);
+		compare(bench, model, off, pick_size(&prng, MAX_SIZE - off));
+		if (prng_one_in(&prng, 20)) {
 			for (size_t i = 0; i < ARRAY_SIZE(bench->models); i++)
 				compare(bench, &bench->models[i], 0, MAX_SIZE);
 			check_rows(bench);
 		}
-		if (dice_one_in(&dice, 10))
+		if (prng_one_in(&prng, 10))
 			commit(bench);
 	}
 	free(data);
@@ -312,7 +312,7 @@ static void test_abort(void **state)
 	resize(bench, model, 100);
 	write_at(bench, model, 3 * STORE_CHUNK_SIZE, data, 10);
 	txn_abort(bench->txn);
-	bench->txn = store_rig_write(bench->store);
+	bench->txn = store_fixture_write(bench->store);
 	compare(bench, &before, 0, MAX_SIZE);
 	memcpy(model->bytes, before.bytes, MAX_SIZE);
 	model->size = before.size;

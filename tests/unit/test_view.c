@@ -3,7 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/key.h"
-#include "tests/unit/rig.h"
+#include "tests/unit/fixture.h"
 #include "common/store/view.h"
 
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <string.h>
 
 struct bench {
-	struct rig rig;
+	struct fixture fixture;
 	struct view view;
 };
 
@@ -20,7 +20,7 @@ static int set_up(void **state)
 	struct bench *bench = malloc(sizeof *bench);
 
 	assert_non_null(bench);
-	rig_init(&bench->rig);
+	fixture_init(&bench->fixture);
 	*state = bench;
 	return 0;
 }
@@ -29,7 +29,7 @@ static int tear_down(void **state)
 {
 	struct bench *bench = *state;
 
-	rig_free(&bench->rig);
+	fixture_free(&bench->fixture);
 	free(bench);
 	return 0;
 }
@@ -37,8 +37,8 @@ static int tear_down(void **state)
 /* Opens a view that is read at NOW_MS. */
 static const struct view *look(struct bench *bench, int64_t now_ms)
 {
-	assert_int_equal(view_open(bench->rig.store, &bench->view), 0);
-	assert_true(bench->view.now_ms >= rig_meta(&bench->rig).log_time_ms);
+	assert_int_equal(view_open(bench->fixture.store, &bench->view), 0);
+	assert_true(bench->view.now_ms >= fixture_meta(&bench->fixture).log_time_ms);
 	bench->view.now_ms = now_ms;
 	return &bench->view;
 }
@@ -53,14 +53,14 @@ static int by_key(const struct view *view, const char *key)
 static void test_expiry(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	struct entry e = { .ino = 77 };
 
-	EXPECT(rig, OK, "added d/, added d/k=1@1000100", .op = EVENT_SET, .key = B("d/k"),
+	EXPECT(fixture, OK, "added d/, added d/k=1@1000100", .op = EVENT_SET, .key = B("d/k"),
 	       .value = B("v"), .ttl = TTL_SET, .ttl_ms = 100);
-	uint64_t k = rig_ino(rig, "d/k"), d = rig_ino(rig, "d");
+	uint64_t k = fixture_ino(fixture, "d/k"), d = fixture_ino(fixture, "d");
 
-	const struct view *view = look(bench, RIG_START_MS + 99);
+	const struct view *view = look(bench, FIXTURE_START_MS + 99);
 	assert_int_equal(by_key(view, "d/k"), 0);
 	assert_int_equal(view_inode(view, k, &e), 0);
 	assert_int_equal(view_ttl_ms(view, &e), 1);
@@ -71,7 +71,7 @@ static void test_expiry(void **state)
 	view_close(&bench->view);
 
 	/* Over, though nothing was purged: as if it were gone. */
-	view = look(bench, RIG_START_MS + 100);
+	view = look(bench, FIXTURE_START_MS + 100);
 	e.ino = 77;
 	assert_int_equal(by_key(view, "d/k"), -ENOENT);
 	assert_int_equal(view_inode(view, k, &e), -ENOENT);
@@ -83,7 +83,7 @@ static void test_expiry(void **state)
 	view_close(&bench->view);
 
 	/* The wall clock is far past it. */
-	assert_int_equal(view_open(rig->store, &bench->view), 0);
+	assert_int_equal(view_open(fixture->store, &bench->view), 0);
 	assert_true(bench->view.now_ms <= clock_wall_ms());
 	assert_int_equal(by_key(&bench->view, "d/k"), -ENOENT);
 	view_close(&bench->view);
@@ -93,13 +93,13 @@ static void test_expiry(void **state)
 static void test_clock_behind(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	int64_t ahead = clock_wall_ms() + 3600 * 1000;
 
-	rig->time_ms = ahead;
-	EXPECT(rig, OK, "added k=0@1", .op = EVENT_SET, .key = B("k"), .ttl = TTL_UNTIL,
+	fixture->time_ms = ahead;
+	EXPECT(fixture, OK, "added k=0@1", .op = EVENT_SET, .key = B("k"), .ttl = TTL_UNTIL,
 	       .ttl_ms = 1);
-	assert_int_equal(view_open(rig->store, &bench->view), 0);
+	assert_int_equal(view_open(fixture->store, &bench->view), 0);
 	assert_int_equal(bench->view.now_ms, ahead);
 	view_close(&bench->view);
 }
@@ -107,12 +107,13 @@ static void test_clock_behind(void **state)
 static void test_keys(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	char name[300];
 	struct entry e;
 
-	EXPECT(rig, OK, "added a/, added a/b/, added a/b/c=0", .op = EVENT_SET, .key = B("a/b/c"));
-	const struct view *view = look(bench, RIG_START_MS);
+	EXPECT(fixture, OK, "added a/, added a/b/, added a/b/c=0", .op = EVENT_SET,
+	       .key = B("a/b/c"));
+	const struct view *view = look(bench, FIXTURE_START_MS);
 	assert_int_equal(view_key(view, "", 0, &e), 0);
 	assert_int_equal(e.ino, STORE_ROOT_INO);
 	assert_int_equal(view_key(view, "a/b/c", 5, &e), 0);
@@ -133,14 +134,14 @@ static void test_keys(void **state)
 static void test_path(void **state)
 {
 	struct bench *bench = *state;
-	struct rig *rig = &bench->rig;
+	struct fixture *fixture = &bench->fixture;
 	char buf[KEY_MAX], name[255];
 	uint64_t dir = STORE_ROOT_INO;
 
-	EXPECT(rig, OK, "added a/, added a/bc/, added a/bc/d=0", .op = EVENT_SET,
+	EXPECT(fixture, OK, "added a/, added a/bc/, added a/bc/d=0", .op = EVENT_SET,
 	       .key = B("a/bc/d"));
-	uint64_t d = rig_ino(rig, "a/bc/d");
-	const struct view *view = look(bench, RIG_START_MS);
+	uint64_t d = fixture_ino(fixture, "a/bc/d");
+	const struct view *view = look(bench, FIXTURE_START_MS);
 	assert_int_equal(view_path(view, STORE_ROOT_INO, buf, sizeof buf), 0);
 	assert_int_equal(view_path(view, d, buf, sizeof buf), 6);
 	assert_memory_equal(buf, "a/bc/d", 6);
@@ -156,9 +157,9 @@ static void test_path(void **state)
 	memset(name, 'n', sizeof name);
 	for (int i = 0; i < 17; i++) {
 		struct event ev = { .op = EVENT_MKDIR, .dir = dir, .key = { name, 255 } };
-		assert_int_equal(rig_apply(rig, &ev), OUTCOME_OK);
-		dir = rig->feed->ino;
-		view = look(bench, RIG_START_MS);
+		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
+		dir = fixture->feed->ino;
+		view = look(bench, FIXTURE_START_MS);
 		assert_int_equal(view_path(view, dir, buf, sizeof buf),
 		                 i < 16 ? (i + 1) * 256 - 1 : -ENAMETOOLONG);
 		view_close(&bench->view);

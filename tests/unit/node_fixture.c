@@ -1,7 +1,7 @@
 /* Nodes for tests. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/node_rig.h"
+#include "tests/unit/node_fixture.h"
 
 #include "tests/unit/child.h"
 #include "tests/unit/store_check.h"
@@ -40,7 +40,7 @@ static void follow(void *arg, const struct feed_event *ev, bool gap)
 		f->hook(f->hook_arg, ev);
 }
 
-struct node_config node_rig_config(const char *dir, struct follower *follower)
+struct node_config node_fixture_config(const char *dir, struct follower *follower)
 {
 	return (struct node_config){
 		.store = { .dir = dir },
@@ -53,39 +53,39 @@ struct node_config node_rig_config(const char *dir, struct follower *follower)
 	};
 }
 
-struct node_rig *node_rig_new(void)
+struct node_fixture *node_fixture_new(void)
 {
-	struct node_rig *rig = calloc(1, sizeof *rig);
+	struct node_fixture *fixture = calloc(1, sizeof *fixture);
 
-	assert_non_null(rig);
-	rig->dir = temp_dir_new();
-	rig->config = node_rig_config(rig->dir, &rig->follower);
-	return rig;
+	assert_non_null(fixture);
+	fixture->dir = temp_dir_new();
+	fixture->config = node_fixture_config(fixture->dir, &fixture->follower);
+	return fixture;
 }
 
-int node_rig_set_up(void **state)
+int node_fixture_set_up(void **state)
 {
-	struct node_rig *rig = node_rig_new();
+	struct node_fixture *fixture = node_fixture_new();
 
-	rig->node = node_rig_open(&rig->config);
-	*state = rig;
+	fixture->node = node_fixture_open(&fixture->config);
+	*state = fixture;
 	return 0;
 }
 
-int node_rig_tear_down(void **state)
+int node_fixture_tear_down(void **state)
 {
-	struct node_rig *rig = *state;
+	struct node_fixture *fixture = *state;
 
-	if (rig->node)
-		node_rig_check(rig->node);
-	node_close(rig->node);
-	assert_int_equal(atomic_load(&rig->follower.faults), 0);
-	temp_dir_remove(rig->dir);
-	free(rig);
+	if (fixture->node)
+		node_fixture_check(fixture->node);
+	node_close(fixture->node);
+	assert_int_equal(atomic_load(&fixture->follower.faults), 0);
+	temp_dir_remove(fixture->dir);
+	free(fixture);
 	return 0;
 }
 
-struct node *node_rig_open(const struct node_config *config)
+struct node *node_fixture_open(const struct node_config *config)
 {
 	struct node *node = NULL;
 	char why[512] = "";
@@ -95,7 +95,7 @@ struct node *node_rig_open(const struct node_config *config)
 	return node;
 }
 
-struct node *node_rig_open_in_child(const struct node_config *config)
+struct node *node_fixture_open_in_child(const struct node_config *config)
 {
 	struct node *node = NULL;
 	char why[512] = "";
@@ -105,7 +105,7 @@ struct node *node_rig_open_in_child(const struct node_config *config)
 	return node;
 }
 
-void node_rig_done(void *arg, const struct outcome *out)
+void node_fixture_done(void *arg, const struct outcome *out)
 {
 	struct answer *answer = arg;
 
@@ -116,17 +116,17 @@ void node_rig_done(void *arg, const struct outcome *out)
 	atomic_fetch_add(&answer->calls, 1);
 }
 
-struct outcome node_rig_do(struct node *node, const struct event *ev)
+struct outcome node_fixture_do(struct node *node, const struct event *ev)
 {
 	struct answer answer = { 0 };
 
-	node_submit(node, ev, NULL, node_rig_done, &answer);
+	node_submit(node, ev, NULL, node_fixture_done, &answer);
 	UNTIL(atomic_load(&answer.calls));
 	assert_int_equal(atomic_load(&answer.calls), 1);
 	return answer.out;
 }
 
-char *node_rig_value(struct node *node, const char *key, size_t *ret_len)
+char *node_fixture_value(struct node *node, const char *key, size_t *ret_len)
 {
 	struct view view;
 	struct entry e;
@@ -145,7 +145,7 @@ char *node_rig_value(struct node *node, const char *key, size_t *ret_len)
 	return value;
 }
 
-void node_rig_check(struct node *node)
+void node_fixture_check(struct node *node)
 {
 	struct txn *txn;
 	char why[256];

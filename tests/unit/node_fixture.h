@@ -1,7 +1,7 @@
 /* Nodes for tests: a fixture, submitting and waiting, and a follower that checks
  * that it sees each event once and in order. */
-#ifndef KEYDIR_TEST_NODE_RIG_H
-#define KEYDIR_TEST_NODE_RIG_H
+#ifndef KEYDIR_TEST_NODE_FIXTURE_H
+#define KEYDIR_TEST_NODE_FIXTURE_H
 
 #include "common/node/node.h"
 
@@ -28,7 +28,7 @@ struct answer {
 };
 
 /* What most tests of a node need. */
-struct node_rig {
+struct node_fixture {
 	char *dir;
 	struct follower follower;
 	struct node_config config;
@@ -36,24 +36,24 @@ struct node_rig {
 };
 
 /* A directory and a configuration; no node yet. */
-struct node_rig *node_rig_new(void);
+struct node_fixture *node_fixture_new(void);
 /* cmocka's setup and teardown: one with an open node; checks the store and what the
- * follower saw, and removes all. The setup may be another that uses node_rig_new(). */
-int node_rig_set_up(void **state);
-int node_rig_tear_down(void **state);
+ * follower saw, and removes all. The setup may be another that uses node_fixture_new(). */
+int node_fixture_set_up(void **state);
+int node_fixture_tear_down(void **state);
 
 /* A configuration with room for everything, on a store in DIR. */
-struct node_config node_rig_config(const char *dir, struct follower *follower);
+struct node_config node_fixture_config(const char *dir, struct follower *follower);
 /* Opens a node; fails the test if that does not work. */
-struct node *node_rig_open(const struct node_config *config);
+struct node *node_fixture_open(const struct node_config *config);
 /* The same for a child (child.h). */
-struct node *node_rig_open_in_child(const struct node_config *config);
+struct node *node_fixture_open_in_child(const struct node_config *config);
 
 /* Completion that fills a struct answer. */
-void node_rig_done(void *answer, const struct outcome *out);
+void node_fixture_done(void *answer, const struct outcome *out);
 /* Submits EV and waits for its answer. */
-struct outcome node_rig_do(struct node *node, const struct event *ev);
-#define DO(node, ...) node_rig_do(node, &(struct event){ __VA_ARGS__ })
+struct outcome node_fixture_do(struct node *node, const struct event *ev);
+#define DO(node, ...) node_fixture_do(node, &(struct event){ __VA_ARGS__ })
 /* Expects one outcome. */
 #define EXPECT_DO(node, want, ...)                                                                 \
 	do {                                                                                       \
@@ -65,8 +65,8 @@ struct outcome node_rig_do(struct node *node, const struct event *ev);
 
 /* The value of a key as readers see it, NUL-ended: malloc'd, NULL if it is not
  * there. *RET_LEN may be NULL. */
-char *node_rig_value(struct node *node, const char *key, size_t *ret_len);
+char *node_fixture_value(struct node *node, const char *key, size_t *ret_len);
 /* Checks the store's invariants. */
-void node_rig_check(struct node *node);
+void node_fixture_check(struct node *node);
 
 #endif
