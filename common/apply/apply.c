@@ -106,10 +106,7 @@ static int run_format(struct apply *ap, const struct event *ev)
 	if (ev->name.len >= sizeof meta->volume)
 		return OUTCOME_REJECTED;
 	if (meta->volume[0])
-		return strlen(meta->volume) == ev->name.len &&
-		                       memcmp(meta->volume, ev->name.data, ev->name.len) == 0 ?
-		               OUTCOME_OK :
-		               OUTCOME_EXISTS;
+		return bytes_are(ev->name, meta->volume) ? OUTCOME_OK : OUTCOME_EXISTS;
 	memcpy(meta->volume, ev->name.data, ev->name.len);
 	meta->volume_offset = ap->offset;
 	return tree_touch_dir(ap, STORE_ROOT_INO, 0);

@@ -2,6 +2,7 @@
 #ifndef KEYDIR_APPLY_H
 #define KEYDIR_APPLY_H
 
+#include "common/event/event.h"
 #include "common/store/store.h"
 
 /* Applies EV at OFFSET in the write transaction TXN: decides preconditions,

@@ -10,14 +10,8 @@
 #include "common/base/ttl.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define DEFAULT_TTL_ATTR "user.default_ttl"
-
-static bool bytes_are(struct bytes b, const char *text)
-{
-	return b.len == strlen(text) && memcmp(b.data, text, b.len) == 0;
-}
 
 int apply_expire(struct apply *ap, const struct event *ev)
 {

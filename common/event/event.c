@@ -192,11 +192,6 @@ static bool is_volume_id(struct bytes id)
 	return id.len >= 1 && id.len <= VOLUME_LIMIT;
 }
 
-static bool bytes_are(struct bytes b, const char *text)
-{
-	return b.len == strlen(text) && memcmp(b.data, text, b.len) == 0;
-}
-
 /* The key, or the inode that stands for it: only a record that names an inode
  * may leave the key out (the root has none). */
 static const char *check_key(const struct event *ev)

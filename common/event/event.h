@@ -2,6 +2,8 @@
 #ifndef KEYDIR_EVENT_H
 #define KEYDIR_EVENT_H
 
+#include "common/base/bytes.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -108,12 +110,6 @@ enum event_flag {
 struct event_range {
 	uint64_t off;
 	uint64_t len;
-};
-
-/* A borrowed run of bytes. */
-struct bytes {
-	const void *data;
-	size_t len;
 };
 
 /* One event. A struct on the stack borrows what it points to; event_dup()

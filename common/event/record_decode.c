@@ -31,20 +31,6 @@ static const struct {
 
 #define FLAG_WORDS (sizeof(flag_words) / sizeof(flag_words[0]))
 
-static bool bytes_are(struct bytes b, const char *text)
-{
-	size_t len = strlen(text);
-
-	return b.len == len && memcmp(b.data, text, len) == 0;
-}
-
-static bool bytes_start(struct bytes b, const char *text)
-{
-	size_t len = strlen(text);
-
-	return b.len >= len && memcmp(b.data, text, len) == 0;
-}
-
 static struct bytes bytes_behind(struct bytes b, size_t n)
 {
 	/* The bytes of an empty header may be at NULL, which takes no sum. */
@@ -161,8 +147,7 @@ static bool is_ignored(struct bytes name)
 static bool find_header(struct bytes name, enum header *ret)
 {
 	for (int i = 0; i < HEADER_COUNT; i++) {
-		if (name.len == header_names[i].len &&
-		    memcmp(name.data, header_names[i].data, name.len) == 0) {
+		if (bytes_equal(name, header_names[i])) {
 			*ret = (enum header)i;
 			return true;
 		}
@@ -336,10 +321,7 @@ static int parse_header(enum header header, struct bytes text, struct event *ev)
 static const struct bytes *header_named(const struct record *rec, enum header header)
 {
 	for (size_t i = 0; i < rec->nheaders; i++) {
-		const struct bytes *name = &rec->headers[i].name;
-
-		if (name->len == header_names[header].len &&
-		    memcmp(name->data, header_names[header].data, name->len) == 0)
+		if (bytes_equal(rec->headers[i].name, header_names[header]))
 			return &rec->headers[i].value;
 	}
 	return NULL;

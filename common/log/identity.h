@@ -2,6 +2,7 @@
 #ifndef KEYDIR_LOG_IDENTITY_H
 #define KEYDIR_LOG_IDENTITY_H
 
+#include "common/event/event.h"
 #include "common/store/log_rows.h"
 
 /* What tells the record at an offset from any other that could stand there. */

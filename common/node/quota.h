@@ -2,6 +2,7 @@
 #ifndef KEYDIR_QUOTA_H
 #define KEYDIR_QUOTA_H
 
+#include "common/event/event.h"
 #include "common/store/store.h"
 
 /* True if the event fits: it does not grow the cache, or what it adds (about:

@@ -8,6 +8,8 @@
  * entries have the same sum with one chance in 2^64. Only directories are
  * remembered, for a row cannot say whether its directory lies below the root.
  *
+ * This is the only file of the store that knows events: it decodes the feed's rows.
+ *
  * No lock: a transaction is one thread's. */
 #include "common/store/audit.h"
 
@@ -20,6 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+_Static_assert(STORE_VALUE_MAX == EVENT_VALUE_MAX, "a store takes every value of an event");
+_Static_assert(STORE_XATTR_VALUE_MAX == EVENT_XATTR_VALUE_MAX, "and every attribute");
 
 #define NKEYS 4
 #define ATTRIBUTE_PREFIX "user."
@@ -239,7 +244,7 @@ static int on_xattr(void *arg, struct bytes key, struct bytes value)
 	size_t name_len = key.len - len;
 	if (!a->e.has_xattrs || name_len <= prefix || name_len > 255 ||
 	    memcmp((const char *)key.data + len, ATTRIBUTE_PREFIX, prefix) != 0 ||
-	    value.len > EVENT_XATTR_VALUE_MAX)
+	    value.len > STORE_XATTR_VALUE_MAX)
 		return wrong(a, "an attribute is not possible");
 	a->used_bytes += name_len + value.len;
 	return 0;
@@ -294,7 +299,7 @@ static int on_idem(void *arg, struct bytes key, struct bytes value)
 	(void)value;
 	if (key.len > EVENT_IDEM_MAX || store_idem_get(a->txn, key, &offset) < 0 ||
 	    store_feed_get(a->txn, offset, &row) < 0 || feed_decode_idem(row, &idem) < 0 ||
-	    idem.len != key.len || memcmp(idem.data, key.data, key.len) != 0)
+	    !bytes_equal(idem, key))
 		return wrong(a, "an idempotency key is of no event");
 	return 0;
 }

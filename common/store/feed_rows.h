@@ -2,7 +2,7 @@
 #ifndef KEYDIR_STORE_FEED_H
 #define KEYDIR_STORE_FEED_H
 
-#include "common/event/event.h"
+#include "common/base/bytes.h"
 #include "common/store/txn.h"
 
 #define STORE_FEED_SIZE 65536 /* events that the feed keeps (a ring) */

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_STORE_INODE_H
 #define KEYDIR_STORE_INODE_H
 
-#include "common/event/event.h"
+#include "common/base/bytes.h"
 #include "common/store/txn.h"
 
 #include <sys/stat.h>
@@ -20,7 +20,7 @@
  * both). */
 #define STORE_INLINE_MAX 512
 /* Bytes of the longest value. */
-#define STORE_VALUE_MAX EVENT_VALUE_MAX
+#define STORE_VALUE_MAX (UINT64_C(1) << 30)
 
 /* An inode's row, decoded. Pointers lie in the map or in the caller's memory
  * and are valid until the transaction ends or writes. What is read from a store

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_STORE_LOG_H
 #define KEYDIR_STORE_LOG_H
 
-#include "common/event/event.h"
+#include "common/base/bytes.h"
 #include "common/store/txn.h"
 
 /* Find the row; its bytes are log/identity.h's, valid until TXN writes or ends. 0,

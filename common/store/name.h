@@ -2,7 +2,7 @@
 #ifndef KEYDIR_STORE_NAME_H
 #define KEYDIR_STORE_NAME_H
 
-#include "common/event/event.h"
+#include "common/base/bytes.h"
 #include "common/store/txn.h"
 
 #include <stddef.h>

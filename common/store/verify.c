@@ -179,7 +179,7 @@ static bool is_own_row(struct bytes key)
 {
 	static const char *const own[] = { "format", "meta", "whole_from" };
 	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
-		if (key.len == strlen(own[i]) && memcmp(key.data, own[i], key.len) == 0)
+		if (bytes_are(key, own[i]))
 			return true;
 	}
 	return false;

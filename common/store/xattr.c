@@ -13,7 +13,7 @@
 
 static bool is_value(MDB_val val)
 {
-	return val.mv_size <= EVENT_XATTR_VALUE_MAX;
+	return val.mv_size <= STORE_XATTR_VALUE_MAX;
 }
 
 int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len, struct bytes *ret)

@@ -2,8 +2,12 @@
 #ifndef KEYDIR_STORE_XATTR_H
 #define KEYDIR_STORE_XATTR_H
 
-#include "common/event/event.h"
+#include "common/base/bytes.h"
 #include "common/store/txn.h"
+
+#include <stddef.h>
+
+#define STORE_XATTR_VALUE_MAX 65536 /* bytes of the longest value of an attribute */
 
 /* The value of an attribute, valid until the transaction writes or ends. 0, -ENOENT,
  * -EIO. */

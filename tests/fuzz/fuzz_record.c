@@ -56,19 +56,14 @@ static void make_record(const uint8_t *data, size_t size, struct record *rec)
 	}
 }
 
-static bool same_bytes(struct bytes a, struct bytes b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
-
 static bool same_record(const struct record *a, const struct record *b)
 {
-	if (!same_bytes(a->key, b->key) || !same_bytes(a->value, b->value) ||
+	if (!bytes_equal(a->key, b->key) || !bytes_equal(a->value, b->value) ||
 	    a->has_value != b->has_value || a->nheaders != b->nheaders)
 		return false;
 	for (size_t i = 0; i < a->nheaders; i++) {
-		if (!same_bytes(a->headers[i].name, b->headers[i].name) ||
-		    !same_bytes(a->headers[i].value, b->headers[i].value))
+		if (!bytes_equal(a->headers[i].name, b->headers[i].name) ||
+		    !bytes_equal(a->headers[i].value, b->headers[i].value))
 			return false;
 	}
 	return true;

@@ -2,12 +2,6 @@
  * padding and fields without a meaning. */
 #include "tests/unit/event_equal.h"
 
-#include <string.h>
-
-static bool same(struct bytes a, struct bytes b)
-{
-	return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
-}
 
 const char *event_differs(const struct event *a, const struct event *b)
 {
@@ -43,17 +37,17 @@ const char *event_differs(const struct event *a, const struct event *b)
 		return "mode";
 	if (a->time_ms != b->time_ms)
 		return "time_ms";
-	if (!same(a->key, b->key))
+	if (!bytes_equal(a->key, b->key))
 		return "key";
-	if (!same(a->value, b->value))
+	if (!bytes_equal(a->value, b->value))
 		return "value";
-	if (!same(a->to, b->to))
+	if (!bytes_equal(a->to, b->to))
 		return "to";
-	if (!same(a->name, b->name))
+	if (!bytes_equal(a->name, b->name))
 		return "name";
-	if (!same(a->type, b->type))
+	if (!bytes_equal(a->type, b->type))
 		return "type";
-	if (!same(a->idem, b->idem))
+	if (!bytes_equal(a->idem, b->idem))
 		return "idem";
 	if (a->nranges != b->nranges)
 		return "nranges";

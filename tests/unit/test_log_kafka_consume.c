@@ -65,11 +65,6 @@ static void are_numbers(const struct taken *taken, int from)
 	}
 }
 
-static bool bytes_are(struct bytes b, const char *text)
-{
-	return b.len == strlen(text) && (!b.len || !memcmp(b.data, text, b.len));
-}
-
 static void test_records(void **state)
 {
 	static const struct record records[] = {
