@@ -29,24 +29,23 @@
 #include "common/base/logger.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* What could not be told is told again after this; if there are more than so
  * many, the oldest whatever it takes. */
 #define AGAIN_MS 5
 #define AGAIN_MAX 4096
-#define LEARN_MS 100
 
 struct inval {
 	struct mount *mount;
-	uint64_t own_proc;    /* atomic; 0: not known yet */
-	uint64_t told;        /* atomic: see inval_told() */
-	pthread_mutex_t lock; /* protects what follows */
-	pthread_cond_t wake;  /* on the monotonic clock */
-	pthread_cond_t ended; /* a thread has */
+	_Atomic uint64_t own_proc; /* of the mount's node; 0 until inval_start() */
+	uint64_t told;             /* atomic: see inval_told() */
+	pthread_mutex_t lock;      /* protects what follows */
+	pthread_cond_t wake;       /* on the monotonic clock */
+	pthread_cond_t ended;      /* a thread has */
 	struct item *first;
 	struct item **last;
 	struct item *syncs; /* those of the queue that are not answered, by next_sync */
@@ -115,12 +114,6 @@ void inval_free(struct inval *inval)
 uint64_t inval_told(const struct inval *inval)
 {
 	return __atomic_load_n(&inval->told, __ATOMIC_ACQUIRE);
-}
-
-void inval_learn_proc(struct inval *inval, uint64_t proc)
-{
-	if (inval && __atomic_load_n(&inval->own_proc, __ATOMIC_RELAXED) != proc)
-		__atomic_store_n(&inval->own_proc, proc, __ATOMIC_RELAXED);
 }
 
 /* --- queueing -------------------------------------------------------------- */
@@ -278,7 +271,7 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 void inval_follow(void *arg, const struct feed_event *ev, bool gap)
 {
 	struct inval *inval = arg;
-	uint64_t own_proc = __atomic_load_n(&inval->own_proc, __ATOMIC_RELAXED);
+	uint64_t own_proc = atomic_load(&inval->own_proc);
 
 	pthread_mutex_lock(&inval->lock);
 	if (gap) {
@@ -312,21 +305,6 @@ static void keep_for_later(struct inval *inval, struct item *item)
 	*inval->again_last = item;
 	inval->again_last = &item->next;
 	inval->nagain++;
-}
-
-/* Which process this is, the first outcome of an event of its own tells, after
- * the feed has shown that event: until then it is waited for, if there can be
- * one. */
-static uint64_t learn_own(struct inval *inval)
-{
-	for (int i = 0; i < LEARN_MS; i++) {
-		uint64_t proc = __atomic_load_n(&inval->own_proc, __ATOMIC_RELAXED);
-
-		if (proc || !__atomic_load_n(&inval->mount->nops, __ATOMIC_ACQUIRE))
-			return proc;
-		usleep(1000);
-	}
-	return 0;
 }
 
 /* Once it is told that ITEM has changed. */
@@ -439,10 +417,10 @@ static bool tell_round(struct teller *teller)
 	teller->bumped = false;
 	if (!tell_again(teller, false))
 		return false;
-	uint64_t own = inval->round ? learn_own(inval) : 0;
+	uint64_t own = atomic_load(&inval->own_proc);
 	while (inval->round) {
 		struct item *item = inval->round;
-		bool is_own = own && item->proc == own;
+		bool is_own = item->proc == own;
 
 		inval->round = item->next;
 		if (is_own)
@@ -510,7 +488,8 @@ static int start_thread(struct inval *inval)
 
 int inval_start(struct inval *inval)
 {
-	/* Of what was before, the kernel has nothing. */
+	atomic_store(&inval->own_proc, node_proc(inval->mount->node));
+	/* The kernel caches nothing from before the mount. */
 	inval->told = node_offset(inval->mount->node);
 	pthread_mutex_lock(&inval->lock);
 	int r = start_thread(inval);

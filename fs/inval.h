@@ -27,10 +27,6 @@ void inval_follow(void *arg, const struct feed_event *ev, bool gap);
 /* The offset up to which the kernel has been told of all changes. */
 uint64_t inval_told(const struct inval *inval);
 
-/* The process id in the events of this mount's own node. Events of that process
- * change nothing that the kernel does not know, but where said in inval.c. */
-void inval_learn_proc(struct inval *inval, uint64_t proc);
-
 /* What this mount made must be forgotten: a name (PARENT is the store's
  * inode), or the value of an inode (as the kernel knows it). Never waits;
  * INVAL may be NULL. */

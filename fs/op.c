@@ -293,8 +293,6 @@ static void complete(void *arg, const struct outcome *out)
 	bool pump = false;
 	int untold = untold_error(op, out);
 
-	if (out->feed)
-		inval_learn_proc(m->inval, out->feed->proc);
 	if (f) {
 		pthread_mutex_lock(&f->lock);
 		settle(op, out, untold);

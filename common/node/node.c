@@ -450,6 +450,11 @@ struct store *node_store(struct node *node)
 	return node->store;
 }
 
+uint64_t node_proc(const struct node *node)
+{
+	return node->proc;
+}
+
 const struct node_config *node_get_config(const struct node *node)
 {
 	return &node->config;

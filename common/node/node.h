@@ -72,6 +72,9 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 void node_close(struct node *node);
 
 struct store *node_store(struct node *node);
+/* Return the process id in the events that this process submits (struct feed_event).
+ * Constant; thread-safe. */
+uint64_t node_proc(const struct node *node);
 const struct node_config *node_get_config(const struct node *node);
 /* Return the most bytes of one value that this node accepts now: --max-value, or less if
  * the topic takes only smaller records. Thread-safe. */
