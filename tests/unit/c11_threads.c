@@ -1,9 +1,9 @@
-/* C11 threads over POSIX threads, in a build with ThreadSanitizer only.
+/* C11 threads: implemented with POSIX threads, only in a build with ThreadSanitizer.
  *
- * librdkafka makes its threads with thrd_create(), which ThreadSanitizer does
- * not know: a thread that it has not seen starting crashes in its allocator.
- * glibc's C11 types are its POSIX types, so the program can offer these
- * functions in glibc's place, and all locking inside librdkafka is seen too. */
+ * librdkafka starts its threads with thrd_create(), which ThreadSanitizer does not
+ * intercept, and a thread whose start it did not see crashes in its allocator. In
+ * glibc the C11 types are the POSIX types, so the program can replace glibc's
+ * functions with these. ThreadSanitizer then also sees all locking inside librdkafka. */
 #include "tests/unit/c11_threads.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -22,7 +22,7 @@ struct start {
 	void *arg;
 };
 
-static void *run(void *arg)
+static void *start_thread(void *arg)
 {
 	struct start start = *(struct start *)arg;
 
@@ -30,7 +30,7 @@ static void *run(void *arg)
 	return (void *)(intptr_t)start.fn(start.arg);
 }
 
-static int result(int err)
+static int thrd_result(int err)
 {
 	switch (err) {
 	case 0:
@@ -53,7 +53,7 @@ int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 	if (!start)
 		return thrd_nomem;
 	*start = (struct start){ fn, arg };
-	return result(pthread_create(thread, NULL, run, start));
+	return thrd_result(pthread_create(thread, NULL, start_thread, start));
 }
 
 int thrd_join(thrd_t thread, int *ret)
@@ -63,12 +63,12 @@ int thrd_join(thrd_t thread, int *ret)
 
 	if (!err && ret)
 		*ret = (int)(intptr_t)value;
-	return result(err);
+	return thrd_result(err);
 }
 
 int thrd_detach(thrd_t thread)
 {
-	return result(pthread_detach(thread));
+	return thrd_result(pthread_detach(thread));
 }
 
 int mtx_init(mtx_t *mutex, int type)
@@ -81,22 +81,22 @@ int mtx_init(mtx_t *mutex, int type)
 		pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	err = pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
-	return result(err);
+	return thrd_result(err);
 }
 
 int mtx_lock(mtx_t *mutex)
 {
-	return result(pthread_mutex_lock((pthread_mutex_t *)mutex));
+	return thrd_result(pthread_mutex_lock((pthread_mutex_t *)mutex));
 }
 
 int mtx_trylock(mtx_t *mutex)
 {
-	return result(pthread_mutex_trylock((pthread_mutex_t *)mutex));
+	return thrd_result(pthread_mutex_trylock((pthread_mutex_t *)mutex));
 }
 
 int mtx_unlock(mtx_t *mutex)
 {
-	return result(pthread_mutex_unlock((pthread_mutex_t *)mutex));
+	return thrd_result(pthread_mutex_unlock((pthread_mutex_t *)mutex));
 }
 
 void mtx_destroy(mtx_t *mutex)
@@ -106,28 +106,28 @@ void mtx_destroy(mtx_t *mutex)
 
 int cnd_init(cnd_t *cond)
 {
-	return result(pthread_cond_init((pthread_cond_t *)cond, NULL));
+	return thrd_result(pthread_cond_init((pthread_cond_t *)cond, NULL));
 }
 
 int cnd_signal(cnd_t *cond)
 {
-	return result(pthread_cond_signal((pthread_cond_t *)cond));
+	return thrd_result(pthread_cond_signal((pthread_cond_t *)cond));
 }
 
 int cnd_broadcast(cnd_t *cond)
 {
-	return result(pthread_cond_broadcast((pthread_cond_t *)cond));
+	return thrd_result(pthread_cond_broadcast((pthread_cond_t *)cond));
 }
 
 int cnd_wait(cnd_t *cond, mtx_t *mutex)
 {
-	return result(pthread_cond_wait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex));
+	return thrd_result(pthread_cond_wait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex));
 }
 
 int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex,
                   const struct timespec *restrict until)
 {
-	return result(
+	return thrd_result(
 	        pthread_cond_timedwait((pthread_cond_t *)cond, (pthread_mutex_t *)mutex, until));
 }
 

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_TEST_C11_THREADS_H
 #define KEYDIR_TEST_C11_THREADS_H
 
-/* Called by whoever needs them, so that they are linked in. */
+/* Do nothing. A call links the replacement functions into the program. */
 void c11_threads_use(void);
 
 #endif

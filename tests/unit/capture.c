@@ -1,4 +1,5 @@
-/* What was written, as text. Trouble with the capture itself ends the test. */
+/* Capture: collect written output as text. An error of the capture itself aborts the
+ * test program. */
 #include "tests/unit/capture.h"
 
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 
 static int saved_fd = -1;
 
-/* For what must hold or the test means nothing. */
+/* Abort unless OK: without it the test would be meaningless. */
 static void need(int ok)
 {
 	if (!ok)
@@ -33,7 +34,7 @@ void stderr_begin(void)
 
 	saved_fd = dup(STDERR_FILENO);
 	need(fd >= 0 && saved_fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
-	/* As with a log file or a pipe: each write goes behind the others. */
+	/* As for a log file or a pipe: each write is appended. */
 	need(fcntl(fd, F_SETFL, O_APPEND) == 0);
 	close(fd);
 }

@@ -1,4 +1,4 @@
-/* What was written, as text: to a FILE, or to standard error. */
+/* Capture: collect what is written to a FILE or to standard error, as text. */
 #ifndef KEYDIR_TEST_CAPTURE_H
 #define KEYDIR_TEST_CAPTURE_H
 
@@ -8,15 +8,15 @@
 /* A FILE that writes to memory. */
 struct capture {
 	FILE *file;
-	char *text; /* after capture_end(): all of it, NUL-ended; free() */
+	char *text; /* valid after capture_end(); NUL-terminated; the caller frees it */
 	size_t len;
 };
 
 void capture_begin(struct capture *capture);
 void capture_end(struct capture *capture);
 
-/* Sends file descriptor 2 to a file of no name, until stderr_end() gives what
- * was written (free()) and its length. */
+/* Redirect standard error to an unnamed file until stderr_end(), which returns the
+ * text written (the caller frees it) and its length. */
 void stderr_begin(void);
 char *stderr_end(size_t *ret_len);
 

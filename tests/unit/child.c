@@ -1,4 +1,4 @@
-/* Processes that a test starts, and waiting for what they do. */
+/* Child processes of a test, and waiting for a condition. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -26,7 +26,7 @@ pid_t child_start(void (*fn)(void *arg), void *arg)
 	assert_true(pid >= 0);
 	if (pid)
 		return pid;
-	/* Not longer than the test, however that ends. */
+	/* End with the test, however the test ends. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() == parent)
 		fn(arg);

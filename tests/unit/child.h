@@ -1,4 +1,4 @@
-/* Processes that a test starts, and waiting for what they do. */
+/* Child processes of a test, and waiting for a condition. */
 #ifndef KEYDIR_TEST_CHILD_H
 #define KEYDIR_TEST_CHILD_H
 
@@ -6,16 +6,16 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Runs FN(ARG) in a process of its own, which ends with status 0 when FN
- * returns and is killed with this process. Fork before this process starts
- * threads. Inside FN use CHILD_CHECK() and none of cmocka's assertions. */
+/* Run FN(ARG) in a child process. It exits with status 0 when FN returns, and is
+ * killed when this process ends. Call it before this process starts threads. FN uses
+ * CHILD_CHECK() and none of cmocka's assertions. */
 pid_t child_start(void (*fn)(void *arg), void *arg);
-/* Kills it (SIGKILL) and waits until it is gone. */
+/* Kill the child (SIGKILL) and wait until it is gone. */
 void child_kill(pid_t pid);
-/* Waits until it ends; fails the test if its status is not 0. */
+/* Wait until the child exits; fail the test if its status is not 0. */
 void child_join(pid_t pid);
 
-/* Ends a child that finds something wrong, and says so. */
+/* Report a condition that does not hold and end the child with status 1. */
 #define CHILD_CHECK(condition)                                                                     \
 	do {                                                                                       \
 		if (!(condition))                                                                  \
@@ -23,11 +23,11 @@ void child_join(pid_t pid);
 	} while (0)
 _Noreturn void child_fail(const char *file, int line, const char *condition);
 
-/* SIZE zero bytes that this process and its children share. Never freed. */
+/* Allocate SIZE zero bytes that this process and its children share. Never freed. */
 void *child_share(size_t size);
 
-/* Waits until CONDITION holds; fails the test after a deadline that is far
- * longer than that ever takes. */
+/* Wait until CONDITION holds. Fail the test after a deadline, which is much longer
+ * than the condition should ever take. */
 #define UNTIL(condition)                                                                           \
 	do {                                                                                       \
 		for (int64_t end_ = until_end(); !(condition);) {                                  \
@@ -36,7 +36,7 @@ void *child_share(size_t size);
 		}                                                                                  \
 	} while (0)
 int64_t until_end(void);
-/* Sleeps a little; true if END has passed. */
+/* Sleep briefly; return whether END has passed. */
 int until_over(int64_t end);
 
 #endif

@@ -1,5 +1,5 @@
-/* Comparing events, for tests and fuzzers. Field by field, because a struct has
- * padding and fields without a meaning. */
+/* Event comparison, for tests and fuzzers. Compares field by field, because structs
+ * have padding and unused fields. */
 #include "tests/unit/event_equal.h"
 
 

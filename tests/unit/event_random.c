@@ -1,6 +1,6 @@
-/* Random events over a small world. The names are few, so that most events meet
- * an entry that another made; sizes lie around those where the store changes
- * how it keeps a value. */
+/* Random events: generated from a small set of names. There are few names, so that
+ * most events meet an entry that another event created. Value sizes lie around the
+ * limits where the store changes how it keeps a value. */
 #include "tests/unit/event_random.h"
 
 #include "common/store/store.h"
@@ -51,7 +51,8 @@ static struct bytes pick_value(struct prng *prng)
 	return (struct bytes){ pattern + from, len };
 }
 
-/* What a symbolic link says: short, inline to the end, or in chunks. */
+/* Return the target of a symbolic link: 1 byte, the longest inline value, one byte
+ * more (in chunks), or the longest target. */
 static struct bytes pick_target(struct prng *prng)
 {
 	static char target[EVENT_TARGET_MAX];
@@ -70,7 +71,7 @@ static struct bytes pick_key(struct prng *prng, char *buf)
 	for (uint32_t i = 0; i < depth; i++) {
 		if (i)
 			buf[len++] = '/';
-		if (prng_one_in(prng, 20)) { /* the longest name */
+		if (prng_one_in(prng, 20)) { /* The longest name. */
 			memset(buf + len, 'l', 255);
 			len += 255;
 		} else {
@@ -80,7 +81,8 @@ static struct bytes pick_key(struct prng *prng, char *buf)
 	return (struct bytes){ buf, len };
 }
 
-/* Mostly 0; else the root, an inode of the store's own, one proposed, or none. */
+/* Mostly 0; otherwise the root, an inode that the store numbered, a proposed inode,
+ * or one that does not exist. */
 static uint64_t pick_inode(struct prng *prng, uint32_t one_in)
 {
 	if (!prng_one_in(prng, one_in))
@@ -170,7 +172,8 @@ static void pick_times(struct prng *prng, struct event *ev)
 	ev->atime_ns = (int64_t)prng_u64(prng);
 }
 
-/* One operation; PART tells the memory of a transaction's operations apart. */
+/* Fill EV with one operation. PART selects the memory in SPACE, so that the
+ * operations of a transaction do not share it. */
 static void pick_op(struct prng *prng, struct event_space *space, size_t part, enum event_op op,
                     int64_t now_ms, struct event *ev)
 {
@@ -194,7 +197,7 @@ static void pick_op(struct prng *prng, struct event_space *space, size_t part, e
 	case EVENT_SET:
 	case EVENT_APPEND:
 		ev->value = pick_value(prng);
-		if (prng_one_in(prng, 6)) { /* for incr to meet */
+		if (prng_one_in(prng, 6)) { /* Give incr numbers to work on. */
 			ev->value = (struct bytes){ "41\n", 2 + prng_below(prng, 2) };
 		} else if (op == EVENT_SET && prng_one_in(prng, 6)) {
 			ev->flags |= EVENT_SYMLINK;
@@ -232,7 +235,7 @@ static void pick_op(struct prng *prng, struct event_space *space, size_t part, e
 		pick_times(prng, ev);
 		break;
 	case EVENT_INCR:
-		if (prng_one_in(prng, 2)) { /* a key that mostly stays a number */
+		if (prng_one_in(prng, 2)) { /* A key that usually stays a number. */
 			ev->key = (struct bytes){ "n", 1 };
 			ev->at = ev->dir = 0;
 		}
@@ -252,7 +255,7 @@ static void pick_op(struct prng *prng, struct event_space *space, size_t part, e
 	}
 }
 
-/* Operations by how often they come; set more often than the rest. */
+/* Choose an operation; set is more frequent than the others. */
 static enum event_op pick_kind(struct prng *prng)
 {
 	enum event_op op = (enum event_op)prng_below(prng, EVENT_FORMAT + 5);
@@ -298,7 +301,7 @@ int64_t event_random_time(struct prng *prng, int64_t last_ms)
 {
 	switch (prng_below(prng, 16)) {
 	case 0:
-		return last_ms - prng_below(prng, 3000); /* a broker's clock steps back */
+		return last_ms - prng_below(prng, 3000); /* The broker's clock steps back. */
 	case 1:
 		return last_ms + prng_below(prng, 20000);
 	default:

@@ -1,12 +1,12 @@
-/* Random events over a small world, so that they meet each other. */
+/* Random events: generated from a small set of names, so that they affect each other. */
 #ifndef KEYDIR_TEST_EVENT_RANDOM_H
 #define KEYDIR_TEST_EVENT_RANDOM_H
 
 #include "tests/unit/prng.h"
 #include "common/event/event.h"
 
-#define EVENT_RANDOM_OPS 5    /* most operations of a transaction */
-#define EVENT_RANDOM_RANGES 6 /* most ranges of a write */
+#define EVENT_RANDOM_OPS 5    /* most operations in a transaction */
+#define EVENT_RANDOM_RANGES 6 /* most ranges in a write */
 
 /* Memory that one random event borrows from. */
 struct event_space {
@@ -16,13 +16,14 @@ struct event_space {
 	char idem[2];
 };
 
-/* Fills EV, whose time_ms is given, with any operation but format, on a few
- * names down to a depth of four and a few inodes; it passes event_check(), but
- * need not succeed. It lives as long as SPACE is not used again. */
+/* Fill EV with a random operation, any but format. EV->time_ms is the event's time on
+ * entry. Names come from a small set, up to four levels deep, and inodes from a small
+ * range. The event passes event_check(), but need not succeed. It is valid until
+ * SPACE is used again. */
 void event_random(struct prng *prng, struct event_space *space, struct event *ev);
 
-/* The next record's timestamp: mostly a little later than LAST_MS, so that
- * TTLs of random events end while more events come. */
+/* Return the timestamp of the next record: usually a little later than LAST_MS, so
+ * that the TTLs of random events end while more events follow. */
 int64_t event_random_time(struct prng *prng, int64_t last_ms);
 
 #endif

@@ -1,7 +1,7 @@
-/* Faults as inputs: the Nth allocation fails.
+/* Allocation faults: make the Nth allocation fail.
  *
- * The linker (--wrap) sends the allocations of the code under test here; those
- * inside the C library and cmocka are not seen. For one thread. */
+ * The linker (--wrap) redirects the allocations of the code under test to this file.
+ * Allocations inside the C library and cmocka are not counted. Not thread-safe. */
 #include "tests/unit/fault.h"
 
 #include <stddef.h>
@@ -28,22 +28,22 @@ unsigned long fault_end(void)
 	return count;
 }
 
-static int fails(void)
+static int next_fails(void)
 {
 	return ++count == fail_at;
 }
 
 void *__wrap_malloc(size_t size)
 {
-	return fails() ? NULL : __real_malloc(size);
+	return next_fails() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-	return fails() ? NULL : __real_calloc(n, size);
+	return next_fails() ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
-	return fails() ? NULL : __real_realloc(old, size);
+	return next_fails() ? NULL : __real_realloc(old, size);
 }

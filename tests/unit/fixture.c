@@ -1,8 +1,8 @@
-/* A fixture: a store that a test applies events to one by one.
+/* Fixture: a store to which a test applies events one by one.
  *
- * Each event is committed alone and read back from the feed, and the whole
- * store is checked after it, so that the first event that breaks something is
- * the one that is named. */
+ * Each event is committed in a transaction of its own and read back from the feed,
+ * and the whole store is checked after it. A failure therefore names the first event
+ * that broke something. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/fixture.h"
@@ -83,7 +83,7 @@ static int hash_row(void *arg, const char *table, struct bytes key, struct bytes
 	return 0;
 }
 
-/* A hash of all entries: names, inodes, values, attributes, expiry. */
+/* Return a hash of all entries: names, inodes, values, attributes, expiry. */
 static uint64_t hash_entries(struct txn *txn)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -176,10 +176,10 @@ void fixture_expect(struct fixture *fixture, enum event_outcome want, const char
 	}
 }
 
-/* --- looking --- */
+/* --- reading the store --- */
 
-/* Finds KEY without regard to expiry. */
-static int find(struct txn *txn, const char *key, struct entry *ret)
+/* Find KEY, even if it has expired. */
+static int find_entry(struct txn *txn, const char *key, struct entry *ret)
 {
 	uint64_t ino = STORE_ROOT_INO;
 	size_t len = strlen(key), name_len;
@@ -195,7 +195,7 @@ static int find(struct txn *txn, const char *key, struct entry *ret)
 const struct entry *fixture_get(struct fixture *fixture, const char *key)
 {
 	struct txn *txn = store_fixture_read(fixture->store);
-	int r = find(txn, key, &fixture->e);
+	int r = find_entry(txn, key, &fixture->e);
 
 	if (r == 0) {
 		memcpy(fixture->name, fixture->e.name, fixture->e.name_len);
@@ -223,7 +223,7 @@ struct bytes fixture_value(struct fixture *fixture, const char *key)
 
 	free((void *)fixture->value.data);
 	fixture->value = (struct bytes){ NULL, 0 };
-	if (find(txn, key, &e) != 0) {
+	if (find_entry(txn, key, &e) != 0) {
 		txn_abort(txn);
 		fail_msg("%s is not there", key);
 	}
@@ -240,7 +240,7 @@ const char *fixture_xattr(struct fixture *fixture, const char *key, const char *
 	struct txn *txn = store_fixture_read(fixture->store);
 	struct entry e;
 	struct bytes value;
-	bool found = find(txn, key, &e) == 0 &&
+	bool found = find_entry(txn, key, &e) == 0 &&
 	             store_xattr_get(txn, e.ino, name, strlen(name), &value) == 0;
 
 	if (found) {

@@ -1,5 +1,5 @@
-/* A cluster of librdkafka's mock, and shorthands for tests of the Kafka log.
- * Waits are polls of a condition with a deadline. */
+/* Mock Kafka: librdkafka's mock cluster, and shorthands for tests of the Kafka log.
+ * Waits poll a condition until a deadline. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/mock_kafka.h"
@@ -47,10 +47,11 @@ int mock_teardown(void **state)
 
 void mock_open(struct mock *mock, int64_t write_timeout_ms, const char *const *settings)
 {
-	/* A real broker answers a waiting fetch when a record comes; the mock
-	 * does when the wait is over. A real broker refuses a batch after one that
-	 * is missing; the mock takes it, and then librdkafka believes that the
-	 * missing one is there: so only one is on its way at a time. */
+	/* A real broker answers a waiting fetch as soon as a record arrives; the mock
+	 * answers only when the wait is over. A real broker also refuses a batch that
+	 * follows a missing one; the mock accepts it, and librdkafka then assumes
+	 * that the missing batch was stored. Therefore only one batch may be in
+	 * flight. */
 	const char *all[8] = { "fetch.wait.max.ms=20", "max.in.flight=1" };
 	struct log_kafka_config config = { .url = mock->url,
 		                           .settings = all,
@@ -121,16 +122,16 @@ void mock_produce(struct mock *mock, const struct record *rec)
 	rd_kafka_destroy(rk);
 }
 
-static void on_told(void *arg, enum log_append how, uint64_t offset)
+static void on_delivery(void *arg, enum log_append how, uint64_t offset)
 {
-	struct told *t = arg;
+	struct delivery *t = arg;
 
 	t->how = (int)how;
 	t->offset = offset;
 	t->calls++;
 }
 
-void mock_append(struct mock *mock, const char *key, const char *value, struct told *t)
+void mock_append(struct mock *mock, const char *key, const char *value, struct delivery *t)
 {
 	struct event ev = { .op = value ? EVENT_SET : EVENT_DEL,
 		            .proc = 1,
@@ -138,8 +139,8 @@ void mock_append(struct mock *mock, const char *key, const char *value, struct t
 		            .key = { key, strlen(key) },
 		            .value = { value, value ? strlen(value) : 0 } };
 
-	*t = (struct told){ .how = -1 };
-	log_kafka_append(mock->log, &ev, on_told, t);
+	*t = (struct delivery){ .how = -1 };
+	log_kafka_append(mock->log, &ev, on_delivery, t);
 }
 
 void mock_wait_for(bool (*cond)(void *arg), void *arg, int64_t timeout_ms)
@@ -153,19 +154,19 @@ void mock_wait_for(bool (*cond)(void *arg), void *arg, int64_t timeout_ms)
 	}
 }
 
-static bool was_told(void *arg)
+static bool was_delivered(void *arg)
 {
-	return ((struct told *)arg)->calls > 0;
+	return ((struct delivery *)arg)->calls > 0;
 }
 
-enum log_append mock_wait(struct told *t, int64_t timeout_ms)
+enum log_append mock_wait(struct delivery *t, int64_t timeout_ms)
 {
-	mock_wait_for(was_told, t, timeout_ms);
+	mock_wait_for(was_delivered, t, timeout_ms);
 	assert_int_equal(t->calls, 1);
 	return (enum log_append)t->how;
 }
 
-static struct bytes copy(struct bytes b)
+static struct bytes copy_bytes(struct bytes b)
 {
 	struct bytes c = { NULL, b.len };
 
@@ -197,11 +198,11 @@ int mock_take(void *arg, const struct log_record *rec)
 	log_record_raw(rec, &raw);
 	r->offset = rec->offset;
 	r->rec = raw;
-	r->rec.key = copy(raw.key);
-	r->rec.value = copy(raw.value);
+	r->rec.key = copy_bytes(raw.key);
+	r->rec.value = copy_bytes(raw.value);
 	for (size_t i = 0; i < raw.nheaders; i++) {
-		r->rec.headers[i].name = copy(raw.headers[i].name);
-		r->rec.headers[i].value = copy(raw.headers[i].value);
+		r->rec.headers[i].name = copy_bytes(raw.headers[i].name);
+		r->rec.headers[i].value = copy_bytes(raw.headers[i].value);
 	}
 	r->err = rec->err;
 	r->ev = rec->ev ? event_dup(rec->ev) : NULL;

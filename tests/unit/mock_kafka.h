@@ -1,5 +1,5 @@
-/* A Kafka cluster of librdkafka's own (its mock), for tests that need errors
- * which a real broker will not give on demand. */
+/* Mock Kafka: librdkafka's mock cluster, for tests that need errors which a real
+ * broker does not produce on demand. */
 #ifndef KEYDIR_TEST_MOCK_KAFKA_H
 #define KEYDIR_TEST_MOCK_KAFKA_H
 
@@ -12,7 +12,7 @@
 #define MOCK_TOPIC "topic"
 #define MOCK_BROKERS 3
 
-/* Requests, by Kafka's numbers. */
+/* Kafka's request numbers (API keys). */
 enum {
 	MOCK_PRODUCE = 0,
 	MOCK_FETCH = 1,
@@ -26,66 +26,68 @@ struct mock {
 	rd_kafka_mock_cluster_t *cluster;
 	char url[512];
 	struct log_kafka *log; /* closed by the teardown */
-	uint64_t ahead;        /* for following again: until where to read ahead */
+	uint64_t ahead;        /* when following again: read ahead up to this offset */
 };
 
-/* cmocka's setup and teardown: a cluster with MOCK_TOPIC (one partition, three
- * replicas, broker 1 leads). */
+/* Setup and teardown functions for cmocka: a cluster with MOCK_TOPIC (one partition,
+ * three replicas, led by broker 1). */
 int mock_setup(void **state);
 int mock_teardown(void **state);
 
-/* Opens mock->log with these settings ("name=value", ended by NULL; NULL: none). */
+/* Open mock->log with SETTINGS ("name=value", ended by NULL; SETTINGS itself may be
+ * NULL). */
 void mock_open(struct mock *mock, int64_t write_timeout_ms, const char *const *settings);
 
-/* The next N requests of this kind are answered with ERR. */
+/* Answer the next N requests of this kind with ERR. */
 void mock_fail(struct mock *mock, int request, rd_kafka_resp_err_t err, size_t n);
-/* Another broker leads from now on. At most one append may be under way. The
- * mock keeps no order of a producer's batches as a real broker does (only that of
- * a transaction's). And librdkafka 2.0 counts a batch that was refused as ended
- * just before it has put its messages back; if a thread's turn ends there, it
- * sends the batch behind it to the new leader first. A real leader refuses that,
- * being out of order, and all is sent again; the mock takes it, and then
- * librdkafka believes the refused batch to be there too: it is reported as
- * delivered, and is in no log. */
+/* Make BROKER the leader from now on. At most one append may be in flight, for two
+ * reasons. The mock does not enforce the order of a producer's batches as a real
+ * broker does (except those of a transaction). And librdkafka 2.0 counts a refused
+ * batch as finished just before it requeues the batch's messages; if the thread is
+ * preempted there, it sends the following batch to the new leader first. A real
+ * leader refuses that batch as out of order, and everything is sent again. The mock
+ * accepts it, and librdkafka then considers the refused batch stored: it reports the
+ * batch as delivered although no log contains it. */
 void mock_lead(struct mock *mock, int broker);
-/* All brokers go, or come back. */
+/* Stop or restart all brokers. */
 void mock_set_up(struct mock *mock, bool up);
-/* A record from a foreign producer, as given. */
+/* Append a record as a foreign producer would, unchanged. */
 void mock_produce(struct mock *mock, const struct record *rec);
 
-/* An append and what was told of it. */
-struct told {
+/* The delivery report of one append. */
+struct delivery {
 	_Atomic int calls;
 	_Atomic int how; /* enum log_append */
 	_Atomic uint64_t offset;
 };
 
-/* Appends `set KEY VALUE`, or `del KEY` without a value. T must live until it was told. */
-void mock_append(struct mock *mock, const char *key, const char *value, struct told *t);
-/* Waits until T was told; fails the test after TIMEOUT_MS. Returns how. */
-enum log_append mock_wait(struct told *t, int64_t timeout_ms);
-/* Waits until COND(ARG) holds; fails the test after TIMEOUT_MS. */
+/* Append `set KEY VALUE`, or `del KEY` if VALUE is NULL. T must live until the
+ * delivery report. */
+void mock_append(struct mock *mock, const char *key, const char *value, struct delivery *t);
+/* Wait until T is reported, and return how; fail the test after TIMEOUT_MS. */
+enum log_append mock_wait(struct delivery *t, int64_t timeout_ms);
+/* Wait until COND(ARG) holds; fail the test after TIMEOUT_MS. */
 void mock_wait_for(bool (*cond)(void *arg), void *arg, int64_t timeout_ms);
 
-/* What polls gave: copies of the records. */
+/* Copies of the records that polls returned. */
 struct taken {
 	size_t n, size;
 	struct taken_record {
 		uint64_t offset;
-		struct record rec; /* its bytes are copies */
+		struct record rec; /* owns copies of its bytes */
 		struct event *ev;  /* owned */
 		int err;
 	} * records;
-	size_t refuse_at; /* if not 0: the take with this number fails once ... */
-	int refusal;      /* ... with this */
+	size_t refuse_at; /* if not 0: mock_take() fails once at this record ... */
+	int refusal;      /* ... with this error */
 };
 
-/* For log_kafka_poll; ARG is a struct taken. */
+/* Callback for log_kafka_poll(); ARG is a struct taken. */
 int mock_take(void *arg, const struct log_record *rec);
-/* log_kafka_poll(), and after -ESTALE follows again; then it returns -EAGAIN. */
+/* Call log_kafka_poll(). After -ESTALE follow again and return -EAGAIN. */
 int mock_poll_once(struct mock *mock, struct taken *taken, int64_t timeout_ms, size_t max);
-/* Polls until TAKEN has N records; fails the test after TIMEOUT_MS. -EAGAIN is
- * passed over, and after -ESTALE it follows again from the position. */
+/* Poll until TAKEN has N records; fail the test after TIMEOUT_MS. Ignores -EAGAIN,
+ * and after -ESTALE follows again from the position. */
 void mock_poll(struct mock *mock, struct taken *taken, size_t n, int64_t timeout_ms);
 void mock_taken_free(struct taken *taken);
 

@@ -1,4 +1,4 @@
-/* Nodes for tests. */
+/* Node fixture: nodes for tests. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/node_fixture.h"
@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The node calls it with its work lock held, from one thread at a time. */
-static void follow(void *arg, const struct feed_event *ev, bool gap)
+/* Record what the node reports. The node calls it with its work lock held, from one
+ * thread at a time. */
+static void follow_event(void *arg, const struct feed_event *ev, bool gap)
 {
 	struct follower *f = arg;
 
@@ -48,7 +49,7 @@ struct node_config node_fixture_config(const char *dir, struct follower *followe
 		.size_bytes = UINT64_C(1) << 40,
 		.max_value = UINT64_C(1) << 30,
 		.write_timeout_ms = 10000,
-		.follow = follower ? follow : NULL,
+		.follow = follower ? follow_event : NULL,
 		.follow_arg = follower,
 	};
 }

@@ -1,4 +1,4 @@
-/* Choices for random tests. The generator is splitmix64. */
+/* Pseudo-random numbers for tests. The generator is splitmix64. */
 #include "tests/unit/prng.h"
 
 #include <string.h>
@@ -8,8 +8,8 @@ bool prng_left(const struct prng *prng)
 	return !prng->data || prng->left;
 }
 
-/* The next N bytes of the fuzzer's input as a number. */
-static uint64_t take(struct prng *prng, size_t n)
+/* Return the next N bytes of the fuzzer's input as a number. */
+static uint64_t take_input(struct prng *prng, size_t n)
 {
 	uint64_t number = 0;
 
@@ -26,7 +26,7 @@ uint64_t prng_u64(struct prng *prng)
 	uint64_t z;
 
 	if (prng->data)
-		return take(prng, 8);
+		return take_input(prng, 8);
 	z = prng->seed += UINT64_C(0x9e3779b97f4a7c15);
 	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
@@ -36,7 +36,7 @@ uint64_t prng_u64(struct prng *prng)
 uint32_t prng_below(struct prng *prng, uint32_t n)
 {
 	if (prng->data)
-		return (uint32_t)take(prng, n > 65536 ? 4 : n > 256 ? 2 : 1) % n;
+		return (uint32_t)take_input(prng, n > 65536 ? 4 : n > 256 ? 2 : 1) % n;
 	return (uint32_t)(prng_u64(prng) >> 32) % n;
 }
 

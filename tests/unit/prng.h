@@ -1,4 +1,4 @@
-/* Choices for random tests: from a seed, or from a fuzzer's bytes. */
+/* Pseudo-random numbers for tests, from a seed or from a fuzzer's bytes. */
 #ifndef KEYDIR_TEST_PRNG_H
 #define KEYDIR_TEST_PRNG_H
 
@@ -6,22 +6,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* With DATA NULL: numbers of a generator that starts at SEED (the same seed
- * gives the same numbers everywhere). Else: the bytes of DATA (borrowed), and
- * zeros behind their end. */
+/* If DATA is NULL: a generator that starts at SEED (the same seed gives the same
+ * numbers everywhere). Otherwise: the bytes of DATA (borrowed), followed by zeros. */
 struct prng {
 	const uint8_t *data;
 	size_t left;
 	uint64_t seed;
 };
 
-/* False when a fuzzer's bytes are used up. */
+/* Return whether numbers are left: false once a fuzzer's bytes are used up. */
 bool prng_left(const struct prng *prng);
-/* 64 bits. */
+/* Return 64 random bits. */
 uint64_t prng_u64(struct prng *prng);
-/* A number from 0 to N - 1; N at least 1. */
+/* Return a number from 0 to N - 1; N is at least 1. */
 uint32_t prng_below(struct prng *prng, uint32_t n);
-/* True once in N times. */
+/* Return true with probability 1/N. */
 bool prng_one_in(struct prng *prng, uint32_t n);
 
 #endif

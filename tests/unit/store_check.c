@@ -1,9 +1,10 @@
-/* The store's invariants, checked from its rows.
+/* Store invariants, checked from the rows.
  *
- * Two passes: one over all rows, which collects the inodes (in a hash, with
- * what other tables say about each) and checks rows alone; one over the
- * inodes, which checks what was collected. The keys of rows are taken apart
- * here and not by the store's own code, so that a fault there shows. */
+ * There are two passes over the rows. The first collects the inodes in a hash and
+ * checks each of their rows by itself. The second counts, for each inode, the rows of
+ * the other tables that refer to it. Then each inode is checked against these counts.
+ * Row keys are decoded here instead of by the store's code, so that a fault in that
+ * code is detected. */
 #include "tests/unit/store_check.h"
 
 #include "common/event/feed.h"
@@ -16,7 +17,7 @@
 #include <string.h>
 #include <uthash.h>
 
-/* One inode, and what the other tables said about it. */
+/* One inode, and the rows of other tables that refer to it. */
 struct node {
 	uint64_t ino;
 	struct entry e; /* its pointers are valid as long as the transaction */
@@ -26,18 +27,18 @@ struct node {
 	uint64_t xattr_bytes;
 	uint64_t expiries;
 	uint64_t value_rows;
-	bool rooted;        /* known to hang at the root */
-	struct node *older; /* collected before */
+	bool rooted;        /* known to be below the root */
+	struct node *older; /* the inode collected before this one */
 	UT_hash_handle hh;
 };
 
 struct check {
 	struct txn *txn;
 	const struct store_meta *meta;
-	struct node *nodes;  /* the hash */
-	struct node *newest; /* all of them, for freeing */
+	struct node *nodes;  /* hash by inode decode_number */
+	struct node *newest; /* list of all inodes, for freeing */
 	uint64_t feed_rows;
-	uint64_t feed_idems; /* rows of the feed that brought an idempotency key */
+	uint64_t feed_idems; /* feed rows that have an idempotency key */
 	uint64_t idem_rows;
 	uint64_t last_feed;
 	char *why;
@@ -57,9 +58,10 @@ __attribute__((format(printf, 2, 3))) static int fault(struct check *c, const ch
 #define INO "%llu"
 #define ULL(n) ((unsigned long long)(n))
 
-/* A number in a row: as many ones as bytes follow the first, then the number, the
- * highest bits first and no shorter way to say it. Returns the bytes taken, or 0. */
-static size_t number(const uint8_t *p, size_t size, uint64_t *ret)
+/* Decode a decode_number from a row key: the first byte has one leading 1 bit for each byte
+ * that follows; the decode_number follows, most significant bits first, in the shortest
+ * form. Return the decode_number of bytes used, or 0 if it is malformed. */
+static size_t decode_number(const uint8_t *p, size_t size, uint64_t *ret)
 {
 	size_t more = 0;
 	uint64_t n;
@@ -135,7 +137,7 @@ static int take_inode(struct check *c, struct bytes key)
 	uint64_t ino = 0;
 	int err;
 
-	if (number(key.data, key.len, &ino) != key.len)
+	if (decode_number(key.data, key.len, &ino) != key.len)
 		return fault(c, "a row of inodes has a bad key");
 	node = calloc(1, sizeof(*node));
 	if (!node)
@@ -156,14 +158,14 @@ static int on_inode(void *arg, const char *table, struct bytes key, struct bytes
 	return strcmp(table, "inodes") == 0 ? take_inode(arg, key) : 0;
 }
 
-/* --- the second pass: what the other tables say --- */
+/* --- the second pass: the other tables --- */
 
 static int take_name(struct check *c, struct bytes key, struct bytes value)
 {
 	const char *bytes = key.data;
 	const uint8_t *to = value.data;
 	uint64_t parent = 0, ino = 0;
-	size_t n = number(key.data, key.len, &parent);
+	size_t n = decode_number(key.data, key.len, &parent);
 	struct node *node, *dir;
 
 	if (!n || value.len < 1 || value.len > 8 || to[0] == 0)
@@ -190,7 +192,7 @@ static int take_value(struct check *c, struct bytes key, struct bytes value)
 {
 	const uint8_t *bytes = key.data;
 	uint64_t ino = 0, start;
-	size_t n = number(bytes, key.len, &ino);
+	size_t n = decode_number(bytes, key.len, &ino);
 	struct node *node;
 
 	if (!n || (key.len != n && key.len != n + 4))
@@ -212,7 +214,7 @@ static int take_xattr(struct check *c, struct bytes key, struct bytes value)
 {
 	const char *bytes = key.data;
 	uint64_t ino = 0;
-	size_t n = number(key.data, key.len, &ino);
+	size_t n = decode_number(key.data, key.len, &ino);
 	struct node *node = n ? node_of(c, ino) : NULL;
 
 	if (!node || !node->e.has_xattrs)
@@ -230,7 +232,7 @@ static int take_expiry(struct check *c, struct bytes key, struct bytes value)
 	struct node *node;
 	uint64_t ino = 0;
 
-	if (key.len < 8 || number(bytes + 8, key.len - 8, &ino) != key.len - 8 || value.len)
+	if (key.len < 8 || decode_number(bytes + 8, key.len - 8, &ino) != key.len - 8 || value.len)
 		return fault(c, "a row of expiry cannot be read");
 	node = node_of(c, ino);
 	if (!node || (uint64_t)node->e.expiry_ms != big_endian(bytes, 8))
@@ -245,7 +247,8 @@ static int take_feed(struct check *c, struct bytes key, struct bytes value)
 	struct feed_event *ev;
 	uint64_t found;
 
-	if (number(key.data, key.len, &offset) != key.len || feed_decode(offset, value, &ev) != 0)
+	if (decode_number(key.data, key.len, &offset) != key.len ||
+	    feed_decode(offset, value, &ev) != 0)
 		return fault(c, "the feed's row %llu cannot be read", ULL(offset));
 	c->feed_rows++;
 	c->last_feed = offset;
@@ -279,9 +282,10 @@ static int on_other(void *arg, const char *table, struct bytes key, struct bytes
 	return 0;
 }
 
-/* --- what was collected --- */
+/* --- after both passes --- */
 
-/* True if NODE hangs at the root. A loop is longer than there are inodes. */
+/* Return whether NODE is below the root. A path longer than the decode_number of inodes is a
+ * loop. */
 static bool is_rooted(struct check *c, struct node *node)
 {
 	struct node *at = node;
@@ -345,7 +349,8 @@ static int check_totals(struct check *c)
 	if (default_ttls != m->ndefault_ttl)
 		return fault(c, "%llu default TTLs, not %llu", ULL(default_ttls),
 		             ULL(m->ndefault_ttl));
-	/* While a log is replayed the feed may have none of the last rows, and says so. */
+	/* While a log is replayed, the feed may have no rows; then its first offset
+	 * is the next one. */
 	bool unfed = store_feed_first(c->txn, &first) == 0 && first == m->applied + 1;
 	if (c->feed_rows > STORE_FEED_SIZE ||
 	    (!unfed &&

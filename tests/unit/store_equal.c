@@ -1,7 +1,8 @@
-/* Comparing stores row by row.
+/* Store comparison, row by row.
  *
- * store_each_row() walks one store; so the rows of the first are laid down in
- * one block, and those of the second are held against it as they come. */
+ * store_each_row() walks one store at a time. So the rows of the first store are
+ * copied into one block, and the rows of the second are compared with it as they are
+ * read. */
 #include "tests/unit/store_equal.h"
 
 #include <errno.h>
@@ -11,14 +12,14 @@
 #include <string.h>
 
 struct row_head {
-	const char *table; /* static text of the store */
+	const char *table; /* static text, owned by the store */
 	size_t key_len, value_len;
 };
 
 struct rows {
 	uint8_t *bytes;
 	size_t used, room;
-	size_t at; /* how far the second store agrees */
+	size_t at; /* offset in bytes up to which the second store agrees */
 	uint64_t n;
 	char *why;
 	size_t why_size;
@@ -34,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static int differs(struct rows *rows, cons
 	return -EPROTO;
 }
 
-static int lay_down(void *arg, const char *table, struct bytes key, struct bytes value)
+static int copy_row(void *arg, const char *table, struct bytes key, struct bytes value)
 {
 	struct rows *rows = arg;
 	struct row_head head = { table, key.len, value.len };
@@ -57,7 +58,7 @@ static int lay_down(void *arg, const char *table, struct bytes key, struct bytes
 	return 0;
 }
 
-/* A key or value as hexadecimal digits, cut. */
+/* Return a key or value as hexadecimal digits, cut to SIZE. */
 static const char *hex(struct bytes b, char *buf, size_t size)
 {
 	const uint8_t *p = b.data;
@@ -69,7 +70,7 @@ static const char *hex(struct bytes b, char *buf, size_t size)
 	return buf;
 }
 
-static int hold_against(void *arg, const char *table, struct bytes key, struct bytes value)
+static int compare_row(void *arg, const char *table, struct bytes key, struct bytes value)
 {
 	struct rows *rows = arg;
 	struct row_head head;
@@ -106,13 +107,13 @@ int store_differs(struct store *a, struct store *b, char *why, size_t why_size)
 	why[0] = '\0';
 	int r = txn_read(a, &txn);
 	if (r == 0) {
-		r = store_each_row(txn, lay_down, &rows);
+		r = store_each_row(txn, copy_row, &rows);
 		txn_abort(txn);
 	}
 	if (r == 0)
 		r = txn_read(b, &txn);
 	if (r == 0) {
-		r = store_each_row(txn, hold_against, &rows);
+		r = store_each_row(txn, compare_row, &rows);
 		txn_abort(txn);
 	}
 	if (r == 0 && rows.at != rows.used)

@@ -1,12 +1,11 @@
-/* Comparing stores row by row. */
+/* Store comparison, row by row. */
 #ifndef KEYDIR_TEST_STORE_EQUAL_H
 #define KEYDIR_TEST_STORE_EQUAL_H
 
 #include "common/store/store.h"
 
-/* Compares all rows of all tables, byte by byte. Returns 0 if they are the
- * same; -EPROTO with the first row that differs named in WHY; or another -errno,
- * said in WHY too. */
+/* Compare all rows of all tables, byte by byte. Return 0 if they are equal; -EPROTO
+ * with the first differing row in WHY; or another -errno, explained in WHY too. */
 int store_differs(struct store *a, struct store *b, char *why, size_t why_size);
 
 #endif

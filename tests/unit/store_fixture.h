@@ -1,4 +1,4 @@
-/* Stores for tests: a fixture with a write transaction, and opening without a fault. */
+/* Store fixture: stores for tests, with an open write transaction. */
 #ifndef KEYDIR_TEST_STORE_FIXTURE_H
 #define KEYDIR_TEST_STORE_FIXTURE_H
 
@@ -7,18 +7,18 @@
 struct store_fixture {
 	char *dir;
 	struct store *store;
-	struct txn *txn; /* a write transaction */
+	struct txn *txn; /* the current write transaction */
 };
 
-/* cmocka's setup and teardown: one on a new store. */
+/* Setup and teardown functions for cmocka, on a new store. */
 int store_fixture_set_up(void **state);
 int store_fixture_tear_down(void **state);
-/* Commits fixture->txn and begins the next. */
+/* Commit fixture->txn and begin the next transaction. */
 void store_fixture_commit(struct store_fixture *fixture);
 
-/* Opens the store in DIR; fails the test if that does not work. */
+/* Open the store in DIR; fail the test on an error. */
 struct store *store_fixture_open(const char *dir);
-/* Begins a transaction; fails the test if that does not work. */
+/* Begin a transaction; fail the test on an error. */
 struct txn *store_fixture_write(struct store *store);
 struct txn *store_fixture_read(struct store *store);
 

@@ -1,7 +1,7 @@
-/* Directories of their own for tests.
+/* Temporary directories: one for each test.
  *
- * Stores are sparse files in memory that many processes of one test share, so
- * each test gets a directory and not a file. Thread-safe. */
+ * Stores are sparse files in memory that many processes of one test share, so each
+ * test gets a directory rather than a file. Thread-safe. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/temp_dir.h"
@@ -44,7 +44,8 @@ char *temp_dir_small(size_t bytes)
 {
 	char options[64], *dir;
 
-	/* A mount namespace ends with its last process, however that dies. */
+	/* The kernel removes a mount namespace with its last process, even after a
+	 * crash. */
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) {
 		print_message("# no mount namespace: %s\n", strerror(errno));
 		return NULL;
@@ -94,7 +95,7 @@ void temp_dir_remove(char *dir)
 {
 	if (!dir)
 		return;
-	umount2(dir, MNT_DETACH); /* fails for all but a temp_dir_small() */
+	umount2(dir, MNT_DETACH); /* Fails unless DIR is from temp_dir_small(). */
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
 	free(dir);
 }

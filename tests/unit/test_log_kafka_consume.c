@@ -40,7 +40,7 @@ static int setup_ahead(void **state)
 
 static void append_numbers(struct mock *mock, int from, int to)
 {
-	struct told *t = calloc((size_t)(to - from), sizeof(*t));
+	struct delivery *t = calloc((size_t)(to - from), sizeof(*t));
 	char value[16];
 
 	assert_non_null(t);
@@ -494,7 +494,7 @@ static void test_ahead_long_values(void **state)
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 	char *value = malloc(size + 1);
-	struct told t;
+	struct delivery t;
 
 	assert_non_null(value);
 	mock_open(mock, 30000, NULL);

@@ -36,7 +36,7 @@ static void log_holds(struct mock *mock, size_t n, const char *values)
 static void test_append(void **state)
 {
 	struct mock *mock = *state;
-	struct told a, b;
+	struct delivery a, b;
 
 	mock_open(mock, 5000, NULL);
 	mock_append(mock, "key", "one", &a);
@@ -62,7 +62,7 @@ static void test_passing_errors(void **state)
 		RD_KAFKA_RESP_ERR__TRANSPORT, /* closes the connection */
 	};
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 
 	mock_open(mock, 30000, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
@@ -95,7 +95,7 @@ static void test_lasting_errors(void **state)
 		{ RD_KAFKA_RESP_ERR_POLICY_VIOLATION, LOG_NOT_APPENDED, true },
 	};
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		int64_t start_ms;
@@ -128,7 +128,7 @@ static void test_unknown_stays(void **state)
 		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS,
 	};
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 
 	for (size_t i = 0; i < ARRAY_SIZE(later); i++) {
 		mock_open(mock, 1500, NULL);
@@ -147,7 +147,7 @@ static void test_unknown_stays(void **state)
 static void test_slow_answer(void **state)
 {
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 
 	mock_open(mock, 1000, NULL);
 	mock_append(mock, "key", "a", &t);
@@ -164,7 +164,7 @@ static void test_crowd(void **state)
 {
 	enum { N = 400 };
 	struct mock *mock = *state;
-	static struct told t[N];
+	static struct delivery t[N];
 	char value[8];
 
 	mock_open(mock, 20000, NULL);
@@ -199,7 +199,7 @@ static void test_crowd_comes_back(void **state)
 {
 	static const int crowds[] = { 64, 64, 60, 30, 64, 8, 1, 1, 40, 2, 1 };
 	struct mock *mock = *state;
-	static struct told t[64];
+	static struct delivery t[64];
 	char value[12];
 	uint64_t next = 1;
 
@@ -224,7 +224,7 @@ static void test_crowd_of_records(void **state)
 {
 	enum { N = 40, LONG = 100000 };
 	struct mock *mock = *state;
-	static struct told t[N];
+	static struct delivery t[N];
 	struct taken taken = { .n = 0 };
 	char *value = malloc(LONG + 1), key[8];
 
@@ -262,7 +262,7 @@ static void test_crowd_without_answer(void **state)
 {
 	enum { N = 40 };
 	struct mock *mock = *state;
-	struct told t[N];
+	struct delivery t[N];
 
 	mock_open(mock, 1000, NULL);
 	mock_append(mock, "key", "first", &t[0]);
@@ -288,7 +288,7 @@ static void test_crowd_without_answer(void **state)
 static void test_no_broker(void **state)
 {
 	struct mock *mock = *state;
-	struct told t, u;
+	struct delivery t, u;
 	int64_t start_ms;
 
 	mock_set_up(mock, false);
@@ -315,7 +315,7 @@ static void test_too_large(void **state)
 	struct mock *mock = *state;
 	size_t size = (1 << 20) + LOG_RECORD_ROOM;
 	char *value = malloc(size + 2);
-	struct told t;
+	struct delivery t;
 
 	assert_non_null(value);
 	memset(value, 'x', size + 1);
@@ -336,7 +336,7 @@ static void test_queue_full(void **state)
 {
 	static const char *const settings[] = { "queue.buffering.max.messages=10", NULL };
 	struct mock *mock = *state;
-	struct told t[11];
+	struct delivery t[11];
 	char value[4];
 
 	mock_set_up(mock, false);
@@ -365,7 +365,7 @@ static void test_leader_changes(void **state)
 {
 	enum { N = 600 };
 	struct mock *mock = *state;
-	struct told *t = calloc(N, sizeof(*t));
+	struct delivery *t = calloc(N, sizeof(*t));
 	struct taken taken = { .n = 0 };
 	char value[16];
 
@@ -396,7 +396,7 @@ static void test_leader_changes(void **state)
 
 static bool appends_again(void *arg)
 {
-	struct told t;
+	struct delivery t;
 
 	mock_append(arg, "key", "v", &t);
 	return mock_wait(&t, 10000) == LOG_APPENDED;
@@ -410,7 +410,7 @@ static void test_fatal(void **state)
 		RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH,
 	};
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 	char last[300];
 
 	mock_open(mock, 5000, NULL);
@@ -428,7 +428,7 @@ static void test_fatal(void **state)
 static void test_denied_producer_id(void **state)
 {
 	struct mock *mock = *state;
-	struct told t;
+	struct delivery t;
 
 	mock_fail(mock, MOCK_INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED, 2);
 	mock_open(mock, 2000, NULL);
@@ -443,7 +443,7 @@ static void test_close(void **state)
 {
 	enum { N = 50 };
 	struct mock *mock = *state;
-	struct told t[N];
+	struct delivery t[N];
 	int64_t start_ms;
 
 	/* In time: all go. */
