@@ -2,6 +2,7 @@
 #ifndef KEYDIR_STORE_INTERNAL_H
 #define KEYDIR_STORE_INTERNAL_H
 
+#include "common/store/env.h"
 #include "common/store/store.h"
 #include "common/store/rowkey.h"
 #include "common/store/place.h"
@@ -65,14 +66,6 @@ static inline struct txn *txn_top(const struct txn *txn)
 	while (txn->parent)
 		txn = txn->parent;
 	return (struct txn *)txn;
-}
-
-/* The negative errno of an LMDB or system error code other than 0. */
-int store_error_of(int rc);
-/* The same, and 0 for 0. */
-static inline int store_error(int rc)
-{
-	return rc ? store_error_of(rc) : 0;
 }
 
 /* Return whether KEY, of the table meta, is that of store/log_rows.h's row. */

@@ -31,34 +31,10 @@
 #define MAX_READERS 1024
 #define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
 #define NEW_BYTES (64 << 10)                 /* of a store without entries; far less */
-#define LOW_BYTES (1 << 20)                  /* a file system with less is full */
 #define TMPFS_MAGIC 0x01021994               /* statfs(2) */
 #define RAMFS_MAGIC 0x858458f6               /* statfs(2) */
 
 _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
-
-int store_error_of(int rc)
-{
-	switch (rc) {
-	case MDB_NOTFOUND:
-		return -ENOENT;
-	case MDB_KEYEXIST:
-		return -EEXIST;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-	case ENOSPC:
-	case EDQUOT:
-		return -ENOSPC;
-	case MDB_READERS_FULL:
-		return -EAGAIN;
-	case MDB_INVALID:
-	case MDB_CORRUPTED:
-	case MDB_VERSION_MISMATCH:
-		return -EPROTO;
-	default:
-		return rc > 0 ? -rc : -EIO;
-	}
-}
 
 /* --- opening --- */
 
@@ -278,13 +254,6 @@ bool store_in_memory(const struct store *store)
 	return store->in_memory;
 }
 
-bool store_has_room(const struct store *store)
-{
-	struct statfs fs;
-	return fstatfs(store_place_fd(store->place), &fs) < 0 ||
-	       fs.f_bavail * (uint64_t)fs.f_bsize >= LOW_BYTES;
-}
-
 uint64_t store_room_left(struct store *store)
 {
 	struct statfs fs;
@@ -293,7 +262,7 @@ uint64_t store_room_left(struct store *store)
 	if (fstatfs(store_place_fd(store->place), &fs) < 0 || mdb_env_get_fd(store->env, &fd) ||
 	    fstat(fd, &st) < 0)
 		return UINT64_MAX;
-	uint64_t taken = (uint64_t)st.st_blocks * 512, used = store_bytes(store) + LOW_BYTES;
+	uint64_t taken = (uint64_t)st.st_blocks * 512, used = store_bytes(store) + STORE_LOW_BYTES;
 	uint64_t left = fs.f_bavail * (uint64_t)fs.f_bsize + taken;
 	return left > used ? left - used : 0;
 }
@@ -317,10 +286,4 @@ uint64_t store_bytes(struct store *store)
 int store_copy_fd(struct store *store, int fd)
 {
 	return store_error(mdb_env_copyfd2(store->env, fd, MDB_CP_COMPACT));
-}
-
-void store_reap_readers(struct store *store)
-{
-	int dead;
-	mdb_reader_check(store->env, &dead);
 }

@@ -37,8 +37,6 @@ const char *store_dir(const struct store *store);
 struct store_place *store_place(const struct store *store);
 /* True if commits wait for no disk (tmpfs, or sync off). */
 bool store_in_memory(const struct store *store);
-/* False if the file system is full, or nearly (less than 1 MiB is left). */
-bool store_has_room(const struct store *store);
 /* Return about how many bytes the store can still take: the space available in its file
  * system and the free pages of its file. UINT64_MAX on error. Thread-safe. */
 uint64_t store_room_left(struct store *store);
@@ -47,7 +45,5 @@ uint64_t store_bytes(struct store *store);
 /* Streams a consistent, compact copy of the whole store to FD (blocking;
  * holds a read snapshot meanwhile). 0 or -errno. */
 int store_copy_fd(struct store *store, int fd);
-/* Frees the reader slots of processes that died. */
-void store_reap_readers(struct store *store);
 
 #endif

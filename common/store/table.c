@@ -86,6 +86,24 @@ void table_close_cursors(struct txn *txn)
 	}
 }
 
+int table_each(struct txn *txn, enum table table,
+               int (*fn)(void *arg, struct bytes key, struct bytes value), void *arg)
+{
+	MDB_cursor *cursor;
+	MDB_val key, val;
+	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[table], &cursor));
+	if (r < 0)
+		return r;
+	int rc = mdb_cursor_get(cursor, &key, &val, MDB_FIRST);
+	while (rc == 0 && r == 0) {
+		r = fn(arg, (struct bytes){ key.mv_data, key.mv_size },
+		       (struct bytes){ val.mv_data, val.mv_size });
+		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
+	}
+	mdb_cursor_close(cursor);
+	return r || rc == MDB_NOTFOUND ? r : store_error(rc);
+}
+
 /* --- changing --- */
 
 /* Remembers the row of KEY, whatever it is now. */
