@@ -11,7 +11,7 @@
  * long as the feed, and is cut with it.
  *
  * Replaying a long log, most rows of the feed would be written only to be dropped
- * before the end is reached: half of the work. apply_event_unfed() leaves them out. */
+ * before the end is reached: half of the work. apply_event_no_feed() leaves them out. */
 #include "common/apply/apply.h"
 
 #include "common/apply/ops.h"
@@ -24,7 +24,7 @@
 /* Entries purged with one event: bounds what one event can cost. */
 #define PURGE_MAX 256
 
-static int purge(struct apply *ap)
+static int purge_expired(struct apply *ap)
 {
 	for (int i = 0; i < PURGE_MAX && store_may_expire(ap->txn, ap->now_ms); i++) {
 		int64_t expiry_ms;
@@ -56,7 +56,7 @@ static int run_txn(struct apply *ap, const struct event *ev)
 {
 	struct txn *outer = ap->txn, *inner;
 	size_t neffects = ap->feed.neffects;
-	ap->feed.ops = calloc(ev->nops ? ev->nops : 1, sizeof *ap->feed.ops);
+	ap->feed.ops = calloc(ev->nops ? ev->nops : 1, sizeof(*ap->feed.ops));
 	if (!ap->feed.ops)
 		return -ENOMEM;
 	ap->feed.nops = ev->nops;
@@ -103,7 +103,7 @@ static int run_txn(struct apply *ap, const struct event *ev)
 static int run_format(struct apply *ap, const struct event *ev)
 {
 	struct store_meta *meta = ap->meta;
-	if (ev->name.len >= sizeof meta->volume)
+	if (ev->name.len >= sizeof(meta->volume))
 		return OUTCOME_REJECTED;
 	if (meta->volume[0])
 		return bytes_are(ev->name, meta->volume) ? OUTCOME_OK : OUTCOME_EXISTS;
@@ -122,7 +122,7 @@ static int run_skip(struct apply *ap, const struct event *ev)
 
 /* If the event's idempotency key is known, takes over the outcome of the event
  * that brought it. Returns 1 if so, 0 if not. */
-static int repeat(struct apply *ap, const struct event *ev)
+static int repeat_outcome(struct apply *ap, const struct event *ev)
 {
 	uint64_t offset;
 	struct bytes row;
@@ -143,9 +143,9 @@ static int repeat(struct apply *ap, const struct event *ev)
 	ap->feed.created = first->created;
 	ap->feed.repeats = offset;
 	if (first->nops) {
-		ap->feed.ops = malloc(first->nops * sizeof *first->ops);
+		ap->feed.ops = malloc(first->nops * sizeof(*first->ops));
 		if (ap->feed.ops) {
-			memcpy(ap->feed.ops, first->ops, first->nops * sizeof *first->ops);
+			memcpy(ap->feed.ops, first->ops, first->nops * sizeof(*first->ops));
 			ap->feed.nops = first->nops;
 		}
 	}
@@ -154,7 +154,7 @@ static int repeat(struct apply *ap, const struct event *ev)
 	return r;
 }
 
-static int run(struct apply *ap, const struct event *ev)
+static int run_event(struct apply *ap, const struct event *ev)
 {
 	if (ev) { /* who waits for a rejected event knows it by its id, too */
 		ap->feed.op = (unsigned)ev->op < EVENT_OP_COUNT ? ev->op : EVENT_TICK;
@@ -168,7 +168,7 @@ static int run(struct apply *ap, const struct event *ev)
 	}
 	int r;
 	if (ev->idem.len) {
-		r = repeat(ap, ev);
+		r = repeat_outcome(ap, ev);
 		if (r)
 			return r < 0 ? r : 0;
 		ap->feed.idem = ev->idem;
@@ -215,7 +215,7 @@ static int put_row(struct apply *ap)
 static int write_feed(struct apply *ap)
 {
 	int r = 0;
-	if (ap->unfed)
+	if (ap->skip_feed)
 		store_feed_skip(ap->txn, ap->offset);
 	else
 		r = put_row(ap);
@@ -223,14 +223,14 @@ static int write_feed(struct apply *ap)
 		uint64_t first;
 		struct bytes row, idem;
 		r = store_feed_oldest(ap->txn, &first, &row);
-		if (r == -ENOENT && ap->unfed)
+		if (r == -ENOENT && ap->skip_feed)
 			return 0;
 		if (r < 0 || first > ap->offset - STORE_FEED_SIZE)
 			break;
 		r = feed_decode_idem(row, &idem);
 		if (r == 0 && idem.len) {
 			char key[EVENT_IDEM_MAX];
-			size_t len = idem.len < sizeof key ? idem.len : sizeof key;
+			size_t len = idem.len < sizeof(key) ? idem.len : sizeof(key);
 			memcpy(key, idem.data, len);
 			r = store_idem_del(ap->txn, (struct bytes){ key, len });
 		}
@@ -240,8 +240,8 @@ static int write_feed(struct apply *ap)
 	return r == -ENOENT || r == -EBADMSG ? -EIO : r;
 }
 
-static int apply(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
-                 bool unfed, enum event_outcome *ret)
+static int apply_record(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                        bool skip_feed, enum event_outcome *ret)
 {
 	struct store_meta *meta = txn_meta(txn);
 	if (meta->started && offset <= meta->applied)
@@ -255,15 +255,15 @@ static int apply(struct txn *txn, const struct event *ev, uint64_t offset, int64
 		.meta = meta,
 		.offset = offset,
 		.now_ms = meta->log_time_ms,
-		.unfed = unfed,
+		.skip_feed = skip_feed,
 		.feed = { .offset = offset, .time_ms = meta->log_time_ms, .op = EVENT_TICK },
 	};
 	/* A full store must be able to become less full. */
 	txn_frees(txn,
 	          ev && (ev->op == EVENT_DEL || ev->op == EVENT_RMDIR || ev->op == EVENT_TICK));
-	int r = purge(&ap);
+	int r = purge_expired(&ap);
 	if (r == 0)
-		r = run(&ap, ev);
+		r = run_event(&ap, ev);
 	if (r == 0)
 		r = write_feed(&ap);
 	if (r == 0) {
@@ -281,11 +281,11 @@ static int apply(struct txn *txn, const struct event *ev, uint64_t offset, int64
 int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
                 enum event_outcome *ret)
 {
-	return apply(txn, ev, offset, time_ms, false, ret);
+	return apply_record(txn, ev, offset, time_ms, false, ret);
 }
 
-int apply_event_unfed(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
-                      enum event_outcome *ret)
+int apply_event_no_feed(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                        enum event_outcome *ret)
 {
-	return apply(txn, ev, offset, time_ms, !ev || !ev->idem.len, ret);
+	return apply_record(txn, ev, offset, time_ms, !ev || !ev->idem.len, ret);
 }

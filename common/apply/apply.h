@@ -21,7 +21,7 @@ int apply_event(struct txn *txn, const struct event *ev, uint64_t offset, int64_
  * have left the feed's ring when the end is reached: it gets none (unless it has
  * an idempotency key, which a later event may ask for), and who follows the feed
  * finds that it lost some. The store is the same from then on. */
-int apply_event_unfed(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
-                      enum event_outcome *ret);
+int apply_event_no_feed(struct txn *txn, const struct event *ev, uint64_t offset, int64_t time_ms,
+                        enum event_outcome *ret);
 
 #endif

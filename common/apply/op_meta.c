@@ -70,7 +70,7 @@ int apply_setxattr(struct apply *ap, const struct event *ev)
 			return OUTCOME_REJECTED;
 		return set_default_ttl(ap, &t, ttl_ms);
 	}
-	r = attr_put(ap, &t.self, ev->name, ev->value);
+	r = xattr_put(ap, &t.self, ev->name, ev->value);
 	return r ? r : target_save(ap, &t, t.self.e.size, FEED_ATTR);
 }
 
@@ -82,7 +82,7 @@ int apply_removexattr(struct apply *ap, const struct event *ev)
 		return r;
 	if (bytes_are(ev->name, DEFAULT_TTL_ATTR))
 		return t.self.e.default_ttl_ms ? set_default_ttl(ap, &t, 0) : OUTCOME_NO_XATTR;
-	r = attr_del(ap, &t.self, ev->name);
+	r = xattr_del(ap, &t.self, ev->name);
 	return r ? r : target_save(ap, &t, t.self.e.size, FEED_ATTR);
 }
 

@@ -66,19 +66,19 @@ int apply_rmdir(struct apply *ap, const struct event *ev)
 }
 
 /* Gives H the name (PARENT, NAME); the old name's row is gone already. */
-static int rename_to(struct apply *ap, struct held *h, uint64_t parent, const char *name,
+static int rename_to(struct apply *ap, struct entry_copy *copy, uint64_t parent, const char *name,
                      size_t name_len)
 {
-	ap->meta->used_bytes += name_len - h->e.name_len;
-	h->e.parent = parent;
-	memcpy(h->name, name, name_len);
-	h->e.name = h->name;
-	h->e.name_len = name_len;
-	int r = store_link_type(ap->txn, parent, name, name_len, h->e.ino, h->e.mode);
+	ap->meta->used_bytes += name_len - copy->e.name_len;
+	copy->e.parent = parent;
+	memcpy(copy->name, name, name_len);
+	copy->e.name = copy->name;
+	copy->e.name_len = name_len;
+	int r = store_link_type(ap->txn, parent, name, name_len, copy->e.ino, copy->e.mode);
 	if (r == 0)
-		r = tree_save(ap, h, h->e.size, false);
+		r = tree_save(ap, copy, copy->e.size, false);
 	if (r == 0)
-		r = tree_effect(ap, FEED_ADDED, &h->e);
+		r = tree_effect(ap, FEED_ADDED, &copy->e);
 	return r;
 }
 

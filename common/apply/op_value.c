@@ -15,7 +15,8 @@
 
 /* The expiry that a write gives: EV's TTL, else (NONE, or KEEP on a new key)
  * the directory's default. */
-static int give_expiry(struct apply *ap, const struct event *ev, struct held *h, bool created)
+static int give_expiry(struct apply *ap, const struct event *ev, struct entry_copy *copy,
+                       bool created)
 {
 	int64_t expiry_ms = 0, ttl_ms;
 	if (ev->ttl == TTL_KEEP && !created)
@@ -25,13 +26,13 @@ static int give_expiry(struct apply *ap, const struct event *ev, struct held *h,
 	} else if (ev->ttl == TTL_UNTIL) {
 		expiry_ms = ev->ttl_ms;
 	} else {
-		int r = tree_default_ttl(ap, h->e.parent, &ttl_ms);
+		int r = tree_default_ttl(ap, copy->e.parent, &ttl_ms);
 		if (r < 0)
 			return r;
 		if (ttl_ms)
 			expiry_ms = ap->now_ms + ttl_ms;
 	}
-	return tree_set_expiry(ap, h, expiry_ms);
+	return tree_set_expiry(ap, copy, expiry_ms);
 }
 
 /* Note when the value of EV was written, if it says so: the time that its writer has been
@@ -66,9 +67,10 @@ int apply_set(struct apply *ap, const struct event *ev)
 	else if (ev->flags & EVENT_HAS_MODE)
 		t.self.e.mode = mode;
 	if (r == 0 && !created && ev->ttl != TTL_KEEP)
-		r = attr_clear(ap, &t.self);
+		r = xattr_clear(ap, &t.self);
 	if (r == 0 && ev->type.len)
-		r = attr_put(ap, &t.self, (struct bytes){ TYPE_ATTR, strlen(TYPE_ATTR) }, ev->type);
+		r = xattr_put(ap, &t.self, (struct bytes){ TYPE_ATTR, strlen(TYPE_ATTR) },
+		              ev->type);
 	if (r == 0)
 		r = give_expiry(ap, ev, &t.self, created);
 	uint64_t old_size = t.self.e.size;
@@ -223,7 +225,7 @@ int apply_incr(struct apply *ap, const struct event *ev)
 	uint64_t old_size = t.self.e.size;
 	if (r == 0)
 		r = value_set(ap->txn, &t.self.e, text,
-		              format_number(number, newline, text, sizeof text));
+		              format_number(number, newline, text, sizeof(text)));
 	ap->feed.number = number;
 	return r ? r : target_save(ap, &t, old_size, created ? FEED_ADDED : FEED_DATA);
 }

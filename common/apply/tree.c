@@ -28,7 +28,7 @@ bool tree_expired(const struct apply *ap, const struct entry *e)
 	return entry_is_expired(e, ap->now_ms);
 }
 
-int tree_hold(struct apply *ap, uint64_t ino, struct held *ret)
+int tree_copy(struct apply *ap, uint64_t ino, struct entry_copy *ret)
 {
 	int r = store_get(ap->txn, ino, &ret->e);
 	if (r < 0)
@@ -47,7 +47,7 @@ int tree_hold(struct apply *ap, uint64_t ino, struct held *ret)
 static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 {
 	char buf[KEY_MAX];
-	size_t at = sizeof buf - e->name_len;
+	size_t at = sizeof(buf) - e->name_len;
 	memcpy(buf + at, e->name, e->name_len);
 	uint64_t parent = e->parent;
 	while (parent != STORE_ROOT_INO && parent != 0) {
@@ -56,7 +56,7 @@ static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 		if (r < 0)
 			return r == -ENOENT ? -EIO : r;
 		if (dir.name_len + 1 > at) {
-			at = sizeof buf - e->name_len;
+			at = sizeof(buf) - e->name_len;
 			break;
 		}
 		buf[--at] = '/';
@@ -64,7 +64,7 @@ static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 		memcpy(buf + at, dir.name, dir.name_len);
 		parent = dir.parent;
 	}
-	size_t len = sizeof buf - at;
+	size_t len = sizeof(buf) - at;
 	char *key = malloc(len ? len : 1);
 	if (!key)
 		return -ENOMEM;
@@ -75,12 +75,12 @@ static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 
 int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry *e)
 {
-	if (ap->unfed)
+	if (ap->skip_feed)
 		return 0;
 	if (ap->feed.neffects == ap->effects_room) {
 		size_t room = ap->effects_room ? 2 * ap->effects_room : 4;
 		struct feed_effect *grown = realloc(ap->feed.effects,
-		                                    room * sizeof *ap->feed.effects);
+		                                    room * sizeof(*ap->feed.effects));
 		if (!grown)
 			return -ENOMEM;
 		ap->feed.effects = grown;
@@ -104,11 +104,11 @@ int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry
 
 int tree_touch_dir(struct apply *ap, uint64_t ino, int nsubdirs)
 {
-	struct held dir;
+	struct entry_copy dir;
 	int64_t now_ns = ap->now_ms * 1000000;
 	if (nsubdirs == 0 && store_is_touched(ap->txn, ino, now_ns))
 		return 0;
-	int r = tree_hold(ap, ino, &dir);
+	int r = tree_copy(ap, ino, &dir);
 	if (r < 0)
 		return r == -ENOENT ? -EIO : r;
 	if (nsubdirs == 0 && dir.e.mtime_ns == now_ns && dir.e.ctime_ns == now_ns) {
@@ -126,16 +126,16 @@ int tree_touch_dir(struct apply *ap, uint64_t ino, int nsubdirs)
 	return r;
 }
 
-int tree_set_expiry(struct apply *ap, struct held *h, int64_t expiry_ms)
+int tree_set_expiry(struct apply *ap, struct entry_copy *copy, int64_t expiry_ms)
 {
 	int r = 0;
-	if (h->e.expiry_ms == expiry_ms)
+	if (copy->e.expiry_ms == expiry_ms)
 		return 0;
-	if (h->e.expiry_ms)
-		r = store_expiry_del(ap->txn, h->e.expiry_ms, h->e.ino);
+	if (copy->e.expiry_ms)
+		r = store_expiry_del(ap->txn, copy->e.expiry_ms, copy->e.ino);
 	if (r == 0 && expiry_ms)
-		r = store_expiry_put(ap->txn, expiry_ms, h->e.ino);
-	h->e.expiry_ms = expiry_ms;
+		r = store_expiry_put(ap->txn, expiry_ms, copy->e.ino);
+	copy->e.expiry_ms = expiry_ms;
 	return r == -ENOENT ? -EIO : r;
 }
 
@@ -189,7 +189,7 @@ static int remove_one(struct apply *ap, const struct entry *e)
 }
 
 /* The first child of a directory, held; -ENOENT if there is none. */
-static int first_child(struct apply *ap, uint64_t dir, struct held *ret)
+static int first_child(struct apply *ap, uint64_t dir, struct entry_copy *ret)
 {
 	struct scan *scan;
 	int r = scan_open(ap->txn, dir, NULL, 0, &scan);
@@ -202,7 +202,7 @@ static int first_child(struct apply *ap, uint64_t dir, struct held *ret)
 	scan_close(scan);
 	if (r < 0)
 		return r;
-	r = tree_hold(ap, ino, ret);
+	r = tree_copy(ap, ino, ret);
 	if (r == 0 && ret->e.parent != dir)
 		r = -EIO;
 	return r == -ENOENT ? -EIO : r;
@@ -211,15 +211,15 @@ static int first_child(struct apply *ap, uint64_t dir, struct held *ret)
 /* Depth first, without recursion: a tree can be 2,048 deep. */
 static int remove_below(struct apply *ap, uint64_t top)
 {
-	struct held *h = malloc(sizeof *h);
-	if (!h)
+	struct entry_copy *copy = malloc(sizeof(*copy));
+	if (!copy)
 		return -ENOMEM;
 	uint64_t dir = top, depth = 0;
 	int r;
 	for (;;) {
-		r = is_too_deep(ap, depth) ? -EIO : first_child(ap, dir, h);
-		if (r == 0 && entry_is_dir(&h->e)) {
-			dir = h->e.ino;
+		r = is_too_deep(ap, depth) ? -EIO : first_child(ap, dir, copy);
+		if (r == 0 && entry_is_dir(&copy->e)) {
+			dir = copy->e.ino;
 			depth++;
 			continue;
 		}
@@ -228,60 +228,60 @@ static int remove_below(struct apply *ap, uint64_t top)
 				r = 0;
 				break;
 			}
-			r = tree_hold(ap, dir, h);
+			r = tree_copy(ap, dir, copy);
 			if (r < 0)
 				break;
-			dir = h->e.parent;
+			dir = copy->e.parent;
 			depth--;
 		}
 		if (r == 0)
-			r = remove_one(ap, &h->e);
+			r = remove_one(ap, &copy->e);
 		if (r < 0)
 			break;
 	}
-	free(h);
+	free(copy);
 	return r;
 }
 
 int tree_remove(struct apply *ap, const struct entry *e, enum feed_effect_kind kind)
 {
 	/* E may lie in the map: keep what is needed after the first write. */
-	struct held *h = malloc(sizeof *h);
-	if (!h)
+	struct entry_copy *copy = malloc(sizeof(*copy));
+	if (!copy)
 		return -ENOMEM;
-	int r = tree_hold(ap, e->ino, h);
+	int r = tree_copy(ap, e->ino, copy);
 	if (r == 0)
-		r = tree_effect(ap, kind, &h->e);
-	if (r == 0 && entry_is_dir(&h->e))
-		r = remove_below(ap, h->e.ino);
+		r = tree_effect(ap, kind, &copy->e);
+	if (r == 0 && entry_is_dir(&copy->e))
+		r = remove_below(ap, copy->e.ino);
 	if (r == 0)
-		r = remove_one(ap, &h->e);
+		r = remove_one(ap, &copy->e);
 	if (r == 0)
-		r = tree_touch_dir(ap, h->e.parent, entry_is_dir(&h->e) ? -1 : 0);
-	free(h);
+		r = tree_touch_dir(ap, copy->e.parent, entry_is_dir(&copy->e) ? -1 : 0);
+	free(copy);
 	return r;
 }
 
 int tree_empty(struct apply *ap, const struct entry *dir)
 {
-	struct held *h = malloc(sizeof *h);
-	if (!h)
+	struct entry_copy *copy = malloc(sizeof(*copy));
+	if (!copy)
 		return -ENOMEM;
 	int r;
 	for (;;) {
-		r = first_child(ap, dir->ino, h);
+		r = first_child(ap, dir->ino, copy);
 		if (r < 0)
 			break;
-		if (!tree_expired(ap, &h->e)) {
+		if (!tree_expired(ap, &copy->e)) {
 			r = OUTCOME_NOT_EMPTY;
 			break;
 		}
-		r = tree_remove(ap, &h->e, FEED_EXPIRED);
+		r = tree_remove(ap, &copy->e, FEED_EXPIRED);
 		if (r < 0)
 			break;
 		ap->meta->nexpired++;
 	}
-	free(h);
+	free(copy);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -289,14 +289,14 @@ int tree_empty(struct apply *ap, const struct entry *dir)
 
 /* Looks up a name; an expired entry is purged. Positive: NOT_FOUND. */
 static int find_name(struct apply *ap, uint64_t parent, const char *name, size_t len,
-                     struct held *ret)
+                     struct entry_copy *ret)
 {
 	uint64_t ino;
 	int r = store_lookup(ap->txn, parent, name, len, &ino, NULL);
 	if (r == -ENOENT)
 		return OUTCOME_NOT_FOUND;
 	if (r == 0)
-		r = tree_hold(ap, ino, ret);
+		r = tree_copy(ap, ino, ret);
 	if (r < 0)
 		return r == -ENOENT ? -EIO : r;
 	if (!tree_expired(ap, &ret->e))
@@ -314,7 +314,7 @@ int tree_find(struct apply *ap, uint64_t at, uint64_t dir, struct bytes key, boo
 	ret->missing = NULL;
 	ret->missing_len = 0;
 	if (at) {
-		r = tree_hold(ap, at, &ret->self);
+		r = tree_copy(ap, at, &ret->self);
 		if (r < 0)
 			return r == -ENOENT ? OUTCOME_NOT_FOUND : r;
 		ret->found = true;
@@ -389,7 +389,7 @@ static int take_ino(struct apply *ap, uint64_t proposed, uint64_t *ret)
 }
 
 static int create_one(struct apply *ap, uint64_t parent, const char *name, size_t name_len,
-                      uint32_t mode, uint64_t proposed, struct held *ret)
+                      uint32_t mode, uint64_t proposed, struct entry_copy *ret)
 {
 	uint64_t ino;
 	int r = take_ino(ap, proposed, &ino);
@@ -449,19 +449,19 @@ int tree_create(struct apply *ap, struct target *t, uint32_t mode, uint64_t ino)
 	return create_one(ap, t->parent, t->name, t->name_len, mode, ino, &t->self);
 }
 
-int tree_save(struct apply *ap, struct held *h, uint64_t old_size, bool data)
+int tree_save(struct apply *ap, struct entry_copy *copy, uint64_t old_size, bool data)
 {
 	int64_t now_ns = data && ap->written_ns ? ap->written_ns : ap->now_ms * 1000000;
 	ap->written_ns = 0;
-	h->e.version = ap->offset;
-	h->e.ctime_ns = now_ns;
+	copy->e.version = ap->offset;
+	copy->e.ctime_ns = now_ns;
 	if (data) {
-		if (h->e.atime_ns == h->e.mtime_ns)
-			h->e.atime_ns = now_ns;
-		h->e.mtime_ns = now_ns;
+		if (copy->e.atime_ns == copy->e.mtime_ns)
+			copy->e.atime_ns = now_ns;
+		copy->e.mtime_ns = now_ns;
 	}
-	ap->meta->used_bytes += h->e.size - old_size;
-	return store_put(ap->txn, &h->e);
+	ap->meta->used_bytes += copy->e.size - old_size;
+	return store_put(ap->txn, &copy->e);
 }
 
 int tree_is_below(struct apply *ap, uint64_t ino, uint64_t dir, bool *ret)

@@ -7,7 +7,7 @@
 #include "common/store/store.h"
 
 /* An entry with its own copy of what would move when the transaction writes. */
-struct held {
+struct entry_copy {
 	struct entry e;
 	char name[256];
 	uint8_t value[STORE_INLINE_MAX];
@@ -22,15 +22,15 @@ struct apply {
 	int64_t written_ns;     /* when the value that is saved next was written; 0: log time */
 	struct feed_event feed; /* grows as things happen */
 	size_t effects_room;
-	bool unfed; /* the event gets no row in the feed, so nobody needs its effects */
+	bool skip_feed; /* the event gets no row in the feed, so nobody needs its effects */
 };
 
 /* Where an operation aims. */
 struct target {
 	bool found;
-	struct held self; /* if found */
-	uint64_t parent;  /* directory of the name */
-	const char *name; /* last name */
+	struct entry_copy self; /* if found */
+	uint64_t parent;        /* directory of the name */
+	const char *name;       /* last name */
 	size_t name_len;
 	const char *missing; /* directories to be made between parent and name */
 	size_t missing_len;
@@ -54,11 +54,11 @@ int tree_make_missing(struct apply *ap, struct target *t);
 int tree_create(struct apply *ap, struct target *t, uint32_t mode, uint64_t ino);
 
 /* Copies an entry. -ENOENT if there is none. */
-int tree_hold(struct apply *ap, uint64_t ino, struct held *ret);
+int tree_copy(struct apply *ap, uint64_t ino, struct entry_copy *ret);
 
 /* Writes H's row with the event's offset as version and, with DATA, the time
  * of modification; OLD_SIZE corrects the totals. */
-int tree_save(struct apply *ap, struct held *h, uint64_t old_size, bool data);
+int tree_save(struct apply *ap, struct entry_copy *copy, uint64_t old_size, bool data);
 
 /* Removes an entry, for a directory with all below it. KIND is the effect. */
 int tree_remove(struct apply *ap, const struct entry *e, enum feed_effect_kind kind);
@@ -71,7 +71,7 @@ bool tree_expired(const struct apply *ap, const struct entry *e);
 
 /* Changes the expiry of H (0: none) and its row in the expiry table; the
  * inode's row is left to tree_save. */
-int tree_set_expiry(struct apply *ap, struct held *h, int64_t expiry_ms);
+int tree_set_expiry(struct apply *ap, struct entry_copy *copy, int64_t expiry_ms);
 
 /* The TTL that keys made in PARENT get, 0 for none. */
 int tree_default_ttl(struct apply *ap, uint64_t parent, int64_t *ret_ms);

@@ -4,20 +4,20 @@
 
 #include <errno.h>
 
-int attr_put(struct apply *ap, struct held *h, struct bytes name, struct bytes value)
+int xattr_put(struct apply *ap, struct entry_copy *copy, struct bytes name, struct bytes value)
 {
 	struct bytes old;
 	uint64_t old_bytes = 0;
-	int r = store_xattr_get(ap->txn, h->e.ino, name.data, name.len, &old);
+	int r = store_xattr_get(ap->txn, copy->e.ino, name.data, name.len, &old);
 	if (r == 0)
 		old_bytes = name.len + old.len;
 	else if (r != -ENOENT)
 		return r;
-	r = store_xattr_put(ap->txn, h->e.ino, name, value);
+	r = store_xattr_put(ap->txn, copy->e.ino, name, value);
 	if (r < 0)
 		return r;
 	ap->meta->used_bytes += name.len + value.len - old_bytes;
-	h->e.has_xattrs = true;
+	copy->e.has_xattrs = true;
 	return 0;
 }
 
@@ -27,33 +27,33 @@ static int one_is_enough(void *arg, struct bytes name, struct bytes value)
 	return 1;
 }
 
-int attr_del(struct apply *ap, struct held *h, struct bytes name)
+int xattr_del(struct apply *ap, struct entry_copy *copy, struct bytes name)
 {
 	struct bytes old;
-	int r = store_xattr_get(ap->txn, h->e.ino, name.data, name.len, &old);
+	int r = store_xattr_get(ap->txn, copy->e.ino, name.data, name.len, &old);
 	if (r == -ENOENT)
 		return OUTCOME_NO_XATTR;
 	if (r < 0)
 		return r;
 	ap->meta->used_bytes -= name.len + old.len;
-	r = store_xattr_del(ap->txn, h->e.ino, name);
+	r = store_xattr_del(ap->txn, copy->e.ino, name);
 	if (r < 0)
 		return r;
-	r = store_xattr_each(ap->txn, h->e.ino, one_is_enough, NULL);
+	r = store_xattr_each(ap->txn, copy->e.ino, one_is_enough, NULL);
 	if (r < 0)
 		return r;
-	h->e.has_xattrs = r;
+	copy->e.has_xattrs = r;
 	return 0;
 }
 
-int attr_clear(struct apply *ap, struct held *h)
+int xattr_clear(struct apply *ap, struct entry_copy *copy)
 {
 	uint64_t bytes;
-	if (!h->e.has_xattrs)
+	if (!copy->e.has_xattrs)
 		return 0;
-	int r = store_xattr_clear(ap->txn, h->e.ino, &bytes);
+	int r = store_xattr_clear(ap->txn, copy->e.ino, &bytes);
 	if (r == 0)
 		ap->meta->used_bytes -= bytes;
-	h->e.has_xattrs = false;
+	copy->e.has_xattrs = false;
 	return r;
 }

@@ -1,6 +1,6 @@
 /* The attributes of an entry that is being changed. Internal to apply*.c. */
-#ifndef KEYDIR_APPLY_ATTR_H
-#define KEYDIR_APPLY_ATTR_H
+#ifndef KEYDIR_APPLY_XATTR_H
+#define KEYDIR_APPLY_XATTR_H
 
 #include "common/apply/tree.h"
 
@@ -8,10 +8,10 @@
  * is left to tree_save(). 0 or a negative errno. */
 
 /* Sets an attribute. */
-int attr_put(struct apply *ap, struct held *h, struct bytes name, struct bytes value);
+int xattr_put(struct apply *ap, struct entry_copy *copy, struct bytes name, struct bytes value);
 /* Removes one; OUTCOME_NO_XATTR if there is none. */
-int attr_del(struct apply *ap, struct held *h, struct bytes name);
+int xattr_del(struct apply *ap, struct entry_copy *copy, struct bytes name);
 /* Removes all of them. */
-int attr_clear(struct apply *ap, struct held *h);
+int xattr_clear(struct apply *ap, struct entry_copy *copy);
 
 #endif

@@ -26,7 +26,7 @@ static struct {
 	_Atomic int64_t looked_at;          /* wall time of the last comparison */
 } wall = { INT64_MIN, 0, 0 };
 
-static struct timespec now(clockid_t clock)
+static struct timespec clock_read(clockid_t clock)
 {
 	struct timespec ts = { 0 };
 
@@ -39,12 +39,12 @@ static int64_t ms_of(struct timespec ts)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int64_t load(_Atomic int64_t *from)
+static int64_t load_ms(_Atomic int64_t *from)
 {
 	return atomic_load_explicit(from, memory_order_relaxed);
 }
 
-static void store(_Atomic int64_t *to, int64_t n)
+static void store_ms(_Atomic int64_t *to, int64_t n)
 {
 	atomic_store_explicit(to, n, memory_order_relaxed);
 }
@@ -52,39 +52,39 @@ static void store(_Atomic int64_t *to, int64_t n)
 /* Compare REAL, the wall clock, with CLOCK_BOOTTIME and return the time to use. */
 static int64_t look_for_jump(int64_t real)
 {
-	int64_t boot = ms_of(now(CLOCK_BOOTTIME)), ahead = real - boot;
-	int64_t known = load(&wall.ahead), since = load(&wall.jumped_at);
+	int64_t boot = ms_of(clock_read(CLOCK_BOOTTIME)), ahead = real - boot;
+	int64_t known = load_ms(&wall.ahead), since = load_ms(&wall.jumped_at);
 
 	if (known != INT64_MIN && ahead > known + CLOCK_JUMP_MS) {
 		if (!since)
-			store(&wall.jumped_at, since = boot);
+			store_ms(&wall.jumped_at, since = boot);
 		if (boot - since < CLOCK_BELIEVE_MS)
 			return boot + known;
 	}
 	if (known == INT64_MIN || ahead > known + SLEW_MS || ahead < known - SLEW_MS)
-		store(&wall.ahead, ahead);
+		store_ms(&wall.ahead, ahead);
 	if (since)
-		store(&wall.jumped_at, 0);
-	store(&wall.looked_at, real);
+		store_ms(&wall.jumped_at, 0);
+	store_ms(&wall.looked_at, real);
 	return real;
 }
 
 int64_t clock_wall_ms(void)
 {
-	int64_t real = ms_of(now(CLOCK_REALTIME)), looked_at = load(&wall.looked_at);
+	int64_t real = ms_of(clock_read(CLOCK_REALTIME)), looked_at = load_ms(&wall.looked_at);
 
-	if (real >= looked_at && real - looked_at < LOOK_MS && !load(&wall.jumped_at))
+	if (real >= looked_at && real - looked_at < LOOK_MS && !load_ms(&wall.jumped_at))
 		return real;
 	return look_for_jump(real);
 }
 
 int64_t clock_jump_ms(void)
 {
-	int64_t known = load(&wall.ahead);
+	int64_t known = load_ms(&wall.ahead);
 
-	if (!load(&wall.jumped_at))
+	if (!load_ms(&wall.jumped_at))
 		return 0;
-	return ms_of(now(CLOCK_REALTIME)) - ms_of(now(CLOCK_BOOTTIME)) - known;
+	return ms_of(clock_read(CLOCK_REALTIME)) - ms_of(clock_read(CLOCK_BOOTTIME)) - known;
 }
 
 int64_t clock_mono_ms(void)
@@ -94,7 +94,7 @@ int64_t clock_mono_ms(void)
 
 int64_t clock_mono_ns(void)
 {
-	struct timespec ts = now(CLOCK_MONOTONIC);
+	struct timespec ts = clock_read(CLOCK_MONOTONIC);
 
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
@@ -114,7 +114,7 @@ int clock_cond_init(pthread_cond_t *ret)
 
 struct timespec clock_mono_in(int64_t ms)
 {
-	struct timespec ts = now(CLOCK_MONOTONIC);
+	struct timespec ts = clock_read(CLOCK_MONOTONIC);
 
 	ts.tv_nsec += ms % 1000 * 1000000;
 	ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;

@@ -51,7 +51,7 @@ void logger_init(const char *name, enum logger_level level, bool to_syslog)
 
 /* Length of the well-formed UTF-8 character at TEXT that may be shown as it
  * is; 0 for a control character or a byte that is no UTF-8. */
-static size_t printable(const unsigned char *text, size_t len)
+static size_t printable_len(const unsigned char *text, size_t len)
 {
 	size_t n;
 	uint32_t code;
@@ -83,13 +83,13 @@ static size_t printable(const unsigned char *text, size_t len)
 
 /* Copies TEXT into BUF, escaped, and returns the length; what does not fit is
  * cut off, marked by "...". SIZE is at least 4; no NUL is added. */
-static size_t escape(const char *text, size_t len, char *buf, size_t size)
+static size_t escape_text(const char *text, size_t len, char *buf, size_t size)
 {
 	size_t used = 0;
 
 	for (size_t i = 0; i < len;) {
 		const unsigned char *c = (const unsigned char *)text + i;
-		size_t n = printable(c, len - i);
+		size_t n = printable_len(c, len - i);
 		char hex[5];
 		const char *from = n ? text + i : hex;
 		size_t count = n;
@@ -145,7 +145,7 @@ void logger(enum logger_level level, const char *fmt, ...)
 		             program);
 		used = n < (int)sizeof(line) / 4 ? (size_t)n : sizeof(line) / 4 - 1;
 	}
-	used += escape(message, len, line + used, sizeof(line) - used - 1);
+	used += escape_text(message, len, line + used, sizeof(line) - used - 1);
 	if (use_syslog) {
 		syslog(levels[level].priority, "%.*s", (int)used, line);
 	} else {

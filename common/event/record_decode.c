@@ -130,7 +130,7 @@ void record_release(struct event *ev)
 	free((void *)ev->ops);
 }
 
-static int malformed(const char **ret_why, const char *why)
+static int refuse_record(const char **ret_why, const char *why)
 {
 	*ret_why = why;
 	return -EBADMSG;
@@ -337,7 +337,7 @@ static int check_known(const struct record *rec, const struct bytes *op, struct 
 	uint64_t number = RECORD_VERSION;
 
 	if (version && (!parse_u64(*version, &number) || number == 0))
-		return malformed(ret_why, "the header v is not a number from 1");
+		return refuse_record(ret_why, "the header v is not a number from 1");
 	if (number > RECORD_VERSION) {
 		*ret_why = "the record's format version is unknown to this program";
 		return -ENOTSUP;
@@ -368,10 +368,11 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 		if (!find_header(rec->headers[i].name, &header)) {
 			if (is_ignored(rec->headers[i].name))
 				continue;
-			return malformed(ret_why, "a header is unknown (one's own begin with x-)");
+			return refuse_record(ret_why,
+			                     "a header is unknown (one's own begin with x-)");
 		}
 		if (seen & 1U << header)
-			return malformed(ret_why, "a header is given twice");
+			return refuse_record(ret_why, "a header is given twice");
 		seen |= 1U << header;
 		err = parse_header(header, rec->headers[i].value, ev);
 		if (err == -EBADMSG)
@@ -451,12 +452,13 @@ static int parse_ops(struct bytes value, struct event *ev, const char **ret_why)
 
 	for (; rest.len; n++) {
 		if (n == EVENT_OPS_MAX)
-			return malformed(ret_why, "the transaction has more than 1024 operations");
+			return refuse_record(ret_why,
+			                     "the transaction has more than 1024 operations");
 		if (!take_text(&rest, &text))
-			return malformed(ret_why, why);
+			return refuse_record(ret_why, why);
 	}
 	if (n == 0)
-		return malformed(ret_why, "the transaction has no operation");
+		return refuse_record(ret_why, "the transaction has no operation");
 	ops = calloc(n, sizeof(*ops));
 	if (!ops)
 		return -ENOMEM;
@@ -468,7 +470,7 @@ static int parse_ops(struct bytes value, struct event *ev, const char **ret_why)
 
 		take_text(&rest, &text);
 		if (!parse_sub_record(text, &sub))
-			return malformed(ret_why, why);
+			return refuse_record(ret_why, why);
 		ev->nops = i + 1;
 		err = decode_into(&sub, true, &ops[i], ret_why);
 		if (err)
@@ -491,7 +493,7 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 	if (rec->has_value)
 		ev->value = rec->value;
 	if (!op && nested)
-		return malformed(ret_why, "an operation of the transaction has no op header");
+		return refuse_record(ret_why, "an operation of the transaction has no op header");
 	if (!op) {
 		ev->op = rec->has_value ? EVENT_SET : EVENT_DEL;
 		return 0;
@@ -500,16 +502,17 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 	if (err)
 		return err;
 	if (nested && !event_op_nests(ev->op))
-		return malformed(ret_why, "an operation of the transaction cannot be part of one");
+		return refuse_record(ret_why,
+		                     "an operation of the transaction cannot be part of one");
 	if (ev->op == EVENT_INCR)
 		ev->by = 1;
 	err = parse_headers(rec, ev, &seen, ret_why);
 	if (err)
 		return err;
 	if (!rec->has_value && record_needs_value(ev->op))
-		return malformed(ret_why, "the operation needs a value, and the value is null");
+		return refuse_record(ret_why, "the operation needs a value, and the value is null");
 	if (ev->op == EVENT_TRUNCATE && !(seen & 1U << HEADER_SIZE))
-		return malformed(ret_why, "the header size is missing");
+		return refuse_record(ret_why, "the header size is missing");
 	if (ev->op == EVENT_TXN) {
 		ev->value = (struct bytes){ "", 0 };
 		return parse_ops(rec->value, ev, ret_why);
@@ -524,7 +527,7 @@ int record_read(const struct record *rec, struct event *ret, const char **ret_wh
 
 	memset(ret, 0, sizeof(*ret));
 	if (rec->nheaders > RECORD_HEADERS_MAX)
-		err = malformed(&why, "the record has more than 24 headers");
+		err = refuse_record(&why, "the record has more than 24 headers");
 	else
 		err = decode_into(rec, false, ret, &why);
 	if (!err) {

@@ -283,7 +283,7 @@ struct batch {
 	struct log_identity proof;  /* of the record that must come first ... */
 	bool prove;                 /* ... until it came */
 	bool stopped;               /* at `next`; looking for the record that says to skip it */
-	uint64_t far;               /* before this offset, events need no row in the feed */
+	uint64_t feed_skip_below;   /* before this offset, events need no row in the feed */
 	int fatal;                  /* why applying must stop, or 0 */
 	char why[NODE_WHY_MAX];
 };
@@ -441,9 +441,10 @@ static int apply_record(void *arg, const struct log_record *rec)
 		return r;
 	if (!rec->ev)
 		log_rejected(rec);
-	bool far = rec->offset < b->far && (!rec->ev || rec->ev->proc != b->k->node->proc);
-	r = (far ? apply_event_unfed : apply_event)(b->txn, rec->ev, rec->offset, rec->time_ms,
-	                                            &outcome);
+	bool skip_feed = rec->offset < b->feed_skip_below &&
+	                 (!rec->ev || rec->ev->proc != b->k->node->proc);
+	r = (skip_feed ? apply_event_no_feed : apply_event)(b->txn, rec->ev, rec->offset,
+	                                                    rec->time_ms, &outcome);
 	if (r == 0 && skip)
 		r = store_skipped_note(b->txn, rec->offset);
 	if (r < 0) {
@@ -515,7 +516,7 @@ static uint64_t find_proof(struct batch *b, uint64_t first)
  * applied next, FIRST the first one that the log has. */
 static int consume(struct kafka *k, uint64_t first, uint64_t next)
 {
-	struct batch b = { .k = k, .next = next, .far = far_from_end(k) };
+	struct batch b = { .k = k, .next = next, .feed_skip_below = far_from_end(k) };
 	struct store_meta meta;
 	bool named = false;
 	uint64_t from = find_proof(&b, first), end = atomic_load(&k->end);

@@ -55,13 +55,13 @@ struct audit {
 };
 
 /* Both halves of a product: each bit of it depends on all of A and B. */
-static uint64_t mix(uint64_t a, uint64_t b)
+static uint64_t mix_words(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static int wrong(struct audit *a, const char *fault)
+static int report_fault(struct audit *a, const char *fault)
 {
 	a->fault = fault;
 	return -EPROTO;
@@ -72,17 +72,17 @@ static uint64_t hash_name(const struct audit *a, uint64_t parent, struct bytes n
                           uint32_t type)
 {
 	const char *p = name.data;
-	uint64_t h = mix(parent ^ a->keys[0], ino ^ a->keys[1]);
-	h = mix(h ^ name.len, type ^ a->keys[2]);
+	uint64_t h = mix_words(parent ^ a->keys[0], ino ^ a->keys[1]);
+	h = mix_words(h ^ name.len, type ^ a->keys[2]);
 	for (size_t left = name.len; left;) {
 		uint64_t word = 0;
-		size_t n = left < sizeof word ? left : sizeof word;
+		size_t n = left < sizeof(word) ? left : sizeof(word);
 		memcpy(&word, p, n);
-		h = mix(h ^ word, a->keys[3]);
+		h = mix_words(h ^ word, a->keys[3]);
 		p += n;
 		left -= n;
 	}
-	return mix(h ^ a->keys[0], a->keys[1]);
+	return mix_words(h ^ a->keys[0], a->keys[1]);
 }
 
 /* --- directories --- */
@@ -91,7 +91,7 @@ static int add_dir(struct audit *a, const struct entry *e)
 {
 	if (a->ndirs == a->dirs_room) {
 		size_t room = a->dirs_room ? 2 * a->dirs_room : 64;
-		struct dir *grown = realloc(a->dirs, room * sizeof *grown);
+		struct dir *grown = realloc(a->dirs, room * sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
 		a->dirs = grown;
@@ -118,26 +118,27 @@ static struct dir *find_dir(struct audit *a, uint64_t ino)
 static int check_dirs(struct audit *a)
 {
 	if (!a->ndirs || a->dirs[0].ino != STORE_ROOT_INO)
-		return wrong(a, "there is no root");
+		return report_fault(a, "there is no root");
 	a->dirs[0].seen_by = 1;
 	for (size_t i = 1; i < a->ndirs; i++) {
 		struct dir *dir = &a->dirs[i], *parent = find_dir(a, dir->parent);
 		if (!parent)
-			return wrong(a, "a directory lies in none");
+			return report_fault(a, "a directory lies in none");
 		parent->counted++;
 		while (!dir->seen_by) {
 			dir->seen_by = i + 1;
 			dir = find_dir(a, dir->parent);
 			if (!dir)
-				return wrong(a, "a directory lies in none");
+				return report_fault(a, "a directory lies in none");
 		}
 		/* Those that an earlier walk passed lead to the root. */
 		if (dir->seen_by == i + 1)
-			return wrong(a, "a directory lies below itself");
+			return report_fault(a, "a directory lies below itself");
 	}
 	for (size_t i = 0; i < a->ndirs; i++) {
 		if (a->dirs[i].counted != a->dirs[i].nsubdirs)
-			return wrong(a, "a directory has another number of directories in it");
+			return report_fault(a,
+			                    "a directory has another number of directories in it");
 	}
 	return 0;
 }
@@ -148,18 +149,18 @@ static int check_entry(struct audit *a, const struct entry *e)
 {
 	const struct store_meta *m = a->meta;
 	if (m->started ? e->version > m->applied : e->version != 0)
-		return wrong(a, "an entry is newer than the store");
+		return report_fault(a, "an entry is newer than the store");
 	if (e->ino >= m->next_ino && (e->ino < STORE_PROPOSED_MIN || e->ino >= STORE_PROPOSED_MAX))
-		return wrong(a, "an inode's number was not given yet");
+		return report_fault(a, "an inode's number was not given yet");
 	if (S_ISLNK(e->mode) && (!e->size || e->size > EVENT_TARGET_MAX))
-		return wrong(a, "a symbolic link's target has no possible length");
+		return report_fault(a, "a symbolic link's target has no possible length");
 	a->ndefault_ttl += e->default_ttl_ms != 0;
 	a->nexpiring += e->expiry_ms != 0;
 	a->nwith_xattrs += e->has_xattrs;
 	if (e->ino == STORE_ROOT_INO)
 		return add_dir(a, e);
 	if (key_check_name(e->name, e->name_len) != KEY_OK)
-		return wrong(a, "a name is not possible");
+		return report_fault(a, "a name is not possible");
 	a->entry_names += hash_name(a, e->parent, (struct bytes){ e->name, e->name_len }, e->ino,
 	                            e->mode & S_IFMT);
 	a->used_bytes += STORE_ENTRY_COST + e->name_len + e->size;
@@ -174,7 +175,7 @@ static int on_inode(void *arg, struct bytes key, struct bytes value)
 	struct audit *a = arg;
 	struct entry e;
 	int r = store_inode_decode(a->txn, key, value, &e);
-	return r < 0 ? wrong(a, "an inode's row cannot be read") : check_entry(a, &e);
+	return r < 0 ? report_fault(a, "an inode's row cannot be read") : check_entry(a, &e);
 }
 
 static int on_name(void *arg, struct bytes key, struct bytes value)
@@ -184,11 +185,11 @@ static int on_name(void *arg, struct bytes key, struct bytes value)
 	uint32_t type;
 	size_t len = store_num_get(key.data, key.len, &parent);
 	if (!len || store_name_decode(value, &ino, &type) < 0)
-		return wrong(a, "a name's row cannot be read");
+		return report_fault(a, "a name's row cannot be read");
 	struct bytes name = { (const char *)key.data + len, key.len - len };
 	a->names += hash_name(a, parent, name, ino, type);
 	if (parent != a->ino && !find_dir(a, parent))
-		return wrong(a, "a name lies in no directory");
+		return report_fault(a, "a name lies in no directory");
 	a->ino = parent;
 	a->nnames++;
 	return 0;
@@ -203,12 +204,12 @@ static int find_entry(struct audit *a, const uint8_t *key, size_t len, size_t *r
 	uint64_t ino;
 	*ret_len = store_num_get(key, len, &ino);
 	if (!*ret_len)
-		return wrong(a, "a row's inode cannot be read");
+		return report_fault(a, "a row's inode cannot be read");
 	if (ino == a->ino)
 		return 0;
 	int r = store_get(a->txn, ino, &a->e);
 	if (r < 0)
-		return r == -ENOENT ? wrong(a, "a row belongs to no entry") : r;
+		return r == -ENOENT ? report_fault(a, "a row belongs to no entry") : r;
 	a->ino = ino;
 	return 1;
 }
@@ -223,19 +224,19 @@ static int on_chunk(void *arg, struct bytes key, struct bytes value)
 	if (r < 0)
 		return r;
 	if (key.len != len && key.len != len + 4)
-		return wrong(a, "a chunk's number cannot be read");
+		return report_fault(a, "a chunk's number cannot be read");
 	for (size_t i = len; i < key.len; i++)
 		chunk = chunk << 8 | p[i];
 	if (entry_is_dir(&a->e) || a->e.is_inline || (key.len != len && !chunk) || !value.len ||
 	    value.len > STORE_CHUNK_SIZE || chunk * STORE_CHUNK_SIZE + value.len > a->e.size)
-		return wrong(a, "a chunk is no part of its value");
+		return report_fault(a, "a chunk is no part of its value");
 	return 0;
 }
 
 static int on_xattr(void *arg, struct bytes key, struct bytes value)
 {
 	struct audit *a = arg;
-	const size_t prefix = sizeof ATTRIBUTE_PREFIX - 1;
+	const size_t prefix = sizeof(ATTRIBUTE_PREFIX) - 1;
 	size_t len;
 	int r = find_entry(a, key.data, key.len, &len);
 	if (r < 0)
@@ -245,7 +246,7 @@ static int on_xattr(void *arg, struct bytes key, struct bytes value)
 	if (!a->e.has_xattrs || name_len <= prefix || name_len > 255 ||
 	    memcmp((const char *)key.data + len, ATTRIBUTE_PREFIX, prefix) != 0 ||
 	    value.len > STORE_XATTR_VALUE_MAX)
-		return wrong(a, "an attribute is not possible");
+		return report_fault(a, "an attribute is not possible");
 	a->used_bytes += name_len + value.len;
 	return 0;
 }
@@ -258,12 +259,12 @@ static int check_expiries(struct audit *a)
 	for (; r == 0; r = store_next_expiry(a->txn, &ms, &ino)) {
 		r = store_get(a->txn, ino, &a->e);
 		if (r == -ENOENT || (r == 0 && a->e.expiry_ms != ms))
-			return wrong(a, "an expiry is not its entry's");
+			return report_fault(a, "an expiry is not its entry's");
 		if (r < 0)
 			return r;
 		a->nexpiries++;
 	}
-	return r == -ENOENT ? 0 : wrong(a, "an expiry's row cannot be read");
+	return r == -ENOENT ? 0 : report_fault(a, "an expiry's row cannot be read");
 }
 
 /* --- the feed --- */
@@ -275,19 +276,19 @@ static int on_event(void *arg, struct bytes key, struct bytes value)
 	uint64_t offset = 0;
 	if (store_num_get(key.data, key.len, &offset) != key.len || !a->meta->started ||
 	    offset > a->meta->applied)
-		return wrong(a, "the feed has an event of another time");
+		return report_fault(a, "the feed has an event of another time");
 	int r = feed_decode(offset, value, &ev);
 	if (r == -ENOMEM)
 		return r;
 	if (r < 0)
-		return wrong(a, "a row of the feed cannot be read");
+		return report_fault(a, "a row of the feed cannot be read");
 	a->last_event = offset;
 	uint64_t found = offset;
 	if (ev->idem.len && !ev->repeats)
 		r = store_idem_get(a->txn, ev->idem, &found);
 	free(ev);
 	if (r < 0 || found != offset)
-		return wrong(a, "an event's idempotency key leads elsewhere");
+		return report_fault(a, "an event's idempotency key leads elsewhere");
 	return 0;
 }
 
@@ -300,7 +301,7 @@ static int on_idem(void *arg, struct bytes key, struct bytes value)
 	if (key.len > EVENT_IDEM_MAX || store_idem_get(a->txn, key, &offset) < 0 ||
 	    store_feed_get(a->txn, offset, &row) < 0 || feed_decode_idem(row, &idem) < 0 ||
 	    !bytes_equal(idem, key))
-		return wrong(a, "an idempotency key is of no event");
+		return report_fault(a, "an idempotency key is of no event");
 	return 0;
 }
 
@@ -315,7 +316,7 @@ static int check_feed_end(struct audit *a)
 		return 0;
 	if (store_feed_first(a->txn, &first) == 0 && first == a->meta->applied + 1)
 		return 0;
-	return wrong(a, "the feed does not end with the last event");
+	return report_fault(a, "the feed does not end with the last event");
 }
 
 static int check_totals(struct audit *a)
@@ -323,19 +324,19 @@ static int check_totals(struct audit *a)
 	const struct store_meta *m = a->meta;
 	struct bytes volume = { m->volume, strlen(m->volume) };
 	if (volume.len && event_check(&(struct event){ .op = EVENT_FORMAT, .name = volume }))
-		return wrong(a, "the volume's id is not possible");
+		return report_fault(a, "the volume's id is not possible");
 	if (a->nkeys != m->nkeys || a->ndirs - 1 != m->ndirs || a->nnames != m->nkeys + m->ndirs)
-		return wrong(a, "the number of entries differs");
+		return report_fault(a, "the number of entries differs");
 	if (a->names != a->entry_names)
-		return wrong(a, "a name leads elsewhere than to its entry");
+		return report_fault(a, "a name leads elsewhere than to its entry");
 	if (a->used_bytes != m->used_bytes)
-		return wrong(a, "the bytes used differ");
+		return report_fault(a, "the bytes used differ");
 	if (a->ndefault_ttl != m->ndefault_ttl)
-		return wrong(a, "the number of default TTLs differs");
+		return report_fault(a, "the number of default TTLs differs");
 	if (a->nexpiring != a->nexpiries)
-		return wrong(a, "an entry that expires has no row of expiry");
+		return report_fault(a, "an entry that expires has no row of expiry");
 	if (a->nwith_xattrs != a->nxattr_inos)
-		return wrong(a, "an entry that has attributes has no row of them");
+		return report_fault(a, "an entry that has attributes has no row of them");
 	return 0;
 }
 
@@ -367,7 +368,7 @@ static int check_all(struct audit *a)
 int store_audit(struct txn *txn, char *why, size_t why_size)
 {
 	struct audit a = { .txn = txn, .meta = txn_meta(txn) };
-	if (getrandom(a.keys, sizeof a.keys, 0) != sizeof a.keys)
+	if (getrandom(a.keys, sizeof(a.keys), 0) != sizeof(a.keys))
 		return -EIO;
 	for (size_t i = 0; i < NKEYS; i++)
 		a.keys[i] |= 1;

@@ -6,7 +6,7 @@
  *
  * The feed is a ring: rows come at its end and leave at its beginning, which who
  * applies sees to. A node that replays a log may leave rows out (store_feed_skip()).
- * Then `whole_from` says from where on all are there, until the ring has come round.
+ * Then `feed_complete_from` says from where on all are there, until the ring has come round.
  *
  * No lock: a transaction is one thread's. */
 #include "common/store/internal.h"
@@ -34,15 +34,16 @@ static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct
 
 int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
 {
-	return feed_row(txn, from < txn->whole_from ? txn->whole_from : from, ret_offset, ret);
+	return feed_row(txn, from < txn->feed_complete_from ? txn->feed_complete_from : from,
+	                ret_offset, ret);
 }
 
 int store_feed_first(struct txn *txn, uint64_t *ret_offset)
 {
 	struct bytes ignored;
-	if (!txn->whole_from)
+	if (!txn->feed_complete_from)
 		return feed_row(txn, 0, ret_offset, &ignored);
-	*ret_offset = txn->whole_from;
+	*ret_offset = txn->feed_complete_from;
 	return 0;
 }
 
@@ -68,7 +69,7 @@ int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret)
 
 void store_feed_skip(struct txn *txn, uint64_t offset)
 {
-	txn->whole_from = offset + 1;
+	txn->feed_complete_from = offset + 1;
 }
 
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)
@@ -93,16 +94,16 @@ int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset)
 {
 	MDB_val key = { idem.len, (void *)idem.data }, val;
 	int r = table_get(txn, IDEM, &key, &val);
-	if (r == 0 && val.mv_size != sizeof *ret_offset)
+	if (r == 0 && val.mv_size != sizeof(*ret_offset))
 		r = -EIO;
 	if (r == 0)
-		memcpy(ret_offset, val.mv_data, sizeof *ret_offset);
+		memcpy(ret_offset, val.mv_data, sizeof(*ret_offset));
 	return r;
 }
 
 int store_idem_put(struct txn *txn, struct bytes idem, uint64_t offset)
 {
-	MDB_val key = { idem.len, (void *)idem.data }, val = { sizeof offset, &offset };
+	MDB_val key = { idem.len, (void *)idem.data }, val = { sizeof(offset), &offset };
 	return table_put(txn, IDEM, &key, &val, 0);
 }
 

@@ -49,7 +49,7 @@ struct row_reader {
 	bool bad;
 };
 
-static const uint8_t *take(struct row_reader *r, size_t n)
+static const uint8_t *take_bytes(struct row_reader *r, size_t n)
 {
 	const uint8_t *p = r->p;
 	if (r->left < n) {
@@ -66,14 +66,14 @@ static uint64_t take_varint(struct row_reader *r)
 	uint64_t n = 0;
 	size_t len = varint_get(r->p, r->left, &n);
 	r->bad |= !len;
-	take(r, len);
+	take_bytes(r, len);
 	return n;
 }
 
 static int64_t take_time(struct row_reader *r, unsigned flags, int64_t base_ms)
 {
 	size_t len = TIME_BYTES(flags);
-	const uint8_t *p = take(r, len);
+	const uint8_t *p = take_bytes(r, len);
 	uint64_t n = 0;
 	for (size_t i = 0; p && i < len; i++)
 		n |= (uint64_t)p[i] << (8 * i);
@@ -82,7 +82,7 @@ static int64_t take_time(struct row_reader *r, unsigned flags, int64_t base_ms)
 
 static void take_rare(struct row_reader *r, struct entry *e)
 {
-	const uint8_t *p = take(r, 1);
+	const uint8_t *p = take_bytes(r, 1);
 	unsigned rare = p ? *p : 0;
 	if (rare & RARE_CTIME)
 		e->ctime_ns = (int64_t)((uint64_t)e->ctime_ns +
@@ -120,19 +120,19 @@ static bool is_entry(const struct entry *e)
 static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct entry *ret)
 {
 	struct row_reader r = { val.mv_data, val.mv_size, false };
-	const uint8_t *p = take(&r, 1);
+	const uint8_t *p = take_bytes(&r, 1);
 	struct entry e = { .ino = ino, .mode = MODE_USUAL };
 	unsigned flags = p ? *p : ROW_FLAGS;
 	if (flags >= ROW_FLAGS)
 		return -EIO;
 	size_t len = store_num_get(r.p, r.left, &e.parent);
 	r.bad |= !len;
-	take(&r, len);
+	take_bytes(&r, len);
 	uint64_t version = take_varint(&r);
 	e.version = flags & ROW_VERSION_NEAR ? ino + (uint64_t)varint_unfold(version) : version;
 	e.mtime_ns = e.ctime_ns = e.atime_ns = take_time(&r, flags, txn->meta.base_ms);
 	if (flags & ROW_MODE) {
-		p = take(&r, 2);
+		p = take_bytes(&r, 2);
 		e.mode = p ? p[0] | (uint32_t)p[1] << 8 : 0;
 	}
 	if (flags & ROW_RARE)
@@ -141,9 +141,9 @@ static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct e
 	e.is_inline = flags & ROW_INLINE;
 	if (!e.is_inline)
 		e.size = take_varint(&r);
-	p = take(&r, 1);
+	p = take_bytes(&r, 1);
 	e.name_len = p ? *p : 0;
-	e.name = (const char *)take(&r, e.name_len);
+	e.name = (const char *)take_bytes(&r, e.name_len);
 	if (r.bad || (r.left && !e.is_inline))
 		return -EIO;
 	if (e.is_inline) {

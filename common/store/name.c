@@ -103,7 +103,7 @@ struct scan {
 int scan_open(struct txn *txn, uint64_t parent, const char *after, size_t after_len,
               struct scan **ret)
 {
-	struct scan *scan = calloc(1, sizeof *scan);
+	struct scan *scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return -ENOMEM;
 	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[NAMES], &scan->cursor));

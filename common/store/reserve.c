@@ -20,7 +20,7 @@
  * but they do not count as taken by the transaction. If the file system is full, pages
  * on the free list count as well, contiguous ones for long values.
  *
- * The last pages (RESERVE_PAGES and RESERVE_SHARE) are kept for transactions that
+ * The last pages (DELETE_PAGES and DELETE_SHARE) are kept for transactions that
  * remove something: a full store must be able to become less full.
  *
  * No lock: only the writer is here, and there is one. What it knows to be
@@ -36,9 +36,9 @@
 #define PAGE_HEADER 16  /* of LMDB's, also of a long value */
 #define LONG_ROW 2000   /* about: a longer row gets pages of its own */
 #define COMMIT_PAGES 24 /* roots of the tables, paths in the free list */
-#define RESERVE_PAGES 64
-#define RESERVE_SHARE 128 /* plus one page for this many: enough for free_list() */
-#define STEP_MIN 16       /* pages allocated at once ... */
+#define DELETE_PAGES 64
+#define DELETE_SHARE 128 /* plus one page for this many: enough for free_list_pages() */
+#define STEP_MIN 16      /* pages allocated at once ... */
 #define STEP_MAX 32
 #define STEP_SHARE 64        /* ... of what there is, about one 64th */
 #define FREE_FIRST (1 << 14) /* limit of the first count of free pages */
@@ -64,9 +64,9 @@ static uint64_t tree_pages(const MDB_stat *st)
 }
 
 /* Allocates up to page END of the file, and some more if that can be had. */
-static int allocate(struct store *store, uint64_t end)
+static int allocate_pages(struct store *store, uint64_t end)
 {
-	uint64_t from = store->room_end, step = end / STEP_SHARE;
+	uint64_t from = store->allocated_end, step = end / STEP_SHARE;
 	if (step < STEP_MIN)
 		step = STEP_MIN;
 	if (step > STEP_MAX)
@@ -75,7 +75,7 @@ static int allocate(struct store *store, uint64_t end)
 		off_t len = (off_t)((end + step - from) * store->page_bytes);
 		if (fallocate(store->fd, FALLOC_FL_KEEP_SIZE, (off_t)(from * store->page_bytes),
 		              len) == 0) {
-			store->room_end = end + step;
+			store->allocated_end = end + step;
 			return 0;
 		}
 		if (errno == EINTR)
@@ -117,16 +117,16 @@ static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t
 	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0: the free pages */
 	for (int record = 0; rc == 0 && n < max; record++) {
 		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
-		if (rc || key.mv_size != sizeof id || val.mv_size < sizeof count)
+		if (rc || key.mv_size != sizeof(id) || val.mv_size < sizeof(count))
 			break;
-		memcpy(&id, key.mv_data, sizeof id);
-		memcpy(&count, val.mv_data, sizeof count);
-		if (id >= oldest || count > val.mv_size / sizeof count - 1)
+		memcpy(&id, key.mv_data, sizeof(id));
+		memcpy(&count, val.mv_data, sizeof(count));
+		if (id >= oldest || count > val.mv_size / sizeof(count) - 1)
 			break;
 		/* The record is in descending order. */
 		size_t some = count < max - n ? count : max - n;
-		memcpy(pages + n, (const char *)val.mv_data + (1 + count - some) * sizeof count,
-		       some * sizeof *pages);
+		memcpy(pages + n, (const char *)val.mv_data + (1 + count - some) * sizeof(count),
+		       some * sizeof(*pages));
 		n += some;
 		if (record < RUN_RECORDS)
 			*ret_first = n;
@@ -145,78 +145,79 @@ static int compare_pages(const void *a, const void *b)
 
 /* Count free pages, up to MAX: the lower ones, which LMDB takes first, as single pages,
  * and the rest as runs for chunks. Return false if MAX did not limit the count. */
-static bool count_free(struct store *store, struct room *room, size_t max)
+static bool count_free(struct store *store, struct page_reserve *reserve, size_t max)
 {
-	uint64_t *pages = malloc(max * sizeof *pages);
+	uint64_t *pages = malloc(max * sizeof(*pages));
 	size_t first, n = pages ? read_free(store, pages, max, &first) : 0, length = 1;
-	room->free = room->free_runs = room->free_longest = 0;
+	reserve->free = reserve->free_runs = reserve->free_longest = 0;
 	if (n) {
-		room->free = n - first;
-		qsort(pages, first, sizeof *pages, compare_pages);
-		size_t singles = first / 4 < RESERVE_PAGES ? first / 4 :
-		                                             first / 8 + RESERVE_PAGES / 2;
-		room->free += singles;
+		reserve->free = n - first;
+		qsort(pages, first, sizeof(*pages), compare_pages);
+		size_t singles = first / 4 < DELETE_PAGES ? first / 4 :
+		                                            first / 8 + DELETE_PAGES / 2;
+		reserve->free += singles;
 		for (size_t i = singles + 1; i <= first; i++) {
 			if (i < first && pages[i] == pages[i - 1] + 1) {
 				length++;
 			} else {
-				room->free_runs += length / run_pages(store);
-				if (length > room->free_longest)
-					room->free_longest = length;
+				reserve->free_runs += length / run_pages(store);
+				if (length > reserve->free_longest)
+					reserve->free_longest = length;
 				length = 1;
 			}
 		}
-		if (room->free_runs == 0) {
-			room->free = n;
-			room->free_longest = 0;
+		if (reserve->free_runs == 0) {
+			reserve->free = n;
+			reserve->free_longest = 0;
 		}
 	}
 	free(pages);
-	room->counted = max;
+	reserve->counted = max;
 	return n == max;
 }
 
 /* Return the contiguous pages for the record of all pages that the transaction frees.
  * LMDB may write it up to three times, as writing it can make it longer. */
-static uint64_t free_list(const struct store *store, const struct room *room)
+static uint64_t free_list_pages(const struct store *store, const struct page_reserve *reserve)
 {
-	return 3 * long_pages(store, 0, (room->single + room->freed + 2) * sizeof(uint64_t));
+	return 3 * long_pages(store, 0, (reserve->single + reserve->freed + 2) * sizeof(uint64_t));
 }
 
 /* Pages that must come from behind all others. Runs are not looked for one by
  * one: there are enough for all of them, or none counts. */
-static uint64_t fresh_pages(const struct store *store, const struct room *room, uint64_t single,
-                            uint64_t run, uint64_t nruns)
+static uint64_t fresh_pages(const struct store *store, const struct page_reserve *reserve,
+                            uint64_t single, uint64_t run, uint64_t nruns)
 {
-	uint64_t row = room->list_row + free_list(store, room), used = nruns * run_pages(store);
-	return (nruns > room->free_runs ? run : 0) +
-	       (single > room->free ? single - room->free : 0) +
-	       (row + used > room->free_longest ? row : 0);
+	uint64_t row = reserve->list_row + free_list_pages(store, reserve),
+	         used = nruns * run_pages(store);
+	return (nruns > reserve->free_runs ? run : 0) +
+	       (single > reserve->free ? single - reserve->free : 0) +
+	       (row + used > reserve->free_longest ? row : 0);
 }
 
 /* Sees to it that SINGLE pages, and RUN pages in a row, can be taken beside what
  * the transaction may have taken so far. */
-static int need(struct txn *txn, uint64_t single, uint64_t run)
+static int ensure_pages(struct txn *txn, uint64_t single, uint64_t run)
 {
 	struct store *store = txn->store;
-	struct room *room = txn->room;
-	uint64_t nruns = room->nruns + (run > 0);
-	single += room->single + room->list_single + COMMIT_PAGES;
-	if (!room->frees)
-		single += RESERVE_PAGES + room->begin / RESERVE_SHARE;
-	run += room->run;
-	uint64_t end = room->begin + fresh_pages(store, room, single, run, nruns);
-	if (end <= store->room_end)
+	struct page_reserve *reserve = txn->reserve;
+	uint64_t nruns = reserve->nruns + (run > 0);
+	single += reserve->single + reserve->list_single + COMMIT_PAGES;
+	if (!reserve->frees)
+		single += DELETE_PAGES + reserve->begin / DELETE_SHARE;
+	run += reserve->run;
+	uint64_t end = reserve->begin + fresh_pages(store, reserve, single, run, nruns);
+	if (end <= store->allocated_end)
 		return 0;
-	int r = allocate(store, end);
+	int r = allocate_pages(store, end);
 	for (size_t max = FREE_FIRST; r == -ENOSPC && max <= FREE_MAX; max *= 8) {
-		if (max <= room->counted)
+		if (max <= reserve->counted)
 			continue;
-		bool more = count_free(store, room, max);
-		end = room->begin + fresh_pages(store, room, single, run, nruns);
-		r = end <= store->room_end ? 0 : allocate(store, end);
+		bool more = count_free(store, reserve, max);
+		end = reserve->begin + fresh_pages(store, reserve, single, run, nruns);
+		r = end <= store->allocated_end ? 0 : allocate_pages(store, end);
 		if (!more)
-			room->counted = FREE_MAX;
+			reserve->counted = FREE_MAX;
 	}
 	return r;
 }
@@ -224,64 +225,65 @@ static int need(struct txn *txn, uint64_t single, uint64_t run)
 /* Reserve pages for rewriting the free list. It takes about as many pages as now, spread
  * over records with the keys 1 to TXNID (mdb_freelist_save() of LMDB 0.9.24). So a record
  * needs more than one page only if there are more pages than keys. */
-static void foresee_list(struct room *room, const MDB_stat *list, uint64_t txnid)
+static void reserve_list(struct page_reserve *reserve, const MDB_stat *list, uint64_t txnid)
 {
 	uint64_t pages = tree_pages(list) + list->ms_overflow_pages;
 	if (pages < txnid)
-		room->list_single = pages;
+		reserve->list_single = pages;
 	else
-		room->list_row = pages;
+		reserve->list_row = pages;
 }
 
-int room_begin(struct txn *txn)
+int reserve_begin(struct txn *txn)
 {
 	struct store *store = txn->store;
 	MDB_envinfo info;
 	MDB_stat st = { 0 };
 	if (!store->mapped)
 		return 0;
-	struct room *room = txn->room = &store->room;
-	*room = (struct room){ 0 };
+	struct page_reserve *reserve = txn->reserve = &store->reserve;
+	*reserve = (struct page_reserve){ 0 };
 	int r = store_error(mdb_env_info(store->env, &info));
 	if (r == 0)
 		r = store_error(mdb_stat(txn->mdb, 0, &st));
 	if (r < 0)
 		return r;
-	room->begin = info.me_last_pgno + 1;
-	if (store->room_end < room->begin)
-		store->room_end = room->begin;
-	foresee_list(room, &st, info.me_last_txnid);
-	room->frees = true; /* nothing was written yet: whoever wants more says so */
-	return need(txn, 0, 0);
+	reserve->begin = info.me_last_pgno + 1;
+	if (store->allocated_end < reserve->begin)
+		store->allocated_end = reserve->begin;
+	reserve_list(reserve, &st, info.me_last_txnid);
+	reserve->frees = true; /* nothing was written yet: whoever wants more says so */
+	return ensure_pages(txn, 0, 0);
 }
 
-int room_for(struct txn *txn, enum table table, size_t key_len, const MDB_val *val, MDB_stat *ret)
+int reserve_pages(struct txn *txn, enum table table, size_t key_len, const MDB_val *val,
+                  MDB_stat *ret)
 {
-	if (!txn->room)
+	if (!txn->reserve)
 		return 0;
-	struct room *room = txn->room;
-	if (!room->tables[table].ms_depth) {
+	struct page_reserve *reserve = txn->reserve;
+	if (!reserve->tables[table].ms_depth) {
 		int r = store_error(
-		        mdb_stat(txn->mdb, txn->store->dbi[table], &room->tables[table]));
+		        mdb_stat(txn->mdb, txn->store->dbi[table], &reserve->tables[table]));
 		if (r < 0)
 			return r;
-		room->uncopied[table] = tree_pages(&room->tables[table]);
+		reserve->uncopied[table] = tree_pages(&reserve->tables[table]);
 	}
-	*ret = room->tables[table];
+	*ret = reserve->tables[table];
 	/* Down the path, and beside it if pages are merged; each page split once. */
-	return need(txn, 3 * (uint64_t)ret->ms_depth + 2,
-	            val ? long_pages(txn->store, key_len, val->mv_size) : 0);
+	return ensure_pages(txn, 3 * (uint64_t)ret->ms_depth + 2,
+	                    val ? long_pages(txn->store, key_len, val->mv_size) : 0);
 }
 
 /* Whether the leaf that CURSOR is at was written before by this transaction; it
  * has been now. */
-static bool seen_leaf(const struct store *store, struct room *room, MDB_cursor *cursor)
+static bool seen_leaf(const struct store *store, struct page_reserve *reserve, MDB_cursor *cursor)
 {
 	MDB_val key, val;
 	if (mdb_cursor_get(cursor, &key, &val, MDB_GET_CURRENT))
 		return false;
 	uintptr_t page = (uintptr_t)key.mv_data / store->page_bytes;
-	uintptr_t *slot = &room->leaves[page % ROOM_LEAVES];
+	uintptr_t *slot = &reserve->leaves[page % RESERVE_LEAVES];
 	bool seen = *slot == page;
 	*slot = page;
 	return seen;
@@ -289,36 +291,36 @@ static bool seen_leaf(const struct store *store, struct room *room, MDB_cursor *
 
 /* Count COPIES copied pages of TABLE. Each page that existed when the transaction began
  * is copied at most once, and new pages count as growth. */
-static void count_copies(struct room *room, enum table table, uint64_t copies)
+static void count_copies(struct page_reserve *reserve, enum table table, uint64_t copies)
 {
-	if (copies > room->uncopied[table])
-		copies = room->uncopied[table];
-	room->uncopied[table] -= copies;
-	room->single += copies;
+	if (copies > reserve->uncopied[table])
+		copies = reserve->uncopied[table];
+	reserve->uncopied[table] -= copies;
+	reserve->single += copies;
 }
 
-void room_used(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
-               const MDB_val *val, const MDB_stat *before)
+void account_pages(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
+                   const MDB_val *val, const MDB_stat *before)
 {
-	struct room *room = txn->room;
+	struct page_reserve *reserve = txn->reserve;
 	MDB_stat now;
-	if (!room)
+	if (!reserve)
 		return;
 	if (mdb_stat(txn->mdb, txn->store->dbi[table], &now))
 		now = *before;
-	room->tables[table] = now;
+	reserve->tables[table] = now;
 	if (!val)
-		count_copies(room, table, 2 * (uint64_t)before->ms_depth);
-	else if (!seen_leaf(txn->store, room, cursor))
-		count_copies(room, table, before->ms_depth);
+		count_copies(reserve, table, 2 * (uint64_t)before->ms_depth);
+	else if (!seen_leaf(txn->store, reserve, cursor))
+		count_copies(reserve, table, before->ms_depth);
 	if (tree_pages(&now) > tree_pages(before))
-		room->single += tree_pages(&now) - tree_pages(before);
+		reserve->single += tree_pages(&now) - tree_pages(before);
 	else
-		room->freed += tree_pages(before) - tree_pages(&now);
+		reserve->freed += tree_pages(before) - tree_pages(&now);
 	uint64_t run = val ? long_pages(txn->store, key_len, val->mv_size) : 0;
-	room->run += run;
-	room->nruns += run > 0;
+	reserve->run += run;
+	reserve->nruns += run > 0;
 	/* The pages of the long value that was replaced or deleted. */
 	if (before->ms_overflow_pages + run > now.ms_overflow_pages)
-		room->freed += before->ms_overflow_pages + run - now.ms_overflow_pages;
+		reserve->freed += before->ms_overflow_pages + run - now.ms_overflow_pages;
 }

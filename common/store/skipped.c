@@ -19,13 +19,13 @@ int store_skipped_get(struct txn *txn, struct store_skipped *ret)
 	MDB_val key = skipped_key, val;
 	int r = table_get(txn, META, &key, &val);
 	if (r == -ENOENT) {
-		memset(ret, 0, sizeof *ret);
+		memset(ret, 0, sizeof(*ret));
 		return 0;
 	}
-	if (r == 0 && val.mv_size != sizeof *ret)
+	if (r == 0 && val.mv_size != sizeof(*ret))
 		r = -EIO;
 	if (r == 0)
-		memcpy(ret, val.mv_data, sizeof *ret);
+		memcpy(ret, val.mv_data, sizeof(*ret));
 	return r;
 }
 
@@ -45,8 +45,8 @@ int store_skipped_note(struct txn *txn, uint64_t offset)
 	if (r != 0)
 		return r;
 	all.count++;
-	memmove(all.newest + 1, all.newest, sizeof all.newest - sizeof all.newest[0]);
+	memmove(all.newest + 1, all.newest, sizeof(all.newest) - sizeof(all.newest[0]));
 	all.newest[0] = offset;
-	MDB_val key = skipped_key, val = { sizeof all, &all };
+	MDB_val key = skipped_key, val = { sizeof(all), &all };
 	return table_put(txn, META, &key, &val, 0);
 }

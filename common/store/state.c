@@ -30,11 +30,11 @@
 
 /* Describe the file as the text that "state" has for it. 0 or -errno; -ENOENT for one
  * that is missing or empty. */
-static int describe(const char *dir, const char *how, char text[TEXT_BYTES])
+static int describe_file(const char *dir, const char *how, char text[TEXT_BYTES])
 {
 	char path[PATH_BYTES];
 	struct stat st;
-	if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", dir) >= sizeof path)
+	if ((size_t)snprintf(path, sizeof(path), "%s/data.mdb", dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	if (lstat(path, &st) < 0)
 		return -errno;
@@ -48,11 +48,11 @@ static int describe(const char *dir, const char *how, char text[TEXT_BYTES])
 	return 0;
 }
 
-static void record(int fd, const char *dir, const char *how)
+static void write_state(int fd, const char *dir, const char *how)
 {
 	char text[TEXT_BYTES];
 	/* What cannot be written makes the next start check once more. */
-	if (ftruncate(fd, 0) < 0 || describe(dir, how, text) < 0 ||
+	if (ftruncate(fd, 0) < 0 || describe_file(dir, how, text) < 0 ||
 	    pwrite(fd, text, strlen(text), 0) < 0 || fsync(fd) < 0)
 		logger(LOGGER_DEBUG, "cannot record how the store is left store=%s why=\"%s\"", dir,
 		       strerror(errno));
@@ -62,16 +62,16 @@ static void record(int fd, const char *dir, const char *how)
 static bool is_doubtful(int fd, const char *dir, bool on_disk)
 {
 	char was[TEXT_BYTES] = "", clean[TEXT_BYTES], open[TEXT_BYTES];
-	if (pread(fd, was, sizeof was - 1, 0) < 0 || describe(dir, "clean", clean) < 0 ||
-	    describe(dir, "open", open) < 0)
+	if (pread(fd, was, sizeof(was) - 1, 0) < 0 || describe_file(dir, "clean", clean) < 0 ||
+	    describe_file(dir, "open", open) < 0)
 		return true;
 	return strcmp(was, clean) != 0 && (on_disk || strcmp(was, open) != 0);
 }
 
-static int check(const char *dir, char *why, size_t why_size)
+static int check_data(const char *dir, char *why, size_t why_size)
 {
 	char found[256] = "";
-	int r = store_file_check(dir, NULL, NULL, found, sizeof found);
+	int r = store_file_check(dir, NULL, NULL, found, sizeof(found));
 	if (r < 0)
 		snprintf(why, why_size,
 		         "cannot open the store %s: %s: put a whole copy of data.mdb there, or "
@@ -81,7 +81,7 @@ static int check(const char *dir, char *why, size_t why_size)
 }
 
 /* Lock FD; *RET_ALONE says if exclusively. 0 or -errno. */
-static int lock(int fd, bool *ret_alone)
+static int lock_state(int fd, bool *ret_alone)
 {
 	int r;
 	*ret_alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
@@ -101,17 +101,17 @@ int store_state_begin(const char *dir, bool on_disk, struct store_state *ret, ch
                       size_t why_size)
 {
 	char path[PATH_BYTES], ignored[TEXT_BYTES];
-	if ((size_t)snprintf(path, sizeof path, "%s/state", dir) >= sizeof path)
+	if ((size_t)snprintf(path, sizeof(path), "%s/state", dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	int r = ret->fd = store_place_file_in(dir, "state", O_RDWR | O_CREAT);
 	if (r >= 0)
-		r = lock(ret->fd, &ret->alone);
+		r = lock_state(ret->fd, &ret->alone);
 	if (r < 0) {
 		snprintf(why, why_size, "cannot lock %s: %s", path, strerror(-r));
-	} else if (ret->alone && describe(dir, "open", ignored) != -ENOENT &&
+	} else if (ret->alone && describe_file(dir, "open", ignored) != -ENOENT &&
 	           is_doubtful(ret->fd, dir, on_disk)) {
 		logger(LOGGER_INFO, "checking the store, which was not left clean store=%s", dir);
-		r = check(dir, why, why_size);
+		r = check_data(dir, why, why_size);
 	}
 	if (r < 0 && ret->fd >= 0)
 		close(ret->fd);
@@ -121,7 +121,7 @@ int store_state_begin(const char *dir, bool on_disk, struct store_state *ret, ch
 void store_state_opened(struct store_state *state, const char *dir)
 {
 	if (state->alone) {
-		record(state->fd, dir, "open");
+		write_state(state->fd, dir, "open");
 		flock(state->fd, LOCK_SH);
 	}
 }
@@ -129,6 +129,6 @@ void store_state_opened(struct store_state *state, const char *dir)
 void store_state_end(struct store_state *state, const char *dir, bool clean)
 {
 	if (clean && flock(state->fd, LOCK_EX | LOCK_NB) == 0)
-		record(state->fd, dir, "clean");
+		write_state(state->fd, dir, "clean");
 	close(state->fd);
 }

@@ -38,7 +38,7 @@ _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
 
 /* --- opening --- */
 
-static int fail(int err, char *why, size_t why_size, const char *what, const char *dir)
+static int fail_open(int err, char *why, size_t why_size, const char *what, const char *dir)
 {
 	const char *text = strerror(-err);
 	if (err == -EPROTO)
@@ -74,7 +74,7 @@ static int open_tables(struct store *store)
 	MDB_val key = { 6, (void *)"format" }, val;
 	r = store_error(mdb_get(txn->mdb, store->dbi[META], &key, &val));
 	if (r == -ENOENT) {
-		val = (MDB_val){ sizeof format, &format };
+		val = (MDB_val){ sizeof(format), &format };
 		r = table_put(txn, META, &key, &val, 0);
 		if (r < 0)
 			goto err_abort;
@@ -87,7 +87,7 @@ static int open_tables(struct store *store)
 		return txn_commit(txn);
 	}
 	if (r == 0 &&
-	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
+	    (val.mv_size != sizeof(format) || memcmp(val.mv_data, &format, sizeof(format)) != 0))
 		r = -EPROTO;
 	if (r == 0)
 		r = txn_load_meta(txn);
@@ -107,7 +107,8 @@ err_abort:
 /* Takes room for what LMDB maps and then writes to, or writes in pieces: on a
  * full tmpfs the first would be a SIGBUS, and the second could leave a file that
  * is no store. A file that is there keeps its size: others may have mapped it. */
-static int reserve(const struct store_place *place, const char *name, off_t bytes, bool keep_size)
+static int preallocate(const struct store_place *place, const char *name, off_t bytes,
+                       bool keep_size)
 {
 	struct stat st;
 	/* Not opened if nothing is missing: closing lock.mdb would end the locks that
@@ -150,15 +151,15 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	int r = store_place_open(config->dir, &place, why, why_size);
 	if (r < 0)
 		return r;
-	struct store *store = aligned_alloc(_Alignof(struct store), sizeof *store);
+	struct store *store = aligned_alloc(_Alignof(struct store), sizeof(*store));
 	if (!store) {
 		store_place_close(place);
-		return fail(-ENOMEM, why, why_size, "cannot open the store", config->dir);
+		return fail_open(-ENOMEM, why, why_size, "cannot open the store", config->dir);
 	}
-	memset(store, 0, sizeof *store);
+	memset(store, 0, sizeof(*store));
 	store->place = place;
 	/* The directory that was checked, whatever its path may lead to meanwhile. */
-	snprintf(opened, sizeof opened, "/proc/self/fd/%d", store_place_fd(place));
+	snprintf(opened, sizeof(opened), "/proc/self/fd/%d", store_place_fd(place));
 	pthread_mutex_init(&store->idle_lock, NULL);
 	store->scratch = malloc(STORE_CHUNK_SIZE);
 	if (!store->scratch) {
@@ -179,14 +180,14 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	store->on_disk = !memory;
 	char ignored[1];
 	r = store_state_begin(config->dir, store->on_disk, &store->state, why ? why : ignored,
-	                      why ? why_size : sizeof ignored);
+	                      why ? why_size : sizeof(ignored));
 	if (r < 0) {
 		store_free(store);
 		return r;
 	}
-	r = reserve(place, "lock.mdb", LOCK_BYTES, false);
+	r = preallocate(place, "lock.mdb", LOCK_BYTES, false);
 	if (r == 0)
-		r = reserve(place, "data.mdb", NEW_BYTES, true);
+		r = preallocate(place, "data.mdb", NEW_BYTES, true);
 	if (r == 0)
 		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
@@ -225,7 +226,7 @@ err_state:
 	store_state_end(&store->state, config->dir, false);
 err_free:
 	store_free(store);
-	return fail(r, why, why_size, "cannot open the store", config->dir);
+	return fail_open(r, why, why_size, "cannot open the store", config->dir);
 }
 
 void store_close(struct store *store)

@@ -107,13 +107,13 @@ int table_each(struct txn *txn, enum table table,
 /* --- changing --- */
 
 /* Remembers the row of KEY, whatever it is now. */
-static int remember(struct txn *txn, enum table table, MDB_val *key)
+static int save_undo(struct txn *txn, enum table table, MDB_val *key)
 {
 	MDB_val old = { 0, NULL };
 	int r = store_error(mdb_get(txn->mdb, txn->store->dbi[table], key, &old));
 	if (r < 0 && r != -ENOENT)
 		return r;
-	struct undo *undo = malloc(sizeof *undo + key->mv_size + old.mv_size);
+	struct undo *undo = malloc(sizeof(*undo) + key->mv_size + old.mv_size);
 	if (!undo)
 		return -ENOMEM;
 	*undo = (struct undo){ txn->undo, table, r == 0, key->mv_size, old.mv_size };
@@ -126,25 +126,25 @@ static int remember(struct txn *txn, enum table table, MDB_val *key)
 
 /* Puts VAL at KEY or, without one, deletes the row that CURSOR is at. TOP is the
  * whole transaction. */
-static int change(struct txn *top, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
-                  unsigned flags)
+static int change_row(struct txn *top, enum table table, MDB_cursor *cursor, MDB_val *key,
+                      MDB_val *val, unsigned flags)
 {
 	size_t key_len = key->mv_size;
 	MDB_stat before;
-	int r = room_for(top, table, key_len, val, &before);
+	int r = reserve_pages(top, table, key_len, val, &before);
 	if (r == 0)
 		r = store_error(val ? mdb_cursor_put(cursor, key, val, flags) :
 		                      mdb_cursor_del(cursor, 0));
 	if (r == 0)
-		room_used(top, table, cursor, key_len, val, &before);
+		account_pages(top, table, cursor, key_len, val, &before);
 	return r;
 }
 
 int table_change(struct txn *txn, enum table table, MDB_cursor *cursor, MDB_val *key, MDB_val *val,
                  unsigned flags)
 {
-	int r = txn->parent ? remember(txn, table, key) : 0;
-	return r < 0 ? r : change(txn_top(txn), table, cursor, key, val, flags);
+	int r = txn->parent ? save_undo(txn, table, key) : 0;
+	return r < 0 ? r : change_row(txn_top(txn), table, cursor, key, val, flags);
 }
 
 int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags)
@@ -182,7 +182,7 @@ int table_front_del(struct txn *txn, MDB_val *key)
 /* --- undoing --- */
 
 /* Writes the row again that UNDO remembers. */
-static int restore(struct txn *top, struct undo *undo)
+static int restore_row(struct txn *top, struct undo *undo)
 {
 	MDB_val key = { undo->key_len, undo->bytes },
 	        val = { undo->val_len, undo->bytes + key.mv_size };
@@ -192,11 +192,11 @@ static int restore(struct txn *top, struct undo *undo)
 	if (rc)
 		return store_error(rc);
 	if (undo->existed)
-		return change(top, undo->table, cursor, &key, &val, 0);
+		return change_row(top, undo->table, cursor, &key, &val, 0);
 	rc = mdb_cursor_get(cursor, &key, &now, MDB_SET);
 	if (rc == MDB_NOTFOUND)
 		return 0; /* the change was tried, and failed */
-	return rc ? store_error(rc) : change(top, undo->table, cursor, &key, NULL, 0);
+	return rc ? store_error(rc) : change_row(top, undo->table, cursor, &key, NULL, 0);
 }
 
 int table_undo(struct txn *txn)
@@ -211,7 +211,7 @@ int table_undo(struct txn *txn)
 		struct undo *undo = txn->undo;
 		txn->undo = undo->next;
 		if (r == 0)
-			r = restore(top, undo);
+			r = restore_row(top, undo);
 		free(undo);
 	}
 	return r;

@@ -20,33 +20,34 @@
 /* --- the row of meta --- */
 
 /* The row is there only while the feed lacks rows that its ring should have. */
-static const MDB_val whole_from_key = { 10, (void *)"whole_from" };
+static const MDB_val feed_complete_from_key = { 10, (void *)"whole_from" };
 
-static int load_whole_from(struct txn *txn)
+static int load_feed_complete_from(struct txn *txn)
 {
-	MDB_val key = whole_from_key, val;
+	MDB_val key = feed_complete_from_key, val;
 	MDB_stat st;
-	txn->whole_from = 0;
+	txn->feed_complete_from = 0;
 	int r = store_error(mdb_stat(txn->mdb, txn->store->dbi[META], &st));
 	if (r < 0 || st.ms_entries <= USUAL_META_ROWS)
 		return r;
 	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
-	if (r == 0 && val.mv_size != sizeof txn->whole_from)
+	if (r == 0 && val.mv_size != sizeof(txn->feed_complete_from))
 		r = -EPROTO;
 	if (r == 0)
-		memcpy(&txn->whole_from, val.mv_data, sizeof txn->whole_from);
+		memcpy(&txn->feed_complete_from, val.mv_data, sizeof(txn->feed_complete_from));
 	return r == -ENOENT ? 0 : r;
 }
 
 /* Writes the row, or removes it as soon as the ring is whole. */
-static int save_whole_from(struct txn *txn)
+static int save_feed_complete_from(struct txn *txn)
 {
 	const struct store_meta *meta = &txn->meta;
-	MDB_val key = whole_from_key, val = { sizeof txn->whole_from, &txn->whole_from };
-	if (!txn->whole_from)
+	MDB_val key = feed_complete_from_key,
+	        val = { sizeof(txn->feed_complete_from), &txn->feed_complete_from };
+	if (!txn->feed_complete_from)
 		return 0;
 	if (meta->applied < STORE_FEED_SIZE ||
-	    txn->whole_from > meta->applied - STORE_FEED_SIZE + 1)
+	    txn->feed_complete_from > meta->applied - STORE_FEED_SIZE + 1)
 		return table_put(txn, META, &key, &val, 0);
 	int r = table_del(txn, META, &key);
 	return r == -ENOENT ? 0 : r;
@@ -57,46 +58,46 @@ static int save_whole_from(struct txn *txn)
 static bool is_meta(MDB_val val)
 {
 	struct store_meta meta;
-	if (val.mv_size != sizeof meta ||
+	if (val.mv_size != sizeof(meta) ||
 	    ((const uint8_t *)val.mv_data)[offsetof(struct store_meta, started)] > 1)
 		return false;
-	memcpy(&meta, val.mv_data, sizeof meta);
+	memcpy(&meta, val.mv_data, sizeof(meta));
 	return meta.log_time_ms >= 0 && meta.log_time_ms <= STORE_TIME_MAX_MS &&
 	       meta.base_ms >= 0 && meta.base_ms <= meta.log_time_ms &&
 	       meta.next_ino > STORE_ROOT_INO &&
-	       memchr(meta.volume, '\0', sizeof meta.volume) != NULL;
+	       memchr(meta.volume, '\0', sizeof(meta.volume)) != NULL;
 }
 
 int txn_load_meta(struct txn *txn)
 {
 	MDB_val key = { 4, (void *)"meta" }, val;
-	int r = load_whole_from(txn);
+	int r = load_feed_complete_from(txn);
 	if (r < 0)
 		return r;
 	r = store_error(mdb_get(txn->mdb, txn->store->dbi[META], &key, &val));
 	if (r == 0 && !is_meta(val))
 		r = -EPROTO;
 	if (r == 0)
-		memcpy(&txn->meta, val.mv_data, sizeof txn->meta);
+		memcpy(&txn->meta, val.mv_data, sizeof(txn->meta));
 	return r == -ENOENT ? 0 : r;
 }
 
 /* --- beginning and ending --- */
 
 /* Where this thread keeps an idle snapshot of STORE. */
-static _Atomic(struct txn *) *near_place(struct store *store)
+static _Atomic(struct txn *) *thread_slot(struct store *store)
 {
 	static atomic_uint threads;
 	static _Thread_local unsigned number; /* of this thread, from 1 on */
 	if (!number)
-		number = atomic_fetch_add(&threads, 1) % STORE_NEAR + 1;
-	return &store->near[number - 1].txn;
+		number = atomic_fetch_add(&threads, 1) % STORE_IDLE_SLOTS + 1;
+	return &store->idle_slots[number - 1].txn;
 }
 
 /* An idle snapshot, or NULL. */
 static struct txn *take_idle(struct store *store)
 {
-	struct txn *txn = atomic_exchange(near_place(store), NULL);
+	struct txn *txn = atomic_exchange(thread_slot(store), NULL);
 	if (txn)
 		return txn;
 	pthread_mutex_lock(&store->idle_lock);
@@ -110,7 +111,7 @@ static struct txn *take_idle(struct store *store)
 static void put_idle(struct store *store, struct txn *txn)
 {
 	struct txn *none = NULL;
-	if (atomic_compare_exchange_strong(near_place(store), &none, txn))
+	if (atomic_compare_exchange_strong(thread_slot(store), &none, txn))
 		return;
 	pthread_mutex_lock(&store->idle_lock);
 	txn->next_idle = store->idle;
@@ -148,7 +149,7 @@ int txn_read(struct store *store, struct txn **ret)
 	if (txn) {
 		r = store_error(mdb_txn_renew(txn->mdb));
 	} else {
-		txn = calloc(1, sizeof *txn);
+		txn = calloc(1, sizeof(*txn));
 		if (!txn)
 			return -ENOMEM;
 		txn->store = store;
@@ -178,8 +179,8 @@ int txn_read(struct store *store, struct txn **ret)
 
 void txn_free_idle(struct store *store)
 {
-	for (size_t i = 0; i < STORE_NEAR; i++)
-		end_snapshot(atomic_exchange(&store->near[i].txn, NULL));
+	for (size_t i = 0; i < STORE_IDLE_SLOTS; i++)
+		end_snapshot(atomic_exchange(&store->idle_slots[i].txn, NULL));
 	while (store->idle) {
 		struct txn *txn = store->idle;
 		store->idle = txn->next_idle;
@@ -189,7 +190,7 @@ void txn_free_idle(struct store *store)
 
 int txn_write(struct store *store, struct txn **ret)
 {
-	struct txn *txn = malloc(sizeof *txn);
+	struct txn *txn = malloc(sizeof(*txn));
 	if (!txn)
 		return -ENOMEM;
 	*txn = (struct txn){ .store = store, .write = true };
@@ -198,7 +199,7 @@ int txn_write(struct store *store, struct txn **ret)
 		free(txn);
 		return r;
 	}
-	r = room_begin(txn);
+	r = reserve_begin(txn);
 	/* The first transaction of a new store opens the tables. */
 	if (r == 0 && store->dbi[META])
 		r = txn_load_meta(txn);
@@ -212,7 +213,7 @@ int txn_write(struct store *store, struct txn **ret)
 
 int txn_nest(struct txn *parent, struct txn **ret)
 {
-	struct txn *txn = calloc(1, sizeof *txn);
+	struct txn *txn = calloc(1, sizeof(*txn));
 	if (!txn)
 		return -ENOMEM;
 	txn->store = parent->store;
@@ -220,7 +221,7 @@ int txn_nest(struct txn *parent, struct txn **ret)
 	txn->write = true;
 	txn->parent = parent;
 	txn->meta = parent->meta;
-	txn->whole_from = parent->whole_from;
+	txn->feed_complete_from = parent->feed_complete_from;
 	*ret = txn;
 	return 0;
 }
@@ -268,12 +269,12 @@ int txn_commit(struct txn *txn)
 		free(txn);
 		return 0;
 	}
-	MDB_val key = { 4, (void *)"meta" }, val = { sizeof txn->meta, &txn->meta };
+	MDB_val key = { 4, (void *)"meta" }, val = { sizeof(txn->meta), &txn->meta };
 	int r = txn->broken;
 	if (r == 0)
 		r = table_put(txn, META, &key, &val, 0);
 	if (r == 0)
-		r = save_whole_from(txn);
+		r = save_feed_complete_from(txn);
 	if (r < 0)
 		mdb_txn_abort(txn->mdb);
 	else
@@ -298,12 +299,12 @@ struct store_meta *txn_meta(struct txn *txn)
 void txn_frees(struct txn *txn, bool frees)
 {
 	txn = txn_top(txn);
-	if (txn->room)
-		txn->room->frees = frees;
+	if (txn->reserve)
+		txn->reserve->frees = frees;
 }
 
 uint64_t txn_pages(struct txn *txn)
 {
 	txn = txn_top(txn);
-	return txn->room ? txn->room->single + txn->room->run : 0;
+	return txn->reserve ? txn->reserve->single + txn->reserve->run : 0;
 }

@@ -54,7 +54,7 @@ static const char *find_map(size_t size)
 	const char *found = NULL;
 	const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	FILE *maps = fopen("/proc/self/maps", "re");
-	while (maps && !found && fgets(line, sizeof line, maps)) {
+	while (maps && !found && fgets(line, sizeof(line), maps)) {
 		if (sscanf(line, "%lx-%lx %7s", &from, &to, kind) == 3 &&
 		    strcmp(kind, "r--s") == 0 && to - from == (size + page - 1) / page * page)
 			found = (const char *)from;
@@ -97,7 +97,7 @@ static int check_format(const struct store *store, MDB_txn *mdb)
 	MDB_val key = { 6, (void *)"format" }, val;
 	int r = store_error(mdb_get(mdb, store->dbi[META], &key, &val));
 	if (r == 0 &&
-	    (val.mv_size != sizeof format || memcmp(val.mv_data, &format, sizeof format) != 0))
+	    (val.mv_size != sizeof(format) || memcmp(val.mv_data, &format, sizeof(format)) != 0))
 		r = -EPROTO;
 	return r;
 }
@@ -137,10 +137,10 @@ static void close_source(struct source *s)
 /* Open DIR/data.mdb, which may be a copy from elsewhere, for reading. 0, or -errno, -EPROTO for what is no store. */
 static int open_source(const char *dir, bool is_copy, struct source *s)
 {
-	s->store = aligned_alloc(_Alignof(struct store), sizeof *s->store);
+	s->store = aligned_alloc(_Alignof(struct store), sizeof(*s->store));
 	if (!s->store)
 		return -ENOMEM;
-	memset(s->store, 0, sizeof *s->store);
+	memset(s->store, 0, sizeof(*s->store));
 	pthread_mutex_init(&s->store->idle_lock, NULL);
 	int r = store_error(mdb_env_create(&s->store->env));
 	if (r == 0) {
@@ -178,7 +178,7 @@ static bool is_in_file(const struct source *s, struct bytes b)
 static bool is_own_row(struct bytes key)
 {
 	static const char *const own[] = { "format", "meta", "whole_from" };
-	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		if (bytes_are(key, own[i]))
 			return true;
 	}
@@ -225,7 +225,7 @@ static int copy_rows(const struct source *from, struct store *to)
 		r = table_each(txn, c.table, copy_row, &c);
 	if (r == 0) {
 		*txn_meta(c.txn) = *txn_meta(txn);
-		c.txn->whole_from = txn->whole_from;
+		c.txn->feed_complete_from = txn->feed_complete_from;
 		r = txn_commit(c.txn);
 		c.txn = NULL;
 	}
@@ -234,7 +234,7 @@ static int copy_rows(const struct source *from, struct store *to)
 	return r;
 }
 
-static int audit(struct store *store, struct store_meta *ret, char *why, size_t why_size)
+static int audit_store(struct store *store, struct store_meta *ret, char *why, size_t why_size)
 {
 	struct txn *txn;
 	int r = txn_read(store, &txn);
@@ -265,8 +265,8 @@ static int check_free_list(const struct source *s)
 		if (rc)
 			break;
 		const size_t *ids = val.mv_data;
-		sound = key.mv_size == sizeof *ids && val.mv_size >= sizeof *ids &&
-		        ids[0] <= val.mv_size / sizeof *ids - 1;
+		sound = key.mv_size == sizeof(*ids) && val.mv_size >= sizeof(*ids) &&
+		        ids[0] <= val.mv_size / sizeof(*ids) - 1;
 		for (size_t i = 1; sound && i <= ids[0]; i++) {
 			sound = ids[i] > 1 && ids[i] < before; /* 0 and 1 are LMDB's own */
 			before = ids[i];
@@ -279,7 +279,7 @@ static int check_free_list(const struct source *s)
 static int audit_file(const struct source *s, struct store_meta *ret, char *why, size_t why_size)
 {
 	int r = check_free_list(s);
-	return r < 0 ? r : audit(s->store, ret, why, why_size);
+	return r < 0 ? r : audit_store(s->store, ret, why, why_size);
 }
 
 /* Copy to a new store in DIR and audit that. */
@@ -293,7 +293,7 @@ static int copy_and_audit(const struct source *from, const char *dir, struct sto
 		return r;
 	r = copy_rows(from, to);
 	if (r == 0)
-		r = audit(to, ret, why, why_size);
+		r = audit_store(to, ret, why, why_size);
 	if (r == 0 && to->on_disk)
 		r = store_error(mdb_env_sync(to->env, 1));
 	store_close(to);
@@ -346,15 +346,15 @@ static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t
 
 	/* It dies with its parent, in silence, and leaves no core. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
+	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		signal(fatal[i], SIG_DFL);
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_CPU, &time);
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
-	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof found.why);
+	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof(found.why));
 	/* Less than a pipe's atomic size: all or nothing. */
-	if (write(to_parent, &found, sizeof found) != sizeof found)
+	if (write(to_parent, &found, sizeof(found)) != sizeof(found))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
@@ -367,7 +367,7 @@ int store_file_check(const char *dir, const char *copy_dir, struct store_meta *r
 	struct stat st;
 	ssize_t n;
 	int ends[2], status = 0;
-	if ((size_t)snprintf(path, sizeof path, "%s/data.mdb", dir) >= sizeof path)
+	if ((size_t)snprintf(path, sizeof(path), "%s/data.mdb", dir) >= sizeof(path))
 		return -ENAMETOOLONG;
 	if (stat(path, &st) < 0 || pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
@@ -382,19 +382,19 @@ int store_file_check(const char *dir, const char *copy_dir, struct store_meta *r
 		read_in_child(dir, copy_dir, st.st_size, ends[1]);
 	close(ends[1]);
 	do
-		n = read(ends[0], &found, sizeof found);
+		n = read(ends[0], &found, sizeof(found));
 	while (n < 0 && errno == EINTR);
 	close(ends[0]);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (n != sizeof found) {
+	if (n != sizeof(found)) {
 		if (WIFSIGNALED(status))
 			snprintf(why, why_size,
 			         "the store is damaged: reading it ended with signal %d",
 			         WTERMSIG(status));
 		return -EPROTO;
 	}
-	found.meta.volume[sizeof found.meta.volume - 1] = '\0';
+	found.meta.volume[sizeof(found.meta.volume) - 1] = '\0';
 	if (found.result < 0)
 		snprintf(why, why_size, "%s", found.why);
 	else if (ret)

@@ -28,5 +28,5 @@ void volume_tag(const struct store_meta *meta, struct volume_tag *ret)
 
 bool volume_tag_fits(const struct volume_tag *tag, const char *text, size_t len)
 {
-	return !len || (len == tag->len && !memcmp(text, tag->text, len));
+	return !len || (len == tag->len && memcmp(text, tag->text, len) == 0);
 }

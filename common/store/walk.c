@@ -18,7 +18,7 @@ struct walk {
 
 int walk_open(struct txn *txn, struct walk **ret)
 {
-	struct walk *walk = calloc(1, sizeof *walk);
+	struct walk *walk = calloc(1, sizeof(*walk));
 	if (!walk)
 		return -ENOMEM;
 	int r = store_error(mdb_cursor_open(txn->mdb, txn->store->dbi[INODES], &walk->cursor));
@@ -31,7 +31,7 @@ int walk_open(struct txn *txn, struct walk **ret)
 	return 0;
 }
 
-static int step(struct walk *walk, MDB_val *key, MDB_cursor_op op, struct entry *ret)
+static int walk_step(struct walk *walk, MDB_val *key, MDB_cursor_op op, struct entry *ret)
 {
 	MDB_val val;
 	int r = store_error(mdb_cursor_get(walk->cursor, key, &val, op));
@@ -45,13 +45,13 @@ int walk_seek(struct walk *walk, uint64_t ino, struct entry *ret)
 {
 	struct store_key buf;
 	MDB_val key = store_key_num(&buf, ino);
-	return step(walk, &key, MDB_SET_RANGE, ret);
+	return walk_step(walk, &key, MDB_SET_RANGE, ret);
 }
 
 int walk_next(struct walk *walk, struct entry *ret)
 {
 	MDB_val key;
-	return step(walk, &key, MDB_NEXT, ret);
+	return walk_step(walk, &key, MDB_NEXT, ret);
 }
 
 int walk_skip(struct walk *walk, uint64_t n)

@@ -36,7 +36,8 @@ struct logged {
 
 struct log {
 	struct logged records[NEVENTS];
-	uint64_t far; /* who applies what is before this offset may leave out its feed */
+	uint64_t
+	        feed_skip_below; /* who applies what is before this offset may leave out its feed */
 	unsigned malformed;
 };
 
@@ -149,7 +150,7 @@ static int apply_some(struct store *store, const struct log *log, size_t n, size
 		const struct logged *rec = &log->records[i];
 		enum event_outcome outcome;
 
-		r = (rec->offset < log->far ? apply_event_unfed : apply_event)(
+		r = (rec->offset < log->feed_skip_below ? apply_event_no_feed : apply_event)(
 		        txn, rec->ev, rec->offset, rec->time_ms, &outcome);
 		if (r < 0) {
 			txn_abort(txn);
@@ -252,14 +253,14 @@ static void test_unfed(void **state)
 
 		apply_all(other, log, places[i], 16, NULL);
 		/* The first time not quite to the end, as known then. */
-		log->far = log->records[NEVENTS / 3 * 2].offset - STORE_FEED_SIZE;
+		log->feed_skip_below = log->records[NEVENTS / 3 * 2].offset - STORE_FEED_SIZE;
 		apply_all(other, log, NEVENTS / 2, 16, NULL);
 		expect_sound(other);
 		store_close(other);
 		other = store_fixture_open(other_dir);
-		log->far = last + 1 - STORE_FEED_SIZE;
+		log->feed_skip_below = last + 1 - STORE_FEED_SIZE;
 		apply_all(other, log, NEVENTS, 16, NULL);
-		log->far = 0;
+		log->feed_skip_below = 0;
 		expect_equal("replayed without feed", store, other);
 		expect_sound(other);
 		store_close(other);

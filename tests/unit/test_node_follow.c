@@ -175,8 +175,8 @@ static void test_unfed(void **state)
 	assert_int_equal(node_shm_open(bench->dir, false, &other), 0);
 	assert_int_equal(txn_write(node_store(bench->node), &txn), 0);
 	for (int i = 0; i < 4; i++)
-		assert_int_equal(apply_event_unfed(txn, i == 1 ? &known : &plain, ++offset,
-		                                   clock_wall_ms(), NULL),
+		assert_int_equal(apply_event_no_feed(txn, i == 1 ? &known : &plain, ++offset,
+		                                     clock_wall_ms(), NULL),
 		                 0);
 	assert_int_equal(txn_commit(txn), 0);
 	assert_int_equal(txn_read(node_store(bench->node), &txn), 0);

@@ -56,7 +56,7 @@ static void expect_room(struct store *store)
 	MDB_envinfo info;
 
 	assert_int_equal(mdb_env_info(store->env, &info), 0);
-	assert_true(info.me_last_pgno < store->room_end);
+	assert_true(info.me_last_pgno < store->allocated_end);
 }
 
 static void check(struct store *store)

@@ -62,7 +62,7 @@ static void test_snapshots(void **state)
 }
 
 /* More threads than there are places where one keeps its last snapshot at hand. */
-#define READERS (2 * STORE_NEAR + 3)
+#define READERS (2 * STORE_IDLE_SLOTS + 3)
 
 struct readers {
 	struct store *store;
