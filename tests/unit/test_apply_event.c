@@ -1,5 +1,5 @@
 /* Tests of common/apply/apply.c: transactions, idempotency, rejection, the volume,
- * offsets, the feed's ring. */
+ * offsets, the size of the feed. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -30,7 +30,7 @@ static void expect_op(struct fixture *fixture, size_t i, enum event_outcome outc
 	assert_int_equal(fixture->feed->ops[i].number, number);
 }
 
-static void test_txn_done(void **state)
+static void test_a_transaction_applies_its_operations_in_order(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -63,9 +63,9 @@ static void test_txn_done(void **state)
 	fixture_totals(fixture, 1, 1, 2 * COST + 3);
 }
 
-/* What was done before the operation that failed is undone, totals and proposed
- * inodes too, and the feed tells nothing of it. */
-static void test_txn_undone(void **state)
+/* A failed operation undoes those before it, including totals and proposed inodes,
+ * and the feed reports none of them. */
+static void test_a_failed_transaction_changes_nothing(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -93,7 +93,7 @@ static void test_txn_undone(void **state)
 	struct store_meta after = fixture_meta(fixture);
 	after.applied = before.applied;
 	assert_memory_equal(&after, &before, sizeof after);
-	/* The first and the last operation. */
+	/* The first operation fails, then the last. */
 	EXPECT(fixture, TXN_FAILED, "",
 	       OPS({ .op = EVENT_SET, .key = B("old"), .cond = IF_ABSENT },
 	           { .op = EVENT_SET, .key = B("new") }));
@@ -108,9 +108,9 @@ static void test_txn_undone(void **state)
 	assert_null(fixture_get(fixture, "new"));
 }
 
-/* What is due is purged before the transaction and stays purged; what only the
- * transaction found expired comes back with it. */
-static void test_txn_and_expiry(void **state)
+/* Entries purged before the transaction stay purged; an expired entry that only the
+ * transaction removed is restored with it. */
+static void test_entries_purged_before_a_failed_transaction_stay_purged(void **state)
 {
 	struct fixture *fixture = *state;
 	char key[32];
@@ -138,7 +138,7 @@ static void test_txn_and_expiry(void **state)
 	EXPECT(fixture, OK, "expired late=0@1000011", .op = EVENT_TICK);
 }
 
-static void test_txn_rules(void **state)
+static void test_invalid_transactions_are_rejected(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event many[EVENT_OPS_MAX + 1];
@@ -168,7 +168,7 @@ static void test_txn_rules(void **state)
 
 /* --- idempotency --- */
 
-static void test_idempotency(void **state)
+static void test_a_repeated_idempotency_key_gets_the_first_outcome(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event incr = {
@@ -182,8 +182,8 @@ static void test_idempotency(void **state)
 	incr.proc = 2;
 	incr.seq = 9;
 	for (int i = 0; i < 2; i++) {
-		/* Again: the first outcome, nothing done. Even a malformed use of the
-		 * key's name for another event gets it. */
+		/* A repetition returns the first outcome and changes nothing, even if the
+		 * same idempotency key comes with a different event. */
 		incr.by = 5 + i;
 		assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
 		assert_int_equal(fixture->feed->neffects, 0);
@@ -195,7 +195,7 @@ static void test_idempotency(void **state)
 		assert_true(fixture->feed->created);
 	}
 	assert_value(fixture, "n", "5");
-	/* Another key is another event; none is never the same. */
+	/* Another idempotency key is another event; without one, each event is new. */
 	EXPECT(fixture, OK, "data n=1", .op = EVENT_INCR, .key = B("n"), .by = 1, .idem = B("two"));
 	uint64_t two = fixture->offset - 1;
 	EXPECT(fixture, OK, "data n=1", .op = EVENT_INCR, .key = B("n"), .by = 1);
@@ -203,7 +203,7 @@ static void test_idempotency(void **state)
 	EXPECT(fixture, OK, "", .op = EVENT_INCR, .key = B("n"), .by = 1, .idem = B("two"));
 	assert_int_equal(fixture->feed->repeats, two);
 	assert_value(fixture, "n", "8");
-	/* A failure is repeated as well, though it would succeed now. */
+	/* A failure is repeated as well, even if the event would succeed now. */
 	EXPECT(fixture, EXISTS, "", .op = EVENT_SET, .key = B("n"), .cond = IF_ABSENT,
 	       .idem = B("f"));
 	EXPECT(fixture, OK, "removed n=1", .op = EVENT_DEL, .key = B("n"));
@@ -212,7 +212,7 @@ static void test_idempotency(void **state)
 	assert_null(fixture_get(fixture, "n"));
 }
 
-static void test_idempotent_txn(void **state)
+static void test_a_repeated_transaction_gets_the_first_outcomes(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event txn = { OPS({ .op = EVENT_INCR, .key = B("n"), .by = 3 },
@@ -242,7 +242,7 @@ static void test_idempotent_txn(void **state)
 
 /* --- rejection --- */
 
-static void test_rejection(void **state)
+static void test_invalid_events_are_rejected(void **state)
 {
 	struct fixture *fixture = *state;
 	char long_name[257], long_key[4097];
@@ -251,28 +251,36 @@ static void test_rejection(void **state)
 	memset(long_key, 'k', sizeof long_key);
 	for (size_t i = 100; i < sizeof long_key; i += 100)
 		long_key[i] = '/';
-	const struct event bad[] = {
-		{ .op = EVENT_SET },
-		{ .op = EVENT_SET, .key = B("/a") },
-		{ .op = EVENT_SET, .key = B("a/") },
-		{ .op = EVENT_SET, .key = B("a//b") },
-		{ .op = EVENT_SET, .key = B(".") },
-		{ .op = EVENT_SET, .key = B("a/../b") },
-		{ .op = EVENT_SET, .key = B("a\0b") },
-		{ .op = EVENT_SET, .key = { long_name, 256 } },
-		{ .op = EVENT_SET, .key = { long_key, 4097 } },
-		{ .op = (enum event_op)EVENT_OP_COUNT, .key = B("a") },
-		{ .op = EVENT_SET, .key = B("a"), .ttl = TTL_SET },
-		{ .op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = -1 },
-		{ .op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = INT64_MAX },
-		{ .op = EVENT_SET, .key = B("a"), .ttl = TTL_UNTIL, .ttl_ms = INT64_MAX },
-		{ .op = EVENT_SET, .key = B("a"), .cond = (enum event_if)9 },
-		{ .op = EVENT_SET, .key = B("a"), .type = B("a\nb") },
-		{ .op = EVENT_WRITE, .key = B("a"), .value = B("x") },
-		{ .op = EVENT_TRUNCATE, .key = B("a"), .size = UINT64_MAX },
-		{ .op = EVENT_RENAME, .key = B("a") },
-		{ .op = EVENT_RENAME, .key = B("a"), .to = B("../a") },
-		{ .op = EVENT_FORMAT },
+	const struct {
+		const char *name;
+		struct event ev;
+	} bad[] = {
+#define BAD(...)                                                                                   \
+	{                                                                                          \
+		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
+	}
+		BAD(.op = EVENT_SET),
+		BAD(.op = EVENT_SET, .key = B("/a")),
+		BAD(.op = EVENT_SET, .key = B("a/")),
+		BAD(.op = EVENT_SET, .key = B("a//b")),
+		BAD(.op = EVENT_SET, .key = B(".")),
+		BAD(.op = EVENT_SET, .key = B("a/../b")),
+		BAD(.op = EVENT_SET, .key = B("a\0b")),
+		BAD(.op = EVENT_SET, .key = { long_name, 256 }),
+		BAD(.op = EVENT_SET, .key = { long_key, 4097 }),
+		BAD(.op = (enum event_op)EVENT_OP_COUNT, .key = B("a")),
+		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET),
+		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = -1),
+		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = INT64_MAX),
+		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_UNTIL, .ttl_ms = INT64_MAX),
+		BAD(.op = EVENT_SET, .key = B("a"), .cond = (enum event_if)9),
+		BAD(.op = EVENT_SET, .key = B("a"), .type = B("a\nb")),
+		BAD(.op = EVENT_WRITE, .key = B("a"), .value = B("x")),
+		BAD(.op = EVENT_TRUNCATE, .key = B("a"), .size = UINT64_MAX),
+		BAD(.op = EVENT_RENAME, .key = B("a")),
+		BAD(.op = EVENT_RENAME, .key = B("a"), .to = B("../a")),
+		BAD(.op = EVENT_FORMAT),
+#undef BAD
 	};
 
 	EXPECT(fixture, OK, "added keep=1@1000100", .op = EVENT_SET, .key = B("keep"),
@@ -281,21 +289,21 @@ static void test_rejection(void **state)
 	assert_int_equal(fixture->feed->outcome, OUTCOME_REJECTED);
 	assert_int_equal(fixture->feed->neffects, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		if (fixture_apply(fixture, &bad[i]) != OUTCOME_REJECTED)
-			fail_msg("event %zu was not rejected", i);
+		if (fixture_apply(fixture, &bad[i].ev) != OUTCOME_REJECTED)
+			fail_msg("%s: not rejected", bad[i].name);
 		assert_int_equal(fixture->feed->neffects, 0);
 	}
 	assert_int_equal(fixture_meta(fixture).nrejected, 1 + ARRAY_SIZE(bad));
 	fixture_totals(fixture, 1, 0, COST + 5);
-	/* A rejected record moves log time and purges, like any other. */
+	/* A rejected record advances log time and purges, like any other. */
 	fixture->time_ms += 100;
 	fixture_apply(fixture, NULL);
 	assert_string_equal(fixture_effects(fixture), "expired keep=1@1000100");
 	fixture_totals(fixture, 0, 0, 0);
 }
 
-/* A rejected event is known by its id all the same: who waits for it learns. */
-static void test_rejected_id(void **state)
+/* A rejected event is reported with its id, so that its submitter learns the outcome. */
+static void test_a_rejected_event_is_reported_with_its_id(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -310,7 +318,7 @@ static void test_rejected_id(void **state)
 
 /* --- the volume, offsets --- */
 
-static void test_format(void **state)
+static void test_the_first_format_names_the_volume(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -327,14 +335,14 @@ static void test_format(void **state)
 	assert_int_equal(fixture_meta(fixture).volume_offset, 1);
 }
 
-static void test_skip(void **state)
+static void test_only_a_skipped_record_can_be_confirmed(void **state)
 {
 	struct fixture *fixture = *state;
 	struct store_skipped skipped;
 	struct txn *txn;
 
 	EXPECT(fixture, OK, "added a=0", .op = EVENT_SET, .key = B("a"));
-	/* Of a record that was applied, or is still to come, it changes nothing. */
+	/* Skipping a record that was applied, or is still to come, changes nothing. */
 	EXPECT(fixture, REJECTED, "", .op = EVENT_SKIP, .at = 1);
 	EXPECT(fixture, REJECTED, "", .op = EVENT_SKIP, .at = 100);
 	EXPECT(fixture, REJECTED, "", .op = EVENT_SKIP);
@@ -344,7 +352,7 @@ static void test_skip(void **state)
 	assert_int_equal(txn_commit(txn), 0);
 	EXPECT(fixture, OK, "", .op = EVENT_SKIP, .at = 2);
 	EXPECT(fixture, OK, "", .op = EVENT_SKIP, .at = STORE_SKIPPED_MAX + 1);
-	EXPECT(fixture, REJECTED, "", .op = EVENT_SKIP, .at = 1); /* forgotten */
+	EXPECT(fixture, REJECTED, "", .op = EVENT_SKIP, .at = 1); /* No longer remembered. */
 	assert_int_equal(txn_read(fixture->store, &txn), 0);
 	assert_int_equal(store_skipped_get(txn, &skipped), 0);
 	txn_abort(txn);
@@ -353,13 +361,13 @@ static void test_skip(void **state)
 	assert_int_equal(fixture_meta(fixture).nrejected, 4);
 }
 
-static void test_offsets(void **state)
+static void test_offsets_may_have_gaps_and_never_repeat(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event ev = { .op = EVENT_APPEND, .key = B("a"), .value = B("x") };
 	struct txn *txn;
 
-	fixture->offset = 5; /* a log need not begin at 0 */
+	fixture->offset = 5; /* A log need not begin at 0. */
 	assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	for (uint64_t offset = 0; offset <= 5; offset++)
@@ -368,7 +376,7 @@ static void test_offsets(void **state)
 	assert_int_equal(txn_meta(txn)->log_time_ms, fixture->time_ms);
 	assert_int_equal(txn_commit(txn), 0);
 	assert_value(fixture, "a", "x");
-	fixture->offset = 100; /* and has gaps */
+	fixture->offset = 100; /* A log may have gaps. */
 	assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	fixture->offset = UINT64_C(1) << 40;
 	assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
@@ -376,8 +384,9 @@ static void test_offsets(void **state)
 	assert_value(fixture, "a", "xxx");
 }
 
-/* An event that is tried again after the transaction was aborted gives the same. */
-static void test_abort_and_again(void **state)
+/* An event that is applied again after its transaction was aborted has the same
+ * effect. */
+static void test_an_aborted_event_can_be_applied_again(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event ev = { .op = EVENT_SET, .key = B("d/a"), .value = B("x"), .idem = B("i") };
@@ -396,10 +405,10 @@ static void test_abort_and_again(void **state)
 	assert_int_equal(fixture_ino(fixture, "d/a"), 3);
 }
 
-/* --- the feed's ring --- */
+/* --- the size of the feed --- */
 
-/* Applies N ticks (the cheapest events) in one transaction. */
-static void turn(struct fixture *fixture, uint64_t n)
+/* Apply N ticks, the cheapest events, in one transaction. */
+static void apply_ticks(struct fixture *fixture, uint64_t n)
 {
 	struct event tick = { .op = EVENT_TICK };
 	struct txn *txn;
@@ -423,22 +432,22 @@ static uint64_t first_row(struct fixture *fixture)
 	return offset;
 }
 
-/* The feed keeps 65,536 offsets, and the memory of idempotency keys is as long. */
-static void test_ring(void **state)
+/* The feed and the idempotency keys are kept for 65,536 offsets. */
+static void test_feed_and_idempotency_keys_last_65536_offsets(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event incr = { .op = EVENT_INCR, .key = B("n"), .by = 1, .idem = B("once") };
 
-	turn(fixture, 10);
+	apply_ticks(fixture, 10);
 	uint64_t once = fixture->offset;
 	assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
-	turn(fixture, STORE_FEED_SIZE - 2);
+	apply_ticks(fixture, STORE_FEED_SIZE - 2);
 	fixture->unchecked = true;
-	/* The row of the first is the oldest one of the ring now. */
+	/* Now the row of the first event is the oldest one. */
 	assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
 	assert_int_equal(fixture->feed->repeats, once);
 	assert_int_equal(first_row(fixture), once);
-	/* As the next event is applied it is still known; then it is gone. */
+	/* The next event still finds it; the one after that does not. */
 	assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
 	assert_int_equal(fixture->feed->repeats, once);
 	assert_int_equal(first_row(fixture), once + 1);
@@ -451,7 +460,7 @@ static void test_ring(void **state)
 	assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
 	assert_int_equal(fixture->feed->repeats, again);
 	fixture_check(fixture);
-	/* A gap in the offsets empties as much of the ring as it is long. */
+	/* A gap in the offsets removes rows as if it had been filled with events. */
 	fixture->offset += STORE_FEED_SIZE / 2;
 	uint64_t offset = fixture->offset;
 	assert_int_equal(fixture_apply(fixture, &incr), OUTCOME_OK);
@@ -470,11 +479,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_txn_done),  TEST(test_txn_undone),  TEST(test_txn_and_expiry),
-		TEST(test_txn_rules), TEST(test_idempotency), TEST(test_idempotent_txn),
-		TEST(test_rejection), TEST(test_rejected_id), TEST(test_format),
-		TEST(test_skip),      TEST(test_offsets),     TEST(test_abort_and_again),
-		TEST(test_ring),
+		TEST(test_a_transaction_applies_its_operations_in_order),
+		TEST(test_a_failed_transaction_changes_nothing),
+		TEST(test_entries_purged_before_a_failed_transaction_stay_purged),
+		TEST(test_invalid_transactions_are_rejected),
+		TEST(test_a_repeated_idempotency_key_gets_the_first_outcome),
+		TEST(test_a_repeated_transaction_gets_the_first_outcomes),
+		TEST(test_invalid_events_are_rejected),
+		TEST(test_a_rejected_event_is_reported_with_its_id),
+		TEST(test_the_first_format_names_the_volume),
+		TEST(test_only_a_skipped_record_can_be_confirmed),
+		TEST(test_offsets_may_have_gaps_and_never_repeat),
+		TEST(test_an_aborted_event_can_be_applied_again),
+		TEST(test_feed_and_idempotency_keys_last_65536_offsets),
 	};
 
 	return cmocka_run_group_tests_name("apply_event", tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Tests of common/apply*.c: every operation with every precondition on every
- * state of its target, found in each of the three ways. What must come of it is
- * computed here from three small rules and one row per operation. */
+/* Tests of common/apply/: every operation with every precondition, on every state of
+ * its target, which is addressed in each of the three ways. Three small rules and one
+ * row per operation give the expected outcome. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -11,16 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How the target is when the event is applied. */
+/* State of the target when the event is applied. */
 enum state {
 	ABSENT,
 	KEY,
 	DIR,
 	LINK,       /* a symbolic link */
-	EXPIRED,    /* and among the first that are due: purged before the operation */
-	LATE,       /* expired, but so many others are due that the operation finds it */
+	EXPIRED,    /* expired, and among the first to be purged, so gone before the operation */
+	LATE,       /* expired, but so many others are due that the operation itself finds it */
 	NO_PARENT,  /* its directory is missing too */
-	KEY_PARENT, /* what should be its directory is a key */
+	KEY_PARENT, /* its parent is a key instead of a directory */
 	STATES
 };
 static const char *const state_names[STATES] = {
@@ -34,7 +34,7 @@ enum cond { NONE, IS_ABSENT, IS_PRESENT, RIGHT_VERSION, WRONG_VERSION, CONDS };
 static const char *const cond_names[CONDS] = { "no condition", "if absent", "if present",
 	                                       "right version", "wrong version" };
 
-/* An operation, and what it gives without a condition. */
+/* An operation, and its outcome for each state without a condition. */
 static const struct row {
 	struct event ev;
 	enum event_outcome absent, key, dir, link;
@@ -104,29 +104,31 @@ static void set_up(struct fixture *fixture)
 	}
 }
 
-/* Key, and the inodes that the ways need, of a target in a state. */
-struct aim {
+/* Key and inodes of the target in some state. */
+struct target {
 	const char *key;
 	uint64_t ino, dir;
 	uint64_t version;
 };
 
-static struct aim aim_at(struct fixture *fixture, enum state state)
+static struct target find_target(struct fixture *fixture, enum state state)
 {
 	static const char *const keys[STATES] = { "p/absent",  "p/key",  "p/dir", "p/link",
 		                                  "p/expired", "p/late", "q/x",   "k/x" };
-	struct aim aim = { .key = keys[state], .dir = fixture_ino(fixture, "p"), .ino = 999999 };
-	const struct entry *e = fixture_get(fixture, aim.key);
+	struct target target = { .key = keys[state],
+		                 .dir = fixture_ino(fixture, "p"),
+		                 .ino = 999999 };
+	const struct entry *e = fixture_get(fixture, target.key);
 
 	if (e) {
-		aim.ino = e->ino;
-		aim.version = e->version;
+		target.ino = e->ino;
+		target.version = e->version;
 	}
 	if (state == NO_PARENT)
-		aim.dir = 999999;
+		target.dir = 999999;
 	if (state == KEY_PARENT)
-		aim.dir = fixture_ino(fixture, "k");
-	return aim;
+		target.dir = fixture_ino(fixture, "k");
+	return target;
 }
 
 static bool is_there(enum state state)
@@ -134,15 +136,15 @@ static bool is_there(enum state state)
 	return state == KEY || state == DIR || state == LINK;
 }
 
-static enum event_outcome wanted(const struct row *row, enum cond cond, enum state state,
-                                 enum way way)
+static enum event_outcome expected_outcome(const struct row *row, enum cond cond, enum state state,
+                                           enum way way)
 {
-	bool makes = row->absent == OUTCOME_OK, found = is_there(state);
+	bool creates = row->absent == OUTCOME_OK, found = is_there(state);
 
 	/* 1. The way to the target. */
 	if (state == KEY_PARENT)
 		return OUTCOME_NOT_DIR;
-	if (state == NO_PARENT && (way == BY_DIR || !makes))
+	if (state == NO_PARENT && (way == BY_DIR || !creates))
 		return OUTCOME_NOT_FOUND;
 	if (way == BY_AT && !found)
 		return OUTCOME_NOT_FOUND;
@@ -160,19 +162,19 @@ static enum event_outcome wanted(const struct row *row, enum cond cond, enum sta
 	                       row->absent;
 }
 
-static bool exists(struct txn *txn, const struct aim *aim, enum state state)
+static bool target_exists(struct txn *txn, const struct target *target, enum state state)
 {
-	const char *slash = strchr(aim->key, '/');
-	uint64_t dir = aim->dir, ino;
+	const char *slash = strchr(target->key, '/');
+	uint64_t dir = target->dir, ino;
 
-	if (state == NO_PARENT && store_lookup(txn, STORE_ROOT_INO, aim->key,
-	                                       (size_t)(slash - aim->key), &dir, NULL) != 0)
+	if (state == NO_PARENT && store_lookup(txn, STORE_ROOT_INO, target->key,
+	                                       (size_t)(slash - target->key), &dir, NULL) != 0)
 		return false;
 	return store_lookup(txn, dir, slash + 1, strlen(slash + 1), &ino, NULL) == 0;
 }
 
 /* The number of effects of a kind. */
-static size_t count(const struct feed_event *feed, enum feed_effect_kind kind)
+static size_t count_effects(const struct feed_event *feed, enum feed_effect_kind kind)
 {
 	size_t n = 0;
 
@@ -181,13 +183,13 @@ static size_t count(const struct feed_event *feed, enum feed_effect_kind kind)
 	return n;
 }
 
-static char case_name[128]; /* the case that runs, for who looks for a failure */
+static char case_name[128]; /* the running case, printed if it fails */
 
 static void check_case(struct fixture *fixture, const struct row *row, enum cond cond,
                        enum state state, enum way way)
 {
-	struct aim aim = aim_at(fixture, state);
-	enum event_outcome want = wanted(row, cond, state, way), got = OUTCOME_COUNT;
+	struct target target = find_target(fixture, state);
+	enum event_outcome want = expected_outcome(row, cond, state, way), got = OUTCOME_COUNT;
 	struct event ev = row->ev;
 	struct feed_event *feed;
 	struct bytes bytes;
@@ -195,16 +197,16 @@ static void check_case(struct fixture *fixture, const struct row *row, enum cond
 	struct txn *txn;
 	char why[256];
 
-	ev.key = (struct bytes){ aim.key, strlen(aim.key) };
-	ev.dir = way == BY_DIR ? aim.dir : 0;
-	ev.at = way == BY_AT ? aim.ino : 0;
+	ev.key = (struct bytes){ target.key, strlen(target.key) };
+	ev.dir = way == BY_DIR ? target.dir : 0;
+	ev.at = way == BY_AT ? target.ino : 0;
 	ev.cond = cond == NONE       ? IF_NONE :
 	          cond == IS_ABSENT  ? IF_ABSENT :
 	          cond == IS_PRESENT ? IF_PRESENT :
 	                               IF_VERSION;
-	ev.if_version = cond == RIGHT_VERSION ? aim.version : aim.version + 1;
+	ev.if_version = cond == RIGHT_VERSION ? target.version : target.version + 1;
 
-	/* The same store for every case: nothing is committed. */
+	/* Nothing is committed, so every case starts from the same store. */
 	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	assert_int_equal(apply_event(txn, &ev, offset,
 	                             state == LATE ? LATE_MS + 1000 : SOON_MS + 1000, &got),
@@ -218,7 +220,7 @@ static void check_case(struct fixture *fixture, const struct row *row, enum cond
 		fail_msg("%s", why);
 
 	bool is = is_there(state), done = got == OUTCOME_OK;
-	/* A key never becomes a link, nor back: a new entry takes the name. */
+	/* A key never becomes a link, nor the reverse: a new entry takes the name. */
 	bool same = is && !(ev.op == EVENT_SET && state == LINK);
 	assert_int_equal(feed->op, ev.op);
 	assert_int_equal(feed->created, done && !same);
@@ -227,15 +229,16 @@ static void check_case(struct fixture *fixture, const struct row *row, enum cond
 	else if (done && !(ev.op == EVENT_MKDIR && is))
 		assert_int_equal(feed->version, offset);
 	if (done && same)
-		assert_int_equal(feed->ino, aim.ino);
-	assert_int_equal(exists(txn, &aim, state), done ? !row->removes : is);
-	/* Those that the event itself purges, then the one that stood in the way. */
-	assert_int_equal(count(feed, FEED_EXPIRED), state == LATE ? NPURGED + 1 : 1);
+		assert_int_equal(feed->ino, target.ino);
+	assert_int_equal(target_exists(txn, &target, state), done ? !row->removes : is);
+	/* The entries that the event itself purged, and the late one that the
+	 * operation found. */
+	assert_int_equal(count_effects(feed, FEED_EXPIRED), state == LATE ? NPURGED + 1 : 1);
 	free(feed);
 	txn_abort(txn);
 }
 
-static void test_matrix(void **state)
+static void test_every_operation_follows_the_rules_in_every_state(void **state)
 {
 	struct fixture fixture;
 	size_t n = 0;
@@ -262,7 +265,7 @@ static void test_matrix(void **state)
 	fixture_free(&fixture);
 }
 
-static int tell_case(void **state)
+static int print_case(void **state)
 {
 	(void)state;
 	if (case_name[0])
@@ -273,7 +276,8 @@ static int tell_case(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_matrix, tell_case),
+		cmocka_unit_test_teardown(test_every_operation_follows_the_rules_in_every_state,
+		                          print_case),
 	};
 
 	return cmocka_run_group_tests_name("apply_matrix", tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Tests of common/apply*.c: expiry, attributes, modes, times, default TTLs. */
+/* Tests of common/apply/: expiry, attributes, modes, times, default TTLs. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -13,7 +13,7 @@
 
 /* --- TTLs --- */
 
-static void test_ttl_kinds(void **state)
+static void test_each_kind_of_ttl_sets_its_expiry(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -30,7 +30,7 @@ static void test_ttl_kinds(void **state)
 	       .ttl_ms = 100);
 	EXPECT(fixture, OK, "data a=0@1000200", .op = EVENT_SET, .key = B("a"), .ttl = TTL_KEEP);
 	EXPECT(fixture, OK, "data a=0", .op = EVENT_SET, .key = B("a"));
-	/* A moment that is over: it is gone with the next event, whatever that is. */
+	/* A time in the past: the next event purges the key, whatever the event is. */
 	EXPECT(fixture, OK, "data a=0@1", .op = EVENT_SET, .key = B("a"), .ttl = TTL_UNTIL,
 	       .ttl_ms = 1);
 	EXPECT(fixture, OK, "expired a=0@1, added a=0", .op = EVENT_SET, .key = B("a"),
@@ -38,7 +38,7 @@ static void test_ttl_kinds(void **state)
 	assert_int_equal(fixture_meta(fixture).nexpired, 1);
 }
 
-static void test_expire_persist(void **state)
+static void test_expire_and_persist_change_only_the_expiry(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -68,9 +68,9 @@ static void test_expire_persist(void **state)
 	fixture_totals(fixture, 0, 0, 0);
 }
 
-/* The nearest directory above that has a default gives it to new keys, and to
- * those that are replaced without a TTL. */
-static void test_default_ttl(void **state)
+/* The nearest ancestor with a default TTL gives it to new keys, and to keys that are
+ * replaced without a TTL. */
+static void test_the_nearest_default_ttl_applies_to_new_keys(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -91,7 +91,7 @@ static void test_default_ttl(void **state)
 	EXPECT(fixture, OK, "added a/new/, added a/new/k=0@1000500", .op = EVENT_SET,
 	       .key = B("a/new/k"));
 	EXPECT(fixture, OK, "added top=0", .op = EVENT_SET, .key = B("top"));
-	/* Nearer wins; an own TTL wins over both. */
+	/* The nearest directory wins; an explicit TTL overrides both. */
 	EXPECT(fixture, OK, "attr a/b/", .op = EVENT_SETXATTR, .key = B("a/b"),
 	       .name = B("user.default_ttl"), .value = B("1s\n"));
 	assert_int_equal(fixture_meta(fixture).ndefault_ttl, 2);
@@ -99,17 +99,17 @@ static void test_default_ttl(void **state)
 	EXPECT(fixture, OK, "added a/b/own=0@1000001", .op = EVENT_SET, .key = B("a/b/own"),
 	       .ttl = TTL_SET, .ttl_ms = 1);
 	EXPECT(fixture, OK, "added a/j=0@1000500", .op = EVENT_SET, .key = B("a/j"));
-	/* What exists keeps what it has, but a replaced resource is like a new one. */
+	/* An existing key keeps its TTL, but a replaced one is treated as new. */
 	EXPECT(fixture, OK, "data a/j=1@1000500", .op = EVENT_APPEND, .key = B("a/j"),
 	       .value = B("x"));
 	EXPECT(fixture, OK, "attr a/j=1", .op = EVENT_PERSIST, .key = B("a/j"));
 	EXPECT(fixture, OK, "data a/j=2", .op = EVENT_APPEND, .key = B("a/j"), .value = B("x"));
 	EXPECT(fixture, OK, "data a/j=0", .op = EVENT_SET, .key = B("a/j"), .ttl = TTL_KEEP);
 	EXPECT(fixture, OK, "data a/j=0@1000500", .op = EVENT_SET, .key = B("a/j"));
-	/* A key that moves in keeps its own. */
+	/* A key that is moved into the directory keeps its own TTL. */
 	EXPECT(fixture, OK, "removed top=0, added a/top=0", .op = EVENT_RENAME, .key = B("top"),
 	       .to = B("a/top"));
-	/* Changed, then gone. */
+	/* The default is changed, then removed. */
 	EXPECT(fixture, OK, "attr a/b/", .op = EVENT_SETXATTR, .key = B("a/b"),
 	       .name = B("user.default_ttl"), .value = B("1h"));
 	assert_int_equal(fixture_meta(fixture).ndefault_ttl, 2);
@@ -124,12 +124,12 @@ static void test_default_ttl(void **state)
 	EXPECT(fixture, OK, "added a/b/r=0", .op = EVENT_SET, .key = B("a/b/r"));
 }
 
-static void test_default_ttl_rules(void **state)
+static void test_only_directories_have_a_default_ttl(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bytes name = B("user.default_ttl");
 
-	/* The root's is for everything. */
+	/* The root's default applies to everything. */
 	EXPECT(fixture, NO_XATTR, "", .op = EVENT_SETXATTR, .at = STORE_ROOT_INO, .name = name,
 	       .value = B("2s"), .flags = EVENT_XATTR_REPLACE);
 	EXPECT(fixture, OK, "attr /", .op = EVENT_SETXATTR, .at = STORE_ROOT_INO, .name = name,
@@ -146,7 +146,7 @@ static void test_default_ttl_rules(void **state)
 	       .value = B("soon"));
 	EXPECT(fixture, REJECTED, "", .op = EVENT_SETXATTR, .key = B("x"), .name = name,
 	       .value = B("0"));
-	/* A directory that goes takes its default with it. */
+	/* Removing a directory removes its default. */
 	EXPECT(fixture, OK, "added y/", .op = EVENT_MKDIR, .key = B("y"));
 	EXPECT(fixture, OK, "attr y/", .op = EVENT_SETXATTR, .key = B("y"), .name = name,
 	       .value = B("9s"));
@@ -157,7 +157,7 @@ static void test_default_ttl_rules(void **state)
 
 /* --- attributes --- */
 
-static void test_xattrs(void **state)
+static void test_attributes_are_set_replaced_and_removed(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bytes value = { calloc(1, EVENT_XATTR_VALUE_MAX), EVENT_XATTR_VALUE_MAX };
@@ -205,7 +205,7 @@ static void test_xattrs(void **state)
 	       .name = B("user.r"), .value = B("root"));
 	assert_string_equal(fixture_xattr(fixture, "", "user.r"), "root");
 	fixture_totals(fixture, 1, 0, COST + 2 + 6 + 4);
-	/* What expire, persist and versions are for is no attribute. */
+	/* The names of expiry and version cannot be set as attributes. */
 	EXPECT(fixture, REJECTED, "", .op = EVENT_SETXATTR, .key = B("a"), .name = B("user.ttl"),
 	       .value = B("1s"));
 	EXPECT(fixture, REJECTED, "", .op = EVENT_REMOVEXATTR, .key = B("a"),
@@ -216,7 +216,7 @@ static void test_xattrs(void **state)
 
 /* --- modes and times --- */
 
-static void test_chmod(void **state)
+static void test_chmod_changes_mode_and_ctime_only(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -237,21 +237,22 @@ static void test_chmod(void **state)
 	       .flags = EVENT_HAS_MODE);
 }
 
-static void test_touch(void **state)
+static void test_touch_sets_the_requested_times(void **state)
 {
 	static const struct {
+		const char *name;
 		unsigned flags;
 		int64_t mtime_ns, atime_ns; /* expected; -1: unchanged, 0: now */
 	} cases[] = {
-		{ 0, 0, 0 },
-		{ EVENT_MTIME_NOW, 0, -1 },
-		{ EVENT_ATIME_NOW, -1, 0 },
-		{ EVENT_MTIME_NOW | EVENT_ATIME_NOW, 0, 0 },
-		{ EVENT_HAS_MTIME, 111, -1 },
-		{ EVENT_HAS_ATIME, -1, 222 },
-		{ EVENT_HAS_MTIME | EVENT_HAS_ATIME, 111, 222 },
-		{ EVENT_HAS_MTIME | EVENT_ATIME_NOW, 111, 0 },
-		{ EVENT_MTIME_NOW | EVENT_HAS_ATIME, 0, 222 },
+		{ "no flag", 0, 0, 0 },
+		{ "mtime now", EVENT_MTIME_NOW, 0, -1 },
+		{ "atime now", EVENT_ATIME_NOW, -1, 0 },
+		{ "both now", EVENT_MTIME_NOW | EVENT_ATIME_NOW, 0, 0 },
+		{ "mtime given", EVENT_HAS_MTIME, 111, -1 },
+		{ "atime given", EVENT_HAS_ATIME, -1, 222 },
+		{ "both given", EVENT_HAS_MTIME | EVENT_HAS_ATIME, 111, 222 },
+		{ "mtime given, atime now", EVENT_HAS_MTIME | EVENT_ATIME_NOW, 111, 0 },
+		{ "mtime now, atime given", EVENT_MTIME_NOW | EVENT_HAS_ATIME, 0, 222 },
 	};
 	struct fixture *fixture = *state;
 
@@ -265,12 +266,15 @@ static void test_touch(void **state)
 		EXPECT(fixture, OK, "attr k=1", .op = EVENT_TOUCH, .key = B("k"),
 		       .flags = cases[i].flags, .mtime_ns = 111, .atime_ns = 222);
 		const struct entry *e = fixture_get(fixture, "k");
-		assert_int_equal(e->mtime_ns, cases[i].mtime_ns == -1 ? before :
-		                              cases[i].mtime_ns       ? cases[i].mtime_ns :
-		                                                        now);
-		assert_int_equal(e->atime_ns, cases[i].atime_ns == -1 ? atime :
-		                              cases[i].atime_ns       ? cases[i].atime_ns :
-		                                                        now);
+		int64_t want_mtime = cases[i].mtime_ns == -1 ? before :
+		                     cases[i].mtime_ns       ? cases[i].mtime_ns :
+		                                               now;
+		int64_t want_atime = cases[i].atime_ns == -1 ? atime :
+		                     cases[i].atime_ns       ? cases[i].atime_ns :
+		                                               now;
+		if (e->mtime_ns != want_mtime || e->atime_ns != want_atime)
+			fail_msg("%s: mtime %lld, atime %lld", cases[i].name,
+			         (long long)e->mtime_ns, (long long)e->atime_ns);
 		assert_int_equal(e->ctime_ns, now);
 		assert_int_equal(e->version, fixture->offset - 1);
 		EXPECT(fixture, OK, "attr k=1", .op = EVENT_TOUCH, .key = B("k"));
@@ -285,7 +289,7 @@ static void test_touch(void **state)
 
 /* --- expiry by log time --- */
 
-static void test_log_time(void **state)
+static void test_log_time_never_goes_back(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -296,8 +300,8 @@ static void test_log_time(void **state)
 	fixture->time_ms = FIXTURE_START_MS + 100;
 	EXPECT(fixture, OK, "expired a=0@1000100", .op = EVENT_TICK);
 	assert_int_equal(fixture_meta(fixture).nexpired, 1);
-	/* A record's timestamp that is older than log time changes nothing: all
-	 * that is stored or compared is log time. */
+	/* A timestamp older than log time has no effect: only log time is stored and
+	 * compared. */
 	fixture->time_ms = FIXTURE_START_MS - 5000;
 	EXPECT(fixture, OK, "added b=0@1000110", .op = EVENT_SET, .key = B("b"), .ttl = TTL_SET,
 	       .ttl_ms = 10);
@@ -307,7 +311,7 @@ static void test_log_time(void **state)
 	EXPECT(fixture, EXISTS, "", .op = EVENT_SET, .key = B("b"), .cond = IF_ABSENT);
 	fixture->time_ms = FIXTURE_START_MS + 110;
 	EXPECT(fixture, OK, "expired b=0@1000110", .op = EVENT_TICK);
-	/* Back again: what has expired stays so. */
+	/* The clock steps back, but an expired key stays expired. */
 	fixture->time_ms = FIXTURE_START_MS;
 	EXPECT(fixture, NOT_FOUND, "", .op = EVENT_DEL, .key = B("b"));
 	fixture->time_ms = INT64_MIN;
@@ -315,8 +319,8 @@ static void test_log_time(void **state)
 	       .ttl_ms = 10);
 }
 
-/* Timestamps that no clock gives: as nanoseconds they would not fit. */
-static void test_wild_timestamps(void **state)
+/* Timestamps that no clock returns: they do not fit as nanoseconds. */
+static void test_timestamps_are_clamped_to_fit_nanoseconds(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -334,9 +338,9 @@ static void test_wild_timestamps(void **state)
 	       .ttl = TTL_SET, .ttl_ms = 1000000);
 }
 
-/* One event purges 256 entries at most, those first that expired first; the
- * rest are hidden from operations and go with later events. */
-static void test_purge_bound(void **state)
+/* One event purges at most 256 entries, the earliest expired ones first. Operations
+ * ignore the others, and later events purge them. */
+static void test_an_event_purges_at_most_256_entries(void **state)
 {
 	struct fixture *fixture = *state;
 	char key[32];
@@ -363,7 +367,7 @@ static void test_purge_bound(void **state)
 		assert_int_equal(e->expiry_ms, FIXTURE_START_MS + 1000 - (599 - i));
 	}
 	assert_int_equal(fixture_meta(fixture).nkeys, 344);
-	/* k000 is due, but last: found expired by who looks for it. */
+	/* k000 is due last: it is not purged, but the operation finds it expired. */
 	assert_int_equal(fixture_apply(fixture, &(struct event){ .op = EVENT_SET,
 	                                                         .key = B("d/k000"),
 	                                                         .cond = IF_ABSENT }),
@@ -381,11 +385,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_ttl_kinds),       TEST(test_expire_persist),
-		TEST(test_default_ttl),     TEST(test_default_ttl_rules),
-		TEST(test_xattrs),          TEST(test_chmod),
-		TEST(test_touch),           TEST(test_log_time),
-		TEST(test_wild_timestamps), TEST(test_purge_bound),
+		TEST(test_each_kind_of_ttl_sets_its_expiry),
+		TEST(test_expire_and_persist_change_only_the_expiry),
+		TEST(test_the_nearest_default_ttl_applies_to_new_keys),
+		TEST(test_only_directories_have_a_default_ttl),
+		TEST(test_attributes_are_set_replaced_and_removed),
+		TEST(test_chmod_changes_mode_and_ctime_only),
+		TEST(test_touch_sets_the_requested_times),
+		TEST(test_log_time_never_goes_back),
+		TEST(test_timestamps_are_clamped_to_fit_nanoseconds),
+		TEST(test_an_event_purges_at_most_256_entries),
 	};
 
 	return cmocka_run_group_tests_name("apply_meta", tests, NULL, NULL);

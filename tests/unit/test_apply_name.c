@@ -13,7 +13,7 @@
 #define NS(ms) ((ms)*INT64_C(1000000))
 #define COST STORE_ENTRY_COST
 
-static void make(struct fixture *fixture, const char *key)
+static void create_entry(struct fixture *fixture, const char *key)
 {
 	size_t len = strlen(key);
 	bool dir = key[len - 1] == '/';
@@ -26,7 +26,7 @@ static void make(struct fixture *fixture, const char *key)
 
 /* --- mkdir, rmdir --- */
 
-static void test_mkdir(void **state)
+static void test_mkdir_creates_missing_parents(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -36,7 +36,7 @@ static void test_mkdir(void **state)
 	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFDIR | 0755);
 	assert_int_equal(fixture_get(fixture, "a/b")->mode, S_IFDIR | 01700);
 	fixture_totals(fixture, 0, 2, 2 * COST + 2);
-	/* There already: fine, unless the condition says otherwise. */
+	/* The directory exists already: no error, unless the condition forbids it. */
 	fixture->time_ms += 10;
 	EXPECT(fixture, OK, "", .op = EVENT_MKDIR, .key = B("a/b"), .mode = 0700,
 	       .flags = EVENT_HAS_MODE);
@@ -53,12 +53,12 @@ static void test_mkdir(void **state)
 	assert_int_equal(fixture_get(fixture, "a")->nsubdirs, 2);
 }
 
-static void test_rmdir(void **state)
+static void test_rmdir_removes_only_empty_directories(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a/b/c/");
-	make(fixture, "a/b/k");
+	create_entry(fixture, "a/b/c/");
+	create_entry(fixture, "a/b/k");
 	EXPECT(fixture, NOT_EMPTY, "", .op = EVENT_RMDIR, .key = B("a/b"));
 	EXPECT(fixture, OK, "removed a/b/c/", .op = EVENT_RMDIR, .key = B("a/b/c"));
 	EXPECT(fixture, NOT_EMPTY, "", .op = EVENT_RMDIR, .key = B("a/b"));
@@ -74,15 +74,15 @@ static void test_rmdir(void **state)
 	fixture_totals(fixture, 0, 0, 0);
 }
 
-/* A directory whose children have all expired is empty, however many they are;
- * one that lives keeps it. */
-static void test_rmdir_with_expired_children(void **state)
+/* A directory whose children have all expired is empty, however many there are; one
+ * live child keeps the directory. */
+static void test_a_directory_of_expired_keys_is_empty(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bytes k = B("k");
 	char key[32];
 
-	make(fixture, "d/");
+	create_entry(fixture, "d/");
 	fixture->unchecked = true;
 	for (int i = 0; i < 600; i++) {
 		struct event ev = { .op = EVENT_SET, .value = k, .ttl = TTL_SET, .ttl_ms = 50 };
@@ -91,7 +91,7 @@ static void test_rmdir_with_expired_children(void **state)
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
 	fixture->unchecked = false;
-	make(fixture, "d/z");
+	create_entry(fixture, "d/z");
 	fixture->time_ms += 50;
 	assert_int_equal(
 	        fixture_apply(fixture, &(struct event){ .op = EVENT_RMDIR, .key = B("d") }),
@@ -112,11 +112,11 @@ static void test_rmdir_with_expired_children(void **state)
 
 /* --- del --- */
 
-static void test_del(void **state)
+static void test_del_removes_keys_only(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a/k");
+	create_entry(fixture, "a/k");
 	uint64_t ino = fixture_ino(fixture, "a/k");
 	EXPECT(fixture, IS_DIR, "", .op = EVENT_DEL, .key = B("a"));
 	fixture->time_ms += 10;
@@ -131,19 +131,19 @@ static void test_del(void **state)
 	fixture_totals(fixture, 0, 1, COST + 1);
 }
 
-static void test_del_recursive(void **state)
+static void test_recursive_del_removes_the_whole_tree(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bytes big = { calloc(1, 3 * STORE_CHUNK_SIZE), 3 * STORE_CHUNK_SIZE };
 
 	assert_non_null(big.data);
-	make(fixture, "keep/a");
+	create_entry(fixture, "keep/a");
 	fixture_totals(fixture, 1, 1, 2 * COST + 5 + 6);
-	make(fixture, "t/a/b/c/d");
-	make(fixture, "t/a/b/e/");
-	make(fixture, "t/a/f");
-	make(fixture, "t/g/");
-	make(fixture, "t/h");
+	create_entry(fixture, "t/a/b/c/d");
+	create_entry(fixture, "t/a/b/e/");
+	create_entry(fixture, "t/a/f");
+	create_entry(fixture, "t/g/");
+	create_entry(fixture, "t/h");
 	EXPECT(fixture, OK, "added t/a/big=196560", .op = EVENT_SET, .key = B("t/a/big"),
 	       .value = big);
 	EXPECT(fixture, OK, "data t/a/b/c/d=0@1000100", .op = EVENT_SET, .key = B("t/a/b/c/d"),
@@ -159,7 +159,7 @@ static void test_del_recursive(void **state)
 	fixture_totals(fixture, 1, 1, 2 * COST + 5 + 6);
 	assert_int_equal(fixture_meta(fixture).ndefault_ttl, 0);
 	assert_int_equal(fixture_get(fixture, "")->nsubdirs, 1);
-	/* A key too; and an empty directory. */
+	/* Keys and empty directories can be removed in the same way. */
 	EXPECT(fixture, OK, "removed keep/a=6", .op = EVENT_DEL, .key = B("keep/a"),
 	       .flags = EVENT_RECURSE);
 	EXPECT(fixture, OK, "removed keep/", .op = EVENT_DEL, .key = B("keep"),
@@ -168,12 +168,12 @@ static void test_del_recursive(void **state)
 	free((void *)big.data);
 }
 
-/* The root cannot be removed, and trying does not stop the node. */
-static void test_del_root(void **state)
+/* The root cannot be removed, and trying to does not stop the node. */
+static void test_the_root_cannot_be_removed_or_renamed(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a/k");
+	create_entry(fixture, "a/k");
 	EXPECT(fixture, IS_DIR, "", .op = EVENT_DEL, .at = STORE_ROOT_INO);
 	EXPECT(fixture, REJECTED, "", .op = EVENT_DEL, .at = STORE_ROOT_INO,
 	       .flags = EVENT_RECURSE);
@@ -182,11 +182,11 @@ static void test_del_root(void **state)
 	assert_value(fixture, "a/k", "a/k");
 }
 
-static void test_evict(void **state)
+static void test_eviction_is_counted(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a");
+	create_entry(fixture, "a");
 	EXPECT(fixture, VERSION, "", .op = EVENT_DEL, .key = B("a"), .flags = EVENT_EVICT,
 	       .cond = IF_VERSION, .if_version = 7);
 	assert_int_equal(fixture_meta(fixture).nevicted, 0);
@@ -195,12 +195,12 @@ static void test_evict(void **state)
 	assert_int_equal(fixture_meta(fixture).nevicted, 1);
 }
 
-/* By inode and version, wherever it is now; what is newer stays. */
-static void test_evict_version(void **state)
+/* Evict by inode and version, whatever its name is now; a newer version stays. */
+static void test_eviction_spares_a_newer_version(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a");
+	create_entry(fixture, "a");
 	uint64_t ino = fixture_ino(fixture, "a"), version = fixture_get(fixture, "a")->version;
 	EXPECT(fixture, OK, "data a=5", .op = EVENT_SET, .key = B("a"), .value = B("newer"));
 	EXPECT(fixture, VERSION, "", .op = EVENT_DEL, .at = ino, .key = B("a"),
@@ -209,7 +209,7 @@ static void test_evict_version(void **state)
 	version = fixture_get(fixture, "a")->version;
 	EXPECT(fixture, OK, "evicted a=5", .op = EVENT_DEL, .at = ino, .key = B("a"),
 	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
-	/* Twice, as when two nodes choose the same: the second does nothing. */
+	/* Two nodes may choose the same entry: the second event does nothing. */
 	EXPECT(fixture, NOT_FOUND, "", .op = EVENT_DEL, .at = ino, .key = B("a"),
 	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
 	EXPECT(fixture, OK, "added a=4", .op = EVENT_SET, .key = B("a"), .value = B("anew"));
@@ -219,12 +219,12 @@ static void test_evict_version(void **state)
 	assert_int_equal(fixture_meta(fixture).nevicted, 1);
 }
 
-/* A directory only while it is empty. */
-static void test_evict_directory(void **state)
+/* Evict a directory only while it is empty. */
+static void test_eviction_removes_only_empty_directories(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "d/a");
+	create_entry(fixture, "d/a");
 	uint64_t ino = fixture_ino(fixture, "d"), version = fixture_get(fixture, "d")->version;
 	EXPECT(fixture, NOT_EMPTY, "", .op = EVENT_RMDIR, .at = ino, .key = B("d"),
 	       .flags = EVENT_EVICT, .cond = IF_VERSION, .if_version = version);
@@ -237,8 +237,8 @@ static void test_evict_directory(void **state)
 	assert_int_equal(fixture_meta(fixture).nevicted, 1);
 }
 
-/* Far deeper than a stack would bear, by way of inodes. */
-static void test_deep_tree(void **state)
+/* A tree far deeper than recursion on the stack would allow, built by inodes. */
+static void test_a_tree_may_be_thousands_of_levels_deep(void **state)
 {
 	struct fixture *fixture = *state;
 	uint64_t dir = STORE_ROOT_INO;
@@ -252,7 +252,8 @@ static void test_deep_tree(void **state)
 		                 OUTCOME_OK);
 		dir = fixture->feed->ino;
 	}
-	/* Its key would be too long to say: the last name stands for it. */
+	/* The full key would be too long to report; the feed reports the last name
+	 * instead. */
 	fixture->unchecked = false;
 	EXPECT(fixture, OK, "added k=0", .op = EVENT_SET, .dir = dir, .key = B("k"));
 	EXPECT(fixture, INTO_ITSELF, "", .op = EVENT_RENAME, .key = B("d"), .to_dir = dir,
@@ -264,7 +265,7 @@ static void test_deep_tree(void **state)
 
 /* --- rename --- */
 
-static void test_rename_table(void **state)
+static void test_rename_of_each_kind_onto_each_kind(void **state)
 {
 	static const struct {
 		const char *from, *to;
@@ -274,7 +275,7 @@ static void test_rename_table(void **state)
 	} cases[] = {
 #define R EVENT_NOREPLACE
 #define X EVENT_EXCHANGE
-		/* a key */
+		/* Keys. */
 		{ "k", "new", 0, OUTCOME_OK, "removed k=1, added new=1" },
 		{ "k", "new", R, OUTCOME_OK, "removed k=1, added new=1" },
 		{ "k", "new", X, OUTCOME_NOT_FOUND, "" },
@@ -303,7 +304,7 @@ static void test_rename_table(void **state)
 		{ "none", "new", 0, OUTCOME_NOT_FOUND, "" },
 		{ "none/none", "new", 0, OUTCOME_NOT_FOUND, "" },
 		{ "k2/none", "new", 0, OUTCOME_NOT_DIR, "" },
-		/* a directory */
+		/* Directories. */
 		{ "full", "new", 0, OUTCOME_OK, "removed full/, added new/" },
 		{ "full", "k", 0, OUTCOME_NOT_DIR, "" },
 		{ "full", "k", R, OUTCOME_EXISTS, "" },
@@ -341,11 +342,11 @@ static void test_rename_table(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct fixture fixture;
 		fixture_init(&fixture);
-		make(&fixture, "k");
-		make(&fixture, "k2");
-		make(&fixture, "empty/");
-		make(&fixture, "full/k");
-		make(&fixture, "deep/dir/");
+		create_entry(&fixture, "k");
+		create_entry(&fixture, "k2");
+		create_entry(&fixture, "empty/");
+		create_entry(&fixture, "full/k");
+		create_entry(&fixture, "deep/dir/");
 		struct event ev = { .op = EVENT_RENAME,
 			            .key = { cases[i].from, strlen(cases[i].from) },
 			            .to = { cases[i].to, strlen(cases[i].to) },
@@ -369,15 +370,15 @@ static void test_rename_table(void **state)
 	}
 }
 
-/* What an entry is and has goes with it; its directories' times change. */
-static void test_rename_keeps(void **state)
+/* The entry keeps its inode and properties; the times of both directories change. */
+static void test_a_renamed_entry_keeps_its_properties(void **state)
 {
 	struct fixture *fixture = *state;
 
 	EXPECT(fixture, OK, "added a/, added a/x=3@1000500", .op = EVENT_SET, .key = B("a/x"),
 	       .value = B("abc"), .ttl = TTL_SET, .ttl_ms = 500, .type = B("t/t"), .mode = 0600,
 	       .flags = EVENT_HAS_MODE);
-	make(fixture, "b/");
+	create_entry(fixture, "b/");
 	struct entry before = *fixture_get(fixture, "a/x");
 	uint64_t used = fixture_meta(fixture).used_bytes;
 	fixture->time_ms += 10;
@@ -399,21 +400,21 @@ static void test_rename_keeps(void **state)
 	EXPECT(fixture, OK, "expired b/longer=3@1000500", .op = EVENT_TICK);
 }
 
-static void test_rename_expired(void **state)
+static void test_rename_treats_expired_entries_as_absent(void **state)
 {
 	struct fixture *fixture = *state;
 	struct event old = { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 10 };
 
-	make(fixture, "k");
-	make(fixture, "d/x/");
-	make(fixture, "full/");
+	create_entry(fixture, "k");
+	create_entry(fixture, "d/x/");
+	create_entry(fixture, "full/");
 	old.key = (struct bytes)B("t");
 	assert_int_equal(fixture_apply(fixture, &old), OUTCOME_OK);
 	old.key = (struct bytes)B("full/t");
 	assert_int_equal(fixture_apply(fixture, &old), OUTCOME_OK);
 	fixture->time_ms += 10;
-	/* An expired target is none, also for NOREPLACE and EXCHANGE; its name
-	 * can become a directory's. */
+	/* An expired target counts as absent, for NOREPLACE and EXCHANGE too, and a
+	 * directory may take its name. */
 	EXPECT(fixture, NOT_FOUND, "expired t=0@1000010, expired full/t=0@1000010",
 	       .op = EVENT_RENAME, .key = B("k"), .to = B("t"), .flags = EVENT_EXCHANGE);
 	old.key = (struct bytes)B("full/t");
@@ -426,7 +427,7 @@ static void test_rename_expired(void **state)
 	fixture->time_ms += 10;
 	EXPECT(fixture, OK, "expired t=0@1000030, added t/, removed k=1, added t/k=1",
 	       .op = EVENT_RENAME, .key = B("k"), .to = B("t/k"), .flags = EVENT_NOREPLACE);
-	/* An expired source is none. */
+	/* An expired source counts as absent. */
 	old.key = (struct bytes)B("s");
 	assert_int_equal(fixture_apply(fixture, &old), OUTCOME_OK);
 	fixture->time_ms += 10;
@@ -434,12 +435,12 @@ static void test_rename_expired(void **state)
 	       .to = B("new"));
 }
 
-static void test_rename_addressing(void **state)
+static void test_rename_finds_source_and_target_by_inode(void **state)
 {
 	struct fixture *fixture = *state;
 
-	make(fixture, "a/k");
-	make(fixture, "b/");
+	create_entry(fixture, "a/k");
+	create_entry(fixture, "b/");
 	uint64_t a = fixture_ino(fixture, "a"), b = fixture_ino(fixture, "b"),
 	         k = fixture_ino(fixture, "a/k");
 	EXPECT(fixture, OK, "removed a/k=3, added b/l=3", .op = EVENT_RENAME, .dir = a,
@@ -454,7 +455,7 @@ static void test_rename_addressing(void **state)
 	EXPECT(fixture, OK, "removed b/, added a/b/", .op = EVENT_RENAME, .at = b, .to_dir = a,
 	       .to = B("b"));
 	EXPECT(fixture, OK, "removed a/, added c/", .op = EVENT_RENAME, .at = a, .to = B("c"));
-	make(fixture, "c/b/deep");
+	create_entry(fixture, "c/b/deep");
 	assert_int_equal(fixture_get(fixture, "c")->nsubdirs, 1);
 	fixture_totals(fixture, 2, 2, 4 * COST + 3 + 3 + 1 + 1 + 4 + 8);
 }
@@ -463,20 +464,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_mkdir),
-		TEST(test_rmdir),
-		TEST(test_rmdir_with_expired_children),
-		TEST(test_del),
-		TEST(test_del_recursive),
-		TEST(test_del_root),
-		TEST(test_evict),
-		TEST(test_evict_version),
-		TEST(test_evict_directory),
-		TEST(test_deep_tree),
-		cmocka_unit_test(test_rename_table),
-		TEST(test_rename_keeps),
-		TEST(test_rename_expired),
-		TEST(test_rename_addressing),
+		TEST(test_mkdir_creates_missing_parents),
+		TEST(test_rmdir_removes_only_empty_directories),
+		TEST(test_a_directory_of_expired_keys_is_empty),
+		TEST(test_del_removes_keys_only),
+		TEST(test_recursive_del_removes_the_whole_tree),
+		TEST(test_the_root_cannot_be_removed_or_renamed),
+		TEST(test_eviction_is_counted),
+		TEST(test_eviction_spares_a_newer_version),
+		TEST(test_eviction_removes_only_empty_directories),
+		TEST(test_a_tree_may_be_thousands_of_levels_deep),
+		cmocka_unit_test(test_rename_of_each_kind_onto_each_kind),
+		TEST(test_a_renamed_entry_keeps_its_properties),
+		TEST(test_rename_treats_expired_entries_as_absent),
+		TEST(test_rename_finds_source_and_target_by_inode),
 	};
 
 	return cmocka_run_group_tests_name("apply_name", tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* Tests of common/apply/op_value.c: operations on values (set, append, write,
- * truncate, incr), and what they do to modes, times, totals and the feed. */
+ * truncate, incr), and their effect on modes, times, totals and the feed. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -13,7 +13,7 @@
 #define NS(ms) ((ms)*INT64_C(1000000))
 #define COST STORE_ENTRY_COST
 
-/* A value of LEN bytes that differ; the caller frees it. */
+/* Return LEN bytes that differ from each other; the caller frees them. */
 static struct bytes pattern(size_t len)
 {
 	uint8_t *bytes = malloc(len);
@@ -26,7 +26,7 @@ static struct bytes pattern(size_t len)
 
 /* --- set --- */
 
-static void test_set_new(void **state)
+static void test_set_creates_a_key(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct entry *e;
@@ -55,7 +55,7 @@ static void test_set_new(void **state)
 	assert_value(fixture, "b", "");
 }
 
-static void test_set_makes_directories(void **state)
+static void test_set_creates_missing_directories(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -69,15 +69,15 @@ static void test_set_makes_directories(void **state)
 	EXPECT(fixture, OK, "added x/w/, added x/w/z=1", .op = EVENT_SET, .key = B("x/w/z"),
 	       .value = B("1"));
 	assert_int_equal(fixture_get(fixture, "x")->nsubdirs, 2);
-	/* A key is in the way: nothing is made. */
+	/* A key stands in the place of a directory: nothing is created. */
 	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a"), .value = B("1"));
 	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("x/y/z/a/b/c"), .value = B("1"));
 	EXPECT(fixture, IS_DIR, "", .op = EVENT_SET, .key = B("x/y"), .value = B("1"));
 	EXPECT(fixture, IS_DIR, "", .op = EVENT_SET, .at = STORE_ROOT_INO, .value = B("1"));
 }
 
-/* The proposed inode is taken if it is one and free. */
-static void test_set_inode(void **state)
+/* A proposed inode is used if it is in the range for proposals and free. */
+static void test_a_proposed_inode_is_used_if_free(void **state)
 {
 	struct fixture *fixture = *state;
 	uint64_t low = STORE_PROPOSED_MIN, high = STORE_PROPOSED_MAX - 1;
@@ -86,7 +86,7 @@ static void test_set_inode(void **state)
 	assert_int_equal(fixture_ino(fixture, "a"), low);
 	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ino = high);
 	assert_int_equal(fixture_ino(fixture, "b"), high);
-	/* Taken, and out of range on either side. */
+	/* One that is in use, and some out of range on either side. */
 	EXPECT(fixture, OK, "added c=0", .op = EVENT_SET, .key = B("c"), .ino = low);
 	assert_int_equal(fixture_ino(fixture, "c"), 2);
 	EXPECT(fixture, OK, "added d=0", .op = EVENT_SET, .key = B("d"), .ino = low - 1);
@@ -97,7 +97,8 @@ static void test_set_inode(void **state)
 	assert_int_equal(fixture_ino(fixture, "f"), 5);
 	EXPECT(fixture, OK, "added g=0", .op = EVENT_SET, .key = B("g"), .ino = UINT64_MAX);
 	assert_int_equal(fixture_ino(fixture, "g"), 6);
-	/* What exists keeps its own; missing directories get the store's. */
+	/* An existing key keeps its inode; missing directories get one from the
+	 * store. */
 	EXPECT(fixture, OK, "data g=0", .op = EVENT_SET, .key = B("g"), .ino = low + 1);
 	assert_int_equal(fixture_ino(fixture, "g"), 6);
 	EXPECT(fixture, OK, "added h/, added h/i=0", .op = EVENT_SET, .key = B("h/i"),
@@ -106,14 +107,14 @@ static void test_set_inode(void **state)
 	assert_int_equal(fixture_ino(fixture, "h/i"), low + 1);
 	EXPECT(fixture, OK, "added j/", .op = EVENT_MKDIR, .key = B("j"), .ino = low + 2);
 	assert_int_equal(fixture_ino(fixture, "j"), low + 2);
-	/* Deleted inodes of the store's own are not given again. */
+	/* The store does not reuse inodes of deleted entries. */
 	EXPECT(fixture, OK, "removed g=0", .op = EVENT_DEL, .key = B("g"));
 	EXPECT(fixture, OK, "added g=0", .op = EVENT_SET, .key = B("g"));
 	assert_int_equal(fixture_ino(fixture, "g"), 8);
 }
 
-/* Without TTL_KEEP a set replaces the resource: TTL, attributes, type. */
-static void test_set_replaces(void **state)
+/* Without TTL_KEEP, set replaces the resource with its TTL, attributes and type. */
+static void test_set_replaces_ttl_attributes_and_type(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -131,7 +132,7 @@ static void test_set_replaces(void **state)
 	assert_null(fixture_xattr(fixture, "a", "user.content_type"));
 	assert_false(fixture_get(fixture, "a")->has_xattrs);
 	assert_int_equal(fixture_get(fixture, "a")->expiry_ms, 0);
-	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFREG | 0600); /* stays unless given */
+	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFREG | 0600); /* Kept unless given. */
 	assert_int_equal(fixture_get(fixture, "a")->mtime_ns, NS(FIXTURE_START_MS + 100));
 	fixture_totals(fixture, 1, 0, COST + 1 + 3);
 	EXPECT(fixture, OK, "data a=3", .op = EVENT_SET, .key = B("a"), .value = B("two"),
@@ -139,13 +140,13 @@ static void test_set_replaces(void **state)
 	assert_int_equal(fixture_get(fixture, "a")->mode, S_IFREG | 04755);
 	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "a/b");
 	fixture_totals(fixture, 1, 0, COST + 1 + 3 + 17 + 3);
-	/* Another type in the place of the first. */
+	/* Another type replaces the first. */
 	EXPECT(fixture, OK, "data a=0", .op = EVENT_SET, .key = B("a"), .type = B("image/png"));
 	assert_string_equal(fixture_xattr(fixture, "a", "user.content_type"), "image/png");
 	fixture_totals(fixture, 1, 0, COST + 1 + 17 + 9);
 }
 
-static void test_set_keeps(void **state)
+static void test_set_can_keep_ttl_and_attributes(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -166,8 +167,8 @@ static void test_set_keeps(void **state)
 	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"), .ttl = TTL_KEEP);
 }
 
-/* A link is a key that was set as one: only its whole value can change. */
-static void test_set_link(void **state)
+/* A link is a key that was set as a link: only its whole value can change. */
+static void test_only_the_whole_value_of_a_link_can_change(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -183,7 +184,7 @@ static void test_set_link(void **state)
 	EXPECT(fixture, IS_LINK, "", .op = EVENT_APPEND, .key = B("l"), .value = B("x"));
 	EXPECT(fixture, NOT_DIR, "", .op = EVENT_SET, .key = B("l/below"));
 	fixture_totals(fixture, 1, 0, COST + 1 + 5);
-	/* Another kind is another entry, however it is found. */
+	/* Changing the kind creates a new entry, however the old one is addressed. */
 	EXPECT(fixture, OK, "removed l=5, added l=1", .op = EVENT_SET, .key = B("l"),
 	       .value = B("k"), .ttl = TTL_KEEP);
 	assert_true(fixture->feed->created);
@@ -197,9 +198,9 @@ static void test_set_link(void **state)
 	fixture_totals(fixture, 1, 0, COST + 1 + 1);
 }
 
-/* The sparsest write that is allowed takes no more of the store than its blocks, and a
- * sparser one is rejected, also as part of a transaction. */
-static void test_sparse_writes(void **state)
+/* The sparsest write that is allowed occupies no more of the store than its blocks. A
+ * sparser one is rejected, in a transaction too. */
+static void test_writes_too_sparse_are_rejected(void **state)
 {
 	struct fixture *fixture = *state;
 	static struct event_range far[EVENT_SPREAD_MIN + 1];
@@ -232,8 +233,8 @@ static void test_sparse_writes(void **state)
 	assert_int_equal(fixture_apply(fixture, &all), OUTCOME_REJECTED);
 }
 
-/* A value that no store can hold is refused before a byte of it is read. */
-static void test_too_large(void **state)
+/* A value larger than any store is refused before its bytes are read. */
+static void test_values_too_large_are_refused_unread(void **state)
 {
 	struct fixture *fixture = *state;
 	size_t len = EVENT_VALUE_MAX + 1;
@@ -249,7 +250,7 @@ static void test_too_large(void **state)
 	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .size = len);
 	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_WRITE, .key = B("a"), .value = B("x"),
 	       .ranges = &(struct event_range){ EVENT_VALUE_MAX, 1 }, .nranges = 1);
-	/* The largest there is takes no memory, and none when it is cut again. */
+	/* The largest value takes no memory, also after it is cut again. */
 	EXPECT(fixture, OK, "data a=1073741824", .op = EVENT_TRUNCATE, .key = B("a"),
 	       .size = EVENT_VALUE_MAX);
 	EXPECT(fixture, TOO_LARGE, "", .op = EVENT_APPEND, .key = B("a"), .value = B("x"));
@@ -262,7 +263,7 @@ static void test_too_large(void **state)
 
 /* --- append --- */
 
-static void test_append(void **state)
+static void test_append_creates_or_extends_a_key(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -275,7 +276,7 @@ static void test_append(void **state)
 	       .value = B("two\n"), .mode = 0644, .flags = EVENT_HAS_MODE);
 	assert_value(fixture, "d/log", "one\ntwo\n");
 	assert_int_equal(fixture_get(fixture, "d/log")->mode,
-	                 S_IFREG | 0600); /* only when it is made */
+	                 S_IFREG | 0600); /* Set only on creation. */
 	assert_int_equal(fixture_get(fixture, "d/log")->mtime_ns, NS(FIXTURE_START_MS + 10));
 	fixture_totals(fixture, 1, 1, 2 * COST + 4 + 8);
 	EXPECT(fixture, OK, "data d/log=8@1000700", .op = EVENT_APPEND, .key = B("d/log"));
@@ -287,8 +288,8 @@ static void test_append(void **state)
 	assert_value(fixture, "e", "");
 }
 
-/* Across the border from inline to chunks, and across that of a chunk. */
-static void test_append_grows(void **state)
+/* Grow across the inline limit, and across the end of a chunk. */
+static void test_append_crosses_the_inline_and_chunk_limits(void **state)
 {
 	struct fixture *fixture = *state;
 	const size_t total = STORE_CHUNK_SIZE * 2 + 100;
@@ -317,7 +318,7 @@ static void test_append_grows(void **state)
 
 /* --- write, truncate --- */
 
-static void test_write_ranges(void **state)
+static void test_write_replaces_its_ranges(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct event_range two[] = { { 1, 2 }, { 6, 3 } };
@@ -333,15 +334,15 @@ static void test_write_ranges(void **state)
 	EXPECT(fixture, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"),
 	       .value = B("123456"), .ranges = overlap, .nranges = 3);
 	assert_memory_equal(fixture_value(fixture, "a").data, "1645e\0xyz", 9);
-	/* At least this size; no range at all. */
+	/* The size is a minimum; a write may have no ranges. */
 	EXPECT(fixture, OK, "data a=9@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 4);
 	EXPECT(fixture, OK, "data a=11@1000500", .op = EVENT_WRITE, .key = B("a"), .size = 11);
 	assert_memory_equal(fixture_value(fixture, "a").data, "1645e\0xyz\0\0", 11);
 	fixture_totals(fixture, 1, 0, COST + 1 + 11 + 17 + 3);
 }
 
-/* The time at which its writer wrote it, and for the next event log time again. */
-static void test_written_time(void **state)
+/* A set or write may carry its writer's time; the next event uses log time again. */
+static void test_set_and_write_can_set_mtime(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct event_range first = { 0, 1 };
@@ -360,8 +361,9 @@ static void test_written_time(void **state)
 	assert_true(fixture_get(fixture, "b")->mtime_ns > 333);
 }
 
-/* First shorten, then write, then lengthen: what was cut off reads as zeros. */
-static void test_write_cut(void **state)
+/* A write first shortens, then writes, then lengthens: the bytes cut off read as
+ * zeros. */
+static void test_bytes_cut_off_by_a_write_read_as_zeros(void **state)
 {
 	struct fixture *fixture = *state;
 	const struct event_range at4 = { 4, 1 };
@@ -381,7 +383,7 @@ static void test_write_cut(void **state)
 	fixture_totals(fixture, 1, 0, COST + 1 + 5);
 }
 
-static void test_truncate(void **state)
+static void test_truncate_keeps_the_head_and_adds_zeros(void **state)
 {
 	struct fixture *fixture = *state;
 	const size_t sizes[] = { 10,
@@ -421,7 +423,7 @@ static void test_truncate(void **state)
 
 /* --- incr --- */
 
-static void test_incr(void **state)
+static void test_incr_takes_decimal_numbers_of_64_bits(void **state)
 {
 	static const struct {
 		const char *before;
@@ -485,7 +487,7 @@ static void test_incr(void **state)
 	}
 }
 
-static void test_incr_keeps(void **state)
+static void test_incr_keeps_ttl_and_attributes(void **state)
 {
 	struct fixture *fixture = *state;
 	struct bytes digits = pattern(STORE_INLINE_MAX + 1);
@@ -500,7 +502,7 @@ static void test_incr_keeps(void **state)
 	assert_string_equal(fixture_xattr(fixture, "d/n", "user.x"), "y");
 	EXPECT(fixture, OK, "data d/n=1@1000900", .op = EVENT_INCR, .key = B("d/n"), .by = 1,
 	       .ttl = TTL_SET, .ttl_ms = 900);
-	/* A long value is no number, whatever its bytes. */
+	/* A value of more than 20 digits is not a number. */
 	memset((void *)digits.data, '1', digits.len);
 	EXPECT(fixture, OK, "added long=513", .op = EVENT_SET, .key = B("long"), .value = digits);
 	EXPECT(fixture, NOT_NUMBER, "", .op = EVENT_INCR, .key = B("long"), .by = 1);
@@ -514,14 +516,22 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_set_new),       TEST(test_set_makes_directories),
-		TEST(test_set_inode),     TEST(test_set_replaces),
-		TEST(test_set_keeps),     TEST(test_set_link),
-		TEST(test_sparse_writes), TEST(test_too_large),
-		TEST(test_append),        TEST(test_append_grows),
-		TEST(test_write_ranges),  TEST(test_write_cut),
-		TEST(test_written_time),  TEST(test_truncate),
-		TEST(test_incr),          TEST(test_incr_keeps),
+		TEST(test_set_creates_a_key),
+		TEST(test_set_creates_missing_directories),
+		TEST(test_a_proposed_inode_is_used_if_free),
+		TEST(test_set_replaces_ttl_attributes_and_type),
+		TEST(test_set_can_keep_ttl_and_attributes),
+		TEST(test_only_the_whole_value_of_a_link_can_change),
+		TEST(test_writes_too_sparse_are_rejected),
+		TEST(test_values_too_large_are_refused_unread),
+		TEST(test_append_creates_or_extends_a_key),
+		TEST(test_append_crosses_the_inline_and_chunk_limits),
+		TEST(test_write_replaces_its_ranges),
+		TEST(test_bytes_cut_off_by_a_write_read_as_zeros),
+		TEST(test_set_and_write_can_set_mtime),
+		TEST(test_truncate_keeps_the_head_and_adds_zeros),
+		TEST(test_incr_takes_decimal_numbers_of_64_bits),
+		TEST(test_incr_keeps_ttl_and_attributes),
 	};
 
 	return cmocka_run_group_tests_name("apply_value", tests, NULL, NULL);

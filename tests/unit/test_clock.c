@@ -7,7 +7,7 @@
 #define YEAR_MS (INT64_C(366) * 24 * 3600 * 1000)
 #define START_MS INT64_C(1769860800000)
 
-/* The clocks that the wrapped clock_gettime() shows. */
+/* The time that the wrapped clock_gettime() returns. */
 static int64_t real_ms = START_MS, boot_ms = 5000;
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
@@ -19,14 +19,15 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
 	return 0;
 }
 
-static void pass(int64_t ms)
+static void advance(int64_t ms)
 {
 	real_ms += ms;
 	boot_ms += ms;
 }
 
-/* A moment in another century has no effect, neither then nor later. */
-static void test_wrong_moment(void **state)
+/* A wall clock that jumps to another century and back has no effect, neither then nor
+ * later. */
+static void test_a_jump_that_is_undone_has_no_effect(void **state)
 {
 	(void)state;
 	int64_t before = clock_wall_ms();
@@ -34,7 +35,7 @@ static void test_wrong_moment(void **state)
 	assert_int_equal(before, real_ms);
 	real_ms += 74 * YEAR_MS;
 	for (int i = 0; i < 5; i++) {
-		pass(10000);
+		advance(10000);
 		before += 10000;
 		assert_int_equal(clock_wall_ms(), before);
 		assert_int_equal(clock_jump_ms(), 74 * YEAR_MS);
@@ -42,43 +43,43 @@ static void test_wrong_moment(void **state)
 	real_ms -= 74 * YEAR_MS;
 	assert_int_equal(clock_wall_ms(), before);
 	assert_int_equal(clock_jump_ms(), 0);
-	/* A later jump starts a new wait. */
-	pass(100000);
+	/* A later jump starts a new waiting time. */
+	advance(100000);
 	real_ms += YEAR_MS;
 	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
 	real_ms -= YEAR_MS;
 	assert_int_equal(clock_wall_ms(), real_ms);
 }
 
-/* A correction of a clock that was slow takes effect after CLOCK_BELIEVE_MS. */
-static void test_put_right(void **state)
+/* A jump that persists takes effect after CLOCK_BELIEVE_MS: the clock was corrected. */
+static void test_a_jump_that_persists_takes_effect_later(void **state)
 {
 	(void)state;
 	clock_wall_ms();
 	real_ms += YEAR_MS;
 	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
-	pass(CLOCK_BELIEVE_MS - 1);
+	advance(CLOCK_BELIEVE_MS - 1);
 	assert_int_equal(clock_wall_ms(), real_ms - YEAR_MS);
-	pass(1);
+	advance(1);
 	assert_int_equal(clock_wall_ms(), real_ms);
 	assert_int_equal(clock_jump_ms(), 0);
-	pass(1);
+	advance(1);
 	assert_int_equal(clock_wall_ms(), real_ms);
 }
 
 /* Small steps, steps back and long idle times take effect at once. */
-static void test_ordinary_changes(void **state)
+static void test_small_steps_and_idle_times_take_effect_at_once(void **state)
 {
 	(void)state;
 	clock_wall_ms();
 	for (int i = 0; i < 100; i++) {
-		pass(1000);
+		advance(1000);
 		real_ms += CLOCK_JUMP_MS / 2;
 		assert_int_equal(clock_wall_ms(), real_ms);
 	}
 	real_ms -= YEAR_MS;
 	assert_int_equal(clock_wall_ms(), real_ms);
-	pass(30 * YEAR_MS);
+	advance(30 * YEAR_MS);
 	assert_int_equal(clock_wall_ms(), real_ms);
 	assert_int_equal(clock_jump_ms(), 0);
 }
@@ -86,9 +87,9 @@ static void test_ordinary_changes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_wrong_moment),
-		cmocka_unit_test(test_put_right),
-		cmocka_unit_test(test_ordinary_changes),
+		cmocka_unit_test(test_a_jump_that_is_undone_has_no_effect),
+		cmocka_unit_test(test_a_jump_that_persists_takes_effect_later),
+		cmocka_unit_test(test_small_steps_and_idle_times_take_effect_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

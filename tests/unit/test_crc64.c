@@ -6,14 +6,14 @@
 #include <string.h>
 
 /* The second one is the check value that xz publishes. */
-static void test_known(void **state)
+static void test_known_checksums_match(void **state)
 {
 	(void)state;
 	assert_true(crc64(0, "", 0) == 0);
 	assert_true(crc64(0, "123456789", 9) == UINT64_C(0x995dc9bbdf1939fa));
 }
 
-static void test_in_parts(void **state)
+static void test_a_checksum_can_be_computed_in_parts(void **state)
 {
 	unsigned char data[100];
 	(void)state;
@@ -24,7 +24,7 @@ static void test_in_parts(void **state)
 		assert_true(crc64(crc64(0, data, cut), data + cut, sizeof(data) - cut) == whole);
 }
 
-static void test_every_bit_counts(void **state)
+static void test_every_bit_changes_the_checksum(void **state)
 {
 	unsigned char data[64] = { 0 };
 	(void)state;
@@ -40,9 +40,9 @@ static void test_every_bit_counts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_known),
-		cmocka_unit_test(test_in_parts),
-		cmocka_unit_test(test_every_bit_counts),
+		cmocka_unit_test(test_known_checksums_match),
+		cmocka_unit_test(test_a_checksum_can_be_computed_in_parts),
+		cmocka_unit_test(test_every_bit_changes_the_checksum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

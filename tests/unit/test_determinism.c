@@ -1,7 +1,7 @@
-/* Two stores that applied the same log are equal, row by row, whatever the
- * batches in which they applied it, whatever died meanwhile, and wherever a copy
- * was taken: one random sequence of all operations, bad records too, through
- * the codec as the log would give it. */
+/* Tests of determinism: two stores that applied the same log are equal, row by row,
+ * whatever the size of their batches, whatever was killed meanwhile, and wherever a
+ * copy was made. The log is one random sequence of all operations, including
+ * malformed records, encoded and decoded as for a real log. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -27,24 +27,23 @@
 #define KILLS 25
 #define START_MS INT64_C(1769860800000)
 
-/* What the log holds at an offset. */
-struct logged {
+/* One record of the log. */
+struct log_entry {
 	uint64_t offset;
 	int64_t time_ms;
 	struct event *ev; /* NULL: malformed */
 };
 
 struct log {
-	struct logged records[NEVENTS];
-	uint64_t
-	        feed_skip_below; /* who applies what is before this offset may leave out its feed */
+	struct log_entry records[NEVENTS];
+	uint64_t feed_skip_below; /* events before this offset may be applied without feed rows */
 	unsigned malformed;
 };
 
 /* --- the log --- */
 
-/* Spoils a record as a foreign or faulty producer might. */
-static void spoil(struct prng *prng, struct record *rec)
+/* Damage a record as a foreign or faulty producer might. */
+static void damage_record(struct prng *prng, struct record *rec)
 {
 	size_t i = rec->nheaders ? prng_below(prng, (uint32_t)rec->nheaders) : 0;
 
@@ -71,8 +70,8 @@ static void spoil(struct prng *prng, struct record *rec)
 	}
 }
 
-/* An event as it comes out of a log: encoded, perhaps spoiled, decoded. */
-static struct event *through_log(struct prng *prng, const struct event *ev)
+/* Return the event as a log returns it: encoded, perhaps damaged, decoded. */
+static struct event *encode_and_decode(struct prng *prng, const struct event *ev)
 {
 	struct record_out out;
 	struct event *decoded = NULL;
@@ -81,13 +80,13 @@ static struct event *through_log(struct prng *prng, const struct event *ev)
 	struct record rec = out.rec;
 	rec.time_ms = ev->time_ms;
 	if (prng_one_in(prng, 20)) {
-		rec.nheaders = 0; /* a plain change */
+		rec.nheaders = 0; /* A plain change. */
 		rec.has_value = !prng_one_in(prng, 3);
 	} else if (prng_one_in(prng, 12)) {
-		spoil(prng, &rec);
+		damage_record(prng, &rec);
 	}
 	int r = record_decode(&rec, &decoded, NULL);
-	if (r == -ENOTSUP) /* would stop the node; not what is tested here */
+	if (r == -ENOTSUP) /* It would stop the node, which is not tested here. */
 		r = record_decode(&out.rec, &decoded, NULL);
 	assert_true(r == 0 || r == -EBADMSG);
 	record_out_free(&out);
@@ -108,9 +107,10 @@ static void make_log(struct log *log, uint64_t seed)
 		ev.time_ms = time_ms;
 		if (!prng_one_in(&prng, 200))
 			event_random(&prng, &space, &ev);
-		log->records[i] = (struct logged){ offset, time_ms, through_log(&prng, &ev) };
+		log->records[i] = (struct log_entry){ offset, time_ms,
+			                              encode_and_decode(&prng, &ev) };
 		log->malformed += !log->records[i].ev;
-		/* Gaps, also such as turn the feed's ring. */
+		/* Gaps, some of them longer than the feed. */
 		offset += prng_one_in(&prng, 100) ? prng_below(&prng, STORE_FEED_SIZE / 4) : 1;
 		offset += prng_one_in(&prng, 800) ? STORE_FEED_SIZE : 0;
 	}
@@ -125,8 +125,8 @@ static void free_log(struct log *log)
 
 /* --- stores --- */
 
-/* Index of the first record that the store has not applied. */
-static size_t position(const struct log *log, const struct store_meta *meta)
+/* Return the index of the first record that the store has not applied. */
+static size_t next_record(const struct log *log, const struct store_meta *meta)
 {
 	size_t i = 0;
 
@@ -135,8 +135,8 @@ static size_t position(const struct log *log, const struct store_meta *meta)
 	return i;
 }
 
-/* Applies the next records, at most N of them and none from END on, in one
- * transaction; undoes it all if ABORT. Returns how many, or -errno. */
+/* Apply the next records in one transaction: at most N, and none from END on. Undo it
+ * if ABORT. Return the number of records, or -errno. */
 static int apply_some(struct store *store, const struct log *log, size_t n, size_t end, bool abort,
                       unsigned *counts)
 {
@@ -145,9 +145,9 @@ static int apply_some(struct store *store, const struct log *log, size_t n, size
 
 	if (r < 0)
 		return r;
-	size_t i = position(log, txn_meta(txn));
+	size_t i = next_record(log, txn_meta(txn));
 	for (; n && i < end; i++, n--, done++) {
-		const struct logged *rec = &log->records[i];
+		const struct log_entry *rec = &log->records[i];
 		enum event_outcome outcome;
 
 		r = (rec->offset < log->feed_skip_below ? apply_event_no_feed : apply_event)(
@@ -167,8 +167,8 @@ static int apply_some(struct store *store, const struct log *log, size_t n, size
 	return r < 0 ? r : done;
 }
 
-/* Applies all up to END in batches of up to MOST, and every now and then one
- * that is undone first. */
+/* Apply all records up to END in batches of at most MOST, some of which are first
+ * applied and undone. */
 static void apply_all(struct store *store, const struct log *log, size_t end, uint32_t most,
                       unsigned *counts)
 {
@@ -205,8 +205,8 @@ static void expect_sound(struct store *store)
 
 /* --- the tests --- */
 
-/* In batches of one, of some, of all. */
-static void test_batches(void **state)
+/* Batches of one record, of several, of all. */
+static void test_batch_sizes_do_not_change_the_store(void **state)
 {
 	const uint32_t sizes[] = { 7, 64, 4 * NEVENTS };
 	const struct log *log = *state;
@@ -227,7 +227,7 @@ static void test_batches(void **state)
 	}
 	store_close(one);
 	temp_dir_remove(dir);
-	/* The sequence means something: nearly all that can happen did. */
+	/* Prove that the sequence is varied: nearly every possible outcome occurred. */
 	int seen = 0;
 	for (int i = 0; i <= OUTCOME_REJECTED; i++)
 		seen += counts[i] > 0;
@@ -236,9 +236,9 @@ static void test_batches(void **state)
 	assert_true(log->malformed > NEVENTS / 100);
 }
 
-/* Replayed as by a node that knows how far the log goes: from its start, from where
- * another one stopped, and after stopping on the way. */
-static void test_unfed(void **state)
+/* Replay as a node does that knows the end of the log: from the start, from where
+ * another replay stopped, and after a restart on the way. */
+static void test_replay_without_feed_rows_gives_the_same_store(void **state)
 {
 	struct log *log = *state;
 	const uint64_t last = log->records[NEVENTS - 1].offset;
@@ -252,7 +252,7 @@ static void test_unfed(void **state)
 		struct store *other = store_fixture_open(other_dir);
 
 		apply_all(other, log, places[i], 16, NULL);
-		/* The first time not quite to the end, as known then. */
+		/* The first replay ends earlier, at the end of the log as known then. */
 		log->feed_skip_below = log->records[NEVENTS / 3 * 2].offset - STORE_FEED_SIZE;
 		apply_all(other, log, NEVENTS / 2, 16, NULL);
 		expect_sound(other);
@@ -270,8 +270,9 @@ static void test_unfed(void **state)
 	temp_dir_remove(dir);
 }
 
-/* A copy taken anywhere, also while the store is written to, and applied on. */
-static void test_copies(void **state)
+/* A copy made at any point, also while the store is written to, that then applies the
+ * rest. */
+static void test_a_copy_that_goes_on_gives_the_same_store(void **state)
 {
 	const struct log *log = *state;
 	const size_t places[] = { 0, 1, NEVENTS / 3, NEVENTS - 1, NEVENTS };
@@ -312,8 +313,8 @@ struct applier {
 	size_t end;
 };
 
-/* Applies up to END; from there on it only tries, and undoes, until it is killed. */
-static void apply_on(void *arg)
+/* Apply up to END; then apply and undo transactions until killed. */
+static void apply_until_killed(void *arg)
 {
 	struct applier *applier = arg;
 	struct store_config config = { .dir = applier->dir };
@@ -335,8 +336,8 @@ static void apply_on(void *arg)
 	store_close(store);
 }
 
-/* One that is killed at any moment, again and again, and opened again. */
-static void test_kills(void **state)
+/* A process that is killed again and again at random moments, and its store reopened. */
+static void test_kills_do_not_change_the_store(void **state)
 {
 	const struct log *log = *state;
 	char *dir = temp_dir_new(), *killed_dir = temp_dir_new();
@@ -350,13 +351,13 @@ static void test_kills(void **state)
 		uint64_t until = atomic_load(&applier->transactions) + 1 + prng_below(&prng, 20);
 
 		applier->end = NEVENTS / (KILLS + 1) * applier->round;
-		pid_t pid = child_start(apply_on, applier);
+		pid_t pid = child_start(apply_until_killed, applier);
 		UNTIL(atomic_load(&applier->transactions) >= until);
 		usleep(prng_below(&prng, 500));
 		child_kill(pid);
 	}
 	applier->end = NEVENTS;
-	child_join(child_start(apply_on, applier));
+	child_join(child_start(apply_until_killed, applier));
 	apply_all(store, log, NEVENTS, 5, NULL);
 	killed = store_fixture_open(killed_dir);
 	expect_equal("killed and opened again", store, killed);
@@ -387,10 +388,10 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_batches),
-		cmocka_unit_test(test_unfed),
-		cmocka_unit_test(test_copies),
-		cmocka_unit_test(test_kills),
+		cmocka_unit_test(test_batch_sizes_do_not_change_the_store),
+		cmocka_unit_test(test_replay_without_feed_rows_gives_the_same_store),
+		cmocka_unit_test(test_a_copy_that_goes_on_gives_the_same_store),
+		cmocka_unit_test(test_kills_do_not_change_the_store),
 	};
 
 	return cmocka_run_group_tests_name("determinism", tests, set_up, tear_down);

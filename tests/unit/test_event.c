@@ -20,7 +20,7 @@
 
 /* --- texts --- */
 
-static void test_op_texts(void **state)
+static void test_operation_names_are_parsed_exactly(void **state)
 {
 	enum event_op op;
 
@@ -46,8 +46,8 @@ static void test_op_texts(void **state)
 	assert_string_equal(event_op_text((enum event_op)99), "unknown");
 }
 
-/* The numbers of operations and outcomes are stored: they must never change. */
-static void test_stored_numbers(void **state)
+/* The numbers of operations and outcomes are stored in logs: they must never change. */
+static void test_stored_numbers_never_change(void **state)
 {
 	(void)state;
 	assert_int_equal(EVENT_SET, 0);
@@ -62,7 +62,7 @@ static void test_stored_numbers(void **state)
 	assert_int_equal(OUTCOME_REJECTED, 14);
 }
 
-static void test_outcomes(void **state)
+static void test_every_outcome_has_a_text_and_an_errno(void **state)
 {
 	(void)state;
 	assert_int_equal(event_outcome_errno(OUTCOME_OK), 0);
@@ -119,7 +119,7 @@ static bool points_into(const void *p, const void *block, size_t size)
 	       (const char *)p < (const char *)block + size;
 }
 
-static void test_dup(void **state)
+static void test_a_copy_is_one_independent_block(void **state)
 {
 	struct event ops[] = {
 		full,
@@ -137,7 +137,7 @@ static void test_dup(void **state)
 	assert_true(copy->ranges != full.ranges);
 	event_free(copy);
 
-	/* One allocation, whatever is inside. */
+	/* One allocation, whatever the event contains. */
 	fault_alloc(0);
 	copy = event_dup(&txn);
 	assert_int_equal(fault_end(), 1);
@@ -147,7 +147,7 @@ static void test_dup(void **state)
 	assert_true(points_into(copy->ops[2].ranges, copy, 8192));
 	assert_int_equal((uintptr_t)copy->ops % _Alignof(struct event), 0);
 	assert_int_equal((uintptr_t)copy->ops[2].ranges % _Alignof(struct event_range), 0);
-	/* The copy lives on when the original changes. */
+	/* The copy does not change with the original. */
 	ops[0].op = EVENT_SET;
 	ops[2].nranges = 0;
 	assert_int_equal(copy->ops[0].op, EVENT_WRITE);
@@ -156,7 +156,7 @@ static void test_dup(void **state)
 	event_free(NULL);
 }
 
-static void test_dup_empty(void **state)
+static void test_a_copy_has_no_null_strings(void **state)
 {
 	struct event tick = { .op = EVENT_TICK };
 	struct event *copy = event_dup(&tick);
@@ -172,7 +172,7 @@ static void test_dup_empty(void **state)
 	event_free(copy);
 }
 
-static void test_dup_without_memory(void **state)
+static void test_copying_without_memory_fails(void **state)
 {
 	(void)state;
 	fault_alloc(1);
@@ -188,7 +188,7 @@ static char key_4096[4096];
 static char key_4097[4097];
 static char xattr_max[EVENT_XATTR_VALUE_MAX + 1];
 
-static int fill(void **state)
+static int fill_texts(void **state)
 {
 	(void)state;
 	memset(long_name, 'n', sizeof(long_name));
@@ -201,12 +201,21 @@ static int fill(void **state)
 	return 0;
 }
 
-/* Rows are events on key "k" unless they say more. WANT is a part of the text,
- * or NULL where the event is fine. */
+/* An event, named by its initializer, and a part of the text that event_check() returns
+ * for it, or NULL if it is valid. Its key is "k" unless given. */
 struct row {
+	const char *name;
 	struct event ev;
 	const char *want;
 };
+#define GOOD(...)                                                                                  \
+	{                                                                                          \
+		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
+	}
+#define BAD(text, ...)                                                                             \
+	{                                                                                          \
+		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }, .want = text                          \
+	}
 
 static void check_rows(const struct row *rows, size_t n)
 {
@@ -218,92 +227,88 @@ static void check_rows(const struct row *rows, size_t n)
 			ev.key = (struct bytes)B("k");
 		why = event_check(&ev);
 		if (!rows[i].want && why)
-			fail_msg("row %zu (%s): \"%s\"", i, event_op_text(ev.op), why);
+			fail_msg("%s: \"%s\"", rows[i].name, why);
 		if (rows[i].want && (!why || !strstr(why, rows[i].want)))
-			fail_msg("row %zu (%s): \"%s\" instead of \"%s\"", i, event_op_text(ev.op),
-			         why ? why : "fine", rows[i].want);
+			fail_msg("%s: \"%s\" instead of \"%s\"", rows[i].name, why ? why : "fine",
+			         rows[i].want);
 	}
 }
 
-static void test_check_common(void **state)
+static void test_check_covers_keys_expiry_modes_and_types(void **state)
 {
 	const struct row rows[] = {
-		{ { .op = EVENT_SET }, NULL },
-		{ { .op = EVENT_APPEND }, NULL },
-		{ { .op = EVENT_DEL, .flags = EVENT_RECURSE | EVENT_EVICT }, NULL },
-		{ { .op = EVENT_MKDIR }, NULL },
-		{ { .op = EVENT_RMDIR }, NULL },
-		{ { .op = EVENT_PERSIST }, NULL },
-		{ { .op = EVENT_INCR, .by = INT64_MIN }, NULL },
-		{ { .op = EVENT_TICK, .key = { "", 0 } }, NULL },
-		{ { .op = EVENT_OP_COUNT }, "operation is unknown" },
-		{ { .op = (enum event_op) - 1 }, "operation is unknown" },
-		{ { .op = EVENT_SET, .cond = (enum event_if)4 }, "precondition is unknown" },
-		{ { .op = EVENT_SET, .cond = (enum event_if) - 1 }, "precondition is unknown" },
-		{ { .op = EVENT_SET, .cond = IF_VERSION, .if_version = UINT64_MAX }, NULL },
-		/* keys */
-		{ { .op = EVENT_SET, .key = { "", 0 } }, "key is empty" },
-		{ { .op = EVENT_SET, .key = B("/k") }, "slash" },
-		{ { .op = EVENT_DEL, .key = B("a/..") }, "\"..\"" },
-		{ { .op = EVENT_SET, .key = { key_4096, 4096 } }, NULL },
-		{ { .op = EVENT_SET, .key = { key_4097, 4097 } }, "4096" },
-		{ { .op = EVENT_CHMOD, .key = { "", 0 }, .at = 1, .flags = EVENT_HAS_MODE }, NULL },
-		{ { .op = EVENT_SET, .key = B("a//b"), .at = 5 }, "slash" },
-		{ { .op = EVENT_SET, .key = { "", 0 }, .dir = 5 }, "key is empty" },
-		/* expiry */
-		{ { .op = EVENT_SET, .ttl = TTL_KEEP, .ttl_ms = -1 }, NULL },
-		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 1 }, NULL },
-		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = TTL_MAX_MS }, NULL },
-		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 0 }, "TTL is not between" },
-		{ { .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = -1 }, "TTL is not between" },
-		{ { .op = EVENT_DEL, .ttl = TTL_SET, .ttl_ms = TTL_MAX_MS + 1 },
-		  "TTL is not between" },
-		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 1 }, NULL },
-		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = MOMENT_LIMIT_MS }, NULL },
-		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = MOMENT_LIMIT_MS + 1 },
-		  "1970 and 9999" },
-		{ { .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 0 }, "1970 and 9999" },
-		{ { .op = EVENT_SET, .ttl = (enum event_ttl)4 }, "kind of TTL" },
-		{ { .op = EVENT_EXPIRE, .ttl = TTL_SET, .ttl_ms = 5 }, NULL },
-		{ { .op = EVENT_EXPIRE, .ttl = TTL_UNTIL, .ttl_ms = 5 }, NULL },
-		{ { .op = EVENT_EXPIRE }, "expiry is missing" },
-		{ { .op = EVENT_EXPIRE, .ttl = TTL_KEEP }, "expiry is missing" },
-		/* mode, type, idempotency key */
-		{ { .op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 07777 }, NULL },
-		{ { .op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 010000 }, "7777" },
-		{ { .op = EVENT_SET, .mode = 010000 }, NULL },
-		{ { .op = EVENT_CHMOD }, "mode is missing" },
-		{ { .op = EVENT_CHMOD, .flags = EVENT_HAS_MODE, .mode = 0 }, NULL },
-		{ { .op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX } }, NULL },
-		{ { .op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX + 1 } }, "content type" },
-		{ { .op = EVENT_SET, .type = B("text/plain\r\nX: y") }, "content type" },
-		{ { .op = EVENT_SET, .type = B("text/\xc3\xa4") }, "content type" },
-		{ { .op = EVENT_SET, .type = B("a\x7f") }, "content type" },
-		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX } }, NULL },
-		{ { .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX + 1 } }, "idempotency" },
-		/* links */
-		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("../a") }, NULL },
-		{ { .op = EVENT_SET,
-		    .flags = EVENT_SYMLINK,
-		    .value = { key_4096, EVENT_TARGET_MAX } },
-		  NULL },
-		{ { .op = EVENT_SET,
-		    .flags = EVENT_SYMLINK,
-		    .value = { key_4096, EVENT_TARGET_MAX + 1 } },
-		  "symbolic link" },
-		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK }, "symbolic link" },
-		{ { .op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("a\0b") }, "NUL" },
-		/* what belongs elsewhere */
-		{ { .op = EVENT_SET, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
-		  "only a write" },
-		{ { .op = EVENT_SET, .ops = &full, .nops = 1 }, "only a transaction" },
+		GOOD(.op = EVENT_SET),
+		GOOD(.op = EVENT_APPEND),
+		GOOD(.op = EVENT_DEL, .flags = EVENT_RECURSE | EVENT_EVICT),
+		GOOD(.op = EVENT_MKDIR),
+		GOOD(.op = EVENT_RMDIR),
+		GOOD(.op = EVENT_PERSIST),
+		GOOD(.op = EVENT_INCR, .by = INT64_MIN),
+		GOOD(.op = EVENT_TICK, .key = { "", 0 }),
+		BAD("operation is unknown", .op = EVENT_OP_COUNT),
+		BAD("operation is unknown", .op = (enum event_op) - 1),
+		BAD("precondition is unknown", .op = EVENT_SET, .cond = (enum event_if)4),
+		BAD("precondition is unknown", .op = EVENT_SET, .cond = (enum event_if) - 1),
+		GOOD(.op = EVENT_SET, .cond = IF_VERSION, .if_version = UINT64_MAX),
+		/* Keys. */
+		BAD("key is empty", .op = EVENT_SET, .key = { "", 0 }),
+		BAD("slash", .op = EVENT_SET, .key = B("/k")),
+		BAD("\"..\"", .op = EVENT_DEL, .key = B("a/..")),
+		GOOD(.op = EVENT_SET, .key = { key_4096, 4096 }),
+		BAD("4096", .op = EVENT_SET, .key = { key_4097, 4097 }),
+		GOOD(.op = EVENT_CHMOD, .key = { "", 0 }, .at = 1, .flags = EVENT_HAS_MODE),
+		BAD("slash", .op = EVENT_SET, .key = B("a//b"), .at = 5),
+		BAD("key is empty", .op = EVENT_SET, .key = { "", 0 }, .dir = 5),
+		/* Expiry. */
+		GOOD(.op = EVENT_SET, .ttl = TTL_KEEP, .ttl_ms = -1),
+		GOOD(.op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 1),
+		GOOD(.op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = TTL_MAX_MS),
+		BAD("TTL is not between", .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = 0),
+		BAD("TTL is not between", .op = EVENT_SET, .ttl = TTL_SET, .ttl_ms = -1),
+		BAD("TTL is not between", .op = EVENT_DEL, .ttl = TTL_SET,
+		    .ttl_ms = TTL_MAX_MS + 1),
+		GOOD(.op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 1),
+		GOOD(.op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = MOMENT_LIMIT_MS),
+		BAD("1970 and 9999", .op = EVENT_SET, .ttl = TTL_UNTIL,
+		    .ttl_ms = MOMENT_LIMIT_MS + 1),
+		BAD("1970 and 9999", .op = EVENT_SET, .ttl = TTL_UNTIL, .ttl_ms = 0),
+		BAD("kind of TTL", .op = EVENT_SET, .ttl = (enum event_ttl)4),
+		GOOD(.op = EVENT_EXPIRE, .ttl = TTL_SET, .ttl_ms = 5),
+		GOOD(.op = EVENT_EXPIRE, .ttl = TTL_UNTIL, .ttl_ms = 5),
+		BAD("expiry is missing", .op = EVENT_EXPIRE),
+		BAD("expiry is missing", .op = EVENT_EXPIRE, .ttl = TTL_KEEP),
+		/* Mode, type, idempotency key. */
+		GOOD(.op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 07777),
+		BAD("7777", .op = EVENT_SET, .flags = EVENT_HAS_MODE, .mode = 010000),
+		GOOD(.op = EVENT_SET, .mode = 010000),
+		BAD("mode is missing", .op = EVENT_CHMOD),
+		GOOD(.op = EVENT_CHMOD, .flags = EVENT_HAS_MODE, .mode = 0),
+		GOOD(.op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX }),
+		BAD("content type", .op = EVENT_SET, .type = { long_text, EVENT_TYPE_MAX + 1 }),
+		BAD("content type", .op = EVENT_SET, .type = B("text/plain\r\nX: y")),
+		BAD("content type", .op = EVENT_SET, .type = B("text/\xc3\xa4")),
+		BAD("content type", .op = EVENT_SET, .type = B("a\x7f")),
+		GOOD(.op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX }),
+		BAD("idempotency", .op = EVENT_SET, .idem = { long_text, EVENT_IDEM_MAX + 1 }),
+		/* Links. */
+		GOOD(.op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("../a")),
+		GOOD(.op = EVENT_SET, .flags = EVENT_SYMLINK,
+		     .value = { key_4096, EVENT_TARGET_MAX }),
+		BAD("symbolic link", .op = EVENT_SET, .flags = EVENT_SYMLINK,
+		    .value = { key_4096, EVENT_TARGET_MAX + 1 }),
+		BAD("symbolic link", .op = EVENT_SET, .flags = EVENT_SYMLINK),
+		BAD("NUL", .op = EVENT_SET, .flags = EVENT_SYMLINK, .value = B("a\0b")),
+		/* Fields that belong to other operations. */
+		BAD("only a write", .op = EVENT_SET, .value = B("hello"), .ranges = two_ranges,
+		    .nranges = 2),
+		BAD("only a transaction", .op = EVENT_SET, .ops = &full, .nops = 1),
 	};
 
 	(void)state;
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 
-static void test_check_write(void **state)
+static void test_check_covers_ranges_and_sizes(void **state)
 {
 	static const struct event_range overlap[] = { { 4, 2 }, { 0, 5 }, { 5, 1 } };
 	static const struct event_range empty[] = { { 4, 2 }, { 0, 0 } };
@@ -319,60 +324,42 @@ static void test_check_write(void **state)
 	for (uint64_t i = 0; i < EVENT_RANGES_MAX; i++)
 		near[i] = (struct event_range){ i * (EVENT_BLOCK / 16), 16 };
 	const struct row rows[] = {
-		{ { .op = EVENT_WRITE,
-		    .value = { xattr_max, EVENT_SPREAD_MIN },
-		    .ranges = far,
-		    .nranges = EVENT_SPREAD_MIN },
-		  NULL },
-		{ { .op = EVENT_WRITE,
-		    .value = { xattr_max, EVENT_SPREAD_MIN + 1 },
-		    .ranges = far,
-		    .nranges = EVENT_SPREAD_MIN + 1 },
-		  "too far apart" },
-		{ { .op = EVENT_WRITE,
-		    .value = { xattr_max, EVENT_RANGES_MAX * 16 },
-		    .ranges = near,
-		    .nranges = EVENT_RANGES_MAX },
-		  NULL },
-		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = two_ranges, .nranges = 2 },
-		  NULL },
-		{ { .op = EVENT_WRITE, .value = B("12345678"), .ranges = overlap, .nranges = 3 },
-		  NULL },
-		{ { .op = EVENT_WRITE, .size = 4 }, NULL },
-		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = 0 }, NULL },
-		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = last, .nranges = 1 }, NULL },
-		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = beyond, .nranges = 1 },
-		  "beyond" },
-		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = wrapping, .nranges = 1 },
-		  "beyond" },
-		{ { .op = EVENT_WRITE, .value = B("hello"), .ranges = huge, .nranges = 2 },
-		  "beyond" },
-		{ { .op = EVENT_WRITE, .value = B("hi"), .ranges = empty, .nranges = 2 },
-		  "is empty" },
-		{ { .op = EVENT_WRITE, .value = B("hell"), .ranges = two_ranges, .nranges = 2 },
-		  "do not add up" },
-		{ { .op = EVENT_WRITE, .value = B("hello!"), .ranges = two_ranges, .nranges = 2 },
-		  "do not add up" },
-		{ { .op = EVENT_WRITE, .value = B("hello") }, "do not add up" },
-		{ { .op = EVENT_WRITE, .size = SIZE_LIMIT }, NULL },
-		{ { .op = EVENT_WRITE, .size = SIZE_LIMIT + 1 }, "size is beyond" },
-		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = SIZE_LIMIT }, NULL },
-		{ { .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = UINT64_MAX },
-		  "cut is beyond" },
-		{ { .op = EVENT_WRITE, .cut = UINT64_MAX }, NULL },
-		{ { .op = EVENT_WRITE,
-		    .value = { xattr_max, EVENT_RANGES_MAX },
-		    .ranges = many,
-		    .nranges = EVENT_RANGES_MAX },
-		  NULL },
-		{ { .op = EVENT_WRITE,
-		    .value = { xattr_max, EVENT_RANGES_MAX + 1 },
-		    .ranges = many,
-		    .nranges = EVENT_RANGES_MAX + 1 },
-		  "too many ranges" },
-		{ { .op = EVENT_TRUNCATE, .size = 0 }, NULL },
-		{ { .op = EVENT_TRUNCATE, .size = SIZE_LIMIT }, NULL },
-		{ { .op = EVENT_TRUNCATE, .size = SIZE_LIMIT + 1 }, "size is beyond" },
+		GOOD(.op = EVENT_WRITE, .value = { xattr_max, EVENT_SPREAD_MIN }, .ranges = far,
+		     .nranges = EVENT_SPREAD_MIN),
+		BAD("too far apart", .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_SPREAD_MIN + 1 }, .ranges = far,
+		    .nranges = EVENT_SPREAD_MIN + 1),
+		GOOD(.op = EVENT_WRITE, .value = { xattr_max, EVENT_RANGES_MAX * 16 },
+		     .ranges = near, .nranges = EVENT_RANGES_MAX),
+		GOOD(.op = EVENT_WRITE, .value = B("hello"), .ranges = two_ranges, .nranges = 2),
+		GOOD(.op = EVENT_WRITE, .value = B("12345678"), .ranges = overlap, .nranges = 3),
+		GOOD(.op = EVENT_WRITE, .size = 4),
+		GOOD(.op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = 0),
+		GOOD(.op = EVENT_WRITE, .value = B("hello"), .ranges = last, .nranges = 1),
+		BAD("beyond", .op = EVENT_WRITE, .value = B("hello"), .ranges = beyond,
+		    .nranges = 1),
+		BAD("beyond", .op = EVENT_WRITE, .value = B("hello"), .ranges = wrapping,
+		    .nranges = 1),
+		BAD("beyond", .op = EVENT_WRITE, .value = B("hello"), .ranges = huge, .nranges = 2),
+		BAD("is empty", .op = EVENT_WRITE, .value = B("hi"), .ranges = empty, .nranges = 2),
+		BAD("do not add up", .op = EVENT_WRITE, .value = B("hell"), .ranges = two_ranges,
+		    .nranges = 2),
+		BAD("do not add up", .op = EVENT_WRITE, .value = B("hello!"), .ranges = two_ranges,
+		    .nranges = 2),
+		BAD("do not add up", .op = EVENT_WRITE, .value = B("hello")),
+		GOOD(.op = EVENT_WRITE, .size = SIZE_LIMIT),
+		BAD("size is beyond", .op = EVENT_WRITE, .size = SIZE_LIMIT + 1),
+		GOOD(.op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = SIZE_LIMIT),
+		BAD("cut is beyond", .op = EVENT_WRITE, .flags = EVENT_HAS_CUT, .cut = UINT64_MAX),
+		GOOD(.op = EVENT_WRITE, .cut = UINT64_MAX),
+		GOOD(.op = EVENT_WRITE, .value = { xattr_max, EVENT_RANGES_MAX }, .ranges = many,
+		     .nranges = EVENT_RANGES_MAX),
+		BAD("too many ranges", .op = EVENT_WRITE,
+		    .value = { xattr_max, EVENT_RANGES_MAX + 1 }, .ranges = many,
+		    .nranges = EVENT_RANGES_MAX + 1),
+		GOOD(.op = EVENT_TRUNCATE, .size = 0),
+		GOOD(.op = EVENT_TRUNCATE, .size = SIZE_LIMIT),
+		BAD("size is beyond", .op = EVENT_TRUNCATE, .size = SIZE_LIMIT + 1),
 	};
 
 	(void)state;
@@ -381,94 +368,79 @@ static void test_check_write(void **state)
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 
-static void test_check_xattr(void **state)
+static void test_check_covers_attributes(void **state)
 {
 	const struct row rows[] = {
-		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .value = B("v") }, NULL },
-		{ { .op = EVENT_SETXATTR, .name = B("user.a") }, NULL },
-		{ { .op = EVENT_REMOVEXATTR, .name = B("user.a") }, NULL },
-		{ { .op = EVENT_SETXATTR, .name = { long_name, 255 } }, NULL },
-		{ { .op = EVENT_SETXATTR, .name = { long_name, 256 } }, "longer than 255" },
-		{ { .op = EVENT_SETXATTR, .name = { "", 0 } }, "user." },
-		{ { .op = EVENT_SETXATTR, .name = B("user.") }, "user." },
-		{ { .op = EVENT_SETXATTR, .name = B("trusted.a") }, "user." },
-		{ { .op = EVENT_REMOVEXATTR, .name = B("security.capability") }, "user." },
-		{ { .op = EVENT_SETXATTR, .name = B("user.a\0b") }, "NUL" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_CREATE },
-		  NULL },
-		{ { .op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_REPLACE },
-		  NULL },
-		{ { .op = EVENT_SETXATTR,
-		    .name = B("user.a"),
-		    .flags = EVENT_XATTR_CREATE | EVENT_XATTR_REPLACE },
-		  "both new" },
-		{ { .op = EVENT_SETXATTR,
-		    .name = B("user.a"),
-		    .value = { xattr_max, EVENT_XATTR_VALUE_MAX } },
-		  NULL },
-		{ { .op = EVENT_SETXATTR,
-		    .name = B("user.a"),
-		    .value = { xattr_max, EVENT_XATTR_VALUE_MAX + 1 } },
-		  "65536" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.ttl"), .value = B("60") }, "expire" },
-		{ { .op = EVENT_REMOVEXATTR, .name = B("user.ttl") }, "persist" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.expires") }, "expire" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.version") }, "version" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl"), .value = B("90s\n") },
-		  NULL },
-		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl"), .value = B("soon") },
-		  "default TTL" },
-		{ { .op = EVENT_SETXATTR, .name = B("user.default_ttl") }, "default TTL" },
-		{ { .op = EVENT_REMOVEXATTR, .name = B("user.default_ttl") }, NULL },
-		{ { .op = EVENT_SETXATTR,
-		    .name = B("user.content_type"),
-		    .value = B("application/json") },
-		  NULL },
-		{ { .op = EVENT_SETXATTR, .name = B("user.content_type"), .value = B("a\nb") },
-		  "content type" },
-		{ { .op = EVENT_SETXATTR,
-		    .name = B("user.content_type"),
-		    .value = { long_text, 256 } },
-		  "content type" },
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.a"), .value = B("v")),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.a")),
+		GOOD(.op = EVENT_REMOVEXATTR, .name = B("user.a")),
+		GOOD(.op = EVENT_SETXATTR, .name = { long_name, 255 }),
+		BAD("longer than 255", .op = EVENT_SETXATTR, .name = { long_name, 256 }),
+		BAD("user.", .op = EVENT_SETXATTR, .name = { "", 0 }),
+		BAD("user.", .op = EVENT_SETXATTR, .name = B("user.")),
+		BAD("user.", .op = EVENT_SETXATTR, .name = B("trusted.a")),
+		BAD("user.", .op = EVENT_REMOVEXATTR, .name = B("security.capability")),
+		BAD("NUL", .op = EVENT_SETXATTR, .name = B("user.a\0b")),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_CREATE),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.a"), .flags = EVENT_XATTR_REPLACE),
+		BAD("both new", .op = EVENT_SETXATTR, .name = B("user.a"),
+		    .flags = EVENT_XATTR_CREATE | EVENT_XATTR_REPLACE),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.a"),
+		     .value = { xattr_max, EVENT_XATTR_VALUE_MAX }),
+		BAD("65536", .op = EVENT_SETXATTR, .name = B("user.a"),
+		    .value = { xattr_max, EVENT_XATTR_VALUE_MAX + 1 }),
+		BAD("expire", .op = EVENT_SETXATTR, .name = B("user.ttl"), .value = B("60")),
+		BAD("persist", .op = EVENT_REMOVEXATTR, .name = B("user.ttl")),
+		BAD("expire", .op = EVENT_SETXATTR, .name = B("user.expires")),
+		BAD("version", .op = EVENT_SETXATTR, .name = B("user.version")),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.default_ttl"), .value = B("90s\n")),
+		BAD("default TTL", .op = EVENT_SETXATTR, .name = B("user.default_ttl"),
+		    .value = B("soon")),
+		BAD("default TTL", .op = EVENT_SETXATTR, .name = B("user.default_ttl")),
+		GOOD(.op = EVENT_REMOVEXATTR, .name = B("user.default_ttl")),
+		GOOD(.op = EVENT_SETXATTR, .name = B("user.content_type"),
+		     .value = B("application/json")),
+		BAD("content type", .op = EVENT_SETXATTR, .name = B("user.content_type"),
+		    .value = B("a\nb")),
+		BAD("content type", .op = EVENT_SETXATTR, .name = B("user.content_type"),
+		    .value = { long_text, 256 }),
 	};
 
 	(void)state;
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 
-static void test_check_others(void **state)
+static void test_check_covers_rename_touch_format_and_skip(void **state)
 {
 	const struct row rows[] = {
-		{ { .op = EVENT_RENAME, .to = B("t") }, NULL },
-		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_NOREPLACE }, NULL },
-		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_EXCHANGE }, NULL },
-		{ { .op = EVENT_RENAME, .to = B("t"), .flags = EVENT_EXCHANGE | EVENT_NOREPLACE },
-		  "both exchange" },
-		{ { .op = EVENT_RENAME }, "no target" },
-		{ { .op = EVENT_RENAME, .to_dir = 3 }, "no target" },
-		{ { .op = EVENT_RENAME, .to = B("t/") }, "slash" },
-		{ { .op = EVENT_TOUCH }, NULL },
-		{ { .op = EVENT_TOUCH,
-		    .flags = EVENT_HAS_MTIME | EVENT_ATIME_NOW,
-		    .mtime_ns = INT64_MIN },
-		  NULL },
-		{ { .op = EVENT_TOUCH, .flags = EVENT_HAS_MTIME | EVENT_MTIME_NOW }, "mtime" },
-		{ { .op = EVENT_TOUCH, .flags = EVENT_HAS_ATIME | EVENT_ATIME_NOW }, "atime" },
-		{ { .op = EVENT_FORMAT, .name = B("3f2a-b_c.D9") }, NULL },
-		{ { .op = EVENT_FORMAT, .name = { long_text, 39 } }, NULL },
-		{ { .op = EVENT_FORMAT, .name = { long_text, 40 } }, "volume id" },
-		{ { .op = EVENT_FORMAT }, "volume id" },
-		{ { .op = EVENT_SKIP, .at = 7 }, NULL },
-		{ { .op = EVENT_SKIP }, "offset" },
-		{ { .op = EVENT_FORMAT, .name = B("a b") }, "volume id" },
-		{ { .op = EVENT_FORMAT, .name = B("a\0") }, "volume id" },
+		GOOD(.op = EVENT_RENAME, .to = B("t")),
+		GOOD(.op = EVENT_RENAME, .to = B("t"), .flags = EVENT_NOREPLACE),
+		GOOD(.op = EVENT_RENAME, .to = B("t"), .flags = EVENT_EXCHANGE),
+		BAD("both exchange", .op = EVENT_RENAME, .to = B("t"),
+		    .flags = EVENT_EXCHANGE | EVENT_NOREPLACE),
+		BAD("no target", .op = EVENT_RENAME),
+		BAD("no target", .op = EVENT_RENAME, .to_dir = 3),
+		BAD("slash", .op = EVENT_RENAME, .to = B("t/")),
+		GOOD(.op = EVENT_TOUCH),
+		GOOD(.op = EVENT_TOUCH, .flags = EVENT_HAS_MTIME | EVENT_ATIME_NOW,
+		     .mtime_ns = INT64_MIN),
+		BAD("mtime", .op = EVENT_TOUCH, .flags = EVENT_HAS_MTIME | EVENT_MTIME_NOW),
+		BAD("atime", .op = EVENT_TOUCH, .flags = EVENT_HAS_ATIME | EVENT_ATIME_NOW),
+		GOOD(.op = EVENT_FORMAT, .name = B("3f2a-b_c.D9")),
+		GOOD(.op = EVENT_FORMAT, .name = { long_text, 39 }),
+		BAD("volume id", .op = EVENT_FORMAT, .name = { long_text, 40 }),
+		BAD("volume id", .op = EVENT_FORMAT),
+		GOOD(.op = EVENT_SKIP, .at = 7),
+		BAD("offset", .op = EVENT_SKIP),
+		BAD("volume id", .op = EVENT_FORMAT, .name = B("a b")),
+		BAD("volume id", .op = EVENT_FORMAT, .name = B("a\0")),
 	};
 
 	(void)state;
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 
-static void test_check_txn(void **state)
+static void test_check_covers_transactions(void **state)
 {
 	static struct event many[EVENT_OPS_MAX + 1];
 	static const struct event bad_key[] = { { .op = EVENT_DEL, .key = B("k") },
@@ -480,18 +452,18 @@ static void test_check_txn(void **state)
 	static const struct event format[] = { { .op = EVENT_FORMAT, .name = B("v") } };
 	static const struct event skip[] = { { .op = EVENT_SKIP, .at = 1 } };
 	const struct row rows[] = {
-		{ { .op = EVENT_TXN, .key = { "", 0 }, .ops = many, .nops = 1 }, NULL },
-		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX }, NULL },
-		{ { .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX + 1 }, "more than 1024" },
-		{ { .op = EVENT_TXN }, "no operation" },
-		{ { .op = EVENT_TXN, .ops = bad_key, .nops = 2 }, "slash" },
-		{ { .op = EVENT_TXN, .ops = deep, .nops = ARRAY_SIZE(deep) - 1 }, NULL },
-		{ { .op = EVENT_TXN, .ops = deep, .nops = ARRAY_SIZE(deep) },
-		  "more than 16384 names" },
-		{ { .op = EVENT_TXN, .ops = nested, .nops = 1 }, "cannot be part" },
-		{ { .op = EVENT_TXN, .ops = tick, .nops = 1 }, "cannot be part" },
-		{ { .op = EVENT_TXN, .ops = format, .nops = 1 }, "cannot be part" },
-		{ { .op = EVENT_TXN, .ops = skip, .nops = 1 }, "cannot be part" },
+		GOOD(.op = EVENT_TXN, .key = { "", 0 }, .ops = many, .nops = 1),
+		GOOD(.op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX),
+		BAD("more than 1024", .op = EVENT_TXN, .ops = many, .nops = EVENT_OPS_MAX + 1),
+		BAD("no operation", .op = EVENT_TXN),
+		BAD("slash", .op = EVENT_TXN, .ops = bad_key, .nops = 2),
+		GOOD(.op = EVENT_TXN, .ops = deep, .nops = ARRAY_SIZE(deep) - 1),
+		BAD("more than 16384 names", .op = EVENT_TXN, .ops = deep,
+		    .nops = ARRAY_SIZE(deep)),
+		BAD("cannot be part", .op = EVENT_TXN, .ops = nested, .nops = 1),
+		BAD("cannot be part", .op = EVENT_TXN, .ops = tick, .nops = 1),
+		BAD("cannot be part", .op = EVENT_TXN, .ops = format, .nops = 1),
+		BAD("cannot be part", .op = EVENT_TXN, .ops = skip, .nops = 1),
 	};
 
 	(void)state;
@@ -507,13 +479,18 @@ static void test_check_txn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_op_texts),     cmocka_unit_test(test_stored_numbers),
-		cmocka_unit_test(test_outcomes),     cmocka_unit_test(test_dup),
-		cmocka_unit_test(test_dup_empty),    cmocka_unit_test(test_dup_without_memory),
-		cmocka_unit_test(test_check_common), cmocka_unit_test(test_check_write),
-		cmocka_unit_test(test_check_xattr),  cmocka_unit_test(test_check_others),
-		cmocka_unit_test(test_check_txn),
+		cmocka_unit_test(test_operation_names_are_parsed_exactly),
+		cmocka_unit_test(test_stored_numbers_never_change),
+		cmocka_unit_test(test_every_outcome_has_a_text_and_an_errno),
+		cmocka_unit_test(test_a_copy_is_one_independent_block),
+		cmocka_unit_test(test_a_copy_has_no_null_strings),
+		cmocka_unit_test(test_copying_without_memory_fails),
+		cmocka_unit_test(test_check_covers_keys_expiry_modes_and_types),
+		cmocka_unit_test(test_check_covers_ranges_and_sizes),
+		cmocka_unit_test(test_check_covers_attributes),
+		cmocka_unit_test(test_check_covers_rename_touch_format_and_skip),
+		cmocka_unit_test(test_check_covers_transactions),
 	};
 
-	return cmocka_run_group_tests_name("event", tests, fill, NULL);
+	return cmocka_run_group_tests_name("event", tests, fill_texts, NULL);
 }

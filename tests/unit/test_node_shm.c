@@ -1,5 +1,5 @@
-/* Tests of common/node/node_shm.c: slots, waking, acknowledgements. Two openings of one
- * process are as good as two processes; where one must die, it is one. */
+/* Tests of common/node/node_shm.c: slots, waking, acknowledgements. A process that
+ * opens it twice stands for two processes, except where one must die. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/node/node_shm.h"
@@ -23,7 +23,7 @@ static struct node_shm *open_shm(const char *dir, bool is_mount)
 	return shm;
 }
 
-static void test_slots(void **state)
+static void test_slots_are_limited_and_reused(void **state)
 {
 	struct node_shm *pages[NODE_SHM_SLOTS], *one = NULL;
 
@@ -40,7 +40,7 @@ static void test_slots(void **state)
 	assert_int_equal(node_shm_open("/nowhere/at/all", false, &one), -ENOENT);
 }
 
-static void test_full_file_system(void **state)
+static void test_opening_on_a_full_file_system_fails(void **state)
 {
 	char *dir = temp_dir_small(1 << 20);
 	struct node_shm *shm = NULL;
@@ -72,35 +72,35 @@ static void *sleep_once(void *arg)
 	return NULL;
 }
 
-static void start(struct sleeper *s, struct node_shm *shm)
+static void start_sleeper(struct sleeper *s, struct node_shm *shm)
 {
 	*s = (struct sleeper){ .shm = shm, .wake_count = node_shm_wake_count(shm) };
 	assert_int_equal(pthread_create(&s->thread, NULL, sleep_once, s), 0);
 }
 
-static void test_waking(void **state)
+static void test_a_sleeper_is_woken_by_itself_and_others(void **state)
 {
 	struct node_shm *a = open_shm(*state, false), *b = open_shm(*state, false);
 	struct sleeper s;
 
-	/* By others, by itself, and before it sleeps. */
-	start(&s, a);
+	/* Woken by another process, by itself, and before it sleeps. */
+	start_sleeper(&s, a);
 	node_shm_wake_others(b);
 	pthread_join(s.thread, NULL);
-	start(&s, a);
+	start_sleeper(&s, a);
 	node_shm_wake_self(a);
 	pthread_join(s.thread, NULL);
 	uint32_t wake_count = node_shm_wake_count(a);
 	node_shm_wake_others(b);
 	node_shm_sleep(a, wake_count, LONG_MS);
-	/* Who rings the others does not ring itself, nor do they when they ring. */
+	/* Waking the others does not wake the caller; waking oneself wakes no other. */
 	wake_count = node_shm_wake_count(b);
 	node_shm_wake_others(b);
 	node_shm_wake_self(a);
 	assert_int_equal(node_shm_wake_count(b), wake_count);
 	node_shm_sleep(b, wake_count, 0);
 	node_shm_sleep(b, wake_count, -5);
-	node_shm_sleep(b, wake_count, 1); /* comes back by itself */
+	node_shm_sleep(b, wake_count, 1); /* Ends by its timeout. */
 	node_shm_close(a);
 	node_shm_close(b);
 }
@@ -113,8 +113,8 @@ struct pong {
 	_Atomic uint64_t *turn;
 };
 
-/* Waits for its turn and hands it on: one ring that is lost stops both. */
-static void *play(void *arg)
+/* Wait for its turn and pass it on: one lost wake-up stops both threads. */
+static void *pass_turns(void *arg)
 {
 	struct pong *p = arg;
 
@@ -132,7 +132,7 @@ static void *play(void *arg)
 	return NULL;
 }
 
-static void test_no_ring_is_lost(void **state)
+static void test_no_wake_up_is_lost(void **state)
 {
 	_Atomic uint64_t turn = 0;
 	struct pong a = { .own = open_shm(*state, false), .rounds = 20000, .turn = &turn };
@@ -141,8 +141,8 @@ static void test_no_ring_is_lost(void **state)
 	};
 	pthread_t threads[2];
 
-	assert_int_equal(pthread_create(&threads[0], NULL, play, &a), 0);
-	assert_int_equal(pthread_create(&threads[1], NULL, play, &b), 0);
+	assert_int_equal(pthread_create(&threads[0], NULL, pass_turns, &a), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, pass_turns, &b), 0);
 	UNTIL(atomic_load(&b.count) == b.rounds);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
@@ -152,30 +152,30 @@ static void test_no_ring_is_lost(void **state)
 
 /* --- acknowledgements --- */
 
-static void test_acks(void **state)
+static void test_acked_requires_every_open_mount(void **state)
 {
 	struct node_shm *server = open_shm(*state, false), *mounts[2];
 	struct sleeper s;
 
-	assert_true(node_shm_acked(server, UINT64_MAX)); /* there is no mount */
+	assert_true(node_shm_acked(server, UINT64_MAX)); /* There is no mount. */
 	mounts[0] = open_shm(*state, true);
 	assert_false(node_shm_acked(server, 1));
 	assert_true(node_shm_acked(server, 0));
-	assert_true(node_shm_acked(mounts[0], 1)); /* its own does not count */
-	start(&s, server);
+	assert_true(node_shm_acked(mounts[0], 1)); /* Its own acknowledgement does not count. */
+	start_sleeper(&s, server);
 	node_shm_ack(mounts[0], 10);
 	pthread_join(s.thread, NULL);
 	assert_true(node_shm_acked(server, 10));
 	assert_false(node_shm_acked(server, 11));
-	node_shm_ack(mounts[0], 5); /* never back */
+	node_shm_ack(mounts[0], 5); /* An older acknowledgement has no effect. */
 	assert_true(node_shm_acked(server, 10));
 	mounts[1] = open_shm(*state, true);
 	assert_false(node_shm_acked(server, 10));
 	node_shm_ack(mounts[1], 20);
 	assert_true(node_shm_acked(server, 10));
 	assert_false(node_shm_acked(server, 20));
-	/* A mount that goes holds nobody up, and says so. */
-	start(&s, server);
+	/* A mount that closes no longer delays acknowledgement, and wakes the waiter. */
+	start_sleeper(&s, server);
 	node_shm_close(mounts[0]);
 	pthread_join(s.thread, NULL);
 	assert_true(node_shm_acked(server, 20));
@@ -188,7 +188,7 @@ struct shared {
 	_Atomic int open;
 };
 
-static void be_a_mount(void *arg)
+static void open_as_mount(void *arg)
 {
 	struct shared *shared = arg;
 	struct node_shm *shm;
@@ -199,13 +199,13 @@ static void be_a_mount(void *arg)
 		pause();
 }
 
-/* A mount that was killed holds nobody up either; its slot is free again. */
-static void test_killed_mount(void **state)
+/* Nor does a mount that was killed; its slot is free again. */
+static void test_a_killed_mount_frees_its_slot(void **state)
 {
 	struct shared *shared = child_share(sizeof *shared);
 
 	shared->dir = *state;
-	pid_t pid = child_start(be_a_mount, shared);
+	pid_t pid = child_start(open_as_mount, shared);
 	UNTIL(atomic_load(&shared->open));
 	struct node_shm *server = open_shm(*state, false);
 	assert_false(node_shm_acked(server, 1));
@@ -224,9 +224,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_set_up, temp_dir_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_slots),  TEST(test_full_file_system),
-		TEST(test_waking), TEST(test_no_ring_is_lost),
-		TEST(test_acks),   TEST(test_killed_mount),
+		TEST(test_slots_are_limited_and_reused),
+		TEST(test_opening_on_a_full_file_system_fails),
+		TEST(test_a_sleeper_is_woken_by_itself_and_others),
+		TEST(test_no_wake_up_is_lost),
+		TEST(test_acked_requires_every_open_mount),
+		TEST(test_a_killed_mount_frees_its_slot),
 	};
 
 	return cmocka_run_group_tests_name("node_shm", tests, NULL, NULL);
