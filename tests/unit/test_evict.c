@@ -1,4 +1,5 @@
-/* Tests of common/node/evict.c and node/recency.c: who has to go when the cache is full. */
+/* Tests of common/node/evict.c and node/recency.c: which entries are evicted when the
+ * cache is full. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -27,7 +28,7 @@ static struct recency *open_recency(const char *dir, uint64_t size_bytes)
 	return recency;
 }
 
-static void test_recency(void **state)
+static void test_both_processes_see_the_latest_use(void **state)
 {
 	char *dir = temp_dir_new();
 	struct recency *a = open_recency(dir, 1 << 20), *b = open_recency(dir, 1 << 20);
@@ -39,7 +40,8 @@ static void test_recency(void **state)
 	assert_int_equal(recency_last_ms(b, 7, NOW_MS + HOUR_MS), NOW_MS);
 	recency_touch(b, 7, NOW_MS + 5000);
 	assert_int_equal(recency_last_ms(a, 7, NOW_MS + HOUR_MS), NOW_MS + 5000);
-	/* What no counter of 32 bits can tell from the future is not known. */
+	/* A time that a 32-bit counter cannot tell from a future time counts as
+	 * unknown. */
 	assert_true(recency_last_ms(a, 7, NOW_MS + INT64_C(300) * 24 * HOUR_MS) == INT64_MIN);
 	recency_touch(NULL, 7, NOW_MS);
 	recency_hold(NULL, 7, NOW_MS);
@@ -49,7 +51,7 @@ static void test_recency(void **state)
 	temp_dir_remove(dir);
 }
 
-static void test_hold(void **state)
+static void test_a_held_entry_counts_as_used_until_released(void **state)
 {
 	char *dir = temp_dir_new();
 	struct recency *r = open_recency(dir, 1 << 20);
@@ -59,11 +61,11 @@ static void test_hold(void **state)
 	recency_hold(r, 7, NOW_MS);
 	recency_touch(r, 7, NOW_MS + 10);
 	assert_true(recency_last_ms(r, 7, NOW_MS + 20) == INT64_MAX);
-	/* By a clock that was read before, too. */
+	/* Also for a caller whose clock reading is older. */
 	assert_true(recency_last_ms(r, 7, NOW_MS - 500) == INT64_MAX);
 	recency_hold(r, 7, NOW_MS + 2000);
 	assert_true(recency_last_ms(r, 7, NOW_MS + 2000 + RECENCY_HOLD_MS - 10) == INT64_MAX);
-	/* Not renewed: it was used until then. */
+	/* Not renewed: the hold ended, and counts as the latest use. */
 	assert_int_equal(recency_last_ms(r, 7, NOW_MS + HOUR_MS), NOW_MS + 2000 + RECENCY_HOLD_MS);
 	recency_touch(r, 7, NOW_MS + HOUR_MS);
 	assert_int_equal(recency_last_ms(r, 7, NOW_MS + HOUR_MS), NOW_MS + HOUR_MS);
@@ -75,7 +77,7 @@ static void test_hold(void **state)
 }
 
 /* The table is as large as the cache needs, and never shrinks. */
-static void test_recency_size(void **state)
+static void test_the_table_grows_with_the_cache_and_never_shrinks(void **state)
 {
 	char *dir = temp_dir_new(), path[256];
 	struct stat st;
@@ -102,9 +104,9 @@ static void test_recency_size(void **state)
 	assert_null(r);
 }
 
-/* --- choosing --- */
+/* --- choosing victims --- */
 
-struct bench {
+struct evict_fixture {
 	struct fixture fixture;
 	struct recency *recency;
 	struct evict *evict;
@@ -114,47 +116,47 @@ struct bench {
 
 static int set_up(void **state)
 {
-	struct bench *bench = calloc(1, sizeof *bench);
+	struct evict_fixture *f = calloc(1, sizeof *f);
 
-	assert_non_null(bench);
-	fixture_init(&bench->fixture);
-	bench->fixture.unchecked = true;
-	bench->recency = open_recency(bench->fixture.dir, 64 << 20);
-	*state = bench;
+	assert_non_null(f);
+	fixture_init(&f->fixture);
+	f->fixture.unchecked = true;
+	f->recency = open_recency(f->fixture.dir, 64 << 20);
+	*state = f;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	struct bench *bench = *state;
+	struct evict_fixture *f = *state;
 
-	evict_free(bench->evict);
-	recency_close(bench->recency);
-	fixture_free(&bench->fixture);
-	free(bench);
+	evict_free(f->evict);
+	recency_close(f->recency);
+	fixture_free(&f->fixture);
+	free(f);
 	return 0;
 }
 
-static void make(struct bench *bench, enum evict_policy policy)
+static void set_policy(struct evict_fixture *f, enum evict_policy policy)
 {
-	assert_int_equal(evict_new(policy, bench->recency, SEED, &bench->evict), 0);
+	assert_int_equal(evict_new(policy, f->recency, SEED, &f->evict), 0);
 }
 
-static void choose(struct bench *bench, int64_t now_ms, uint64_t want_bytes, uint64_t spare)
+static void choose(struct evict_fixture *f, int64_t now_ms, uint64_t want_bytes, uint64_t spare)
 {
 	struct txn *txn;
 
-	assert_int_equal(txn_read(bench->fixture.store, &txn), 0);
-	bench->n = evict_choose(bench->evict, txn, now_ms, want_bytes, spare, bench->victims);
+	assert_int_equal(txn_read(f->fixture.store, &txn), 0);
+	f->n = evict_choose(f->evict, txn, now_ms, want_bytes, spare, f->victims);
 	txn_abort(txn);
-	assert_true(bench->n >= 0);
+	assert_true(f->n >= 0);
 }
 
-/* Sets keys k0 ... as one transaction would, much faster than one by one. INOS
- * gets their numbers, of as many creators as NCREATORS. */
-static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *inos)
+/* Set keys k0, k1 ... in one transaction, which is much faster than one by one. INOS
+ * gets their inodes, which NCREATORS different creators proposed. */
+static void set_keys(struct evict_fixture *f, unsigned n, unsigned ncreators, uint64_t *inos)
 {
-	struct fixture *fixture = &bench->fixture;
+	struct fixture *fixture = &f->fixture;
 	struct txn *txn;
 	char key[16];
 
@@ -164,7 +166,7 @@ static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *
 		struct event ev = { .op = EVENT_SET, .key = { key, 0 } };
 
 		ev.key.len = (size_t)snprintf(key, sizeof key, "k%u", i);
-		if (creator) /* as node_propose_ino() has them */
+		if (creator) /* As node_propose_ino() numbers them. */
 			ev.ino = (creator * 7919 + 0x1000) << 28 | i;
 		assert_int_equal(apply_event(txn, &ev, fixture->offset++, fixture->time_ms, NULL),
 		                 0);
@@ -174,21 +176,21 @@ static void fill(struct bench *bench, unsigned n, unsigned ncreators, uint64_t *
 	assert_int_equal(txn_commit(txn), 0);
 }
 
-/* Removes the victims, as their events would. */
-static void evict(struct bench *bench)
+/* Remove the victims as their events would. */
+static void remove_victims(struct evict_fixture *f)
 {
-	struct fixture *fixture = &bench->fixture;
+	struct fixture *fixture = &f->fixture;
 	struct txn *txn;
 
 	assert_int_equal(txn_write(fixture->store, &txn), 0);
-	for (int i = 0; i < bench->n; i++) {
+	for (int i = 0; i < f->n; i++) {
 		enum event_outcome out;
 		struct event ev = { .op = EVENT_DEL,
-			            .at = bench->victims[i].ino,
+			            .at = f->victims[i].ino,
 			            .key = B("k"),
 			            .flags = EVENT_EVICT,
 			            .cond = IF_VERSION,
-			            .if_version = bench->victims[i].version };
+			            .if_version = f->victims[i].version };
 
 		assert_int_equal(apply_event(txn, &ev, fixture->offset++, fixture->time_ms, &out),
 		                 0);
@@ -204,39 +206,39 @@ static int by_number(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static bool find(const uint64_t *sorted, size_t n, uint64_t ino)
+static bool is_among(const uint64_t *sorted, size_t n, uint64_t ino)
 {
 	return bsearch(&ino, sorted, n, sizeof ino, by_number);
 }
 
-/* Of 100,000 keys every other was read a minute ago. What goes, until a third is
- * gone, was mostly not read. A place of the table that two keys share spares
- * some of the others, but costs no key that was read its place. */
-static void test_lru(void **state)
+/* Every other of 100,000 keys was read a minute ago. Nearly all victims, up to a
+ * third of the keys, were not read. Two keys that share a slot of the table spare
+ * some unread keys, but no read key loses its slot. */
+static void test_lru_evicts_what_was_not_read(void **state)
 {
-	struct bench *bench = *state;
+	struct evict_fixture *f = *state;
 	unsigned n = 100000, nread = 0, gone = 0, wrong = 0;
 	uint64_t *inos = calloc(n, sizeof *inos), *read_inos = calloc(n, sizeof *inos);
 	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
 	assert_non_null(read_inos);
-	fill(bench, n, 3, inos);
+	set_keys(f, n, 3, inos);
 	for (unsigned i = 0; i < n; i++) {
 		if (prng_one_in(&prng, 2))
 			continue;
 		read_inos[nread++] = inos[i];
-		recency_touch(bench->recency, inos[i], NOW_MS - 60000);
+		recency_touch(f->recency, inos[i], NOW_MS - 60000);
 	}
 	qsort(read_inos, nread, sizeof *read_inos, by_number);
-	make(bench, EVICT_LRU);
+	set_policy(f, EVICT_LRU);
 	while (gone < n / 3) {
-		choose(bench, NOW_MS, 32 << 10, 0);
-		assert_int_not_equal(bench->n, 0);
-		for (int i = 0; i < bench->n; i++)
-			wrong += find(read_inos, nread, bench->victims[i].ino);
-		gone += (unsigned)bench->n;
-		evict(bench);
+		choose(f, NOW_MS, 32 << 10, 0);
+		assert_int_not_equal(f->n, 0);
+		for (int i = 0; i < f->n; i++)
+			wrong += is_among(read_inos, nread, f->victims[i].ino);
+		gone += (unsigned)f->n;
+		remove_victims(f);
 	}
 	print_message("seed %d: of %u evicted %u had been read\n", SEED, gone, wrong);
 	assert_in_range(wrong, 0, gone / 100);
@@ -244,80 +246,81 @@ static void test_lru(void **state)
 	free(read_inos);
 }
 
-/* Where all keys differ in age, what goes is among the oldest: by rank, and after
- * much has come and gone, which leaves numbers with wide gaps. */
-static void test_ranks(void **state)
+/* If all keys differ in age, the victims are among the oldest. The keys' inodes have
+ * wide gaps, as after many creations and removals. */
+static void test_lru_evicts_the_oldest(void **state)
 {
-	struct bench *bench = *state;
+	struct evict_fixture *f = *state;
 	unsigned n = 20000, late = 0, gone = 0;
 	uint64_t *inos = calloc(n, sizeof *inos);
 	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
-	fill(bench, n, 1, inos);
-	/* Of the first three quarters only one in fifty is left, all of them read
-	 * just now. */
+	set_keys(f, n, 1, inos);
+	/* In the first three quarters only one key in fifty is left; all of these
+	 * were read just now. */
 	struct txn *txn;
-	assert_int_equal(txn_write(bench->fixture.store, &txn), 0);
+	assert_int_equal(txn_write(f->fixture.store, &txn), 0);
 	for (unsigned i = 0; i < n * 3 / 4; i++) {
 		struct event ev = { .op = EVENT_DEL, .at = inos[i], .key = B("k") };
 
 		if (prng_one_in(&prng, 50))
-			recency_touch(bench->recency, inos[i], NOW_MS);
+			recency_touch(f->recency, inos[i], NOW_MS);
 		else
-			assert_int_equal(apply_event(txn, &ev, bench->fixture.offset++,
-			                             bench->fixture.time_ms, NULL),
+			assert_int_equal(apply_event(txn, &ev, f->fixture.offset++,
+			                             f->fixture.time_ms, NULL),
 			                 0);
 	}
 	assert_int_equal(txn_commit(txn), 0);
-	/* The rest: the later made, the later read. */
+	/* The rest: the later created, the later read. */
 	for (unsigned i = n * 3 / 4; i < n; i++)
-		recency_touch(bench->recency, inos[i], NOW_MS - (n - i) * INT64_C(100) - 1000);
-	make(bench, EVICT_LRU);
+		recency_touch(f->recency, inos[i], NOW_MS - (n - i) * INT64_C(100) - 1000);
+	set_policy(f, EVICT_LRU);
 	while (gone < n / 8) {
-		choose(bench, NOW_MS, 4 << 10, 0);
-		assert_int_not_equal(bench->n, 0);
-		for (int i = 0; i < bench->n; i++)
-			late += bench->victims[i].last_ms > NOW_MS - n / 8 * INT64_C(100);
-		gone += (unsigned)bench->n;
-		evict(bench);
+		choose(f, NOW_MS, 4 << 10, 0);
+		assert_int_not_equal(f->n, 0);
+		for (int i = 0; i < f->n; i++)
+			late += f->victims[i].last_ms > NOW_MS - n / 8 * INT64_C(100);
+		gone += (unsigned)f->n;
+		remove_victims(f);
 	}
 	print_message("seed %d: of %u evicted %u were of the younger half\n", SEED, gone, late);
 	assert_in_range(late, 0, gone / 20);
 	free(inos);
 }
 
-/* The survey sees all, in pieces, while entries come and go. */
-static void test_survey(void **state)
+/* The survey sees all entries, in several steps, while entries are created and
+ * removed. */
+static void test_a_survey_sees_all_entries_in_steps(void **state)
 {
-	struct bench *bench = *state;
+	struct evict_fixture *f = *state;
 	unsigned n = 9000, rounds = 1;
 	uint64_t *inos = calloc(n, sizeof *inos);
 	struct txn *txn;
 
 	assert_non_null(inos);
-	make(bench, EVICT_LRU);
-	fill(bench, n, 2, inos);
+	set_policy(f, EVICT_LRU);
+	set_keys(f, n, 2, inos);
 	for (;; rounds++) {
-		assert_int_equal(txn_read(bench->fixture.store, &txn), 0);
-		bool more = evict_survey(bench->evict, txn, 1000);
+		assert_int_equal(txn_read(f->fixture.store, &txn), 0);
+		bool more = evict_survey(f->evict, txn, 1000);
 		txn_abort(txn);
 		if (!more)
 			break;
 		assert_in_range(rounds, 1, 20);
 	}
 	assert_in_range(rounds, 8, 11);
-	choose(bench, NOW_MS, 1, 0);
-	assert_int_equal(bench->n, 1);
+	choose(f, NOW_MS, 1, 0);
+	assert_int_equal(f->n, 1);
 	free(inos);
 }
 
-/* Directories, links, what is held, what is over and what is spared stay; an empty
- * directory that was made on the way goes. */
-static void test_never(void **state)
+/* Directories, links, held keys, expired keys and the spared key are never chosen; an
+ * empty directory that was created implicitly is. */
+static void test_protected_entries_are_never_evicted(void **state)
 {
-	struct bench *bench = *state;
-	struct fixture *fixture = &bench->fixture;
+	struct evict_fixture *f = *state;
+	struct fixture *fixture = &f->fixture;
 	const uint64_t made = STORE_PROPOSED_MIN;
 
 	EXPECT(fixture, OK, "added made/", .op = EVENT_MKDIR, .key = B("made"), .ino = made);
@@ -334,36 +337,37 @@ static void test_never(void **state)
 		.op = EVENT_SET, .key = B("over"), .ttl = TTL_UNTIL, .ttl_ms = NOW_MS - 1
 	};
 	assert_int_equal(fixture_apply(fixture, &over), OUTCOME_OK);
-	recency_hold(bench->recency, fixture_ino(fixture, "held"), NOW_MS);
+	recency_hold(f->recency, fixture_ino(fixture, "held"), NOW_MS);
 	uint64_t spare = fixture_ino(fixture, "spare"), way = fixture_ino(fixture, "way"),
 	         key = fixture_ino(fixture, "way/k");
 
-	make(bench, EVICT_LRU);
-	choose(bench, NOW_MS, 1 << 20, spare);
-	assert_int_equal(bench->n, 1);
-	assert_int_equal(bench->victims[0].ino, key);
-	assert_false(bench->victims[0].dir);
-	assert_int_equal(bench->victims[0].bytes, STORE_ENTRY_COST + 1);
-	evict(bench);
-	choose(bench, NOW_MS, 1 << 20, spare);
-	assert_int_equal(bench->n, 1);
-	assert_int_equal(bench->victims[0].ino, way);
-	assert_true(bench->victims[0].dir);
+	set_policy(f, EVICT_LRU);
+	choose(f, NOW_MS, 1 << 20, spare);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->victims[0].ino, key);
+	assert_false(f->victims[0].dir);
+	assert_int_equal(f->victims[0].bytes, STORE_ENTRY_COST + 1);
+	remove_victims(f);
+	choose(f, NOW_MS, 1 << 20, spare);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->victims[0].ino, way);
+	assert_true(f->victims[0].dir);
 	EXPECT(fixture, OK, "evicted way/", .op = EVENT_RMDIR, .at = way, .key = B("way"),
 	       .flags = EVENT_EVICT);
-	choose(bench, NOW_MS, 1 << 20, spare);
-	assert_int_equal(bench->n, 0);
-	choose(bench, NOW_MS, 1 << 20, 0);
-	assert_int_equal(bench->n, 1);
-	assert_int_equal(bench->victims[0].ino, spare);
+	choose(f, NOW_MS, 1 << 20, spare);
+	assert_int_equal(f->n, 0);
+	choose(f, NOW_MS, 1 << 20, 0);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->victims[0].ino, spare);
 }
 
-/* With either policy nothing below a directory that has the attribute goes, at any depth,
- * and neither does a key that has it; with another value, or without it again, all does. */
-static void test_never_below_a_kept_directory(void **state)
+/* Under either policy nothing below a directory with the attribute is evicted, at any
+ * depth, nor is a key that has it. With another value, or after its removal,
+ * everything can be. */
+static void test_nothing_below_a_kept_directory_is_evicted(void **state)
 {
-	struct bench *bench = *state;
-	struct fixture *fixture = &bench->fixture;
+	struct evict_fixture *f = *state;
+	struct fixture *fixture = &f->fixture;
 	const enum evict_policy policies[] = { EVICT_LRU, EVICT_TTL };
 
 	for (unsigned i = 0; i < 40; i++) {
@@ -388,21 +392,21 @@ static void test_never_below_a_kept_directory(void **state)
 	keep.value = (struct bytes)B("sometimes");
 	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	for (size_t i = 0; i < 2; i++) {
-		make(bench, policies[i]);
-		choose(bench, NOW_MS, 1 << 20, 0);
-		assert_int_equal(bench->n, 19);
-		evict_free(bench->evict);
+		set_policy(f, policies[i]);
+		choose(f, NOW_MS, 1 << 20, 0);
+		assert_int_equal(f->n, 19);
+		evict_free(f->evict);
 	}
 	keep.op = EVENT_REMOVEXATTR;
 	keep.key = (struct bytes)B("keep");
 	keep.value = (struct bytes){ 0 };
 	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
-	make(bench, EVICT_LRU);
-	choose(bench, NOW_MS, 1 << 20, 0);
-	assert_int_equal(bench->n, 39);
+	set_policy(f, EVICT_LRU);
+	choose(f, NOW_MS, 1 << 20, 0);
+	assert_int_equal(f->n, 39);
 }
 
-static bool possible(struct fixture *fixture, enum evict_policy policy)
+static bool can_evict(struct fixture *fixture, enum evict_policy policy)
 {
 	struct txn *txn;
 
@@ -412,19 +416,19 @@ static bool possible(struct fixture *fixture, enum evict_policy policy)
 	return can;
 }
 
-/* Exactly those that expire first, in order, and no key without an expiry. */
-static void test_ttl(void **state)
+/* The keys that expire first are chosen, in order, and none without an expiry. */
+static void test_ttl_evicts_what_expires_first(void **state)
 {
-	struct bench *bench = *state;
-	struct fixture *fixture = &bench->fixture;
+	struct evict_fixture *f = *state;
+	struct fixture *fixture = &f->fixture;
 	char key[8];
 
-	make(bench, EVICT_TTL);
+	set_policy(f, EVICT_TTL);
 	EXPECT(fixture, OK, "added forever=0", .op = EVENT_SET, .key = B("forever"));
-	choose(bench, NOW_MS, 1, 0);
-	assert_int_equal(bench->n, 0);
-	assert_false(possible(fixture, EVICT_TTL));
-	assert_true(possible(fixture, EVICT_LRU));
+	choose(f, NOW_MS, 1, 0);
+	assert_int_equal(f->n, 0);
+	assert_false(can_evict(fixture, EVICT_TTL));
+	assert_true(can_evict(fixture, EVICT_LRU));
 	for (int i = 0; i < 100; i++) {
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, 0 },
@@ -434,20 +438,20 @@ static void test_ttl(void **state)
 		ev.key.len = (size_t)snprintf(key, sizeof key, "t%02d", i);
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
-	assert_true(possible(fixture, EVICT_TTL));
-	assert_false(possible(fixture, EVICT_NONE));
-	recency_hold(bench->recency, fixture_ino(fixture, "t00"), NOW_MS);
-	choose(bench, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
-	assert_int_equal(bench->n, 20);
-	for (int i = 0; i < bench->n; i++)
-		assert_int_equal(bench->victims[i].last_ms, NOW_MS + HOUR_MS + i + 1);
-	choose(bench, NOW_MS + HOUR_MS + 49, 1 << 20, 0);
-	assert_int_equal(bench->n, 50); /* the others' time is over */
-	choose(bench, NOW_MS + HOUR_MS + 99, 1 << 20, 0);
-	assert_int_equal(bench->n, 0);
+	assert_true(can_evict(fixture, EVICT_TTL));
+	assert_false(can_evict(fixture, EVICT_NONE));
+	recency_hold(f->recency, fixture_ino(fixture, "t00"), NOW_MS);
+	choose(f, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
+	assert_int_equal(f->n, 20);
+	for (int i = 0; i < f->n; i++)
+		assert_int_equal(f->victims[i].last_ms, NOW_MS + HOUR_MS + i + 1);
+	choose(f, NOW_MS + HOUR_MS + 49, 1 << 20, 0);
+	assert_int_equal(f->n, 50); /* The other keys have expired. */
+	choose(f, NOW_MS + HOUR_MS + 99, 1 << 20, 0);
+	assert_int_equal(f->n, 0);
 }
 
-static void test_policies(void **state)
+static void test_policy_names_are_parsed_exactly(void **state)
 {
 	enum evict_policy policy = EVICT_NONE;
 
@@ -465,16 +469,16 @@ static void test_policies(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recency),
-		cmocka_unit_test(test_hold),
-		cmocka_unit_test(test_recency_size),
-		TEST(test_lru),
-		TEST(test_ranks),
-		TEST(test_survey),
-		TEST(test_never),
-		TEST(test_never_below_a_kept_directory),
-		TEST(test_ttl),
-		cmocka_unit_test(test_policies),
+		cmocka_unit_test(test_both_processes_see_the_latest_use),
+		cmocka_unit_test(test_a_held_entry_counts_as_used_until_released),
+		cmocka_unit_test(test_the_table_grows_with_the_cache_and_never_shrinks),
+		TEST(test_lru_evicts_what_was_not_read),
+		TEST(test_lru_evicts_the_oldest),
+		TEST(test_a_survey_sees_all_entries_in_steps),
+		TEST(test_protected_entries_are_never_evicted),
+		TEST(test_nothing_below_a_kept_directory_is_evicted),
+		TEST(test_ttl_evicts_what_expires_first),
+		cmocka_unit_test(test_policy_names_are_parsed_exactly),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

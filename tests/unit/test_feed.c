@@ -62,7 +62,7 @@ static void assert_round_trip(const struct feed_event *ev)
 	assert_same(ev, back);
 	assert_int_equal(feed_decode_idem(row, &idem), 0);
 	assert_same_bytes(idem, ev->idem);
-	/* The event does not need the row. */
+	/* The event does not refer to the row. */
 	memset((void *)row.data, 0xa5, row.len);
 	assert_same(ev, back);
 	free((void *)row.data);
@@ -80,7 +80,7 @@ static struct feed_op ops[] = {
 	{ OUTCOME_OK, true, UINT64_MAX, INT64_MAX },
 };
 
-static const struct feed_event edges = {
+static const struct feed_event extremes = {
 	.offset = UINT64_MAX,
 	.proc = UINT64_MAX,
 	.seq = UINT64_MAX,
@@ -99,16 +99,16 @@ static const struct feed_event edges = {
 	.nops = 2,
 };
 
-static void test_edges(void **state)
+static void test_extreme_values_survive_encoding(void **state)
 {
 	const struct feed_event nothing = { 0 };
 
 	(void)state;
-	assert_round_trip(&edges);
+	assert_round_trip(&extremes);
 	assert_round_trip(&nothing);
 }
 
-static void test_random(void **state)
+static void test_random_events_survive_encoding(void **state)
 {
 	struct prng prng = { .seed = 7 };
 
@@ -156,14 +156,14 @@ static void test_random(void **state)
 	}
 }
 
-/* Every beginning of a row is refused, without reading behind its end. */
-static void test_truncated(void **state)
+/* Every truncated row is refused without reading past its end. */
+static void test_truncated_rows_are_refused(void **state)
 {
 	struct feed_event *ev = NULL;
 	struct bytes row;
 
 	(void)state;
-	assert_int_equal(feed_encode(&edges, &row), 0);
+	assert_int_equal(feed_encode(&extremes, &row), 0);
 	for (size_t len = 0; len < row.len; len++) {
 		char *copy = malloc(len ? len : 1);
 
@@ -176,10 +176,11 @@ static void test_truncated(void **state)
 	free((void *)row.data);
 }
 
-static void test_refused(void **state)
+static void test_malformed_rows_are_refused(void **state)
 {
-	/* op, outcome, what it has, five numbers, effects; between them a number
-	 * (2), a number and idem (4), at the end ops (8) */
+	/* The bytes are operation, outcome, flags, five numbers, the number of
+	 * effects. Before the effects, flag 2 adds a number and flag 4 an idempotency
+	 * key; flag 8 adds operations at the end. */
 	static const struct {
 		const char *name;
 		struct bytes row;
@@ -219,17 +220,17 @@ static void test_refused(void **state)
 	}
 }
 
-static void test_without_memory(void **state)
+static void test_failed_allocations_are_reported(void **state)
 {
 	struct feed_event *ev = NULL;
 	struct bytes row, none = { NULL, 0 };
 
 	(void)state;
 	fault_alloc(1);
-	assert_int_equal(feed_encode(&edges, &none), -ENOMEM);
+	assert_int_equal(feed_encode(&extremes, &none), -ENOMEM);
 	assert_int_equal(fault_end(), 1);
 	assert_null(none.data);
-	assert_int_equal(feed_encode(&edges, &row), 0);
+	assert_int_equal(feed_encode(&extremes, &row), 0);
 	fault_alloc(1);
 	assert_int_equal(feed_decode(1, row, &ev), -ENOMEM);
 	assert_int_equal(fault_end(), 1);
@@ -240,9 +241,11 @@ static void test_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edges),          cmocka_unit_test(test_random),
-		cmocka_unit_test(test_truncated),      cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_extreme_values_survive_encoding),
+		cmocka_unit_test(test_random_events_survive_encoding),
+		cmocka_unit_test(test_truncated_rows_are_refused),
+		cmocka_unit_test(test_malformed_rows_are_refused),
+		cmocka_unit_test(test_failed_allocations_are_reported),
 	};
 
 	return cmocka_run_group_tests_name("feed", tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Tests of fs/buffer.c: what a flush logs gives the value that the mount read. */
+/* Tests of fs/buffer.c: the event that a flush logs produces the value that the mount
+ * read. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/prng.h"
@@ -10,8 +11,8 @@
 
 #include <errno.h>
 
-/* Takes what BUF has to log. */
-static struct event take(struct buffer *buf, void **ret_owned)
+/* Take the changes of BUF that are to be logged. */
+static struct event take_changes(struct buffer *buf, void **ret_owned)
 {
 	struct event ev = { 0 };
 
@@ -54,7 +55,7 @@ static void test_writing_nothing_changes_nothing(void **state)
 	buffer_close(&buf);
 }
 
-static void test_only_what_was_written_is_logged(void **state)
+static void test_only_written_ranges_are_logged(void **state)
 {
 	struct buffer buf;
 	void *owned;
@@ -63,7 +64,7 @@ static void test_only_what_was_written_is_logged(void **state)
 	assert_int_equal(buffer_init(&buf, "0123456789", 10), 0);
 	assert_int_equal(buffer_write(&buf, 2, "AB", 2), 0);
 	assert_int_equal(buffer_write(&buf, 7, "C", 1), 0);
-	struct event ev = take(&buf, &owned);
+	struct event ev = take_changes(&buf, &owned);
 	assert_int_equal(ev.op, EVENT_WRITE);
 	assert_int_equal(ev.nranges, 2);
 	assert_int_equal(ev.ranges[0].off, 2);
@@ -82,33 +83,44 @@ static void test_only_what_was_written_is_logged(void **state)
 	buffer_close(&buf);
 }
 
-static void expect_ranges(const struct buffer *buf, const struct event_range *want, size_t n)
+static void expect_ranges(const char *name, const struct buffer *buf,
+                          const struct event_range *want, size_t n)
 {
-	assert_int_equal(buf->nranges, n);
+	assert_row_equal(name, buf->nranges, n);
 	for (size_t i = 0; i < n; i++) {
-		assert_int_equal(buf->ranges[i].off, want[i].off);
-		assert_int_equal(buf->ranges[i].len, want[i].len);
+		assert_row_equal(name, buf->ranges[i].off, want[i].off);
+		assert_row_equal(name, buf->ranges[i].len, want[i].len);
 	}
 }
 
 static void test_ranges_that_touch_or_overlap_become_one(void **state)
 {
 	static const struct {
+		const char *name;
 		struct event_range writes[4];
 		size_t nwrites;
 		struct event_range want[4];
 		size_t nwant;
 	} rows[] = {
-		{ { { 0, 2 }, { 2, 2 } }, 2, { { 0, 4 } }, 1 },
-		{ { { 2, 2 }, { 0, 2 } }, 2, { { 0, 4 } }, 1 },
-		{ { { 0, 2 }, { 3, 2 } }, 2, { { 0, 2 }, { 3, 2 } }, 2 },
-		{ { { 3, 2 }, { 0, 2 } }, 2, { { 0, 2 }, { 3, 2 } }, 2 },
-		{ { { 0, 5 }, { 1, 2 } }, 2, { { 0, 5 } }, 1 },
-		{ { { 1, 2 }, { 0, 5 } }, 2, { { 0, 5 } }, 1 },
-		{ { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 1, 8 } }, 4, { { 0, 10 } }, 1 },
-		{ { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 2, 2 } }, 4, { { 0, 6 }, { 8, 2 } }, 2 },
-		{ { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 6, 2 } }, 4, { { 0, 2 }, { 4, 6 } }, 2 },
-		{ { { 0, 1 }, { 4, 1 }, { 8, 1 }, { 2, 1 } },
+		{ "end to start", { { 0, 2 }, { 2, 2 } }, 2, { { 0, 4 } }, 1 },
+		{ "start to end", { { 2, 2 }, { 0, 2 } }, 2, { { 0, 4 } }, 1 },
+		{ "a gap after", { { 0, 2 }, { 3, 2 } }, 2, { { 0, 2 }, { 3, 2 } }, 2 },
+		{ "a gap before", { { 3, 2 }, { 0, 2 } }, 2, { { 0, 2 }, { 3, 2 } }, 2 },
+		{ "inside", { { 0, 5 }, { 1, 2 } }, 2, { { 0, 5 } }, 1 },
+		{ "around", { { 1, 2 }, { 0, 5 } }, 2, { { 0, 5 } }, 1 },
+		{ "over three", { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 1, 8 } }, 4, { { 0, 10 } }, 1 },
+		{ "between two",
+		  { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 2, 2 } },
+		  4,
+		  { { 0, 6 }, { 8, 2 } },
+		  2 },
+		{ "before the third",
+		  { { 0, 2 }, { 4, 2 }, { 8, 2 }, { 6, 2 } },
+		  4,
+		  { { 0, 2 }, { 4, 6 } },
+		  2 },
+		{ "four apart",
+		  { { 0, 1 }, { 4, 1 }, { 8, 1 }, { 2, 1 } },
 		  4,
 		  { { 0, 1 }, { 2, 1 }, { 4, 1 }, { 8, 1 } },
 		  4 },
@@ -123,7 +135,7 @@ static void test_ranges_that_touch_or_overlap_become_one(void **state)
 			assert_int_equal(buffer_write(&buf, rows[i].writes[k].off, "xxxxxxxxxx",
 			                              rows[i].writes[k].len),
 			                 0);
-		expect_ranges(&buf, rows[i].want, rows[i].nwant);
+		expect_ranges(rows[i].name, &buf, rows[i].want, rows[i].nwant);
 		buffer_close(&buf);
 	}
 }
@@ -138,16 +150,16 @@ static void test_emptying_logs_the_whole_value(void **state)
 	assert_int_equal(buffer_write(&buf, 2, "AB", 2), 0);
 	assert_int_equal(buffer_truncate(&buf, 0), 0);
 	assert_int_equal(buffer_write(&buf, 1, "new", 3), 0);
-	struct event ev = take(&buf, &owned);
+	struct event ev = take_changes(&buf, &owned);
 	assert_int_equal(ev.op, EVENT_SET);
 	assert_int_equal(ev.ttl, TTL_KEEP);
 	assert_int_equal(ev.nranges, 0);
 	assert_int_equal(ev.value.len, 4);
 	assert_memory_equal(ev.value.data, "\0new", 4);
 	free(owned);
-	/* After that only changes count again. */
+	/* After that, only changes are logged again. */
 	assert_int_equal(buffer_write(&buf, 0, "X", 1), 0);
-	ev = take(&buf, &owned);
+	ev = take_changes(&buf, &owned);
 	assert_int_equal(ev.op, EVENT_WRITE);
 	assert_int_equal(ev.value.len, 1);
 	free(owned);
@@ -164,7 +176,7 @@ static void test_cut_and_size_are_logged(void **state)
 	assert_int_equal(buffer_write(&buf, 3, "ABCDE", 5), 0);
 	assert_int_equal(buffer_truncate(&buf, 5), 0);
 	assert_int_equal(buffer_truncate(&buf, 20), 0);
-	struct event ev = take(&buf, &owned);
+	struct event ev = take_changes(&buf, &owned);
 	assert_int_equal(ev.op, EVENT_WRITE);
 	assert_true(ev.flags & EVENT_HAS_CUT);
 	assert_int_equal(ev.cut, 5);
@@ -176,7 +188,7 @@ static void test_cut_and_size_are_logged(void **state)
 	buffer_close(&buf);
 }
 
-static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
+static void test_one_range_too_many_is_refused_and_changes_nothing(void **state)
 {
 	struct buffer buf;
 	void *owned;
@@ -189,9 +201,9 @@ static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
 	uint64_t size = buf.size;
 	assert_int_equal(buffer_write(&buf, size + 10, "x", 1), -ENOBUFS);
 	assert_int_equal(buf.size, size);
-	/* One that joins others is fine. */
+	/* A write that joins others is accepted. */
 	assert_int_equal(buffer_write(&buf, 11, "x", 1), 0);
-	struct event ev = take(&buf, &owned);
+	struct event ev = take_changes(&buf, &owned);
 	assert_int_equal(ev.nranges, EVENT_RANGES_MAX - 1);
 	ev.key = (struct bytes)B("k");
 	assert_null(event_check(&ev));
@@ -201,7 +213,7 @@ static void test_a_range_too_many_is_refused_and_changes_nothing(void **state)
 }
 
 /* After writes of any size at any offset, the event taken is valid. */
-static void test_far_ranges_are_refused_in_time(void **state)
+static void test_ranges_too_far_apart_are_refused(void **state)
 {
 	struct prng prng = { .seed = 1 };
 	struct buffer buf;
@@ -214,7 +226,7 @@ static void test_far_ranges_are_refused_in_time(void **state)
 	for (int i = 0; i < 4000; i++) {
 		static const uint32_t sizes[] = { 1, 3, 500, 4096 };
 		size_t len = prng_one_in(&prng, 100) ? 70000 : sizes[prng_below(&prng, 4)];
-		/* Half of them across the end of a block. */
+		/* Half of them cross the end of a block. */
 		uint64_t off = prng_below(&prng, 1000) * (uint64_t)EVENT_BLOCK;
 		off += prng_one_in(&prng, 2) ? EVENT_BLOCK - 1 : prng_below(&prng, EVENT_BLOCK);
 		int r = buffer_write(&buf, off, zeros, len);
@@ -222,7 +234,7 @@ static void test_far_ranges_are_refused_in_time(void **state)
 			continue;
 		assert_true(r == 0 || r == -ENOBUFS);
 		void *owned;
-		struct event ev = take(&buf, &owned);
+		struct event ev = take_changes(&buf, &owned);
 		ev.key = (struct bytes)B("k");
 		assert_null(event_check(&ev));
 		free(owned);
@@ -254,7 +266,6 @@ static void random_step(struct prng *prng, struct buffer *buf)
 	}
 }
 
-/* Whatever is done to a buffer: after its event the store has its bytes. */
 static void test_a_failed_write_is_noted_until_it_is_repaired(void **state)
 {
 	struct buffer buf;
@@ -264,7 +275,7 @@ static void test_a_failed_write_is_noted_until_it_is_repaired(void **state)
 	buffer_fail(&buf, 12, 4, ENOSPC);
 	buffer_fail(&buf, 20, 5, EFBIG);
 	assert_int_equal(buf.error, EFBIG);
-	/* Neither bytes elsewhere nor a part of them will do. */
+	/* Neither writing elsewhere nor writing a part of the range repairs it. */
 	assert_int_equal(buffer_write(&buf, 0, "abcdefghijkl", 12), 0);
 	assert_int_equal(buf.error, EFBIG);
 	assert_int_equal(buffer_write(&buf, 12, "12345678", 8), 0);
@@ -280,7 +291,7 @@ static void test_a_failed_write_is_noted_until_it_is_repaired(void **state)
 	buffer_close(&buf);
 }
 
-static void test_the_event_gives_what_the_buffer_reads(void **state)
+static void test_the_event_stores_the_bytes_of_the_buffer(void **state)
 {
 	struct prng prng = { .seed = 20261123 };
 	struct fixture fixture;
@@ -298,7 +309,7 @@ static void test_the_event_gives_what_the_buffer_reads(void **state)
 		for (uint32_t n = prng_below(&prng, STEPS_MAX); n; n--)
 			random_step(&prng, &buf);
 		if (buf.changed) {
-			struct event ev = take(&buf, &owned);
+			struct event ev = take_changes(&buf, &owned);
 
 			ev.key = (struct bytes)B("k");
 			assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
@@ -313,7 +324,7 @@ static void test_the_event_gives_what_the_buffer_reads(void **state)
 	fixture_free(&fixture);
 }
 
-/* Two writers of different ranges, each with a copy of its own, lose nothing. */
+/* Two writers of different ranges, each with its own copy, lose nothing. */
 static void test_writers_of_different_ranges_lose_nothing(void **state)
 {
 	struct buffer one, two;
@@ -328,11 +339,11 @@ static void test_writers_of_different_ranges_lose_nothing(void **state)
 	assert_int_equal(buffer_init(&two, "0123456789", 10), 0);
 	assert_int_equal(buffer_write(&one, 1, "AA", 2), 0);
 	assert_int_equal(buffer_write(&two, 6, "BB", 2), 0);
-	struct event ev = take(&one, &owned);
+	struct event ev = take_changes(&one, &owned);
 	ev.key = (struct bytes)B("k");
 	assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
 	free(owned);
-	ev = take(&two, &owned);
+	ev = take_changes(&two, &owned);
 	ev.key = (struct bytes)B("k");
 	assert_int_equal(fixture_apply(&fixture, &ev), OUTCOME_OK);
 	free(owned);
@@ -347,14 +358,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_new_buffer_has_nothing_to_log),
 		cmocka_unit_test(test_writing_nothing_changes_nothing),
-		cmocka_unit_test(test_only_what_was_written_is_logged),
+		cmocka_unit_test(test_only_written_ranges_are_logged),
 		cmocka_unit_test(test_ranges_that_touch_or_overlap_become_one),
 		cmocka_unit_test(test_emptying_logs_the_whole_value),
 		cmocka_unit_test(test_cut_and_size_are_logged),
-		cmocka_unit_test(test_a_range_too_many_is_refused_and_changes_nothing),
-		cmocka_unit_test(test_far_ranges_are_refused_in_time),
+		cmocka_unit_test(test_one_range_too_many_is_refused_and_changes_nothing),
+		cmocka_unit_test(test_ranges_too_far_apart_are_refused),
 		cmocka_unit_test(test_a_failed_write_is_noted_until_it_is_repaired),
-		cmocka_unit_test(test_the_event_gives_what_the_buffer_reads),
+		cmocka_unit_test(test_the_event_stores_the_bytes_of_the_buffer),
 		cmocka_unit_test(test_writers_of_different_ranges_lose_nothing),
 	};
 

@@ -1,4 +1,4 @@
-/* Tests of fs/file.c: the tables of a mount's files, and one file's states. */
+/* Tests of fs/file.c: the tables of a mount's files, and the states of one file. */
 #include "tests/unit/cmocka_all.h"
 
 #include "fs/file.h"
@@ -19,7 +19,7 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Every reference that a test took it has given back. */
+/* Check that the test released every reference it took. */
 static int teardown(void **state)
 {
 	struct files *files = *state;
@@ -31,7 +31,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct file *create(struct files *files, uint64_t ino, uint64_t parent, const char *name)
+static struct file *create_file(struct files *files, uint64_t ino, uint64_t parent,
+                                const char *name)
 {
 	struct file *f;
 
@@ -62,7 +63,7 @@ static void test_an_inode_has_one_file(void **state)
 static void test_a_new_file_is_found_by_its_name(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new"), *other;
+	struct file *f = create_file(files, 100, 1, "new"), *other;
 
 	assert_int_equal(f->birth, FILE_UNBORN);
 	assert_true(file_is_dirty(f));
@@ -73,7 +74,7 @@ static void test_a_new_file_is_found_by_its_name(void **state)
 	assert_null(files_find_name(files, 1, "newer"));
 	assert_int_equal(files_create(files, 101, 1, "new", S_IFREG, 5, &other), -EEXIST);
 	assert_null(files_find(files, 101));
-	struct file *same_name = create(files, 102, 2, "new");
+	struct file *same_name = create_file(files, 102, 2, "new");
 	assert_ptr_equal(files_find_name(files, 2, "new"), same_name);
 	files_unref(files, same_name);
 	files_unref(files, same_name);
@@ -85,7 +86,7 @@ static void test_a_new_file_is_found_by_its_name(void **state)
 static void test_a_name_too_long_is_not_found(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 	char name[400];
 
 	memset(name, 'n', sizeof(name) - 1);
@@ -102,12 +103,12 @@ static int count_names(void *arg, struct file *f)
 	return ++*n == 2 ? 42 : 0;
 }
 
-static void test_names_of_a_directory(void **state)
+static void test_only_names_in_the_directory_are_listed(void **state)
 {
 	struct files *files = *state;
-	struct file *a = create(files, 100, 1, "a");
-	struct file *b = create(files, 101, 2, "b");
-	struct file *c = create(files, 102, 1, "c");
+	struct file *a = create_file(files, 100, 1, "a");
+	struct file *b = create_file(files, 101, 2, "b");
+	struct file *c = create_file(files, 102, 1, "c");
 	unsigned n = 0;
 
 	assert_int_equal(files_each_name(files, 1, count_names, &n), 42);
@@ -121,10 +122,10 @@ static void test_names_of_a_directory(void **state)
 	files_unref(files, b);
 }
 
-static void test_a_file_in_the_log_has_no_name_here(void **state)
+static void test_a_logged_file_leaves_the_table_of_names(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 
 	files_told(files, f);
 	assert_int_equal(files_settle(files, f, 100), 0);
@@ -135,12 +136,12 @@ static void test_a_file_in_the_log_has_no_name_here(void **state)
 	files_unref(files, f);
 }
 
-/* Another writer made the name: the kernel's number leads to that entry for as
- * long as the kernel uses it. */
-static void test_an_alias_lives_as_long_as_the_kernel_knows_it(void **state)
+/* Another writer created the name: the kernel's inode number leads to that entry for
+ * as long as the kernel uses it. */
+static void test_an_alias_lives_as_long_as_the_kernel_uses_it(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 
 	files_told(files, f);
 	files_told(files, f);
@@ -162,22 +163,22 @@ static void test_an_alias_lives_as_long_as_the_kernel_knows_it(void **state)
 	assert_int_equal(files->naliases, 0);
 }
 
-static void test_what_the_kernel_forgot_needs_no_alias(void **state)
+static void test_a_forgotten_inode_needs_no_alias(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 
 	files_told(files, f);
 	files_forget(files, 100, 1);
 	assert_int_equal(files_settle(files, f, 55), 0);
 	assert_int_equal(files->naliases, 0);
-	/* More than it knew is no more than all. */
+	/* Forgetting more lookups than there were is the same as forgetting all. */
 	files_forget(files, 100, 9);
 	files_unref(files, f);
 }
 
-/* It was replaced while it was being opened. */
-static void test_a_file_that_leads_elsewhere_does_so_until_it_is_closed(void **state)
+/* The entry was replaced while it was being opened. */
+static void test_a_replaced_file_is_redirected_until_closed(void **state)
 {
 	struct files *files = *state;
 	struct file *f = files_get(files, 100);
@@ -188,7 +189,7 @@ static void test_a_file_that_leads_elsewhere_does_so_until_it_is_closed(void **s
 	assert_int_equal(f->real, 55);
 	assert_int_equal(files_real(files, 100), 55);
 	assert_int_equal(files_alias(files, 55, 0), 100);
-	/* That was replaced, too. */
+	/* The second entry is replaced too. */
 	f->gone = true;
 	assert_int_equal(files_lead(files, f, 56), 0);
 	assert_int_equal(files_real(files, 100), 56);
@@ -200,16 +201,16 @@ static void test_a_file_that_leads_elsewhere_does_so_until_it_is_closed(void **s
 	assert_int_equal(files->naliases, 0);
 }
 
-static void test_a_file_with_an_alias_can_lead_elsewhere(void **state)
+static void test_a_file_with_an_alias_can_be_redirected(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 
 	files_told(files, f);
 	assert_int_equal(files_settle(files, f, 55), 0);
 	assert_int_equal(files_lead(files, f, 56), 0);
 	assert_int_equal(files_real(files, 100), 56);
-	/* The kernel still knows its number. */
+	/* The kernel still knows the number. */
 	files_unref(files, f);
 	assert_int_equal(files_real(files, 100), 56);
 	files_forget(files, 100, 1);
@@ -218,7 +219,7 @@ static void test_a_file_with_an_alias_can_lead_elsewhere(void **state)
 
 /* --- one file -------------------------------------------------------------- */
 
-static void load(struct fixture *fixture, struct file *f, bool with_value)
+static void load_file(struct fixture *fixture, struct file *f, bool with_value)
 {
 	struct view view;
 
@@ -245,32 +246,32 @@ static void test_content_follows_the_store_and_outlives_the_entry(void **state)
 	fixture_init(&fixture);
 	EXPECT(&fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
 	struct file *f = files_get(files, fixture_ino(&fixture, "k"));
-	load(&fixture, f, false);
+	load_file(&fixture, f, false);
 	assert_null(f->content);
 	assert_int_equal(f->last.size, 3);
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	expect_content(f, "one");
 	const struct content *first = f->content;
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	assert_ptr_equal(f->content, first);
 
 	EXPECT(&fixture, OK, "data k=5", .op = EVENT_SET, .key = B("k"), .value = B("three"));
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	expect_content(f, "three");
 	EXPECT(&fixture, OK, "removed k=5", .op = EVENT_DEL, .key = B("k"));
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	assert_true(f->gone);
 	expect_content(f, "three");
 	assert_int_equal(f->last.size, 5);
-	/* A new key of that name is another one. */
+	/* A new key of the same name is another entry. */
 	EXPECT(&fixture, OK, "added k=1", .op = EVENT_SET, .key = B("k"), .value = B("x"));
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	expect_content(f, "three");
 	files_unref(files, f);
 	fixture_free(&fixture);
 }
 
-static void test_a_private_copy_is_apart_from_readers(void **state)
+static void test_readers_do_not_see_a_private_copy(void **state)
 {
 	struct files *files = *state;
 	struct fixture fixture;
@@ -278,7 +279,7 @@ static void test_a_private_copy_is_apart_from_readers(void **state)
 	fixture_init(&fixture);
 	EXPECT(&fixture, OK, "added k=3", .op = EVENT_SET, .key = B("k"), .value = B("one"));
 	struct file *f = files_get(files, fixture_ino(&fixture, "k"));
-	load(&fixture, f, true);
+	load_file(&fixture, f, true);
 	struct content *reader = file_content(f);
 	assert_int_equal(file_make_private(f, false), 0);
 	assert_int_equal(f->base_size, 3);
@@ -292,10 +293,10 @@ static void test_a_private_copy_is_apart_from_readers(void **state)
 	fixture_free(&fixture);
 }
 
-static void test_a_settled_buffer_becomes_the_content(void **state)
+static void test_a_logged_buffer_becomes_the_content(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 	struct event ev = { 0 };
 	void *owned;
 
@@ -306,7 +307,7 @@ static void test_a_settled_buffer_becomes_the_content(void **state)
 	assert_false(file_is_private(f));
 	expect_content(f, "text");
 	assert_int_equal(f->content->version, 9);
-	/* Nobody else reads it: the next private copy takes its bytes over. */
+	/* No reader is left: the next private copy takes over the bytes. */
 	const unsigned char *bytes = f->content->bytes;
 	assert_int_equal(file_make_private(f, false), 0);
 	assert_ptr_equal(f->buffer->bytes, bytes);
@@ -316,10 +317,10 @@ static void test_a_settled_buffer_becomes_the_content(void **state)
 	files_unref(files, f);
 }
 
-static void test_nothing_is_logged_of_what_is_gone_or_lost(void **state)
+static void test_a_removed_or_failed_file_is_not_dirty(void **state)
 {
 	struct files *files = *state;
-	struct file *f = create(files, 100, 1, "new");
+	struct file *f = create_file(files, 100, 1, "new");
 
 	assert_true(file_is_dirty(f));
 	f->gone = true;
@@ -340,7 +341,7 @@ static void test_nothing_is_logged_of_what_is_gone_or_lost(void **state)
 
 static unsigned next_ino = 1000; /* atomic: the node never gives a number twice */
 
-static void *hammer(void *arg)
+static void *use_files(void *arg)
 {
 	struct files *files = arg;
 
@@ -362,17 +363,17 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
-static void test_tables_under_several_threads(void **state)
+static void test_the_tables_are_thread_safe(void **state)
 {
 	pthread_t threads[THREADS];
 
 	for (size_t i = 0; i < THREADS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, hammer, *state), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, use_files, *state), 0);
 	for (size_t i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
-static void test_a_file_stays_until_its_error_is_taken(void **state)
+static void test_a_file_is_kept_until_its_error_is_taken(void **state)
 {
 	struct files *files = *state;
 	struct file *f = files_get(files, 77);
@@ -397,18 +398,18 @@ int main(void)
 		TEST(test_an_inode_has_one_file),
 		TEST(test_a_new_file_is_found_by_its_name),
 		TEST(test_a_name_too_long_is_not_found),
-		TEST(test_names_of_a_directory),
-		TEST(test_a_file_in_the_log_has_no_name_here),
-		TEST(test_an_alias_lives_as_long_as_the_kernel_knows_it),
-		TEST(test_what_the_kernel_forgot_needs_no_alias),
-		TEST(test_a_file_that_leads_elsewhere_does_so_until_it_is_closed),
-		TEST(test_a_file_with_an_alias_can_lead_elsewhere),
+		TEST(test_only_names_in_the_directory_are_listed),
+		TEST(test_a_logged_file_leaves_the_table_of_names),
+		TEST(test_an_alias_lives_as_long_as_the_kernel_uses_it),
+		TEST(test_a_forgotten_inode_needs_no_alias),
+		TEST(test_a_replaced_file_is_redirected_until_closed),
+		TEST(test_a_file_with_an_alias_can_be_redirected),
 		TEST(test_content_follows_the_store_and_outlives_the_entry),
-		TEST(test_a_private_copy_is_apart_from_readers),
-		TEST(test_a_settled_buffer_becomes_the_content),
-		TEST(test_nothing_is_logged_of_what_is_gone_or_lost),
-		TEST(test_tables_under_several_threads),
-		TEST(test_a_file_stays_until_its_error_is_taken),
+		TEST(test_readers_do_not_see_a_private_copy),
+		TEST(test_a_logged_buffer_becomes_the_content),
+		TEST(test_a_removed_or_failed_file_is_not_dirty),
+		TEST(test_the_tables_are_thread_safe),
+		TEST(test_a_file_is_kept_until_its_error_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Tests of what is on its way without anybody who waits: bounds, order, errors. */
+/* Tests of fs/pending.c: operations in flight for which no request waits: limits,
+ * order, errors. */
 #include "tests/unit/cmocka_all.h"
 
 #include "fs/op.h"
@@ -25,7 +26,7 @@ static struct op *new_op(uint64_t bytes)
 	return op;
 }
 
-static void test_their_number_is_bounded(void **state)
+static void test_the_number_of_operations_is_bounded(void **state)
 {
 	struct pending pending;
 	struct op *ops[PENDING_MAX + 1];
@@ -50,7 +51,7 @@ static void test_their_number_is_bounded(void **state)
 	assert_int_equal(pending.bytes, 0);
 }
 
-static void test_their_bytes_are_bounded_unless_they_must(void **state)
+static void test_the_bytes_are_bounded_unless_forced(void **state)
 {
 	struct pending pending;
 	struct op *all = new_op(PENDING_BYTES_MAX), *more = new_op(1);
@@ -66,7 +67,7 @@ static void test_their_bytes_are_bounded_unless_they_must(void **state)
 	free(more);
 }
 
-static void test_a_wait_is_for_all_before_it_and_none_behind(void **state)
+static void test_a_wait_covers_earlier_operations_only(void **state)
 {
 	struct pending pending;
 	struct waiter first = { .wait.run = count_run }, second = { .wait.run = count_run };
@@ -83,7 +84,7 @@ static void test_a_wait_is_for_all_before_it_and_none_behind(void **state)
 	assert_true(pending_add(&pending, ops[2], false));
 	assert_true(pending_wait(&pending, &second.wait));
 	assert_true(pending_add(&pending, ops[3], false));
-	/* In whatever order they are done. */
+	/* They complete in any order. */
 	pending_done(&pending, ops[2], 0);
 	pending_done(&pending, ops[1], 0);
 	assert_int_equal(first.runs, 0);
@@ -96,7 +97,7 @@ static void test_a_wait_is_for_all_before_it_and_none_behind(void **state)
 		free(ops[i]);
 }
 
-static void test_the_first_error_is_told_once(void **state)
+static void test_the_first_error_is_reported_once(void **state)
 {
 	struct pending pending;
 	struct op *ops[3];
@@ -120,10 +121,10 @@ static void test_the_first_error_is_told_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_their_number_is_bounded),
-		cmocka_unit_test(test_their_bytes_are_bounded_unless_they_must),
-		cmocka_unit_test(test_a_wait_is_for_all_before_it_and_none_behind),
-		cmocka_unit_test(test_the_first_error_is_told_once),
+		cmocka_unit_test(test_the_number_of_operations_is_bounded),
+		cmocka_unit_test(test_the_bytes_are_bounded_unless_forced),
+		cmocka_unit_test(test_a_wait_covers_earlier_operations_only),
+		cmocka_unit_test(test_the_first_error_is_reported_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static void load_at(struct shown_fixture *s, int64_t now_ms)
 	view_close(&view);
 }
 
-static void expect(struct shown_fixture *s, const char *text)
+static void expect_shown(struct shown_fixture *s, const char *text)
 {
 	struct content *content = shown_content(s->f);
 
@@ -61,116 +61,116 @@ static void expect(struct shown_fixture *s, const char *text)
 	content_unref(content);
 }
 
-static void set(struct shown_fixture *s, const char *text)
+static void set_key(struct shown_fixture *s, const char *text)
 {
 	struct event ev = { .op = EVENT_SET, .key = B("k"), .value = { text, strlen(text) } };
 
 	assert_int_equal(fixture_apply(&s->fixture, &ev), OUTCOME_OK);
 }
 
-static void test_one_version_is_shown_until_the_kernel_is_told(void **state)
+static void test_one_version_is_shown_until_the_kernel_is_notified(void **state)
 {
 	struct shown_fixture *s = *state;
 
 	load_at(s, NOW);
-	expect(s, "one");
-	set(s, "three");
+	expect_shown(s, "one");
+	set_key(s, "three");
 	load_at(s, NOW);
-	expect(s, "one");
+	expect_shown(s, "one");
 	/* The other attributes are those of the store. */
 	assert_int_equal(s->f->last.size, 5);
-	set(s, "four");
+	set_key(s, "four");
 	load_at(s, NOW + SHOWN_MAX_MS - 1);
-	expect(s, "one");
+	expect_shown(s, "one");
 	shown_told(&s->files, s->f->ino);
 	load_at(s, NOW + SHOWN_MAX_MS - 1);
-	expect(s, "four");
+	expect_shown(s, "four");
 }
 
-static void test_what_is_read_past_the_cache_is_the_newest_all_the_same(void **state)
+static void test_uncached_reads_get_the_newest_version(void **state)
 {
 	struct shown_fixture *s = *state;
 	struct view view;
 
 	load_at(s, NOW);
-	set(s, "three");
+	set_key(s, "three");
 	assert_int_equal(view_open(s->fixture.store, &view), 0);
 	assert_int_equal(file_load(s->f, &view, true), 0);
 	view_close(&view);
 	assert_memory_equal(s->f->content->bytes, "three", 5);
 	load_at(s, NOW);
-	expect(s, "one");
+	expect_shown(s, "one");
 }
 
-static void test_an_old_value_is_not_shown_for_ever(void **state)
+static void test_an_old_version_is_shown_for_a_limited_time(void **state)
 {
 	struct shown_fixture *s = *state;
 
 	load_at(s, NOW);
-	set(s, "three");
-	load_at(s, NOW + 10 * SHOWN_MAX_MS); /* seen to be old only now */
-	expect(s, "one");
+	set_key(s, "three");
+	load_at(s, NOW + 10 * SHOWN_MAX_MS); /* Only now found to be outdated. */
+	expect_shown(s, "one");
 	load_at(s, NOW + 11 * SHOWN_MAX_MS - 1);
-	expect(s, "one");
+	expect_shown(s, "one");
 	load_at(s, NOW + 11 * SHOWN_MAX_MS);
-	expect(s, "three");
-	/* And that is counted anew for the next one. */
-	set(s, "four");
+	expect_shown(s, "three");
+	/* The time starts again for the next version. */
+	set_key(s, "four");
 	load_at(s, NOW + 11 * SHOWN_MAX_MS);
-	expect(s, "three");
+	expect_shown(s, "three");
 	shown_told(&s->files, s->f->ino);
 	load_at(s, NOW + 11 * SHOWN_MAX_MS);
-	set(s, "five");
+	set_key(s, "five");
 	load_at(s, NOW + 12 * SHOWN_MAX_MS);
-	expect(s, "four");
+	expect_shown(s, "four");
 }
 
-static void test_changes_of_this_mount_are_seen_at_once(void **state)
+static void test_changes_of_this_mount_are_shown_at_once(void **state)
 {
 	struct shown_fixture *s = *state;
 	struct op *nothing = NULL;
 
 	load_at(s, NOW);
-	set(s, "three");
-	/* On its way: nothing is held. */
+	set_key(s, "three");
+	/* A change is in flight: no old version is kept. */
 	s->f->flight = (struct op *)&nothing;
 	load_at(s, NOW);
-	expect(s, "three");
+	expect_shown(s, "three");
 	assert_null(s->f->shown);
-	set(s, "four");
+	set_key(s, "four");
 	load_at(s, NOW);
-	expect(s, "four");
+	expect_shown(s, "four");
 	s->f->flight = NULL;
 	load_at(s, NOW);
 	assert_non_null(s->f->shown);
 	/* Changed through another number of the same inode. */
-	set(s, "five");
+	set_key(s, "five");
 	shown_changed(&s->files, s->f->ino);
 	load_at(s, NOW);
-	expect(s, "five");
+	expect_shown(s, "five");
 	assert_int_equal(file_make_private(s->f, false), 0);
 	assert_null(s->f->shown);
 	load_at(s, NOW);
 	assert_null(s->f->shown);
 }
 
-static void test_an_older_view_brings_nothing(void **state)
+static void test_an_older_view_does_not_replace_a_newer_version(void **state)
 {
 	struct shown_fixture *s = *state;
 	struct view old;
 
 	assert_int_equal(view_open(s->fixture.store, &old), 0);
-	set(s, "three");
+	set_key(s, "three");
 	load_at(s, NOW);
 	assert_int_equal(shown_load(s->f, &old, NOW), 0);
-	expect(s, "three");
+	expect_shown(s, "three");
 	shown_drop(s->f);
 	assert_int_equal(shown_load(s->f, &old, NOW), 0);
-	expect(s, "three");
+	expect_shown(s, "three");
 	view_close(&old);
 }
 
-static void test_what_is_gone_stays_as_it_was_shown(void **state)
+static void test_a_removed_file_keeps_its_shown_version(void **state)
 {
 	struct shown_fixture *s = *state;
 
@@ -179,22 +179,22 @@ static void test_what_is_gone_stays_as_it_was_shown(void **state)
 	load_at(s, NOW);
 	assert_true(s->f->gone);
 	load_at(s, NOW + 2 * SHOWN_MAX_MS);
-	expect(s, "one");
+	expect_shown(s, "one");
 	shown_told(&s->files, s->f->ino);
 	load_at(s, NOW);
-	expect(s, "one");
+	expect_shown(s, "one");
 }
 
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_one_version_is_shown_until_the_kernel_is_told),
-		TEST(test_what_is_read_past_the_cache_is_the_newest_all_the_same),
-		TEST(test_an_old_value_is_not_shown_for_ever),
-		TEST(test_changes_of_this_mount_are_seen_at_once),
-		TEST(test_an_older_view_brings_nothing),
-		TEST(test_what_is_gone_stays_as_it_was_shown),
+		TEST(test_one_version_is_shown_until_the_kernel_is_notified),
+		TEST(test_uncached_reads_get_the_newest_version),
+		TEST(test_an_old_version_is_shown_for_a_limited_time),
+		TEST(test_changes_of_this_mount_are_shown_at_once),
+		TEST(test_an_older_view_does_not_replace_a_newer_version),
+		TEST(test_a_removed_file_keeps_its_shown_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

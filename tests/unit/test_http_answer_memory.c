@@ -1,4 +1,5 @@
-/* Tests of httpd/answer_memory.c: nothing goes beyond the bound, and all comes back. */
+/* Tests of httpd/answer_memory.c: the limit is never exceeded, and all memory is
+ * returned. */
 #include "tests/unit/cmocka_all.h"
 
 #include "httpd/answer_memory.h"
@@ -17,7 +18,7 @@ static int set_limit(void **state)
 	return 0;
 }
 
-/* All of the bound is free again. */
+/* Check that the whole limit is available again. */
 static void assert_all_free(void)
 {
 	assert_int_equal(answer_memory_take(LIMIT), 0);
@@ -25,7 +26,7 @@ static void assert_all_free(void)
 	answer_memory_give(LIMIT);
 }
 
-static void test_counts_up_to_the_bound(void **state)
+static void test_memory_is_granted_up_to_the_limit(void **state)
 {
 	(void)state;
 	assert_int_equal(answer_memory_take(LIMIT + 1), -EBUSY);
@@ -38,7 +39,7 @@ static void test_counts_up_to_the_bound(void **state)
 	assert_all_free();
 }
 
-static void test_a_block_keeps_its_bytes(void **state)
+static void test_a_resized_block_keeps_its_bytes(void **state)
 {
 	void *block = NULL;
 	(void)state;
@@ -58,7 +59,7 @@ static void test_a_block_keeps_its_bytes(void **state)
 	assert_all_free();
 }
 
-static void test_values_take_half(void **state)
+static void test_values_take_at_most_half(void **state)
 {
 	void *value;
 	(void)state;
@@ -72,7 +73,7 @@ static void test_values_take_half(void **state)
 	assert_all_free();
 }
 
-static void test_text_stops_at_the_bound(void **state)
+static void test_text_stops_growing_at_the_limit(void **state)
 {
 	struct json_text t = { .counted = true };
 	(void)state;
@@ -94,10 +95,10 @@ static void test_text_stops_at_the_bound(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counts_up_to_the_bound),
-		cmocka_unit_test(test_a_block_keeps_its_bytes),
-		cmocka_unit_test(test_values_take_half),
-		cmocka_unit_test(test_text_stops_at_the_bound),
+		cmocka_unit_test(test_memory_is_granted_up_to_the_limit),
+		cmocka_unit_test(test_a_resized_block_keeps_its_bytes),
+		cmocka_unit_test(test_values_take_at_most_half),
+		cmocka_unit_test(test_text_stops_growing_at_the_limit),
 	};
 	return cmocka_run_group_tests(tests, set_limit, NULL);
 }

@@ -1,5 +1,6 @@
-/* Tests of httpd/change_ring.c: what is read from it is what the feed would say, or
- * the reader is sent away.
+/* Tests of httpd/change_ring.c: the ring returns what the feed would, or sends the
+ * reader to the feed.
+ *
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
@@ -22,14 +23,14 @@ static struct bytes text_bytes(const char *text)
 	return (struct bytes){ text, strlen(text) };
 }
 
-/* An event that sets KEYS. */
+/* An event that sets keys. */
 struct sets {
 	struct feed_event ev;
 	struct feed_effect effects[3];
 };
 
-static struct feed_event *sets(struct sets *s, uint64_t offset, const char *a, const char *b,
-                               const char *c)
+static struct feed_event *set_keys(struct sets *s, uint64_t offset, const char *a, const char *b,
+                                   const char *c)
 {
 	const char *keys[] = { a, b, c };
 	*s = (struct sets){ 0 };
@@ -48,15 +49,15 @@ static struct change_ring *new_ring(void)
 	return ring;
 }
 
-static void put(struct change_ring *ring, uint64_t from, uint64_t end, const struct feed_event *ev,
-                unsigned kinds)
+static void put_event(struct change_ring *ring, uint64_t from, uint64_t end,
+                      const struct feed_event *ev, unsigned kinds)
 {
 	struct change_lines *lines = ev ? change_lines_new(ev, kinds, NULL) : NULL;
 	assert_true(!ev || lines);
 	change_ring_put(ring, from, end, &lines, ev ? 1 : 0);
 }
 
-/* Reads with room for SIZE bytes and checks what comes. */
+/* Read into a buffer of SIZE bytes and check the result. */
 static void check_read(struct change_ring *ring, const char *prefix, struct change_place *place,
                        size_t size, enum change_look want, struct bytes text)
 {
@@ -71,43 +72,44 @@ static void check_read(struct change_ring *ring, const char *prefix, struct chan
 	free(buf);
 }
 
-/* The message of change I, as it should be. */
-static void add(struct json_text *t, const char *id, const struct feed_event *ev, size_t i)
+/* Append the expected message of change I. */
+static void append_message(struct json_text *t, const char *id, const struct feed_event *ev,
+                           size_t i)
 {
 	json_text_raw(t, "id: ");
 	json_text_raw(t, id);
 	assert_int_equal(change_message(ev, i, NULL, t), 0);
 }
 
-static struct bytes of(const struct json_text *t)
+static struct bytes text_of(const struct json_text *t)
 {
 	return (struct bytes){ t->data, t->len };
 }
 
-static void test_reads(void **state)
+static void test_events_are_read_whole_and_in_order(void **state)
 {
 	struct change_ring *ring = new_ring();
 	struct sets one, three;
 	struct json_text all = { 0 }, first = { 0 }, of_a = { 0 }, rest = { 0 };
 	struct change_place place = { .offset = 5 };
 	(void)state;
-	sets(&one, 5, "a/x", NULL, NULL);
-	sets(&three, 7, "a/1", "b", "a/2");
-	put(ring, 5, 6, &one.ev, PLAIN);
-	put(ring, 6, 9, &three.ev, PLAIN);
-	add(&first, "5", &one.ev, 0);
-	add(&all, "5", &one.ev, 0);
-	add(&all, "7.0", &three.ev, 0);
-	add(&all, "7.1", &three.ev, 1);
-	add(&all, "7", &three.ev, 2);
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, of(&all));
+	set_keys(&one, 5, "a/x", NULL, NULL);
+	set_keys(&three, 7, "a/1", "b", "a/2");
+	put_event(ring, 5, 6, &one.ev, PLAIN);
+	put_event(ring, 6, 9, &three.ev, PLAIN);
+	append_message(&first, "5", &one.ev, 0);
+	append_message(&all, "5", &one.ev, 0);
+	append_message(&all, "7.0", &three.ev, 0);
+	append_message(&all, "7.1", &three.ev, 1);
+	append_message(&all, "7", &three.ev, 2);
+	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&all));
 	assert_int_equal(place.offset, 9);
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
 	assert_int_equal(place.offset, 9);
 
-	/* whole events, as many as there is room for */
+	/* Whole events, as many as fit. */
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "", &place, all.len - 1, CHANGE_LOOK_SOME, of(&first));
+	check_read(ring, "", &place, all.len - 1, CHANGE_LOOK_SOME, text_of(&first));
 	assert_int_equal(place.offset, 6);
 	check_read(ring, "", &place, 200, CHANGE_LOOK_AWAY, none);
 	assert_int_equal(place.offset, 6);
@@ -115,26 +117,26 @@ static void test_reads(void **state)
 	check_read(ring, "", &place, first.len - 1, CHANGE_LOOK_AWAY, none);
 	assert_int_equal(place.offset, 5);
 
-	/* the last message for a prefix has the event's own id */
-	add(&of_a, "5", &one.ev, 0);
-	add(&of_a, "7.0", &three.ev, 0);
-	add(&of_a, "7", &three.ev, 2);
+	/* The last message for a prefix has the event's own id. */
+	append_message(&of_a, "5", &one.ev, 0);
+	append_message(&of_a, "7.0", &three.ev, 0);
+	append_message(&of_a, "7", &three.ev, 2);
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "a", &place, ENOUGH, CHANGE_LOOK_SOME, of(&of_a));
+	check_read(ring, "a", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&of_a));
 	assert_int_equal(place.offset, 9);
 	of_a.len = 0;
-	add(&of_a, "7", &three.ev, 1);
+	append_message(&of_a, "7", &three.ev, 1);
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "b", &place, ENOUGH, CHANGE_LOOK_SOME, of(&of_a));
+	check_read(ring, "b", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&of_a));
 	place = (struct change_place){ .offset = 5 };
 	check_read(ring, "other", &place, ENOUGH, CHANGE_LOOK_END, none);
 	assert_int_equal(place.offset, 9);
 
-	/* from within an event */
-	add(&rest, "7.1", &three.ev, 1);
-	add(&rest, "7", &three.ev, 2);
+	/* From within an event. */
+	append_message(&rest, "7.1", &three.ev, 1);
+	append_message(&rest, "7", &three.ev, 2);
 	place = (struct change_place){ .offset = 7, .index = 1 };
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, of(&rest));
+	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&rest));
 	place = (struct change_place){ .offset = 7, .index = 3 };
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
 
@@ -145,15 +147,15 @@ static void test_reads(void **state)
 	change_ring_free(ring);
 }
 
-static void test_sends_away(void **state)
+static void test_a_reader_is_sent_to_the_feed_for_what_is_missing(void **state)
 {
 	struct change_ring *ring = new_ring();
 	struct sets s;
 	struct json_text t = { 0 };
 	struct change_place place = { .offset = 9 };
 	(void)state;
-	/* before its beginning; behind its end there is nothing */
-	put(ring, 10, 11, sets(&s, 10, "k", NULL, NULL), PLAIN);
+	/* A place before the first event; past the last one there is nothing to read. */
+	put_event(ring, 10, 11, set_keys(&s, 10, "k", NULL, NULL), PLAIN);
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
 	assert_int_equal(place.offset, 9);
 	place.offset = 11;
@@ -162,28 +164,29 @@ static void test_sends_away(void **state)
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
 	assert_int_equal(place.offset, 99);
 
-	/* after a gap it begins anew */
-	put(ring, 12, 13, sets(&s, 12, "k", NULL, NULL), PLAIN);
+	/* After a gap the ring starts again. */
+	put_event(ring, 12, 13, set_keys(&s, 12, "k", NULL, NULL), PLAIN);
 	place.offset = 10;
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
-	add(&t, "12", &s.ev, 0);
+	append_message(&t, "12", &s.ev, 0);
 	place.offset = 12;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, of(&t));
+	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&t));
 
-	/* a kind that nobody wanted then; whom it does not concern is not held up */
-	put(ring, 13, 14, sets(&s, 13, "k", NULL, NULL), 1U << CHANGE_VALUES);
+	/* A kind of message that no watcher asked for at the time. A reader whose
+	 * prefix does not match is not affected. */
+	put_event(ring, 13, 14, set_keys(&s, 13, "k", NULL, NULL), 1U << CHANGE_VALUES);
 	place.offset = 13;
 	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
 	assert_int_equal(place.offset, 13);
 	check_read(ring, "other", &place, ENOUGH, CHANGE_LOOK_END, none);
 	place.offset = 12;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, of(&t));
+	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&t));
 	assert_int_equal(place.offset, 13);
 	json_text_clear(&t);
 	change_ring_free(ring);
 }
 
-/* An event of N changes whose keys have LEN bytes. */
+/* Check the reading of an event of N changes whose keys have LEN bytes. */
 static void check_long(size_t n, size_t len, enum change_look want)
 {
 	struct change_ring *ring = new_ring();
@@ -196,12 +199,12 @@ static void check_long(size_t n, size_t len, enum change_look want)
 	for (size_t i = 0; i < n; i++)
 		effects[i] = (struct feed_effect){ .kind = FEED_DATA, .key = { key, len } };
 	struct feed_event ev = { .offset = 3, .op = EVENT_TXN, .effects = effects, .neffects = n };
-	put(ring, 3, 4, &ev, PLAIN);
+	put_event(ring, 3, 4, &ev, PLAIN);
 	assert_int_equal(change_ring_read(ring, CHANGE_PLAIN, "", 0, &place, buf, ENOUGH, &got),
 	                 want);
-	/* what comes next is there */
+	/* The next event is there. */
 	struct sets s;
-	put(ring, 4, 5, sets(&s, 4, "k", NULL, NULL), PLAIN);
+	put_event(ring, 4, 5, set_keys(&s, 4, "k", NULL, NULL), PLAIN);
 	place.offset = 4;
 	assert_int_equal(change_ring_read(ring, CHANGE_PLAIN, "", 0, &place, buf, ENOUGH, &got),
 	                 CHANGE_LOOK_SOME);
@@ -211,7 +214,7 @@ static void check_long(size_t n, size_t len, enum change_look want)
 	change_ring_free(ring);
 }
 
-static void test_long(void **state)
+static void test_events_too_long_are_left_to_the_feed(void **state)
 {
 	(void)state;
 	check_long(100, 20, CHANGE_LOOK_SOME);
@@ -220,14 +223,14 @@ static void test_long(void **state)
 	check_long(20, 4000, CHANGE_LOOK_AWAY);
 	check_long(5000, 1, CHANGE_LOOK_AWAY);
 
-	/* a value that is not read in vain */
+	/* A value too large to be worth reading. */
 	struct sets s;
-	sets(&s, 1, "k", NULL, NULL)->effects[0].size = UINT64_C(1) << 30;
+	set_keys(&s, 1, "k", NULL, NULL)->effects[0].size = UINT64_C(1) << 30;
 	struct change_ring *ring = new_ring();
 	struct change_place place = { .offset = 1 };
 	char buf[1000];
 	size_t len;
-	put(ring, 1, 2, &s.ev, PLAIN | 1U << CHANGE_VALUES);
+	put_event(ring, 1, 2, &s.ev, PLAIN | 1U << CHANGE_VALUES);
 	assert_int_equal(
 	        change_ring_read(ring, CHANGE_VALUES, "", 0, &place, buf, sizeof(buf), &len),
 	        CHANGE_LOOK_AWAY);
@@ -237,15 +240,15 @@ static void test_long(void **state)
 	change_ring_free(ring);
 }
 
-/* The oldest go, by number and by bytes. */
-static void test_is_bounded(void **state)
+/* The oldest events are dropped, by number and by bytes. */
+static void test_the_oldest_events_are_dropped(void **state)
 {
 	static const size_t lens[] = { 1, 4000 };
 	(void)state;
 	for (size_t k = 0; k < ARRAY_SIZE(lens); k++) {
 		struct change_ring *ring = new_ring();
 		struct feed_effect effect = { .kind = FEED_DATA };
-		size_t len, size = 2 * lens[k] + 300; /* room for one message, about */
+		size_t len, size = 2 * lens[k] + 300; /* enough for about one message */
 		char *key = malloc(lens[k]), *buf = malloc(size);
 		assert_true(key && buf);
 		memset(key, 'k', lens[k]);
@@ -254,14 +257,14 @@ static void test_is_bounded(void **state)
 			struct feed_event ev = {
 				.offset = i, .op = EVENT_SET, .effects = &effect, .neffects = 1
 			};
-			put(ring, i, i + 1, &ev, PLAIN);
+			put_event(ring, i, i + 1, &ev, PLAIN);
 		}
 		uint64_t kept = 0;
 		for (uint64_t i = 1; i <= 10000; i++) {
 			struct change_place place = { .offset = i };
 			enum change_look look = change_ring_read(ring, CHANGE_PLAIN, "", 0, &place,
 			                                         buf, size, &len);
-			/* one that is there has no gap behind it */
+			/* No gap follows an event that is still there. */
 			assert_int_equal(look, kept ? CHANGE_LOOK_SOME : look);
 			kept += look == CHANGE_LOOK_SOME;
 		}
@@ -272,12 +275,12 @@ static void test_is_bounded(void **state)
 	}
 }
 
-static void test_without_memory(void **state)
+static void test_failed_allocations_are_survived(void **state)
 {
 	struct sets s;
 	unsigned long made, n = 0, failed = 0;
 	(void)state;
-	sets(&s, 8, "one", "two", "three");
+	set_keys(&s, 8, "one", "two", "three");
 	do {
 		fault_alloc(++n);
 		struct change_lines *lines = change_lines_new(&s.ev, PLAIN, NULL);
@@ -295,9 +298,11 @@ static void test_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reads),          cmocka_unit_test(test_sends_away),
-		cmocka_unit_test(test_long),           cmocka_unit_test(test_is_bounded),
-		cmocka_unit_test(test_without_memory),
+		cmocka_unit_test(test_events_are_read_whole_and_in_order),
+		cmocka_unit_test(test_a_reader_is_sent_to_the_feed_for_what_is_missing),
+		cmocka_unit_test(test_events_too_long_are_left_to_the_feed),
+		cmocka_unit_test(test_the_oldest_events_are_dropped),
+		cmocka_unit_test(test_failed_allocations_are_survived),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-static void test_tags(void **state)
+static void test_entity_tags_are_parsed_and_matched(void **state)
 {
 	static const struct {
 		const char *text;
@@ -66,18 +66,17 @@ static void test_tags(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct condition_tags tags;
 		int r = conditions_tags(rows[i].text, &tag, &tags);
-		if (r != rows[i].want)
-			fail_msg("<%s>: %d", rows[i].text, r);
+		assert_row_equal(rows[i].text, r, rows[i].want);
 		if (r)
 			continue;
-		assert_int_equal(tags.any, rows[i].any);
-		assert_int_equal(tags.n, rows[i].n);
-		assert_int_equal(conditions_match(&tags, 5, true), rows[i].strong_5);
-		assert_int_equal(conditions_match(&tags, 5, false), rows[i].weak_5);
+		assert_row_equal(rows[i].text, tags.any, rows[i].any);
+		assert_row_equal(rows[i].text, tags.n, rows[i].n);
+		assert_row_equal(rows[i].text, conditions_match(&tags, 5, true), rows[i].strong_5);
+		assert_row_equal(rows[i].text, conditions_match(&tags, 5, false), rows[i].weak_5);
 	}
 }
 
-static void test_ends_of_versions(void **state)
+static void test_the_smallest_and_largest_version_match(void **state)
 {
 	struct condition_tags tags;
 	(void)state;
@@ -89,7 +88,7 @@ static void test_ends_of_versions(void **state)
 	assert_false(conditions_match(&tags, 1, true));
 }
 
-static void test_too_many_tags(void **state)
+static void test_too_many_tags_are_refused(void **state)
 {
 	char text[8 * (CONDITIONS_TAGS_MAX + 2)] = "";
 	struct condition_tags tags;
@@ -103,7 +102,7 @@ static void test_too_many_tags(void **state)
 	assert_int_equal(conditions_tags(text, &conditions_no_volume, &tags), -E2BIG);
 }
 
-static void test_dates(void **state)
+static void test_dates_of_three_forms_are_parsed(void **state)
 {
 	static const struct {
 		const char *text;
@@ -134,14 +133,13 @@ static void test_dates(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		int64_t s = 42;
 		int r = conditions_date_parse(rows[i].text, &s);
-		if (r != rows[i].want)
-			fail_msg("<%s>: %d", rows[i].text, r);
-		assert_true(s == (r ? 42 : rows[i].s));
+		assert_row_equal(rows[i].text, r, rows[i].want);
+		assert_row_equal(rows[i].text, s, r ? 42 : rows[i].s);
 	}
 }
 
-/* Every form of every kind of day agrees with the C library. */
-static void test_dates_agree(void **state)
+/* Dates of all forms agree with the C library. */
+static void test_dates_agree_with_the_c_library(void **state)
 {
 	(void)state;
 	for (int64_t s = 0; s < INT64_C(253402300799); s += 9173417) {
@@ -162,7 +160,7 @@ static void test_dates_agree(void **state)
 	}
 }
 
-static void test_date_is_clamped(void **state)
+static void test_dates_are_clamped(void **state)
 {
 	char got[CONDITIONS_DATE_SIZE];
 	(void)state;
@@ -172,7 +170,7 @@ static void test_date_is_clamped(void **state)
 	assert_string_equal(got, "Fri, 31 Dec 9999 23:59:59 GMT");
 }
 
-static void test_ranges(void **state)
+static void test_ranges_are_parsed(void **state)
 {
 	static const struct {
 		const char *text;
@@ -218,18 +216,21 @@ static void test_ranges(void **state)
 		enum range_kind got = conditions_range(rows[i].text, rows[i].size, &first, &len);
 		if (got != rows[i].want)
 			fail_msg("<%s> of %d: %d", rows[i].text, (int)rows[i].size, (int)got);
-		assert_true(first == (got == RANGE_PART ? rows[i].first : 77));
-		assert_true(len == (got == RANGE_PART ? rows[i].len : 77));
+		assert_row_equal(rows[i].text, first, got == RANGE_PART ? rows[i].first : 77);
+		assert_row_equal(rows[i].text, len, got == RANGE_PART ? rows[i].len : 77);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tags),          cmocka_unit_test(test_ends_of_versions),
-		cmocka_unit_test(test_too_many_tags), cmocka_unit_test(test_dates),
-		cmocka_unit_test(test_dates_agree),   cmocka_unit_test(test_date_is_clamped),
-		cmocka_unit_test(test_ranges),
+		cmocka_unit_test(test_entity_tags_are_parsed_and_matched),
+		cmocka_unit_test(test_the_smallest_and_largest_version_match),
+		cmocka_unit_test(test_too_many_tags_are_refused),
+		cmocka_unit_test(test_dates_of_three_forms_are_parsed),
+		cmocka_unit_test(test_dates_agree_with_the_c_library),
+		cmocka_unit_test(test_dates_are_clamped),
+		cmocka_unit_test(test_ranges_are_parsed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Tests of httpd/json_check.c: it accepts what jansson accepts, and says what it saw. */
+/* Tests of httpd/json_check.c: it accepts what jansson accepts, and describes the
+ * value. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/prng.h"
@@ -10,7 +11,8 @@
 
 #define FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL)
 
-/* Returns what jansson says; IS for the two faults that it alone finds. */
+/* Return whether jansson accepts the text; IS for the two faults that only jansson
+ * finds. */
 static bool jansson_accepts(const char *text, size_t len, bool is)
 {
 	json_error_t error;
@@ -24,8 +26,8 @@ static bool jansson_accepts(const char *text, size_t len, bool is)
 	return alone && is;
 }
 
-/* The text lies at the end of a block of its own, so that a sanitizer sees a step too
- * far. */
+/* Check a copy that ends with its block, so that a sanitizer detects a read past the
+ * end. */
 static bool accepts(const char *text, size_t len, struct json_check *ret)
 {
 	char *copy = malloc(len ? len : 1);
@@ -38,7 +40,7 @@ static bool accepts(const char *text, size_t len, struct json_check *ret)
 	return is;
 }
 
-static void test_accepts(void **state)
+static void test_valid_json_is_accepted(void **state)
 {
 	static const char *const rows[] = {
 		"null",
@@ -77,11 +79,11 @@ static void test_accepts(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!accepts(rows[i], strlen(rows[i]), &check))
 			fail_msg("%s: %s", rows[i], check.why);
-		assert_true(jansson_accepts(rows[i], strlen(rows[i]), false));
+		assert_row(rows[i], jansson_accepts(rows[i], strlen(rows[i]), false));
 	}
 }
 
-static void test_refuses(void **state)
+static void test_invalid_json_is_refused(void **state)
 {
 	static const char *const rows[] = {
 		"",
@@ -158,14 +160,14 @@ static void test_refuses(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (accepts(rows[i], strlen(rows[i]), &check))
 			fail_msg("accepted: %s", rows[i]);
-		assert_false(jansson_accepts(rows[i], strlen(rows[i]), false));
+		assert_row(rows[i], !jansson_accepts(rows[i], strlen(rows[i]), false));
 	}
 	assert_false(accepts("[\0]", 3, &check));
 	assert_false(accepts("[]\0", 3, &check));
 	assert_false(accepts("\"\\\0\"", 4, &check));
 }
 
-static void test_python_takes_more(void **state)
+static void test_the_words_of_python_are_accepted_on_request(void **state)
 {
 	static const char *const rows[] = {
 		"NaN", "Infinity", "-Infinity", "[NaN,1]", "{\"a\":-Infinity}", "\"\\ud800\"",
@@ -174,16 +176,16 @@ static void test_python_takes_more(void **state)
 	struct json_check check;
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_true(json_check_python(rows[i], strlen(rows[i]), &check));
-		assert_false(json_check(rows[i], strlen(rows[i]), &check));
+		assert_row(rows[i], json_check_python(rows[i], strlen(rows[i]), &check));
+		assert_row(rows[i], !json_check(rows[i], strlen(rows[i]), &check));
 	}
 	for (size_t i = 0; i < sizeof(neither) / sizeof(neither[0]); i++)
-		assert_false(json_check_python(neither[i], strlen(neither[i]), &check));
+		assert_row(neither[i], !json_check_python(neither[i], strlen(neither[i]), &check));
 	assert_true(json_check_python("NaN", 3, &check));
 	assert_int_equal(check.kind, JSON_KIND_NUMBER);
 }
 
-static void test_tells_what_it_is(void **state)
+static void test_kind_emptiness_and_number_of_values_are_reported(void **state)
 {
 	static const struct {
 		const char *text;
@@ -203,14 +205,14 @@ static void test_tells_what_it_is(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json_check check;
-		assert_true(accepts(rows[i].text, strlen(rows[i].text), &check));
-		assert_int_equal(check.kind, rows[i].kind);
-		assert_int_equal(check.empty, rows[i].empty);
-		assert_int_equal(check.values, rows[i].values);
+		assert_row(rows[i].text, accepts(rows[i].text, strlen(rows[i].text), &check));
+		assert_row_equal(rows[i].text, check.kind, rows[i].kind);
+		assert_row_equal(rows[i].text, check.empty, rows[i].empty);
+		assert_row_equal(rows[i].text, check.values, rows[i].values);
 	}
 }
 
-static void test_names_the_place(void **state)
+static void test_the_place_of_a_fault_is_reported(void **state)
 {
 	struct json_check check;
 	(void)state;
@@ -219,7 +221,7 @@ static void test_names_the_place(void **state)
 	assert_string_equal(check.why, "no value begins like this");
 }
 
-/* N arrays within each other, with VALUE in the innermost. */
+/* Check N arrays inside each other, with VALUE in the innermost. */
 static bool nested_accepts(size_t n, const char *value)
 {
 	struct json_check check;
@@ -252,8 +254,8 @@ static void assert_agrees(const char *text, size_t len)
 	assert_int_equal(is, jansson_accepts(text, len, is));
 }
 
-/* Texts of few characters, made at random, and valid ones with a byte changed. No byte
- * becomes NUL, which jansson 2.14 skips behind a number. */
+/* Random texts over a small alphabet, and a valid text with one byte changed. No byte
+ * becomes NUL, because jansson 2.14 ignores a NUL after a number. */
 static void test_agrees_with_jansson(void **state)
 {
 	static const char alphabet[] = "[]{}:,\"\\ue0D8-+.19 tfn\n\xc3\xa9";
@@ -277,11 +279,11 @@ static void test_agrees_with_jansson(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_accepts),
-		cmocka_unit_test(test_refuses),
-		cmocka_unit_test(test_python_takes_more),
-		cmocka_unit_test(test_tells_what_it_is),
-		cmocka_unit_test(test_names_the_place),
+		cmocka_unit_test(test_valid_json_is_accepted),
+		cmocka_unit_test(test_invalid_json_is_refused),
+		cmocka_unit_test(test_the_words_of_python_are_accepted_on_request),
+		cmocka_unit_test(test_kind_emptiness_and_number_of_values_are_reported),
+		cmocka_unit_test(test_the_place_of_a_fault_is_reported),
 		cmocka_unit_test(test_depth_is_bounded),
 		cmocka_unit_test(test_agrees_with_jansson),
 	};

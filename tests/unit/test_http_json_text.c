@@ -1,4 +1,4 @@
-/* Tests of httpd/json_text.c: what it writes is what jansson reads. */
+/* Tests of httpd/json_text.c: jansson reads what it writes. */
 #include "tests/unit/cmocka_all.h"
 
 #include "httpd/json_text.h"
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void test_strings(void **state)
+static void test_strings_are_escaped(void **state)
 {
 	static const struct {
 		const char *bytes;
@@ -35,17 +35,17 @@ static void test_strings(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json_text t = { 0 };
 		json_text_string(&t, rows[i].bytes, strlen(rows[i].bytes));
-		assert_false(t.failed);
-		assert_int_equal(t.len, strlen(rows[i].want));
-		assert_int_equal(json_text_string_len(rows[i].bytes, strlen(rows[i].bytes)), t.len);
-		assert_memory_equal(t.data, rows[i].want, t.len);
+		assert_row(rows[i].want, !t.failed);
+		assert_row_bytes(rows[i].want, t.data, t.len, rows[i].want, strlen(rows[i].want));
+		assert_row_equal(rows[i].want,
+		                 json_text_string_len(rows[i].bytes, strlen(rows[i].bytes)), t.len);
 		json_text_clear(&t);
 	}
 }
 
-/* Every pair of bytes, as a string: always JSON, and the same text if it is
- * valid. */
-static void test_all_pairs(void **state)
+/* Every pair of bytes as a string: the output is always JSON, and the same text if it
+ * is valid UTF-8. */
+static void test_any_two_bytes_make_a_valid_string(void **state)
 {
 	(void)state;
 	for (unsigned a = 0; a < 256; a++) {
@@ -67,7 +67,7 @@ static void test_all_pairs(void **state)
 	}
 }
 
-static void test_base64(void **state)
+static void test_base64_matches_rfc_4648(void **state)
 {
 	static const char *const rows[][2] = {
 		{ "", "\"\"" },
@@ -84,13 +84,12 @@ static void test_base64(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json_text t = { 0 };
 		json_text_base64(&t, rows[i][0], strlen(rows[i][0]));
-		assert_int_equal(t.len, strlen(rows[i][1]));
-		assert_memory_equal(t.data, rows[i][1], t.len);
+		assert_row_bytes(rows[i][1], t.data, t.len, rows[i][1], strlen(rows[i][1]));
 		json_text_clear(&t);
 	}
 }
 
-static void test_numbers(void **state)
+static void test_the_smallest_and_largest_numbers_are_written(void **state)
 {
 	struct json_text t = { 0 };
 	(void)state;
@@ -112,7 +111,7 @@ static void test_numbers(void **state)
 	assert_int_equal(t.len, 0);
 }
 
-static void test_grows(void **state)
+static void test_the_text_grows(void **state)
 {
 	struct json_text t = { 0 };
 	(void)state;
@@ -127,9 +126,11 @@ static void test_grows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_strings), cmocka_unit_test(test_all_pairs),
-		cmocka_unit_test(test_base64),  cmocka_unit_test(test_numbers),
-		cmocka_unit_test(test_grows),
+		cmocka_unit_test(test_strings_are_escaped),
+		cmocka_unit_test(test_any_two_bytes_make_a_valid_string),
+		cmocka_unit_test(test_base64_matches_rfc_4648),
+		cmocka_unit_test(test_the_smallest_and_largest_numbers_are_written),
+		cmocka_unit_test(test_the_text_grows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

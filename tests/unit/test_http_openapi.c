@@ -1,5 +1,5 @@
-/* The description of the API against what the server is made of: its routes and
- * their methods, parameters and rights, and its problems. */
+/* Tests of httpd/openapi.json: it describes the server's routes with their methods,
+ * parameters and rights, and its problems. */
 #include "tests/unit/cmocka_all.h"
 #include "httpd/console_files.h"
 #include "httpd/problem.h"
@@ -12,7 +12,7 @@
 
 static json_t *doc;
 
-static int load(void **state)
+static int load_doc(void **state)
 {
 	static const char name[] = "../openapi.json";
 	json_error_t error;
@@ -25,15 +25,15 @@ static int load(void **state)
 	return 0;
 }
 
-static int unload(void **state)
+static int unload_doc(void **state)
 {
 	(void)state;
 	json_decref(doc);
 	return 0;
 }
 
-/* What "#/a/b" points to; escapes of JSON pointers do not occur. */
-static json_t *follow(json_t *node)
+/* Return the target of a "$ref"; escapes of JSON pointers do not occur. */
+static json_t *resolve_ref(json_t *node)
 {
 	const char *ref = json_string_value(json_object_get(node, "$ref"));
 	if (!ref)
@@ -50,14 +50,15 @@ static json_t *follow(json_t *node)
 	return at;
 }
 
-/* The console's page and its files are no part of the API. */
+/* The console's page and files are not part of the API. */
 static bool is_api(const char *path)
 {
 	return strcmp(path, "/") != 0 && strncmp(path, "/console", 8) != 0;
 }
 
-/* Does PATH of the description belong to ROUTE? "/v1/kv/{key}" to "/v1/kv/". */
-static bool is_of(const char *path, const struct route *route)
+/* Return whether PATH in the description belongs to ROUTE: "/v1/kv/{key}" to
+ * "/v1/kv/". */
+static bool describes_route(const char *path, const struct route *route)
 {
 	size_t len = strlen(route->path);
 	if (!route->has_key)
@@ -72,14 +73,14 @@ static void method_key(enum http_method method, char *buf, size_t size)
 		*c = (char)tolower((unsigned char)*c);
 }
 
-/* The names of query parameters that OPERATION has, put into SET. */
+/* Add the names of OPERATION's query parameters to SET. */
 static void add_params(json_t *operation, json_t *set)
 {
 	size_t i;
 	json_t *param;
 	json_array_foreach(json_object_get(operation, "parameters"), i, param)
 	{
-		param = follow(param);
+		param = resolve_ref(param);
 		if (!strcmp(json_string_value(json_object_get(param, "in")), "query"))
 			json_object_set_new(set, json_string_value(json_object_get(param, "name")),
 			                    json_true());
@@ -96,7 +97,7 @@ static void compare_params(const char *what, const struct route_method *m, json_
 		fail_msg("%s: more parameters are described than there are", what);
 }
 
-/* One row of a route against all operations described for it. */
+/* Compare one method of a route with all operations described for it. */
 static void compare_method(const struct route *route, const struct route_method *m)
 {
 	char what[128], method[16];
@@ -109,7 +110,7 @@ static void compare_method(const struct route *route, const struct route_method 
 	json_object_foreach(json_object_get(doc, "paths"), path, item)
 	{
 		json_t *operation = json_object_get(item, method);
-		if (!operation || !is_of(path, route))
+		if (!operation || !describes_route(path, route))
 			continue;
 		found = true;
 		add_params(operation, params);
@@ -137,7 +138,7 @@ static void test_routes_are_described(void **state)
 			compare_method(route, m);
 }
 
-/* Is there a route for METHOD of PATH? */
+/* Return whether there is a route for METHOD of PATH. */
 static bool has_route(const char *path, const char *method)
 {
 	const struct route *route;
@@ -145,14 +146,14 @@ static bool has_route(const char *path, const char *method)
 	for (size_t i = 0; (route = router_row(i)); i++) {
 		for (const struct route_method *m = route->methods; m->run; m++) {
 			method_key(m->method, text, sizeof(text));
-			if (is_of(path, route) && !strcmp(text, method))
+			if (describes_route(path, route) && !strcmp(text, method))
 				return true;
 		}
 	}
 	return false;
 }
 
-static void test_what_is_described_has_a_route(void **state)
+static void test_described_operations_have_a_route(void **state)
 {
 	const char *path, *method;
 	json_t *item, *operation;
@@ -170,7 +171,7 @@ static void test_what_is_described_has_a_route(void **state)
 	assert_true(n > 20);
 }
 
-/* The types of problems that the responses name, each with its status. */
+/* Return the types of problems that the responses name, each with its status. */
 static json_t *described_problems(void)
 {
 	const char *name;
@@ -185,7 +186,7 @@ static json_t *described_problems(void)
 		                         "schema");
 		json_t *members = json_object_get(
 		        json_array_get(json_object_get(schema, "allOf"), 1), "properties");
-		/* One value; a const is what generators cannot merge with an integer. */
+		/* A range of one value; code generators cannot merge a const with an integer. */
 		json_t *range = json_object_get(members, "status");
 		json_t *status = json_object_get(range, "minimum");
 		assert_true(json_equal(status, json_object_get(range, "maximum")));
@@ -225,7 +226,7 @@ static void test_problems_are_described(void **state)
 	json_decref(set);
 }
 
-/* Every reference below NODE points somewhere; returns how many there are. */
+/* Check that every reference below NODE points somewhere; return their number. */
 static size_t count_refs(json_t *node)
 {
 	const char *name;
@@ -233,7 +234,7 @@ static size_t count_refs(json_t *node)
 	size_t i, n = 0;
 	if (json_is_object(node)) {
 		if (json_object_get(node, "$ref")) {
-			follow(node);
+			resolve_ref(node);
 			n++;
 		}
 		json_object_foreach(node, name, child) n += count_refs(child);
@@ -253,9 +254,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_routes_are_described),
-		cmocka_unit_test(test_what_is_described_has_a_route),
+		cmocka_unit_test(test_described_operations_have_a_route),
 		cmocka_unit_test(test_problems_are_described),
 		cmocka_unit_test(test_references_point_somewhere),
 	};
-	return cmocka_run_group_tests(tests, load, unload);
+	return cmocka_run_group_tests(tests, load_doc, unload_doc);
 }

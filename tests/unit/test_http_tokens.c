@@ -27,7 +27,7 @@ static int remove_file(void **state)
 	return unlink(path);
 }
 
-static int load(const void *text, size_t len, struct tokens **ret, char *why, size_t size)
+static int load_text(const void *text, size_t len, struct tokens **ret, char *why, size_t size)
 {
 	FILE *to = fopen(path, "we");
 	assert_non_null(to);
@@ -40,12 +40,11 @@ static struct tokens *load_good(const char *text)
 {
 	struct tokens *tokens = NULL;
 	char why[256] = "";
-	if (load(text, strlen(text), &tokens, why, sizeof(why)))
+	if (load_text(text, strlen(text), &tokens, why, sizeof(why)))
 		fail_msg("%s", why);
 	return tokens;
 }
 
-/* A line that grants RIGHT on PREFIX to the token "token-of-NAME-...". */
 static void secret_of(const char *name, char *buf, size_t size)
 {
 	snprintf(buf, size, "token-of-%s-0123456789", name);
@@ -63,18 +62,18 @@ static void add_line(char *text, size_t size, const char *name, const char *righ
 	                             prefix) < size - at);
 }
 
-static const struct token *find(const struct tokens *tokens, const char *name)
+static const struct token *find_token(const struct tokens *tokens, const char *name)
 {
 	char secret[128];
 	secret_of(name, secret, sizeof(secret));
 	return tokens_find(tokens, secret, strlen(secret));
 }
 
-static void test_hash(void **state)
+static void test_hashes_match_sha256sum(void **state)
 {
 	char hash[TOKEN_HASH_SIZE];
 	(void)state;
-	/* the digits are those of sha256sum */
+	/* The digits are those of sha256sum. */
 	assert_int_equal(token_hash("abcdefghijklmnop", 16, hash), 0);
 	assert_string_equal(
 	        hash, "sha256:f39dac6cbaba535e2c207cd0cd8f154974223c848f727f98b3564cea569b41cf");
@@ -84,7 +83,7 @@ static void test_hash(void **state)
 	assert_int_equal(token_hash("-._~+/=AZaz09-._", 16, hash), 0);
 }
 
-static void test_rights(void **state)
+static void test_rights_hold_below_their_prefix(void **state)
 {
 	static const struct {
 		const char *name;
@@ -119,10 +118,10 @@ static void test_rights(void **state)
 	struct tokens *tokens = load_good(text);
 	assert_int_equal(tokens_count(tokens), 5);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		const struct token *token = find(tokens, rows[i].name);
+		const struct token *token = find_token(tokens, rows[i].name);
 		assert_non_null(token);
 		assert_string_equal(token->name, rows[i].name);
-		/* no NUL behind the key: what is read beyond it is found by ASan */
+		/* No NUL after the key: AddressSanitizer detects a read past its end. */
 		size_t len = strlen(rows[i].key);
 		char *key = malloc(len ? len : 1);
 		assert_non_null(key);
@@ -132,12 +131,12 @@ static void test_rights(void **state)
 			         rows[i].key);
 		free(key);
 	}
-	assert_null(find(tokens, "nobody"));
+	assert_null(find_token(tokens, "nobody"));
 	assert_null(tokens_find(tokens, "", 0));
 	tokens_unref(tokens);
 }
 
-static void test_many(void **state)
+static void test_up_to_1000_tokens_are_found(void **state)
 {
 	size_t size = 256 * (TOKENS_MAX + 2);
 	char *text = calloc(1, size);
@@ -153,19 +152,19 @@ static void test_many(void **state)
 	tokens = load_good(text);
 	for (int i = 0; i < TOKENS_MAX; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
-		assert_string_equal(find(tokens, name)->name, name);
+		assert_string_equal(find_token(tokens, name)->name, name);
 	}
 	struct tokens *again = load_good(text);
-	assert_ptr_equal(tokens_same(again, find(tokens, "n77")), find(again, "n77"));
+	assert_ptr_equal(tokens_same(again, find_token(tokens, "n77")), find_token(again, "n77"));
 	tokens_unref(again);
 	tokens_unref(tokens);
 	add_line(text + strlen(text), size - strlen(text), "more", "read", "/");
-	assert_int_equal(load(text, strlen(text), &tokens, why, sizeof(why)), -EINVAL);
+	assert_int_equal(load_text(text, strlen(text), &tokens, why, sizeof(why)), -EINVAL);
 	assert_non_null(strstr(why, ":1001: there are more than 1000"));
 	free(text);
 }
 
-static void test_references(void **state)
+static void test_tokens_live_until_the_last_reference(void **state)
 {
 	char text[1024] = "";
 	(void)state;
@@ -173,14 +172,14 @@ static void test_references(void **state)
 	struct tokens *tokens = load_good(text);
 	struct tokens *other = tokens_ref(tokens);
 	tokens_unref(tokens);
-	assert_non_null(find(other, "a")); /* still there */
+	assert_non_null(find_token(other, "a")); /* Still valid. */
 	tokens_unref(other);
 	tokens_unref(NULL);
 	assert_null(tokens_ref(NULL));
 }
 
-/* Files that were damaged: they load or they do not, and nothing else. */
-static void test_damaged(void **state)
+/* Damaged files either load or are refused with an error. */
+static void test_damaged_files_are_refused_or_loaded(void **state)
 {
 	char good[1024] = "# a comment\n\n";
 	(void)state;
@@ -196,7 +195,7 @@ static void test_damaged(void **state)
 		memcpy(bad, good, len);
 		for (int n = rand_r(&seed) % 3; n >= 0; n--)
 			bad[(size_t)rand_r(&seed) % len] = (char)rand_r(&seed);
-		int r = load(bad, (size_t)rand_r(&seed) % len + 1, &tokens, why, sizeof(why));
+		int r = load_text(bad, (size_t)rand_r(&seed) % len + 1, &tokens, why, sizeof(why));
 		if (r) {
 			assert_int_equal(r, -EINVAL);
 			assert_null(tokens);
@@ -211,9 +210,11 @@ static void test_damaged(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_hash),    cmocka_unit_test(test_rights),
-		cmocka_unit_test(test_many),    cmocka_unit_test(test_references),
-		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_hashes_match_sha256sum),
+		cmocka_unit_test(test_rights_hold_below_their_prefix),
+		cmocka_unit_test(test_up_to_1000_tokens_are_found),
+		cmocka_unit_test(test_tokens_live_until_the_last_reference),
+		cmocka_unit_test(test_damaged_files_are_refused_or_loaded),
 	};
 	return cmocka_run_group_tests(tests, make_file, remove_file);
 }

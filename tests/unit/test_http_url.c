@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void test_split(void **state)
+static void test_a_target_is_split_into_path_and_query(void **state)
 {
 	static const struct {
 		const char *target;
@@ -40,14 +40,14 @@ static void test_split(void **state)
 			fail_msg("%s: %d", rows[i].target, got);
 		if (!got)
 			continue;
-		assert_int_equal(url.path_len, strlen(rows[i].path));
-		assert_memory_equal(url.path, rows[i].path, url.path_len);
-		assert_int_equal(url.query_len, strlen(rows[i].query));
-		assert_memory_equal(url.query, rows[i].query, url.query_len);
+		assert_row_bytes(rows[i].target, url.path, url.path_len, rows[i].path,
+		                 strlen(rows[i].path));
+		assert_row_bytes(rows[i].target, url.query, url.query_len, rows[i].query,
+		                 strlen(rows[i].query));
 	}
 }
 
-static void test_keys_taken(void **state)
+static void test_valid_keys_are_decoded(void **state)
 {
 	static const struct {
 		const char *raw;
@@ -68,7 +68,7 @@ static void test_keys_taken(void **state)
 		{ "a%2Fb", "a/b", false },
 		{ "a%2fb%2F%63/d", "a/b/c/d", false },
 		{ "a%2F", "a", true },
-		{ "%252F", "%2F", false }, /* decoded once, and only once */
+		{ "%252F", "%2F", false }, /* Decoded exactly once. */
 		{ "%2500", "%00", false },
 		{ "...", "...", false },
 		{ ".a", ".a", false },
@@ -83,13 +83,12 @@ static void test_keys_taken(void **state)
 		const char *why = url_decode_key(rows[i].raw, strlen(rows[i].raw), buf, &len, &dir);
 		if (why)
 			fail_msg("%s: %s", rows[i].raw, why);
-		assert_int_equal(len, strlen(rows[i].key));
-		assert_memory_equal(buf, rows[i].key, len);
-		assert_int_equal(dir, rows[i].dir);
+		assert_row_bytes(rows[i].raw, buf, len, rows[i].key, strlen(rows[i].key));
+		assert_row_equal(rows[i].raw, dir, rows[i].dir);
 	}
 }
 
-static void test_keys_refused(void **state)
+static void test_invalid_keys_are_refused(void **state)
 {
 	static const char *const rows[] = {
 		"/",          "//",     "a//b",       "a//",     "/a",     "%2Fa", "a%2f/",
@@ -107,16 +106,16 @@ static void test_keys_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!url_decode_key(rows[i], strlen(rows[i]), buf, &len, &dir))
 			fail_msg("%s was taken", rows[i]);
-		assert_int_equal(len, 99);
+		assert_row_equal(rows[i], len, 99);
 	}
 	memset(long_name, 'x', sizeof(long_name));
 	assert_null(url_decode_key(long_name, 255, buf, &len, &dir));
 	assert_non_null(url_decode_key(long_name, 256, buf, &len, &dir));
 }
 
-static void test_longest_key(void **state)
+static void test_a_key_of_4096_bytes_is_the_longest(void **state)
 {
-	/* 4,096 bytes as 16 names of 255 and what is left, all of it escaped */
+	/* 4,096 bytes: 15 names of 255 and two shorter ones, all escaped. */
 	char key[4097];
 	char raw[URL_ENCODED_MAX(4097)];
 	char buf[URL_ENCODED_MAX(4097)];
@@ -136,7 +135,7 @@ static void test_longest_key(void **state)
 	assert_non_null(url_decode_key(raw, n, buf, &len, &dir));
 }
 
-static void test_slashes_merged(void **state)
+static void test_slashes_are_merged(void **state)
 {
 	static const struct {
 		const char *path, *merged;
@@ -152,13 +151,12 @@ static void test_slashes_merged(void **state)
 		size_t len = strlen(rows[i].path);
 		memcpy(path, rows[i].path, len);
 		len = url_merge_slashes(path, len);
-		assert_int_equal(len, strlen(rows[i].merged));
-		assert_memory_equal(path, rows[i].merged, len);
+		assert_row_bytes(rows[i].path, path, len, rows[i].merged, strlen(rows[i].merged));
 	}
 }
 
-/* PyCache's keys: Python leaves a '%' as it is that begins no escape. */
-static void test_lenient_percent(void **state)
+/* PyCache's keys: Python keeps a '%' that does not begin an escape. */
+static void test_a_lone_percent_is_kept_on_request(void **state)
 {
 	static const char raw[] = "a%zz%4%41%";
 	char buf[sizeof(raw)];
@@ -173,7 +171,7 @@ static void test_lenient_percent(void **state)
 	assert_non_null(url_decode_path(raw, strlen(raw), false, buf, &len, &dir));
 }
 
-static void test_encode(void **state)
+static void test_reserved_bytes_are_escaped(void **state)
 {
 	static const char text[] = "aZ09-._~/ %?#&=+\"\\<>{}|^`\x01\x7f\xff";
 	static const char want[] = "aZ09-._~/%20%25%3F%23%26%3D%2B%22%5C%3C%3E%7B%7D%7C%5E%60"
@@ -192,7 +190,7 @@ static struct url with_query(const char *query)
 	};
 }
 
-static void test_params(void **state)
+static void test_parameters_are_found(void **state)
 {
 	static const struct {
 		const char *query;
@@ -215,14 +213,13 @@ static void test_params(void **state)
 			fail_msg("%s: %d", rows[i].query, got);
 		if (!got || !rows[i].value)
 			continue;
-		assert_int_equal(len, strlen(rows[i].value));
-		assert_memory_equal(value, rows[i].value, len);
+		assert_row_bytes(rows[i].query, value, len, rows[i].value, strlen(rows[i].value));
 	}
 }
 
-static void test_param_is_bounded_by_query(void **state)
+static void test_a_parameter_ends_with_the_query(void **state)
 {
-	/* the bytes behind the query are not part of it */
+	/* The bytes after the query are not part of it. */
 	struct url url = { .path = "/", .path_len = 1, .query = "a=12345", .query_len = 4 };
 	const char *value;
 	size_t len;
@@ -231,7 +228,7 @@ static void test_param_is_bounded_by_query(void **state)
 	assert_int_equal(len, 2);
 }
 
-static void test_unknown_params(void **state)
+static void test_unknown_parameters_are_reported(void **state)
 {
 	static const char *const known[] = { "ttl", "op", NULL };
 	static const char *const none[] = { NULL };
@@ -249,7 +246,7 @@ static void test_unknown_params(void **state)
 	assert_null(url_unknown_param(&url, none, &len));
 }
 
-static void test_values(void **state)
+static void test_values_are_decoded(void **state)
 {
 	static const struct {
 		const char *raw;
@@ -264,26 +261,26 @@ static void test_values(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		char buf[32];
 		long n = url_decode_value(rows[i].raw, strlen(rows[i].raw), buf);
-		assert_int_equal(n, rows[i].value ? (long)strlen(rows[i].value) : -1);
+		assert_row_equal(rows[i].raw, n, rows[i].value ? (long)strlen(rows[i].value) : -1);
 		if (n > 0)
-			assert_memory_equal(buf, rows[i].value, (size_t)n);
+			assert_row_bytes(rows[i].raw, buf, n, rows[i].value, (size_t)n);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_keys_taken),
-		cmocka_unit_test(test_keys_refused),
-		cmocka_unit_test(test_longest_key),
-		cmocka_unit_test(test_slashes_merged),
-		cmocka_unit_test(test_lenient_percent),
-		cmocka_unit_test(test_encode),
-		cmocka_unit_test(test_params),
-		cmocka_unit_test(test_param_is_bounded_by_query),
-		cmocka_unit_test(test_unknown_params),
-		cmocka_unit_test(test_values),
+		cmocka_unit_test(test_a_target_is_split_into_path_and_query),
+		cmocka_unit_test(test_valid_keys_are_decoded),
+		cmocka_unit_test(test_invalid_keys_are_refused),
+		cmocka_unit_test(test_a_key_of_4096_bytes_is_the_longest),
+		cmocka_unit_test(test_slashes_are_merged),
+		cmocka_unit_test(test_a_lone_percent_is_kept_on_request),
+		cmocka_unit_test(test_reserved_bytes_are_escaped),
+		cmocka_unit_test(test_parameters_are_found),
+		cmocka_unit_test(test_a_parameter_ends_with_the_query),
+		cmocka_unit_test(test_unknown_parameters_are_reported),
+		cmocka_unit_test(test_values_are_decoded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

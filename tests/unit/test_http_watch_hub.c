@@ -1,5 +1,5 @@
-/* Tests of httpd/watch_hub.c: threads that watch while others write are told what the
- * feed says, each event once, in order. */
+/* Tests of httpd/watch_hub.c: threads that watch while others write get each event of
+ * the feed once, in order. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -24,8 +24,8 @@ struct watcher {
 	struct watch watch;
 	struct node *node;
 	const char *prefix;
-	bool slow; /* it begins when all is over, and at the beginning */
-	unsigned naps;
+	bool slow; /* starts after the last change, from the first offset */
+	unsigned pause_every;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t woken;
@@ -38,7 +38,7 @@ struct watcher {
 	const char *fault;
 };
 
-static void wake(struct watch *watch, enum watch_news news)
+static void on_wake(struct watch *watch, enum watch_news news)
 {
 	struct watcher *w = (struct watcher *)watch;
 	pthread_mutex_lock(&w->lock);
@@ -48,12 +48,12 @@ static void wake(struct watch *watch, enum watch_news news)
 	pthread_mutex_unlock(&w->lock);
 }
 
-static void keep(struct watch *watch)
+static void free_nothing(struct watch *watch)
 {
-	(void)watch; /* the test has it */
+	(void)watch; /* The test owns the watcher. */
 }
 
-/* Formats what the feed has for PREFIX from PLACE on, and moves that behind it. */
+/* Format the feed's changes for PREFIX from PLACE on, and advance PLACE past them. */
 static bool read_feed(struct node *node, const char *prefix, struct change_place *place,
                       struct json_text *text)
 {
@@ -97,7 +97,7 @@ static bool is_over(const struct watcher *w)
 	return w->text.len && memmem(w->text.data, w->text.len, LAST_KEY, strlen(LAST_KEY));
 }
 
-static void *run(void *arg)
+static void *watch_changes(void *arg)
 {
 	struct watcher *w = arg;
 	char buf[BUF];
@@ -109,8 +109,8 @@ static void *run(void *arg)
 		enum change_look look = watch_read(&w->watch, &w->next, buf, sizeof(buf), &len);
 		if (look == CHANGE_LOOK_SOME) {
 			json_text_append(&w->text, buf, len);
-			if (w->naps && w->waits % w->naps == 0)
-				until_over(until_end()); /* sleeps a little */
+			if (w->pause_every && w->waits % w->pause_every == 0)
+				until_over(until_end()); /* Sleep briefly. */
 			continue;
 		}
 		if (look == CHANGE_LOOK_AWAY) {
@@ -137,14 +137,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void start(struct watcher *w, struct watch_hub *hub, struct node *node)
+static void start_watcher(struct watcher *w, struct watch_hub *hub, struct node *node)
 {
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->woken, NULL);
 	w->node = node;
-	w->watch = (struct watch){ .wake = wake, .free_it = keep, .reads = true };
+	w->watch = (struct watch){ .wake = on_wake, .free_it = free_nothing, .reads = true };
 	assert_int_equal(watch_add(hub, &w->watch, w->prefix, strlen(w->prefix)), 0);
-	assert_int_equal(pthread_create(&w->thread, NULL, run, w), 0);
+	assert_int_equal(pthread_create(&w->thread, NULL, watch_changes, w), 0);
 }
 
 static struct bytes text_bytes(const char *text)
@@ -152,8 +152,8 @@ static struct bytes text_bytes(const char *text)
 	return (struct bytes){ text, strlen(text) };
 }
 
-/* Something that changes, here and there. */
-static void change(struct node *node, struct prng *prng)
+/* Make a random change. */
+static void make_change(struct node *node, struct prng *prng)
 {
 	static const char *const dirs[] = { "a", "a/b", "a/b/c", "d" };
 	char key[40], to[40];
@@ -176,8 +176,8 @@ static void change(struct node *node, struct prng *prng)
 	}
 }
 
-/* One event that concerns everybody. */
-static void say_last(struct node *node)
+/* Write one event that concerns every watcher. */
+static void write_last_keys(struct node *node)
 {
 	static const char *const keys[] = { "a/b/c/" LAST_KEY, "d/" LAST_KEY, "quiet/" LAST_KEY };
 	struct event ops[ARRAY_SIZE(keys)];
@@ -188,7 +188,7 @@ static void say_last(struct node *node)
 	EXPECT_DO(node, OK, .op = EVENT_TXN, .ops = ops, .nops = ARRAY_SIZE(keys));
 }
 
-static void hook(void *arg, const struct feed_event *ev)
+static void pass_to_hub(void *arg, const struct feed_event *ev)
 {
 	watch_hub_follow(arg, ev, false);
 }
@@ -198,7 +198,7 @@ static int set_up(void **state)
 	struct node_fixture *fixture = node_fixture_new();
 	struct watch_hub *hub;
 	assert_int_equal(watch_hub_new(&hub), 0);
-	fixture->follower.hook = hook;
+	fixture->follower.hook = pass_to_hub;
 	fixture->follower.hook_arg = hub;
 	fixture->node = node_fixture_open(&fixture->config);
 	assert_int_equal(watch_hub_start(hub, fixture->node), 0);
@@ -215,15 +215,15 @@ static int tear_down(void **state)
 	return r;
 }
 
-static void test_everybody_is_told_everything(void **state)
+static void test_every_watcher_reads_every_change_once(void **state)
 {
 	struct node_fixture *fixture = *state;
 	struct watch_hub *hub = fixture->follower.hook_arg;
 	struct watcher watchers[] = {
 		{ .prefix = "" },
-		{ .prefix = "", .naps = 3 },
+		{ .prefix = "", .pause_every = 3 },
 		{ .prefix = "a" },
-		{ .prefix = "a/b", .naps = 1 },
+		{ .prefix = "a/b", .pause_every = 1 },
 		{ .prefix = "a/b" },
 		{ .prefix = "a/b/c" },
 		{ .prefix = "d" },
@@ -237,17 +237,17 @@ static void test_everybody_is_told_everything(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(watchers); i++) {
 		watchers[i].next.offset = begin;
 		if (!watchers[i].slow)
-			start(&watchers[i], hub, fixture->node);
+			start_watcher(&watchers[i], hub, fixture->node);
 	}
 	for (int i = 0; i < EVENTS; i++)
-		change(fixture->node, &prng);
-	say_last(fixture->node);
+		make_change(fixture->node, &prng);
+	write_last_keys(fixture->node);
 	for (size_t i = 0; i < ARRAY_SIZE(watchers); i++) {
 		struct watcher *w = &watchers[i];
 		struct json_text want = { 0 };
 		struct change_place place = { .offset = begin };
 		if (w->slow)
-			start(w, hub, fixture->node);
+			start_watcher(w, hub, fixture->node);
 		pthread_join(w->thread, NULL);
 		if (w->fault)
 			fail_msg("%zu, \"%s\": %s", i, w->prefix, w->fault);
@@ -268,7 +268,7 @@ static void test_everybody_is_told_everything(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_everybody_is_told_everything, set_up,
+		cmocka_unit_test_setup_teardown(test_every_watcher_reads_every_change_once, set_up,
 		                                tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

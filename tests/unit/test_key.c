@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fills BUF with N bytes of names of NAME_LEN bytes each, joined by '/'. */
+/* Fill BUF with N bytes: names of NAME_LEN bytes, joined by '/'. */
 static size_t fill_names(char *buf, size_t n, size_t name_len)
 {
 	for (size_t i = 0; i < n; i++)
@@ -14,7 +14,7 @@ static size_t fill_names(char *buf, size_t n, size_t name_len)
 	return n;
 }
 
-static void test_check_short(void **state)
+static void test_keys_are_checked(void **state)
 {
 	static const struct {
 		const char *key;
@@ -60,9 +60,9 @@ static void test_check_short(void **state)
 	}
 }
 
-/* The bytes behind LEN must not be looked at: the buffer ends there, so that
- * AddressSanitizer sees it. */
-static void test_check_exact_length(void **state)
+/* Bytes past LEN must not be read: the buffer ends there, so that AddressSanitizer
+ * detects it. */
+static void test_bytes_past_the_length_are_not_read(void **state)
 {
 	char *key = malloc(3);
 
@@ -76,7 +76,7 @@ static void test_check_exact_length(void **state)
 	free(key);
 }
 
-static void test_check_limits(void **state)
+static void test_keys_and_names_have_a_greatest_length(void **state)
 {
 	char buf[KEY_MAX + 2];
 
@@ -99,7 +99,7 @@ static void test_check_limits(void **state)
 	assert_int_equal(key_check(buf, 6 + KEY_NAME_MAX + 1), KEY_NAME_LONG);
 }
 
-static void test_check_name(void **state)
+static void test_names_are_checked(void **state)
 {
 	char buf[KEY_NAME_MAX + 1];
 
@@ -117,7 +117,7 @@ static void test_check_name(void **state)
 	assert_int_equal(key_check_name("a\0", 2), KEY_NUL);
 }
 
-static void test_fault_text(void **state)
+static void test_every_fault_has_its_own_text(void **state)
 {
 	(void)state;
 	for (int fault = KEY_OK; fault <= KEY_NUL; fault++) {
@@ -132,7 +132,7 @@ static void test_fault_text(void **state)
 	assert_non_null(key_fault_text((enum key_fault)99));
 }
 
-static void test_next(void **state)
+static void test_next_walks_the_names_of_a_key(void **state)
 {
 	const char *key = "ab/c/def";
 	size_t len = strlen(key);
@@ -154,7 +154,7 @@ static void test_next(void **state)
 	assert_false(key_next(&key, &len, &name, &name_len));
 }
 
-static void test_parent_len(void **state)
+static void test_the_parent_ends_at_the_last_slash(void **state)
 {
 	static const struct {
 		const char *key;
@@ -166,16 +166,20 @@ static void test_parent_len(void **state)
 	(void)state;
 	assert_int_equal(key_parent_len(NULL, 0), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		assert_int_equal(key_parent_len(rows[i].key, strlen(rows[i].key)), rows[i].want);
+		assert_row_equal(rows[i].key, key_parent_len(rows[i].key, strlen(rows[i].key)),
+		                 rows[i].want);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_check_short),  cmocka_unit_test(test_check_exact_length),
-		cmocka_unit_test(test_check_limits), cmocka_unit_test(test_check_name),
-		cmocka_unit_test(test_fault_text),   cmocka_unit_test(test_next),
-		cmocka_unit_test(test_parent_len),
+		cmocka_unit_test(test_keys_are_checked),
+		cmocka_unit_test(test_bytes_past_the_length_are_not_read),
+		cmocka_unit_test(test_keys_and_names_have_a_greatest_length),
+		cmocka_unit_test(test_names_are_checked),
+		cmocka_unit_test(test_every_fault_has_its_own_text),
+		cmocka_unit_test(test_next_walks_the_names_of_a_key),
+		cmocka_unit_test(test_the_parent_ends_at_the_last_slash),
 	};
 
 	return cmocka_run_group_tests_name("key", tests, NULL, NULL);
