@@ -13,17 +13,24 @@
  *
  * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue.
  * Callbacks run without a lock. */
-#include "common/node/internal.h"
+#include "common/node/deadline.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
+#include "common/node/completions.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
+#include "common/node/submission.h"
 
 #include <stdlib.h>
+
+/* A write that is this much older than its timeout shows that applying is blocked. */
+#define OVERDUE_MS 1000
 
 /* Return the timeout of a write in ms. */
 static int64_t write_patience_ms(const struct node *node)
 {
-	return node->config.write_timeout_ms + LOG_GRACE_MS;
+	return node->config.write_timeout_ms + DEADLINE_LOG_GRACE_MS;
 }
 
 /* Remove late events from the queue. The first waiting one stays, since the evictor has a
@@ -39,7 +46,7 @@ static void expire_queued(struct node *node, int64_t now_ms, struct completions 
 			continue;
 		}
 		*link = p->next;
-		node_forget(node, p);
+		submission_unregister(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_LATE };
 		completions_add(done, p);
 	}
@@ -50,7 +57,7 @@ static void expire_queued(struct node *node, int64_t now_ms, struct completions 
  * waiting. */
 static void answer_taken(struct submission *p, struct completions *done)
 {
-	struct submission *copy = calloc(1, sizeof *copy);
+	struct submission *copy = calloc(1, sizeof(*copy));
 	if (!copy)
 		return; /* try again in the next round */
 	copy->done = p->done;
@@ -79,11 +86,11 @@ static int64_t expire(struct node *node)
 		bool waiting = p == node->queue;
 		if ((p->queued && !waiting) || !p->done) /* an eviction, or answered already */
 			continue;
-		if (waiting || !node->kafka) {
+		if (waiting || node->log->workers_apply) {
 			answer_taken(p, &done);
 			continue;
 		}
-		node_forget(node, p);
+		submission_unregister(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
 		completions_add(&done, p);
 		metrics_add(METRIC_WRITES_UNKNOWN, 1);
@@ -108,14 +115,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int deadlines_open(struct node *node)
+int deadline_open(struct node *node)
 {
 	pthread_mutex_init(&node->deadline_lock, NULL);
 	int r = clock_cond_init(&node->deadline_wake);
 	return r < 0 ? r : -pthread_create(&node->deadline_thread, NULL, run, node);
 }
 
-void deadlines_close(struct node *node)
+void deadline_close(struct node *node)
 {
 	pthread_mutex_lock(&node->deadline_lock);
 	node->deadlines_stop = true;
@@ -126,7 +133,12 @@ void deadlines_close(struct node *node)
 	pthread_mutex_destroy(&node->deadline_lock);
 }
 
-int64_t deadlines_oldest_ms(struct node *node)
+int64_t deadline_from_now(const struct node *node)
+{
+	return clock_mono_ms() + write_patience_ms(node);
+}
+
+int64_t deadline_oldest_ms(struct node *node)
 {
 	pthread_mutex_lock(&node->queue_lock);
 	int64_t since_ms = node->pending ? node->pending->deadline_ms - write_patience_ms(node) :
@@ -136,7 +148,7 @@ int64_t deadlines_oldest_ms(struct node *node)
 	return since_ms < now_ms ? now_ms - since_ms : 0;
 }
 
-bool deadlines_held_up(struct node *node, int64_t oldest_ms)
+bool deadline_is_overdue(const struct node *node, int64_t oldest_ms)
 {
-	return oldest_ms > write_patience_ms(node) + HELD_UP_MS;
+	return oldest_ms > write_patience_ms(node) + OVERDUE_MS;
 }

@@ -75,7 +75,7 @@ static const char *const policy_texts[] = {
 #undef X
 };
 
-#define NPOLICIES (sizeof policy_texts / sizeof policy_texts[0])
+#define NPOLICIES (sizeof(policy_texts) / sizeof(policy_texts)[0])
 
 const char *evict_policy_text(enum evict_policy policy)
 {
@@ -104,7 +104,7 @@ bool evict_possible(enum evict_policy policy, struct txn *txn)
 int evict_new(enum evict_policy policy, const struct recency *recency, uint64_t seed,
               struct evict **ret)
 {
-	struct evict *evict = calloc(1, sizeof *evict);
+	struct evict *evict = calloc(1, sizeof(*evict));
 	if (!evict)
 		return -ENOMEM;
 	evict->policy = policy;
@@ -142,7 +142,7 @@ static void lap_begin(struct evict *evict, struct txn *txn)
 
 static void lap_end(struct evict *evict)
 {
-	memcpy(evict->fences, evict->next, evict->nnext * sizeof evict->next[0]);
+	memcpy(evict->fences, evict->next, evict->nnext * sizeof(evict->next)[0]);
 	evict->nfences = evict->nnext;
 	evict->stride = evict->next_stride;
 	evict->surveyed = true;
@@ -244,7 +244,7 @@ static bool keeps(struct evict *evict, struct txn *txn, uint64_t ino)
 			kept = evict->dirs[ino % DIRS].kept;
 			break;
 		}
-		kept = n == sizeof above / sizeof above[0] || store_get(txn, ino, &e) < 0;
+		kept = n == sizeof(above) / sizeof(above)[0] || store_get(txn, ino, &e) < 0;
 		if (kept)
 			break;
 		above[n++] = ino;
@@ -370,7 +370,7 @@ static int choose_lru(struct evict *evict, struct txn *txn, int64_t now_ms, uint
 	size_t i = 0, npool = 0;
 	int n = 0;
 	uint64_t bytes = 0, before = 0;
-	qsort(c, evict->ncandidates, sizeof *c, by_age);
+	qsort(c, evict->ncandidates, sizeof(*c), by_age);
 	for (; i < evict->ncandidates && n < EVICT_MAX && bytes < want_bytes; i++) {
 		bool again = c[i].ino == before;
 		before = c[i].ino;
@@ -411,7 +411,7 @@ static int choose_ttl(struct evict *evict, struct txn *txn, int64_t now_ms, uint
 int evict_choose(struct evict *evict, struct txn *txn, int64_t now_ms, uint64_t want_bytes,
                  uint64_t spare, struct evict_victim ret[EVICT_MAX])
 {
-	memset(evict->dirs, 0, sizeof evict->dirs);
+	memset(evict->dirs, 0, sizeof(evict->dirs));
 	switch (evict->policy) {
 	case EVICT_NONE:
 		break;

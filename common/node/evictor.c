@@ -28,14 +28,20 @@
  *
  * Locks: evictor.lock guards what the thread waits for. It is taken inside work_lock
  * and with none held inside; queue_lock guards the queue and `held`. */
-#include "common/node/internal.h"
+#include "common/node/evictor.h"
 
 #include "common/base/clock.h"
 #include "common/base/key.h"
 #include "common/base/logger.h"
 #include "common/base/metrics.h"
+#include "common/base/random.h"
+#include "common/node/completions.h"
+#include "common/node/deadline.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
 #include "common/node/quota.h"
 #include "common/node/recency.h"
+#include "common/node/submission.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -46,10 +52,7 @@
 #define IN_USE_MS 1000 /* how often is asked what is in use */
 #define MARGIN 32      /* a part of the quota that is kept free ... */
 #define MARGIN_MAX (UINT64_C(64) << 20)
-#define TAKE_ALONG 2     /* evictions for each write ... */
-#define TAKE_BYTES 1024  /* ... and one more for so many bytes */
 #define UNTAKEN_MS 10    /* after which the evictor applies what nobody took */
-#define APPLY_AT_ONCE 32 /* evictions in one transaction of the embedded log */
 #define DRY_ROUNDS 8     /* without a victim: there is none */
 #define DRY_MS 10        /* pause between those */
 #define SURVEY_ROWS 8192 /* in one snapshot */
@@ -66,7 +69,6 @@ struct evictor {
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
-	struct submission *ready; /* embedded log: to be taken along; queue_lock protects it */
 
 	unsigned under_way;         /* evictions; protected by lock, and so are ... */
 	unsigned failed;            /* ... those that were not logged, and ... */
@@ -124,7 +126,7 @@ static void nap(struct evictor *ev)
 /* Whether P's time is not over yet. */
 static bool in_time(const struct submission *p)
 {
-	return clock_mono_ms() < p->deadline_ms - LOG_GRACE_MS;
+	return clock_mono_ms() < p->deadline_ms - DEADLINE_LOG_GRACE_MS;
 }
 
 bool evictor_may_wait(struct node *node, const struct submission *p, uint64_t growth,
@@ -160,35 +162,15 @@ void evictor_requeue(struct node *node, struct submission *pendings)
 
 /* --- what is held --- */
 
-/* The first held write. It stays where it is: only this thread takes it. */
-static struct submission *first_waiting(struct node *node)
-{
-	pthread_mutex_lock(&node->queue_lock);
-	struct submission *p = atomic_load(&node->waiting_for_space) ? node->queue : NULL;
-	pthread_mutex_unlock(&node->queue_lock);
-	return p;
-}
-
-/* Takes the first off the queue. With queue_lock held. */
-static struct submission *pop(struct node *node)
-{
-	struct submission *p = node->queue;
-	node->queue = p->next;
-	if (!node->queue)
-		node->queue_last = &node->queue;
-	p->queued = false;
-	return p;
-}
-
 /* Finishes the first of what is held, or ALL of it. */
-static void refuse_waiting(struct node *node, enum event_outcome code, bool all)
+void evictor_refuse_waiting(struct node *node, enum event_outcome code, bool all)
 {
 	struct completions done;
 	completions_init(&done);
 	pthread_mutex_lock(&node->queue_lock);
 	while (atomic_load(&node->waiting_for_space) && node->queue) {
-		struct submission *p = pop(node);
-		node_forget(node, p);
+		struct submission *p = submission_dequeue(node);
+		submission_unregister(node, p);
 		p->out = (struct outcome){ .code = code };
 		completions_add(&done, p);
 		if (code == OUTCOME_NO_SPACE)
@@ -200,55 +182,6 @@ static void refuse_waiting(struct node *node, enum event_outcome code, bool all)
 		atomic_store(&node->waiting_for_space, false);
 	pthread_mutex_unlock(&node->queue_lock);
 	completions_run(&done);
-}
-
-/* Submits what is held and fits by now, in order. */
-static void release_to_log(struct node *node)
-{
-	while (atomic_load(&node->waiting_for_space)) {
-		struct txn *txn;
-		struct submission *p = first_waiting(node);
-		if (!p || txn_read(node->store, &txn) < 0)
-			return;
-		bool fits = quota_fits(txn, p->ev, node->config.size_bytes,
-		                       atomic_load(&node->inflight_bytes));
-		txn_abort(txn);
-		if (!fits)
-			return;
-		pthread_mutex_lock(&node->queue_lock);
-		pop(node);
-		/* From here on it can be finished, and freed, at any time. */
-		struct event *event = p->ev;
-		void *owned = p->owned;
-		p->ev = NULL;
-		p->owned = NULL;
-		p->growth = quota_growth(event);
-		atomic_fetch_add(&node->inflight_bytes, p->growth);
-		pthread_mutex_unlock(&node->queue_lock);
-		kafka_submit(node, event);
-		event_free(event);
-		free(owned);
-		/* Only now: what is submitted meanwhile must come behind it. */
-		pthread_mutex_lock(&node->queue_lock);
-		if (!node->queue)
-			atomic_store(&node->waiting_for_space, false);
-		pthread_mutex_unlock(&node->queue_lock);
-	}
-}
-
-static void release(struct node *node)
-{
-	if (!atomic_load(&node->waiting_for_space))
-		return;
-	if (node->kafka) {
-		release_to_log(node);
-		return;
-	}
-	/* What does not fit comes back. */
-	pthread_mutex_lock(&node->queue_lock);
-	atomic_store(&node->waiting_for_space, false);
-	pthread_mutex_unlock(&node->queue_lock);
-	node_work(node);
 }
 
 /* --- evicting --- */
@@ -271,7 +204,7 @@ static void evicted(void *arg, const struct outcome *out)
 /* Adds EVENT to the round. */
 static void plan(struct evictor *ev, const struct event *event)
 {
-	struct submission *p = calloc(1, sizeof *p);
+	struct submission *p = calloc(1, sizeof(*p));
 	struct event *copy = p ? event_dup(event) : NULL;
 	if (!copy) {
 		free(p);
@@ -280,7 +213,7 @@ static void plan(struct evictor *ev, const struct event *event)
 	p->ev = copy;
 	p->done = evicted;
 	p->arg = ev;
-	p->deadline_ms = clock_mono_ms() + ev->node->config.write_timeout_ms + LOG_GRACE_MS;
+	p->deadline_ms = deadline_from_now(ev->node);
 	p->next = ev->round;
 	ev->round = p;
 }
@@ -288,7 +221,7 @@ static void plan(struct evictor *ev, const struct event *event)
 static void plan_victim(struct evictor *ev, const struct view *view, const struct evict_victim *v)
 {
 	char key[KEY_MAX];
-	int64_t len = view_path(view, v->ino, key, sizeof key);
+	int64_t len = view_path(view, v->ino, key, sizeof(key));
 	struct event event = {
 		.op = v->dir ? EVENT_RMDIR : EVENT_DEL,
 		.at = v->ino,
@@ -328,19 +261,16 @@ static int by_inode(const void *a, const void *b)
 static int plan_round(struct evictor *ev, bool *ret_more)
 {
 	struct node *node = ev->node;
-	struct submission *waiting = first_waiting(node);
+	struct submission *waiting = submission_first_waiting(node);
 	struct view view;
 	*ret_more = true;
 	int r = view_open(node->store, &view);
 	if (r < 0)
 		return r;
-	uint64_t used = txn_meta(view.txn)->used_bytes, want = 0, spare = 0;
-	if (node->kafka)
-		used += atomic_load(&node->inflight_bytes);
+	uint64_t used = txn_meta(view.txn)->used_bytes + atomic_load(&node->inflight_bytes);
+	uint64_t want = 0, spare = 0;
 	if (waiting) {
-		want = node->kafka ? quota_lack(view.txn, waiting->ev, node->config.size_bytes,
-		                                atomic_load(&node->inflight_bytes)) :
-		                     waiting->missing_bytes;
+		want = node->log->missing_bytes(node, view.txn, waiting);
 		want += (ev->high - ev->low) / 4;
 		spare = target_of(&view, waiting->ev);
 	} else if (used > ev->low) {
@@ -359,7 +289,7 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 	}
 	/* All of them go; neighbours together cost less, for they share pages. */
 	if (n > 1)
-		qsort(ev->victims, (size_t)n, sizeof ev->victims[0], by_inode);
+		qsort(ev->victims, (size_t)n, sizeof(ev->victims)[0], by_inode);
 	for (int i = n - 1; i >= 0; i--)
 		plan_victim(ev, &view, &ev->victims[i]);
 	/* What has expired gives room as well, and may wait behind what is held. */
@@ -370,42 +300,6 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 	}
 	view_close(&view);
 	return n;
-}
-
-/* Gives P, which is for EVENT, its number. With queue_lock held. */
-static void assign_id(struct node *node, struct submission *p, struct event *event)
-{
-	p->seq = event->seq = ++node->seq;
-	event->proc = node->proc;
-	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
-}
-
-/* Cuts the first N (at least 1) off *LIST. */
-static struct submission *take(struct submission **list, size_t n)
-{
-	struct submission *first = *list, **end = list;
-	while (*end && n--) {
-		(*end)->queued = false;
-		end = &(*end)->next;
-	}
-	struct submission *rest = *end;
-	*end = NULL;
-	*list = rest;
-	return first;
-}
-
-struct submission *evictor_piggyback(struct node *node, size_t nevents, size_t bytes,
-                                     struct submission *batch)
-{
-	struct evictor *ev = node->evictor;
-	if (!ev || !ev->ready)
-		return batch;
-	struct submission *some = take(&ev->ready, TAKE_ALONG * nevents + bytes / TAKE_BYTES);
-	struct submission *last = some;
-	while (last->next)
-		last = last->next;
-	last->next = batch;
-	return some;
 }
 
 /* Waits until writers have taken the whole round along; returns when none does any
@@ -423,61 +317,6 @@ static void wait_taken(struct evictor *ev)
 	pthread_mutex_unlock(&ev->lock);
 }
 
-/* Whether some were not taken. */
-static bool is_ready(struct evictor *ev)
-{
-	pthread_mutex_lock(&ev->node->queue_lock);
-	bool ready = ev->ready;
-	pthread_mutex_unlock(&ev->node->queue_lock);
-	return ready;
-}
-
-static void submit_local(struct evictor *ev)
-{
-	struct node *node = ev->node;
-	pthread_mutex_lock(&node->queue_lock);
-	for (struct submission *p = ev->round; p; p = p->next) {
-		assign_id(node, p, p->ev);
-		p->queued = true;
-	}
-	ev->ready = ev->round;
-	ev->round = NULL;
-	pthread_mutex_unlock(&node->queue_lock);
-	wait_taken(ev);
-	while (is_ready(ev)) {
-		struct completions done;
-		completions_init(&done);
-		pthread_mutex_lock(&node->work_lock);
-		pthread_mutex_lock(&node->queue_lock);
-		struct submission *some = take(&ev->ready, APPLY_AT_ONCE);
-		pthread_mutex_unlock(&node->queue_lock);
-		if (some) {
-			local_apply(node, some, &done);
-			node_shm_wake_others(node->shm);
-			node_follow_feed(node, &done);
-		}
-		pthread_mutex_unlock(&node->work_lock);
-		completions_run(&done);
-		if (atomic_load(&node->again))
-			node_work(node);
-	}
-}
-
-static void submit_to_log(struct evictor *ev)
-{
-	struct node *node = ev->node;
-	while (ev->round) {
-		struct submission *p = take(&ev->round, 1);
-		struct event *event = p->ev;
-		p->ev = NULL;
-		pthread_mutex_lock(&node->queue_lock);
-		assign_id(node, p, event);
-		pthread_mutex_unlock(&node->queue_lock);
-		kafka_submit(node, event);
-		event_free(event);
-	}
-}
-
 /* Submits what was planned and waits for all of it. False if none of it got into
  * the log. */
 static bool run_round(struct evictor *ev)
@@ -492,10 +331,14 @@ static bool run_round(struct evictor *ev)
 	ev->failed = 0;
 	pthread_mutex_unlock(&ev->lock);
 	metrics_add(METRIC_EVICTIONS, n);
-	if (ev->node->kafka)
-		submit_to_log(ev);
-	else
-		submit_local(ev);
+	const struct log_ops *log = ev->node->log;
+	struct submission *round = ev->round;
+	ev->round = NULL;
+	log->submit_evictions(ev->node, round);
+	if (log->apply_evictions) {
+		wait_taken(ev);
+		log->apply_evictions(ev->node);
+	}
 	pthread_mutex_lock(&ev->lock);
 	while (ev->under_way && !atomic_load(&ev->stopping))
 		pthread_cond_wait(&ev->wake, &ev->lock);
@@ -528,20 +371,22 @@ static void make_room(struct evictor *ev)
 			return;
 		ticks = n <= 0 && ev->round;
 		dry = n > 0 ? 0 : dry + 1;
-		struct submission *waiting = first_waiting(node);
+		struct submission *waiting = submission_first_waiting(node);
 		if (!run_round(ev)) {
-			refuse_waiting(node, ev->failure, node->kafka != NULL);
+			/* A remote log refuses the other writes as well. */
+			evictor_refuse_waiting(node, ev->failure, !node->log->workers_apply);
 			if (!waiting)
 				return;
 		} else if (dry == DRY_ROUNDS || (waiting && !in_time(waiting))) {
 			if (!waiting)
 				return;
-			refuse_waiting(node, OUTCOME_NO_SPACE, false);
+			evictor_refuse_waiting(node, OUTCOME_NO_SPACE, false);
 			dry = 0;
 		} else if (n < 0 || ticks) {
 			nap(ev); /* what has expired by our clock may not have by the log's */
 		}
-		release(node);
+		if (atomic_load(&node->waiting_for_space))
+			node->log->resume_waiting(node);
 	}
 }
 
@@ -585,7 +430,7 @@ int evictor_open(struct node *node)
 	int r = recency_open(store_dir(node->store), config->size_bytes, &node->recency);
 	if (r < 0 || config->read_only)
 		return r;
-	struct evictor *ev = calloc(1, sizeof *ev);
+	struct evictor *ev = calloc(1, sizeof(*ev));
 	if (!ev)
 		return -ENOMEM;
 	if (margin > MARGIN_MAX)
@@ -595,7 +440,7 @@ int evictor_open(struct node *node)
 	ev->low = ev->high - margin / 4;
 	pthread_mutex_init(&ev->lock, NULL);
 	clock_cond_init(&ev->wake);
-	r = node_random(&seed);
+	r = random_u64(&seed);
 	if (r == 0)
 		r = evict_new(config->evict, node->recency, seed, &ev->evict);
 	node->evictor = ev;
@@ -617,11 +462,6 @@ void evictor_stop(struct node *node)
 	if (ev->runs)
 		pthread_join(ev->thread, NULL);
 	ev->runs = false;
-	if (node->kafka)
-		refuse_waiting(node, OUTCOME_STOPPING, true);
-	pthread_mutex_lock(&node->queue_lock);
-	atomic_store(&node->waiting_for_space, false); /* what is left is applied, or has no room */
-	pthread_mutex_unlock(&node->queue_lock);
 }
 
 void evictor_free(struct node *node)
@@ -631,9 +471,7 @@ void evictor_free(struct node *node)
 	if (!ev)
 		return;
 	while (ev->round) {
-		struct submission *p = take(&ev->round, 1);
-		event_free(p->ev);
-		free(p);
+		submission_free(submission_cut(&ev->round, 1));
 	}
 	evict_free(ev->evict);
 	pthread_cond_destroy(&ev->wake);

@@ -17,11 +17,13 @@
  * Another process does not take over from one that is alive: a stopped process keeps the
  * lock of consumer.lock, and may keep the store's write transaction as well. It is not
  * ready instead, so that a load balancer uses another node. */
-#include "common/node/internal.h"
+#include "common/node/fault.h"
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
 #include "common/base/metrics.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,7 +42,7 @@ static const struct {
 	[FAULT_BLOCKED] = { "the log cannot be used", "the log can be used" },
 };
 
-void node_set_fault(struct node *node, enum procs_fault fault, const char *why)
+void fault_set(struct node *node, enum procs_fault fault, const char *why)
 {
 	if (!procs_set_fault(node->procs, fault, why))
 		return;
@@ -50,7 +52,7 @@ void node_set_fault(struct node *node, enum procs_fault fault, const char *why)
 		logger(LOGGER_INFO, "%s", texts[fault].goes);
 }
 
-void node_set_stalled(struct node *node, int err)
+void fault_set_stalled(struct node *node, int err)
 {
 	char why[NODE_WHY_MAX];
 	int old = atomic_exchange(&node->stalled, err);
@@ -62,29 +64,29 @@ void node_set_stalled(struct node *node, int err)
 		err = atomic_load(&node->stalled);
 		why[0] = '\0';
 		if (err)
-			snprintf(why, sizeof why, "applying waits: %s (store %.80s)", strerror(err),
-			         store_dir(node->store));
-		node_set_fault(node, FAULT_APPLY, why);
+			snprintf(why, sizeof(why), "applying waits: %s (store %.80s)",
+			         strerror(err), store_dir(node->store));
+		fault_set(node, FAULT_APPLY, why);
 	} while (atomic_load(&node->stalled) != err);
 }
 
-int64_t node_look_at_store(struct node *node)
+int64_t fault_check_store(struct node *node)
 {
 	char why[NODE_WHY_MAX] = "";
 	int64_t now_ms = clock_mono_ms();
-	if (now_ms >= node->store_look_ms) {
-		node->store_look_ms = now_ms + STORE_MS;
-		store_place_check(store_place(node->store), why, sizeof why);
-		node_set_fault(node, FAULT_STORE, why);
+	if (now_ms >= node->store_check_ms) {
+		node->store_check_ms = now_ms + STORE_MS;
+		store_place_check(store_place(node->store), why, sizeof(why));
+		fault_set(node, FAULT_STORE, why);
 	}
-	return node->store_look_ms - now_ms;
+	return node->store_check_ms - now_ms;
 }
 
 /* Return whether the process that applies lives, but has been silent for too long. */
 static bool applier_is_silent(struct node *node, struct procs_info *ret)
 {
 	int64_t now_ms = clock_mono_ms();
-	return node->kafka &&
+	return !node->log->workers_apply &&
 	       procs_applier_silent(node->procs, now_ms - FROZEN_MS, now_ms - STUCK_MS) &&
 	       procs_applier(node->procs, ret);
 }
@@ -92,13 +94,11 @@ static bool applier_is_silent(struct node *node, struct procs_info *ret)
 bool node_apply_stalled(struct node *node)
 {
 	struct procs_info info;
-	/* What the log holds back comes in time; and with the embedded log, applying tries each
-	 * change, whatever it waited for before. */
-	unsigned may = 1u << FAULT_BLOCKED | (node->kafka ? 0 : 1u << FAULT_APPLY);
-	return procs_faults(node->procs, NULL) & ~may || applier_is_silent(node, &info);
+	return procs_faults(node->procs, NULL) & ~node->log->tolerated_faults ||
+	       applier_is_silent(node, &info);
 }
 
-void node_why(struct node *node, char why[NODE_WHY_MAX])
+void fault_explain(struct node *node, char why[NODE_WHY_MAX])
 {
 	struct procs_info info;
 	procs_faults(node->procs, why);

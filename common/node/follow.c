@@ -7,94 +7,30 @@
  * Locks: the feed is followed under work_lock, queue_lock is taken inside
  * (THREADS.md); none is held when a callback is made, but the follow callback,
  * which runs under work_lock. */
-#include "common/node/internal.h"
+#include "common/node/follow.h"
 
 #include "common/base/clock.h"
-#include "common/event/feed.h"
 #include "common/base/logger.h"
 #include "common/base/metrics.h"
+#include "common/event/feed.h"
+#include "common/node/completions.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
+#include "common/node/submission.h"
+#include "common/node/wait.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define FOLLOW_ROWS 256 /* feed rows read from one snapshot */
 
-/* --- callbacks --- */
-
-void completions_init(struct completions *done)
-{
-	done->first = NULL;
-	done->last = &done->first;
-	done->waiters = NULL;
-}
-
-void completions_add(struct completions *done, struct submission *p)
-{
-	p->next = NULL;
-	*done->last = p;
-	done->last = &p->next;
-}
-
-static void submission_free(struct submission *p)
-{
-	event_free(p->ev);
-	free(p->owned);
-	free(p->feed);
-	free(p);
-}
-
-void completions_run(struct completions *done)
-{
-	while (done->first) {
-		struct submission *p = done->first;
-		done->first = p->next;
-		if (p->done)
-			p->done(p->arg, &p->out);
-		submission_free(p);
-	}
-	done->last = &done->first;
-	while (done->waiters) {
-		struct waiter *w = done->waiters;
-		done->waiters = w->next;
-		struct outcome out = { .code = w->code, .offset = w->offset };
-		w->done(w->arg, &out);
-		free(w);
-	}
-}
-
-void node_forget(struct node *node, struct submission *p)
-{
-	HASH_DEL(node->pending, p);
-	atomic_fetch_sub(&node->inflight_bytes, p->growth);
-}
-
-void node_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset)
-{
-	struct completions done;
-	struct submission *p;
-	completions_init(&done);
-	pthread_mutex_lock(&node->queue_lock);
-	HASH_FIND(hh, node->pending, &seq, sizeof seq, p);
-	if (p) {
-		node_forget(node, p);
-		p->out = (struct outcome){ .code = code, .offset = offset };
-		completions_add(&done, p);
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-	if (p && code == OUTCOME_UNKNOWN)
-		metrics_add(METRIC_WRITES_UNKNOWN, 1);
-	completions_run(&done);
-}
-
-/* --- following --- */
-
 static void complete(struct node *node, struct feed_event *ev, struct completions *done)
 {
 	struct submission *p;
 	pthread_mutex_lock(&node->queue_lock);
-	HASH_FIND(hh, node->pending, &ev->seq, sizeof ev->seq, p);
+	HASH_FIND(hh, node->pending, &ev->seq, sizeof(ev->seq), p);
 	if (p)
-		node_forget(node, p);
+		submission_unregister(node, p);
 	pthread_mutex_unlock(&node->queue_lock);
 	if (!p) {
 		free(ev);
@@ -111,28 +47,6 @@ static void complete(struct node *node, struct feed_event *ev, struct completion
 		.feed = ev,
 	};
 	completions_add(done, p);
-}
-
-void node_settle_waiters(struct node *node, struct completions *done)
-{
-	uint64_t followed = atomic_load(&node->followed);
-	int64_t now = clock_mono_ms();
-	pthread_mutex_lock(&node->queue_lock);
-	struct waiter **link = &node->waiters;
-	while (*link) {
-		struct waiter *w = *link;
-		bool come = w->acked ? node_shm_acked(node->shm, w->offset) : followed >= w->offset;
-		if (!come && now < w->deadline_ms) {
-			link = &w->next;
-			continue;
-		}
-		w->code = come ? OUTCOME_OK : OUTCOME_UNKNOWN;
-		*link = w->next;
-		atomic_fetch_sub(&node->nwaiters, 1);
-		w->next = done->waiters;
-		done->waiters = w;
-	}
-	pthread_mutex_unlock(&node->queue_lock);
 }
 
 /* The feed ends before FROM. Offsets from there to the last one applied have no event:
@@ -178,7 +92,7 @@ static int follow_some(struct node *node, struct completions *done)
 					node->config.follow(node->config.follow_arg, NULL, true);
 				node->config.follow(node->config.follow_arg, ev, false);
 			}
-			tick_seen(node, ev);
+			tick_note(node, ev);
 			for (size_t i = 0; i < ev->neffects; i++) {
 				int64_t expiry = ev->effects[i].expiry_ms;
 				if (expiry && expiry < atomic_load(&node->wake_ms)) {
@@ -210,13 +124,13 @@ static int follow_some(struct node *node, struct completions *done)
 static void finish_lost(struct node *node, struct completions *done)
 {
 	struct submission *p, *tmp;
-	if (node->kafka)
+	if (!node->log->workers_apply)
 		return;
 	pthread_mutex_lock(&node->queue_lock);
 	HASH_ITER (hh, node->pending, p, tmp) {
 		if (p->queued)
 			continue;
-		node_forget(node, p);
+		submission_unregister(node, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
 		completions_add(done, p);
 		metrics_add(METRIC_WRITES_UNKNOWN, 1);
@@ -224,7 +138,7 @@ static void finish_lost(struct node *node, struct completions *done)
 	pthread_mutex_unlock(&node->queue_lock);
 }
 
-void node_follow_feed(struct node *node, struct completions *done)
+void follow_feed(struct node *node, struct completions *done)
 {
 	int r;
 	do {
@@ -236,5 +150,5 @@ void node_follow_feed(struct node *node, struct completions *done)
 		finish_lost(node, done);
 	}
 	if (atomic_load(&node->nwaiters))
-		node_settle_waiters(node, done);
+		wait_settle(node, done);
 }

@@ -2,30 +2,63 @@
  *
  * What is queued is applied in one transaction, which also puts it into the
  * feed; so the log is the store, and a batch is there whole or not at all. Who
- * works (node_work) holds work_lock; other processes of the node are kept out by
+ * works (work_run) holds work_lock; other processes of the node are kept out by
  * the store's write transaction.
  *
  * Limits (quota, value size) are this node's to refuse, before an event counts
  * as logged: what may exceed one is applied in a part of the transaction that
  * can be undone, and looked at. */
-#include "common/node/internal.h"
+#include "common/node/log.h"
 
 #include "common/apply/apply.h"
 #include "common/base/clock.h"
-#include "common/event/feed.h"
 #include "common/base/key.h"
 #include "common/base/metrics.h"
+#include "common/event/feed.h"
+#include "common/node/completions.h"
+#include "common/node/evictor.h"
+#include "common/node/fault.h"
+#include "common/node/follow.h"
+#include "common/node/internal.h"
 #include "common/node/quota.h"
+#include "common/node/submission.h"
+#include "common/node/volume.h"
+#include "common/node/work.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define EVICTIONS_PER_EVENT 2  /* applied along with each event of a batch ... */
+#define EVICTION_BYTES 1024    /* ... and one more for so many bytes of its values */
+#define EVICTIONS_AT_ONCE 32   /* applied in one transaction by the evictor itself */
 #define BATCH_EVENTS 512       /* events applied in one transaction ... */
 #define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
 
-struct submission *local_take_batch(struct node *node)
+struct local_log {
+	struct submission *evictions; /* not applied yet; protected by queue_lock */
+};
+
+/* Put some evictions in front of BATCH, which has N events with BYTES bytes of values, so
+ * that one transaction applies both. Call with queue_lock held. */
+static struct submission *add_evictions(struct local_log *log, size_t n, size_t bytes,
+                                        struct submission *batch)
+{
+	if (!log->evictions)
+		return batch;
+	struct submission *some = submission_cut(&log->evictions,
+	                                         EVICTIONS_PER_EVENT * n + bytes / EVICTION_BYTES);
+	struct submission *last = some;
+	while (last->next)
+		last = last->next;
+	last->next = batch;
+	return some;
+}
+
+/* Take a batch off the queue, in order. NULL if nothing can be applied. */
+static struct submission *take_batch(struct node *node)
 {
 	struct submission *batch, **end = &batch;
 	size_t n = 0, bytes = 0;
@@ -45,7 +78,7 @@ struct submission *local_take_batch(struct node *node)
 	if (!node->queue)
 		node->queue_last = &node->queue;
 	*end = NULL;
-	batch = evictor_piggyback(node, n, bytes, batch);
+	batch = add_evictions(node->log_state, n, bytes, batch);
 	pthread_mutex_unlock(&node->queue_lock);
 	return batch;
 }
@@ -197,7 +230,7 @@ static void finish_unlogged(struct node *node, struct submission *batch, struct 
 			continue;
 		if (p->out.code != OUTCOME_OK)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
-		node_forget(node, p);
+		submission_unregister(node, p);
 		completions_add(done, p);
 	}
 	pthread_mutex_unlock(&node->queue_lock);
@@ -222,7 +255,7 @@ static struct submission *apply_one_by_one(struct node *node, struct submission 
 		struct submission *next = p->next, *rest;
 		p->next = NULL;
 		int r = apply_alone(node, p, &rest);
-		node_set_stalled(node, r < 0 ? -r : 0);
+		fault_set_stalled(node, r < 0 ? -r : 0);
 		if (rest == p) {
 			p->next = next;
 			return p;
@@ -237,7 +270,10 @@ static struct submission *apply_one_by_one(struct node *node, struct submission 
 	return p;
 }
 
-void local_apply(struct node *node, struct submission *batch, struct completions *done)
+/* Apply BATCH as a whole or, if that fails, event by event, so that one that finds no space
+ * does not take the others with it. Adds the events that get no feed row to DONE. Call with
+ * work_lock held. */
+static void apply(struct node *node, struct submission *batch, struct completions *done)
 {
 	while (batch) {
 		struct submission *rest, *last = batch;
@@ -245,7 +281,7 @@ void local_apply(struct node *node, struct submission *batch, struct completions
 		if (r < 0) {
 			rest = apply_one_by_one(node, batch, rest, done);
 		} else {
-			node_set_stalled(node, 0);
+			fault_set_stalled(node, 0);
 			while (last != rest && last->next != rest)
 				last = last->next;
 			if (last != rest) {
@@ -261,21 +297,31 @@ void local_apply(struct node *node, struct submission *batch, struct completions
 	}
 }
 
-void local_probe(struct node *node)
+static void local_apply_queued(struct node *node, struct completions *done)
+{
+	struct submission *batch = take_batch(node);
+	if (!batch)
+		return;
+	apply(node, batch, done);
+	node_shm_wake_others(node->shm);
+}
+
+/* A commit as small as this one may find space where the one that failed did not. */
+static void local_retry_stalled(struct node *node)
 {
 	int r = store_advance(node->store);
 	if (r == 0 && store_room_left(node->store) == 0)
 		r = -ENOSPC;
-	node_set_stalled(node, -r);
+	fault_set_stalled(node, -r);
 }
 
-int local_open(struct node *node, char *why, size_t why_size)
+/* Create the volume in a new store; check that an old one has an embedded log. Returns 0 or
+ * -errno with a sentence in WHY. */
+static int create_volume(struct node *node, char *why, size_t why_size)
 {
 	struct txn *txn;
-	uint64_t id[2] = { 0 };
-	int r = node_random(&id[0]);
-	if (r == 0)
-		r = node_random(&id[1]);
+	char volume[VOLUME_NAME_MAX];
+	int r = volume_new_name("local", volume);
 	if (r == 0)
 		r = txn_write(node->store, &txn);
 	if (r != 0) {
@@ -293,9 +339,6 @@ int local_open(struct node *node, char *why, size_t why_size)
 		         store_dir(node->store));
 		return -EINVAL;
 	}
-	char volume[40];
-	snprintf(volume, sizeof volume, "local-%016llx%016llx", (unsigned long long)id[0],
-	         (unsigned long long)id[1]);
 	struct event format = { .op = EVENT_FORMAT,
 		                .proc = node->proc,
 		                .name = { volume, strlen(volume) } };
@@ -308,3 +351,163 @@ int local_open(struct node *node, char *why, size_t why_size)
 		snprintf(why, why_size, "cannot make the volume: %s", strerror(-r));
 	return r;
 }
+
+static bool local_matches(const char *url)
+{
+	return strcmp(url, "local") == 0;
+}
+
+static int local_open(struct node *node, char *why, size_t why_size)
+{
+	struct local_log *log = calloc(1, sizeof(*log));
+	if (!log) {
+		snprintf(why, why_size, "out of memory");
+		return -ENOMEM;
+	}
+	int r = create_volume(node, why, why_size);
+	if (r < 0) {
+		free(log);
+		return r;
+	}
+	node->log_state = log;
+	atomic_store(&node->ready, true);
+	return 0;
+}
+
+static void local_stop(struct node *node)
+{
+	/* The submissions that wait are applied now, or refused for want of space. */
+	pthread_mutex_lock(&node->queue_lock);
+	atomic_store(&node->waiting_for_space, false);
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+static void local_free(struct node *node)
+{
+	free(node->log_state);
+	node->log_state = NULL;
+}
+
+/* Everything else is checked in the transaction that applies the event. */
+static enum event_outcome local_admit(struct node *node, const struct event *ev, bool *ret_wait)
+{
+	(void)node, (void)ev;
+	*ret_wait = false;
+	return OUTCOME_OK;
+}
+
+static bool local_submit(struct node *node, const struct event *ev, uint64_t seq, bool later)
+{
+	(void)ev, (void)seq;
+	/* A commit to a disk takes long: leave it to the node's thread. */
+	if (!store_in_memory(node->store))
+		node_shm_wake_self(node->shm);
+	else if (later)
+		return true;
+	else
+		work_run(node);
+	return false;
+}
+
+/* The store is the end of the log. */
+static void local_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
+{
+	struct txn *txn;
+	struct outcome out = { .code = OUTCOME_NO_MEMORY };
+	(void)timeout_ms;
+	if (txn_read(node->store, &txn) == 0) {
+		out = (struct outcome){ .code = OUTCOME_OK, .offset = txn_meta(txn)->applied };
+		txn_abort(txn);
+	}
+	done(arg, &out);
+}
+
+static void local_status(struct node *node, struct node_status *ret)
+{
+	(void)node;
+	ret->log_up = true;
+	ret->applies = true;
+	ret->log_end = ret->applied;
+}
+
+/* --- eviction --- */
+
+static uint64_t local_missing_bytes(struct node *node, struct txn *txn, const struct submission *p)
+{
+	(void)node, (void)txn;
+	return p->missing_bytes;
+}
+
+/* Apply the queue again; what still does not fit is requeued. */
+static void local_resume_waiting(struct node *node)
+{
+	pthread_mutex_lock(&node->queue_lock);
+	atomic_store(&node->waiting_for_space, false);
+	pthread_mutex_unlock(&node->queue_lock);
+	work_run(node);
+}
+
+static void local_submit_evictions(struct node *node, struct submission *list)
+{
+	struct local_log *log = node->log_state;
+	pthread_mutex_lock(&node->queue_lock);
+	for (struct submission *p = list; p; p = p->next) {
+		p->ev->seq = submission_register(node, p);
+		p->ev->proc = node->proc;
+		p->queued = true;
+	}
+	log->evictions = list;
+	pthread_mutex_unlock(&node->queue_lock);
+}
+
+static bool has_evictions(struct node *node)
+{
+	struct local_log *log = node->log_state;
+	pthread_mutex_lock(&node->queue_lock);
+	bool some = log->evictions;
+	pthread_mutex_unlock(&node->queue_lock);
+	return some;
+}
+
+static void local_apply_evictions(struct node *node)
+{
+	struct local_log *log = node->log_state;
+	while (has_evictions(node)) {
+		struct completions done;
+		completions_init(&done);
+		pthread_mutex_lock(&node->work_lock);
+		pthread_mutex_lock(&node->queue_lock);
+		struct submission *some = submission_cut(&log->evictions, EVICTIONS_AT_ONCE);
+		pthread_mutex_unlock(&node->queue_lock);
+		if (some) {
+			apply(node, some, &done);
+			node_shm_wake_others(node->shm);
+			follow_feed(node, &done);
+		}
+		pthread_mutex_unlock(&node->work_lock);
+		completions_run(&done);
+		if (atomic_load(&node->again))
+			work_run(node);
+	}
+}
+
+const struct log_ops local_log_ops = {
+	.workers_apply = true,
+	.drops_idle_ticks = true,
+	/* Applying tries each event, whatever the last one failed for. */
+	.tolerated_faults = 1u << FAULT_BLOCKED | 1u << FAULT_APPLY,
+	.matches = local_matches,
+	.open = local_open,
+	.stop = local_stop,
+	.free = local_free,
+	.admit = local_admit,
+	.submit = local_submit,
+	.barrier = local_barrier,
+	.status = local_status,
+	.apply_queued = local_apply_queued,
+	.retry_stalled = local_retry_stalled,
+	.missing_bytes = local_missing_bytes,
+	.resume_waiting = local_resume_waiting,
+	.submit_evictions = local_submit_evictions,
+	.apply_evictions = local_apply_evictions,
+};

@@ -14,9 +14,12 @@
  *
  * Lock: poller.lock guards the queue and the audit; it is not held across a call of the
  * log, nor when a callback is made. */
-#include "common/node/internal.h"
+#include "common/node/log_end_poller.h"
 
 #include "common/base/clock.h"
+#include "common/node/internal.h"
+#include "common/node/kafka_log.h"
+#include "common/node/kafka_topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -34,6 +37,7 @@ struct barrier {
 };
 
 struct log_end_poller {
+	struct kafka *k;
 	struct node *node;
 	struct log_kafka *log;
 	pthread_t thread;
@@ -126,7 +130,7 @@ static void ask(struct log_end_poller *poller, struct barrier *list)
 	uint64_t end = 0;
 	int r = log_kafka_end(poller->log, timeout_ms, &end);
 	if (r == 0)
-		kafka_raise_end(poller->node, end);
+		kafka_topic_raise_end(poller->k, end);
 	bool answered = r == 0;
 	note_answer(poller, answered, now);
 	now = clock_mono_ms();
@@ -152,7 +156,7 @@ static void look(struct log_end_poller *poller)
 	if (now < poller->look_ms)
 		return;
 	poller->look_ms = now + LOOK_EVERY_MS;
-	if (kafka_look(poller->node, END_TIMEOUT_MS) == 0)
+	if (kafka_topic_recheck(poller->k, END_TIMEOUT_MS) == 0)
 		return;
 	atomic_store(&poller->doubts, true);
 	log_kafka_wake(poller->log);
@@ -179,13 +183,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int log_end_poller_open(struct node *node, struct log_kafka *log, struct log_end_poller **ret)
+int log_end_poller_open(struct kafka *k, struct log_end_poller **ret)
 {
-	struct log_end_poller *poller = calloc(1, sizeof *poller);
+	struct log_end_poller *poller = calloc(1, sizeof(*poller));
 	if (!poller)
 		return -ENOMEM;
-	poller->node = node;
-	poller->log = log;
+	poller->k = k;
+	poller->node = k->node;
+	poller->log = k->log;
 	pthread_mutex_init(&poller->lock, NULL);
 	clock_cond_init(&poller->wake);
 	int r = -pthread_create(&poller->thread, NULL, run, poller);
@@ -199,7 +204,7 @@ int log_end_poller_open(struct node *node, struct log_kafka *log, struct log_end
 void log_end_poller_barrier(struct log_end_poller *poller, int64_t timeout_ms, node_done *done,
                             void *arg)
 {
-	struct barrier *b = calloc(1, sizeof *b);
+	struct barrier *b = calloc(1, sizeof(*b));
 	if (!b) {
 		struct outcome out = { .code = OUTCOME_NO_MEMORY };
 		done(arg, &out);

@@ -4,11 +4,12 @@
  * process publishes its counters to the others (node/procs.h), at most NUMBERS_MS old, and the
  * one that is asked writes them with the labels "process" and "mount"; its own have none.
  * A mount that is alone writes a file instead (fs/metrics_file.c). */
-#include "common/node/internal.h"
+#include "common/node/metrics.h"
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
 #include "common/base/metrics.h"
+#include "common/node/internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -163,7 +164,7 @@ static void write_store(struct node *node, FILE *to)
 void node_metrics_write(struct node *node, FILE *to)
 {
 	struct node_status status;
-	struct census *census = calloc(1, sizeof *census);
+	struct census *census = calloc(1, sizeof(*census));
 	if (census)
 		take_census(node, census);
 	metrics_write(to, census ? census->others : NULL, census ? census->nothers : 0);

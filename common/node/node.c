@@ -9,13 +9,27 @@
  *
  * Locks: work_lock, then queue_lock (THREADS.md); none is held when a callback
  * is made, but the follow callback, which runs under work_lock. */
-#include "common/node/internal.h"
+#include "common/node/node.h"
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
 #include "common/base/metrics.h"
+#include "common/base/random.h"
+#include "common/node/completions.h"
+#include "common/node/deadline.h"
+#include "common/node/evictor.h"
+#include "common/node/fault.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
+#include "common/node/metrics.h"
 #include "common/node/recency.h"
+#include "common/node/size.h"
 #include "common/node/snapshot.h"
+#include "common/node/submission.h"
+#include "common/node/tick.h"
+#include "common/node/volume.h"
+#include "common/node/wait.h"
+#include "common/node/work.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,134 +38,14 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define IDLE_MS 1000   /* the thread looks around at least this often */
-#define DRAIN_MS 5000  /* a stop waits so long for events under way */
-#define WORK_ROUNDS 64 /* a submitter works for others this often, then hands over */
+#define IDLE_MS 1000 /* the thread looks around at least this often */
 /* Proposed inode numbers have 53 bits, as many as JavaScript's numbers hold exactly, and 28
  * of them count. */
 #define INO_TAG_MASK ((1u << 25) - 1)
 
-/* --- working --- */
-
-void node_work(struct node *node)
-{
-	for (int round = 0;; round++) {
-		/* Said first: who has the lock looks again when it has let go. */
-		atomic_store(&node->again, true);
-		if (pthread_mutex_trylock(&node->work_lock))
-			return;
-		atomic_store(&node->again, false);
-		struct completions done;
-		completions_init(&done);
-		struct submission *batch = node->kafka ? NULL : local_take_batch(node);
-		if (batch) {
-			local_apply(node, batch, &done);
-			node_shm_wake_others(node->shm);
-		}
-		node_follow_feed(node, &done);
-		pthread_mutex_unlock(&node->work_lock);
-		completions_run(&done);
-
-		pthread_mutex_lock(&node->queue_lock);
-		bool more = (node->queue && !atomic_load(&node->waiting_for_space)) ||
-		            atomic_load(&node->again);
-		pthread_mutex_unlock(&node->queue_lock);
-		if (!more)
-			return;
-		if (round == WORK_ROUNDS) {
-			node_shm_wake_self(node->shm);
-			return;
-		}
-	}
-}
-
-void node_catch_up(struct node *node)
-{
-	struct completions done;
-	completions_init(&done);
-	pthread_mutex_lock(&node->work_lock);
-	node_follow_feed(node, &done);
-	pthread_mutex_unlock(&node->work_lock);
-	completions_run(&done);
-	if (atomic_load(&node->again))
-		node_work(node);
-}
-
-/* --- waiting --- */
-
-static void add_waiter(struct node *node, uint64_t offset, int64_t timeout_ms, bool acked,
-                       node_done *done, void *arg)
-{
-	struct waiter *w = calloc(1, sizeof *w);
-	if (!w) {
-		struct outcome out = { .code = OUTCOME_NO_MEMORY };
-		done(arg, &out);
-		return;
-	}
-	w->offset = offset;
-	w->deadline_ms = clock_mono_ms() + timeout_ms;
-	w->acked = acked;
-	w->done = done;
-	w->arg = arg;
-	pthread_mutex_lock(&node->queue_lock);
-	w->next = node->waiters;
-	node->waiters = w;
-	atomic_fetch_add(&node->nwaiters, 1);
-	pthread_mutex_unlock(&node->queue_lock);
-	/* The thread looks at it, also if what it waits for came just now. */
-	node_shm_wake_self(node->shm);
-}
-
-void node_wait(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done, void *arg)
-{
-	if (atomic_load(&node->followed) >= offset) {
-		struct outcome out = { .code = OUTCOME_OK, .offset = offset };
-		done(arg, &out);
-		return;
-	}
-	add_waiter(node, offset, timeout_ms, false, done, arg);
-}
-
-/* Whether all mounts have acknowledged OFFSET. They are asked for the newest one that
- * there is, so once for all changes of a commit: who asks for an older one later need
- * not, since a mount that starts after it was acknowledged has nothing to forget. */
-static bool is_acked(struct node *node, uint64_t offset)
-{
-	uint64_t newest = atomic_load(&node->followed);
-	if (atomic_load(&node->acked) >= offset)
-		return true;
-	if (newest >= offset && node_shm_acked(node->shm, newest)) {
-		atomic_store(&node->acked, newest);
-		return true;
-	}
-	return node_shm_acked(node->shm, offset);
-}
-
-void node_wait_acked(struct node *node, uint64_t offset, int64_t timeout_ms, node_done *done,
-                     void *arg)
-{
-	if (is_acked(node, offset)) {
-		struct outcome out = { .code = OUTCOME_OK, .offset = offset };
-		done(arg, &out);
-		return;
-	}
-	add_waiter(node, offset, timeout_ms, true, done, arg);
-}
-
 void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
 {
-	if (node->kafka) {
-		kafka_barrier(node, timeout_ms, done, arg);
-		return;
-	}
-	/* With the embedded log the store is the end of the log. */
-	struct txn *txn;
-	struct outcome out = { .code = OUTCOME_NO_MEMORY };
-	if (txn_read(node->store, &txn) == 0) {
-		out = (struct outcome){ .code = OUTCOME_OK, .offset = txn_meta(txn)->applied };
-		txn_abort(txn);
-	}
-	done(arg, &out);
+	node->log->barrier(node, timeout_ms, done, arg);
 }
 
 void node_ack(struct node *node, uint64_t offset)
@@ -165,23 +59,6 @@ void node_count_lost(struct node *node)
 }
 
 /* --- the node's thread --- */
-
-/* Answer waits for an offset that timed out. Returns the ms until the next timeout. */
-static int64_t look_at_waiters(struct node *node)
-{
-	int64_t now = clock_mono_ms(), next = INT64_MAX;
-	struct completions done;
-	completions_init(&done);
-	node_settle_waiters(node, &done);
-	pthread_mutex_lock(&node->queue_lock);
-	for (struct waiter *w = node->waiters; w; w = w->next) {
-		if (w->deadline_ms < next)
-			next = w->deadline_ms;
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-	completions_run(&done);
-	return next == INT64_MAX ? INT64_MAX : next > now ? next - now : 1;
-}
 
 /* Log once that the wall clock jumped ahead. *TOLD_MS is the jump logged, or 0. */
 static void look_at_clock(int64_t *told_ms)
@@ -203,17 +80,17 @@ static void *run(void *arg)
 		uint32_t wake_count = node_shm_wake_count(node->shm);
 		procs_beat(node->procs);
 		node_publish_numbers(node);
-		node_work(node);
+		work_run(node);
 		int64_t wait_ms = IDLE_MS, ms = tick_if_due(node, IDLE_MS);
 		if (ms < wait_ms)
 			wait_ms = ms;
-		ms = look_at_waiters(node);
+		ms = wait_check(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
-		if (!node->kafka && atomic_load(&node->stalled))
-			local_probe(node);
+		if (node->log->retry_stalled && atomic_load(&node->stalled))
+			node->log->retry_stalled(node);
 		look_at_clock(&jump_ms);
-		ms = node_look_at_store(node);
+		ms = fault_check_store(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
 		node_shm_sleep(node->shm, wake_count, wait_ms);
@@ -222,11 +99,6 @@ static void *run(void *arg)
 }
 
 /* --- starting and stopping --- */
-
-int node_random(uint64_t *ret)
-{
-	return getrandom(ret, sizeof *ret, 0) == sizeof *ret ? 0 : -errno;
-}
 
 static int fail(int err, char *why, size_t why_size, const char *what)
 {
@@ -243,7 +115,7 @@ static void take_snapshot(const struct node_config *config, const struct store_p
 		                          .size_bytes = config->size_bytes,
 		                          .fits = volume_fits,
 		                          .arg = (void *)(uintptr_t)config };
-	if (snapshot_fetch(&source, place, answers, sizeof answers) == 0 && answers[0])
+	if (snapshot_fetch(&source, place, answers, sizeof(answers)) == 0 && answers[0])
 		logger(LOGGER_WARN, "no snapshot from any peer, replaying the log");
 }
 
@@ -285,15 +157,25 @@ out:
 	return r;
 }
 
+static const struct log_ops *find_log(const char *url)
+{
+	static const struct log_ops *const logs[] = { &local_log_ops, &kafka_log_ops };
+	for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]); i++) {
+		if (logs[i]->matches(url))
+			return logs[i];
+	}
+	return NULL;
+}
+
 int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size)
 {
 	char ignored[8];
 	if (!why) {
 		why = ignored;
-		why_size = sizeof ignored;
+		why_size = sizeof(ignored);
 	}
-	bool kafka = strncmp(config->log, "kafka://", 8) == 0;
-	if (!kafka && strcmp(config->log, "local") != 0) {
+	const struct log_ops *log = find_log(config->log);
+	if (!log) {
 		snprintf(why, why_size, "--log %s: give local, or kafka://HOST:PORT,.../TOPIC",
 		         config->log);
 		return -EINVAL;
@@ -303,18 +185,19 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 		         (unsigned long long)EVENT_VALUE_MAX);
 		return -EINVAL;
 	}
-	struct node *node = calloc(1, sizeof *node);
+	struct node *node = calloc(1, sizeof(*node));
 	if (!node)
 		return fail(-ENOMEM, why, why_size, "cannot start the node");
 	node->config = *config;
-	node->config.store.logged = kafka;
+	node->config.store.logged = log->keeps_events;
+	node->log = log;
 	node->queue_last = &node->queue;
 	pthread_mutex_init(&node->queue_lock, NULL);
 	pthread_mutex_init(&node->work_lock, NULL);
 	uint64_t tag = 0;
-	int r = node_random(&node->proc);
+	int r = random_u64(&node->proc);
 	if (r == 0)
-		r = node_random(&tag);
+		r = random_u64(&tag);
 	if (r < 0) {
 		r = fail(r, why, why_size, "no random numbers");
 		goto err_free;
@@ -324,32 +207,27 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	r = open_store(node, why, why_size);
 	if (r < 0)
 		goto err_free;
-	node_size_warn(node);
-	if (kafka)
-		r = kafka_open(node, why, why_size);
-	else
-		r = local_open(node, why, why_size);
+	size_warn(node);
+	r = log->open(node, why, why_size);
 	if (r < 0)
 		goto err_procs;
 	struct txn *txn;
 	r = txn_read(node->store, &txn);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot read the store");
-		goto err_kafka;
+		goto err_log;
 	}
 	atomic_store(&node->followed, txn_meta(txn)->applied);
 	node->any_followed = txn_meta(txn)->started;
 	txn_abort(txn);
 	node_shm_ack(node->shm, atomic_load(&node->followed));
-	if (!kafka)
-		atomic_store(&node->ready, true);
 	r = evictor_open(node);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
 	store_place_remember(store_place(node->store)); /* now it has all its files */
-	r = deadlines_open(node);
+	r = deadline_open(node);
 	if (r < 0) {
 		r = fail(r, why, why_size, "cannot start the node's thread");
 		goto err_evictor;
@@ -363,15 +241,13 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	return 0;
 
 err_deadlines:
-	deadlines_close(node);
+	deadline_close(node);
 err_evictor:
 	evictor_stop(node);
 	evictor_free(node);
-err_kafka:
-	if (kafka) {
-		kafka_stop(node);
-		kafka_free(node);
-	}
+err_log:
+	log->stop(node);
+	log->free(node);
 err_procs:
 	procs_close(node->procs);
 	node_shm_close(node->shm);
@@ -381,20 +257,6 @@ err_free:
 	pthread_mutex_destroy(&node->queue_lock);
 	free(node);
 	return r;
-}
-
-/* Gives what a log outside has, or is about to get, time to come back. */
-static void drain(struct node *node)
-{
-	int64_t deadline_ms = clock_mono_ms() + DRAIN_MS;
-	bool left = true;
-	while (left && clock_mono_ms() < deadline_ms) {
-		pthread_mutex_lock(&node->queue_lock);
-		left = node->pending;
-		pthread_mutex_unlock(&node->queue_lock);
-		if (left)
-			nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
-	}
 }
 
 void node_close(struct node *node)
@@ -408,33 +270,26 @@ void node_close(struct node *node)
 	atomic_store(&node->stopping, true);
 	pthread_mutex_unlock(&node->queue_lock);
 	evictor_stop(node);
-	if (node->kafka) {
-		drain(node);
-		kafka_stop(node);
-	}
+	node->log->stop(node);
 	node_shm_wake_self(node->shm);
 	pthread_join(node->thread, NULL);
-	deadlines_close(node);
+	deadline_close(node);
 	/* What was submitted before is applied; with a log outside, what has
 	 * not come back by now is unknown. */
 	pthread_mutex_lock(&node->work_lock);
 	pthread_mutex_unlock(&node->work_lock);
 	do
-		node_work(node);
+		work_run(node);
 	while (node->queue);
 	HASH_ITER (hh, node->pending, p, tmp) {
 		HASH_DEL(node->pending, p);
 		p->out = (struct outcome){ .code = OUTCOME_UNKNOWN };
 		completions_add(&done, p);
 	}
-	for (struct waiter *w = node->waiters; w; w = w->next)
-		w->code = OUTCOME_STOPPING;
-	done.waiters = node->waiters;
-	node->waiters = NULL;
+	wait_stop(node, &done);
 	completions_run(&done);
 	evictor_free(node);
-	if (node->kafka)
-		kafka_free(node);
+	node->log->free(node);
 	procs_close(node->procs);
 	node_shm_close(node->shm);
 	store_close(node->store);
@@ -505,14 +360,13 @@ void node_status(struct node *node, struct node_status *ret)
 	pthread_mutex_lock(&node->queue_lock);
 	ret->pending = HASH_COUNT(node->pending);
 	pthread_mutex_unlock(&node->queue_lock);
-	ret->oldest_ms = deadlines_oldest_ms(node);
-	node_why(node, ret->why);
-	if (!ret->why[0] && deadlines_held_up(node, ret->oldest_ms))
-		snprintf(ret->why, sizeof ret->why,
+	ret->oldest_ms = deadline_oldest_ms(node);
+	fault_explain(node, ret->why);
+	if (!ret->why[0] && deadline_is_overdue(node, ret->oldest_ms))
+		snprintf(ret->why, sizeof(ret->why),
 		         "a write has waited for %lld s: applying is held up (store %.80s)",
 		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
-	if (node->kafka)
-		kafka_status(node, ret);
+	node->log->status(node, ret);
 	if (ret->why[0])
 		ret->ready = false;
 }

@@ -42,7 +42,7 @@ struct node_shm {
 
 int node_shm_open(const char *dir, bool is_mount, struct node_shm **ret)
 {
-	struct node_shm *shm = calloc(1, sizeof *shm);
+	struct node_shm *shm = calloc(1, sizeof(*shm));
 	if (!shm)
 		return -ENOMEM;
 	int r = slots_open(dir, "bell", sizeof(struct page), NODE_SHM_SLOTS, &shm->slots);

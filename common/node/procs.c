@@ -104,11 +104,11 @@ static void publish(struct procs *procs)
 		if (procs->why[i][0])
 			faults |= 1u << i;
 	}
-	memcpy(text.program, procs->program, sizeof text.program);
-	memcpy(text.place, procs->place, sizeof text.place);
+	memcpy(text.program, procs->program, sizeof(text.program));
+	memcpy(text.place, procs->place, sizeof(text.place));
 	if (faults)
-		snprintf(text.why, sizeof text.why, "%s", procs->why[gravest(faults)]);
-	memcpy(words, &text, sizeof words);
+		snprintf(text.why, sizeof(text.why), "%s", procs->why[gravest(faults)]);
+	memcpy(words, &text, sizeof(words));
 	uint32_t seq = atomic_load(&slot->seq) | 1; /* odd already: its last owner was killed */
 	atomic_store(&slot->seq, seq);
 	for (size_t i = 0; i < TEXT_WORDS; i++)
@@ -120,7 +120,7 @@ static void publish(struct procs *procs)
 
 int procs_open(const char *dir, const char *program, const char *place, struct procs **ret)
 {
-	struct procs *procs = calloc(1, sizeof *procs);
+	struct procs *procs = calloc(1, sizeof(*procs));
 	if (!procs)
 		return -ENOMEM;
 	int r = slots_open(dir, FILE_NAME, sizeof(struct page), PROCS_MAX, &procs->slots);
@@ -131,8 +131,8 @@ int procs_open(const char *dir, const char *program, const char *place, struct p
 	procs->page = procs->slots.map;
 	procs->own = &procs->page->slots[procs->slots.own];
 	pthread_mutex_init(&procs->lock, NULL);
-	snprintf(procs->program, sizeof procs->program, "%s", program);
-	snprintf(procs->place, sizeof procs->place, "%s", place ? place : "");
+	snprintf(procs->program, sizeof(procs->program), "%s", program);
+	snprintf(procs->place, sizeof(procs->place), "%s", place ? place : "");
 	procs_set_applier(procs, false); /* its last owner may have been */
 	publish(procs);
 	atomic_store(&procs->own->pid, getpid());
@@ -218,10 +218,10 @@ static bool read_text(struct slot *slot, struct text *ret)
 			words[i] = atomic_load_explicit(&slot->words[i], memory_order_acquire);
 		if (seq % 2 || atomic_load(&slot->seq) != seq)
 			continue;
-		memcpy(ret, words, sizeof *ret);
-		clean(ret->program, sizeof ret->program);
-		clean(ret->place, sizeof ret->place);
-		clean(ret->why, sizeof ret->why);
+		memcpy(ret, words, sizeof(*ret));
+		clean(ret->program, sizeof(ret->program));
+		clean(ret->place, sizeof(ret->place));
+		clean(ret->why, sizeof(ret->why));
 		return true;
 	}
 	*ret = (struct text){ .program = "?" };
@@ -268,9 +268,9 @@ static void read_slot(struct procs *procs, int i, struct procs_info *ret)
 		.applied_ms = atomic_load_explicit(&slot->applied_ms, memory_order_relaxed),
 		.faults = atomic_load(&slot->faults),
 	};
-	memcpy(ret->program, text.program, sizeof ret->program);
-	memcpy(ret->place, text.place, sizeof ret->place);
-	memcpy(ret->why, text.why, sizeof ret->why);
+	memcpy(ret->program, text.program, sizeof(ret->program));
+	memcpy(ret->place, text.place, sizeof(ret->place));
+	memcpy(ret->why, text.why, sizeof(ret->why));
 	for (int k = 0; k < PROCS_NUMBERS; k++)
 		ret->numbers[k] = atomic_load_explicit(&slot->numbers[k], memory_order_relaxed);
 }

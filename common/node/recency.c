@@ -56,7 +56,7 @@ int recency_open(const char *dir, uint64_t size_bytes, struct recency **ret)
 {
 	struct stat st;
 	uint64_t places = places_for(size_bytes);
-	struct recency *recency = calloc(1, sizeof *recency);
+	struct recency *recency = calloc(1, sizeof(*recency));
 	if (!recency)
 		return -ENOMEM;
 	int fd = store_place_file_in(dir, "recency", O_RDWR | O_CREAT);

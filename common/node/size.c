@@ -2,6 +2,8 @@
  *
  * A quota that cannot be what was meant still starts: it is a limit, and the store's file
  * system may grow later. But the log names it, before the first write is refused. */
+#include "common/node/size.h"
+
 #include "common/base/logger.h"
 #include "common/node/internal.h"
 #include "common/store/place.h"
@@ -26,7 +28,7 @@ static void warn_large(uint64_t size, uint64_t bytes, const char *what, const ch
 	       size, size / MIB, what, where, bytes / MIB, remedy, fit ? fit : 1);
 }
 
-void node_size_warn(const struct node *node)
+void size_warn(const struct node *node)
 {
 	uint64_t size = node->config.size_bytes;
 	const struct store_place *place = store_place(node->store);

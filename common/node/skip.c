@@ -7,9 +7,10 @@
  *
  * No lock: the consumer's thread carries the order out; `waits` is atomic because the log's
  * thread sets it again when the record could not be logged. */
-#include "common/node/internal.h"
+#include "common/node/skip.h"
 
 #include "common/base/logger.h"
+#include "common/node/internal.h"
 #include "common/store/skipped.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ void skip_init(struct skip_order *order, struct node *node, struct log_kafka *lo
 {
 	order->node = node;
 	order->log = log;
-	atomic_store(&order->waits, node->config.skip_record != 0);
+	atomic_store(&order->pending, node->config.skip_record != 0);
 }
 
 static void appended(void *arg, enum log_append how, uint64_t offset)
@@ -35,7 +36,7 @@ static void appended(void *arg, enum log_append how, uint64_t offset)
 		return;
 	}
 	logger(LOGGER_WARN, "--skip-record %llu could not be logged; trying again", skipped);
-	atomic_store(&order->waits, true);
+	atomic_store(&order->pending, true);
 }
 
 /* Find out whether the record at OFFSET needs a newer version: 1, 0, or -EAGAIN. */
@@ -53,7 +54,7 @@ void skip_carry_out(struct skip_order *order, bool at_end)
 	struct node *node = order->node;
 	uint64_t offset = node->config.skip_record;
 	struct txn *txn;
-	if (!atomic_load(&order->waits) || txn_read(node->store, &txn) < 0)
+	if (!atomic_load(&order->pending) || txn_read(node->store, &txn) < 0)
 		return;
 	struct store_meta meta = *txn_meta(txn);
 	txn_abort(txn);
@@ -65,7 +66,7 @@ void skip_carry_out(struct skip_order *order, bool at_end)
 	                0;
 	if (r < 0)
 		return;
-	atomic_store(&order->waits, false);
+	atomic_store(&order->pending, false);
 	if (!r) {
 		logger(LOGGER_WARN,
 		       "--skip-record %llu is refused, nothing was logged: this node is not stopped "

@@ -154,7 +154,7 @@ static void put_le64(unsigned char *out, uint64_t n)
 
 void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRAILER_BYTES])
 {
-	memcpy(out, trailer_mark, sizeof trailer_mark);
+	memcpy(out, trailer_mark, sizeof(trailer_mark));
 	put_le64(out + 8, len);
 	put_le64(out + 16, crc);
 }
@@ -185,10 +185,10 @@ static int check_sum(int fd, char *why, size_t why_size)
 		snprintf(why, why_size, "what it sent is no snapshot: too short");
 		return -EPROTO;
 	}
-	int r = read_at(fd, there, sizeof there, len);
+	int r = read_at(fd, there, sizeof(there), len);
 	if (r < 0)
 		return r;
-	if (memcmp(there, trailer_mark, sizeof trailer_mark) != 0) {
+	if (memcmp(there, trailer_mark, sizeof(trailer_mark)) != 0) {
 		snprintf(why, why_size,
 		         "what it sent is no snapshot, or one without the checksum at its end");
 		return -EPROTO;
@@ -207,7 +207,7 @@ static int check_sum(int fd, char *why, size_t why_size)
 	if (r < 0)
 		return r;
 	snapshot_trailer((uint64_t)len, crc, right);
-	if (memcmp(there, right, sizeof right) != 0) {
+	if (memcmp(there, right, sizeof(right)) != 0) {
 		snprintf(why, why_size,
 		         "the snapshot was damaged on its way: its checksum differs");
 		return -EPROTO;
@@ -245,7 +245,7 @@ static void remove_dir(const struct store_place *place, const char *name)
 	static const char *const files[] = { "data.mdb", "lock.mdb", "state" };
 	int parent = store_place_fd(place);
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	for (size_t i = 0; fd >= 0 && i < sizeof files / sizeof files[0]; i++)
+	for (size_t i = 0; fd >= 0 && i < sizeof(files) / sizeof(files)[0]; i++)
 		unlinkat(fd, files[i], 0);
 	unlinkat(parent, name, fd >= 0 ? AT_REMOVEDIR : 0);
 	if (fd >= 0)
@@ -312,7 +312,7 @@ static int ask_peers(const struct snapshot_source *source, const struct store_pl
 	for (const char *peer = source->peers; *peer;) {
 		int len = (int)strcspn(peer, ",");
 		char answer[WHY_BYTES] = "";
-		int r = len ? take_from(source, peer, (size_t)len, place, answer, sizeof answer) :
+		int r = len ? take_from(source, peer, (size_t)len, place, answer, sizeof(answer)) :
 		              0;
 		if (len && r == 0) {
 			logger(LOGGER_INFO, "snapshot taken peer=%.*s", len, peer);
@@ -320,7 +320,7 @@ static int ask_peers(const struct snapshot_source *source, const struct store_pl
 		}
 		if (len) {
 			if (!answer[0])
-				snprintf(answer, sizeof answer, "%s", strerror(-r));
+				snprintf(answer, sizeof(answer), "%s", strerror(-r));
 			logger(LOGGER_WARN, "no snapshot peer=%.*s why=\"%s\"", len, peer, answer);
 			int n = snprintf(why + used, why_size - used, "%s%.*s: %s",
 			                 used ? "; " : "", len, peer, answer);

@@ -1,7 +1,7 @@
 /* Submitting events to the node.
  *
  * A submitted event is queued with its callback. With the embedded log whoever
- * submits tries to become the worker at once (node_work), which applies everything
+ * submits tries to become the worker at once (work_run), which applies everything
  * that is queued in one transaction. So a lone write needs no change of thread, and
  * a crowd shares its commits. A thread that has several events at once (HTTP requests
  * that came together) queues them all first, node_submit_later(), for one commit. If
@@ -12,11 +12,17 @@
  * Outcomes are node/follow.c's: they come from the feed, whoever applied.
  *
  * Lock: queue_lock, around numbering and queueing an event; none while calling. */
-#include "common/node/internal.h"
+#include "common/node/node.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
+#include "common/node/deadline.h"
+#include "common/node/evictor.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
 #include "common/node/quota.h"
+#include "common/node/submission.h"
+#include "common/node/work.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -59,28 +65,7 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 		return OUTCOME_TOO_LARGE;
 	if (node_apply_stalled(node))
 		return OUTCOME_LOG_DOWN;
-	if (!node->kafka)
-		return OUTCOME_OK; /* the rest is looked at in the transaction */
-	struct txn *txn;
-	if (txn_read(node->store, &txn) < 0)
-		return OUTCOME_NO_MEMORY;
-	enum event_outcome code = OUTCOME_OK;
-	uint64_t ahead = atomic_load(&node->inflight_bytes);
-	bool fits = false;
-	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, node_max_value(node)))
-		code = OUTCOME_TOO_LARGE;
-	else if (atomic_load(&node->waiting_for_space) && ev->op != EVENT_TICK)
-		*ret_wait = true; /* what came before has to go first */
-	else if (!quota_fits(txn, ev, node->config.size_bytes, ahead))
-		*ret_wait = evictor_event_may_wait(node, txn, ev);
-	else
-		fits = true;
-	if (code == OUTCOME_OK && !fits && !*ret_wait)
-		code = OUTCOME_NO_SPACE;
-	if (fits)
-		evictor_note_usage(node, txn_meta(txn)->used_bytes + ahead);
-	txn_abort(txn);
-	return code;
+	return node->log->admit(node, ev, ret_wait);
 }
 
 /* A copy of EV that owns all but a value that is handed over. */
@@ -109,9 +94,9 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		return false;
 	}
 	/* A log outside copies the event itself, unless it waits for space. */
-	bool queue = !node->kafka || wait;
+	bool queue = node->log->workers_apply || wait;
 	struct event *queued = queue ? take_event(ev, owned) : NULL;
-	struct submission *p = queued || !queue ? malloc(sizeof *p) : NULL;
+	struct submission *p = queued || !queue ? malloc(sizeof(*p)) : NULL;
 	if (!p) {
 		event_free(queued);
 		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
@@ -122,10 +107,10 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		.owned = queued ? owned : NULL,
 		.done = done,
 		.arg = arg,
-		.growth = wait ? 0 : quota_growth(ev),
+		.growth = queue ? 0 : quota_growth(ev),
 		.waiting_for_space = wait,
 		/* The log gives up first: it knows whether the event got there. */
-		.deadline_ms = clock_mono_ms() + node->config.write_timeout_ms + LOG_GRACE_MS,
+		.deadline_ms = deadline_from_now(node),
 	};
 
 	pthread_mutex_lock(&node->queue_lock);
@@ -136,9 +121,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		refuse(OUTCOME_STOPPING, owned, done, arg);
 		return false;
 	}
-	uint64_t seq = p->seq = ++node->seq;
-	atomic_fetch_add(&node->inflight_bytes, p->growth);
-	HASH_ADD(hh, node->pending, seq, sizeof p->seq, p);
+	uint64_t seq = submission_register(node, p);
 	if (queued) {
 		queued->proc = node->proc;
 		queued->seq = seq;
@@ -154,20 +137,12 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 	/* P may be gone by now: its outcome can come at any time. */
 	if (wait) {
 		evictor_wake(node);
-	} else if (node->kafka) {
-		struct event with_id = *ev;
-		with_id.proc = node->proc;
-		with_id.seq = seq;
-		kafka_submit(node, &with_id);
-		free(owned);
-	} else if (!store_in_memory(node->store)) {
-		node_shm_wake_self(node->shm);
-	} else if (later) {
-		return true;
-	} else {
-		node_work(node);
+		return false;
 	}
-	return false;
+	bool unflushed = node->log->submit(node, ev, seq, later);
+	if (!queued)
+		free(owned);
+	return unflushed;
 }
 
 void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
@@ -183,7 +158,7 @@ bool node_submit_later(struct node *node, const struct event *ev, void *owned, n
 
 void node_flush(struct node *node)
 {
-	node_work(node);
+	work_run(node);
 }
 
 int node_write_error(struct node *node, int64_t *ret_since_ms)

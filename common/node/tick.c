@@ -16,9 +16,12 @@
  *   is remembered, and the next tick comes so much later.
  *
  * All but the callback runs in the node's thread. No lock. */
-#include "common/node/internal.h"
+#include "common/node/tick.h"
 
 #include "common/base/clock.h"
+#include "common/base/random.h"
+#include "common/node/internal.h"
+#include "common/node/log.h"
 
 #define HAND_OVER_MS 500
 #define LATE_MS 5000
@@ -35,11 +38,11 @@ static void tick_done(void *arg, const struct outcome *out)
 		behind_ms = behind_ms < BEHIND_MAX_MS ? behind_ms : BEHIND_MAX_MS;
 		atomic_store(&ticker->behind_ms, behind_ms > 0 ? behind_ms : 0);
 	}
-	atomic_store(&ticker->under_way, false);
+	atomic_store(&ticker->submitted, false);
 	node_shm_wake_self(node->shm); /* more may be due than one event removes */
 }
 
-void tick_seen(struct node *node, const struct feed_event *ev)
+void tick_note(struct node *node, const struct feed_event *ev)
 {
 	if (ev->op == EVENT_TICK)
 		atomic_store(&node->ticker.last_proc, ev->proc);
@@ -49,9 +52,9 @@ void tick_seen(struct node *node, const struct feed_event *ev)
 static int64_t delay_ms(struct node *node)
 {
 	uint64_t n = 0;
-	node_random(&n); /* 0 without random numbers: earlier than others is no harm */
+	random_u64(&n); /* 0 without random numbers: earlier than others is no harm */
 	n %= SPREAD_MS;
-	if (!node->kafka)
+	if (node->log->drops_idle_ticks)
 		return 0;
 	if (!procs_take_ticks(node->procs))
 		return LATE_MS + (int64_t)n;
@@ -89,9 +92,9 @@ int64_t tick_if_due(struct node *node, int64_t idle_ms)
 	if (mono_ms < ticker->at_ms)
 		return ticker->at_ms - mono_ms;
 	if (atomic_load(&node->stalled) || node_apply_stalled(node) ||
-	    atomic_exchange(&ticker->under_way, true))
+	    atomic_exchange(&ticker->submitted, true))
 		return RETRY_MS;
-	ticker->at_ms = mono_ms + (node->kafka ? RETRY_MS : 1);
+	ticker->at_ms = mono_ms + (node->log->drops_idle_ticks ? 1 : RETRY_MS);
 	ticker->sent_ms = now_ms;
 	struct event tick = { .op = EVENT_TICK };
 	node_submit(node, &tick, NULL, tick_done, node);

@@ -13,6 +13,9 @@
  * gets its records back, the node goes on by itself.
  *
  * No state. */
+#include "common/node/volume.h"
+
+#include "common/base/random.h"
 #include "common/node/internal.h"
 
 #include <errno.h>
@@ -107,6 +110,29 @@ int volume_check(struct log_kafka *log, const struct store_meta *meta,
 		return next > end ? -EOVERFLOW : 0;
 	int p = find_parting(log, applied, first, ret_same);
 	return p < 0 ? p : r;
+}
+
+int volume_new_name(const char *kind, char ret[VOLUME_NAME_MAX])
+{
+	uint64_t id[2];
+	int r = random_u64(&id[0]);
+	if (r == 0)
+		r = random_u64(&id[1]);
+	if (r == 0)
+		snprintf(ret, VOLUME_NAME_MAX, "%s-%016llx%016llx", kind, (unsigned long long)id[0],
+		         (unsigned long long)id[1]);
+	return r;
+}
+
+int volume_read_meta(struct store *store, struct store_meta *ret)
+{
+	struct txn *txn;
+	int r = txn_read(store, &txn);
+	if (r < 0)
+		return r;
+	*ret = *txn_meta(txn);
+	txn_abort(txn);
+	return 0;
 }
 
 int volume_load(struct store *store, struct store_meta *ret, struct log_identities *ret_applied)
@@ -210,7 +236,7 @@ int volume_fits(void *arg, const struct store_meta *meta, char *why, size_t why_
 	if (r < 0)
 		return r;
 	/* An unfit topic is the node's to tell, which looks at it next. */
-	if (log_kafka_check(log, CHECK_MS, true, &topic, ignored, sizeof ignored) == 0) {
+	if (log_kafka_check(log, CHECK_MS, true, &topic, ignored, sizeof(ignored)) == 0) {
 		r = volume_check(log, meta, NULL, topic.first, topic.end, &same);
 		if (r == -EAGAIN)
 			r = 0;

@@ -21,7 +21,7 @@
 static void reopen(struct node_fixture *bench)
 {
 	node_close(bench->node);
-	memset(&bench->follower, 0, sizeof bench->follower);
+	memset(&bench->follower, 0, sizeof(bench->follower));
 	bench->node = node_fixture_open(&bench->config);
 }
 
@@ -44,7 +44,7 @@ static void test_new_volume(void **state)
 	assert_int_equal(status.applied, 0);
 	assert_int_equal(node_offset(bench->node), 0);
 	assert_int_equal(txn_read(node_store(bench->node), &txn), 0);
-	memcpy(volume, txn_meta(txn)->volume, sizeof volume);
+	memcpy(volume, txn_meta(txn)->volume, sizeof(volume));
 	txn_abort(txn);
 	assert_memory_equal(volume, "local-", 6);
 	assert_int_equal(strlen(volume), 38);
@@ -70,7 +70,7 @@ static void expect_refused(const struct node_config *config, const char *about)
 	struct node *node = NULL;
 	char why[512] = "";
 
-	assert_int_equal(node_open(config, &node, why, sizeof why), -EINVAL);
+	assert_int_equal(node_open(config, &node, why, sizeof(why)), -EINVAL);
 	assert_null(node);
 	if (!strstr(why, about))
 		fail_msg("\"%s\" says nothing of \"%s\"", why, about);
@@ -99,7 +99,7 @@ static void test_bad_configurations(void **state)
 	char *dir = temp_dir_new(), why[256];
 	struct store_config store_config = { .dir = dir };
 	struct store *store;
-	assert_int_equal(store_open(&store_config, &store, why, sizeof why), 0);
+	assert_int_equal(store_open(&store_config, &store, why, sizeof(why)), 0);
 	assert_int_equal(txn_write(store, &txn), 0);
 	struct event format = { .op = EVENT_FORMAT, .name = B("7f3c-of-a-topic") };
 	assert_int_equal(apply_event(txn, &format, 3, 1000, NULL), 0);
@@ -131,22 +131,22 @@ static void *submit_many(void *arg)
 
 	for (int i = 0; i < EACH; i++) {
 		struct event ev = { .op = i % 10 == 9 ? EVENT_DEL : EVENT_APPEND };
-		int n = snprintf(key, sizeof key, i % 10 == 9 ? "none%d" : "t%d", s->number);
+		int n = snprintf(key, sizeof(key), i % 10 == 9 ? "none%d" : "t%d", s->number);
 		ev.key = (struct bytes){ key, (size_t)n };
-		n = snprintf(value, sizeof value, "%d\n", i);
+		n = snprintf(value, sizeof(value), "%d\n", i);
 		if (ev.op == EVENT_APPEND)
 			ev.value = (struct bytes){ value, (size_t)n };
 		node_submit(s->node, &ev, NULL, node_fixture_done, &s->answers[i]);
 		/* What was handed over is the node's: these bytes may change. */
-		memset(key, '?', sizeof key);
-		memset(value, '?', sizeof value);
+		memset(key, '?', sizeof(key));
+		memset(value, '?', sizeof(value));
 	}
 	return NULL;
 }
 
 static void run_submitters(struct node *node, struct submitter *submitters, size_t n)
 {
-	memset(submitters, 0, n * sizeof *submitters);
+	memset(submitters, 0, n * sizeof(*submitters));
 	for (size_t t = 0; t < n; t++) {
 		submitters[t].node = node;
 		submitters[t].number = (int)t;
@@ -181,7 +181,7 @@ static void expect_values(struct node *node, size_t n)
 {
 	for (size_t t = 0; t < n; t++) {
 		char key[16], *value, *at, *end;
-		snprintf(key, sizeof key, "t%zu", t);
+		snprintf(key, sizeof(key), "t%zu", t);
 		value = at = node_fixture_value(node, key, NULL);
 		assert_non_null(value);
 		for (int i = 0; i < EACH; i++) {
@@ -337,7 +337,7 @@ static void test_submit_later(void **state)
 	config.store.sync = STORE_SYNC_OFF; /* as in memory, wherever the test runs */
 	bench->node = node_fixture_open(&config);
 	for (int i = 0; i < 10; i++) {
-		int n = snprintf(key, sizeof key, i == 5 ? ".." : "k%d", i);
+		int n = snprintf(key, sizeof(key), i == 5 ? ".." : "k%d", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)n },
 			            .value = B("together") };
@@ -472,7 +472,7 @@ static void test_expiry_by_itself(void **state)
 	char key[32];
 
 	for (int i = 0; i < 700; i++) {
-		int n = snprintf(key, sizeof key, "k%d", i);
+		int n = snprintf(key, sizeof(key), "k%d", i);
 		struct outcome out = DO(bench->node, .op = EVENT_SET, .key = { key, (size_t)n },
 		                        .ttl = TTL_SET, .ttl_ms = i % 2 ? 30 : 1 + i / 10);
 		assert_int_equal(out.code, OUTCOME_OK);
