@@ -285,8 +285,8 @@ $(OUT)/man/keydir-httpd.8: httpd/keydir-httpd.8
 
 MANUALS := $(patsubst $(OUT)/%,$(OUT)/man/%.8,$(PROGRAMS))
 UNITS_SYSTEMD := $(wildcard fs/*.service httpd/*.service)
-DOCS := $(wildcard README.md common/EVENTS.md LICENSE httpd/alerts.yml httpd/grafana.json \
-	httpd/openapi.json)
+DOCS := $(wildcard README.md common/DESIGN.md common/EVENTS.md common/THREADS.md LICENSE \
+	httpd/alerts.yml httpd/grafana.json httpd/openapi.json)
 
 .PHONY: man install uninstall
 man: $(MANUALS) ## build the man pages
