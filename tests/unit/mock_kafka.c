@@ -218,8 +218,9 @@ int mock_poll_once(struct mock *mock, struct taken *taken, int64_t timeout_ms, s
 
 	if (r != -ESTALE)
 		return r;
-	assert_int_equal(log_kafka_follow(mock->log, log_kafka_position(mock->log), mock->ahead),
-	                 0);
+	assert_int_equal(
+	        log_kafka_follow(mock->log, log_kafka_position(mock->log), mock->read_ahead_until),
+	        0);
 	return -EAGAIN;
 }
 

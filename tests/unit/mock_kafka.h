@@ -25,8 +25,8 @@ struct mock {
 	rd_kafka_t *rk;
 	rd_kafka_mock_cluster_t *cluster;
 	char url[512];
-	struct log_kafka *log; /* closed by the teardown */
-	uint64_t ahead;        /* when following again: read ahead up to this offset */
+	struct log_kafka *log;     /* closed by the teardown */
+	uint64_t read_ahead_until; /* when following again: read ahead up to this offset */
 };
 
 /* Setup and teardown functions for cmocka: a cluster with MOCK_TOPIC (one partition,

@@ -1,5 +1,5 @@
-/* Tests of the identities of log records (common/log/identity.c): what tells two records
- * apart, and which ones a store remembers. */
+/* Tests of common/log/identity.c: which differences between two log records are
+ * detected, and which records a store remembers. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/log/identity.h"
@@ -17,33 +17,41 @@ static uint64_t sum_of(const struct event *ev)
 
 static void test_records_that_differ_have_different_sums(void **state)
 {
-	static const struct event rows[] = {
-		{ .op = EVENT_SET, .key = B("a"), .value = B("1") },
-		{ .op = EVENT_APPEND, .key = B("a"), .value = B("1") },
-		{ .op = EVENT_SET, .key = B("b"), .value = B("1") },
-		{ .op = EVENT_SET, .key = B("a1") },
-		{ .op = EVENT_SET, .key = B("a"), .value = B("2") },
-		{ .op = EVENT_SET, .key = B("a"), .value = B("1\0") },
-		{ .op = EVENT_SET, .key = B("a"), .value = B("1"), .proc = 1 },
-		{ .op = EVENT_SET, .key = B("a"), .value = B("1"), .seq = 1 },
+	static const struct {
+		const char *name;
+		struct event ev;
+	} rows[] = {
+#define ROW(...)                                                                                   \
+	{                                                                                          \
+		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
+	}
+		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1")),
+		ROW(.op = EVENT_APPEND, .key = B("a"), .value = B("1")),
+		ROW(.op = EVENT_SET, .key = B("b"), .value = B("1")),
+		ROW(.op = EVENT_SET, .key = B("a1")),
+		ROW(.op = EVENT_SET, .key = B("a"), .value = B("2")),
+		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1\0")),
+		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .proc = 1),
+		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .seq = 1),
+#undef ROW
 	};
-	const size_t n = sizeof rows / sizeof rows[0];
 
 	(void)state;
-	for (size_t i = 0; i < n; i++) {
-		uint64_t sum = sum_of(&rows[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct event *ev = &rows[i].ev;
+		uint64_t sum = sum_of(ev);
 
-		assert_true(sum == sum_of(&rows[i]));
-		assert_true(sum != log_identity_sum(&rows[i], TIME_MS + 1, rows[i].value.len));
-		assert_true(sum != log_identity_sum(NULL, TIME_MS, rows[i].value.len));
+		assert_row(rows[i].name, sum == sum_of(ev));
+		assert_row(rows[i].name, sum != log_identity_sum(ev, TIME_MS + 1, ev->value.len));
+		assert_row(rows[i].name, sum != log_identity_sum(NULL, TIME_MS, ev->value.len));
 		for (size_t k = 0; k < i; k++)
-			assert_true(sum != sum_of(&rows[k]));
+			assert_row(rows[i].name, sum != sum_of(&rows[k].ev));
 	}
-	/* A malformed record has its time and its length. */
+	/* A malformed record is identified by its time and length. */
 	assert_true(log_identity_sum(NULL, TIME_MS, 1) != log_identity_sum(NULL, TIME_MS, 2));
 }
 
-static void test_both_ends_of_a_large_value_count(void **state)
+static void test_both_ends_of_a_large_value_change_the_sum(void **state)
 {
 	char value[1000] = { 0 };
 	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = { value, sizeof value } };
@@ -60,7 +68,7 @@ static void test_both_ends_of_a_large_value_count(void **state)
 	assert_true(sum != sum_of(&ev));
 }
 
-static void test_equal_means_offset_time_and_sum(void **state)
+static void test_equality_covers_offset_time_and_sum(void **state)
 {
 	const struct log_identity id = { .offset = 7, .time_ms = TIME_MS, .sum = 5 };
 	struct log_identity other = id;
@@ -77,7 +85,7 @@ static void test_equal_means_offset_time_and_sum(void **state)
 	assert_false(log_identity_equal(&id, &other));
 }
 
-static void note(struct fixture *fixture, uint64_t offset)
+static void note_record(struct fixture *fixture, uint64_t offset)
 {
 	struct log_identity id = { .offset = offset, .time_ms = TIME_MS, .sum = offset };
 	struct log_identity sure = { .offset = offset / 2 };
@@ -88,7 +96,7 @@ static void note(struct fixture *fixture, uint64_t offset)
 	assert_int_equal(txn_commit(txn), 0);
 }
 
-static int load(struct fixture *fixture, struct log_identities *ret)
+static int load_identities(struct fixture *fixture, struct log_identities *ret)
 {
 	struct txn *txn;
 
@@ -103,10 +111,10 @@ static void test_a_store_remembers_the_first_record_after_each_power_of_two(void
 	struct fixture *fixture = *state;
 	struct log_identities all;
 
-	assert_int_equal(load(fixture, &all), -ENOENT);
+	assert_int_equal(load_identities(fixture, &all), -ENOENT);
 	for (uint64_t offset = 3; offset <= 300; offset++) {
-		note(fixture, offset);
-		assert_int_equal(load(fixture, &all), 0);
+		note_record(fixture, offset);
+		assert_int_equal(load_identities(fixture, &all), 0);
 		assert_int_equal(all.sure.offset, offset / 2);
 		for (int level = 0; level < LOG_IDENTITY_LEVELS; level++) {
 			uint64_t multiple = offset >> level << level;
@@ -115,9 +123,9 @@ static void test_a_store_remembers_the_first_record_after_each_power_of_two(void
 			assert_int_equal(all.at[level].sum, all.at[level].offset);
 		}
 	}
-	/* A commit of many records ends far after the previous one. */
-	note(fixture, 5000);
-	assert_int_equal(load(fixture, &all), 0);
+	/* A commit of many records ends long after the previous one. */
+	note_record(fixture, 5000);
+	assert_int_equal(load_identities(fixture, &all), 0);
 	assert_int_equal(all.at[0].offset, 5000);
 	assert_int_equal(all.at[12].offset, 5000);
 	assert_int_equal(all.at[13].offset, 3);
@@ -143,8 +151,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_records_that_differ_have_different_sums),
-		cmocka_unit_test(test_both_ends_of_a_large_value_count),
-		cmocka_unit_test(test_equal_means_offset_time_and_sum),
+		cmocka_unit_test(test_both_ends_of_a_large_value_change_the_sum),
+		cmocka_unit_test(test_equality_covers_offset_time_and_sum),
 		TEST(test_a_store_remembers_the_first_record_after_each_power_of_two),
 		TEST(test_a_row_of_another_size_is_an_error),
 	};

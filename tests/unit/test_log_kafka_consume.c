@@ -1,6 +1,6 @@
-/* Tests of reading the Kafka log (common/log/consume.c): everything is
- * given, in order, once, whatever happens to brokers. Most run twice: with a thread
- * that reads ahead (common/log/readahead.c), and without. */
+/* Tests of reading the Kafka log (common/log/consume.c): every record is delivered
+ * once, in order, whatever happens to the brokers. Most tests run twice: with a
+ * thread that reads ahead (common/log/readahead.c), and without. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/mock_kafka.h"
@@ -19,22 +19,12 @@
 		text, sizeof(text) - 1                                                             \
 	}
 
-/* Until where to read ahead. */
-static uint64_t ahead;
-
-static int setup_direct(void **state)
-{
-	ahead = 0;
-	return mock_setup(state);
-}
-
 static int setup_ahead(void **state)
 {
 	int r = mock_setup(state);
 
-	ahead = UINT64_MAX;
-	if (!r)
-		((struct mock *)*state)->ahead = ahead;
+	if (r == 0)
+		((struct mock *)*state)->read_ahead_until = UINT64_MAX;
 	return r;
 }
 
@@ -53,8 +43,8 @@ static void append_numbers(struct mock *mock, int from, int to)
 	free(t);
 }
 
-/* TAKEN must be the numbers from FROM on, at the offsets of the same value. */
-static void are_numbers(const struct taken *taken, int from)
+/* Expect TAKEN to be the numbers from FROM on, each at the offset of the same value. */
+static void expect_numbers(const struct taken *taken, int from)
 {
 	char value[16];
 
@@ -65,7 +55,15 @@ static void are_numbers(const struct taken *taken, int from)
 	}
 }
 
-static void test_records(void **state)
+/* Poll until TAKEN has N records, and expect the numbers from FROM on. */
+static void poll_numbers(struct mock *mock, struct taken *taken, size_t n, int from,
+                         int64_t timeout_ms)
+{
+	mock_poll(mock, taken, n, timeout_ms);
+	expect_numbers(taken, from);
+}
+
+static void test_records_arrive_unchanged_and_decoded(void **state)
 {
 	static const struct record records[] = {
 		{ .key = B("plain"), .value = B("value"), .has_value = true },
@@ -86,7 +84,7 @@ static void test_records(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		mock_produce(mock, &records[i]);
 	assert_int_equal(log_kafka_position(mock->log), 0);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		const struct record *want = &records[i], *got = &taken.records[i].rec;
@@ -116,8 +114,9 @@ static void test_records(void **state)
 	mock_taken_free(&taken);
 }
 
-/* What an event has from headers is there as long as it is, and so are the headers. */
-static void test_events(void **state)
+/* The data that an event takes from headers lives as long as the event, and so do the
+ * headers. */
+static void test_decoded_events_keep_their_headers(void **state)
 {
 	static const struct record records[] = {
 		{ .key = B("a"),
@@ -147,7 +146,7 @@ static void test_events(void **state)
 	mock_open(mock, 5000, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		mock_produce(mock, &records[i]);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		assert_int_equal(taken.records[i].err, 0);
@@ -164,8 +163,8 @@ static void test_events(void **state)
 	mock_taken_free(&taken);
 }
 
-/* Of too many headers the first ones are given. */
-static void test_many_headers(void **state)
+/* Of too many headers, only the first ones are returned. */
+static void test_excess_headers_are_dropped(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -189,7 +188,7 @@ static void test_many_headers(void **state)
 	rd_kafka_destroy(rk);
 	mock_produce(mock, &rec);
 	mock_open(mock, 5000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(taken.records[0].rec.nheaders, RECORD_HEADERS_MAX);
 	assert_true(bytes_are(taken.records[0].rec.headers[RECORD_HEADERS_MAX - 1].name, "h23"));
@@ -197,39 +196,60 @@ static void test_many_headers(void **state)
 	mock_taken_free(&taken);
 }
 
-static void test_from(void **state)
+static void test_reading_starts_at_any_offset(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 40, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 40, mock->read_ahead_until), 0);
 	assert_int_equal(log_kafka_position(mock->log), 40);
-	mock_poll(mock, &taken, 60, 10000);
-	are_numbers(&taken, 40);
-	/* A new run forgets the old one, also half-way. */
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	poll_numbers(mock, &taken, 60, 40, 10000);
+	/* Following again abandons the previous position, even midway. */
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_taken_free(&taken);
 	mock_poll(mock, &taken, 10, 10000);
 	assert_int_equal(log_kafka_position(mock->log), 10);
-	assert_int_equal(log_kafka_follow(mock->log, 90, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 90, mock->read_ahead_until), 0);
 	mock_taken_free(&taken);
+	poll_numbers(mock, &taken, 10, 90, 10000);
+	mock_taken_free(&taken);
+}
+
+static void test_records_after_the_end_are_read(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 10);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 10, 10000);
-	are_numbers(&taken, 90);
-	/* Nothing more now, and then something. */
+	/* No record for a while, then a new one. */
 	assert_int_equal(log_kafka_poll(mock->log, 50, 10, mock_take, &taken), 0);
-	append_numbers(mock, 100, 101);
-	mock_poll(mock, &taken, 11, 10000);
-	are_numbers(&taken, 90);
+	append_numbers(mock, 10, 11);
+	poll_numbers(mock, &taken, 11, 0, 10000);
+	mock_taken_free(&taken);
+}
+
+static void test_a_poll_without_following_fails(void **state)
+{
+	struct mock *mock = *state;
+	struct taken taken = { .n = 0 };
+
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, 10);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	mock_poll(mock, &taken, 10, 10000);
 	log_kafka_unfollow(mock->log);
 	log_kafka_unfollow(mock->log);
 	assert_int_equal(log_kafka_poll(mock->log, 50, 10, mock_take, &taken), -EIO);
 	mock_taken_free(&taken);
 }
 
-/* A record that was not taken is given again, and nothing before it. */
-static void test_refused(void **state)
+/* A record that was not taken is delivered again, and no earlier one. */
+static void test_a_refused_record_is_delivered_again(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .refuse_at = 31, .refusal = -ENOSPC };
@@ -237,25 +257,24 @@ static void test_refused(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	for (int i = 0; i < 1000 && r != -ENOSPC; i++)
 		r = log_kafka_poll(mock->log, 100, 1000, mock_take, &taken);
 	assert_int_equal(r, -ENOSPC);
 	assert_int_equal(taken.n, 30);
 	assert_int_equal(log_kafka_position(mock->log), 30);
-	mock_poll(mock, &taken, 100, 10000);
-	are_numbers(&taken, 0);
+	poll_numbers(mock, &taken, 100, 0, 10000);
 	mock_taken_free(&taken);
 }
 
-static void test_max(void **state)
+static void test_a_poll_returns_at_most_max_records(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	assert_int_equal(log_kafka_poll(mock->log, 1000, 0, mock_take, &taken), 0);
 	while (taken.n < 10) {
@@ -265,7 +284,7 @@ static void test_max(void **state)
 		assert_in_range(r, 1, 3);
 		assert_int_equal(taken.n - before, r);
 	}
-	are_numbers(&taken, 0);
+	expect_numbers(&taken, 0);
 	mock_taken_free(&taken);
 }
 
@@ -276,7 +295,7 @@ static void *wake_later(void *arg)
 	return NULL;
 }
 
-static void test_wake(void **state)
+static void test_a_wake_ends_one_poll(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -284,28 +303,28 @@ static void test_wake(void **state)
 	int64_t start_ms;
 
 	mock_open(mock, 5000, NULL);
-	log_kafka_wake(mock->log); /* nobody follows */
+	log_kafka_wake(mock->log); /* Not following: no effect. */
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	start_ms = clock_mono_ms();
 	assert_int_equal(pthread_create(&thread, NULL, wake_later, mock->log), 0);
 	assert_int_equal(log_kafka_poll(mock->log, 10000, 10, mock_take, &taken), 0);
 	assert_in_range(clock_mono_ms() - start_ms, 50, 5000);
 	pthread_join(thread, NULL);
-	/* Before anybody waits. */
+	/* A wake before the poll ends it. */
 	log_kafka_wake(mock->log);
 	start_ms = clock_mono_ms();
 	assert_int_equal(log_kafka_poll(mock->log, 10000, 10, mock_take, &taken), 0);
 	assert_true(clock_mono_ms() - start_ms < 5000);
-	/* Once. */
+	/* It ends one poll only. */
 	start_ms = clock_mono_ms();
 	assert_int_equal(log_kafka_poll(mock->log, 200, 10, mock_take, &taken), 0);
 	assert_true(clock_mono_ms() - start_ms >= 190);
 	mock_taken_free(&taken);
 }
 
-static void test_lost(void **state)
+static void test_an_offset_past_the_end_means_a_lost_log(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -313,23 +332,22 @@ static void test_lost(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 12, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 12, mock->read_ahead_until), 0);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -ENODATA);
 	append_numbers(mock, 10, 20);
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ENODATA);
 	assert_int_equal(taken.n, 0);
-	/* The end itself is no loss. */
-	assert_int_equal(log_kafka_follow(mock->log, 20, ahead), 0);
+	/* Starting at the end is no loss. */
+	assert_int_equal(log_kafka_follow(mock->log, 20, mock->read_ahead_until), 0);
 	append_numbers(mock, 20, 25);
-	mock_poll(mock, &taken, 5, 10000);
-	are_numbers(&taken, 20);
+	poll_numbers(mock, &taken, 5, 20, 10000);
 	mock_taken_free(&taken);
 }
 
-/* Errors of fetching, each for a while: nothing is lost. */
-static void test_fetch_errors(void **state)
+/* Temporary fetch errors lose no records. */
+static void test_temporary_fetch_errors_lose_nothing(void **state)
 {
 	static const rd_kafka_resp_err_t errs[] = {
 		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -350,14 +368,14 @@ static void test_fetch_errors(void **state)
 
 	mock_open(mock, 30000, NULL);
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 1, 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
 		int n = (int)taken.n;
 
 		mock_fail(mock, MOCK_FETCH, errs[i], 3);
 		append_numbers(mock, n, n + 20);
-		/* Poll may say that it had trouble; it goes on by itself. */
+		/* A poll may report the error; reading resumes by itself. */
 		until_ms = clock_mono_ms() + 30000;
 		while (taken.n < (size_t)n + 20) {
 			before = taken.n;
@@ -368,11 +386,11 @@ static void test_fetch_errors(void **state)
 				fail_msg("%s: stuck at %zu", rd_kafka_err2name(errs[i]), taken.n);
 		}
 	}
-	are_numbers(&taken, 0);
+	expect_numbers(&taken, 0);
 	mock_taken_free(&taken);
 }
 
-static void test_denied(void **state)
+static void test_reading_resumes_once_authorized(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -381,17 +399,16 @@ static void test_denied(void **state)
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 5);
 	mock_fail(mock, MOCK_FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 5);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EACCES);
-	/* The right was given meanwhile. */
-	mock_poll(mock, &taken, 5, 20000);
-	are_numbers(&taken, 0);
+	/* Authorization was granted meanwhile. */
+	poll_numbers(mock, &taken, 5, 0, 20000);
 	mock_taken_free(&taken);
 }
 
-static void test_brokers_down(void **state)
+static void test_an_outage_ends_following(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -399,50 +416,49 @@ static void test_brokers_down(void **state)
 
 	mock_open(mock, 60000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 10, 10000);
 	mock_set_up(mock, false);
 	for (int i = 0; i < 200 && r == 0; i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
-	/* What comes from a broker that was away may be another log; it stays so. */
+	/* After an outage the broker may have another log, so following ends until it
+	 * is started again. */
 	assert_int_equal(r, -ESTALE);
 	mock_set_up(mock, true);
 	append_numbers(mock, 10, 11);
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ESTALE);
 	assert_int_equal(taken.n, 10);
 	mock_set_up(mock, false);
-	assert_int_equal(log_kafka_follow(mock->log, 10, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 10, mock->read_ahead_until), 0);
 	for (int i = 0; i < 200 && r != -EAGAIN; i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EAGAIN);
 	mock_set_up(mock, true);
 	append_numbers(mock, 11, 20);
-	mock_poll(mock, &taken, 20, 20000);
-	are_numbers(&taken, 0);
+	poll_numbers(mock, &taken, 20, 0, 20000);
 	mock_taken_free(&taken);
 }
 
-static void test_leader_changes(void **state)
+static void test_leader_changes_lose_nothing(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
 	mock_open(mock, 60000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	for (int i = 0; i < 12; i++) {
 		mock_lead(mock, 1 + i % MOCK_BROKERS);
-		/* One alone finds the new leader, see mock_lead(). */
+		/* A single append finds the new leader, see mock_lead(). */
 		append_numbers(mock, 50 * i, 50 * i + 1);
 		append_numbers(mock, 50 * i + 1, 50 * (i + 1));
 		mock_poll(mock, &taken, 50 * (size_t)i + 25, 20000);
 	}
-	mock_poll(mock, &taken, 600, 20000);
-	are_numbers(&taken, 0);
+	poll_numbers(mock, &taken, 600, 0, 20000);
 	mock_taken_free(&taken);
 }
 
-/* Reading ahead ends where it was told to, and reading goes on. */
-static void test_ahead_ends(void **state)
+/* Reading ahead ends at the given offset, and reading continues. */
+static void test_read_ahead_ends_at_its_limit(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -450,26 +466,22 @@ static void test_ahead_ends(void **state)
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 5000);
 	assert_int_equal(log_kafka_follow(mock->log, 10, 4000), 0);
-	mock_poll(mock, &taken, 4990, 20000);
-	are_numbers(&taken, 10);
+	poll_numbers(mock, &taken, 4990, 10, 20000);
 	append_numbers(mock, 5000, 5010);
-	mock_poll(mock, &taken, 5000, 10000);
-	are_numbers(&taken, 10);
-	/* The very end; and again from the beginning, with a wake under way. */
+	poll_numbers(mock, &taken, 5000, 10, 10000);
+	/* Up to the very end; and from the start again, with a wake pending. */
 	mock_taken_free(&taken);
 	assert_int_equal(log_kafka_follow(mock->log, 0, 5010), 0);
 	log_kafka_wake(mock->log);
-	mock_poll(mock, &taken, 5010, 20000);
-	are_numbers(&taken, 0);
+	poll_numbers(mock, &taken, 5010, 0, 20000);
 	append_numbers(mock, 5010, 5011);
-	mock_poll(mock, &taken, 5011, 10000);
-	are_numbers(&taken, 0);
+	poll_numbers(mock, &taken, 5011, 0, 10000);
 	assert_int_equal(log_kafka_position(mock->log), 5011);
 	mock_taken_free(&taken);
 }
 
-/* Half-way, with all batches full, or none read yet. */
-static void test_ahead_stops(void **state)
+/* Stop midway: with all batches full, and before the first one was read. */
+static void test_read_ahead_stops_midway(void **state)
 {
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
@@ -478,17 +490,16 @@ static void test_ahead_stops(void **state)
 	append_numbers(mock, 0, 5000);
 	for (size_t n = 0; n < 3; n++) {
 		assert_int_equal(log_kafka_follow(mock->log, 0, 5000), 0);
-		mock_poll(mock, &taken, n * 100, 10000);
-		are_numbers(&taken, 0);
+		poll_numbers(mock, &taken, n * 100, 0, 10000);
 		log_kafka_unfollow(mock->log);
 		mock_taken_free(&taken);
 	}
-	/* Closing unfollows, too. */
+	/* Closing stops following, too. */
 	assert_int_equal(log_kafka_follow(mock->log, 0, 5000), 0);
 }
 
-/* More bytes than are read ahead at once (and the mock keeps five MB). */
-static void test_ahead_long_values(void **state)
+/* More bytes than are read ahead at once. (The mock keeps 5 MB.) */
+static void test_read_ahead_copes_with_long_values(void **state)
 {
 	const size_t n = 9, size = 500000;
 	struct mock *mock = *state;
@@ -516,7 +527,7 @@ static void test_ahead_long_values(void **state)
 	free(value);
 }
 
-static void test_get(void **state)
+static void test_get_reads_one_record(void **state)
 {
 	static const struct record strange[] = {
 		{ .key = B("k"),
@@ -536,7 +547,7 @@ static void test_get(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(strange); i++)
 		mock_produce(mock, &strange[i]);
 	/* Also while following. */
-	assert_int_equal(log_kafka_follow(mock->log, 0, ahead), 0);
+	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(log_kafka_get(mock->log, 3, 5000, &ev), 0);
 	assert_int_equal(ev->op, EVENT_SET);
@@ -558,21 +569,31 @@ static void test_get(void **state)
 
 int main(void)
 {
-#define DIRECT(name) cmocka_unit_test_setup_teardown(name, setup_direct, mock_teardown)
+#define DIRECT(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
 #define AHEAD(name)                                                                                \
 	{                                                                                          \
 #name "_reading_ahead", name, setup_ahead, mock_teardown, NULL                     \
 	}
 #define TEST(name) DIRECT(name), AHEAD(name)
 	const struct CMUnitTest tests[] = {
-		TEST(test_records),       TEST(test_events),
-		TEST(test_many_headers),  TEST(test_from),
-		TEST(test_refused),       TEST(test_max),
-		TEST(test_wake),          TEST(test_lost),
-		TEST(test_fetch_errors),  DIRECT(test_denied),
-		TEST(test_brokers_down),  TEST(test_leader_changes),
-		DIRECT(test_get),         DIRECT(test_ahead_ends),
-		DIRECT(test_ahead_stops), DIRECT(test_ahead_long_values),
+		TEST(test_records_arrive_unchanged_and_decoded),
+		TEST(test_decoded_events_keep_their_headers),
+		TEST(test_excess_headers_are_dropped),
+		TEST(test_reading_starts_at_any_offset),
+		TEST(test_records_after_the_end_are_read),
+		TEST(test_a_poll_without_following_fails),
+		TEST(test_a_refused_record_is_delivered_again),
+		TEST(test_a_poll_returns_at_most_max_records),
+		TEST(test_a_wake_ends_one_poll),
+		TEST(test_an_offset_past_the_end_means_a_lost_log),
+		TEST(test_temporary_fetch_errors_lose_nothing),
+		DIRECT(test_reading_resumes_once_authorized),
+		TEST(test_an_outage_ends_following),
+		TEST(test_leader_changes_lose_nothing),
+		DIRECT(test_get_reads_one_record),
+		DIRECT(test_read_ahead_ends_at_its_limit),
+		DIRECT(test_read_ahead_stops_midway),
+		DIRECT(test_read_ahead_copes_with_long_values),
 	};
 #undef TEST
 #undef AHEAD

@@ -1,6 +1,6 @@
 /* Tests of opening the Kafka log: URLs, settings, and checking the topic
- * (common/log/kafka.c, log/conf.c, log/topic.c). A topic's
- * settings are checked against a real broker: tests/bats/kafka_log.bats. */
+ * (common/log/kafka.c, log/conf.c, log/topic.c). The settings of a topic are tested
+ * with a real broker: tests/bats/kafka_log.bats. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/mock_kafka.h"
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Opens and closes a log that needs no broker. WHY must hold TEXT. */
+/* Open and close a log that needs no broker. WHY must contain TEXT. */
 static int open_with(const char *url, const char *setting, uint64_t max_value, const char *text)
 {
 	struct log_kafka_config config = { .url = url,
@@ -34,17 +34,17 @@ static int open_with(const char *url, const char *setting, uint64_t max_value, c
 	return err;
 }
 
-/* A port on which nobody listens. */
-#define NOBODY "127.0.0.1:1"
+/* A port on which no process listens. */
+#define NO_BROKER "127.0.0.1:1"
 
-static void test_url(void **state)
+static void test_urls_are_validated(void **state)
 {
 	static const char *const good[] = {
-		"kafka://" NOBODY "/t",
+		"kafka://" NO_BROKER "/t",
 		"kafka://localhost/topic",
 		"kafka://[::1]:1/t",
 		"kafka://[::1]/t",
-		"kafka://" NOBODY "," NOBODY "/a.b_c-D9",
+		"kafka://" NO_BROKER "," NO_BROKER "/a.b_c-D9",
 	};
 	static const struct {
 		const char *url, *text;
@@ -77,18 +77,18 @@ static void test_url(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		assert_int_equal(open_with(good[i], NULL, 1 << 20, NULL), 0);
+		assert_row_equal(good[i], open_with(good[i], NULL, 1 << 20, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (open_with(bad[i].url, NULL, 1 << 20, bad[i].text) != -EINVAL)
 			fail_msg("%s was taken", bad[i].url);
-	/* The longest name of a topic, and one more. */
+	/* The longest name of a topic, and one byte more. */
 	snprintf(url, sizeof(url), "kafka://h:1/%0249d", 0);
 	assert_int_equal(open_with(url, NULL, 1 << 20, NULL), 0);
 	snprintf(url, sizeof(url), "kafka://h:1/%0250d", 0);
 	assert_int_equal(open_with(url, NULL, 1 << 20, "a topic's name"), -EINVAL);
 }
 
-static void test_settings(void **state)
+static void test_settings_are_validated(void **state)
 {
 	static const char *const good[] = {
 		"linger.ms=5",
@@ -98,7 +98,7 @@ static void test_settings(void **state)
 		"sasl.username=",
 		"client.id=me",
 		"queued.min.messages=5",
-		/* What holds anyway may be said. */
+		/* Settings that hold anyway may be given. */
 		"enable.idempotence=true",
 		"acks=all",
 		"request.required.acks=-1",
@@ -135,25 +135,25 @@ static void test_settings(void **state)
 		{ "allow.auto.create.topics=true", "not fit" },
 		{ "topic.blacklist=t", "names the topic" },
 		{ "statistics.interval.ms=0", "uses it itself" },
-		/* What contradicts something fixed is librdkafka's to refuse. */
+		/* librdkafka refuses what contradicts a fixed setting. */
 		{ "max.in.flight=6", "max.in.flight" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		if (open_with("kafka://" NOBODY "/t", good[i], 1 << 20, NULL))
+		if (open_with("kafka://" NO_BROKER "/t", good[i], 1 << 20, NULL))
 			fail_msg("%s was refused", good[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		if (open_with("kafka://" NOBODY "/t", bad[i].setting, 1 << 20, bad[i].text) !=
+		if (open_with("kafka://" NO_BROKER "/t", bad[i].setting, 1 << 20, bad[i].text) !=
 		    -EINVAL)
 			fail_msg("%s was taken", bad[i].setting);
 }
 
-static void test_two_settings(void **state)
+static void test_a_setting_may_depend_on_another(void **state)
 {
-	/* A certificate counts only with TLS. */
+	/* A certificate is read only for TLS. */
 	const char *settings[] = { "security.protocol=ssl", "ssl.ca.location=/no/such/file" };
-	struct log_kafka_config config = { .url = "kafka://" NOBODY "/t",
+	struct log_kafka_config config = { .url = "kafka://" NO_BROKER "/t",
 		                           .settings = settings,
 		                           .nsettings = 2,
 		                           .max_value = 1,
@@ -165,21 +165,21 @@ static void test_two_settings(void **state)
 	assert_int_equal(log_kafka_open(&config, &log, why, sizeof(why)), -EINVAL);
 	assert_null(log);
 	assert_non_null(strstr(why, "ssl.ca.location"));
-	/* Nobody has to want to know why. */
+	/* WHY may be NULL. */
 	assert_int_equal(log_kafka_open(&config, &log, NULL, 0), -EINVAL);
 }
 
-static void test_sizes(void **state)
+static void test_the_largest_value_is_limited(void **state)
 {
 	(void)state;
-	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 0, NULL), 0);
-	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, UINT64_C(96) << 20, NULL), 0);
-	assert_int_equal(open_with("kafka://" NOBODY "/t", NULL, 1000000000, "--max-value"),
+	assert_int_equal(open_with("kafka://" NO_BROKER "/t", NULL, 0, NULL), 0);
+	assert_int_equal(open_with("kafka://" NO_BROKER "/t", NULL, UINT64_C(96) << 20, NULL), 0);
+	assert_int_equal(open_with("kafka://" NO_BROKER "/t", NULL, 1000000000, "--max-value"),
 	                 -EINVAL);
 }
 
-/* Checks; WHY must hold TEXT, and the time limit must be kept. */
-static int check(struct mock *mock, int64_t timeout_ms, const char *text)
+/* Check the topic. WHY must contain TEXT, and the timeout must be kept. */
+static int check_topic(struct mock *mock, int64_t timeout_ms, const char *text)
 {
 	struct log_kafka_topic topic;
 	char why[512] = "?";
@@ -192,7 +192,7 @@ static int check(struct mock *mock, int64_t timeout_ms, const char *text)
 	return err;
 }
 
-static void test_check_no_broker(void **state)
+static void test_a_check_without_a_broker_times_out(void **state)
 {
 	struct mock *mock = *state;
 	uint64_t end;
@@ -200,12 +200,12 @@ static void test_check_no_broker(void **state)
 	mock_set_up(mock, false);
 	mock_open(mock, 1000, NULL);
 	assert_false(log_kafka_up(mock->log));
-	assert_int_equal(check(mock, 500, "no answer from"), -EAGAIN);
+	assert_int_equal(check_topic(mock, 500, "no answer from"), -EAGAIN);
 	assert_int_equal(log_kafka_end(mock->log, 300, &end), -EAGAIN);
-	assert_int_equal(check(mock, 0, "no answer from"), -EAGAIN);
+	assert_int_equal(check_topic(mock, 0, "no answer from"), -EAGAIN);
 }
 
-static void test_check_partitions(void **state)
+static void test_a_topic_must_have_one_partition(void **state)
 {
 	struct mock *mock = *state;
 	struct log_kafka_config config = { .max_value = 1, .write_timeout_ms = 1000 };
@@ -216,22 +216,22 @@ static void test_check_partitions(void **state)
 	         rd_kafka_mock_cluster_bootstraps(mock->cluster));
 	config.url = url;
 	assert_int_equal(log_kafka_open(&config, &mock->log, NULL, 0), 0);
-	assert_int_equal(check(mock, 5000, "topic three has 3 partitions"), -EINVAL);
+	assert_int_equal(check_topic(mock, 5000, "topic three has 3 partitions"), -EINVAL);
 }
 
-static void test_check_authorization(void **state)
+static void test_missing_authorization_is_reported(void **state)
 {
 	struct mock *mock = *state;
 
 	rd_kafka_mock_topic_set_error(mock->cluster, MOCK_TOPIC,
 	                              RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
 	mock_open(mock, 1000, NULL);
-	assert_int_equal(check(mock, 5000, "refused the description of topic " MOCK_TOPIC),
+	assert_int_equal(check_topic(mock, 5000, "refused the description of topic " MOCK_TOPIC),
 	                 -EACCES);
 }
 
-/* Metadata comes, but no leader: for a while, and then for good. */
-static void test_check_leader(void **state)
+/* Metadata arrives but names no leader: first for a while, then without end. */
+static void test_the_end_is_unknown_without_a_leader(void **state)
 {
 	struct mock *mock = *state;
 	uint64_t end;
@@ -246,13 +246,13 @@ static void test_check_leader(void **state)
 	assert_int_equal(log_kafka_end(mock->log, 5000, &end), 0);
 }
 
-/* The mock has no controller, as a cluster has none for a moment. */
-static void test_check_no_controller(void **state)
+/* The mock has no controller, as a real cluster for a moment. */
+static void test_a_check_without_a_controller_times_out(void **state)
 {
 	struct mock *mock = *state;
 
 	mock_open(mock, 1000, NULL);
-	assert_int_equal(check(mock, 1500, "no answer from"), -EAGAIN);
+	assert_int_equal(check_topic(mock, 1500, "no answer from"), -EAGAIN);
 }
 
 static bool is_up(void *arg)
@@ -265,7 +265,7 @@ static bool is_down(void *arg)
 	return !is_up(arg);
 }
 
-static void test_up(void **state)
+static void test_up_follows_the_brokers(void **state)
 {
 	struct mock *mock = *state;
 	char last[300];
@@ -289,18 +289,22 @@ static void test_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_url),
-		cmocka_unit_test(test_settings),
-		cmocka_unit_test(test_two_settings),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test_setup_teardown(test_check_no_broker, mock_setup, mock_teardown),
-		cmocka_unit_test_setup_teardown(test_check_partitions, mock_setup, mock_teardown),
-		cmocka_unit_test_setup_teardown(test_check_authorization, mock_setup,
+		cmocka_unit_test(test_urls_are_validated),
+		cmocka_unit_test(test_settings_are_validated),
+		cmocka_unit_test(test_a_setting_may_depend_on_another),
+		cmocka_unit_test(test_the_largest_value_is_limited),
+		cmocka_unit_test_setup_teardown(test_a_check_without_a_broker_times_out, mock_setup,
 		                                mock_teardown),
-		cmocka_unit_test_setup_teardown(test_check_leader, mock_setup, mock_teardown),
-		cmocka_unit_test_setup_teardown(test_check_no_controller, mock_setup,
+		cmocka_unit_test_setup_teardown(test_a_topic_must_have_one_partition, mock_setup,
 		                                mock_teardown),
-		cmocka_unit_test_setup_teardown(test_up, mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_missing_authorization_is_reported, mock_setup,
+		                                mock_teardown),
+		cmocka_unit_test_setup_teardown(test_the_end_is_unknown_without_a_leader,
+		                                mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_a_check_without_a_controller_times_out,
+		                                mock_setup, mock_teardown),
+		cmocka_unit_test_setup_teardown(test_up_follows_the_brokers, mock_setup,
+		                                mock_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

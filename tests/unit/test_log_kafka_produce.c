@@ -1,5 +1,5 @@
-/* Tests of appending to the Kafka log (common/log/produce.c): each way
- * in which an append can end, told once. */
+/* Tests of appending to the Kafka log (common/log/produce.c): every way in which an
+ * append can end, each reported once. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/mock_kafka.h"
@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* More errors than a test has time for. */
+/* more errors than a test has time for */
 #define ALWAYS 10000
 
-/* What the log holds, read from the start; its values in one text. */
-static void log_holds(struct mock *mock, size_t n, const char *values)
+/* Expect the log to hold N records, whose concatenated values are VALUES. */
+static void expect_log(struct mock *mock, size_t n, const char *values)
 {
 	struct taken taken = { .n = 0 };
 	char text[1000] = "";
@@ -33,7 +33,7 @@ static void log_holds(struct mock *mock, size_t n, const char *values)
 	log_kafka_unfollow(mock->log);
 }
 
-static void test_append(void **state)
+static void test_appends_get_consecutive_offsets(void **state)
 {
 	struct mock *mock = *state;
 	struct delivery a, b;
@@ -45,11 +45,11 @@ static void test_append(void **state)
 	mock_append(mock, "key", "two", &b);
 	assert_int_equal(mock_wait(&b, 5000), LOG_APPENDED);
 	assert_int_equal(b.offset, 1);
-	log_holds(mock, 2, "onetwo");
+	expect_log(mock, 2, "onetwo");
 }
 
-/* Errors that pass are the log's own business. */
-static void test_passing_errors(void **state)
+/* The log retries temporary errors by itself. */
+static void test_temporary_errors_are_retried(void **state)
 {
 	static const rd_kafka_resp_err_t errs[] = {
 		RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
@@ -59,7 +59,7 @@ static void test_passing_errors(void **state)
 		RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
 		RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR,
 		RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-		RD_KAFKA_RESP_ERR__TRANSPORT, /* closes the connection */
+		RD_KAFKA_RESP_ERR__TRANSPORT, /* Closes the connection. */
 	};
 	struct mock *mock = *state;
 	struct delivery t;
@@ -71,12 +71,12 @@ static void test_passing_errors(void **state)
 		if (mock_wait(&t, 30000) != LOG_APPENDED)
 			fail_msg("%s: %d", rd_kafka_err2name(errs[i]), t.how);
 	}
-	log_holds(mock, ARRAY_SIZE(errs), "vvvvvvvv");
+	expect_log(mock, ARRAY_SIZE(errs), "vvvvvvvv");
 }
 
-/* Errors that last for the whole write timeout, or end it at once: what they
- * say of the log. */
-static void test_lasting_errors(void **state)
+/* Errors that last for the whole write timeout, or end it at once, decide the
+ * outcome. */
+static void test_lasting_errors_decide_the_outcome(void **state)
 {
 	static const struct {
 		rd_kafka_resp_err_t err;
@@ -101,7 +101,7 @@ static void test_lasting_errors(void **state)
 		int64_t start_ms;
 
 		mock_open(mock, 1000, NULL);
-		/* Connected first: only the error counts. */
+		/* Connect first, so that only the error counts. */
 		mock_append(mock, "key", "v", &t);
 		assert_int_equal(mock_wait(&t, 5000), LOG_APPENDED);
 		mock_fail(mock, MOCK_PRODUCE, cases[i].err, ALWAYS);
@@ -118,9 +118,9 @@ static void test_lasting_errors(void **state)
 	}
 }
 
-/* Once an attempt may have reached the log, no later refusal makes it certain
- * that the event is not there. */
-static void test_unknown_stays(void **state)
+/* If an attempt may have reached the log, no later refusal proves that the event is
+ * missing. */
+static void test_a_later_refusal_leaves_the_outcome_unknown(void **state)
 {
 	static const rd_kafka_resp_err_t later[] = {
 		RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
@@ -143,8 +143,8 @@ static void test_unknown_stays(void **state)
 	}
 }
 
-/* The answer comes too late: nobody knows, and the event is there. */
-static void test_slow_answer(void **state)
+/* The answer arrives too late: the outcome is unknown, and the event is in the log. */
+static void test_a_late_answer_leaves_the_outcome_unknown(void **state)
 {
 	struct mock *mock = *state;
 	struct delivery t;
@@ -158,9 +158,9 @@ static void test_slow_answer(void **state)
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 }
 
-/* Far more at once than librdkafka may send before an answer: all get into the
- * log, in order, and each is told once. */
-static void test_crowd(void **state)
+/* Far more appends than librdkafka may have in flight: all are logged, in order, and
+ * each is reported once. */
+static void test_many_appends_keep_their_order(void **state)
 {
 	enum { N = 400 };
 	struct mock *mock = *state;
@@ -170,7 +170,7 @@ static void test_crowd(void **state)
 	mock_open(mock, 20000, NULL);
 	mock_append(mock, "key", "first", &t[0]);
 	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
-	/* Once with a short way, once with one on which nothing is held for so long. */
+	/* Once with a short round trip, once with a longer one that stops the linger. */
 	for (int rtt_ms = 2; rtt_ms < 1000; rtt_ms *= 150) {
 		uint64_t first = 0;
 
@@ -193,11 +193,11 @@ static void test_crowd(void **state)
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 }
 
-/* Writers that come back together, and fewer each time: nobody is left waiting for
- * those who stay away, and what comes later stays behind. */
-static void test_crowd_comes_back(void **state)
+/* Groups of concurrent writers that shrink and grow: no append waits for writers that
+ * do not return, and the order is kept. */
+static void test_groups_of_writers_never_wait_for_absent_ones(void **state)
 {
-	static const int crowds[] = { 64, 64, 60, 30, 64, 8, 1, 1, 40, 2, 1 };
+	static const int writers[] = { 64, 64, 60, 30, 64, 8, 1, 1, 40, 2, 1 };
 	struct mock *mock = *state;
 	static struct delivery t[64];
 	char value[12];
@@ -206,12 +206,12 @@ static void test_crowd_comes_back(void **state)
 	mock_open(mock, 20000, NULL);
 	mock_append(mock, "key", "first", &t[0]);
 	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
-	for (size_t c = 0; c < sizeof(crowds) / sizeof(crowds[0]); c++) {
-		for (int i = 0; i < crowds[c]; i++) {
+	for (size_t c = 0; c < sizeof(writers) / sizeof(writers[0]); c++) {
+		for (int i = 0; i < writers[c]; i++) {
 			snprintf(value, sizeof(value), "%d", i);
 			mock_append(mock, "key", value, &t[i]);
 		}
-		for (int i = 0; i < crowds[c]; i++) {
+		for (int i = 0; i < writers[c]; i++) {
 			assert_int_equal(mock_wait(&t[i], 20000), LOG_APPENDED);
 			assert_int_equal(t[i].calls, 1);
 			assert_int_equal(t[i].offset, next++);
@@ -219,8 +219,8 @@ static void test_crowd_comes_back(void **state)
 	}
 }
 
-/* What is held is the record as it is: its value empty, null, or long. */
-static void test_crowd_of_records(void **state)
+/* Records that wait for a batch are unchanged: with an empty, null or long value. */
+static void test_batched_records_are_unchanged(void **state)
 {
 	enum { N = 40, LONG = 100000 };
 	struct mock *mock = *state;
@@ -257,8 +257,8 @@ static void test_crowd_of_records(void **state)
 	free(value);
 }
 
-/* No answer comes: what was held back is told in time, too. */
-static void test_crowd_without_answer(void **state)
+/* Without any answer, appends that wait for a batch time out as well. */
+static void test_batched_appends_end_by_timeout_or_close(void **state)
 {
 	enum { N = 40 };
 	struct mock *mock = *state;
@@ -276,7 +276,7 @@ static void test_crowd_without_answer(void **state)
 		assert_int_not_equal(t[i].how, LOG_APPENDED);
 	}
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
-	/* Closing tells of what is held. */
+	/* Closing reports those that still wait. */
 	for (int i = 0; i < N; i++)
 		mock_append(mock, "key", "v", &t[i]);
 	log_kafka_close(mock->log, 10000);
@@ -285,7 +285,7 @@ static void test_crowd_without_answer(void **state)
 		assert_int_equal(t[i].calls, 1);
 }
 
-static void test_no_broker(void **state)
+static void test_appends_wait_for_a_broker(void **state)
 {
 	struct mock *mock = *state;
 	struct delivery t, u;
@@ -295,22 +295,22 @@ static void test_no_broker(void **state)
 	mock_open(mock, 1000, NULL);
 	start_ms = clock_mono_ms();
 	mock_append(mock, "key", "v", &t);
-	/* It never left. */
+	/* It was never sent. */
 	assert_int_equal(mock_wait(&t, 10000), LOG_NOT_APPENDED);
 	assert_in_range(clock_mono_ms() - start_ms, 900, 4000);
 	log_kafka_close(mock->log, 0);
 
-	/* One that waits for a broker goes when there is one. */
+	/* An append that waits for a broker is sent once there is one. */
 	mock_open(mock, 20000, NULL);
 	mock_append(mock, "key", "w", &u);
 	usleep(300000);
 	assert_int_equal(u.calls, 0);
 	mock_set_up(mock, true);
 	assert_int_equal(mock_wait(&u, 20000), LOG_APPENDED);
-	log_holds(mock, 1, "w");
+	expect_log(mock, 1, "w");
 }
 
-static void test_too_large(void **state)
+static void test_a_record_too_large_fails_at_once(void **state)
 {
 	struct mock *mock = *state;
 	size_t size = (1 << 20) + LOG_RECORD_ROOM;
@@ -322,17 +322,17 @@ static void test_too_large(void **state)
 	value[size + 1] = '\0';
 	mock_open(mock, 5000, NULL);
 	mock_append(mock, "key", value, &t);
-	/* Told before append returned. */
+	/* Reported before the append returned. */
 	assert_int_equal(t.calls, 1);
 	assert_int_equal(t.how, LOG_TOO_LARGE);
-	/* The largest value that is promised, with the longest key. */
+	/* The largest permitted value, with the longest key. */
 	value[1 << 20] = '\0';
 	mock_append(mock, "key", value, &t);
 	assert_int_equal(mock_wait(&t, 10000), LOG_APPENDED);
 	free(value);
 }
 
-static void test_queue_full(void **state)
+static void test_a_full_queue_refuses_at_once(void **state)
 {
 	static const char *const settings[] = { "queue.buffering.max.messages=10", NULL };
 	struct mock *mock = *state;
@@ -354,14 +354,15 @@ static void test_queue_full(void **state)
 		assert_int_equal(mock_wait(&t[i], 30000), LOG_APPENDED);
 		assert_int_equal(t[i].offset, i);
 	}
-	/* There is room again. */
+	/* There is space again. */
 	mock_append(mock, "key", "A", &t[10]);
 	assert_int_equal(mock_wait(&t[10], 5000), LOG_APPENDED);
-	log_holds(mock, 11, "0123456789A");
+	expect_log(mock, 11, "0123456789A");
 }
 
-/* The leader moves all the time, connections break: all arrive, in order. */
-static void test_leader_changes(void **state)
+/* The leader changes all the time and connections break: all records arrive, in
+ * order. */
+static void test_leader_changes_keep_all_records_in_order(void **state)
 {
 	enum { N = 600 };
 	struct mock *mock = *state;
@@ -374,7 +375,7 @@ static void test_leader_changes(void **state)
 	for (int i = 0; i < N; i++) {
 		snprintf(value, sizeof(value), "%d", i);
 		mock_append(mock, "key", value, &t[i]);
-		/* While one is on its way, and no other: see mock_lead(). */
+		/* Only while exactly one is in flight: see mock_lead(). */
 		if (i % 60 == 30)
 			mock_lead(mock, 1 + i / 60 % MOCK_BROKERS);
 		if (i % 10 == 0 || i % 60 == 29)
@@ -402,8 +403,8 @@ static bool appends_again(void *arg)
 	return mock_wait(&t, 10000) == LOG_APPENDED;
 }
 
-/* An error after which librdkafka's producer is of no use any more. */
-static void test_fatal(void **state)
+/* An error after which librdkafka's producer cannot be used again. */
+static void test_a_fatal_error_replaces_the_producer(void **state)
 {
 	static const rd_kafka_resp_err_t errs[] = {
 		RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
@@ -425,7 +426,7 @@ static void test_fatal(void **state)
 	assert_true(log_kafka_errors(mock->log, last, sizeof(last)) > 0);
 }
 
-static void test_denied_producer_id(void **state)
+static void test_appends_resume_once_authorized(void **state)
 {
 	struct mock *mock = *state;
 	struct delivery t;
@@ -434,19 +435,19 @@ static void test_denied_producer_id(void **state)
 	mock_open(mock, 2000, NULL);
 	mock_append(mock, "key", "v", &t);
 	assert_int_equal(mock_wait(&t, 10000), LOG_NOT_APPENDED);
-	/* The right was given meanwhile. */
+	/* Authorization was granted meanwhile. */
 	mock_wait_for(appends_again, mock, 20000);
 }
 
-/* Closing tells of all that is under way: what never left, what did. */
-static void test_close(void **state)
+/* Closing reports every append in flight, sent or not. */
+static void test_close_reports_every_append(void **state)
 {
 	enum { N = 50 };
 	struct mock *mock = *state;
 	struct delivery t[N];
 	int64_t start_ms;
 
-	/* In time: all go. */
+	/* Enough time: all are appended. */
 	mock_open(mock, 30000, NULL);
 	for (int i = 0; i < N; i++)
 		mock_append(mock, "key", "v", &t[i]);
@@ -456,7 +457,7 @@ static void test_close(void **state)
 		assert_int_equal(t[i].how, LOG_APPENDED);
 	}
 
-	/* Sent, and no answer in time. */
+	/* Sent, but not answered in time. */
 	mock_open(mock, 30000, NULL);
 	mock_append(mock, "key", "v", &t[0]);
 	mock_wait(&t[0], 5000);
@@ -470,7 +471,7 @@ static void test_close(void **state)
 	assert_int_equal(t[0].how, LOG_UNKNOWN);
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 
-	/* Nobody to send it to. */
+	/* No broker to send to. */
 	mock_set_up(mock, false);
 	mock_open(mock, 30000, NULL);
 	for (int i = 0; i < N; i++)
@@ -487,22 +488,22 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_append),
-		TEST(test_passing_errors),
-		TEST(test_lasting_errors),
-		TEST(test_unknown_stays),
-		TEST(test_slow_answer),
-		TEST(test_no_broker),
-		TEST(test_too_large),
-		TEST(test_queue_full),
-		TEST(test_leader_changes),
-		TEST(test_fatal),
-		TEST(test_denied_producer_id),
-		TEST(test_close),
-		TEST(test_crowd),
-		TEST(test_crowd_comes_back),
-		TEST(test_crowd_of_records),
-		TEST(test_crowd_without_answer),
+		TEST(test_appends_get_consecutive_offsets),
+		TEST(test_temporary_errors_are_retried),
+		TEST(test_lasting_errors_decide_the_outcome),
+		TEST(test_a_later_refusal_leaves_the_outcome_unknown),
+		TEST(test_a_late_answer_leaves_the_outcome_unknown),
+		TEST(test_appends_wait_for_a_broker),
+		TEST(test_a_record_too_large_fails_at_once),
+		TEST(test_a_full_queue_refuses_at_once),
+		TEST(test_leader_changes_keep_all_records_in_order),
+		TEST(test_a_fatal_error_replaces_the_producer),
+		TEST(test_appends_resume_once_authorized),
+		TEST(test_close_reports_every_append),
+		TEST(test_many_appends_keep_their_order),
+		TEST(test_groups_of_writers_never_wait_for_absent_ones),
+		TEST(test_batched_records_are_unchanged),
+		TEST(test_batched_appends_end_by_timeout_or_close),
 	};
 #undef TEST
 

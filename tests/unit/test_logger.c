@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-/* Runs one call and returns the line behind "TIME level program: ". */
+/* Make one call and return the line after "TIME level program: ". */
 #define LINE_OF(call) (stderr_begin(), (call), message_of())
 
 static char *message_of(void)
@@ -39,7 +39,7 @@ static void assert_line(char *line, const char *want)
 	free(line);
 }
 
-static void test_form(void **state)
+static void test_a_line_has_time_level_and_program(void **state)
 {
 	int64_t ms;
 	size_t len;
@@ -57,7 +57,7 @@ static void test_form(void **state)
 	free(text);
 }
 
-static void test_levels(void **state)
+static void test_only_enabled_levels_are_written(void **state)
 {
 	static const char *const words[] = { " error ", " warn ", " info ", " debug " };
 	size_t len;
@@ -80,13 +80,14 @@ static void test_levels(void **state)
 	}
 }
 
-static void test_escapes(void **state)
+static void test_control_characters_are_escaped(void **state)
 {
 	(void)state;
 	logger_init("p", LOGGER_INFO, false);
 	assert_line(LINE_OF(logger(LOGGER_INFO, "key=%s", "a\nb\tc\rd")), "key=a\\nb\\tc\\rd\n");
 	assert_line(LINE_OF(logger(LOGGER_INFO, "\x1b[31m\x01\x7f")), "\\x1b[31m\\x01\\x7f\n");
-	/* UTF-8 as it is; what is none, and the controls of Latin-1, escaped */
+	/* UTF-8 is kept; invalid bytes and the control characters of Latin-1 are
+	 * escaped. */
 	assert_line(
 	        LINE_OF(logger(LOGGER_INFO, "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80")),
 	        "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x98\x80\n");
@@ -94,7 +95,7 @@ static void test_escapes(void **state)
 	            "\\xff|\\xc3|\\xc3(|\\xe2\\x82|\\xf0\\x9f\\x98\n");
 	assert_line(LINE_OF(logger(LOGGER_INFO, "\xc2\x9b|\xc2\x80|\xc2\xa0")),
 	            "\\xc2\\x9b|\\xc2\\x80|\xc2\xa0\n");
-	/* overlong, surrogate, beyond Unicode */
+	/* Overlong, surrogate, beyond Unicode. */
 	assert_line(LINE_OF(logger(LOGGER_INFO, "\xc0\xaf|\xe0\x80\xaf|\xed\xa0\x80")),
 	            "\\xc0\\xaf|\\xe0\\x80\\xaf|\\xed\\xa0\\x80\n");
 	assert_line(LINE_OF(logger(LOGGER_INFO, "\xf4\x90\x80\x80|\xf0\x80\x80\x80|\xf5")),
@@ -102,8 +103,8 @@ static void test_escapes(void **state)
 	assert_line(LINE_OF(logger(LOGGER_INFO, "%s", "")), "\n");
 }
 
-/* A line has a largest size, and says that it was cut. */
-static void test_long(void **state)
+/* A line has a maximum size, and ends in "..." if it was cut. */
+static void test_long_lines_are_cut(void **state)
 {
 	static char text[10000];
 	char *line;
@@ -118,7 +119,7 @@ static void test_long(void **state)
 	assert_string_equal(line + strlen(line) - 4, "...\n");
 	free(line);
 
-	/* escapes grow four-fold; the whole line still goes out at once */
+	/* Escapes are four times as long; the line is still written at once. */
 	memset(text, '\x01', sizeof(text) - 1);
 	stderr_begin();
 	logger(LOGGER_INFO, "%s", text);
@@ -128,7 +129,7 @@ static void test_long(void **state)
 	assert_null(strchr(line, '\x01'));
 	free(line);
 
-	/* just fits, with nothing cut */
+	/* This line just fits, so nothing is cut. */
 	memset(text, 'b', 2000);
 	text[2000] = '\0';
 	line = LINE_OF(logger(LOGGER_INFO, "%s", text));
@@ -171,7 +172,7 @@ static void *write_lines(void *arg)
 }
 
 /* Lines of several threads never mix. */
-static void test_threads(void **state)
+static void test_lines_of_threads_do_not_mix(void **state)
 {
 	static char names[THREADS][100];
 	pthread_t threads[THREADS];
@@ -206,35 +207,35 @@ static void test_threads(void **state)
 	free(text);
 }
 
-/* More calls than a window has lines, in far less time than one: the window can change
- * once meanwhile. */
-static void test_lines_are_bounded(void **state)
+/* More calls than one window has lines, in far less time than a window: the window
+ * can change once meanwhile. */
+static void test_the_rate_of_lines_is_limited(void **state)
 {
 	struct logger_limit limit = { 0 };
 	uint64_t written = 0;
-	uint64_t told = 0;
+	uint64_t reported = 0;
 	(void)state;
 	for (int i = 0; i < 1000; i++) {
 		uint64_t suppressed;
 		if (logger_allow(&limit, &suppressed)) {
 			written++;
-			told += suppressed;
+			reported += suppressed;
 		}
 	}
 	assert_true(written >= LOGGER_BURST && written <= 2 * LOGGER_BURST);
-	assert_int_equal(written + told + atomic_load(&limit.suppressed), 1000);
+	assert_int_equal(written + reported + atomic_load(&limit.suppressed), 1000);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_lines_are_bounded),
-		cmocka_unit_test(test_form),
-		cmocka_unit_test(test_levels),
-		cmocka_unit_test(test_escapes),
-		cmocka_unit_test(test_long),
+		cmocka_unit_test(test_the_rate_of_lines_is_limited),
+		cmocka_unit_test(test_a_line_has_time_level_and_program),
+		cmocka_unit_test(test_only_enabled_levels_are_written),
+		cmocka_unit_test(test_control_characters_are_escaped),
+		cmocka_unit_test(test_long_lines_are_cut),
 		cmocka_unit_test(test_errno_is_kept),
-		cmocka_unit_test(test_threads),
+		cmocka_unit_test(test_lines_of_threads_do_not_mix),
 	};
 
 	return cmocka_run_group_tests_name("logger", tests, NULL, NULL);

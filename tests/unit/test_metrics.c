@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void test_add(void **state)
+static void test_counters_add_up(void **state)
 {
 	uint64_t applied = metrics_get(METRIC_EVENTS_APPLIED);
 	uint64_t rejected = metrics_get(METRIC_EVENTS_REJECTED);
@@ -31,7 +31,7 @@ static void *add_many(void *arg)
 	return NULL;
 }
 
-static void test_threads(void **state)
+static void test_concurrent_additions_are_not_lost(void **state)
 {
 	uint64_t before = metrics_get(METRIC_LOG_ERRORS);
 	pthread_t threads[4];
@@ -44,8 +44,8 @@ static void test_threads(void **state)
 	assert_int_equal(metrics_get(METRIC_LOG_ERRORS) - before, 400000);
 }
 
-/* Each counter has its three lines, in the form that Prometheus reads. */
-static void test_write(void **state)
+/* Each counter has three lines in the format of Prometheus. */
+static void test_counters_have_the_format_of_prometheus(void **state)
 {
 	static const char form[] = "^# HELP (keydir_[a-z_]*_total) [^\n]+\n"
 	                           "# TYPE (keydir_[a-z_]*_total) counter\n"
@@ -79,7 +79,7 @@ static void test_write(void **state)
 	free(capture.text);
 }
 
-static void test_gauge(void **state)
+static void test_gauges_are_written_exactly(void **state)
 {
 	static const struct {
 		double value;
@@ -129,10 +129,10 @@ static void test_help_is_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_add),
-		cmocka_unit_test(test_threads),
-		cmocka_unit_test(test_write),
-		cmocka_unit_test(test_gauge),
+		cmocka_unit_test(test_counters_add_up),
+		cmocka_unit_test(test_concurrent_additions_are_not_lost),
+		cmocka_unit_test(test_counters_have_the_format_of_prometheus),
+		cmocka_unit_test(test_gauges_are_written_exactly),
 		cmocka_unit_test(test_help_is_escaped),
 	};
 

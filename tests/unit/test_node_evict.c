@@ -1,5 +1,5 @@
-/* Tests of common/node/evictor.c: room is made for those who write, in order, and for
- * nobody else. */
+/* Tests of common/node/evictor.c: space is made for writers, in order, and only for
+ * writers. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -21,17 +21,17 @@ static char zeros[1 << 20];
 
 static int set_up(void **state)
 {
-	struct node_fixture *bench = node_fixture_new();
+	struct node_fixture *fixture = node_fixture_new();
 
-	bench->config.size_bytes = SIZE;
-	*state = bench;
+	fixture->config.size_bytes = SIZE;
+	*state = fixture;
 	return 0;
 }
 
-static void start(struct node_fixture *bench, enum evict_policy policy)
+static void open_node(struct node_fixture *fixture, enum evict_policy policy)
 {
-	bench->config.evict = policy;
-	bench->node = node_fixture_open(&bench->config);
+	fixture->config.evict = policy;
+	fixture->node = node_fixture_open(&fixture->config);
 }
 
 static struct store_meta meta_of(struct node *node)
@@ -44,8 +44,8 @@ static struct store_meta meta_of(struct node *node)
 	return meta;
 }
 
-static enum event_outcome set(struct node *node, const char *prefix, unsigned i, size_t size,
-                              int64_t ttl_ms)
+static enum event_outcome set_key(struct node *node, const char *prefix, unsigned i, size_t size,
+                                  int64_t ttl_ms)
 {
 	char key[64];
 	struct event ev = { .op = EVENT_SET,
@@ -72,132 +72,134 @@ static bool is_there(struct node *node, const char *prefix, unsigned i, uint64_t
 	return r == 0;
 }
 
-/* Many times the quota goes through; those that are read stay. */
-static void test_lru(void **state)
+/* The written bytes exceed the quota many times over; keys that are read stay. */
+static void test_lru_keeps_the_keys_that_are_read(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	unsigned n = 10000, hot = 100, kept = 0;
 	uint64_t ino;
 
-	start(bench, EVICT_LRU);
+	open_node(fixture, EVICT_LRU);
 	for (unsigned i = 0; i < n; i++) {
-		assert_int_equal(set(bench->node, "k", i, 100, 0), OUTCOME_OK);
-		assert_true(is_there(bench->node, "k", i, NULL));
-		assert_in_range(meta_of(bench->node).used_bytes, 0, SIZE);
+		assert_int_equal(set_key(fixture->node, "k", i, 100, 0), OUTCOME_OK);
+		assert_true(is_there(fixture->node, "k", i, NULL));
+		assert_in_range(meta_of(fixture->node).used_bytes, 0, SIZE);
 		for (unsigned h = i % 10; i > hot && h < hot; h += 10) {
-			if (is_there(bench->node, "k", h, &ino))
-				node_touch(bench->node, ino, clock_wall_ms());
+			if (is_there(fixture->node, "k", h, &ino))
+				node_touch(fixture->node, ino, clock_wall_ms());
 		}
 	}
 	for (unsigned h = 0; h < hot; h++)
-		kept += is_there(bench->node, "k", h, NULL);
+		kept += is_there(fixture->node, "k", h, NULL);
 	print_message("%u of %u hot keys stayed\n", kept, hot);
 	assert_in_range(kept, hot * 9 / 10, hot);
-	struct store_meta meta = meta_of(bench->node);
+	struct store_meta meta = meta_of(fixture->node);
 	assert_int_equal(meta.nevicted, n - meta.nkeys);
-	/* No more was evicted than that some room is free. */
+	/* Only a small reserve was freed in addition. */
 	assert_in_range(meta.used_bytes, SIZE * 9 / 10, SIZE);
-	assert_int_equal(atomic_load(&bench->follower.ops[EVENT_DEL]), meta.nevicted);
+	assert_int_equal(atomic_load(&fixture->follower.ops[EVENT_DEL]), meta.nevicted);
 }
 
-/* A large value takes the place of many small ones, and keeps none from coming
- * after it. */
-static void test_large(void **state)
+/* A large value replaces many small ones, and does not stop later small ones. */
+static void test_a_large_value_replaces_many_small_ones(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 
-	start(bench, EVICT_LRU);
+	open_node(fixture, EVICT_LRU);
 	for (unsigned i = 0; i < 2000; i++)
-		assert_int_equal(set(bench->node, "k", i, 10, 0), OUTCOME_OK);
+		assert_int_equal(set_key(fixture->node, "k", i, 10, 0), OUTCOME_OK);
 	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(set(bench->node, "large", i, SIZE / 2, 0), OUTCOME_OK);
-	assert_true(is_there(bench->node, "large", 19, NULL));
-	assert_int_equal(set(bench->node, "k", 0, 10, 0), OUTCOME_OK);
-	/* All but its own cost. */
-	assert_int_equal(set(bench->node, "m", 0, SIZE - COST - 2, 0), OUTCOME_OK);
-	assert_int_equal(meta_of(bench->node).nkeys, 1);
+		assert_int_equal(set_key(fixture->node, "large", i, SIZE / 2, 0), OUTCOME_OK);
+	assert_true(is_there(fixture->node, "large", 19, NULL));
+	assert_int_equal(set_key(fixture->node, "k", 0, 10, 0), OUTCOME_OK);
+	/* The whole quota except the cost of the entry itself. */
+	assert_int_equal(set_key(fixture->node, "m", 0, SIZE - COST - 2, 0), OUTCOME_OK);
+	assert_int_equal(meta_of(fixture->node).nkeys, 1);
 }
 
-/* What can never fit evicts nothing. */
-static void test_too_large(void **state)
+/* A write that can never fit evicts nothing. */
+static void test_a_write_that_cannot_fit_evicts_nothing(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	const struct event_range far = { SIZE, 1 };
 
-	start(bench, EVICT_LRU);
-	assert_int_equal(set(bench->node, "k", 0, SIZE * 2 / 3, 0), OUTCOME_OK);
-	assert_int_equal(set(bench->node, "k", 1, SIZE, 0), OUTCOME_NO_SPACE);
-	assert_int_equal(set(bench->node, "k", 0, SIZE, 0), OUTCOME_NO_SPACE);
-	assert_int_equal(set(bench->node, "m", 0, SIZE - COST - 1, 0), OUTCOME_NO_SPACE);
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_APPEND, .key = B("k0"),
+	open_node(fixture, EVICT_LRU);
+	assert_int_equal(set_key(fixture->node, "k", 0, SIZE * 2 / 3, 0), OUTCOME_OK);
+	assert_int_equal(set_key(fixture->node, "k", 1, SIZE, 0), OUTCOME_NO_SPACE);
+	assert_int_equal(set_key(fixture->node, "k", 0, SIZE, 0), OUTCOME_NO_SPACE);
+	assert_int_equal(set_key(fixture->node, "m", 0, SIZE - COST - 1, 0), OUTCOME_NO_SPACE);
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_APPEND, .key = B("k0"),
 	          .value = { zeros, SIZE / 2 });
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_TRUNCATE, .key = B("k0"), .size = SIZE);
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_WRITE, .key = B("k0"), .value = B("1"),
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_TRUNCATE, .key = B("k0"), .size = SIZE);
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_WRITE, .key = B("k0"), .value = B("1"),
 	          .ranges = &far, .nranges = 1);
-	EXPECT_DO(bench->node, NOT_FOUND, .op = EVENT_TRUNCATE, .key = B("k9"), .size = SIZE / 2);
-	assert_int_equal(meta_of(bench->node).nevicted, 0);
-	/* An append that fits keeps what it appends to. */
-	EXPECT_DO(bench->node, OK, .op = EVENT_APPEND, .key = B("k0"), .value = B("1"));
-	assert_int_equal(set(bench->node, "other", 0, SIZE / 4, 0), OUTCOME_OK);
-	EXPECT_DO(bench->node, OK, .op = EVENT_APPEND, .key = B("k0"),
+	EXPECT_DO(fixture->node, NOT_FOUND, .op = EVENT_TRUNCATE, .key = B("k9"), .size = SIZE / 2);
+	assert_int_equal(meta_of(fixture->node).nevicted, 0);
+	/* An append that fits does not evict its own key. */
+	EXPECT_DO(fixture->node, OK, .op = EVENT_APPEND, .key = B("k0"), .value = B("1"));
+	assert_int_equal(set_key(fixture->node, "other", 0, SIZE / 4, 0), OUTCOME_OK);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_APPEND, .key = B("k0"),
 	          .value = { zeros, SIZE / 4 });
 	size_t len;
-	free(node_fixture_value(bench->node, "k0", &len));
+	free(node_fixture_value(fixture->node, "k0", &len));
 	assert_int_equal(len, SIZE * 2 / 3 + 1 + SIZE / 4);
-	assert_int_equal(meta_of(bench->node).nevicted, 1);
+	assert_int_equal(meta_of(fixture->node).nevicted, 1);
 }
 
-/* Soonest to expire first; without any, the cache is full as it was before. */
-static void test_ttl(void **state)
+/* Evict what expires soonest; without keys that expire, the cache is full as without
+ * a policy. */
+static void test_ttl_evicts_what_expires_first(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	unsigned i, n = 0;
 
-	start(bench, EVICT_TTL);
-	for (i = 0; i < 50; i++) /* the lower, the later */
-		assert_int_equal(set(bench->node, "t", i, 1000, 10000000 - i * 1000), OUTCOME_OK);
-	for (i = 0; set(bench->node, "p", i, 1000, 0) == OUTCOME_OK; i++)
+	open_node(fixture, EVICT_TTL);
+	for (i = 0; i < 50; i++) /* The lower the number, the later it expires. */
+		assert_int_equal(set_key(fixture->node, "t", i, 1000, 10000000 - i * 1000),
+		                 OUTCOME_OK);
+	for (i = 0; set_key(fixture->node, "p", i, 1000, 0) == OUTCOME_OK; i++)
 		;
-	assert_int_equal(meta_of(bench->node).nevicted, 50);
-	assert_int_equal(meta_of(bench->node).nkeys, i);
-	assert_in_range(meta_of(bench->node).used_bytes, SIZE - 2000, SIZE);
-	assert_int_equal(set(bench->node, "t", 0, 2000, 1000000), OUTCOME_NO_SPACE);
-	EXPECT_DO(bench->node, OK, .op = EVENT_DEL, .key = B("p0"));
-	assert_int_equal(set(bench->node, "t", 0, 500, 1000000), OUTCOME_OK);
-	assert_int_equal(set(bench->node, "p", 0, 1000, 0), OUTCOME_OK);
-	UNTIL(!is_there(bench->node, "t", 0, NULL));
+	assert_int_equal(meta_of(fixture->node).nevicted, 50);
+	assert_int_equal(meta_of(fixture->node).nkeys, i);
+	assert_in_range(meta_of(fixture->node).used_bytes, SIZE - 2000, SIZE);
+	assert_int_equal(set_key(fixture->node, "t", 0, 2000, 1000000), OUTCOME_NO_SPACE);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_DEL, .key = B("p0"));
+	assert_int_equal(set_key(fixture->node, "t", 0, 500, 1000000), OUTCOME_OK);
+	assert_int_equal(set_key(fixture->node, "p", 0, 1000, 0), OUTCOME_OK);
+	UNTIL(!is_there(fixture->node, "t", 0, NULL));
 
-	/* In order, which the marks show: those that are left expire last. */
+	/* The keys that are left expire last. */
 	for (i = 1; i < 100; i++) {
 		char key[16];
 		struct event del = { .op = EVENT_DEL,
 			             .key = { key, (size_t)snprintf(key, sizeof key, "p%u", i) } };
 
-		assert_int_equal(node_fixture_do(bench->node, &del).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(fixture->node, &del).code, OUTCOME_OK);
 	}
 	for (i = 0; i < 150; i++)
-		assert_int_equal(set(bench->node, "t", i, 1000, 10000000 - i * 1000), OUTCOME_OK);
-	while (n < i && is_there(bench->node, "t", n, NULL))
+		assert_int_equal(set_key(fixture->node, "t", i, 1000, 10000000 - i * 1000),
+		                 OUTCOME_OK);
+	while (n < i && is_there(fixture->node, "t", n, NULL))
 		n++;
 	assert_in_range(n, 50, 140);
-	for (; n < i - 10; n++) /* the last ones came after others had gone */
-		assert_false(is_there(bench->node, "t", n, NULL));
+	for (; n < i - 10; n++) /* The last ones were written after evictions. */
+		assert_false(is_there(fixture->node, "t", n, NULL));
 }
 
-/* Without a policy nothing has changed. */
-static void test_none(void **state)
+/* Without a policy nothing is evicted. */
+static void test_without_a_policy_nothing_is_evicted(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	unsigned i;
 
-	start(bench, EVICT_NONE);
-	for (i = 0; set(bench->node, "k", i, 1000, 10000000) == OUTCOME_OK; i++)
+	open_node(fixture, EVICT_NONE);
+	for (i = 0; set_key(fixture->node, "k", i, 1000, 10000000) == OUTCOME_OK; i++)
 		;
-	assert_int_equal(meta_of(bench->node).nevicted, 0);
-	assert_int_equal(meta_of(bench->node).nkeys, i);
+	assert_int_equal(meta_of(fixture->node).nevicted, 0);
+	assert_int_equal(meta_of(fixture->node).nkeys, i);
 }
 
-static void hold_all(void *arg, struct node *node)
+static void pin_all(void *arg, struct node *node)
 {
 	struct view view;
 	struct entry e;
@@ -213,54 +215,54 @@ static void hold_all(void *arg, struct node *node)
 	view_close(&view);
 }
 
-/* What is in use stays, even if there is nothing else; and then a write waits no
- * longer than it has to. */
-static void test_in_use(void **state)
+/* Entries in use are not evicted even if there are no others, and then a write does
+ * not wait in vain. */
+static void test_entries_in_use_are_not_evicted(void **state)
 {
-	struct node_fixture *bench = *state;
-	static _Atomic bool on; /* asked until the node is closed */
+	struct node_fixture *fixture = *state;
+	static _Atomic bool on; /* Called until the node is closed. */
 	unsigned i;
 
 	atomic_store(&on, true);
-	bench->config.in_use = hold_all;
-	bench->config.in_use_arg = (void *)&on;
-	start(bench, EVICT_LRU);
+	fixture->config.in_use = pin_all;
+	fixture->config.in_use_arg = (void *)&on;
+	open_node(fixture, EVICT_LRU);
 	for (i = 0; i < 200; i++) {
 		uint64_t ino = 0;
 
-		assert_int_equal(set(bench->node, "k", i, 1000, 0), OUTCOME_OK);
-		assert_true(is_there(bench->node, "k", i, &ino));
-		node_pin(bench->node, ino);
+		assert_int_equal(set_key(fixture->node, "k", i, 1000, 0), OUTCOME_OK);
+		assert_true(is_there(fixture->node, "k", i, &ino));
+		node_pin(fixture->node, ino);
 	}
-	assert_int_equal(set(bench->node, "large", 0, SIZE / 2, 0), OUTCOME_NO_SPACE);
+	assert_int_equal(set_key(fixture->node, "large", 0, SIZE / 2, 0), OUTCOME_NO_SPACE);
 	for (unsigned j = 0; j < i; j++)
-		assert_true(is_there(bench->node, "k", j, NULL));
+		assert_true(is_there(fixture->node, "k", j, NULL));
 	atomic_store(&on, false);
-	UNTIL(set(bench->node, "large", 0, SIZE / 2, 0) == OUTCOME_OK);
+	UNTIL(set_key(fixture->node, "large", 0, SIZE / 2, 0) == OUTCOME_OK);
 }
 
-/* The empty directories that keys leave do not fill the cache. */
-static void test_directories(void **state)
+/* The empty directories of evicted keys do not fill the cache. */
+static void test_empty_directories_are_evicted(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	char key[64];
 
-	start(bench, EVICT_LRU);
+	open_node(fixture, EVICT_LRU);
 	for (unsigned i = 0; i < 5000; i++) {
 		int len = snprintf(key, sizeof key, "users/%u/name", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)len },
 			            .value = { zeros, 100 } };
 
-		assert_int_equal(node_fixture_do(bench->node, &ev).code, OUTCOME_OK);
+		assert_int_equal(node_fixture_do(fixture->node, &ev).code, OUTCOME_OK);
 	}
-	struct store_meta meta = meta_of(bench->node);
+	struct store_meta meta = meta_of(fixture->node);
 	assert_in_range(meta.used_bytes, SIZE / 2, SIZE);
 	assert_in_range(meta.ndirs, 1, 1200);
 	assert_int_equal(meta.nevicted + meta.nkeys + meta.ndirs, 10001);
 }
 
-/* --- many at once --- */
+/* --- concurrent writers --- */
 
 #define WRITERS 4
 #define LINES 400
@@ -283,7 +285,7 @@ static void count_line(void *arg, const struct outcome *out)
 		atomic_fetch_add(&w->bad, 1);
 }
 
-/* Appends to a file of its own without waiting, while it fills the cache. */
+/* Append to a file of its own without waiting, while filling the cache. */
 static void *write_lines(void *arg)
 {
 	struct writer *w = arg;
@@ -307,12 +309,12 @@ static void *write_lines(void *arg)
 	return NULL;
 }
 
-static unsigned count(struct writer *w)
+static unsigned count_outcomes(struct writer *w)
 {
 	return atomic_load(&w->good) + atomic_load(&w->bad);
 }
 
-/* Returns how many writes failed. */
+/* Run WRITERS writers; return the number of failed writes. */
 static unsigned run_writers(struct node *node, unsigned first)
 {
 	struct writer writers[WRITERS] = { 0 };
@@ -336,7 +338,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 	for (unsigned i = 0; i < WRITERS; i++) {
 		pthread_join(writers[i].thread, NULL);
 		int64_t end = until_end();
-		while (count(&writers[i]) < 2 * LINES && !until_over(end)) {
+		while (count_outcomes(&writers[i]) < 2 * LINES && !until_over(end)) {
 			for (unsigned j = 0; j < WRITERS; j++)
 				node_pin(node, writers[j].ino);
 		}
@@ -345,7 +347,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 	return bad;
 }
 
-/* Each file's lines are all there, in order: nobody who waits is overtaken. */
+/* Expect all lines of each file, in order: no waiting write is overtaken. */
 static void check_lines(struct node *node, unsigned first)
 {
 	for (unsigned i = 0; i < WRITERS; i++) {
@@ -364,22 +366,22 @@ static void check_lines(struct node *node, unsigned first)
 	}
 }
 
-static void test_order(void **state)
+static void test_waiting_writes_keep_their_order(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 
-	start(bench, EVICT_LRU);
-	assert_int_equal(run_writers(bench->node, 0), 0);
-	check_lines(bench->node, 0);
-	assert_in_range(meta_of(bench->node).used_bytes, 0, SIZE);
-	assert_int_not_equal(meta_of(bench->node).nevicted, 0);
+	open_node(fixture, EVICT_LRU);
+	assert_int_equal(run_writers(fixture->node, 0), 0);
+	check_lines(fixture->node, 0);
+	assert_in_range(meta_of(fixture->node).used_bytes, 0, SIZE);
+	assert_int_not_equal(meta_of(fixture->node).nevicted, 0);
 	assert_int_not_equal(metrics_get(METRIC_WRITES_HELD), 0);
 }
 
-static void other_process(void *arg)
+static void run_other_process(void *arg)
 {
-	struct node_fixture *bench = arg;
-	struct node_config config = bench->config;
+	struct node_fixture *fixture = arg;
+	struct node_config config = fixture->config;
 
 	config.follow = NULL;
 	struct node *node = node_fixture_open_in_child(&config);
@@ -387,42 +389,42 @@ static void other_process(void *arg)
 	node_close(node);
 }
 
-/* Two processes of a node evict at once. */
-static void test_two_processes(void **state)
+/* Two processes of a node evict at the same time. */
+static void test_two_processes_can_evict_at_once(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 
-	bench->config.evict = EVICT_LRU;
-	pid_t child = child_start(other_process, bench);
-	start(bench, EVICT_LRU);
-	assert_int_equal(run_writers(bench->node, 0), 0);
+	fixture->config.evict = EVICT_LRU;
+	pid_t child = child_start(run_other_process, fixture);
+	open_node(fixture, EVICT_LRU);
+	assert_int_equal(run_writers(fixture->node, 0), 0);
 	child_join(child);
-	assert_in_range(meta_of(bench->node).used_bytes, 0, SIZE);
+	assert_in_range(meta_of(fixture->node).used_bytes, 0, SIZE);
 }
 
-/* A stop does not wait for room, and answers all. */
-static void test_stop(void **state)
+/* Closing does not wait for space, and answers every write. */
+static void test_close_answers_writes_that_wait_for_space(void **state)
 {
-	struct node_fixture *bench = *state;
-	static _Atomic bool on; /* asked until the node is closed */
+	struct node_fixture *fixture = *state;
+	static _Atomic bool on; /* Called until the node is closed. */
 	struct writer w = { 0 };
 	unsigned n = 0;
 
 	atomic_store(&on, true);
-	bench->config.in_use = hold_all;
-	bench->config.in_use_arg = (void *)&on;
-	start(bench, EVICT_LRU);
+	fixture->config.in_use = pin_all;
+	fixture->config.in_use_arg = (void *)&on;
+	open_node(fixture, EVICT_LRU);
 	for (unsigned i = 0; i < 300; i++, n++) {
 		char key[16];
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)snprintf(key, sizeof key, "k%u", i) },
 			            .value = { zeros, 2000 } };
 
-		node_submit(bench->node, &ev, NULL, count_line, &w);
+		node_submit(fixture->node, &ev, NULL, count_line, &w);
 	}
-	node_close(bench->node);
+	node_close(fixture->node);
 	assert_int_equal(atomic_load(&w.good) + atomic_load(&w.bad), n);
-	bench->node = node_fixture_open(&bench->config);
+	fixture->node = node_fixture_open(&fixture->config);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_fixture_tear_down)
@@ -430,10 +432,16 @@ static void test_stop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_lru),         TEST(test_large), TEST(test_too_large),
-		TEST(test_ttl),         TEST(test_none),  TEST(test_in_use),
-		TEST(test_directories), TEST(test_order), TEST(test_two_processes),
-		TEST(test_stop),
+		TEST(test_lru_keeps_the_keys_that_are_read),
+		TEST(test_a_large_value_replaces_many_small_ones),
+		TEST(test_a_write_that_cannot_fit_evicts_nothing),
+		TEST(test_ttl_evicts_what_expires_first),
+		TEST(test_without_a_policy_nothing_is_evicted),
+		TEST(test_entries_in_use_are_not_evicted),
+		TEST(test_empty_directories_are_evicted),
+		TEST(test_waiting_writes_keep_their_order),
+		TEST(test_two_processes_can_evict_at_once),
+		TEST(test_close_answers_writes_that_wait_for_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

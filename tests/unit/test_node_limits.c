@@ -1,5 +1,6 @@
-/* Tests of common/node/submit.c and node/quota.c: the quota, the limit of one value, a file
- * system that is full.
+/* Tests of common/node/submit.c and node/quota.c: the quota, the limit of one value,
+ * a full file system.
+ *
  * LINK: -Wl,--wrap=node_shm_sleep */
 #include "tests/unit/cmocka_all.h"
 
@@ -19,14 +20,14 @@
 
 #define COST STORE_ENTRY_COST
 
-/* How often a node's thread went to sleep: each time it has looked at all. */
-static _Atomic uint64_t naps;
+/* How often the node's thread went to sleep, each time after checking everything. */
+static _Atomic uint64_t sleeps;
 
 void __real_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
 void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms);
 void __wrap_node_shm_sleep(struct node_shm *shm, uint32_t wake_count, int64_t timeout_ms)
 {
-	atomic_fetch_add(&naps, 1);
+	atomic_fetch_add(&sleeps, 1);
 	__real_node_shm_sleep(shm, wake_count, timeout_ms < 20 ? timeout_ms : 20);
 }
 
@@ -36,7 +37,7 @@ static int set_up(void **state)
 	return 0;
 }
 
-static uint64_t used(struct node *node)
+static uint64_t used_bytes(struct node *node)
 {
 	struct txn *txn;
 
@@ -48,33 +49,34 @@ static uint64_t used(struct node *node)
 
 static char zeros[4096];
 
-/* Opens a node whose quota has room for N keys k0, k1 ... of 100 bytes, and sets
- * them; BYTES more fit. */
-static void fill(struct node_fixture *bench, int n, uint64_t bytes)
+/* Open a node whose quota holds N keys k0, k1 ... of 100 bytes plus BYTES, and set
+ * the keys. */
+static void open_and_fill(struct node_fixture *fixture, int n, uint64_t bytes)
 {
 	char key[8];
 
-	bench->config.size_bytes = (uint64_t)n * (COST + 2 + 100) + bytes;
-	bench->node = node_fixture_open(&bench->config);
+	fixture->config.size_bytes = (uint64_t)n * (COST + 2 + 100) + bytes;
+	fixture->node = node_fixture_open(&fixture->config);
 	for (int i = 0; i < n; i++) {
 		snprintf(key, sizeof key, "k%d", i);
-		EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = { key, 2 },
+		EXPECT_DO(fixture->node, OK, .op = EVENT_SET, .key = { key, 2 },
 		          .value = { zeros, 100 });
 	}
-	assert_int_equal(used(bench->node), bench->config.size_bytes - bytes);
+	assert_int_equal(used_bytes(fixture->node), fixture->config.size_bytes - bytes);
 }
 
 /* --- the quota --- */
 
-/* Exactly what fits goes in, and when it is full all goes on but growth. */
-static void test_full(void **state)
+/* The quota is used up to the last byte. When it is full, everything except growth
+ * continues. */
+static void test_a_full_cache_refuses_only_growth(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	const struct event_range inside = { 50, 10 }, beyond = { 95, 10 };
 
-	fill(bench, 5, 0);
-	struct node *node = bench->node;
-	uint64_t full = used(node), applied = node_offset(node);
+	open_and_fill(fixture, 5, 0);
+	struct node *node = fixture->node;
+	uint64_t full = used_bytes(node), applied = node_offset(node);
 
 	EXPECT_DO(node, NO_SPACE, .op = EVENT_SET, .key = B("x"));
 	EXPECT_DO(node, NO_SPACE, .op = EVENT_SET, .key = B("k0"), .value = { zeros, 101 });
@@ -89,8 +91,8 @@ static void test_full(void **state)
 	EXPECT_DO(node, NO_SPACE, .op = EVENT_MKDIR, .key = B("d"));
 	EXPECT_DO(node, NO_SPACE, .op = EVENT_SETXATTR, .key = B("k0"), .name = B("user.x"));
 	EXPECT_DO(node, NO_SPACE, .op = EVENT_RENAME, .key = B("k0"), .to = B("d/e/f"));
-	assert_int_equal(used(node), full);
-	assert_int_equal(node_offset(node), applied); /* nothing of this was logged */
+	assert_int_equal(used_bytes(node), full);
+	assert_int_equal(node_offset(node), applied); /* No refused event was logged. */
 
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("k0"), .value = { zeros, 100 });
 	EXPECT_DO(node, OK, .op = EVENT_SET, .dir = STORE_ROOT_INO, .key = B("some/where/k0"),
@@ -108,58 +110,58 @@ static void test_full(void **state)
 	EXPECT_DO(node, OK, .op = EVENT_PERSIST, .key = B("k0"));
 	EXPECT_DO(node, OK, .op = EVENT_RENAME, .key = B("k0"), .to = B("K0"));
 	EXPECT_DO(node, OK, .op = EVENT_RENAME, .key = B("K0"), .to = B("k1"));
-	assert_true(used(node) < full);
+	assert_true(used_bytes(node) < full);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("k0"), .value = { zeros, 100 });
-	assert_int_equal(used(node), full);
-	/* A longer name is let through, though it is over. */
+	assert_int_equal(used_bytes(node), full);
+	/* A longer name is permitted although it exceeds the quota. */
 	EXPECT_DO(node, OK, .op = EVENT_RENAME, .key = B("k0"), .to = B("a_longer_name"));
-	assert_int_equal(used(node), full + 11);
+	assert_int_equal(used_bytes(node), full + 11);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("k1"), .value = { zeros, 99 });
 	EXPECT_DO(node, OK, .op = EVENT_DEL, .key = B("k1"));
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("x"));
 }
 
-/* What cannot be done anyhow says why, full or not. */
-static void test_full_and_failing(void **state)
+/* An event that would fail anyway fails with its own reason, full or not. */
+static void test_other_failures_come_before_no_space(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 
-	fill(bench, 3, 0);
-	EXPECT_DO(bench->node, EXISTS, .op = EVENT_SET, .key = B("k0"), .cond = IF_ABSENT,
+	open_and_fill(fixture, 3, 0);
+	EXPECT_DO(fixture->node, EXISTS, .op = EVENT_SET, .key = B("k0"), .cond = IF_ABSENT,
 	          .value = { zeros, 4096 });
-	EXPECT_DO(bench->node, VERSION, .op = EVENT_SET, .key = B("k0"), .cond = IF_VERSION,
+	EXPECT_DO(fixture->node, VERSION, .op = EVENT_SET, .key = B("k0"), .cond = IF_VERSION,
 	          .if_version = 999, .value = { zeros, 4096 });
-	EXPECT_DO(bench->node, NOT_FOUND, .op = EVENT_SETXATTR, .key = B("none"),
+	EXPECT_DO(fixture->node, NOT_FOUND, .op = EVENT_SETXATTR, .key = B("none"),
 	          .name = B("user.x"));
-	EXPECT_DO(bench->node, NOT_DIR, .op = EVENT_SET, .key = B("k0/x"));
-	EXPECT_DO(bench->node, IS_DIR, .op = EVENT_SET, .at = STORE_ROOT_INO,
+	EXPECT_DO(fixture->node, NOT_DIR, .op = EVENT_SET, .key = B("k0/x"));
+	EXPECT_DO(fixture->node, IS_DIR, .op = EVENT_SET, .at = STORE_ROOT_INO,
 	          .value = { zeros, 4096 });
-	EXPECT_DO(bench->node, NOT_FOUND, .op = EVENT_TRUNCATE, .key = B("none"), .size = 4096);
+	EXPECT_DO(fixture->node, NOT_FOUND, .op = EVENT_TRUNCATE, .key = B("none"), .size = 4096);
 }
 
-/* Missing directories cost as much as keys do. */
-static void test_directories_count(void **state)
+/* Missing directories cost as much as keys. */
+static void test_directories_count_towards_the_quota(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 
-	fill(bench, 1, 3 * (COST + 1) - 1);
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_MKDIR, .key = B("a/b/c"));
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_APPEND, .key = B("a/b/c"));
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_INCR, .key = B("a/b/c"));
-	char *made = node_fixture_value(bench->node, "a", NULL);
+	open_and_fill(fixture, 1, 3 * (COST + 1) - 1);
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_MKDIR, .key = B("a/b/c"));
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_APPEND, .key = B("a/b/c"));
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_INCR, .key = B("a/b/c"));
+	char *made = node_fixture_value(fixture->node, "a", NULL);
 	assert_null(made);
-	EXPECT_DO(bench->node, OK, .op = EVENT_MKDIR, .key = B("a/b"));
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
-	EXPECT_DO(bench->node, OK, .op = EVENT_TRUNCATE, .key = B("k0"), .size = 99);
-	EXPECT_DO(bench->node, OK, .op = EVENT_SET, .key = B("a/b/c"));
-	assert_int_equal(used(bench->node), bench->config.size_bytes);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_MKDIR, .key = B("a/b"));
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_SET, .key = B("a/b/c"));
+	EXPECT_DO(fixture->node, OK, .op = EVENT_TRUNCATE, .key = B("k0"), .size = 99);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_SET, .key = B("a/b/c"));
+	assert_int_equal(used_bytes(fixture->node), fixture->config.size_bytes);
 }
 
 /* A transaction counts as a whole. */
-static void test_transactions_count(void **state)
+static void test_a_transaction_counts_as_a_whole(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	struct event swap[] = { { .op = EVENT_DEL, .key = B("k0") },
 		                { .op = EVENT_SET, .key = B("n0"), .value = { zeros, 100 } } };
 	struct event two[] = { { .op = EVENT_SET, .key = B("k1") },
@@ -167,17 +169,18 @@ static void test_transactions_count(void **state)
 	struct event shrink[] = { { .op = EVENT_SET, .key = B("k1"), .value = { zeros, 4096 } },
 		                  { .op = EVENT_TRUNCATE, .key = B("k1") } };
 
-	fill(bench, 3, 0);
-	uint64_t full = used(bench->node);
-	EXPECT_DO(bench->node, OK, .op = EVENT_TXN, .ops = swap, .nops = 2);
-	assert_int_equal(used(bench->node), full);
-	EXPECT_DO(bench->node, NO_SPACE, .op = EVENT_TXN, .ops = two, .nops = 2);
-	assert_int_equal(used(bench->node), full);
-	EXPECT_DO(bench->node, OK, .op = EVENT_TXN, .ops = shrink, .nops = 2);
-	assert_int_equal(used(bench->node), full - 100);
+	open_and_fill(fixture, 3, 0);
+	uint64_t full = used_bytes(fixture->node);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_TXN, .ops = swap, .nops = 2);
+	assert_int_equal(used_bytes(fixture->node), full);
+	EXPECT_DO(fixture->node, NO_SPACE, .op = EVENT_TXN, .ops = two, .nops = 2);
+	assert_int_equal(used_bytes(fixture->node), full);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_TXN, .ops = shrink, .nops = 2);
+	assert_int_equal(used_bytes(fixture->node), full - 100);
 }
 
-/* Whoever comes first gets the room; what waits together is still counted. */
+/* Set 200 keys without waiting; return how many succeeded. Events that are queued
+ * together still count. */
 static void *set_many(void *arg)
 {
 	struct node *node = arg;
@@ -202,27 +205,27 @@ static void *set_many(void *arg)
 	return (void *)done;
 }
 
-static void test_race_for_room(void **state)
+static void test_racing_writes_fill_the_quota_exactly(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	pthread_t threads[3];
 	uintptr_t all = 0;
 
-	fill(bench, 1, 300 * (COST + 6 + 10));
+	open_and_fill(fixture, 1, 300 * (COST + 6 + 10));
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, set_many, bench->node), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, set_many, fixture->node), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
 		void *done;
 		pthread_join(threads[i], &done);
 		all += (uintptr_t)done;
 	}
 	assert_int_equal(all, 300);
-	assert_int_equal(used(bench->node), bench->config.size_bytes);
+	assert_int_equal(used_bytes(fixture->node), fixture->config.size_bytes);
 }
 
-/* The forecast that a log outside needs: never less than what an event really
- * adds to a new place, and nothing for what is replaced. */
-static void test_forecast(void **state)
+/* The growth that a Kafka node predicts: never less than an event adds in a new
+ * place, and nothing for what it replaces. */
+static void test_predicted_growth_is_an_upper_bound(void **state)
 {
 	static const struct event events[] = {
 		{ .op = EVENT_SET,
@@ -238,25 +241,25 @@ static void test_forecast(void **state)
 		{ .op = EVENT_RENAME, .key = B("top"), .to = B("far/away/top") },
 		{ .op = EVENT_DEL, .key = B("far"), .flags = EVENT_RECURSE },
 	};
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	struct txn *txn;
 
-	bench->node = node_fixture_open(&bench->config);
+	fixture->node = node_fixture_open(&fixture->config);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		uint64_t before = used(bench->node);
-		assert_int_equal(node_fixture_do(bench->node, &events[i]).code, OUTCOME_OK);
-		uint64_t after = used(bench->node);
-		assert_true(after <= before + quota_growth(&events[i]));
+		uint64_t before = used_bytes(fixture->node);
+		assert_int_equal(node_fixture_do(fixture->node, &events[i]).code, OUTCOME_OK);
+		uint64_t after = used_bytes(fixture->node);
+		assert_row(event_op_text(events[i].op), after <= before + quota_growth(&events[i]));
 	}
-	assert_int_equal(txn_read(node_store(bench->node), &txn), 0);
+	assert_int_equal(txn_read(node_store(fixture->node), &txn), 0);
 	uint64_t all = txn_meta(txn)->used_bytes;
 	struct event again = events[0];
-	assert_true(quota_fits(txn, &again, all + 17 + 10, 0)); /* replaced, but for the type */
+	assert_true(quota_fits(txn, &again, all + 17 + 10, 0)); /* Replaced, except for the type. */
 	assert_false(quota_fits(txn, &again, all, 1000));
 	again = (struct event){ .op = EVENT_SET, .key = B("a/b/c"), .value = B("12345") };
 	assert_true(quota_fits(txn, &again, all, 0));
 	again.value.len = 4;
-	assert_true(quota_fits(txn, &again, 0, 0)); /* shrinking, whatever the quota */
+	assert_true(quota_fits(txn, &again, 0, 0)); /* Shrinking, whatever the quota. */
 	again = (struct event){ .op = EVENT_SET, .key = B("a/b/d") };
 	assert_true(quota_fits(txn, &again, all + COST + 1, 0));
 	assert_false(quota_fits(txn, &again, all + COST, 0));
@@ -272,15 +275,15 @@ static void test_forecast(void **state)
 
 /* --- the limit of one value --- */
 
-static void test_value_limit(void **state)
+static void test_no_value_exceeds_its_limit(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	const struct event_range last = { 990, 10 }, over = { 991, 10 };
 	struct event twice[] = { { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 600 } },
 		                 { .op = EVENT_APPEND, .key = B("t"), .value = { zeros, 401 } } };
 
-	bench->config.max_value = 1000;
-	struct node *node = bench->node = node_fixture_open(&bench->config);
+	fixture->config.max_value = 1000;
+	struct node *node = fixture->node = node_fixture_open(&fixture->config);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("d/a"), .value = { zeros, 1000 });
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_SET, .key = B("d/a"), .value = { zeros, 1001 });
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TRUNCATE, .key = B("d/a"), .size = 1001);
@@ -289,7 +292,7 @@ static void test_value_limit(void **state)
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_WRITE, .key = B("d/a"), .value = { zeros, 10 },
 	          .ranges = &over, .nranges = 1);
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_WRITE, .key = B("d/a"), .size = 1001);
-	/* Appends, however the key is found. */
+	/* Appends, however the key is addressed. */
 	struct outcome dir = DO(node, .op = EVENT_MKDIR, .key = B("d"));
 	struct outcome key = DO(node, .op = EVENT_SET, .key = B("d/k"), .value = { zeros, 990 });
 	EXPECT_DO(node, OK, .op = EVENT_APPEND, .key = B("d/k"), .value = { zeros, 10 });
@@ -302,46 +305,46 @@ static void test_value_limit(void **state)
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_APPEND, .key = B("new"), .value = { zeros, 1001 });
 	EXPECT_DO(node, VERSION, .op = EVENT_APPEND, .key = B("d/k"), .value = { zeros, 1 },
 	          .cond = IF_VERSION, .if_version = 12345);
-	/* In a transaction, summed up. */
+	/* In a transaction, appends add up. */
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TXN, .ops = twice, .nops = 2);
 	assert_null(node_fixture_value(node, "t", NULL));
 	twice[1].value.len = 400;
 	EXPECT_DO(node, OK, .op = EVENT_TXN, .ops = twice, .nops = 2);
 	EXPECT_DO(node, TOO_LARGE, .op = EVENT_TXN, .ops = twice, .nops = 1);
 	/* An attribute may be longer than a value. */
-	bench->config.max_value = 5;
+	fixture->config.max_value = 5;
 	node_close(node);
-	node = bench->node = node_fixture_open(&bench->config);
+	node = fixture->node = node_fixture_open(&fixture->config);
 	EXPECT_DO(node, OK, .op = EVENT_SETXATTR, .key = B("d/k"), .name = B("user.x"),
 	          .value = { zeros, 100 });
-	/* What is larger already can shrink, move and go. */
+	/* A value that exceeds the limit can shrink, be renamed and be removed. */
 	EXPECT_DO(node, OK, .op = EVENT_RENAME, .key = B("d/k"), .to = B("d/m"));
 	EXPECT_DO(node, OK, .op = EVENT_TRUNCATE, .key = B("d/m"), .size = 5);
 	EXPECT_DO(node, OK, .op = EVENT_DEL, .key = B("d/a"));
 }
 
-/* An expired key is no longer there to be appended to. */
-static void test_append_to_expired(void **state)
+/* An append does not extend an expired key. */
+static void test_an_append_to_an_expired_key_creates_it(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	struct txn *txn;
 
-	bench->config.max_value = 10;
-	bench->config.read_only = true; /* no tick purges it meanwhile */
-	bench->node = node_fixture_open(&bench->config);
+	fixture->config.max_value = 10;
+	fixture->config.read_only = true; /* No tick purges it meanwhile. */
+	fixture->node = node_fixture_open(&fixture->config);
 	struct event old = { .op = EVENT_SET,
 		             .key = B("k"),
 		             .value = B("0123456789"),
 		             .ttl = TTL_UNTIL,
 		             .ttl_ms = 1 };
-	assert_int_equal(txn_write(node_store(bench->node), &txn), 0);
+	assert_int_equal(txn_write(node_store(fixture->node), &txn), 0);
 	assert_int_equal(apply_event(txn, &old, 1, 5, NULL), 0);
 	assert_int_equal(txn_commit(txn), 0);
-	node_close(bench->node);
-	bench->config.read_only = false;
-	bench->node = node_fixture_open(&bench->config);
-	EXPECT_DO(bench->node, OK, .op = EVENT_APPEND, .key = B("k"), .value = B("new"));
-	char *value = node_fixture_value(bench->node, "k", NULL);
+	node_close(fixture->node);
+	fixture->config.read_only = false;
+	fixture->node = node_fixture_open(&fixture->config);
+	EXPECT_DO(fixture->node, OK, .op = EVENT_APPEND, .key = B("k"), .value = B("new"));
+	char *value = node_fixture_value(fixture->node, "k", NULL);
 	assert_string_equal(value, "new");
 	free(value);
 }
@@ -360,29 +363,29 @@ static void *append_many(void *arg)
 	return NULL;
 }
 
-static void test_race_to_append(void **state)
+static void test_racing_appends_stay_within_the_limit(void **state)
 {
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	pthread_t threads[3];
 	size_t len;
 
-	bench->config.max_value = 1005;
-	bench->node = node_fixture_open(&bench->config);
+	fixture->config.max_value = 1005;
+	fixture->node = node_fixture_open(&fixture->config);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, append_many, bench->node), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, append_many, fixture->node), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
-	free(node_fixture_value(bench->node, "log", &len));
+	free(node_fixture_value(fixture->node, "log", &len));
 	assert_int_equal(len, 1000);
 }
 
 /* --- a full file system --- */
 
-static void nap(unsigned times)
+static void wait_for_sleeps(unsigned times)
 {
-	uint64_t from = atomic_load(&naps);
+	uint64_t from = atomic_load(&sleeps);
 
-	UNTIL(atomic_load(&naps) >= from + times);
+	UNTIL(atomic_load(&sleeps) >= from + times);
 }
 
 static struct node_status status_of(struct node *node)
@@ -393,12 +396,12 @@ static struct node_status status_of(struct node *node)
 	return status;
 }
 
-/* Writes fail, reads go on, the node says so and stays so, and goes on by itself
- * once there is room. */
-static void test_full_file_system(void **state)
+/* Writes fail and reads work; the node reports the reason, and recovers once there is
+ * space. */
+static void test_a_full_file_system_is_reported_and_survived(void **state)
 {
 	static char big[3 * STORE_CHUNK_SIZE];
-	struct node_fixture *bench = *state;
+	struct node_fixture *fixture = *state;
 	char key[16], *dir = temp_dir_small(4 << 20);
 	int n = 0;
 
@@ -408,7 +411,7 @@ static void test_full_file_system(void **state)
 	}
 	struct node_config config = node_fixture_config(dir, NULL);
 	struct node *node = node_fixture_open(&config);
-	(void)bench;
+	(void)fixture;
 	assert_true(status_of(node).ready);
 	for (;; n++) {
 		snprintf(key, sizeof key, "k%d", n);
@@ -425,7 +428,7 @@ static void test_full_file_system(void **state)
 		assert_non_null(strstr(status.why, "No space left"));
 		assert_non_null(strstr(status.why, dir));
 		assert_int_equal(status.pending, 0);
-		nap(3); /* it looks whether there is room, and there is none */
+		wait_for_sleeps(3); /* It checks for space, and finds none. */
 	}
 	size_t len;
 	free(node_fixture_value(node, "k0", &len));
@@ -435,7 +438,7 @@ static void test_full_file_system(void **state)
 	UNTIL(status_of(node).ready);
 	assert_string_equal(status_of(node).why, "");
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("more"), .value = { big, sizeof big });
-	/* Not only from outside: deleting makes room as well. */
+	/* Deleting makes space as well. */
 	temp_dir_fill(dir);
 	while (DO(node, .op = EVENT_APPEND, .key = B("log"), .value = { big, sizeof big }).code ==
 	       OUTCOME_OK)
@@ -452,16 +455,16 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, node_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_full),
-		TEST(test_full_and_failing),
-		TEST(test_directories_count),
-		TEST(test_transactions_count),
-		TEST(test_race_for_room),
-		TEST(test_forecast),
-		TEST(test_value_limit),
-		TEST(test_append_to_expired),
-		TEST(test_race_to_append),
-		TEST(test_full_file_system),
+		TEST(test_a_full_cache_refuses_only_growth),
+		TEST(test_other_failures_come_before_no_space),
+		TEST(test_directories_count_towards_the_quota),
+		TEST(test_a_transaction_counts_as_a_whole),
+		TEST(test_racing_writes_fill_the_quota_exactly),
+		TEST(test_predicted_growth_is_an_upper_bound),
+		TEST(test_no_value_exceeds_its_limit),
+		TEST(test_an_append_to_an_expired_key_creates_it),
+		TEST(test_racing_appends_stay_within_the_limit),
+		TEST(test_a_full_file_system_is_reported_and_survived),
 	};
 
 	return cmocka_run_group_tests_name("node_limits", tests, NULL, NULL);

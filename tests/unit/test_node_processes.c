@@ -1,4 +1,4 @@
-/* Tests of common/node/node.c with several processes on one store: both submit, both
+/* Tests of common/node/node.c with several processes on one store: all submit and
  * follow, one dies, mounts acknowledge; and with a store that is removed. */
 #include "tests/unit/cmocka_all.h"
 
@@ -17,14 +17,14 @@
 #define SEED 11
 #define EACH 400
 
-/* What the processes of a test share. Each child has a number. */
+/* Memory that the processes of a test share. Each child has a number. */
 struct shared {
 	char dir[4096];
 	_Atomic unsigned open;  /* nodes that are open */
-	_Atomic unsigned start; /* go on once this is set */
-	_Atomic unsigned done;  /* processes that did all they had to */
-	_Atomic unsigned leave; /* close your node and end */
-	_Atomic uint64_t acked; /* the newest write that was answered; each is one more */
+	_Atomic unsigned start; /* children go on once this is set */
+	_Atomic unsigned done;  /* processes that completed their part */
+	_Atomic unsigned leave; /* children close their nodes and exit once this is set */
+	_Atomic uint64_t acked; /* number of the newest acknowledged write */
 	_Atomic uint64_t command, answered;
 	struct follower follower[3];
 	unsigned number;
@@ -47,7 +47,7 @@ static void child_until(_Atomic unsigned *flag, unsigned want)
 		CHILD_CHECK(!until_over(end));
 }
 
-/* Submits an event in a child and waits for its answer. */
+/* Submit an event in a child and wait for its answer. */
 static struct outcome child_do(struct node *node, const struct event *ev)
 {
 	struct answer answer = { 0 };
@@ -60,7 +60,7 @@ static struct outcome child_do(struct node *node, const struct event *ev)
 	return answer.out;
 }
 
-/* --- both submit, both follow --- */
+/* --- all submit and follow --- */
 
 static void submit_and_follow(void *arg)
 {
@@ -74,7 +74,8 @@ static void submit_and_follow(void *arg)
 	atomic_fetch_add(&shared->open, 1);
 	child_until(&shared->start, 1);
 	for (int i = 0; i < EACH; i++) {
-		/* Some all to one key, which tells the order; some to own keys. */
+		/* Half of the events increment one key, which shows the order; half set
+		 * separate keys. */
 		int n = snprintf(key, sizeof key, i % 2 ? "p%u-%d" : "all", shared->number, i);
 		struct event ev = { .op = i % 2 ? EVENT_SET : EVENT_INCR,
 			            .key = { key, (size_t)n },
@@ -88,7 +89,8 @@ static void submit_and_follow(void *arg)
 			CHILD_CHECK(!until_over(end));
 		CHILD_CHECK(atomic_load(&answers[i].calls) == 1);
 		CHILD_CHECK(answers[i].out.code == OUTCOME_OK);
-		if (i % 2 == 0) { /* another process may count in between, never back */
+		if (i % 2 ==
+		    0) { /* Another process may increment in between, but the number never decreases. */
 			CHILD_CHECK(answers[i].out.number > last);
 			last = answers[i].out.number;
 		}
@@ -98,7 +100,7 @@ static void submit_and_follow(void *arg)
 	node_close(node);
 }
 
-static void test_both_submit(void **state)
+static void test_all_processes_submit_and_follow(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share(dir);
@@ -136,7 +138,7 @@ static void test_both_submit(void **state)
 
 /* --- one is killed --- */
 
-static void write_and_say(void *arg)
+static void write_and_count(void *arg)
 {
 	struct shared *shared = arg;
 	unsigned turn = shared->number;
@@ -144,7 +146,7 @@ static void write_and_say(void *arg)
 	char key[32];
 
 	atomic_fetch_add(&shared->open, 1);
-	while (atomic_load(&shared->start) <= turn) /* until it is its turn */
+	while (atomic_load(&shared->start) <= turn) /* Until it is its turn. */
 		usleep(500);
 	struct node *node = node_fixture_open_in_child(&config);
 	for (;;) {
@@ -158,9 +160,9 @@ static void write_and_say(void *arg)
 	}
 }
 
-/* Kills a process again and again while both write: the other goes on, follows
- * all of it, and what was acknowledged is there. */
-static void test_one_is_killed(void **state)
+/* Kill one process after another while it and this one write: this one continues and
+ * follows everything, and every acknowledged write is there. */
+static void test_a_kill_loses_no_acknowledged_write(void **state)
 {
 	char *dir = temp_dir_new(), key[32], *value;
 	struct shared *shared = share(dir);
@@ -175,14 +177,14 @@ static void test_one_is_killed(void **state)
 	print_message("# seed %d\n", SEED);
 	for (unsigned i = 0; i < ARRAY_SIZE(pids); i++) {
 		shared->number = i;
-		pids[i] = child_start(write_and_say, shared);
+		pids[i] = child_start(write_and_count, shared);
 		UNTIL(atomic_load(&shared->open) == i + 1);
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(pids); i++) {
 		uint64_t from = atomic_load(&shared->acked);
 		atomic_store(&shared->start, i + 1);
 		if (!node) {
-			/* Whoever is first makes the volume. */
+			/* The first process creates the volume. */
 			UNTIL(atomic_load(&shared->acked) > from);
 			node = node_fixture_open(&config);
 		}
@@ -217,7 +219,7 @@ static void test_one_is_killed(void **state)
 
 /* --- a mount --- */
 
-static void be_a_mount(void *arg)
+static void open_as_mount(void *arg)
 {
 	struct shared *shared = arg;
 	struct follower *follower = &shared->follower[shared->number];
@@ -239,16 +241,16 @@ static void be_a_mount(void *arg)
 	node_close(node);
 }
 
-/* A REST server waits for the mounts of its node, with a bound, and not for
- * those that are gone. */
-static void test_wait_acked(void **state)
+/* A REST server waits for the mounts of its node until a deadline, and not for mounts
+ * that are gone. */
+static void test_wait_acked_waits_for_open_mounts(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share(dir);
 	struct answer soon = { 0 }, bound = { 0 }, at_once = { 0 }, killed = { 0 }, old = { 0 };
 
 	(void)state;
-	pid_t pid = child_start(be_a_mount, shared);
+	pid_t pid = child_start(open_as_mount, shared);
 	UNTIL(atomic_load(&shared->open) == 1);
 	struct node_config config = node_fixture_config(dir, NULL);
 	struct node *node = node_fixture_open(&config);
@@ -256,9 +258,10 @@ static void test_wait_acked(void **state)
 	node_wait_acked(node, out.offset, 3600000, node_fixture_done, &soon);
 	node_wait_acked(node, out.offset + 100, 1, node_fixture_done, &bound);
 	UNTIL(atomic_load(&bound.calls));
-	assert_int_equal(bound.out.code, OUTCOME_UNKNOWN); /* and it says so */
+	assert_int_equal(bound.out.code,
+	                 OUTCOME_UNKNOWN); /* The outcome says that the deadline passed. */
 	assert_int_equal(atomic_load(&soon.calls), 0);
-	/* What the mount had seen when it began is acknowledged. */
+	/* A mount starts with what it has seen acknowledged. */
 	node_wait_acked(node, 0, 3600000, node_fixture_done, &old);
 	assert_int_equal(atomic_load(&old.calls), 1);
 	atomic_store(&shared->command, out.offset);
@@ -276,7 +279,7 @@ static void test_wait_acked(void **state)
 	temp_dir_remove(dir);
 }
 
-/* node_wait wakes for what another process applied. */
+/* node_wait() ends when another process applies the event. */
 static void write_on_command(void *arg)
 {
 	struct shared *shared = arg;
@@ -289,11 +292,11 @@ static void write_on_command(void *arg)
 	CHILD_CHECK(child_do(node, &ev).code == OUTCOME_OK);
 	ev = (struct event){ .op = EVENT_SET, .key = B("short"), .ttl = TTL_SET, .ttl_ms = 20 };
 	CHILD_CHECK(child_do(node, &ev).code == OUTCOME_OK);
-	/* Gone without a word: the other process sees to the expiry. */
+	/* It exits without closing: the other process handles the expiry. */
 	_exit(0);
 }
 
-static void test_wait_for_another(void **state)
+static void test_a_wait_ends_by_another_process(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share(dir);
@@ -322,7 +325,7 @@ static void test_wait_for_another(void **state)
 	temp_dir_remove(dir);
 }
 
-/* --- starting and stopping in any order --- */
+/* --- opening and closing in any order --- */
 
 static void open_and_write(void *arg)
 {
@@ -337,7 +340,7 @@ static void open_and_write(void *arg)
 	}
 }
 
-static void test_coming_and_going(void **state)
+static void test_processes_open_and_close_in_any_order(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share(dir);
@@ -361,7 +364,8 @@ static void test_coming_and_going(void **state)
 
 /* --- the store is removed --- */
 
-/* Wait until NODE says that FILE of its store was so treated. */
+/* Wait until NODE reports that FILE of its store was removed or replaced, as HOW
+ * says. */
 static void until_lost(struct node *node, const char *file, const char *how)
 {
 	struct node_status status;
@@ -375,7 +379,7 @@ static void until_lost(struct node *node, const char *file, const char *how)
 	assert_non_null(strstr(status.why, "start them again"));
 }
 
-static void test_store_removed(void **state)
+static void test_a_removed_store_fails_writes(void **state)
 {
 	char *parent = temp_dir_new(), dir[4200];
 
@@ -391,7 +395,8 @@ static void test_store_removed(void **state)
 	assert_int_equal(node_write_error(node, &since_ms), EIO);
 	assert_int_equal(since_ms, 0);
 
-	/* A process that starts makes another store, and has nothing of this one. */
+	/* A process that starts now creates another store, without any entry of this
+	 * one. */
 	struct node *other = node_fixture_open(&config);
 	until_lost(node, "data.mdb", "replaced");
 	EXPECT_DO(node, LOG_DOWN, .op = EVENT_SET, .key = B("a"), .value = B("2"));
@@ -406,8 +411,8 @@ static void test_store_removed(void **state)
 	temp_dir_remove(parent);
 }
 
-/* Each file that a new node makes is remembered, whenever it makes it. */
-static void test_any_file_removed(void **state)
+/* Each file that a new node creates is checked, whenever it was created. */
+static void test_any_removed_file_is_detected(void **state)
 {
 	static const char *const names[] = { "lock.mdb", "state",    "bell",
 		                             "recency",  "data.mdb", "processes.1" };
@@ -431,10 +436,13 @@ static void test_any_file_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both_submit),      cmocka_unit_test(test_one_is_killed),
-		cmocka_unit_test(test_wait_acked),       cmocka_unit_test(test_wait_for_another),
-		cmocka_unit_test(test_coming_and_going), cmocka_unit_test(test_store_removed),
-		cmocka_unit_test(test_any_file_removed),
+		cmocka_unit_test(test_all_processes_submit_and_follow),
+		cmocka_unit_test(test_a_kill_loses_no_acknowledged_write),
+		cmocka_unit_test(test_wait_acked_waits_for_open_mounts),
+		cmocka_unit_test(test_a_wait_ends_by_another_process),
+		cmocka_unit_test(test_processes_open_and_close_in_any_order),
+		cmocka_unit_test(test_a_removed_store_fails_writes),
+		cmocka_unit_test(test_any_removed_file_is_detected),
 	};
 
 	return cmocka_run_group_tests_name("node_processes", tests, NULL, NULL);

@@ -50,7 +50,7 @@ static int clear_environment(void **state)
 
 #define ARGS_MAX 100
 
-/* One call with ARGS (ended by NULL) behind the program's name. */
+/* A call with ARGS (ended by NULL) after the program's name. */
 struct call {
 	char *argv[ARGS_MAX + 2];
 	int argc;
@@ -62,7 +62,7 @@ struct call {
 static int parse(struct call *call, const char *const *args)
 {
 	memset(call, 0, sizeof(*call));
-	memset(&call->settings, 0xa5, sizeof(call->settings)); /* nothing may stay */
+	memset(&call->settings, 0xa5, sizeof(call->settings)); /* No byte may stay. */
 	call->operands = -7;
 	call->argv[call->argc++] = (char *)"program";
 	for (; *args; args++)
@@ -74,7 +74,7 @@ static int parse(struct call *call, const char *const *args)
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NO_ARGS ((const char *const[]){ NULL })
 
-static void test_defaults(void **state)
+static void test_missing_options_have_their_defaults(void **state)
 {
 	struct call call;
 
@@ -91,7 +91,7 @@ static void test_defaults(void **state)
 	assert_int_equal(call.operands, 1);
 }
 
-static void test_spellings(void **state)
+static void test_options_have_several_spellings(void **state)
 {
 	struct call call;
 
@@ -101,25 +101,25 @@ static void test_spellings(void **state)
 	assert_int_equal(call.settings.size, 1024);
 	assert_int_equal(call.settings.count, 7);
 	assert_true(call.settings.force);
-	/* letters in one word, the last of them with its value */
+	/* Letters in one word, the last of them with its value. */
 	assert_int_equal(parse(&call, ARGS("-fhs", "/b")), 0);
 	assert_true(call.settings.force);
 	assert_true(call.settings.help);
 	assert_string_equal(call.settings.store, "/b");
-	/* a unique beginning of a name */
+	/* A unique prefix of a name. */
 	assert_int_equal(parse(&call, ARGS("--time=2m", "--st", "/c")), 0);
 	assert_int_equal(call.settings.timeout_ms, 120000);
 	assert_string_equal(call.settings.store, "/c");
-	/* the last one wins; empty text is text */
+	/* The last one wins; empty text is a value. */
 	assert_int_equal(parse(&call, ARGS("--store=/a", "--store=")), 0);
 	assert_string_equal(call.settings.store, "");
-	/* a value may look like an option */
+	/* A value may look like an option. */
 	assert_int_equal(parse(&call, ARGS("--store", "--force")), 0);
 	assert_string_equal(call.settings.store, "--force");
 	assert_false(call.settings.force);
 }
 
-static void test_operands(void **state)
+static void test_operands_are_collected_in_order(void **state)
 {
 	struct call call;
 
@@ -138,7 +138,7 @@ static void test_operands(void **state)
 	assert_int_equal(call.argc - call.operands, 1);
 }
 
-static void test_values(void **state)
+static void test_sizes_counts_and_times_are_parsed(void **state)
 {
 	static const struct {
 		const char *arg;
@@ -157,8 +157,8 @@ static void test_values(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_int_equal(parse(&call, ARGS(good[i].arg)), 0);
-		assert_true(call.settings.size == good[i].want);
+		assert_row_equal(good[i].arg, parse(&call, ARGS(good[i].arg)), 0);
+		assert_row_equal(good[i].arg, call.settings.size, good[i].want);
 	}
 	assert_int_equal(parse(&call, ARGS("--count=18446744073709551615")), 0);
 	assert_true(call.settings.count == UINT64_MAX);
@@ -166,7 +166,7 @@ static void test_values(void **state)
 	assert_int_equal(call.settings.timeout_ms, 1500);
 }
 
-static void test_refused(void **state)
+static void test_bad_options_are_refused_with_a_reason(void **state)
 {
 	static const struct {
 		const char *args[4];
@@ -206,11 +206,11 @@ static void test_refused(void **state)
 		int err = parse(&call, bad[i].args);
 
 		if (err != -EINVAL || !strstr(call.why, bad[i].why))
-			fail_msg("row %zu: %d, \"%s\" instead of \"%s\"", i, err, call.why,
-			         bad[i].why);
-		assert_int_equal(call.operands, -7);
+			fail_msg("%s %s: %d, \"%s\" instead of \"%s\"", bad[i].args[0],
+			         bad[i].args[1] ? bad[i].args[1] : "", err, call.why, bad[i].why);
+		assert_row_equal(bad[i].args[0], call.operands, -7);
 	}
-	/* a short buffer is not overrun, and none is fine */
+	/* A short buffer does not overflow, and NULL is accepted. */
 	call.argv[1] = (char *)"--bogus";
 	memset(call.why, 'x', sizeof(call.why));
 	assert_int_equal(
@@ -222,7 +222,7 @@ static void test_refused(void **state)
 	                 -EINVAL);
 }
 
-static void test_environment(void **state)
+static void test_the_environment_sets_options(void **state)
 {
 	static const char *const yes[] = { "1", "yes", "true", "on", "YES", "True" };
 	static const char *const no[] = { "0", "no", "false", "off", "Off" };
@@ -232,7 +232,7 @@ static void test_environment(void **state)
 	setenv("KDTEST_STORE", "/env", 1);
 	setenv("KDTEST_SIZE", "1M", 1);
 	setenv("KDTEST_TIMEOUT", "5s", 1);
-	setenv("KDTEST_COUNT", "", 1); /* as good as unset */
+	setenv("KDTEST_COUNT", "", 1); /* Same as unset. */
 	assert_int_equal(parse(&call, ARGS("--size=2M")), 0);
 	assert_string_equal(call.settings.store, "/env");
 	assert_int_equal(call.settings.size, 2 << 20);
@@ -241,13 +241,13 @@ static void test_environment(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		setenv("KDTEST_FORCE", yes[i], 1);
-		assert_int_equal(parse(&call, NO_ARGS), 0);
-		assert_true(call.settings.force);
+		assert_row_equal(yes[i], parse(&call, NO_ARGS), 0);
+		assert_row(yes[i], call.settings.force);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
 		setenv("KDTEST_FORCE", no[i], 1);
-		assert_int_equal(parse(&call, NO_ARGS), 0);
-		assert_false(call.settings.force);
+		assert_row_equal(no[i], parse(&call, NO_ARGS), 0);
+		assert_row(no[i], !call.settings.force);
 		assert_int_equal(parse(&call, ARGS("-f")), 0);
 		assert_true(call.settings.force);
 	}
@@ -262,7 +262,7 @@ static void test_environment(void **state)
 	assert_int_equal(call.settings.size, 1);
 }
 
-static void test_lists(void **state)
+static void test_list_options_accumulate(void **state)
 {
 	const char *args[OPTION_LIST_MAX + 2] = { NULL };
 	char many[2 * (OPTION_LIST_MAX + 1)] = "";
@@ -282,7 +282,7 @@ static void test_lists(void **state)
 	assert_string_equal(call.settings.list.items[1], "y=a b");
 	assert_string_equal(call.settings.list.items[2], "z=");
 	free(call.settings.list.text);
-	/* the command line replaces what the environment says */
+	/* The command line replaces the environment. */
 	assert_int_equal(parse(&call, ARGS("-X", "a", "-X", "b")), 0);
 	assert_int_equal(call.settings.list.n, 2);
 	assert_string_equal(call.settings.list.items[0], "a");
@@ -303,7 +303,7 @@ static void test_lists(void **state)
 	assert_string_equal(call.why, "-X: given more than 64 times");
 }
 
-static void test_set(void **state)
+static void test_one_option_is_set_by_its_row(void **state)
 {
 	struct settings settings = { 0 };
 	char why[100];
@@ -324,7 +324,7 @@ static void test_set(void **state)
 	assert_int_equal(options_set(&rows[4], "x", &settings, NULL, 0), -EINVAL);
 }
 
-static void test_without_memory(void **state)
+static void test_failed_allocations_are_reported(void **state)
 {
 	struct call call;
 
@@ -340,7 +340,7 @@ static void test_without_memory(void **state)
 	}
 }
 
-static void test_help(void **state)
+static void test_help_lists_all_options(void **state)
 {
 	static const struct option_row long_rows[] = {
 		ROW("a-name-that-is-longer-than-the-column", 'a', NULL, OPTION_TEXT, "ARGUMENT",
@@ -380,7 +380,7 @@ static void test_help(void **state)
 	free(capture.text);
 }
 
-static void test_man(void **state)
+static void test_the_manual_lists_all_options(void **state)
 {
 	struct capture capture;
 
@@ -392,7 +392,7 @@ static void test_man(void **state)
 	assert_non_null(strstr(capture.text, ".It Fl s , Fl \\-store Ar \"DIR\"\nWhere it is.\n"
 	                                     "The default is\n.Ql \"/dev/shm/x\" .\n"
 	                                     "Environment:\n.Ev \"KDTEST_STORE\" .\n"));
-	/* a help text must not become a request */
+	/* A help text must not become a roff request. */
 	assert_non_null(strstr(capture.text, "\n\\&.Starts with a dot.\n"));
 	assert_non_null(strstr(capture.text, "May be given several times.\n"));
 	assert_memory_equal(capture.text, ".Bl -tag", 8);
@@ -403,17 +403,18 @@ static void test_man(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_defaults, clear_environment),
-		cmocka_unit_test_setup(test_spellings, clear_environment),
-		cmocka_unit_test_setup(test_operands, clear_environment),
-		cmocka_unit_test_setup(test_values, clear_environment),
-		cmocka_unit_test_setup(test_refused, clear_environment),
-		cmocka_unit_test_setup(test_environment, clear_environment),
-		cmocka_unit_test_setup(test_lists, clear_environment),
-		cmocka_unit_test_setup(test_set, clear_environment),
-		cmocka_unit_test_setup(test_without_memory, clear_environment),
-		cmocka_unit_test_setup(test_help, clear_environment),
-		cmocka_unit_test_setup(test_man, clear_environment),
+		cmocka_unit_test_setup(test_missing_options_have_their_defaults, clear_environment),
+		cmocka_unit_test_setup(test_options_have_several_spellings, clear_environment),
+		cmocka_unit_test_setup(test_operands_are_collected_in_order, clear_environment),
+		cmocka_unit_test_setup(test_sizes_counts_and_times_are_parsed, clear_environment),
+		cmocka_unit_test_setup(test_bad_options_are_refused_with_a_reason,
+		                       clear_environment),
+		cmocka_unit_test_setup(test_the_environment_sets_options, clear_environment),
+		cmocka_unit_test_setup(test_list_options_accumulate, clear_environment),
+		cmocka_unit_test_setup(test_one_option_is_set_by_its_row, clear_environment),
+		cmocka_unit_test_setup(test_failed_allocations_are_reported, clear_environment),
+		cmocka_unit_test_setup(test_help_lists_all_options, clear_environment),
+		cmocka_unit_test_setup(test_the_manual_lists_all_options, clear_environment),
 	};
 
 	return cmocka_run_group_tests_name("options", tests, NULL, NULL);

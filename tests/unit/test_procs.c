@@ -1,5 +1,5 @@
-/* Tests of common/node/procs.c: what the processes of a node know of each other. Two of one
- * process are as good as two processes; where one must die, it is one. */
+/* Tests of common/node/procs.c: what the processes of a node know about each other. A
+ * process that opens it twice stands for two processes, except where one must die. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -34,7 +34,7 @@ static void expect_faults(struct procs *procs, unsigned faults, const char *why)
 	assert_int_equal(procs_faults(procs, NULL), faults);
 }
 
-static void test_a_fault_of_one_process_is_told_by_all(void **state)
+static void test_a_fault_of_one_process_is_reported_by_all(void **state)
 {
 	struct procs *a = open_procs(*state, "one", NULL), *b = open_procs(*state, "two", NULL);
 
@@ -43,7 +43,7 @@ static void test_a_fault_of_one_process_is_told_by_all(void **state)
 	assert_false(procs_set_fault(a, FAULT_APPLY, "the disk is full"));
 	expect_faults(a, 1u << FAULT_APPLY, "the disk is full");
 	expect_faults(b, 1u << FAULT_APPLY, "the disk is full");
-	/* The gravest is shown, whoever has it. */
+	/* The most severe fault is shown, whichever process has it. */
 	assert_true(procs_set_fault(b, FAULT_LOG, "the topic is unfit"));
 	expect_faults(a, 1u << FAULT_APPLY | 1u << FAULT_LOG, "the topic is unfit");
 	assert_true(procs_set_fault(a, FAULT_STORE, "the store is gone"));
@@ -53,14 +53,14 @@ static void test_a_fault_of_one_process_is_told_by_all(void **state)
 	assert_false(procs_set_fault(a, FAULT_STORE, ""));
 	assert_true(procs_set_fault(a, FAULT_APPLY, ""));
 	expect_faults(b, 1u << FAULT_LOG, "the topic is unfit");
-	/* A process takes its faults along. */
+	/* When a process closes, its faults end. */
 	procs_close(b);
 	expect_faults(a, 0, "");
 	procs_close(a);
 	procs_close(NULL);
 }
 
-static void test_a_text_that_is_too_long_is_cut(void **state)
+static void test_texts_too_long_are_cut(void **state)
 {
 	struct procs *procs = open_procs(*state, "program-with-a-long-name", "/a/place");
 	char text[2 * PROCS_WHY_MAX], got[PROCS_WHY_MAX];
@@ -83,7 +83,7 @@ static void test_a_text_that_is_too_long_is_cut(void **state)
 	procs_close(procs);
 }
 
-static void test_the_applier_is_known_with_its_beats(void **state)
+static void test_the_applier_is_found_with_its_heartbeat(void **state)
 {
 	struct procs *a = open_procs(*state, "one", NULL), *b = open_procs(*state, "two", NULL);
 	struct procs_info info;
@@ -107,7 +107,7 @@ static void test_the_applier_is_known_with_its_beats(void **state)
 	procs_close(b);
 }
 
-static void test_one_process_has_the_role_of_ticks(void **state)
+static void test_one_process_at_a_time_logs_ticks(void **state)
 {
 	struct procs *a = open_procs(*state, "one", NULL), *b = open_procs(*state, "two", NULL);
 
@@ -119,7 +119,7 @@ static void test_one_process_has_the_role_of_ticks(void **state)
 	procs_close(b);
 }
 
-static void test_slots(void **state)
+static void test_slots_are_limited(void **state)
 {
 	struct procs *all[PROCS_MAX], *one = NULL;
 	struct procs_info info;
@@ -139,11 +139,11 @@ static void test_slots(void **state)
 
 struct shared {
 	const char *dir;
-	_Atomic unsigned said;
+	_Atomic unsigned reports;
 };
 
-/* Say now this and now that, each text of one letter, until killed. */
-static void say_without_end(void *arg)
+/* Report faults without end, each text made of one letter, until killed. */
+static void report_without_end(void *arg)
 {
 	struct shared *shared = arg;
 	struct procs *procs;
@@ -155,13 +155,13 @@ static void say_without_end(void *arg)
 		memset(text, 'a' + (int)(i % 26), sizeof text);
 		text[sizeof text - 1 - i % 500] = '\0';
 		procs_set_fault(procs, FAULT_LOG, text);
-		atomic_store(&shared->said, i + 1);
+		atomic_store(&shared->reports, i + 1);
 	}
 }
 
-/* A reader gets whole texts of a writer that lives, stands still or is killed anywhere
- * in between, and none of a dead one; nor does it wait for it. */
-static void test_a_writer_that_stops_anywhere_harms_no_reader(void **state)
+/* A reader gets whole texts from a writer that runs, is stopped or is killed at any
+ * point, and none from a dead one. It never waits for the writer. */
+static void test_readers_survive_a_writer_that_stops_anywhere(void **state)
 {
 	struct shared *shared = child_share(sizeof *shared);
 	struct procs *procs = open_procs(*state, "reader", NULL);
@@ -170,9 +170,9 @@ static void test_a_writer_that_stops_anywhere_harms_no_reader(void **state)
 
 	shared->dir = *state;
 	for (int round = 0; round < ROUNDS; round++) {
-		atomic_store(&shared->said, 0);
-		pid_t pid = child_start(say_without_end, shared);
-		UNTIL(atomic_load(&shared->said) > 10);
+		atomic_store(&shared->reports, 0);
+		pid_t pid = child_start(report_without_end, shared);
+		UNTIL(atomic_load(&shared->reports) > 10);
 		for (int i = 0; i < 500; i++) {
 			if (i == 400)
 				kill(pid, SIGSTOP);
@@ -186,7 +186,7 @@ static void test_a_writer_that_stops_anywhere_harms_no_reader(void **state)
 		child_kill(pid);
 		expect_faults(procs, 0, "");
 		assert_false(procs_applier(procs, &info));
-		/* The slot's next owner starts with nothing of it. */
+		/* The next owner of the slot inherits nothing. */
 		struct procs *next = open_procs(*state, "next", NULL);
 		assert_int_equal(procs_next(procs, 1, &info), 1);
 		assert_string_equal(info.program, "next");
@@ -202,12 +202,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_set_up, temp_dir_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_a_fault_of_one_process_is_told_by_all),
-		TEST(test_a_text_that_is_too_long_is_cut),
-		TEST(test_the_applier_is_known_with_its_beats),
-		TEST(test_one_process_has_the_role_of_ticks),
-		TEST(test_slots),
-		TEST(test_a_writer_that_stops_anywhere_harms_no_reader),
+		TEST(test_a_fault_of_one_process_is_reported_by_all),
+		TEST(test_texts_too_long_are_cut),
+		TEST(test_the_applier_is_found_with_its_heartbeat),
+		TEST(test_one_process_at_a_time_logs_ticks),
+		TEST(test_slots_are_limited),
+		TEST(test_readers_survive_a_writer_that_stops_anywhere),
 	};
 
 	return cmocka_run_group_tests_name("procs", tests, NULL, NULL);
