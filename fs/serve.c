@@ -292,7 +292,8 @@ static int loop(struct mount *m)
 /* The thread that says when the mount is ready. */
 struct starter {
 	pthread_t thread;
-	int settled; /* of guard_start() */
+	pid_t guard; /* of guard_start() */
+	int settled; /* likewise */
 	const char *warning;
 	serve_ready *ready;
 	void *arg;
@@ -304,7 +305,9 @@ static void *wait_for_guard(void *arg)
 	struct pollfd guard = { .fd = s->settled, .events = POLLIN };
 
 	if (s->settled >= 0) {
-		poll(&guard, 1, SETTLE_MS);
+		if (poll(&guard, 1, SETTLE_MS) == 0)
+			logger(LOGGER_INFO, "the mount has not answered its guard in %d s",
+			       SETTLE_MS / 1000);
 		close(s->settled);
 	}
 	s->ready(s->arg, s->warning);
@@ -337,6 +340,10 @@ static int run(struct mount *m, struct starter *starter, char *why, size_t why_s
 	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
 	pthread_kill(stopper.thread, SIGINT);
 	pthread_join(stopper.thread, NULL);
+	/* Nobody answers the guard any more, so the starter must not wait for it. What it
+	 * guards against is over: the invalidator has ended. */
+	guard_stop(starter->guard);
+	starter->guard = 0;
 	if (has_starter)
 		pthread_join(starter->thread, NULL);
 	handle_close_all(m);
@@ -376,7 +383,7 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
 	       store_dir(m->store), node_get_config(m->node)->log, KEYDIR_VERSION);
 	struct starter starter = { .warning = warning, .ready = ready, .arg = arg };
-	pid_t guard = guard_start(options->mountpoint, &starter.settled);
+	starter.guard = guard_start(options->mountpoint, &starter.settled);
 	if (options->no_symlinks) {
 		r = remount_no_symlinks(options->mountpoint);
 		if (r < 0)
@@ -386,7 +393,7 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 		r = start_announcer(m, options->mountpoint, why, why_size);
 	if (r == 0)
 		r = run(m, &starter, why, why_size);
-	guard_stop(guard);
+	guard_stop(starter.guard);
 	return r;
 }
 

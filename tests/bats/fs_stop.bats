@@ -191,3 +191,16 @@ lazily() {
 	rm "$T"/local/map* "$MNT"/dir/map*
 	diff -r "$T/local" "$MNT/dir"
 }
+
+# The guard, a process of the mount's own, may ask the mount just then.
+@test "SIGTERM as soon as it is mounted: nothing waits for an answer that does not come" {
+	local i
+	for i in {1..20}; do
+		start "fs$i" "$KEYDIR_FS" -f --store "$STORE" "$MNT"
+		until grep -q ' mounted ' "$LOG"; do
+			is_running "$PID"
+		done
+		stop "$PID"
+	done
+	run ! grep -h 'has not answered its guard' "$T"/fs*.log
+}
