@@ -1,15 +1,15 @@
-/* The operations of events, one function each. Internal to apply*.c. */
+/* Operations: one function per operation of an event. Internal to common/apply/. */
 #ifndef KEYDIR_APPLY_OPS_H
 #define KEYDIR_APPLY_OPS_H
 
 #include "common/apply/tree.h"
 
-/* Runs one operation (not txn, tick, format). Returns OUTCOME_OK (0), another
- * positive outcome (nothing was changed but for purged entries), or a negative
- * errno. Fills ino, version, number and created of AP->feed. */
+/* Run one operation (not txn, tick, format or skip). Returns OUTCOME_OK (0), another
+ * positive outcome, in which case only expired entries were purged, or a negative errno.
+ * Fills ino, version, number and created of AP->feed. */
 int apply_op(struct apply *ap, const struct event *ev);
 
-/* Its parts return the same. Values, apply/op_value.c: */
+/* The functions for each operation return the same. Values, apply/op_value.c: */
 int apply_set(struct apply *ap, const struct event *ev);
 int apply_append(struct apply *ap, const struct event *ev);
 int apply_write(struct apply *ap, const struct event *ev);
@@ -20,7 +20,7 @@ int apply_del(struct apply *ap, const struct event *ev);
 int apply_mkdir(struct apply *ap, const struct event *ev);
 int apply_rmdir(struct apply *ap, const struct event *ev);
 int apply_rename(struct apply *ap, const struct event *ev);
-/* What an entry has beside them, apply/op_meta.c: */
+/* Metadata, apply/op_meta.c: */
 int apply_expire(struct apply *ap, const struct event *ev);
 int apply_persist(struct apply *ap, const struct event *ev);
 int apply_setxattr(struct apply *ap, const struct event *ev);

@@ -1,17 +1,17 @@
-/* The target of an operation: finding it, and saving what became of it. Internal to
- * apply*.c. What most events need is inline. */
+/* Target: finds the entry that an operation changes, and saves it. Internal to
+ * common/apply/. The functions that most events need are inline. */
 #ifndef KEYDIR_APPLY_TARGET_H
 #define KEYDIR_APPLY_TARGET_H
 
 #include "common/apply/tree.h"
 
-/* All return 0, a positive enum event_outcome for an event that cannot be done, or a
- * negative errno for trouble with the store. */
+/* All return 0, a positive enum event_outcome if the event cannot be applied, or a negative
+ * errno if the store fails. */
 
-/* Decides EV's condition. */
+/* Decide EV's precondition for the target T. */
 enum event_outcome target_check(const struct event *ev, const struct target *t);
 
-/* Finds what EV means, as tree_find() does, and decides EV's condition. */
+/* Find EV's target with tree_find() and decide EV's precondition. */
 static inline int target_find(struct apply *ap, const struct event *ev, bool make,
                               struct target *ret)
 {
@@ -19,18 +19,18 @@ static inline int target_find(struct apply *ap, const struct event *ev, bool mak
 	return r || ev->cond == IF_NONE ? r : (int)target_check(ev, ret);
 }
 
-/* The same for what must be there. */
+/* Do the same for an entry that must exist. */
 int target_find_there(struct apply *ap, const struct event *ev, struct target *ret);
-/* The same, and the root is found too, by an empty key. */
+/* Do the same, and also accept an empty key, which is the root. */
 int target_find_any(struct apply *ap, const struct event *ev, struct target *ret);
-/* What must be there, and be a key (or a link), no directory ... */
+/* Find a target that must exist and be a key or a link, not a directory. */
 int target_find_key(struct apply *ap, const struct event *ev, struct target *ret);
-/* ... whose bytes can be changed in place. */
+/* Find a target that must be a key whose bytes can be changed in place. */
 int target_find_bytes(struct apply *ap, const struct event *ev, struct target *ret);
-/* Whether the bytes of E can be changed in place. */
+/* Return whether the bytes of E can be changed in place: OUTCOME_OK, or why not. */
 enum event_outcome target_check_bytes(const struct entry *e);
 
-/* Tells the feed of which entry the event is. */
+/* Record in the feed which entry the event concerns. */
 static inline void target_report(struct apply *ap, const struct target *t, bool created)
 {
 	ap->feed.ino = t->self.e.ino;
@@ -38,8 +38,9 @@ static inline void target_report(struct apply *ap, const struct target *t, bool 
 	ap->feed.created = created;
 }
 
-/* Writes T's row, with KIND as the effect: FEED_ADDED for a new entry, FEED_DATA if
- * its value changed, or else FEED_ATTR; and reports it. OLD_SIZE: of its value. */
+/* Write T's row and report it, with KIND as the effect: FEED_ADDED for a new entry,
+ * FEED_DATA if its value changed, otherwise FEED_ATTR. OLD_SIZE is the previous size of its
+ * value. */
 static inline int target_save(struct apply *ap, struct target *t, uint64_t old_size,
                               enum feed_effect_kind kind)
 {

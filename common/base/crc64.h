@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Goes on with CRC (0 at the start) over LEN bytes of DATA. It finds damage by
- * chance, not by intent. Thread-safe. */
+/* Return the checksum of a stream that has the checksum CRC so far (0 at the start) and
+ * continues with LEN bytes of DATA. It detects accidental damage, not forgery. Thread-safe. */
 uint64_t crc64(uint64_t crc, const void *data, size_t len);
 
 #endif

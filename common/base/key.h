@@ -1,44 +1,45 @@
-/* Keys: the rules a path must follow, and taking paths apart. */
+/* Keys: the rules for paths, and how to split them. */
 #ifndef KEYDIR_KEY_H
 #define KEYDIR_KEY_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Limits of DESIGN.md section 1; NAME_MAX and PATH_MAX of Linux. */
+/* Limits of names and keys (common/DESIGN.md); the same as NAME_MAX and PATH_MAX of Linux. */
 #define KEY_NAME_MAX 255
 #define KEY_MAX 4096
 
-/* What is wrong with a key; KEY_OK is 0. */
+/* Reasons why a key is invalid; KEY_OK is 0. */
 enum key_fault {
 	KEY_OK = 0,
-	KEY_EMPTY,      /* no byte at all */
-	KEY_TOO_LONG,   /* more than KEY_MAX bytes */
-	KEY_NAME_LONG,  /* a name of more than KEY_NAME_MAX bytes */
-	KEY_NAME_EMPTY, /* "//", or a slash at the start or the end */
+	KEY_EMPTY,      /* the key has no bytes */
+	KEY_TOO_LONG,   /* longer than KEY_MAX bytes */
+	KEY_NAME_LONG,  /* a name is longer than KEY_NAME_MAX bytes */
+	KEY_NAME_EMPTY, /* "//", or a slash at the start or end */
 	KEY_DOT,        /* a name is "." or ".." */
 	KEY_NUL,        /* a NUL byte */
 };
 
-/* Checks a whole key: names of 1 to 255 bytes joined by '/', no slash at
- * either end. Any bytes but NUL and '/' may stand in a name: keys are bytes,
- * not text. Thread-safe; reads KEY only. */
+/* Check a whole key: names of 1 to 255 bytes joined by '/', without a slash at either end.
+ * A name may contain any bytes except NUL and '/': keys are bytes, not text. Returns KEY_OK
+ * or the first fault found. Thread-safe. */
 enum key_fault key_check(const char *key, size_t len);
 
-/* Checks one name (a key without '/'; a '/' in it is KEY_NAME_EMPTY). */
+/* Check a single name. A '/' in it is KEY_NAME_EMPTY. Thread-safe. */
 enum key_fault key_check_name(const char *name, size_t len);
 
-/* A sentence that says what is wrong, without a full stop. Static storage. */
+/* Return a sentence that describes FAULT, without a full stop. Static storage. */
 const char *key_fault_text(enum key_fault fault);
 
-/* Takes the next name off the front of a key: *KEY and *LEN move behind it
- * and its slash. Returns false when nothing is left. Does not check. */
+/* Take the first name off KEY: advance *KEY and *LEN past the name and its slash. Returns
+ * false if no name is left. Does not validate the key. */
 bool key_next(const char **key, size_t *len, const char **ret_name, size_t *ret_name_len);
 
-/* Length of the parent's part of KEY (0 for a top-level key). */
+/* Return the length of the parent's path within KEY, or 0 for a top-level key. */
 size_t key_parent_len(const char *key, size_t len);
 
-/* Where the last name of KEY starts; it goes on to the end. */
+/* Return the index at which the last name of KEY starts. The name extends to the end of
+ * KEY. */
 size_t key_name_start(const char *key, size_t len);
 
 #endif

@@ -1,4 +1,4 @@
-/* Metrics: one table of counters, and gauges, in Prometheus text. */
+/* Metrics: a table of counters, and gauges, in Prometheus text format. */
 #ifndef KEYDIR_METRICS_H
 #define KEYDIR_METRICS_H
 
@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* name, help. In a slot of node/procs.h by their place here, so new ones go to the end. Counters end in _total; by Prometheus' naming conventions. */
+/* name, help. Slots in shared memory (node/procs.h) hold the counters by their position in
+ * this table, so append new ones at the end. Names end in _total, as Prometheus' naming
+ * conventions demand. */
 #define METRICS_COUNTERS(X)                                                                        \
 	X(EVENTS_APPLIED, "keydir_events_applied_total", "Events applied by this process")         \
 	X(EVENTS_SUBMITTED, "keydir_events_submitted_total", "Events submitted by this process")   \
@@ -26,21 +28,21 @@ enum metrics_counter {
 	        METRIC_COUNTERS
 };
 
-/* Adds N. Thread-safe, relaxed atomics. */
+/* Add N to COUNTER. Thread-safe; relaxed atomics. */
 void metrics_add(enum metrics_counter counter, uint64_t n);
 uint64_t metrics_get(enum metrics_counter counter);
-/* The counters of another process: its labels, as the format wants them between braces,
- * and METRIC_COUNTERS values. Both are the caller's. */
+/* Counters of another process: its labels, in the form that goes between braces, and
+ * METRIC_COUNTERS values. The caller owns both. */
 struct metrics_other {
 	const char *labels;
 	const uint64_t *values;
 };
 
-/* Write all counters, and N other processes' after each, in the text exposition format. */
+/* Write all counters of this process and of the N OTHERS in the text exposition format. */
 void metrics_write(FILE *to, const struct metrics_other *others, size_t n);
 /* Write the HELP and TYPE lines of a metric; its samples must follow. */
 void metrics_head(FILE *to, const char *name, const char *help, const char *type);
-/* Writes one gauge with its HELP and TYPE lines. */
+/* Write one gauge with its HELP and TYPE lines. */
 void metrics_gauge(FILE *to, const char *name, const char *help, double value);
 
 #endif

@@ -1,13 +1,13 @@
-/* Numbers in as few bytes as they need: LEB128, for rows that are read in order. */
+/* Varint: unsigned LEB128 numbers, for fields that are read in sequence. */
 #ifndef KEYDIR_VARINT_H
 #define KEYDIR_VARINT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#define VARINT_MAX 10 /* bytes of a 64-bit number */
+#define VARINT_MAX 10 /* bytes of the longest 64-bit number */
 
-/* Writes N; returns the byte behind it. */
+/* Write N at P. Returns the position after it. */
 static inline uint8_t *varint_put(uint8_t *p, uint64_t n)
 {
 	while (n >= 0x80) {
@@ -18,8 +18,8 @@ static inline uint8_t *varint_put(uint8_t *p, uint64_t n)
 	return p;
 }
 
-/* Reads a number from the LEFT bytes at P; returns how many it took, 0 if there is
- * no whole number. */
+/* Read a number from the LEFT bytes at P into *RET. Returns the bytes read, or 0 if the
+ * number is incomplete. */
 static inline size_t varint_get(const uint8_t *p, size_t left, uint64_t *ret)
 {
 	uint64_t n = 0;
@@ -33,12 +33,13 @@ static inline size_t varint_get(const uint8_t *p, size_t left, uint64_t *ret)
 	return 0;
 }
 
-/* Numbers around 0, of either sign, as small ones. */
+/* Map small numbers of either sign to small unsigned ones (zigzag encoding). */
 static inline uint64_t varint_fold(int64_t n)
 {
 	return (uint64_t)n << 1 ^ (uint64_t)(n >> 63);
 }
 
+/* Return the number that varint_fold() mapped to N. */
 static inline int64_t varint_unfold(uint64_t n)
 {
 	return (int64_t)(n >> 1 ^ (0 - (n & 1)));

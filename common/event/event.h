@@ -1,4 +1,4 @@
-/* Events: one change each, as submitted, logged and applied. */
+/* Event: one change to the cache, as submitted, logged and applied. */
 #ifndef KEYDIR_EVENT_H
 #define KEYDIR_EVENT_H
 
@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Operations; the text is the `op` header of a record (EVENTS.md) and the
- * name in the API. The order is stored in the feed: append only. */
+/* Operations. The text is the `op` header of a record (EVENTS.md) and the name in the API.
+ * The feed stores these numbers, so append only. */
 #define EVENT_OPS(X)                                                                               \
 	X(SET, "set")                                                                              \
 	X(APPEND, "append")                                                                        \
@@ -38,9 +38,9 @@ enum event_op {
 	        EVENT_OP_COUNT
 };
 
-/* Outcomes: what applying an event gave, or why it never got that far.
- * name, text for people, errno for the mount. Those up to TOO_LARGE are stored
- * in the feed, so append only there; the rest come from submitting. */
+/* Outcomes: the result of applying an event, or why it was not applied. Columns: name, text
+ * for people, errno for the mount. The feed stores those up to TOO_LARGE, so append only to
+ * that part; the others come from submitting. */
 #define EVENT_OUTCOMES(X)                                                                          \
 	X(OK, "done", 0)                                                                           \
 	X(EXISTS, "exists already", EEXIST)                                                        \
@@ -73,131 +73,133 @@ enum event_outcome {
 	        OUTCOME_COUNT
 };
 
-/* What must hold for an event to be done; decided while applying. */
+/* Preconditions, decided while applying. */
 enum event_if {
 	IF_NONE = 0,
-	IF_ABSENT,  /* no entry of that name (an expired one counts as none) */
+	IF_ABSENT,  /* no entry has that name (an expired one counts as absent) */
 	IF_PRESENT, /* the entry exists */
 	IF_VERSION, /* the entry exists and its version is if_version */
 };
 
 enum event_ttl {
-	TTL_NONE = 0, /* no expiry: a set discards the old one */
-	TTL_KEEP,     /* a set in place: keep TTL, attributes and content type */
+	TTL_NONE = 0, /* does not expire; a set discards the old expiry */
+	TTL_KEEP,     /* set in place: keep TTL, attributes and content type */
 	TTL_SET,      /* expires ttl_ms after the record's timestamp */
-	TTL_UNTIL,    /* expires at the moment ttl_ms (ms since the epoch) */
+	TTL_UNTIL,    /* expires at ttl_ms (ms since the epoch) */
 };
 
 enum event_flag {
-	EVENT_RECURSE = 1 << 0,       /* del: a directory with all below it */
+	EVENT_RECURSE = 1 << 0,       /* del: a directory and everything below it */
 	EVENT_NOREPLACE = 1 << 1,     /* rename: the target must not exist */
 	EVENT_EXCHANGE = 1 << 2,      /* rename: swap the two entries */
-	EVENT_XATTR_CREATE = 1 << 3,  /* setxattr: must not exist yet */
-	EVENT_XATTR_REPLACE = 1 << 4, /* setxattr: must exist */
-	EVENT_HAS_MODE = 1 << 5,      /* mode is given */
-	EVENT_HAS_MTIME = 1 << 6,     /* touch: mtime_ns is given; without it and
-	                               * ATIME, both become the record's time. set, write:
-	                               * when the value was written (not 0) */
+	EVENT_XATTR_CREATE = 1 << 3,  /* setxattr: the attribute must not exist */
+	EVENT_XATTR_REPLACE = 1 << 4, /* setxattr: the attribute must exist */
+	EVENT_HAS_MODE = 1 << 5,      /* `mode` is given */
+	EVENT_HAS_MTIME = 1 << 6,     /* touch, set, write: mtime_ns is given */
 	EVENT_HAS_ATIME = 1 << 7,     /* touch: atime_ns is given */
-	EVENT_HAS_CUT = 1 << 8,       /* write: first shorten to cut bytes */
-	EVENT_EVICT = 1 << 9,         /* del, rmdir: made by eviction, not by a user */
+	EVENT_HAS_CUT = 1 << 8,       /* write: first shorten the value to `cut` bytes */
+	EVENT_EVICT = 1 << 9,         /* del, rmdir: submitted by eviction, not by a user */
 	EVENT_MTIME_NOW = 1 << 10,    /* touch: mtime = the record's time */
 	EVENT_ATIME_NOW = 1 << 11,    /* touch: atime = the record's time */
-	EVENT_SYMLINK = 1 << 12,      /* set: a symbolic link; the value is its target */
+	EVENT_SYMLINK = 1 << 12,      /* set: create a symbolic link; the value is its target */
 };
 
-/* One range of a write: LEN bytes of the value go to OFF. */
+/* A range of a write: the next LEN bytes of the value go to offset OFF. */
 struct event_range {
 	uint64_t off;
 	uint64_t len;
 };
 
-/* One event. A struct on the stack borrows what it points to; event_dup()
- * makes one that owns everything. Strings are length-counted, not NUL-ended.
+/* An event. A struct on the stack borrows what it points to; event_dup() makes a copy that
+ * owns everything. Strings have lengths and are not NUL-terminated.
  *
- * The entry meant is found by `at` if it is not 0 (an inode, whatever its name
- * is now), else by the last name of `key` below the directory `dir` if that is
- * not 0, else by `key` from the root. Only the last way makes missing parent
- * directories, and only for set, append, incr and mkdir, and a rename's target.
- * setxattr and removexattr of "user.default_ttl" on a directory set and clear the
- * TTL (text, base/ttl.h) that keys made below it get; "user.ttl", "user.expires" and
- * "user.version" are no attributes here: expire and persist are the operations for
- * them. `key` is always given (but for tick, txn, format, skip), so that a log reads
- * well. */
+ * The target entry is found by `at` if that is not 0 (an inode, whatever its current name),
+ * else by the last name of `key` in the directory `dir` if that is not 0, else by `key`
+ * from the root. Only the last way creates missing parent directories, and only for set,
+ * append, incr, mkdir and the target of a rename. `key` is always given, except for tick,
+ * txn, format and skip, so that a log is readable.
+ *
+ * setxattr and removexattr of "user.default_ttl" on a directory set and clear the TTL
+ * (text, base/ttl.h) that new keys below it receive. "user.ttl", "user.expires" and
+ * "user.version" are not attributes here: use expire and persist.
+ *
+ * A touch with neither EVENT_HAS_MTIME nor EVENT_HAS_ATIME sets both times to the record's
+ * time. In a set or write with EVENT_HAS_MTIME, mtime_ns is when the value was written (not
+ * 0). */
 struct event {
 	enum event_op op;
 	enum event_if cond;
 	enum event_ttl ttl;
-	unsigned flags;      /* enum event_flag */
-	uint64_t if_version; /* for IF_VERSION */
-	int64_t ttl_ms;      /* for TTL_SET, TTL_UNTIL */
-	uint64_t proc;       /* id: process */
-	uint64_t seq;        /* id: the process's sequence number */
-	uint64_t ino;        /* inode proposed for what this creates, or 0 */
-	uint64_t at;         /* inode meant, or 0; skip: offset of the record */
-	uint64_t dir;        /* parent directory's inode, or 0 */
-	uint64_t to_dir;     /* rename: the target's parent, or 0 */
-	uint64_t size;       /* truncate: new size; write: at least this size */
-	uint64_t cut;        /* write with EVENT_HAS_CUT */
-	int64_t by;          /* incr */
-	int64_t mtime_ns;    /* touch */
-	int64_t atime_ns;    /* touch */
-	uint32_t mode;       /* permission bits 07777; chmod, set, mkdir */
-	int64_t time_ms;     /* the record's timestamp; set by the log */
+	unsigned flags; /* enum event_flag */
+	uint64_t if_version;
+	int64_t ttl_ms;   /* for TTL_SET and TTL_UNTIL */
+	uint64_t proc;    /* id of the event: the submitting process */
+	uint64_t seq;     /* id of the event: the process's sequence number */
+	uint64_t ino;     /* inode proposed for the entry that this creates, or 0 */
+	uint64_t at;      /* inode of the target, or 0; skip: offset of the record */
+	uint64_t dir;     /* inode of the parent directory, or 0 */
+	uint64_t to_dir;  /* rename: inode of the new parent, or 0 */
+	uint64_t size;    /* truncate: new size; write: at least this size */
+	uint64_t cut;     /* write with EVENT_HAS_CUT */
+	int64_t by;       /* incr */
+	int64_t mtime_ns; /* touch, set, write */
+	int64_t atime_ns; /* touch */
+	uint32_t mode;    /* permission bits 07777, for chmod, set and mkdir */
+	int64_t time_ms;  /* timestamp of the record, set by the log */
 	struct bytes key;
-	struct bytes value; /* payload; a set, append, setxattr */
-	struct bytes to;    /* rename: the target key */
-	/* setxattr, removexattr: the attribute's name with its "user."; format: the
-	 * volume id. */
+	struct bytes value; /* payload of a set, append or setxattr */
+	struct bytes to;    /* rename: the new key */
+	/* setxattr, removexattr: name of the attribute with its "user."; format: the volume
+	 * id. */
 	struct bytes name;
 	struct bytes type;                /* content type of a set, or empty */
 	struct bytes idem;                /* idempotency key, or empty */
 	const struct event_range *ranges; /* write */
 	size_t nranges;
-	const struct event *ops; /* txn: operations, none of them a txn */
+	const struct event *ops; /* txn: its operations; none is a txn */
 	size_t nops;
 };
 
-/* Limits of what an event may hold beside its value. */
+/* Limits of an event besides its value. */
 #define EVENT_XATTR_VALUE_MAX 65536 /* XATTR_SIZE_MAX of Linux */
 #define EVENT_TYPE_MAX 255
 #define EVENT_TARGET_MAX 4095 /* of a symbolic link: PATH_MAX of Linux, less the NUL */
 #define EVENT_IDEM_MAX 255
 #define EVENT_RANGES_MAX 4096
 #define EVENT_OPS_MAX 1024
-#define EVENT_NAMES_MAX 16384 /* in the keys of a transaction, together */
-/* Bytes of the longest value that an event may leave behind, zeros counted. */
+#define EVENT_NAMES_MAX 16384 /* names in all keys of a transaction */
+/* Bytes of the longest value that an event may produce, including bytes filled with zeros. */
 #define EVENT_VALUE_MAX (UINT64_C(1) << 30)
-/* The ranges of an event may touch EVENT_SPREAD_MIN blocks of EVENT_BLOCK bytes, plus
- * one for each operation of a transaction and one for each EVENT_SPREAD_BYTES of values.
- * A single byte can make the store allocate a whole block. */
+/* The ranges of an event may touch EVENT_SPREAD_MIN blocks of EVENT_BLOCK bytes, plus one
+ * for each operation of a transaction and one for each EVENT_SPREAD_BYTES of values. The
+ * limit exists because a single byte can make the store allocate a whole block. */
 #define EVENT_BLOCK 65536
 #define EVENT_SPREAD_MIN 256
 #define EVENT_SPREAD_BYTES 4096
 
-/* The texts of the tables above; static. */
+/* Return the text of OP or OUTCOME from the tables above. Static storage. */
 const char *event_op_text(enum event_op op);
-/* Returns 0 and *RET, or -ENOENT for a text that no operation has. */
+/* Find the operation named TEXT. Returns 0 and *RET, or -ENOENT. */
 int event_op_parse(const char *text, size_t len, enum event_op *ret);
-/* Return whether OP changes an entry, and so has a key and may be part of a transaction. */
+/* Return whether OP changes an entry, which means that it has a key and may be part of a
+ * transaction. */
 bool event_op_nests(enum event_op op);
 const char *event_outcome_text(enum event_outcome outcome);
-/* The positive errno that the mount answers, 0 for OUTCOME_OK. */
+/* Return the positive errno that the mount reports for OUTCOME, or 0 for OUTCOME_OK. */
 int event_outcome_errno(enum event_outcome outcome);
 
-/* A deep copy in one allocation, owned by the caller until event_free(), or
- * NULL without memory. */
+/* Return a deep copy in one allocation, owned by the caller until event_free(), or NULL if
+ * out of memory. */
 struct event *event_dup(const struct event *ev);
 void event_free(struct event *ev);
 
 /* Return how many blocks RANGES touch. A block shared by two consecutive ranges counts
- * once. Each range has a length and ends before 2^64. */
+ * once. Each range must have a length and end before 2^64. */
 uint64_t event_spread(const struct event_range *ranges, size_t nranges);
 
-/* Checks everything that can be checked without a store: key rules, the
- * presence of what the operation needs, bounds. Returns NULL, or what is
- * wrong as static text. An event that fails here is OUTCOME_REJECTED when it
- * is applied; submitters check first and answer better. */
+/* Check everything that does not depend on the store: key rules, required fields, bounds.
+ * Returns NULL, or a static text that describes the fault. Applying an event that fails
+ * here gives OUTCOME_REJECTED, so submitters check first and report the text. */
 const char *event_check(const struct event *ev);
 
 #endif

@@ -1,17 +1,17 @@
-/* The feed: what each applied event did, for everything that follows it. */
+/* Feed: the effects of each applied event, for watchers, caches and the mount. */
 #ifndef KEYDIR_FEED_H
 #define KEYDIR_FEED_H
 
 #include "common/event/event.h"
 
-/* What happened to one entry. Texts are the names that watchers see. */
+/* Effects on one entry. Watchers see the texts. */
 #define FEED_EFFECTS(X)                                                                            \
-	X(ADDED, "added")     /* name (parent, name) now leads to ino */                           \
-	X(REMOVED, "removed") /* the name is gone; with it ino unless another effect adds it */    \
+	X(ADDED, "added")     /* the name (parent, name) now leads to ino */                       \
+	X(REMOVED, "removed") /* the name is gone, and so is ino unless another effect adds it */  \
 	X(DATA, "data")       /* value and attributes of ino changed */                            \
 	X(ATTR, "attr")       /* attributes (also TTL, xattrs) of ino changed, not the value */    \
-	X(EXPIRED, "expired") /* like removed: the entry's time was over */                        \
-	X(EVICTED, "evicted") /* like removed: to make room */
+	X(EXPIRED, "expired") /* like removed: the entry expired */                                \
+	X(EVICTED, "evicted") /* like removed: evicted to free space */
 
 enum feed_effect_kind {
 #define X(name, text) FEED_##name,
@@ -22,32 +22,32 @@ enum feed_effect_kind {
 struct feed_effect {
 	enum feed_effect_kind kind;
 	uint64_t ino;
-	uint64_t parent;   /* for all kinds: the directory of the name */
-	struct bytes key;  /* whole key of the entry; its last name is the name */
-	uint64_t size;     /* of the value, after */
-	int64_t expiry_ms; /* after; 0: none */
-	bool dir;          /* a directory; removed with all below it */
+	uint64_t parent;   /* directory of the name, for every kind */
+	struct bytes key;  /* full key of the entry; its last component is the name */
+	uint64_t size;     /* size of the value afterwards */
+	int64_t expiry_ms; /* expiry afterwards; 0: none */
+	bool dir;          /* a directory; if removed, everything below it is too */
 };
 
-/* One event of the feed. */
+/* An event as the feed records it. */
 struct feed_event {
 	uint64_t offset;
 	uint64_t proc;
 	uint64_t seq;
-	int64_t time_ms; /* log time when it was applied */
+	int64_t time_ms; /* log time at which it was applied */
 	enum event_op op;
 	enum event_outcome outcome;
-	uint64_t ino;     /* of the entry meant, if any */
-	uint64_t version; /* of that entry, after; 0: gone */
-	int64_t number;   /* incr: the new value; txn: index of what failed */
-	bool created;     /* the event made the entry */
-	/* Offset of the event of the same idempotency key whose outcome this repeats
-	 * (nothing was done); 0: none. */
+	uint64_t ino;     /* inode of the target, if any */
+	uint64_t version; /* version of that entry afterwards; 0: removed */
+	int64_t number;   /* incr: the new value; txn: index of the operation that failed */
+	bool created;     /* the event created the entry */
+	/* Offset of the earlier event with the same idempotency key, whose outcome this one
+	 * repeats without doing anything; 0: none. */
 	uint64_t repeats;
-	struct bytes idem; /* idempotency key */
+	struct bytes idem;
 	struct feed_effect *effects;
 	size_t neffects;
-	/* txn: outcome of each operation. */
+	/* txn: the outcome of each operation. */
 	struct feed_op {
 		enum event_outcome outcome;
 		bool created;
@@ -57,13 +57,14 @@ struct feed_event {
 	size_t nops;
 };
 
-/* Encodes EV (all but the offset, the row's key) into *RET, which the caller
- * frees. 0 or -ENOMEM. */
+/* Encode EV into *RET, which the caller frees. The offset is left out; it is the key of the
+ * row. Returns 0 or -ENOMEM. */
 int feed_encode(const struct feed_event *ev, struct bytes *ret);
-/* Decodes ROW into a new event in one allocation (free()); its strings point
- * into that. 0, -EBADMSG, -ENOMEM. */
+/* Decode ROW into a new event in a single allocation (free()); its strings point into that
+ * allocation. Returns 0, -EBADMSG or -ENOMEM. */
 int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret);
-/* The idempotency key in ROW (empty if none), pointing into it. 0, -EBADMSG. */
+/* Read the idempotency key of ROW (empty if none) into *RET, which points into ROW. Returns
+ * 0 or -EBADMSG. */
 int feed_decode_idem(struct bytes row, struct bytes *ret);
 
 #endif

@@ -1,20 +1,20 @@
-/* Records: an event as a log stores it (key, value, text headers). EVENTS.md. */
+/* Record: an event as stored in a log (key, value, text headers); see EVENTS.md. */
 #ifndef KEYDIR_RECORD_H
 #define KEYDIR_RECORD_H
 
 #include "common/event/event.h"
 
 #define RECORD_HEADERS_MAX 24
-#define RECORD_VERSION 1 /* of the format: the newest that is known */
+#define RECORD_VERSION 1 /* newest version of the format that this program knows */
 
 struct record_header {
 	struct bytes name;
 	struct bytes value;
 };
 
-/* A record: borrowed bytes. has_value tells an empty value from a null one. A
- * record that had more headers than fit has nheaders > RECORD_HEADERS_MAX (what
- * the array holds does not matter then); decoding it gives -EBADMSG. */
+/* A record; it borrows its bytes. has_value distinguishes an empty value from a null one.
+ * If a record had more headers than fit, nheaders exceeds RECORD_HEADERS_MAX and the
+ * contents of the array are unspecified; decoding such a record returns -EBADMSG. */
 struct record {
 	struct bytes key;
 	struct bytes value;
@@ -24,31 +24,31 @@ struct record {
 	size_t nheaders;
 };
 
-/* A record made from an event: the texts that its headers point to live in
- * `text`; `payload` is malloc'd only where the value had to be built (txn). */
+/* A record encoded from an event. `text` holds the texts that its headers point to;
+ * `payload` is allocated only if the value had to be built (txn). */
 struct record_out {
 	struct record rec;
 	char *text;
 	void *payload;
 };
 
-/* Encodes EV. Key and value of OUT->rec borrow from EV, so EV must outlive it.
- * EV must pass event_check(). Returns 0 or -ENOMEM; record_out_free() releases
- * on success. Thread-safe. */
+/* Encode EV. The key and value of OUT->rec borrow from EV, so EV must outlive it. EV must
+ * pass event_check(). Returns 0, or -ENOMEM; after 0 the caller calls record_out_free().
+ * Thread-safe. */
 int record_encode(const struct event *ev, struct record_out *out);
 void record_out_free(struct record_out *out);
 
-/* Decodes REC. Returns 0 and a new event that owns its bytes (event_free());
- * -EBADMSG for a malformed record (to be rejected while applying), also when
- * event_check() refuses what it says; -ENOTSUP for an operation or a format
- * version that this program does not know (the node must stop), or -ENOMEM. On
- * failure *RET_WHY (may be NULL) is a static text that says why.
- * A record without an `op` header is a plain change: a value sets the key, a
- * null value deletes it; other headers of a foreign producer are ignored.
- * Thread-safe. */
+/* Decode REC. Returns 0 and a new event that owns its bytes (event_free()); -EBADMSG for a
+ * malformed record, which must be rejected while applying, also if event_check() refuses
+ * the event; -ENOTSUP for an operation or format version that this program does not know,
+ * in which case the node must stop; or -ENOMEM. On failure *RET_WHY (may be NULL) is a
+ * static text that describes the reason.
+ *
+ * A record without an `op` header is a plain change: a value sets the key, a null value
+ * deletes it. Other headers of a foreign producer are ignored. Thread-safe. */
 int record_decode(const struct record *rec, struct event **ret, const char **ret_why);
-/* The same into the caller's *RET, which borrows the record's bytes and must not
- * outlive them; record_release(RET) frees what it has beside, after 0 only. */
+/* Decode REC as above into the caller's *RET, which borrows the record's bytes and must not
+ * outlive them. After 0, and only then, call record_release(RET) to free what it owns. */
 int record_read(const struct record *rec, struct event *ret, const char **ret_why);
 void record_release(struct event *ev);
 

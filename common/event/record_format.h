@@ -1,11 +1,11 @@
-/* The words of the record format, version 1 (EVENTS.md), for its two halves:
- * event/record_decode.c and event/record_encode.c. */
+/* Record format: the words of version 1 (EVENTS.md), shared by event/record_decode.c and
+ * event/record_encode.c. */
 #ifndef KEYDIR_RECORD_FORMAT_H
 #define KEYDIR_RECORD_FORMAT_H
 
 #include "common/event/record.h"
 
-/* Headers. */
+/* Names of headers. */
 #define RECORD_HEADERS(X)                                                                          \
 	X(OP, "op")                                                                                \
 	X(ID, "id")                                                                                \
@@ -38,8 +38,8 @@ enum header {
 
 _Static_assert(HEADER_COUNT <= RECORD_HEADERS_MAX, "an event may need all headers");
 
-/* Words of the `flags` header. The other flags of an event follow from headers
- * of their own. */
+/* Words of the `flags` header. The other flags of an event follow from headers of their
+ * own. */
 #define RECORD_FLAGS(X)                                                                            \
 	X(EVENT_RECURSE, "recurse")                                                                \
 	X(EVENT_NOREPLACE, "noreplace")                                                            \
@@ -49,7 +49,7 @@ _Static_assert(HEADER_COUNT <= RECORD_HEADERS_MAX, "an event may need all header
 	X(EVENT_EVICT, "evict")                                                                    \
 	X(EVENT_SYMLINK, "symlink")
 
-/* True for an operation whose value may be empty but not null. */
+/* Return true for an operation whose value may be empty but not null. */
 static inline bool record_needs_value(enum event_op op)
 {
 	return op == EVENT_SET || op == EVENT_APPEND || op == EVENT_SETXATTR || op == EVENT_TXN;

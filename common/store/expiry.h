@@ -1,20 +1,21 @@
-/* Expiry: which entries are over, and when. */
+/* Expiry: entries by the time at which they expire. */
 #ifndef KEYDIR_STORE_EXPIRY_H
 #define KEYDIR_STORE_EXPIRY_H
 
 #include "common/store/txn.h"
 
-/* The entry that expires first. 0, -ENOENT if none does, -EIO. */
+/* Find the entry that expires first. Returns 0, -ENOENT if none expires, or -EIO. */
 int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino);
-/* The one behind *EXPIRY_MS and *INO, which it replaces. 0, -ENOENT at the end,
- * -EIO. */
+/* Find the entry that expires next after *EXPIRY_MS and *INO, and replace those by it.
+ * Returns 0, -ENOENT at the end, or -EIO. */
 int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino);
-/* Whether some entry's time is over by NOW_MS (or it cannot be told): the answer is
- * remembered until the table of expiries is written, for it is asked with each event. */
+/* Return whether some entry has expired at NOW_MS; also true if the table cannot be read.
+ * The answer is cached until the table changes, because every event asks. */
 bool store_may_expire(struct txn *txn, int64_t now_ms);
 
-/* In write transactions: 0, -ENOSPC, -EIO, and of what is not there -ENOENT. After
- * another error the transaction can only be aborted. */
+/* Add or remove a row, in write transactions. Return 0, -ENOSPC or -EIO; store_expiry_del()
+ * returns -ENOENT if there is no such row. After any other error the transaction can only
+ * be aborted. */
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 

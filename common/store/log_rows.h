@@ -1,14 +1,14 @@
-/* The row that says what this node remembers of a log outside. */
+/* Log row: what this node remembers of an external log. */
 #ifndef KEYDIR_STORE_LOG_H
 #define KEYDIR_STORE_LOG_H
 
 #include "common/base/bytes.h"
 #include "common/store/txn.h"
 
-/* Find the row; its bytes are log/identity.h's, valid until TXN writes or ends. 0,
- * -ENOENT (nothing was remembered yet), -EIO. */
+/* Find the row. The format of its bytes is in log/identity.h; they are valid until TXN
+ * writes or ends. Returns 0, -ENOENT if nothing was remembered yet, or -EIO. */
 int store_log_get(struct txn *txn, struct bytes *ret);
-/* Replace the row. In write transactions: 0, -ENOSPC, -EIO. */
+/* Replace the row. Only in write transactions. Returns 0, -ENOSPC or -EIO. */
 int store_log_put(struct txn *txn, struct bytes row);
 
 #endif

@@ -1,4 +1,4 @@
-/* Names: which inode a name in a directory leads to. */
+/* Name: maps a name in a directory to its inode. */
 #ifndef KEYDIR_STORE_NAME_H
 #define KEYDIR_STORE_NAME_H
 
@@ -7,39 +7,39 @@
 
 #include <stddef.h>
 
-/* The inode that NAME in the directory PARENT leads to. *RET_DIR (may be NULL) says if
- * it is a directory. 0, -ENOENT, -EIO (a broken row). */
+/* Find the inode of NAME in the directory PARENT. *RET_DIR (may be NULL) says whether it is
+ * a directory. Returns 0, -ENOENT, or -EIO for a damaged row. */
 int store_lookup(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t *ret,
                  bool *ret_dir);
 
-/* Decode a row that was found otherwise: the inode, and its type as S_IFREG, S_IFDIR or
- * S_IFLNK. 0 or -EIO. */
+/* Decode a row that was found otherwise into the inode and its type: S_IFREG, S_IFDIR or
+ * S_IFLNK. Returns 0 or -EIO. */
 int store_name_decode(struct bytes value, uint64_t *ret_ino, uint32_t *ret_type);
 
-/* A walk over a directory's names in byte order. */
+/* A scan of the names in a directory, in byte order. */
 struct scan;
-/* Starts behind AFTER (NULL: at the first). 0 and *RET (scan_close(), before TXN
- * ends), -ENOMEM, -EIO. */
+/* Start a scan after the name AFTER (NULL: at the first name). Returns 0 and *RET
+ * (scan_close() before TXN ends), -ENOMEM or -EIO. */
 int scan_open(struct txn *txn, uint64_t parent, const char *after, size_t after_len,
               struct scan **ret);
-/* The next name; the pointer is valid until the next call. *RET_DIR as above. 0,
- * -ENOENT at the end, -EIO. */
+/* Return the next name. The pointer is valid until the next call. *RET_DIR as above.
+ * Returns 0, -ENOENT at the end, or -EIO. */
 int scan_next(struct scan *scan, const char **ret_name, size_t *ret_len, uint64_t *ret_ino,
               bool *ret_dir);
-/* S_IFREG, S_IFDIR or S_IFLNK: the type of the name that scan_next gave last. */
+/* Return the type of the last name returned: S_IFREG, S_IFDIR or S_IFLNK. */
 uint32_t scan_type(const struct scan *scan);
-/* NULL is fine. */
+/* End the scan. NULL is allowed. */
 void scan_close(struct scan *scan);
 
-/* In write transactions: 0, -ENOSPC, -EIO. After an error the transaction can only be
- * aborted. */
-/* Makes the name, or has it lead to INO from now on. */
+/* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
+ * only be aborted. */
+/* Create the name, or make an existing one lead to INO. */
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                bool dir);
-/* The same with the type as in MODE (S_IFREG, S_IFDIR, S_IFLNK). */
+/* Do the same with the type taken from MODE (S_IFREG, S_IFDIR, S_IFLNK). */
 int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                     uint32_t mode);
-/* Removes it; -ENOENT without one. */
+/* Remove the name; -ENOENT if there is none. */
 int store_unlink(struct txn *txn, uint64_t parent, const char *name, size_t len);
 
 #endif

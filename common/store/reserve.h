@@ -1,4 +1,5 @@
-/* Room for a store in memory. Internal to store*.c. */
+/* Reserve: allocates pages for a store in memory before LMDB writes to them. Internal to
+ * common/store/. */
 #ifndef KEYDIR_STORE_RESERVE_H
 #define KEYDIR_STORE_RESERVE_H
 
@@ -6,31 +7,35 @@
 
 #define RESERVE_LEAVES 128
 
-/* Pages that a write transaction may have taken, counted from above. */
+/* Upper bounds of the pages that a write transaction has taken. */
 struct page_reserve {
-	uint64_t begin;       /* the first page that no transaction before has used */
-	uint64_t single, run; /* taken one by one, and several in a row ... */
-	uint64_t nruns;       /* ... so many times */
-	uint64_t freed;       /* freed, the originals of copies excluded */
+	uint64_t begin;       /* first page that no earlier transaction has used */
+	uint64_t single, run; /* taken singly, and taken in contiguous runs */
+	uint64_t nruns;       /* number of runs */
+	uint64_t freed;       /* pages freed, except the originals of copied pages */
 	/* Pages that the commit needs to rewrite the free list: single, or contiguous. */
 	uint64_t list_single, list_row;
-	size_t counted;            /* up to how many LMDB's own free pages were counted */
-	uint64_t free;             /* so many are taken one by one, ... */
-	uint64_t free_runs;        /* ... beside those are rows for a chunk of a value, ... */
-	uint64_t free_longest;     /* ... and a row of so many */
-	bool frees;                /* may take the last */
-	MDB_stat tables[TABLES];   /* as they are now; a depth of 0: not known */
-	uint64_t uncopied[TABLES]; /* old pages of the tree not copied yet, at most */
-	uintptr_t leaves[RESERVE_LEAVES]; /* page numbers in memory, by their last bits */
+	/* Limit of the last count of LMDB's free pages; 0: not counted. */
+	size_t counted;
+	uint64_t free;             /* free pages that can be taken singly */
+	uint64_t free_runs;        /* further free runs, each long enough for a chunk of a value */
+	uint64_t free_longest;     /* length of the longest free run */
+	bool frees;                /* the transaction may take the last pages */
+	MDB_stat tables[TABLES];   /* current statistics; a depth of 0: not known */
+	uint64_t uncopied[TABLES]; /* upper bound of the old tree pages not copied yet */
+	/* Page numbers of leaves already written, hashed by their last bits. */
+	uintptr_t leaves[RESERVE_LEAVES];
 };
 
-/* All do nothing if the store is not mapped. */
-/* A write transaction begins. 0, -ENOSPC ... */
+/* These functions do nothing if the store is not mapped. */
+/* Start to count for a write transaction that begins. Returns 0, -ENOSPC or another -errno. */
 int reserve_begin(struct txn *txn);
-/* Before a row is put (or, without VAL, deleted): 0 if there is room whatever
- * LMDB will need, -ENOSPC. And after it, with what *RET was before. */
+/* Allocate every page that LMDB may need to put a row of TABLE with VAL or, if VAL is NULL,
+ * to delete one. Returns 0 and the table's statistics in *RET, or -ENOSPC. */
 int reserve_pages(struct txn *txn, enum table table, size_t key_len, const MDB_val *val,
                   MDB_stat *ret);
+/* Account for the change of that row. BEFORE is what reserve_pages() returned; CURSOR is at
+ * the row that was put. */
 void account_pages(struct txn *txn, enum table table, MDB_cursor *cursor, size_t key_len,
                    const MDB_val *val, const MDB_stat *before);
 

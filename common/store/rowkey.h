@@ -1,8 +1,8 @@
-/* Keys of the store's rows: a number, and what follows it.
+/* Row keys: the keys of the store's rows, which are a number and an optional suffix.
  *
- * A number has as many ones at its beginning as bytes follow the first: numbers sort
- * as they count, and none is the beginning of another. Inline, for each look-up makes
- * a key. Internal to store*.c. */
+ * The first byte of a number starts with as many one bits as bytes follow. So encoded
+ * numbers sort like the numbers themselves, and none is a prefix of another. The functions
+ * are inline because every look-up builds a key. Internal to common/store/. */
 #ifndef KEYDIR_STORE_KEY_H
 #define KEYDIR_STORE_KEY_H
 
@@ -13,17 +13,17 @@
 
 #define STORE_NUM_MAX 9 /* bytes of the longest number */
 
-/* Room for a key, mostly on the stack. The functions below that fill one return what
- * points into it. */
+/* A buffer for a key, usually on the stack. The functions below that fill it return a value
+ * that points into it. */
 struct store_key {
 	uint8_t bytes[STORE_NUM_MAX + 8 + 256];
 	size_t len;
 };
 
-/* Writes N to TO (STORE_NUM_MAX bytes); returns how many it took. */
+/* Write N to TO (STORE_NUM_MAX bytes). Returns the bytes used. */
 static inline size_t store_num_put(uint8_t *to, uint64_t n)
 {
-	size_t more = 0; /* bytes behind the first */
+	size_t more = 0; /* bytes after the first */
 	while (more < 8 && n >> (7 + 7 * more))
 		more++;
 	to[0] = (uint8_t)(0xff00 >> more);
@@ -34,8 +34,8 @@ static inline size_t store_num_put(uint8_t *to, uint64_t n)
 	return 1 + more;
 }
 
-/* Reads a number from the SIZE bytes at FROM; returns how many it took, 0 if there is
- * none, or one that takes more bytes than it needs: look-ups would not find its row. */
+/* Read a number from the SIZE bytes at FROM. Returns the bytes read, or 0 if there is no
+ * number or if it is longer than necessary, in which case look-ups would not find its row. */
 static inline size_t store_num_get(const uint8_t *from, size_t size, uint64_t *ret)
 {
 	if (size < 1)
@@ -52,14 +52,14 @@ static inline size_t store_num_get(const uint8_t *from, size_t size, uint64_t *r
 	return 1 + more;
 }
 
-/* A number alone. */
+/* Build a key that is only the number N. */
 static inline MDB_val store_key_num(struct store_key *buf, uint64_t n)
 {
 	buf->len = store_num_put(buf->bytes, n);
 	return (MDB_val){ buf->len, buf->bytes };
 }
 
-/* A number and a name of up to 255 bytes. */
+/* Build a key from the number N and a name of up to 255 bytes. */
 static inline MDB_val store_key_name(struct store_key *buf, uint64_t n, const char *name,
                                      size_t len)
 {
@@ -71,14 +71,13 @@ static inline MDB_val store_key_name(struct store_key *buf, uint64_t n, const ch
 	return (MDB_val){ buf->len, buf->bytes };
 }
 
-/* Whether KEY is a number, PREFIX of its bytes, and a name of a length that a name may
- * have. */
+/* Return whether KEY has a name of a valid length after its number of PREFIX bytes. */
 static inline bool store_key_has_name(MDB_val key, size_t prefix)
 {
 	return key.mv_size > prefix && key.mv_size - prefix <= 255;
 }
 
-/* Whether KEY begins with PREFIX. */
+/* Return whether KEY starts with PREFIX. */
 static inline bool store_key_begins(MDB_val key, MDB_val prefix)
 {
 	return key.mv_size >= prefix.mv_size &&

@@ -1,4 +1,4 @@
-/* The offsets of records that the operator had all nodes skip. */
+/* Skipped: the offsets of records that the operator made all nodes skip. */
 #ifndef KEYDIR_STORE_SKIPPED_H
 #define KEYDIR_STORE_SKIPPED_H
 
@@ -7,16 +7,16 @@
 #define STORE_SKIPPED_MAX 64 /* offsets remembered */
 
 struct store_skipped {
-	uint64_t count;                     /* of all records skipped */
+	uint64_t count;                     /* number of all records skipped */
 	uint64_t newest[STORE_SKIPPED_MAX]; /* their offsets, the newest first; 0: none */
 };
 
-/* Read what was skipped. 0 (also if nothing was: all zero), or -EIO. */
+/* Read the skipped records. Returns 0 (all zero if none was skipped) or -EIO. */
 int store_skipped_get(struct txn *txn, struct store_skipped *ret);
 /* Return 1 if the record at OFFSET is one of those remembered, 0 if not, or -EIO. */
 int store_skipped_has(struct txn *txn, uint64_t offset);
-/* Remember that the record at OFFSET (from 1) was skipped. In write transactions: 0,
- * -ENOSPC, -EIO. */
+/* Remember that the record at OFFSET (not 0) was skipped. Only in write transactions.
+ * Returns 0, -ENOSPC or -EIO. */
 int store_skipped_note(struct txn *txn, uint64_t offset);
 
 #endif

@@ -1,25 +1,25 @@
-/* Walks through whole tables. */
+/* Walk: iterates over whole tables. */
 #ifndef KEYDIR_STORE_WALK_H
 #define KEYDIR_STORE_WALK_H
 
 #include "common/store/inode.h"
 
-/* A walk over all inodes by number. */
+/* An iterator over all inodes in the order of their numbers. */
 struct walk;
-/* 0 and *RET (walk_close(), before TXN ends), -ENOMEM, -EIO. */
+/* Open a walk. Returns 0 and *RET (walk_close() before TXN ends), -ENOMEM or -EIO. */
 int walk_open(struct txn *txn, struct walk **ret);
-/* Moves to the first entry at or behind INO, or to the next one, and decodes it. 0,
- * -ENOENT at the end, -EIO. */
+/* Move to the first entry whose number is INO or higher, or to the next entry, and decode
+ * it. Returns 0, -ENOENT at the end, or -EIO. */
 int walk_seek(struct walk *walk, uint64_t ino, struct entry *ret);
 int walk_next(struct walk *walk, struct entry *ret);
-/* Passes N entries without looking at them. 0, -ENOENT at the end, -EIO. */
+/* Skip N entries without decoding them. Returns 0, -ENOENT at the end, or -EIO. */
 int walk_skip(struct walk *walk, uint64_t n);
-/* NULL is fine. */
+/* Close the walk. NULL is allowed. */
 void walk_close(struct walk *walk);
 
-/* For tests and repair: calls FN for each row of each table, with the table's name,
- * except store/log_rows.h's, which differs between equal stores; stops at a result other
- * than 0 and returns it. 0, -EIO. */
+/* For tests and repair: call FN for each row of each table, with the table's name, except
+ * the row of store/log_rows.h, which differs between equal stores. Stop at a result other
+ * than 0 and return it. Returns 0 or -EIO otherwise. */
 int store_each_row(struct txn *txn,
                    int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value),
                    void *arg);
