@@ -24,16 +24,17 @@
 #define ASK_TIMEOUT_MS 2000L
 #define ANSWER_MAX (64 << 10)
 
-struct peer {
-	char *url;
-	char error[CURL_ERROR_SIZE]; /* why there is no answer; peers.lock */
-	json_t *status;              /* what it said; NULL: nothing yet, or no more; peers.lock */
-	struct peer *next;
+/* What was found of a peer. */
+struct found {
+	char error[CURL_ERROR_SIZE]; /* why there is no answer */
+	json_t *status;              /* what it said; NULL: nothing yet, or no more */
 };
 
 struct peers {
-	struct peer *first;
+	const char *urls;
 	const struct peer_access *access;
+	struct peer_list list; /* only the thread changes it, with the lock */
+	struct found *found;   /* of each in the list; with the lock */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -56,17 +57,21 @@ static size_t collect(char *data, size_t size, size_t n, void *arg)
 	return more;
 }
 
-static int end_early(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+static bool is_stopping(struct peers *peers)
 {
-	struct peers *peers = arg;
-	(void)a;
-	(void)b;
-	(void)c;
-	(void)d;
 	pthread_mutex_lock(&peers->lock);
 	bool stopping = peers->stopping;
 	pthread_mutex_unlock(&peers->lock);
 	return stopping;
+}
+
+static int end_early(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+	(void)a;
+	(void)b;
+	(void)c;
+	(void)d;
+	return is_stopping(arg);
 }
 
 static void pick(json_t *to, const char *name, const json_t *value, bool fits)
@@ -116,8 +121,7 @@ static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 		snprintf(error, CURL_ERROR_SIZE, "out of memory");
 		return NULL;
 	}
-	CURL *curl = peer_request_new(peers->access, peer->url, strlen(peer->url), "/v1/status",
-	                              error);
+	CURL *curl = peer_request_new(peers->access, peer, "/v1/status", error);
 	if (!curl)
 		goto out;
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ASK_TIMEOUT_MS);
@@ -131,69 +135,80 @@ static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 		if (!status)
 			snprintf(error, CURL_ERROR_SIZE, "its answer is no status");
 	}
-	curl_easy_cleanup(curl);
+	peer_request_free(curl);
 out:
 	free(answer.text);
 	return status;
+}
+
+static void free_found(struct found *found, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		json_decref(found[i].status);
+	free(found);
+}
+
+/* Lists the peers anew. What was found of one that is listed as before stays. 0, or
+ * -ENOMEM and nothing changes. */
+static int list_anew(struct peers *peers, bool resolve)
+{
+	struct peer_list list = { 0 }, old;
+	int r = peer_list_new(peers->urls, resolve, &list);
+	struct found *found = r ? NULL : calloc(list.n ? list.n : 1, sizeof(*found));
+	if (!found) {
+		peer_list_free(&list);
+		return -ENOMEM;
+	}
+	pthread_mutex_lock(&peers->lock);
+	for (size_t i = 0; i < list.n; i++) {
+		snprintf(found[i].error, sizeof(found[i].error), "not asked yet");
+		for (size_t j = 0; j < peers->list.n; j++)
+			if (!strcmp(list.peers[i].url, peers->list.peers[j].url)) {
+				memcpy(&found[i], &peers->found[j], sizeof(found[i]));
+				json_incref(found[i].status);
+				break;
+			}
+	}
+	old = peers->list;
+	free_found(peers->found, old.n);
+	peers->list = list;
+	peers->found = found;
+	pthread_mutex_unlock(&peers->lock);
+	peer_list_free(&old);
+	return 0;
 }
 
 static void *ask_all(void *arg)
 {
 	struct peers *peers = arg;
 	char error[CURL_ERROR_SIZE];
-	pthread_mutex_lock(&peers->lock);
-	while (!peers->stopping) {
+	while (!is_stopping(peers)) {
 		struct timespec until = clock_mono_in(ASK_EVERY_MS);
-		for (struct peer *peer = peers->first; peer && !peers->stopping;
-		     peer = peer->next) {
-			pthread_mutex_unlock(&peers->lock);
-			json_t *status = ask(peers, peer, error);
+		list_anew(peers, true); /* without memory: those of before */
+		for (size_t i = 0; i < peers->list.n && !is_stopping(peers); i++) {
+			json_t *status = ask(peers, &peers->list.peers[i], error);
 			pthread_mutex_lock(&peers->lock);
-			json_decref(peer->status);
-			peer->status = status;
-			memcpy(peer->error, error, sizeof(error));
+			json_decref(peers->found[i].status);
+			peers->found[i].status = status;
+			memcpy(peers->found[i].error, error, sizeof(error));
+			pthread_mutex_unlock(&peers->lock);
 		}
+		pthread_mutex_lock(&peers->lock);
 		while (!peers->stopping &&
 		       pthread_cond_timedwait(&peers->wake, &peers->lock, &until) != ETIMEDOUT)
 			;
+		pthread_mutex_unlock(&peers->lock);
 	}
-	pthread_mutex_unlock(&peers->lock);
 	return NULL;
 }
 
-static void free_list(struct peers *peers)
+static void free_peers(struct peers *peers)
 {
-	while (peers->first) {
-		struct peer *peer = peers->first;
-		peers->first = peer->next;
-		json_decref(peer->status);
-		free(peer->url);
-		free(peer);
-	}
+	free_found(peers->found, peers->list.n);
+	peer_list_free(&peers->list);
+	pthread_cond_destroy(&peers->wake);
+	pthread_mutex_destroy(&peers->lock);
 	free(peers);
-}
-
-/* The list in the order of URLS. */
-static int make_list(struct peers *peers, const char *urls)
-{
-	struct peer **end = &peers->first;
-	for (;;) {
-		size_t len = strcspn(urls, ",");
-		if (len) {
-			struct peer *peer = calloc(1, sizeof(*peer));
-			if (!peer)
-				return -ENOMEM;
-			*end = peer;
-			end = &peer->next;
-			peer->url = strndup(urls, len);
-			if (!peer->url)
-				return -ENOMEM;
-			snprintf(peer->error, sizeof(peer->error), "not asked yet");
-		}
-		if (!urls[len])
-			return 0;
-		urls += len + 1;
-	}
 }
 
 int peers_new(const char *urls, const struct peer_access *access, struct peers **ret)
@@ -204,23 +219,19 @@ int peers_new(const char *urls, const struct peer_access *access, struct peers *
 	struct peers *peers = calloc(1, sizeof(*peers));
 	if (!peers)
 		return -ENOMEM;
+	peers->urls = urls;
 	peers->access = access;
-	int r = make_list(peers, urls);
-	if (r)
-		goto err_list;
 	pthread_mutex_init(&peers->lock, NULL);
 	clock_cond_init(&peers->wake);
-	r = -pthread_create(&peers->thread, NULL, ask_all, peers);
-	if (r)
-		goto err_lock;
+	int r = list_anew(peers, false);
+	if (!r)
+		r = -pthread_create(&peers->thread, NULL, ask_all, peers);
+	if (r) {
+		free_peers(peers);
+		return r;
+	}
 	*ret = peers;
 	return 0;
-err_lock:
-	pthread_cond_destroy(&peers->wake);
-	pthread_mutex_destroy(&peers->lock);
-err_list:
-	free_list(peers);
-	return r;
 }
 
 void peers_free(struct peers *peers)
@@ -232,24 +243,32 @@ void peers_free(struct peers *peers)
 	pthread_cond_signal(&peers->wake);
 	pthread_mutex_unlock(&peers->lock);
 	pthread_join(peers->thread, NULL);
-	pthread_cond_destroy(&peers->wake);
-	pthread_mutex_destroy(&peers->lock);
-	free_list(peers);
+	free_peers(peers);
 }
 
-json_t *peers_json(struct peers *peers)
+/* Returns true if STATUS is of the node whose id is ID. */
+static bool is_of(json_t *status, const char *id)
+{
+	const char *its = json_string_value(json_object_get(status, "id"));
+	return its && !strcmp(its, id);
+}
+
+json_t *peers_json(struct peers *peers, const char *own_id)
 {
 	json_t *list = json_array();
 	if (!peers || !list)
 		return list;
 	pthread_mutex_lock(&peers->lock);
-	for (const struct peer *peer = peers->first; peer; peer = peer->next) {
-		json_t *row = json_pack("{s:s, s:b}", "url", peer->url, "reachable",
-		                        peer->status != NULL);
-		if (row && peer->status)
-			json_object_update(row, peer->status);
+	for (size_t i = 0; i < peers->list.n; i++) {
+		const struct found *found = &peers->found[i];
+		if (is_of(found->status, own_id))
+			continue;
+		json_t *row = json_pack("{s:s, s:b}", "url", peers->list.peers[i].url, "reachable",
+		                        found->status != NULL);
+		if (row && found->status)
+			json_object_update(row, found->status);
 		else if (row)
-			json_object_set_new(row, "error", json_string(peer->error));
+			json_object_set_new(row, "error", json_string(found->error));
 		json_array_append_new(list, row);
 	}
 	pthread_mutex_unlock(&peers->lock);

@@ -50,7 +50,7 @@ struct node_options {
 	  "when a store on a disk is synced: auto (each commit, if the log is local) or off",      \
 	  offsetof(STRUCT_TYPE, MEMBER.sync) },                                                    \
 	{ "peers", 0, "KEYDIR_PEERS", OPTION_TEXT, "URL,...", NULL,                                \
-	  "nodes to take a snapshot from when the store is new",                                   \
+	  "nodes to take a snapshot from when the store is new; dns+URL: one at each address",     \
 	  offsetof(STRUCT_TYPE, MEMBER.peers) },                                                   \
 	{ "peer-token", 0, "KEYDIR_PEER_TOKEN", OPTION_TEXT, "TOKEN", NULL,                        \
 	  "bearer token for the peers; on a command line every user of the machine can see it",    \

@@ -8,6 +8,7 @@
 #include "common/node/peer_request.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -59,16 +60,35 @@ int peer_access_check(const struct peer_access *given, char *why, size_t why_siz
 	return given->token_file ? read_token(given->token_file, token, why, why_size) : 0;
 }
 
-CURL *peer_request_new(const struct peer_access *given, const char *base, size_t len,
-                       const char *path, char error[CURL_ERROR_SIZE])
+/* Have REQUEST connect to ADDRESS, whatever the name in its URL means. False without
+ * memory. */
+static bool connect_to(CURL *request, const char *address)
+{
+	char rule[NI_MAXHOST + 8]; /* for every host and port, the same port at ADDRESS */
+
+	snprintf(rule, sizeof(rule), "::%s:", address);
+	struct curl_slist *rules = curl_slist_append(NULL, rule);
+	curl_easy_setopt(request, CURLOPT_PRIVATE, rules);
+	curl_easy_setopt(request, CURLOPT_CONNECT_TO, rules);
+	return rules;
+}
+
+CURL *peer_request_new(const struct peer_access *given, const struct peer *peer, const char *path,
+                       char error[CURL_ERROR_SIZE])
 {
 	char url[URL_BYTES], from_file[TOKEN_BYTES];
 	const char *token = given->token;
+	size_t len = strlen(peer->base);
 
 	error[0] = '\0';
-	while (len && base[len - 1] == '/')
+	if (peer->error) {
+		snprintf(error, CURL_ERROR_SIZE, "%s", peer->error);
+		return NULL;
+	}
+	while (len && peer->base[len - 1] == '/')
 		len--;
-	if ((size_t)snprintf(url, sizeof(url), "%.*s%s", (int)len, base, path) >= sizeof(url)) {
+	if ((size_t)snprintf(url, sizeof(url), "%.*s%s", (int)len, peer->base, path) >=
+	    sizeof(url)) {
 		snprintf(error, CURL_ERROR_SIZE, "its address has more than %d bytes", URL_BYTES);
 		return NULL;
 	}
@@ -79,8 +99,9 @@ CURL *peer_request_new(const struct peer_access *given, const char *base, size_t
 	}
 	pthread_once(&curl_once, curl_start);
 	CURL *request = curl_easy_init();
-	if (!request) {
+	if (!request || (peer->address && !connect_to(request, peer->address))) {
 		snprintf(error, CURL_ERROR_SIZE, "out of memory");
+		peer_request_free(request);
 		return NULL;
 	}
 	curl_easy_setopt(request, CURLOPT_URL, url);
@@ -96,6 +117,17 @@ CURL *peer_request_new(const struct peer_access *given, const char *base, size_t
 		curl_easy_setopt(request, CURLOPT_XOAUTH2_BEARER, token);
 	}
 	return request;
+}
+
+void peer_request_free(CURL *request)
+{
+	struct curl_slist *rules = NULL;
+
+	if (!request)
+		return;
+	curl_easy_getinfo(request, CURLINFO_PRIVATE, &rules);
+	curl_easy_cleanup(request);
+	curl_slist_free_all(rules);
 }
 
 int peer_request_run(CURL *request, char error[CURL_ERROR_SIZE])

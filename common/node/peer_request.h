@@ -2,6 +2,8 @@
 #ifndef KEYDIR_PEER_REQUEST_H
 #define KEYDIR_PEER_REQUEST_H
 
+#include "common/node/peer_list.h"
+
 #include <curl/curl.h>
 #include <stddef.h>
 
@@ -16,13 +18,14 @@ struct peer_access {
  * -EINVAL with a sentence in WHY that names the option. */
 int peer_access_check(const struct peer_access *access, char *why, size_t why_size);
 
-/* Make a request for PATH of the node at the URL BASE of LEN bytes, slashes at its
- * end not counted. It asks no proxy, whatever the environment says, and follows no
- * redirection. The caller sets what becomes of the body and the time limits.
- * ERROR is where curl puts what went wrong, and outlives the request. Returns a
- * handle for curl_easy_cleanup(), or NULL with a sentence in ERROR. Thread-safe. */
-CURL *peer_request_new(const struct peer_access *access, const char *base, size_t len,
-                       const char *path, char error[CURL_ERROR_SIZE]);
+/* Make a request for PATH of PEER; slashes at the end of its base URL do not count. It
+ * asks no proxy, whatever the environment says, and follows no redirection. The caller
+ * sets what becomes of the body and the time limits. ERROR is where curl puts what went
+ * wrong, and outlives the request. Returns a handle for peer_request_free(), or NULL with a
+ * sentence in ERROR. Thread-safe. */
+CURL *peer_request_new(const struct peer_access *access, const struct peer *peer, const char *path,
+                       char error[CURL_ERROR_SIZE]);
+void peer_request_free(CURL *request);
 /* Run REQUEST. Returns 0 for status 200, or -EIO with a sentence in ERROR. */
 int peer_request_run(CURL *request, char error[CURL_ERROR_SIZE]);
 

@@ -115,12 +115,12 @@ static size_t to_file(char *data, size_t size, size_t n, void *arg)
 }
 
 /* Fetch the snapshot of PEER into FD. 0, or -EIO with what went wrong in WHY. */
-static int fetch(const struct snapshot_source *source, const char *peer, size_t peer_len, int fd,
-                 char *why, size_t why_size)
+static int fetch(const struct snapshot_source *source, const struct peer *peer, int fd, char *why,
+                 size_t why_size)
 {
 	struct download d = { .fd = fd, .why = why, .why_size = why_size };
 	char error[CURL_ERROR_SIZE];
-	CURL *curl = peer_request_new(&source->access, peer, peer_len, "/v1/snapshot", error);
+	CURL *curl = peer_request_new(&source->access, peer, "/v1/snapshot", error);
 
 	if (!curl) {
 		snprintf(why, why_size, "%s", error);
@@ -140,7 +140,7 @@ static int fetch(const struct snapshot_source *source, const char *peer, size_t 
 	int r = peer_request_run(curl, error);
 	if (r < 0 && !why[0])
 		snprintf(why, why_size, "%s", error);
-	curl_easy_cleanup(curl);
+	peer_request_free(curl);
 	return r;
 }
 
@@ -267,7 +267,7 @@ static int path_in(const struct store_place *place, const char *name, const char
 }
 
 /* Fetch from one peer, check, and put the store that is made of it in place. */
-static int take_from(const struct snapshot_source *source, const char *peer, size_t peer_len,
+static int take_from(const struct snapshot_source *source, const struct peer *peer,
                      const struct store_place *place, char *why, size_t why_size)
 {
 	char part[PATH_BYTES], part_file[PATH_BYTES], copy[PATH_BYTES], copy_file[PATH_BYTES],
@@ -290,7 +290,7 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 		r = fd < 0 ? -errno : 0;
 	}
 	if (r == 0)
-		r = fetch(source, peer, peer_len, fd, why, why_size);
+		r = fetch(source, peer, fd, why, why_size);
 	if (r == 0)
 		r = check_and_copy(source, part, copy, fd, why, why_size);
 	if (fd >= 0)
@@ -308,28 +308,30 @@ static int take_from(const struct snapshot_source *source, const char *peer, siz
 static int ask_peers(const struct snapshot_source *source, const struct store_place *place,
                      char *why, size_t why_size)
 {
+	struct peer_list list = { 0 };
 	size_t used = 0;
-	for (const char *peer = source->peers; *peer;) {
-		int len = (int)strcspn(peer, ",");
+	bool taken = false;
+
+	if (peer_list_new(source->peers, true, &list) < 0)
+		snprintf(why, why_size, "out of memory");
+	for (size_t i = 0; i < list.n; i++) {
+		const char *url = list.peers[i].url;
 		char answer[WHY_BYTES] = "";
-		int r = len ? take_from(source, peer, (size_t)len, place, answer, sizeof(answer)) :
-		              0;
-		if (len && r == 0) {
-			logger(LOGGER_INFO, "snapshot taken peer=%.*s", len, peer);
-			return 1;
+		int r = take_from(source, &list.peers[i], place, answer, sizeof(answer));
+		taken = r == 0;
+		if (taken) {
+			logger(LOGGER_INFO, "snapshot taken peer=%s", url);
+			break;
 		}
-		if (len) {
-			if (!answer[0])
-				snprintf(answer, sizeof(answer), "%s", strerror(-r));
-			logger(LOGGER_WARN, "no snapshot peer=%.*s why=\"%s\"", len, peer, answer);
-			int n = snprintf(why + used, why_size - used, "%s%.*s: %s",
-			                 used ? "; " : "", len, peer, answer);
-			used = n < 0 || used + (size_t)n >= why_size ? why_size - 1 :
-			                                               used + (size_t)n;
-		}
-		peer += len + (peer[len] == ',');
+		if (!answer[0])
+			snprintf(answer, sizeof(answer), "%s", strerror(-r));
+		logger(LOGGER_WARN, "no snapshot peer=%s why=\"%s\"", url, answer);
+		int n = snprintf(why + used, why_size - used, "%s%s: %s", used ? "; " : "", url,
+		                 answer);
+		used = n < 0 || used + (size_t)n >= why_size ? why_size - 1 : used + (size_t)n;
 	}
-	return 0;
+	peer_list_free(&list);
+	return taken;
 }
 
 int snapshot_fetch(const struct snapshot_source *source, const struct store_place *place, char *why,

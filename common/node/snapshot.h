@@ -17,7 +17,7 @@ void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRA
 
 /* What a new store is taken from. */
 struct snapshot_source {
-	const char *peers; /* base URLs, comma-separated */
+	const char *peers; /* URLs as peer_list_new() takes them */
 	struct peer_access access;
 	uint64_t size_bytes; /* this node's quota, which bounds what a peer may send */
 	/* Says whether a store with META is what this node needs: 0, or -errno

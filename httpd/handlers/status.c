@@ -67,7 +67,7 @@ enum MHD_Result handle_status(struct request *rq)
 	        "{s:s, s:s, s:s, s:s, s:o, s:b, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:{s:s, s:b, s:b, s:o, s:I}, "
 	        "s:{s:o, s:o, s:o, s:o, s:o, s:o, s:s}, s:{s:o, s:o, s:o, s:o, s:o}, s:{s:o, s:o}}",
 	        "version", KEYDIR_VERSION, "id", id, "node", node, "role",
-	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers),
+	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers, id),
 	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
 	        started, "uptime", (json_int_t)(uptime_s > 0 ? uptime_s : 0), "offset",
 	        number(status.applied), "followed", number(status.followed), "log_end",

@@ -229,6 +229,37 @@ ends_by() { # SIGNAL PID
 	[[ $status -eq 2 && $output == *"--peer-ca $T/missing: No such file"* ]]
 }
 
+@test "a name of --peers with several addresses is all of them, and the node is none of its own" {
+	require unshare hostname
+	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, for another /etc/hosts"
+	NODE_OPTIONS=(--allow-host nodes.example)
+	good_node
+	local port=${NODE_PORT[1]} url
+	url=http://127.0.0.2:$port
+	printf '127.0.0.%d nodes.example\n' 9 2 1 >"$T/hosts"
+	cat >"$T/elsewhere" <<-END
+		#!/bin/sh
+		mount --bind "$T/hosts" /etc/hosts && hostname elsewhere && exec "$KEYDIR_HTTPD" "\$@"
+	END
+	chmod +x "$T/elsewhere"
+	allow_log 'no snapshot'
+	start httpd2 unshare -mu "$T/elsewhere" --store "$T/n2" --log "$VOLUME" --listen "127.0.0.2:$port" \
+		--peers "dns+http://nodes.example:$port"
+	wait_ready 20 "$PID" curl -sf -o /dev/null "$url/readyz"
+	# Nobody has one address, and another is its own.
+	grep -q "snapshot taken peer=${NODE_URL[1]}" "$LOG"
+	peers() { curl -sS "$url/v1/status" | jq -c "[.peers[] | $1] | sort"; }
+	wait_for 20 eval '[ "$(peers "[.url, .reachable]")" = "[[\"${NODE_URL[1]}\",true],[\"http://127.0.0.9:$port\",false]]" ]'
+	# What the name means is looked up again: a node that leaves is no peer any more.
+	printf '127.0.0.%d nodes.example\n' 2 1 >"$T/hosts"
+	wait_for 20 eval '[ "$(peers .url)" = "[\"${NODE_URL[1]}\"]" ]'
+	# A node that has the name in its --peers answers under it.
+	same 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H "Host: nodes.example:$port" "$url/v1/status")"
+	: >"$T/hosts"
+	wait_for 20 eval 'peers .error | grep -q "[Nn]ame"'
+	same "[\"dns+http://nodes.example:$port\"]" "$(peers .url)"
+}
+
 @test "a snapshot of another volume is not used" {
 	good_node
 	local other=${NODE_URL[1]} first=$VOLUME
