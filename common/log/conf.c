@@ -6,6 +6,8 @@
  * refused with its reason instead of being overwritten in silence. Settings go
  * to producers and consumers alike; librdkafka warns of what does not concern
  * one of them, and those warnings are dropped (log/kafka.c). No state. */
+#include "common/log/conf.h"
+
 #include "common/log/internal.h"
 
 #include <assert.h>

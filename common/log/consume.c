@@ -25,6 +25,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
+#include "common/log/batch.h"
+#include "common/log/client.h"
+#include "common/log/prefetch.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -35,130 +38,6 @@
 /* Between two attempts to read what cannot be read. */
 #define RETRY_MS 500
 
-/* --- batches --- */
-
-/* Takes a message apart; REC borrows its bytes. */
-static void to_record(const rd_kafka_message_t *msg, struct record *rec)
-{
-	rd_kafka_headers_t *headers;
-	rd_kafka_resp_err_t err;
-	int64_t time_ms = rd_kafka_message_timestamp(msg, NULL);
-	const char *name;
-	const void *value;
-	size_t len, n = 0;
-
-	rec->key = (struct bytes){ msg->key, msg->key_len };
-	rec->value = (struct bytes){ msg->payload, msg->len };
-	rec->has_value = msg->payload != NULL;
-	rec->time_ms = time_ms > 0 ? time_ms : 0;
-	err = rd_kafka_message_headers(msg, &headers);
-	while (!err && n < RECORD_HEADERS_MAX &&
-	       !rd_kafka_header_get_all(headers, n, &name, &value, &len)) {
-		rec->headers[n].name = (struct bytes){ name, strlen(name) };
-		rec->headers[n].value = (struct bytes){ value, len };
-		n++;
-	}
-	/* Headers that cannot be read: malformed, never a plain change. */
-	if (err && err != RD_KAFKA_RESP_ERR__NOENT) {
-		rec->headers[0].name = (struct bytes){ "op", 2 };
-		rec->headers[0].value = (struct bytes){ "", 0 };
-		n = 1;
-	}
-	rec->nheaders = n;
-}
-
-void log_record_raw(const struct log_record *rec, struct record *ret)
-{
-	to_record(rec->message, ret);
-}
-
-size_t log_kafka_batch_fill(struct log_kafka_batch *batch, rd_kafka_queue_t *queue,
-                            int64_t timeout_ms, size_t max)
-{
-	size_t before = batch->n;
-	ssize_t more;
-
-	if (before == max)
-		return 0;
-	batch->messages[before] = rd_kafka_consume_queue(
-	        queue, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
-	if (!batch->messages[before])
-		return 0;
-	batch->n++;
-	more = rd_kafka_consume_batch_queue(queue, 0, batch->messages + batch->n, max - batch->n);
-	batch->n += more > 0 ? (size_t)more : 0;
-	for (size_t i = before; i < batch->n; i++) {
-		batch->slots[i].decoded = false;
-		batch->bytes += batch->messages[i]->len;
-	}
-	return batch->n - before;
-}
-
-/* Whether EV borrows bytes of its record's headers; most need none once read. */
-static bool needs_headers(const struct event *ev)
-{
-	return ev->type.data || ev->to.data || ev->name.data || ev->idem.data;
-}
-
-/* librdkafka takes headers apart when asked for them, and again if need be. Freed
- * at once, their memory is still at hand for those of the next message. */
-static void forget_headers(rd_kafka_message_t *msg)
-{
-	rd_kafka_headers_t *headers;
-
-	if (!rd_kafka_message_detach_headers(msg, &headers))
-		rd_kafka_headers_destroy(headers);
-}
-
-bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
-{
-	struct log_kafka_slot *slot = &batch->slots[i];
-	rd_kafka_message_t *msg;
-	struct record rec;
-
-	/* Of what was read ahead the message is not touched again: it is far away. */
-	if (slot->decoded)
-		return true;
-	msg = batch->messages[i];
-	if (msg->err)
-		return false;
-	to_record(msg, &rec);
-	slot->rec = (struct log_record){ .offset = (uint64_t)msg->offset,
-		                         .time_ms = rec.time_ms,
-		                         .broker = rd_kafka_message_broker_id(msg),
-		                         .value_bytes = rec.value.len,
-		                         .message = msg };
-	slot->rec.err = record_read(&rec, &slot->ev, &slot->rec.why);
-	if (!slot->rec.err)
-		slot->rec.ev = &slot->ev;
-	if (rec.nheaders && (slot->rec.err || !needs_headers(&slot->ev)))
-		forget_headers(msg);
-	/* Without memory now, there may be some later. */
-	slot->decoded = slot->rec.err != -ENOMEM;
-	return true;
-}
-
-struct log_identity log_record_identity(const struct log_record *rec)
-{
-	return (struct log_identity){
-		.offset = rec->offset,
-		.time_ms = rec->time_ms,
-		.sum = log_identity_sum(rec->ev, rec->time_ms, rec->value_bytes),
-	};
-}
-
-void log_kafka_batch_clear(struct log_kafka_batch *batch)
-{
-	for (size_t i = 0; i < batch->n; i++) {
-		if (batch->slots[i].decoded && !batch->slots[i].rec.err)
-			record_release(&batch->slots[i].ev);
-		rd_kafka_message_destroy(batch->messages[i]);
-	}
-	batch->n = batch->at = batch->bytes = 0;
-}
-
-/* --- following --- */
-
 /* What is left of the batch is not wanted. */
 static void drop_batch(struct log_kafka *log)
 {
@@ -167,18 +46,18 @@ static void drop_batch(struct log_kafka *log)
 }
 
 /* Nobody reads ahead any more. */
-static void stop_ahead(struct log_kafka *log)
+static void stop_prefetch(struct log_kafka *log)
 {
-	struct log_kafka_ahead *ahead = log->ahead;
+	struct log_kafka_prefetch *prefetch = log->prefetch;
 	struct log_kafka_batch *last = log->batch == log->own ? NULL : log->batch;
 	bool woken;
 
-	if (!ahead)
+	if (!prefetch)
 		return;
 	pthread_mutex_lock(&log->consumer_lock);
-	log->ahead = NULL;
+	log->prefetch = NULL;
 	pthread_mutex_unlock(&log->consumer_lock);
-	woken = log_kafka_ahead_stop(ahead);
+	woken = log_kafka_prefetch_stop(prefetch);
 	if (last)
 		log_kafka_batch_clear(last);
 	free(last);
@@ -187,9 +66,9 @@ static void stop_ahead(struct log_kafka *log)
 		rd_kafka_queue_yield(log->consumer->events);
 }
 
-int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead)
+int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t prefetch_until)
 {
-	struct log_kafka_ahead *thread = NULL;
+	struct log_kafka_prefetch *thread = NULL;
 	struct log_kafka_client *client;
 	char why[LOG_KAFKA_TEXT_MAX] = "out of memory";
 	int err;
@@ -198,27 +77,27 @@ int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead)
 	log->own = calloc(1, sizeof(*log->own));
 	if (!log->own)
 		return -ENOMEM;
-	err = log_kafka_client_new(log, false, &client, why, sizeof(why));
+	err = log_kafka_client_new(log, NULL, &client, why, sizeof(why));
 	if (err) {
-		log_kafka_note(log, "%s", why);
+		log_kafka_note_error(log, "%s", why);
 		return err == -ENOMEM ? -ENOMEM : -EIO;
 	}
 	if (rd_kafka_consume_start_queue(client->topic, 0, (int64_t)from, client->events)) {
-		log_kafka_note(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
+		log_kafka_note_error(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
 		log_kafka_client_free(client);
 		return -EIO;
 	}
 	log->batch = log->own;
 	log->next = from;
 	log->position = from;
-	log->ahead_until = ahead;
+	log->prefetch_until = prefetch_until;
 	log->lost = log->broken = log->stale = log->begun = false;
 	/* Without that thread it only takes longer. */
-	if (from < ahead && log_kafka_ahead_start(client, ahead, &thread) == 0)
+	if (from < prefetch_until && log_kafka_prefetch_start(client, prefetch_until, &thread) == 0)
 		log->batch = NULL;
 	pthread_mutex_lock(&log->consumer_lock);
 	log->consumer = client;
-	log->ahead = thread;
+	log->prefetch = thread;
 	pthread_mutex_unlock(&log->consumer_lock);
 	return 0;
 }
@@ -227,7 +106,7 @@ void log_kafka_unfollow(struct log_kafka *log)
 {
 	struct log_kafka_client *client = log->consumer;
 
-	stop_ahead(log);
+	stop_prefetch(log);
 	if (client) {
 		pthread_mutex_lock(&log->consumer_lock);
 		log->consumer = NULL;
@@ -243,8 +122,8 @@ void log_kafka_unfollow(struct log_kafka *log)
 void log_kafka_wake(struct log_kafka *log)
 {
 	pthread_mutex_lock(&log->consumer_lock);
-	if (log->ahead)
-		log_kafka_ahead_wake(log->ahead);
+	if (log->prefetch)
+		log_kafka_prefetch_wake(log->prefetch);
 	else if (log->consumer)
 		rd_kafka_queue_yield(log->consumer->events);
 	pthread_mutex_unlock(&log->consumer_lock);
@@ -261,11 +140,11 @@ static struct log_kafka_batch *fill(struct log_kafka *log, int64_t timeout_ms)
 	struct log_kafka_batch *batch = log->own;
 	bool over = false;
 
-	if (log->ahead) {
-		log->batch = log_kafka_ahead_next(log->ahead, log->batch, timeout_ms, &over);
+	if (log->prefetch) {
+		log->batch = log_kafka_prefetch_next(log->prefetch, log->batch, timeout_ms, &over);
 		if (!over)
 			return log->batch;
-		stop_ahead(log);
+		stop_prefetch(log);
 	}
 	log_kafka_batch_clear(batch);
 	if (!log_kafka_batch_fill(batch, log->consumer->events, timeout_ms, LOG_KAFKA_BATCH))
@@ -286,11 +165,11 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 		return 0;
 	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
 	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		log_kafka_note(log, "the log does not have offset %" PRIu64, log->next);
+		log_kafka_note_error(log, "the log does not have offset %" PRIu64, log->next);
 		log->lost = true;
 		return -ENODATA;
 	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
+		log_kafka_note_error(log, "%s", rd_kafka_message_errstr(msg));
 		return -EACCES;
 	case RD_KAFKA_RESP_ERR__TRANSPORT:
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
@@ -304,16 +183,16 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
 	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
 		/* librdkafka tries again by itself. */
-		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
+		log_kafka_note_error(log, "%s", rd_kafka_message_errstr(msg));
 		return -EAGAIN;
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
+		log_kafka_note_error(log, "%s", rd_kafka_message_errstr(msg));
 		log->stale = true;
 		return -ESTALE;
 	default:
-		log_kafka_note(log, "%s", rd_kafka_message_errstr(msg));
+		log_kafka_note_error(log, "%s", rd_kafka_message_errstr(msg));
 		logger(LOGGER_WARN,
 		       "cannot read the log, trying again offset=%" PRIu64 " error=\"%s\"",
 		       log->next, rd_kafka_message_errstr(msg));
@@ -345,7 +224,7 @@ static int retry(struct log_kafka *log, int64_t timeout_ms)
 		drop_batch(log);
 	if (clock_mono_ms() < log->retry_ms)
 		return -EIO;
-	return log_kafka_follow(log, log->next, log->ahead_until);
+	return log_kafka_follow(log, log->next, log->prefetch_until);
 }
 
 int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
@@ -373,7 +252,7 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 			batch = fill(log, left_ms > 0 ? left_ms : 0);
 			if (!batch)
 				break;
-			log_kafka_seen(log->consumer);
+			log_kafka_note_answer(log->consumer);
 		}
 		rec = &batch->slots[batch->at].rec;
 		if (!log_kafka_batch_decode(batch, batch->at)) {
@@ -418,108 +297,4 @@ bool log_kafka_blocked(struct log_kafka *log, uint64_t *ret_offset, int64_t *ret
 	*ret_offset = log->position;
 	*ret_ms = clock_mono_ms() - since_ms;
 	return true;
-}
-
-/* --- one record --- */
-
-/* What to do with the record that was asked for. */
-typedef int use_record(void *arg, const rd_kafka_message_t *msg);
-
-/* Waits for the record at OFFSET or the word that it is not there. */
-static int read_one(struct log_kafka_client *client, uint64_t offset, int64_t timeout_ms,
-                    use_record *use, void *arg)
-{
-	rd_kafka_message_t *msg = rd_kafka_consume_queue(client->events, (int)timeout_ms);
-	int err;
-
-	if (!msg)
-		return -EAGAIN;
-	switch (msg->err) {
-	case RD_KAFKA_RESP_ERR_NO_ERROR:
-		if ((uint64_t)msg->offset < offset) {
-			err = -EINTR;
-		} else if ((uint64_t)msg->offset > offset) {
-			err = -ENODATA;
-		} else {
-			err = use(arg, msg);
-		}
-		break;
-	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-		err = -ENODATA;
-		break;
-	case RD_KAFKA_RESP_ERR__BAD_MSG:
-	case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
-	case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
-		log_kafka_note(client->log, "%s", rd_kafka_message_errstr(msg));
-		err = -EIO;
-		break;
-	default:
-		log_kafka_note(client->log, "%s", rd_kafka_message_errstr(msg));
-		err = -EINTR;
-	}
-	rd_kafka_message_destroy(msg);
-	return err;
-}
-
-static int read_at(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, use_record *use,
-                   void *arg)
-{
-	int64_t until_ms = clock_mono_ms() + timeout_ms, left_ms;
-	struct log_kafka_client *client;
-	char why[LOG_KAFKA_TEXT_MAX] = "out of memory";
-	int err;
-
-	err = log_kafka_client_new(log, false, &client, why, sizeof(why));
-	if (err) {
-		log_kafka_note(log, "%s", why);
-		return err == -ENOMEM ? -ENOMEM : -EIO;
-	}
-	if (rd_kafka_consume_start_queue(client->topic, 0, (int64_t)offset, client->events)) {
-		log_kafka_note(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
-		log_kafka_client_free(client);
-		return -EIO;
-	}
-	do {
-		left_ms = until_ms - clock_mono_ms();
-		err = left_ms > 0 ? read_one(client, offset, left_ms, use, arg) : -EAGAIN;
-	} while (err == -EINTR);
-	rd_kafka_consume_stop(client->topic, 0);
-	log_kafka_client_free(client);
-	return err;
-}
-
-static int use_event(void *arg, const rd_kafka_message_t *msg)
-{
-	struct record rec;
-	const char *why;
-
-	to_record(msg, &rec);
-	return record_decode(&rec, arg, &why);
-}
-
-int log_kafka_get(struct log_kafka *log, uint64_t offset, int64_t timeout_ms, struct event **ret)
-{
-	return read_at(log, offset, timeout_ms, use_event, ret);
-}
-
-static int use_identity(void *arg, const rd_kafka_message_t *msg)
-{
-	struct log_kafka_batch batch = { .messages = { (rd_kafka_message_t *)msg } };
-	const struct log_record *rec = &batch.slots[0].rec;
-
-	log_kafka_batch_decode(&batch, 0);
-	if (rec->err == -ENOMEM)
-		return -ENOMEM;
-	*(struct log_identity *)arg = log_record_identity(rec);
-	if (!rec->err)
-		record_release(&batch.slots[0].ev);
-	return 0;
-}
-
-int log_kafka_identify(struct log_kafka *log, uint64_t offset, int64_t timeout_ms,
-                       struct log_identity *ret)
-{
-	return read_at(log, offset, timeout_ms, use_identity, ret);
 }

@@ -15,6 +15,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
+#include "common/log/client.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -198,7 +199,7 @@ static rd_kafka_resp_err_t wait_event(struct inquiry *inq, rd_kafka_queue_t *que
 		return RD_KAFKA_RESP_ERR__TIMED_OUT;
 	err = rd_kafka_event_error(*ret);
 	if (err) {
-		log_kafka_note(inq->log, "%s", rd_kafka_event_error_string(*ret));
+		log_kafka_note_error(inq->log, "%s", rd_kafka_event_error_string(*ret));
 		rd_kafka_event_destroy(*ret);
 		*ret = NULL;
 	}
@@ -300,7 +301,7 @@ static int create(struct inquiry *inq)
 			        inq->log->url.topic);
 		default:
 			/* Fewer brokers than replicas wanted passes when they come up. */
-			log_kafka_note(inq->log, "%s", text);
+			log_kafka_note_error(inq->log, "%s", text);
 			refusal = judge(inq, err, "the creation", text);
 			if (refusal)
 				return refusal;
@@ -586,7 +587,7 @@ int log_kafka_check(struct log_kafka *log, int64_t timeout_ms, bool make,
 		*why = '\0';
 	err = check(&inq, make, &found);
 	if (!err) {
-		log_kafka_seen(inq.client);
+		log_kafka_note_answer(inq.client);
 		*ret = found;
 	}
 	log_kafka_producer_unref(inq.client);
@@ -602,7 +603,7 @@ int log_kafka_end(struct log_kafka *log, int64_t timeout_ms, uint64_t *ret_end)
 
 	err = ask_offset(&inq, RD_KAFKA_OFFSET_END, ret_end);
 	if (!err)
-		log_kafka_seen(inq.client);
+		log_kafka_note_answer(inq.client);
 	log_kafka_producer_unref(inq.client);
 	return err ? -EAGAIN : 0;
 }

@@ -1,6 +1,6 @@
 /* Tests of reading the Kafka log (common/log/consume.c): every record is delivered
  * once, in order, whatever happens to the brokers. Most tests run twice: with a
- * thread that reads ahead (common/log/readahead.c), and without. */
+ * thread that reads ahead (common/log/prefetch.c), and without. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/mock_kafka.h"
