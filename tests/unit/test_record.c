@@ -1,4 +1,5 @@
 /* Tests of the record codec (common/event/record_decode.c, event/record_encode.c).
+ *
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
@@ -20,8 +21,8 @@
 	}
 #define SEED UINT64_C(20260131)
 
-/* A record as a test writes it: value NULL is null; headers are names and
- * values in turn, ended by NULL. */
+/* A record as a test writes it: a NULL value is null; headers are names and values in
+ * turn, ended by NULL. */
 struct sample {
 	const char *key;
 	const char *value;
@@ -40,16 +41,29 @@ static struct record record_of(const struct sample *s)
 
 		h->name = (struct bytes){ s->headers[i], strlen(s->headers[i]) };
 		h->value = (struct bytes){ s->headers[i + 1], strlen(s->headers[i + 1]) };
-		/* A null header value, as librdkafka gives it. */
+		/* A null header value, as librdkafka returns it. */
 		if (h->value.len == 0)
 			h->value.data = NULL;
 	}
 	return rec;
 }
 
+/* Return the record as text, to name a row. Valid until the next call. */
+static const char *text_of(const struct sample *s)
+{
+	static char text[2000];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%s = %s", s->key ? s->key : "(null)",
+	                              s->value ? s->value : "(null)");
+
+	for (size_t i = 0; s->headers[i] && len < sizeof(text); i += 2)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, ", %s: %s", s->headers[i],
+		                        s->headers[i + 1]);
+	return text;
+}
+
 /* --- decoding, example by example --- */
 
-static void test_decode_good(void **state)
+static void test_valid_records_are_decoded(void **state)
 {
 	static const struct event_range ranges[] = { { 0, 5 }, { 10, 3 } };
 	static const struct event txn_ops[] = {
@@ -60,7 +74,7 @@ static void test_decode_good(void **state)
 		struct sample sample;
 		struct event want;
 	} rows[] = {
-		/* plain changes */
+		/* Plain changes. */
 		{ { "greeting", "hello", { NULL } },
 		  { .op = EVENT_SET, .key = B("greeting"), .value = B("hello") } },
 		{ { "dir/a", "", { NULL } }, { .op = EVENT_SET, .key = B("dir/a") } },
@@ -69,7 +83,7 @@ static void test_decode_good(void **state)
 		    "v",
 		    { "traceparent", "00-1-2-01", "spring.kafka", "x", "ttl", "no", "v", "9" } },
 		  { .op = EVENT_SET, .key = B("k"), .value = B("v") } },
-		/* operations */
+		/* Operations. */
 		{ { "k", "v", { "op", "set" } },
 		  { .op = EVENT_SET, .key = B("k"), .value = B("v") } },
 		{ { "k",
@@ -178,7 +192,7 @@ static void test_decode_good(void **state)
 		{ { "", NULL, { "op", "format", "name", "volume-1" } },
 		  { .op = EVENT_FORMAT, .name = B("volume-1") } },
 		{ { "", NULL, { "op", "skip", "at", "7" } }, { .op = EVENT_SKIP, .at = 7 } },
-		/* headers to be ignored */
+		/* Headers that are ignored. */
 		{ { "k",
 		    NULL,
 		    { "op", "del", "x-request", "1", "X-B", "", "traceparent", "t", "tracestate",
@@ -200,44 +214,44 @@ static void test_decode_good(void **state)
 		int err = record_decode(&rec, &ev, &why);
 
 		if (err)
-			fail_msg("row %zu (%s): %d, %s", i, event_op_text(want.op), err, why);
+			fail_msg("%s: %d, %s", text_of(&rows[i].sample), err, why);
 		want.time_ms = 1234;
 		what = event_differs(&want, ev);
 		if (what)
-			fail_msg("row %zu (%s): %s differs", i, event_op_text(want.op), what);
+			fail_msg("%s: %s differs", text_of(&rows[i].sample), what);
 		event_free(ev);
 	}
 }
 
-/* What cannot be decoded: -EBADMSG, or -ENOTSUP for what a newer version may
- * mean. WHY is a part of the text. */
-static void test_decode_bad(void **state)
+/* Records that cannot be decoded: -EBADMSG, or -ENOTSUP for records of a newer
+ * version. WHY is a part of the text. */
+static void test_malformed_records_are_refused_with_a_reason(void **state)
 {
 	static const struct {
 		struct sample sample;
 		int want;
 		const char *why;
 	} rows[] = {
-		/* plain changes */
+		/* Plain changes. */
 		{ { "", "v", { NULL } }, -EBADMSG, "key is empty" },
 		{ { NULL, "v", { NULL } }, -EBADMSG, "key is empty" },
 		{ { "/a//b", "v", { NULL } }, -EBADMSG, "slash" },
 		{ { "a/", NULL, { NULL } }, -EBADMSG, "slash" },
 		{ { "a/../b", "v", { NULL } }, -EBADMSG, "\"..\"" },
-		/* of a newer version */
+		/* Records of a newer version. */
 		{ { "k", "v", { "op", "set", "v", "2" } }, -ENOTSUP, "version" },
 		{ { "k", "v", { "op", "frobnicate", "v", "2" } }, -ENOTSUP, "version" },
 		{ { "k", "v", { "op", "set", "v", "4294967297" } }, -ENOTSUP, "version" },
 		{ { "k", "v", { "op", "frobnicate" } }, -ENOTSUP, "operation" },
 		{ { "k", "v", { "op", "" } }, -ENOTSUP, "operation" },
 		{ { "k", "v", { "op", "Set" } }, -ENOTSUP, "operation" },
-		/* also where something else is wrong, or unknown too */
+		/* Also if something else is wrong, or unknown too. */
 		{ { "/", NULL, { "ttl", "x", "op", "frobnicate", "colour", "red" } },
 		  -ENOTSUP,
 		  "operation" },
 		{ { "k", "v", { "op", "set", "colour", "red", "v", "2" } }, -ENOTSUP, "version" },
 		{ { "k", NULL, { "v", "2", "flags", "often", "op", "del" } }, -ENOTSUP, "version" },
-		/* unknown in version 1, which is known: a mistake */
+		/* Unknown in version 1, which is known completely: an error. */
 		{ { "k", "v", { "op", "set", "colour", "red" } }, -EBADMSG, "header is unknown" },
 		{ { "k", "v", { "op", "set", "colour", "red", "v", "1" } },
 		  -EBADMSG,
@@ -250,7 +264,7 @@ static void test_decode_bad(void **state)
 		  "header flags" },
 		{ { "k", NULL, { "op", "del", "flags", " recurse" } }, -EBADMSG, "header flags" },
 		{ { "k", "v", { "op", "set", "v", "0" } }, -EBADMSG, "header v" },
-		/* headers */
+		/* Headers. */
 		{ { "k", "v", { "op", "set", "v", "x" } }, -EBADMSG, "header v" },
 		{ { "k", "v", { "op", "set", "v", "" } }, -EBADMSG, "header v" },
 		{ { "k", "v", { "op", "set", "ttl", "1", "ttl", "1" } }, -EBADMSG, "twice" },
@@ -325,7 +339,7 @@ static void test_decode_bad(void **state)
 		{ { "k", "hi", { "op", "write", "ranges", "0+1+1" } }, -EBADMSG, "header ranges" },
 		{ { "k", "hi", { "op", "write", "ranges", "0+3" } }, -EBADMSG, "add up" },
 		{ { "k", "hi", { "op", "set", "ranges", "0+2" } }, -EBADMSG, "only a write" },
-		/* what an operation needs */
+		/* Values that an operation requires. */
 		{ { "k", NULL, { "op", "set" } }, -EBADMSG, "value is null" },
 		{ { "k", NULL, { "op", "append" } }, -EBADMSG, "value is null" },
 		{ { "k", NULL, { "op", "setxattr", "name", "user.a" } },
@@ -338,7 +352,7 @@ static void test_decode_bad(void **state)
 		{ { "k", NULL, { "op", "expire", "ttl", "keep" } }, -EBADMSG, "expiry is missing" },
 		{ { "", NULL, { "op", "del" } }, -EBADMSG, "key is empty" },
 		{ { "", NULL, { "op", "format" } }, -EBADMSG, "volume id" },
-		/* transactions */
+		/* Transactions. */
 		{ { "", "", { "op", "txn" } }, -EBADMSG, "no operation" },
 		{ { "", "x", { "op", "txn" } }, -EBADMSG, "well-formed" },
 		{ { "", "0:,", { "op", "txn" } }, -EBADMSG, "well-formed" },
@@ -380,13 +394,14 @@ static void test_decode_bad(void **state)
 		int err = record_decode(&rec, &ev, &why);
 
 		if (err != rows[i].want || ev || !why || !strstr(why, rows[i].why))
-			fail_msg("row %zu: %d (\"%s\") instead of %d (\"%s\")", i, err,
-			         why ? why : "-", rows[i].want, rows[i].why);
-		assert_int_equal(record_decode(&rec, &ev, NULL), rows[i].want);
+			fail_msg("%s: %d (\"%s\") instead of %d (\"%s\")", text_of(&rows[i].sample),
+			         err, why ? why : "-", rows[i].want, rows[i].why);
+		assert_row_equal(text_of(&rows[i].sample), record_decode(&rec, &ev, NULL),
+		                 rows[i].want);
 	}
 }
 
-static void test_decode_counts(void **state)
+static void test_headers_ranges_and_operations_are_limited(void **state)
 {
 	struct record rec = { .key = B("k"), .has_value = true, .value = { "v", 1 } };
 	struct event *ev = NULL;
@@ -397,7 +412,7 @@ static void test_decode_counts(void **state)
 	size_t len = 0;
 
 	(void)state;
-	/* headers: those of a foreign producer too */
+	/* Headers, including those of a foreign producer. */
 	for (size_t i = 0; i < RECORD_HEADERS_MAX; i++)
 		rec.headers[i] = (struct record_header){ B("x"), B("y") };
 	rec.nheaders = RECORD_HEADERS_MAX;
@@ -409,7 +424,7 @@ static void test_decode_counts(void **state)
 	rec.nheaders = SIZE_MAX;
 	assert_int_equal(record_decode(&rec, &ev, &why), -EBADMSG);
 
-	/* ranges */
+	/* Ranges. */
 	memset(value, 'v', sizeof(value));
 	rec.nheaders = 2;
 	rec.headers[0] = (struct record_header){ B("op"), B("write") };
@@ -426,7 +441,7 @@ static void test_decode_counts(void **state)
 	rec.value.len++;
 	assert_int_equal(record_decode(&rec, &ev, &why), -EBADMSG);
 
-	/* operations */
+	/* Operations. */
 	len = 0;
 	for (int i = 0; i < EVENT_OPS_MAX; i++)
 		len += (size_t)snprintf(txn + len, sizeof(txn) - len, "17:1:c,-,2:op,3:del,,");
@@ -453,7 +468,7 @@ static void assert_header(const struct record *rec, size_t i, const char *name, 
 	assert_memory_equal(rec->headers[i].value.data, value, strlen(value));
 }
 
-static void test_encode_texts(void **state)
+static void test_every_field_becomes_a_header(void **state)
 {
 	static const struct event_range ranges[] = { { 0, 5 }, { UINT64_C(1) << 39, 3 } };
 	const struct event ev = {
@@ -515,11 +530,11 @@ static void test_encode_texts(void **state)
 	assert_header(&out.rec, i++, "flags", "recurse,evict");
 	assert_int_equal(out.rec.nheaders, i);
 	record_out_free(&out);
-	record_out_free(&out); /* once more does nothing */
+	record_out_free(&out); /* The second call does nothing. */
 }
 
-/* Small events have few headers, and null is told from empty. */
-static void test_encode_small(void **state)
+/* Small events have few headers, and null differs from empty. */
+static void test_small_events_have_few_headers(void **state)
 {
 	struct event ev = { .op = EVENT_SET, .key = B("k") };
 	struct record_out out;
@@ -552,7 +567,7 @@ static void test_encode_small(void **state)
 	record_out_free(&out);
 }
 
-static void test_encode_txn(void **state)
+static void test_transactions_become_netstrings(void **state)
 {
 	static const struct event ops[] = {
 		{ .op = EVENT_SET, .cond = IF_ABSENT, .key = B("a/b"), .value = B("hello") },
@@ -573,7 +588,7 @@ static void test_encode_txn(void **state)
 	record_out_free(&out);
 }
 
-/* --- both ways --- */
+/* --- encoding and decoding --- */
 
 static struct bytes pick_bytes(struct prng *prng, char *buf, size_t max, bool text)
 {
@@ -584,7 +599,7 @@ static struct bytes pick_bytes(struct prng *prng, char *buf, size_t max, bool te
 	return (struct bytes){ buf, len };
 }
 
-/* A number with edges more likely than their share. */
+/* Return a number up to MAX; extreme values are more likely than others. */
 static uint64_t pick_number(struct prng *prng, uint64_t max)
 {
 	switch (prng_below(prng, 4)) {
@@ -600,12 +615,13 @@ static uint64_t pick_number(struct prng *prng, uint64_t max)
 }
 
 /* Memory that one random event borrows from. */
-struct space {
+struct event_memory {
 	char key[64], to[64], name[64], type[EVENT_TYPE_MAX], idem[EVENT_IDEM_MAX], value[600];
 	struct event_range ranges[40];
 };
 
-static void pick_event(struct prng *prng, bool nested, struct space *space, struct event *ev)
+static void pick_event(struct prng *prng, bool nested, struct event_memory *memory,
+                       struct event *ev)
 {
 	const uint64_t size_max = UINT64_C(1) << 40;
 
@@ -613,7 +629,7 @@ static void pick_event(struct prng *prng, bool nested, struct space *space, stru
 	do
 		ev->op = (enum event_op)prng_below(prng, EVENT_OP_COUNT);
 	while (ev->op == EVENT_TXN || (nested && !event_op_nests(ev->op)));
-	ev->key = pick_bytes(prng, space->key, sizeof(space->key), true);
+	ev->key = pick_bytes(prng, memory->key, sizeof(memory->key), true);
 	ev->cond = (enum event_if)prng_below(prng, 4);
 	ev->if_version = pick_number(prng, UINT64_MAX);
 	ev->ttl = (enum event_ttl)prng_below(prng, 4);
@@ -641,7 +657,7 @@ static void pick_event(struct prng *prng, bool nested, struct space *space, stru
 	ev->flags = prng_below(prng, EVENT_SYMLINK << 1);
 	if (ev->op == EVENT_CHMOD)
 		ev->flags |= EVENT_HAS_MODE;
-	if (ev->op == EVENT_SET) /* random bytes are no target */
+	if (ev->op == EVENT_SET) /* Random bytes are not a valid link target. */
 		ev->flags &= ~(unsigned)EVENT_SYMLINK;
 	if (ev->flags & EVENT_NOREPLACE)
 		ev->flags &= ~(unsigned)EVENT_EXCHANGE;
@@ -651,26 +667,26 @@ static void pick_event(struct prng *prng, bool nested, struct space *space, stru
 		ev->flags &= ~(unsigned)EVENT_MTIME_NOW;
 	if (ev->flags & EVENT_HAS_ATIME)
 		ev->flags &= ~(unsigned)EVENT_ATIME_NOW;
-	ev->value = pick_bytes(prng, space->value, sizeof(space->value), false);
+	ev->value = pick_bytes(prng, memory->value, sizeof(memory->value), false);
 	if (prng_one_in(prng, 4))
 		ev->value.len = 0;
 	if (ev->op == EVENT_RENAME || prng_one_in(prng, 2))
-		ev->to = pick_bytes(prng, space->to, sizeof(space->to), true);
-	memcpy(space->name, "user.", 5);
-	ev->name = pick_bytes(prng, space->name + 5, 30, true);
-	ev->name = (struct bytes){ space->name, 5 + ev->name.len };
+		ev->to = pick_bytes(prng, memory->to, sizeof(memory->to), true);
+	memcpy(memory->name, "user.", 5);
+	ev->name = pick_bytes(prng, memory->name + 5, 30, true);
+	ev->name = (struct bytes){ memory->name, 5 + ev->name.len };
 	if (prng_one_in(prng, 2))
-		ev->type = pick_bytes(prng, space->type, sizeof(space->type), true);
+		ev->type = pick_bytes(prng, memory->type, sizeof(memory->type), true);
 	if (prng_one_in(prng, 2))
-		ev->idem = pick_bytes(prng, space->idem, sizeof(space->idem), false);
+		ev->idem = pick_bytes(prng, memory->idem, sizeof(memory->idem), false);
 	if (ev->op == EVENT_WRITE) {
 		size_t left = ev->value.len;
 
-		ev->ranges = space->ranges;
+		ev->ranges = memory->ranges;
 		while (left) {
-			struct event_range *r = &space->ranges[ev->nranges++];
+			struct event_range *r = &memory->ranges[ev->nranges++];
 
-			r->len = ev->nranges == ARRAY_SIZE(space->ranges) ?
+			r->len = ev->nranges == ARRAY_SIZE(memory->ranges) ?
 			                 left :
 			                 1 + prng_below(prng, (uint32_t)left);
 			r->off = pick_number(prng, size_max - r->len);
@@ -700,23 +716,23 @@ static void assert_round_trip(const struct event *ev)
 	event_free(back);
 }
 
-static void test_round_trip(void **state)
+static void test_random_events_survive_encoding(void **state)
 {
 	struct prng prng = { .seed = SEED };
-	static struct space space;
+	static struct event_memory memory;
 	struct event ev;
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		pick_event(&prng, false, &space, &ev);
+		pick_event(&prng, false, &memory, &ev);
 		assert_round_trip(&ev);
 	}
 }
 
-static void test_round_trip_txn(void **state)
+static void test_random_transactions_survive_encoding(void **state)
 {
 	struct prng prng = { .seed = SEED + 1 };
-	static struct space spaces[20];
+	static struct event_memory spaces[20];
 	static struct event ops[20];
 
 	(void)state;
@@ -730,9 +746,9 @@ static void test_round_trip_txn(void **state)
 	}
 }
 
-/* Each record cut short anywhere, in any of its parts, is an error or another
- * event, and reads nothing behind its end (AddressSanitizer). */
-static void test_truncated(void **state)
+/* A record truncated anywhere is refused, or is another event; no byte past its end
+ * is read (AddressSanitizer). */
+static void test_truncated_records_are_refused(void **state)
 {
 	static const char txn[] = "39:3:a/b,5:hello,2:op,3:set,2:if,6:absent,,"
 	                          "17:1:c,-,2:op,3:del,,";
@@ -760,7 +776,7 @@ static void test_truncated(void **state)
 
 /* --- without memory --- */
 
-static void test_faults(void **state)
+static void test_failed_allocations_are_reported(void **state)
 {
 	static const struct event_range ranges[] = { { 0, 2 }, { 5, 3 } };
 	static char large[2000];
@@ -799,7 +815,7 @@ static void test_faults(void **state)
 	fault_alloc(0);
 	assert_int_equal(record_decode(&out.rec, &back, &why), 0);
 	total = fault_end();
-	assert_int_equal(total, 4); /* operations, twice ranges, the event */
+	assert_int_equal(total, 4); /* The operations, ranges twice, the event. */
 	event_free(back);
 	back = NULL;
 	for (unsigned long n = 1; n <= total; n++) {
@@ -815,11 +831,16 @@ static void test_faults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_decode_good),   cmocka_unit_test(test_decode_bad),
-		cmocka_unit_test(test_decode_counts), cmocka_unit_test(test_encode_texts),
-		cmocka_unit_test(test_encode_small),  cmocka_unit_test(test_encode_txn),
-		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_round_trip_txn),
-		cmocka_unit_test(test_truncated),     cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_valid_records_are_decoded),
+		cmocka_unit_test(test_malformed_records_are_refused_with_a_reason),
+		cmocka_unit_test(test_headers_ranges_and_operations_are_limited),
+		cmocka_unit_test(test_every_field_becomes_a_header),
+		cmocka_unit_test(test_small_events_have_few_headers),
+		cmocka_unit_test(test_transactions_become_netstrings),
+		cmocka_unit_test(test_random_events_survive_encoding),
+		cmocka_unit_test(test_random_transactions_survive_encoding),
+		cmocka_unit_test(test_truncated_records_are_refused),
+		cmocka_unit_test(test_failed_allocations_are_reported),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);

@@ -1,6 +1,6 @@
-/* Tests of taking a store from a peer (common/node/snapshot.c): what is cut short,
- * damaged or of somebody else is thrown away, and never ends this process. The
- * peer is a process of the test's, which answers what it is told to. */
+/* Tests of common/node/snapshot.c: fetching a store from a peer. A snapshot that is
+ * truncated, damaged or of another volume is discarded, and never ends this process.
+ * The peer is a process of the test, with prepared answers. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -25,12 +25,12 @@
 #define ANSWER_MAX (4 << 20)
 #define NKEYS 1500
 
-/* What the peer answers; shared with its process. */
+/* The peer's answer, shared with its process. */
 struct answer {
 	int status;
-	size_t len;      /* of the body, as promised */
-	size_t send_len; /* of it, before the connection ends */
-	int asked;       /* how often */
+	size_t len;      /* Content-Length of the answer */
+	size_t send_len; /* bytes sent before the connection ends */
+	int asked;       /* number of requests */
 	char request[4096];
 	unsigned char body[ANSWER_MAX];
 };
@@ -70,7 +70,7 @@ static void answer_one(int fd)
 	}
 }
 
-static void serve(void *arg)
+static void serve_answers(void *arg)
 {
 	(void)arg;
 	for (;;) {
@@ -83,8 +83,8 @@ static void serve(void *arg)
 	}
 }
 
-/* The peer answers LEN bytes of BODY. */
-static void will_answer(const void *body, size_t len)
+/* Make the peer answer with LEN bytes of BODY. */
+static void set_answer(const void *body, size_t len)
 {
 	assert_true(len <= ANSWER_MAX);
 	memcpy(answer->body, body, len);
@@ -93,7 +93,7 @@ static void will_answer(const void *body, size_t len)
 	answer->asked = 0;
 }
 
-/* --- a good snapshot --- */
+/* --- a valid snapshot --- */
 
 static void append_trailer(unsigned char *file, size_t len)
 {
@@ -151,7 +151,7 @@ static int setup(void **state)
 	assert_int_equal(listen(listener, 8), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
 	snprintf(peer, sizeof peer, "http://127.0.0.1:%d", ntohs(addr.sin_port));
-	peer_pid = child_start(serve, NULL);
+	peer_pid = child_start(serve_answers, NULL);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
 	unsetenv("ALL_PROXY");
@@ -169,8 +169,8 @@ static int teardown(void **state)
 
 /* --- fetching --- */
 
-static const char *misfit; /* what fits() says; NULL: it does */
-static char volume[40];    /* that it was asked about */
+static const char *misfit; /* text for fits() to report; NULL: the snapshot fits */
+static char volume[40];    /* volume that fits() was called with */
 
 static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_size)
 {
@@ -201,8 +201,8 @@ static bool is_there(const char *dir, const char *name)
 	return stat(path, &st) == 0;
 }
 
-/* The peer's answer is refused with a sentence that holds TEXT, and leaves
- * nothing behind. */
+/* Expect the peer's answer to be refused with a sentence that contains TEXT, leaving
+ * no files. */
 static void expect_refused(const char *text)
 {
 	char why[512], *dir = temp_dir_new();
@@ -224,7 +224,7 @@ static int count_key(void *arg, const char *table, struct bytes key, struct byte
 	return 0;
 }
 
-/* Opens and reads what is in DIR; returns its inodes. */
+/* Open and read the store in DIR; return its number of inodes. */
 static int count_inodes(const char *dir)
 {
 	struct store_config config = { .dir = dir };
@@ -245,24 +245,25 @@ static void open_and_read(void *dir)
 	count_inodes(dir);
 }
 
-static void test_taken(void **state)
+static void test_a_snapshot_is_fetched_once(void **state)
 {
 	char why[512], *dir = temp_dir_new(), peers[256];
 
 	(void)state;
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	assert_int_equal(fetch(peer, dir, why), 1);
 	assert_string_equal(volume, "volume-1");
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
 	assert_false(is_there(dir, "snapshot.part"));
 	assert_non_null(strstr(answer->request, "GET /v1/snapshot "));
 	assert_non_null(strstr(answer->request, "Authorization: Bearer secret"));
-	/* There is one now: nobody is asked. */
+	/* The store exists now, so no peer is asked. */
 	assert_int_equal(fetch(peer, dir, why), 0);
 	assert_string_equal(why, "");
 	assert_int_equal(answer->asked, 1);
 	temp_dir_remove(dir);
-	/* The first that does not answer is passed over; slashes and empty ones do no harm. */
+	/* A peer that does not answer is skipped; slashes at the end and empty names
+	 * are ignored. */
 	dir = temp_dir_new();
 	snprintf(peers, sizeof peers, "http://127.0.0.1:1,,%s//,", peer);
 	assert_int_equal(fetch(peers, dir, why), 1);
@@ -270,8 +271,9 @@ static void test_taken(void **state)
 	temp_dir_remove(dir);
 }
 
-/* What is put in place are the peer's rows, and none of the bytes beside them. */
-static void test_copied(void **state)
+/* The installed store consists of the peer's rows, without any other bytes of its
+ * file. */
+static void test_only_the_rows_are_copied(void **state)
 {
 	static const char mark[] = "left by a stranger";
 	const size_t len = good_len - SNAPSHOT_TRAILER_BYTES, room = 1 << 20;
@@ -280,7 +282,7 @@ static void test_copied(void **state)
 
 	(void)state;
 	assert_non_null(file);
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	for (size_t i = 0; i < 4096; i++)
 		answer->body[len + i] = (unsigned char)mark[i % sizeof mark];
 	append_trailer(answer->body, len + 4096);
@@ -299,8 +301,8 @@ static void test_copied(void **state)
 	assert_false(found);
 }
 
-/* What a killed one left is no hindrance. */
-static void test_leftovers(void **state)
+/* Files left by a killed process do not matter. */
+static void test_leftovers_of_a_killed_process_are_replaced(void **state)
 {
 	char why[512], path[4096], *dir = temp_dir_new();
 	static const char *const names[] = { "data.mdb", "lock.mdb" };
@@ -316,14 +318,15 @@ static void test_leftovers(void **state)
 			assert_int_equal(write(fd, good, 8192), 8192);
 		close(fd);
 	}
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	assert_int_equal(fetch(peer, dir, why), 1);
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
 	temp_dir_remove(dir);
 }
 
-/* In a directory that others may write to, a link put there leads to no file of ours. */
-static void test_planted_link(void **state)
+/* In a directory that others can write to, a planted link does not lead to another
+ * file. */
+static void test_planted_links_are_not_followed(void **state)
 {
 	static const char *const names[] = { "snapshot.part", "snapshot.copy" };
 	char why[512], path[4096], *dir = temp_dir_new(), *other = temp_dir_new();
@@ -337,85 +340,84 @@ static void test_planted_link(void **state)
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	assert_int_equal(fetch(peer, dir, why), 1);
 	assert_true(is_there(other, "data.mdb"));
 	temp_dir_remove(other);
 	temp_dir_remove(dir);
 }
 
-static void test_no_answer(void **state)
+static void test_other_answers_are_refused(void **state)
 {
 	static const int statuses[] = { 404, 500, 503 };
 	char text[32];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
-		will_answer(good, good_len);
+		set_answer(good, good_len);
 		answer->status = statuses[i];
 		snprintf(text, sizeof text, "it answers %d", statuses[i]);
 		expect_refused(text);
 	}
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	answer->status = 401;
 	expect_refused("it answers 401: see --peer-token");
-	will_answer("", 0);
+	set_answer("", 0);
 	expect_refused("no snapshot");
-	will_answer("<html>It works!</html> and some more", 36);
+	set_answer("<html>It works!</html> and some more", 36);
 	expect_refused("no snapshot");
-	/* A redirection is not followed, and is no snapshot. */
-	will_answer("", 0);
+	/* A redirection is not followed, and is not a snapshot. */
+	set_answer("", 0);
 	answer->status = 302;
 	expect_refused("it answers 302");
 }
 
-static void test_cut_short(void **state)
+static void test_truncated_snapshots_are_refused(void **state)
 {
 	(void)state;
 	for (size_t part = 0; part < 16; part++) {
 		size_t len = good_len * part / 16;
 
 		/* The connection ends too early. */
-		will_answer(good, good_len);
+		set_answer(good, good_len);
 		answer->send_len = len;
 		expect_refused("");
-		/* So the peer, or something between, thinks that this is all. */
-		will_answer(good, len);
+		/* The peer, or a proxy, ends the answer here. */
+		set_answer(good, len);
 		expect_refused("no snapshot");
 	}
 	for (size_t less = 1; less <= SNAPSHOT_TRAILER_BYTES + 1; less++) {
-		will_answer(good, good_len - less);
+		set_answer(good, good_len - less);
 		expect_refused("no snapshot");
 	}
 }
 
-static void test_one_bit(void **state)
+static void test_changed_bits_are_detected(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < 200; i++) {
 		size_t at = (good_len - SNAPSHOT_TRAILER_BYTES) * i / 200 + i % 8;
 
-		will_answer(good, good_len);
+		set_answer(good, good_len);
 		answer->body[at] ^= (unsigned char)(1u << i % 8);
 		expect_refused("its checksum differs");
 	}
-	/* Of the trailer. */
+	/* In the trailer. */
 	for (size_t i = 1; i <= SNAPSHOT_TRAILER_BYTES; i++) {
-		will_answer(good, good_len);
+		set_answer(good, good_len);
 		answer->body[good_len - i] ^= 1;
 		expect_refused(i <= 16 ? "its checksum differs" : "no snapshot");
 	}
-	/* Something put in, something left out, with a length that fits the stream. */
-	will_answer(good, good_len);
+	/* A page was left out, and the length matches. */
+	set_answer(good, good_len);
 	memmove(answer->body + 8192, answer->body + 12288, good_len - 12288);
 	answer->len = answer->send_len = good_len - 4096;
 	expect_refused("its checksum differs");
 }
 
-/* The peer's own file is damaged: the checksum is right, and LMDB is given what
- * it was not made for. It is refused, or what is damaged matters to nobody who
- * reads. */
-static void test_damaged_peer(void **state)
+/* The peer's own file is damaged: the checksum matches, but LMDB gets pages that it
+ * never wrote. The snapshot is refused, or the damage affects no reader. */
+static void test_damaged_pages_are_refused_or_harmless(void **state)
 {
 	struct prng prng = { .seed = 1 };
 	size_t len = good_len - SNAPSHOT_TRAILER_BYTES, pages = len / 4096;
@@ -426,8 +428,8 @@ static void test_damaged_peer(void **state)
 		char why[512], *dir = temp_dir_new();
 		size_t page = prng_below(&prng, (uint32_t)pages);
 
-		will_answer(good, good_len);
-		/* The page's header, its pointers, or anything. */
+		set_answer(good, good_len);
+		/* The page's header, its pointers, or any byte. */
 		for (int k = 0; k < 1 + i % 4; k++) {
 			size_t in_page = prng_below(&prng, i % 3 == 0 ? 16 :
 			                                   i % 3 == 1 ? 64 :
@@ -449,20 +451,20 @@ static void test_damaged_peer(void **state)
 		temp_dir_remove(dir);
 	}
 	print_message("refused %d (died %d), taken %d\n", refused, died, taken);
-	/* This test would show nothing if the damage did none. */
+	/* Without real damage this test would prove nothing. */
 	assert_true(refused > 50);
 	assert_true(died > 5);
 }
 
-/* Rows that read well, and do not add up. */
-static void test_wrong_totals(void **state)
+/* Rows that can be read, but whose totals are wrong. */
+static void test_wrong_totals_are_refused(void **state)
 {
 	size_t len = good_len - SNAPSHOT_TRAILER_BYTES;
 	unsigned char *at;
 
 	(void)state;
-	will_answer(good, good_len);
-	/* The meta row of the store: its number of keys. */
+	set_answer(good, good_len);
+	/* The number of keys in the store's meta row. */
 	uint64_t nkeys = NKEYS + 1, wrong = NKEYS;
 	bool found = false;
 	for (at = answer->body; at + sizeof nkeys <= answer->body + len; at += 2) {
@@ -478,23 +480,23 @@ static void test_wrong_totals(void **state)
 	expect_refused("the store is damaged");
 }
 
-static void test_misfit(void **state)
+static void test_a_snapshot_that_does_not_fit_is_refused(void **state)
 {
 	(void)state;
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	misfit = "it belongs to another volume";
 	expect_refused("it belongs to another volume");
 	misfit = NULL;
 }
 
-static void test_no_room(void **state)
+static void test_a_full_file_system_is_reported(void **state)
 {
 	char why[512], *dir = temp_dir_small(128 << 10);
 
 	(void)state;
 	if (!dir)
 		skip();
-	will_answer(good, good_len);
+	set_answer(good, good_len);
 	assert_true(good_len > 128 << 10);
 	assert_int_equal(fetch(peer, dir, why), 0);
 	assert_string_not_equal(why, "");
@@ -506,12 +508,17 @@ static void test_no_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken),        cmocka_unit_test(test_copied),
-		cmocka_unit_test(test_leftovers),    cmocka_unit_test(test_planted_link),
-		cmocka_unit_test(test_no_answer),    cmocka_unit_test(test_cut_short),
-		cmocka_unit_test(test_one_bit),      cmocka_unit_test(test_damaged_peer),
-		cmocka_unit_test(test_wrong_totals), cmocka_unit_test(test_misfit),
-		cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_a_snapshot_is_fetched_once),
+		cmocka_unit_test(test_only_the_rows_are_copied),
+		cmocka_unit_test(test_leftovers_of_a_killed_process_are_replaced),
+		cmocka_unit_test(test_planted_links_are_not_followed),
+		cmocka_unit_test(test_other_answers_are_refused),
+		cmocka_unit_test(test_truncated_snapshots_are_refused),
+		cmocka_unit_test(test_changed_bits_are_detected),
+		cmocka_unit_test(test_damaged_pages_are_refused_or_harmless),
+		cmocka_unit_test(test_wrong_totals_are_refused),
+		cmocka_unit_test(test_a_snapshot_that_does_not_fit_is_refused),
+		cmocka_unit_test(test_a_full_file_system_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,4 +1,4 @@
-/* Tests of common/store*.c: opening, tables, scans. */
+/* Tests of common/store/: opening, tables, scans. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/store_fixture.h"
@@ -12,7 +12,7 @@
 
 /* --- opening --- */
 
-static void test_new(void **state)
+static void test_a_new_store_has_an_empty_root(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct entry root;
@@ -28,8 +28,8 @@ static void test_new(void **state)
 	assert_int_equal(root.name_len, 0);
 }
 
-/* What was counted is there when the store is opened again. */
-static void test_reopen_keeps_meta(void **state)
+/* The totals are kept when the store is opened again. */
+static void test_reopening_keeps_the_totals(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct store_meta meta;
@@ -51,7 +51,7 @@ static void test_reopen_keeps_meta(void **state)
 	fixture->txn = NULL;
 }
 
-static void test_open_errors(void **state)
+static void test_opening_reports_a_bad_path(void **state)
 {
 	char *dir = temp_dir_new(), path[4200], why[256] = "";
 	struct store_config config = { .dir = path };
@@ -59,12 +59,12 @@ static void test_open_errors(void **state)
 	FILE *file;
 
 	(void)state;
-	/* Parents are made. */
+	/* Missing parents are created. */
 	snprintf(path, sizeof path, "%s/a/b/c", dir);
 	assert_int_equal(store_open(&config, &store, why, sizeof why), 0);
 	store_close(store);
 	store = NULL;
-	/* A file is in the way. */
+	/* A file stands in the place of the directory. */
 	snprintf(path, sizeof path, "%s/file", dir);
 	file = fopen(path, "w");
 	assert_non_null(file);
@@ -87,7 +87,7 @@ static void test_open_errors(void **state)
 
 /* --- inodes and names --- */
 
-static void test_inodes(void **state)
+static void test_inodes_are_stored_with_all_fields(void **state)
 {
 	struct store_fixture *fixture = *state;
 	const struct entry samples[] = {
@@ -139,27 +139,29 @@ static void test_inodes(void **state)
 	store_fixture_commit(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(samples); i++) {
 		const struct entry *s = &samples[i];
+		char row[32];
 
-		assert_int_equal(store_get(fixture->txn, s->ino, &e), 0);
-		assert_int_equal(e.ino, s->ino);
-		assert_int_equal(e.version, s->version);
-		assert_int_equal(e.parent, s->parent);
-		assert_int_equal(e.mode, s->mode);
-		assert_int_equal(e.mtime_ns, s->mtime_ns);
-		assert_int_equal(e.ctime_ns, s->ctime_ns);
-		assert_int_equal(e.atime_ns, s->atime_ns);
-		assert_int_equal(e.expiry_ms, s->expiry_ms);
-		assert_int_equal(e.default_ttl_ms, s->default_ttl_ms);
-		assert_int_equal(e.nsubdirs, s->nsubdirs);
-		assert_int_equal(e.size, s->size);
-		assert_int_equal(e.has_xattrs, s->has_xattrs);
-		assert_int_equal(e.is_inline, s->is_inline);
-		assert_int_equal(e.name_len, s->name_len);
+		snprintf(row, sizeof row, "inode %llu", (unsigned long long)s->ino);
+		assert_row_equal(row, store_get(fixture->txn, s->ino, &e), 0);
+		assert_row_equal(row, e.ino, s->ino);
+		assert_row_equal(row, e.version, s->version);
+		assert_row_equal(row, e.parent, s->parent);
+		assert_row_equal(row, e.mode, s->mode);
+		assert_row_equal(row, e.mtime_ns, s->mtime_ns);
+		assert_row_equal(row, e.ctime_ns, s->ctime_ns);
+		assert_row_equal(row, e.atime_ns, s->atime_ns);
+		assert_row_equal(row, e.expiry_ms, s->expiry_ms);
+		assert_row_equal(row, e.default_ttl_ms, s->default_ttl_ms);
+		assert_row_equal(row, e.nsubdirs, s->nsubdirs);
+		assert_row_equal(row, e.size, s->size);
+		assert_row_equal(row, e.has_xattrs, s->has_xattrs);
+		assert_row_equal(row, e.is_inline, s->is_inline);
+		assert_row_equal(row, e.name_len, s->name_len);
 		assert_memory_equal(e.name, s->name, s->name_len);
 		if (s->is_inline)
 			assert_memory_equal(e.inline_value, s->size ? s->inline_value : "",
 			                    s->size);
-		assert_int_equal(entry_is_dir(&e), S_ISDIR(s->mode));
+		assert_row_equal(row, entry_is_dir(&e), S_ISDIR(s->mode));
 	}
 	assert_int_equal(store_remove(fixture->txn, 255), 0);
 	assert_int_equal(store_get(fixture->txn, 255, &e), -ENOENT);
@@ -168,8 +170,8 @@ static void test_inodes(void **state)
 	assert_int_equal(store_get(fixture->txn, 0, &e), -ENOENT);
 }
 
-/* Numbers on both sides of each length that a row has for them. */
-static void test_lengths(void **state)
+/* Numbers on both sides of each limit of length in rows. */
+static void test_numbers_of_every_length_are_stored(void **state)
 {
 	struct store_fixture *fixture = *state;
 	const int64_t base_ms = 1769860800000;
@@ -204,7 +206,7 @@ static void test_lengths(void **state)
 			assert_true(ino == n && dir == (n & 1));
 		}
 	}
-	/* They are found in their order. */
+	/* They are found in order. */
 	struct bytes row = { "x", 1 };
 	uint64_t offset = 0;
 	for (int bits = 1; bits < 64; bits++)
@@ -215,7 +217,7 @@ static void test_lengths(void **state)
 	}
 }
 
-static void test_names(void **state)
+static void test_names_are_linked_and_looked_up(void **state)
 {
 	struct store_fixture *fixture = *state;
 	char longest[255];
@@ -239,7 +241,8 @@ static void test_names(void **state)
 	assert_int_equal(store_lookup(fixture->txn, 1, longest, 254, &ino, NULL), -ENOENT);
 	assert_int_equal(store_lookup(fixture->txn, 1, "", 0, &ino, NULL), -ENOENT);
 	assert_int_equal(store_lookup(fixture->txn, 3, "a", 1, &ino, NULL), -ENOENT);
-	assert_int_equal(store_link(fixture->txn, 1, "a", 1, 9, true), 0); /* in its place */
+	assert_int_equal(store_link(fixture->txn, 1, "a", 1, 9, true),
+	                 0); /* Replaces the previous link. */
 	assert_int_equal(store_lookup(fixture->txn, 1, "a", 1, &ino, &dir), 0);
 	assert_int_equal(ino, 9);
 	assert_true(dir);
@@ -248,8 +251,8 @@ static void test_names(void **state)
 	assert_int_equal(store_lookup(fixture->txn, 2, "a", 1, &ino, NULL), 0);
 }
 
-/* Longer than any name: answers "not there", and writes past no buffer. */
-static void test_names_too_long(void **state)
+/* Names longer than any can be: not found, and no buffer overflows. */
+static void test_names_too_long_are_not_found(void **state)
 {
 	struct store_fixture *fixture = *state;
 	char name[300];
@@ -285,10 +288,10 @@ static void expect_scan(struct txn *txn, uint64_t parent, const char *after, con
 	assert_string_equal(got, want);
 }
 
-static void test_scan(void **state)
+static void test_a_scan_returns_names_in_order(void **state)
 {
 	struct store_fixture *fixture = *state;
-	/* Numbers of which one's bytes begin like the other's. */
+	/* Numbers whose encodings are prefixes of each other. */
 	const uint64_t parents[] = { 1, 255, 256, 257, 65535, 65536, UINT64_C(1) << 56 };
 
 	for (size_t i = 0; i < ARRAY_SIZE(parents); i++) {
@@ -305,7 +308,7 @@ static void test_scan(void **state)
 	expect_scan(fixture->txn, 65536, NULL, "a=25 ab=45 b=15/ \xff=35 ");
 	expect_scan(fixture->txn, UINT64_C(1) << 56, NULL, "a=26 ab=46 b=16/ \xff=36 ");
 	expect_scan(fixture->txn, 1, "a", "ab=40 b=10/ \xff=30 ");
-	expect_scan(fixture->txn, 1, "aa", "ab=40 b=10/ \xff=30 "); /* gone, or never there */
+	expect_scan(fixture->txn, 1, "aa", "ab=40 b=10/ \xff=30 "); /* Removed, or never existed. */
 	expect_scan(fixture->txn, 1, "", "a=20 ab=40 b=10/ \xff=30 ");
 	expect_scan(fixture->txn, 1, "b", "\xff=30 ");
 	expect_scan(fixture->txn, 1, "\xff", "");
@@ -318,7 +321,7 @@ static void test_scan(void **state)
 
 /* --- values --- */
 
-static void test_chunks(void **state)
+static void test_chunks_have_holes_and_can_be_cut(void **state)
 {
 	struct store_fixture *fixture = *state;
 	const size_t size = 3 * STORE_CHUNK_SIZE;
@@ -330,10 +333,10 @@ static void test_chunks(void **state)
 	assert_non_null(zeros);
 	memset(data, 'x', size);
 	assert_int_equal(store_chunks_write(fixture->txn, 0x0701, 0, "next", 4), 0);
-	/* Nothing but a hole. */
+	/* Only a hole. */
 	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size + 10), size);
 	assert_memory_equal(buf, zeros, size);
-	/* Across a border, with a hole before and behind. */
+	/* Across the end of a chunk, with holes before and after. */
 	assert_int_equal(store_chunks_write(fixture->txn, 7, STORE_CHUNK_SIZE - 3, data, 6), 0);
 	store_fixture_commit(fixture);
 	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
@@ -345,7 +348,7 @@ static void test_chunks(void **state)
 	assert_int_equal(store_read(fixture->txn, &e, size - 1, buf, 10), 1);
 	assert_int_equal(store_read(fixture->txn, &e, size, buf, 10), 0);
 	assert_int_equal(store_read(fixture->txn, &e, UINT64_MAX, buf, 10), 0);
-	/* Cut in the middle of a chunk, and at a border. */
+	/* Cut inside a chunk, and at its end. */
 	assert_int_equal(store_chunks_write(fixture->txn, 7, 0, data, size), 0);
 	assert_int_equal(store_chunks_cut(fixture->txn, 7, STORE_CHUNK_SIZE + 10), 0);
 	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
@@ -355,7 +358,7 @@ static void test_chunks(void **state)
 	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, data, STORE_CHUNK_SIZE);
 	assert_memory_equal(buf + STORE_CHUNK_SIZE, zeros, 2 * STORE_CHUNK_SIZE);
-	assert_int_equal(store_chunks_cut(fixture->txn, 7, size), 0); /* nothing to cut */
+	assert_int_equal(store_chunks_cut(fixture->txn, 7, size), 0); /* Nothing to cut. */
 	assert_int_equal(store_chunks_cut(fixture->txn, 7, 0), 0);
 	assert_int_equal(store_read(fixture->txn, &e, 0, buf, size), size);
 	assert_memory_equal(buf, zeros, size);
@@ -369,20 +372,20 @@ static void test_chunks(void **state)
 
 /* --- attributes --- */
 
-struct seen {
+struct xattr_list {
 	char text[256];
 	size_t used;
 	int stop_at, n;
 };
 
-static int see(void *arg, struct bytes name, struct bytes value)
+static int append_xattr(void *arg, struct bytes name, struct bytes value)
 {
-	struct seen *seen = arg;
+	struct xattr_list *list = arg;
 
-	seen->used += (size_t)snprintf(seen->text + seen->used, sizeof seen->text - seen->used,
+	list->used += (size_t)snprintf(list->text + list->used, sizeof list->text - list->used,
 	                               "%.*s=%.*s ", (int)name.len, (const char *)name.data,
 	                               (int)value.len, (const char *)value.data);
-	return ++seen->n == seen->stop_at ? 42 : 0;
+	return ++list->n == list->stop_at ? 42 : 0;
 }
 
 static void put_xattr(struct store_fixture *fixture, uint64_t ino, const char *name,
@@ -393,10 +396,10 @@ static void put_xattr(struct store_fixture *fixture, uint64_t ino, const char *n
 	                 0);
 }
 
-static void test_xattrs(void **state)
+static void test_attributes_belong_to_one_inode(void **state)
 {
 	struct store_fixture *fixture = *state;
-	struct seen seen = { .stop_at = -1 };
+	struct xattr_list list = { .stop_at = -1 };
 	struct bytes value;
 	uint64_t bytes = 999;
 
@@ -404,14 +407,14 @@ static void test_xattrs(void **state)
 	put_xattr(fixture, 256, "user.a", "");
 	put_xattr(fixture, 1, "user.other", "1");
 	put_xattr(fixture, 257, "user.other", "257");
-	assert_int_equal(store_xattr_each(fixture->txn, 256, see, &seen), 0);
-	assert_string_equal(seen.text, "user.a= user.b=2 ");
-	seen = (struct seen){ .stop_at = 1 };
-	assert_int_equal(store_xattr_each(fixture->txn, 256, see, &seen), 42);
-	assert_string_equal(seen.text, "user.a= ");
-	seen = (struct seen){ .stop_at = -1 };
-	assert_int_equal(store_xattr_each(fixture->txn, 2, see, &seen), 0);
-	assert_string_equal(seen.text, "");
+	assert_int_equal(store_xattr_each(fixture->txn, 256, append_xattr, &list), 0);
+	assert_string_equal(list.text, "user.a= user.b=2 ");
+	list = (struct xattr_list){ .stop_at = 1 };
+	assert_int_equal(store_xattr_each(fixture->txn, 256, append_xattr, &list), 42);
+	assert_string_equal(list.text, "user.a= ");
+	list = (struct xattr_list){ .stop_at = -1 };
+	assert_int_equal(store_xattr_each(fixture->txn, 2, append_xattr, &list), 0);
+	assert_string_equal(list.text, "");
 	assert_int_equal(store_xattr_get(fixture->txn, 256, "user.b", 6, &value), 0);
 	assert_int_equal(value.len, 1);
 	assert_int_equal(store_xattr_get(fixture->txn, 256, "user.c", 6, &value), -ENOENT);
@@ -429,7 +432,7 @@ static void test_xattrs(void **state)
 
 /* --- expiry, feed, idempotency --- */
 
-static void test_expiry(void **state)
+static void test_the_first_expiry_is_found(void **state)
 {
 	struct store_fixture *fixture = *state;
 	int64_t expiry = 0;
@@ -442,7 +445,7 @@ static void test_expiry(void **state)
 	assert_int_equal(store_expiry_put(fixture->txn, TTL_MOMENT_MAX_MS, 2), 0);
 	assert_int_equal(store_first_expiry(fixture->txn, &expiry, &ino), 0);
 	assert_int_equal(expiry, 255);
-	assert_int_equal(ino, 5); /* in a fixed order at the same moment */
+	assert_int_equal(ino, 5); /* The order at the same time is fixed. */
 	assert_int_equal(store_expiry_del(fixture->txn, 255, 5), 0);
 	assert_int_equal(store_expiry_del(fixture->txn, 255, 5), -ENOENT);
 	assert_int_equal(store_expiry_del(fixture->txn, 255, 400), 0);
@@ -454,8 +457,8 @@ static void test_expiry(void **state)
 	assert_int_equal(expiry, TTL_MOMENT_MAX_MS);
 }
 
-/* What was remembered does not outlive a change, nor one that is undone. */
-static void test_may_expire(void **state)
+/* The cached answer follows every change, including one that is undone. */
+static void test_may_expire_follows_every_change(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct txn *inner;
@@ -478,7 +481,7 @@ static void test_may_expire(void **state)
 	assert_false(store_may_expire(fixture->txn, 1000));
 }
 
-static void test_feed_and_idem(void **state)
+static void test_feed_rows_and_idempotency_keys_are_stored(void **state)
 {
 	struct store_fixture *fixture = *state;
 	uint64_t offset = 99;
@@ -511,19 +514,19 @@ int main(void)
 #define TEST(name)                                                                                 \
 	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_new),
-		TEST(test_reopen_keeps_meta),
-		cmocka_unit_test(test_open_errors),
-		TEST(test_inodes),
-		TEST(test_lengths),
-		TEST(test_names),
-		TEST(test_names_too_long),
-		TEST(test_scan),
-		TEST(test_chunks),
-		TEST(test_xattrs),
-		TEST(test_expiry),
-		TEST(test_may_expire),
-		TEST(test_feed_and_idem),
+		TEST(test_a_new_store_has_an_empty_root),
+		TEST(test_reopening_keeps_the_totals),
+		cmocka_unit_test(test_opening_reports_a_bad_path),
+		TEST(test_inodes_are_stored_with_all_fields),
+		TEST(test_numbers_of_every_length_are_stored),
+		TEST(test_names_are_linked_and_looked_up),
+		TEST(test_names_too_long_are_not_found),
+		TEST(test_a_scan_returns_names_in_order),
+		TEST(test_chunks_have_holes_and_can_be_cut),
+		TEST(test_attributes_belong_to_one_inode),
+		TEST(test_the_first_expiry_is_found),
+		TEST(test_may_expire_follows_every_change),
+		TEST(test_feed_rows_and_idempotency_keys_are_stored),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);

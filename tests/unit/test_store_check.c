@@ -1,5 +1,5 @@
-/* Tests of applying at random, checked by the store's invariants; and of that
- * check: it must see each kind of damage. */
+/* Tests of the store's invariants after random events, and of the check itself: it
+ * must detect each kind of damage. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -57,8 +57,8 @@ static void assert_sound(struct txn *txn)
 		fail_msg("%s", why);
 }
 
-/* Several sequences, in batches of several sizes, checked after each batch. */
-static void test_random(void **state)
+/* Several sequences, in batches of various sizes, with a check after each batch. */
+static void test_random_events_keep_the_invariants(void **state)
 {
 	struct place *place = *state;
 	static struct event_space space;
@@ -94,7 +94,7 @@ static void test_random(void **state)
 			assert_int_equal(txn_commit(txn), 0);
 		}
 	}
-	/* The sequence means something: all that can happen did. */
+	/* Prove that the sequence is varied: every possible outcome occurred. */
 	for (int i = 0; i <= OUTCOME_REJECTED; i++) {
 		if (!counts[i])
 			fail_msg("no event had the outcome \"%s\"",
@@ -102,7 +102,7 @@ static void test_random(void **state)
 	}
 }
 
-/* A store with one of everything. */
+/* Fill a store with at least one row of each kind. */
 static void fill_store(struct txn *txn)
 {
 	static char large[2 * STORE_CHUNK_SIZE];
@@ -140,38 +140,48 @@ static uint64_t inode_of(struct txn *txn, uint64_t parent, const char *name)
 	return ino;
 }
 
-/* Ways to break it. Each changes what one row says. */
+/* Kinds of damage. Each changes one row, except LOOP. */
+#define DAMAGE_KINDS(X)                                                                            \
+	X(NONE)                                                                                    \
+	X(NAME_GONE)                                                                               \
+	X(NAME_TWICE)                                                                              \
+	X(NAME_OF_NOTHING)                                                                         \
+	X(NAME_OTHER_KIND)                                                                         \
+	X(INODE_GONE)                                                                              \
+	X(INODE_OTHER_NAME)                                                                        \
+	X(INODE_OTHER_SIZE)                                                                        \
+	X(INODE_FUTURE)                                                                            \
+	X(INODE_SUBDIRS)                                                                           \
+	X(INODE_EXPIRY)                                                                            \
+	X(LOOP)                                                                                    \
+	X(CHUNK_OF_NOTHING)                                                                        \
+	X(CHUNK_BEYOND)                                                                            \
+	X(XATTR_EXTRA)                                                                             \
+	X(XATTR_GONE)                                                                              \
+	X(EXPIRY_GONE)                                                                             \
+	X(EXPIRY_EXTRA)                                                                            \
+	X(FEED_GONE)                                                                               \
+	X(FEED_UNREADABLE)                                                                         \
+	X(IDEM_GONE)                                                                               \
+	X(IDEM_EXTRA)                                                                              \
+	X(META_KEYS)                                                                               \
+	X(META_DIRS)                                                                               \
+	X(META_USED)                                                                               \
+	X(META_DEFAULT_TTL)
+
 enum damage {
-	NONE,
-	NAME_GONE,
-	NAME_TWICE,
-	NAME_OF_NOTHING,
-	NAME_OTHER_KIND,
-	INODE_GONE,
-	INODE_OTHER_NAME,
-	INODE_OTHER_SIZE,
-	INODE_FUTURE,
-	INODE_SUBDIRS,
-	INODE_EXPIRY,
-	LOOP,
-	CHUNK_OF_NOTHING,
-	CHUNK_BEYOND,
-	XATTR_EXTRA,
-	XATTR_GONE,
-	EXPIRY_GONE,
-	EXPIRY_EXTRA,
-	FEED_GONE,
-	FEED_UNREADABLE,
-	IDEM_GONE,
-	IDEM_EXTRA,
-	META_KEYS,
-	META_DIRS,
-	META_USED,
-	META_DEFAULT_TTL,
-	DAMAGES
+#define X(name) name,
+	DAMAGE_KINDS(X) DAMAGES
+#undef X
 };
 
-static int put(struct txn *txn, uint64_t ino, void (*change)(struct entry *))
+static const char *const damage_names[] = {
+#define X(name) #name,
+	DAMAGE_KINDS(X)
+#undef X
+};
+
+static int change_entry(struct txn *txn, uint64_t ino, void (*change)(struct entry *))
 {
 	struct entry e;
 	char name[256];
@@ -211,7 +221,7 @@ static void no_expiry(struct entry *e)
 	e->expiry_ms = 0;
 }
 
-static int break_it(struct txn *txn, enum damage damage)
+static int damage_store(struct txn *txn, enum damage damage)
 {
 	uint64_t dir = inode_of(txn, STORE_ROOT_INO, "dir");
 	uint64_t small = inode_of(txn, dir, "small");
@@ -236,26 +246,26 @@ static int break_it(struct txn *txn, enum damage damage)
 	case INODE_GONE:
 		return store_remove(txn, deep);
 	case INODE_OTHER_NAME:
-		return put(txn, small, other_name);
+		return change_entry(txn, small, other_name);
 	case INODE_OTHER_SIZE:
-		return put(txn, large, other_size);
+		return change_entry(txn, large, other_size);
 	case INODE_FUTURE:
-		return put(txn, small, future);
+		return change_entry(txn, small, future);
 	case INODE_SUBDIRS:
-		return put(txn, sub, more_subdirs);
+		return change_entry(txn, sub, more_subdirs);
 	case INODE_EXPIRY:
-		return put(txn, small, no_expiry);
+		return change_entry(txn, small, no_expiry);
 	case LOOP: {
 		struct entry e;
 
-		/* sub moves below deep: both are linked, neither from the root */
+		/* Move sub below deep: each is linked, but neither from the root. */
 		assert_int_equal(store_unlink(txn, dir, "sub", 3), 0);
 		assert_int_equal(store_link(txn, deep, "sub", 3, sub, true), 0);
 		assert_int_equal(store_get(txn, sub, &e), 0);
 		e.name = "sub";
 		e.parent = deep;
 		assert_int_equal(store_put(txn, &e), 0);
-		assert_int_equal(put(txn, deep, more_subdirs), 0);
+		assert_int_equal(change_entry(txn, deep, more_subdirs), 0);
 		assert_int_equal(store_get(txn, dir, &e), 0);
 		e.name = "dir";
 		e.nsubdirs--;
@@ -297,7 +307,7 @@ static int break_it(struct txn *txn, enum damage damage)
 	return -EINVAL;
 }
 
-static void test_damage_is_seen(void **state)
+static void test_every_kind_of_damage_is_detected(void **state)
 {
 	struct place *place = *state;
 
@@ -308,18 +318,18 @@ static void test_damage_is_seen(void **state)
 
 		assert_int_equal(txn_write(place->store, &txn), 0);
 		fill_store(txn);
-		assert_int_equal(break_it(txn, (enum damage)damage), 0);
+		assert_int_equal(damage_store(txn, (enum damage)damage), 0);
 		err = store_check(txn, why, sizeof(why));
 		if (err != (damage == NONE ? 0 : -EPROTO) || (damage != NONE && !why[0]))
-			fail_msg("damage %d: %d, %s", damage, err, why);
+			fail_msg("%s: %d, %s", damage_names[damage], err, why);
 		err = store_audit(txn, why, sizeof(why));
 		if (err != (damage == NONE ? 0 : -EPROTO))
-			fail_msg("audit, damage %d: %d, %s", damage, err, why);
+			fail_msg("audit of %s: %d, %s", damage_names[damage], err, why);
 		txn_abort(txn);
 	}
 }
 
-static void test_new_store(void **state)
+static void test_a_new_store_passes_the_check(void **state)
 {
 	struct place *place = *state;
 	struct txn *txn;
@@ -332,9 +342,12 @@ static void test_new_store(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_new_store, open_place, close_place),
-		cmocka_unit_test_setup_teardown(test_damage_is_seen, open_place, close_place),
-		cmocka_unit_test_setup_teardown(test_random, open_place, close_place),
+		cmocka_unit_test_setup_teardown(test_a_new_store_passes_the_check, open_place,
+		                                close_place),
+		cmocka_unit_test_setup_teardown(test_every_kind_of_damage_is_detected, open_place,
+		                                close_place),
+		cmocka_unit_test_setup_teardown(test_random_events_keep_the_invariants, open_place,
+		                                close_place),
 	};
 
 	return cmocka_run_group_tests_name("store_check", tests, NULL, NULL);

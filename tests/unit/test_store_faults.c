@@ -1,5 +1,5 @@
-/* Tests of common/store*.c: several processes, killed ones, full file systems,
- * damaged files, copies. */
+/* Tests of common/store/: several processes, killed ones, full file systems, damaged
+ * files, copies. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -20,7 +20,7 @@
 
 #define SEED 7
 
-/* Opens a store that must be refused. */
+/* Expect that the store in DIR is refused with ERR. */
 static void expect_refused(const char *dir, int err)
 {
 	struct store_config config = { .dir = dir };
@@ -31,8 +31,8 @@ static void expect_refused(const char *dir, int err)
 	assert_non_null(strstr(why, dir));
 }
 
-/* Adds a name, an inode and a value that is long enough for chunks, all told in
- * meta. Returns an error of any step. */
+/* Add a name, an inode and a value of VALUE_SIZE bytes, and update the totals. Return
+ * 0 or the error of a step. */
 static int add_one(struct store *store, size_t value_size)
 {
 	static uint8_t value[3 * STORE_CHUNK_SIZE];
@@ -66,7 +66,7 @@ static int add_one(struct store *store, size_t value_size)
 	return txn_commit(txn);
 }
 
-/* Reads all of that; returns how many there are, or -1 if something is wrong. */
+/* Read all of these. Return their number, or -1 if something is wrong. */
 static int64_t count_all(struct store *store)
 {
 	static uint8_t value[3 * STORE_CHUNK_SIZE];
@@ -133,9 +133,9 @@ static void write_forever(void *arg)
 	}
 }
 
-/* A writer that is killed at any moment leaves the store whole: what it said it
- * had committed is there, the next writer goes on. */
-static void test_killed_writer(void **state)
+/* A writer killed at any moment leaves the store whole: everything that it had
+ * committed is there, and the next writer can continue. */
+static void test_a_killed_writer_leaves_the_store_whole(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share_dir(dir);
@@ -158,7 +158,7 @@ static void test_killed_writer(void **state)
 		own++;
 		int64_t n = count_all(store);
 		assert_true(n >= (int64_t)(atomic_load(&shared->written) + own));
-		/* A kill may come between the commit and its being counted. */
+		/* A kill may come between the commit and counting it. */
 		assert_true(n <= (int64_t)(atomic_load(&shared->written) + own) + round + 1);
 	}
 	store_close(store);
@@ -184,8 +184,8 @@ static void write_some(void *arg)
 	store_close(store);
 }
 
-/* Opening a new store at once, and writing at once: nothing is lost. */
-static void test_many_writers(void **state)
+/* Several processes open a new store and write at the same time: nothing is lost. */
+static void test_concurrent_writers_lose_nothing(void **state)
 {
 	char *dir = temp_dir_new(), below[4100];
 	snprintf(below, sizeof below, "%s/new", dir);
@@ -221,8 +221,8 @@ static void read_forever(void *arg)
 		pause();
 }
 
-/* Reader slots of a process that was killed are found when they are needed. */
-static void test_killed_readers(void **state)
+/* Reader slots of a killed process are freed when they are needed. */
+static void test_reader_slots_of_killed_processes_are_reused(void **state)
 {
 	char *dir = temp_dir_new();
 	struct shared *shared = share_dir(dir);
@@ -235,7 +235,7 @@ static void test_killed_readers(void **state)
 	struct store *store = store_fixture_open(dir);
 	while (n < MANY && txn_read(store, &txns[n]) == 0)
 		n++;
-	assert_in_range(n, 1, MANY - 1); /* the other process lives: there are no more */
+	assert_in_range(n, 1, MANY - 1); /* The other process lives, so there are no more slots. */
 	assert_int_equal(txn_read(store, &one), -EAGAIN);
 	child_kill(pid);
 	while (n < MANY && txn_read(store, &txns[n]) == 0)
@@ -249,7 +249,7 @@ static void test_killed_readers(void **state)
 
 /* --- a full file system --- */
 
-/* Fills the store until there is no room; returns how many went in. */
+/* Fill the store until there is no space. Return the number of entries. */
 static int64_t fill_store(struct store *store, size_t value_size)
 {
 	int r;
@@ -260,7 +260,7 @@ static int64_t fill_store(struct store *store, size_t value_size)
 	return count_all(store);
 }
 
-static void test_full(void **state)
+static void test_a_full_store_stays_whole(void **state)
 {
 	char *dir = temp_dir_small(2 << 20);
 	if (!dir)
@@ -274,7 +274,7 @@ static void test_full(void **state)
 		int64_t before = count_all(store), n = fill_store(store, sizes[i]);
 
 		assert_true(n >= before);
-		/* Still full, still whole, also for who opens it now. */
+		/* The store is still full and whole, also when it is opened again. */
 		for (int k = 0; k < 3; k++)
 			assert_int_equal(add_one(store, 3 * STORE_CHUNK_SIZE), -ENOSPC);
 		assert_int_equal(count_all(store), n);
@@ -289,9 +289,9 @@ static void test_full(void **state)
 	temp_dir_remove(dir);
 }
 
-/* No room for a new store, or for what every opening needs: an error, not a
- * signal. */
-static void test_open_when_full(void **state)
+/* Without space for a new store, or for the pages that opening needs, an error is
+ * returned instead of a signal. */
+static void test_opening_on_a_full_file_system_fails(void **state)
 {
 	char *dir = temp_dir_small(2 << 20), path[4200];
 	(void)state;
@@ -309,7 +309,7 @@ static void test_open_when_full(void **state)
 		assert_int_equal(truncate(path, (2 << 20) - pages * 4096), 0);
 		int r = store_open(&config, &store, NULL, 0);
 		if (r == 0) {
-			/* All reader slots can be had, full or not. */
+			/* All reader slots are available, full or not. */
 			static struct txn *txns[1024];
 			size_t n = 0;
 
@@ -335,7 +335,7 @@ static void data_path(char *path, size_t size, const char *dir)
 	snprintf(path, size, "%s/data.mdb", dir);
 }
 
-/* A file with N bytes of C at its start instead of what was there. */
+/* Overwrite the first N bytes of the file with C. */
 static void overwrite(const char *dir, int c, size_t n)
 {
 	char path[4200], bytes[8192];
@@ -348,7 +348,7 @@ static void overwrite(const char *dir, int c, size_t n)
 	close(fd);
 }
 
-static void test_damaged(void **state)
+static void test_damaged_files_are_refused(void **state)
 {
 	const int bytes[] = { 0x00, 0xff, 0x5a };
 
@@ -359,11 +359,11 @@ static void test_damaged(void **state)
 
 		assert_int_equal(add_one(store, 70000), 0);
 		store_close(store);
-		overwrite(dir, bytes[i], 8192); /* both meta pages */
+		overwrite(dir, bytes[i], 8192); /* Both meta pages. */
 		expect_refused(dir, -EPROTO);
 		temp_dir_remove(dir);
 
-		/* Something else altogether, long and short. */
+		/* A file with other contents, of any size. */
 		for (size_t size = 1; size <= 8192; size *= 2) {
 			dir = temp_dir_new();
 			overwrite(dir, bytes[i], size);
@@ -381,8 +381,8 @@ static void expect_damaged(const char *dir)
 	assert_non_null(strstr(why, "damaged"));
 }
 
-/* A copy that was cut short is refused when it is checked. */
-static void test_cut_copy(void **state)
+/* A truncated copy is refused by the check. */
+static void test_truncated_copies_are_refused(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
 	struct store *store = store_fixture_open(dir);
@@ -409,7 +409,7 @@ static void test_cut_copy(void **state)
 	temp_dir_remove(to);
 }
 
-/* Writes a row of the table meta with the library itself. */
+/* Write a row of the table meta directly with LMDB. */
 static void put_meta(const char *dir, const char *key, const void *data, size_t len)
 {
 	MDB_env *env;
@@ -427,7 +427,7 @@ static void put_meta(const char *dir, const char *key, const void *data, size_t 
 	mdb_env_close(env);
 }
 
-static void test_other_format(void **state)
+static void test_other_formats_are_refused(void **state)
 {
 	char *dir = temp_dir_new();
 	uint32_t format = 999;
@@ -440,7 +440,7 @@ static void test_other_format(void **state)
 	put_meta(dir, "format", "1", 1);
 	expect_refused(dir, -EPROTO);
 	temp_dir_remove(dir);
-	/* A row of totals that is not one. */
+	/* A totals row of another size. */
 	dir = temp_dir_new();
 	store_close(store_fixture_open(dir));
 	put_meta(dir, "meta", "short", 5);
@@ -450,7 +450,7 @@ static void test_other_format(void **state)
 
 /* --- copies --- */
 
-static void test_copy(void **state)
+static void test_a_copy_is_a_whole_store(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200];
 	struct store *store = store_fixture_open(dir);
@@ -473,7 +473,7 @@ static void test_copy(void **state)
 	assert_int_equal(add_one(copy, 70000), 0);
 	assert_int_equal(count_all(copy), 21);
 	store_close(copy);
-	/* Nobody reads it: an error, not a signal. */
+	/* Without a reader of the pipe: an error instead of a signal. */
 	int pipes[2];
 	assert_int_equal(pipe(pipes), 0);
 	close(pipes[0]);
@@ -492,11 +492,15 @@ static void test_copy(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_killed_writer),  cmocka_unit_test(test_many_writers),
-		cmocka_unit_test(test_killed_readers), cmocka_unit_test(test_full),
-		cmocka_unit_test(test_open_when_full), cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_cut_copy),       cmocka_unit_test(test_other_format),
-		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_a_killed_writer_leaves_the_store_whole),
+		cmocka_unit_test(test_concurrent_writers_lose_nothing),
+		cmocka_unit_test(test_reader_slots_of_killed_processes_are_reused),
+		cmocka_unit_test(test_a_full_store_stays_whole),
+		cmocka_unit_test(test_opening_on_a_full_file_system_fails),
+		cmocka_unit_test(test_damaged_files_are_refused),
+		cmocka_unit_test(test_truncated_copies_are_refused),
+		cmocka_unit_test(test_other_formats_are_refused),
+		cmocka_unit_test(test_a_copy_is_a_whole_store),
 	};
 
 	return cmocka_run_group_tests_name("store_faults", tests, NULL, NULL);

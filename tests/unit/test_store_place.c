@@ -1,5 +1,5 @@
-/* Tests of common/store/place.c: a store is not kept where another user could
- * change it, two processes do not make it at once, and removing it is noticed. */
+/* Tests of common/store/place.c: a store is refused where another user could change
+ * it, two processes do not create it at the same time, and its removal is detected. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/capture.h"
@@ -22,7 +22,7 @@
 static const char *const files[] = { "data.mdb", "lock.mdb",      "bell",
 	                             "recency",  "consumer.lock", "start.lock" };
 
-/* A path below DIR, in one of a few buffers. */
+/* Return the path of NAME below DIR, in one of four buffers. */
 static const char *below(const char *dir, const char *name)
 {
 	static char paths[4][PATH_BYTES];
@@ -43,7 +43,8 @@ static void write_file(const char *path, const char *text)
 	assert_int_equal(chmod(path, 0600), 0);
 }
 
-/* The store in DIR is refused with a sentence that holds TEXT and NAME. */
+/* Expect that the store in DIR is refused with a sentence that contains TEXT and
+ * NAME. */
 static void expect_refused(const char *dir, const char *name, const char *text)
 {
 	struct store_config config = { .dir = dir };
@@ -55,7 +56,7 @@ static void expect_refused(const char *dir, const char *name, const char *text)
 		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
 }
 
-/* What stands in place of a file of the store, and what is said of it. */
+/* Objects in the place of a file of the store. */
 static void make_link(const char *path, const char *secret)
 {
 	assert_int_equal(symlink(secret, path), 0);
@@ -86,7 +87,7 @@ static void make_strangers(const char *path, const char *secret)
 	assert_int_equal(chown(path, STRANGER, STRANGER), 0);
 }
 
-static void test_files_of_others(void **state)
+static void test_unsafe_files_are_refused(void **state)
 {
 	static const struct {
 		void (*make)(const char *path, const char *secret);
@@ -114,7 +115,7 @@ static void test_files_of_others(void **state)
 			assert_int_equal(mkdir(store, 0700), 0);
 			faults[i].make(below(store, files[k]), secret);
 			expect_refused(store, files[k], faults[i].text);
-			/* The opening of a single file refuses it, too. */
+			/* Opening a single file refuses it as well. */
 			assert_int_equal(store_place_file_in(store, files[k], O_RDWR | O_CREAT),
 			                 -EPERM);
 			assert_int_equal(unlink(below(store, files[k])), 0);
@@ -131,7 +132,7 @@ static void test_files_of_others(void **state)
 	temp_dir_remove(dir);
 }
 
-static void test_directory_of_others(void **state)
+static void test_unsafe_directories_are_refused(void **state)
 {
 	char *dir = temp_dir_new();
 	const char *store = strdup(below(dir, "store")), *link = strdup(below(dir, "link"));
@@ -146,7 +147,7 @@ static void test_directory_of_others(void **state)
 	assert_int_equal(chmod(store, 0755), 0);
 	assert_int_equal(symlink(store, link), 0);
 	expect_refused(link, "link", "symbolic link");
-	/* Slashes behind it would follow the link. */
+	/* A slash at the end would follow the link. */
 	char *slashes = strdup(below(dir, "link//"));
 	assert_non_null(slashes);
 	assert_int_equal(store_place_open(slashes, &place, NULL, 0), -EPERM);
@@ -163,8 +164,8 @@ static void test_directory_of_others(void **state)
 	temp_dir_remove(dir);
 }
 
-/* Return whether a program may keep its store in DIR as it is. */
-static bool begins(const char *dir)
+/* Return whether a program accepts DIR as it is for its store. */
+static bool is_accepted(const char *dir)
 {
 	struct store_place *place;
 	int r = store_place_begin(dir, &place, NULL, 0);
@@ -177,11 +178,12 @@ static bool begins(const char *dir)
 static void begin_as_stranger(void *arg)
 {
 	CHILD_CHECK(setuid(STRANGER) == 0);
-	CHILD_CHECK(!begins(arg));
+	CHILD_CHECK(!is_accepted(arg));
 }
 
-/* A tmpfs is mounted with mode 1777: others can put files in, and remove none of ours. */
-static void test_sticky_directory(void **state)
+/* A tmpfs is mounted with mode 1777: other users can create files, but not remove
+ * ours. */
+static void test_a_sticky_directory_is_accepted_with_a_warning(void **state)
 {
 	char *dir = temp_dir_new(), *logged, text[32] = "";
 	size_t logged_len;
@@ -197,12 +199,12 @@ static void test_sticky_directory(void **state)
 	assert_int_equal(mkdir(store, 0700), 0);
 	assert_int_equal(chmod(store, 01777), 0);
 	stderr_begin();
-	bool used = begins(store);
+	bool used = is_accepted(store);
 	logged = stderr_end(&logged_len);
 	assert_true(used);
 	assert_non_null(strstr(logged, "mode 1777"));
 	free(logged);
-	/* What was put in after the files were looked at is not opened either. */
+	/* A file created after the check is not opened either. */
 	assert_int_equal(store_place_open(store, &place, NULL, 0), 0);
 	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
 		struct stat st;
@@ -225,7 +227,7 @@ static void test_sticky_directory(void **state)
 	assert_string_equal(text, "as it was");
 	fclose(file);
 	if (geteuid() == 0) {
-		/* Root's own directory is not that of others. */
+		/* A directory of root is not safe for another user. */
 		assert_int_equal(chmod(dir, 0755), 0);
 		child_join(child_start(begin_as_stranger, (void *)store));
 		make_strangers(below(store, "recency"), secret);
@@ -244,7 +246,7 @@ static void default_of_stranger(void *arg)
 	CHILD_CHECK(strcmp(store_place_default(), "/dev/shm/keydir-65534") == 0);
 }
 
-static void test_default(void **state)
+static void test_the_default_depends_on_the_user(void **state)
 {
 	(void)state;
 	if (geteuid() != 0)
@@ -257,11 +259,12 @@ static void test_default(void **state)
 
 struct start {
 	const char *dir;
-	atomic_bool locked; /* the first has the lock */
+	atomic_bool locked; /* the first process has the lock */
 	atomic_bool waits;
 };
 
-/* Begin as the second. Started before the first begins: a fork would share its lock. */
+/* Begin as the second process. Started before the first begins: a fork would share
+ * its lock. */
 static struct store_place *begin_second(struct start *start)
 {
 	struct store_place *place;
@@ -281,7 +284,7 @@ static void start_second(void *arg)
 	store_place_close(place);
 }
 
-static void test_second_goes_on_with_it(void **state)
+static void test_a_second_process_uses_the_store_of_the_first(void **state)
 {
 	struct start *start = child_share(sizeof(*start));
 	char *dir = temp_dir_new();
@@ -292,7 +295,8 @@ static void test_second_goes_on_with_it(void **state)
 	pid_t child = child_start(start_second, start);
 	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
 	assert_false(store_place_has_store(place));
-	/* What a process left that was killed while it made one is none. */
+	/* A file left by a process that was killed while creating the store does not
+	 * count. */
 	write_file(below(dir, "data.mdb"), "");
 	assert_false(store_place_has_store(place));
 	atomic_store(&start->locked, true);
@@ -309,14 +313,14 @@ static void start_in_new_directory(void *arg)
 	struct store_place *place = begin_second(start);
 
 	CHILD_CHECK(!store_place_has_store(place));
-	/* It is the one that others will find. */
+	/* It is the directory that other processes will find. */
 	int fd = store_place_file_in(start->dir, "bell", O_RDWR | O_CREAT);
 	CHILD_CHECK(fd >= 0);
 	CHILD_CHECK(faccessat(store_place_fd(place), "bell", F_OK, 0) == 0);
 }
 
-/* The directory goes while somebody waits for its lock. */
-static void test_removed_while_waiting(void **state)
+/* The directory is removed while a process waits for its lock. */
+static void test_a_directory_removed_while_waiting_is_replaced(void **state)
 {
 	struct start *start = child_share(sizeof(*start));
 	char *parent = temp_dir_new();
@@ -349,7 +353,7 @@ static struct store *open_store(const char *dir)
 	return store;
 }
 
-/* STORE is lost, and the sentence says what became of NAME. */
+/* Expect that STORE is lost, with a sentence that contains NAME and TEXT. */
 static void expect_lost(struct store *store, const char *name, const char *text)
 {
 	char why[512] = "";
@@ -359,7 +363,7 @@ static void expect_lost(struct store *store, const char *name, const char *text)
 		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
 }
 
-static void test_removed(void **state)
+static void test_a_removed_store_is_detected(void **state)
 {
 	char *parent = temp_dir_new();
 	const char *dir = strdup(below(parent, "store"));
@@ -373,7 +377,7 @@ static void test_removed(void **state)
 	store = open_store(dir);
 	assert_int_equal(rename(dir, below(parent, "old")), 0);
 	expect_lost(store, "data.mdb", "removed");
-	/* Somebody makes a new one in its place. */
+	/* Another process creates a new store in its place. */
 	struct store *other = open_store(dir);
 	expect_lost(store, "data.mdb", "replaced");
 	assert_int_equal(store_place_check(store_place(other), NULL, 0), 0);
@@ -386,13 +390,13 @@ static void test_removed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files_of_others),
-		cmocka_unit_test(test_directory_of_others),
-		cmocka_unit_test(test_sticky_directory),
-		cmocka_unit_test(test_default),
-		cmocka_unit_test(test_second_goes_on_with_it),
-		cmocka_unit_test(test_removed_while_waiting),
-		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_unsafe_files_are_refused),
+		cmocka_unit_test(test_unsafe_directories_are_refused),
+		cmocka_unit_test(test_a_sticky_directory_is_accepted_with_a_warning),
+		cmocka_unit_test(test_the_default_depends_on_the_user),
+		cmocka_unit_test(test_a_second_process_uses_the_store_of_the_first),
+		cmocka_unit_test(test_a_directory_removed_while_waiting_is_replaced),
+		cmocka_unit_test(test_a_removed_store_is_detected),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

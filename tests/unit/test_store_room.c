@@ -1,6 +1,6 @@
-/* Room in a full file system: a store in memory that is written through the map
- * gets an error and never a signal, and finds its way back when something is
- * removed. The pages counted ahead are compared with those that LMDB took. */
+/* Tests of a full file system: a store in memory that is written through its mapping
+ * gets an error and never a signal, and recovers when entries are removed. The
+ * reserved pages are compared with those that LMDB used. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -30,7 +30,7 @@ struct world {
 	uint64_t applied, refused; /* transactions */
 };
 
-/* The next store begins anew. */
+/* Remove the store, so that the next one starts empty. */
 static void wipe(const char *dir)
 {
 	static const char *const files[] = { "data.mdb", "lock.mdb", "fill" };
@@ -50,7 +50,7 @@ static struct store *open_store(const char *dir)
 	return store;
 }
 
-/* No page that LMDB has taken lies behind what was allocated for it. */
+/* Expect that LMDB uses no page past the allocated ones. */
 static void expect_room(struct store *store)
 {
 	MDB_envinfo info;
@@ -59,7 +59,7 @@ static void expect_room(struct store *store)
 	assert_true(info.me_last_pgno < store->allocated_end);
 }
 
-static void check(struct store *store)
+static void check_store(struct store *store)
 {
 	char why[256] = "";
 	struct txn *txn;
@@ -70,7 +70,7 @@ static void check(struct store *store)
 	txn_abort(txn);
 }
 
-/* Values of all lengths, most of them short; keys in the way of each other. */
+/* Make an event with a value of any length, most of them short, on one of few keys. */
 static void set_something(struct world *w, char *key, size_t size, struct event *ev)
 {
 	static const size_t sizes[] = { 0,    10,   100,  500,   600,   1990,
@@ -84,7 +84,7 @@ static void set_something(struct world *w, char *key, size_t size, struct event 
 		              .value = { big, n ? prng_below(&w->prng, (uint32_t)n + 1) : 0 } };
 }
 
-/* One event of a kind that writes. */
+/* Make an event of any kind that writes. */
 static void any_event(struct world *w, char *key, size_t size, struct event *ev)
 {
 	static struct event_space space;
@@ -97,7 +97,7 @@ static void any_event(struct world *w, char *key, size_t size, struct event *ev)
 	event_random(&w->prng, &space, ev);
 }
 
-/* Applies EV as a part of TXN that may be undone. */
+/* Apply EV in a nested transaction, which may be aborted. */
 static int apply_part(struct world *w, struct txn *txn, const struct event *ev)
 {
 	struct txn *part;
@@ -110,7 +110,7 @@ static int apply_part(struct world *w, struct txn *txn, const struct event *ev)
 	return r;
 }
 
-/* Applies N events in one transaction; sometimes undoes parts of it, or all. */
+/* Apply N events in one transaction; sometimes abort nested parts, or all of it. */
 static void apply_some(struct world *w, unsigned n)
 {
 	struct txn *txn;
@@ -138,7 +138,7 @@ static void apply_some(struct world *w, unsigned n)
 	w->refused += r != 0;
 }
 
-/* Removes a key; that must be possible however full it is. */
+/* Remove a key, which must be possible however full the file system is. */
 static void remove_one(struct world *w, const char *key)
 {
 	struct event ev = { .op = EVENT_DEL, .key = { key, strlen(key) } };
@@ -151,7 +151,7 @@ static void remove_one(struct world *w, const char *key)
 	expect_room(w->store);
 }
 
-/* Makes a key; 0 or -ENOSPC. */
+/* Set a key; return 0 or -ENOSPC. */
 static int set_one(struct world *w, const char *key, size_t size)
 {
 	struct event ev = { .op = EVENT_SET, .key = { key, strlen(key) }, .value = { big, size } };
@@ -168,8 +168,8 @@ static int set_one(struct world *w, const char *key, size_t size)
 	return r;
 }
 
-/* Whatever is written into a file system that is full, or nearly. */
-static void test_random(void **state)
+/* Random writes into a file system that is full or nearly so. */
+static void test_random_writes_survive_a_full_file_system(void **state)
 {
 	(void)state;
 	char *dir = temp_dir_small(3 << 20);
@@ -185,11 +185,11 @@ static void test_random(void **state)
 			if (i % (ROUNDS / 4) == 0)
 				temp_dir_resize(dir, ++mib << 20);
 		}
-		check(w.store);
+		check_store(w.store);
 		assert_true(w.applied > 10 && w.refused > 10);
 		store_close(w.store);
-		w.store = open_store(dir); /* full, and read again */
-		check(w.store);
+		w.store = open_store(dir); /* Full, and opened again. */
+		check_store(w.store);
 		store_close(w.store);
 		wipe(dir);
 		temp_dir_resize(dir, 3 << 20);
@@ -197,9 +197,9 @@ static void test_random(void **state)
 	temp_dir_remove(dir);
 }
 
-/* A store that was filled to the brim can be emptied, key by key, and filled
- * again, though the file system has nothing to give. */
-static void test_empty_and_refill(void **state)
+/* A store filled to the last page can be emptied key by key and filled again,
+ * although the file system has no free page. */
+static void test_a_full_store_can_be_emptied_and_refilled(void **state)
 {
 	(void)state;
 	static const size_t sizes[] = { 500, 1500, 3000, 30000, VALUE_MAX };
@@ -227,10 +227,11 @@ static void test_empty_and_refill(void **state)
 					break;
 			}
 			expect_room(w.store);
-			/* Not all: the feed grows, and long values need pages in a row. */
+			/* Not all of them: the feed grows, and long values need contiguous
+			 * pages. */
 			assert_true(again >= n / 2);
 		}
-		check(w.store);
+		check_store(w.store);
 		store_close(w.store);
 		wipe(dir);
 	}
@@ -267,12 +268,15 @@ static void remove_directory(struct world *w)
 /* One event can remove all values: large ones on a full file system, short ones if a
  * fifth of it is free. The next transaction does not count the free list as its own
  * pages, and can use the pages on it, however long the list is. */
-static void test_remove_all_at_once(void **state)
+static void test_one_event_can_remove_everything(void **state)
 {
 	(void)state;
 	static const struct {
+		const char *name;
 		size_t value, spare;
-	} rows[] = { { 3000, 16 << 20 }, { 30000, 0 }, { VALUE_MAX, 0 } };
+	} rows[] = { { "short values", 3000, 16 << 20 },
+		     { "long values", 30000, 0 },
+		     { "the longest values", VALUE_MAX, 0 } };
 	char *dir = temp_dir_small(80 << 20);
 	struct txn *txn;
 	if (!dir)
@@ -289,9 +293,9 @@ static void test_remove_all_at_once(void **state)
 		txn_abort(txn);
 		assert_int_equal(store_advance(w.store), 0);
 		int again = fill_directory(&w, rows[i].value);
-		assert_true(again > n / 2);
+		assert_row(rows[i].name, again > n / 2);
 		expect_room(w.store);
-		check(w.store);
+		check_store(w.store);
 		store_close(w.store);
 		wipe(dir);
 		temp_dir_resize(dir, 80 << 20);
@@ -299,9 +303,9 @@ static void test_remove_all_at_once(void **state)
 	temp_dir_remove(dir);
 }
 
-/* While a snapshot is open, overwriting large values frees pages that cannot be reused.
- * No transaction counts the growing free list as its own pages. */
-static void test_slow_reader(void **state)
+/* While a snapshot is open, overwriting large values frees pages that cannot be
+ * reused. No transaction counts the growing free list as its own pages. */
+static void test_the_free_list_is_not_counted_as_written(void **state)
 {
 	(void)state;
 	char *dir = temp_dir_small(64 << 20);
@@ -325,12 +329,12 @@ static void test_slow_reader(void **state)
 	assert_int_equal(store_advance(w.store), 0);
 	for (int i = 0; i < n; i++)
 		assert_int_equal(set_one(&w, "k", VALUE_MAX), 0);
-	check(w.store);
+	check_store(w.store);
 	store_close(w.store);
 	temp_dir_remove(dir);
 }
 
-static void fill_all(void *arg)
+static void fill_until_full(void *arg)
 {
 	const char *dir = arg;
 	struct store_config config = { .dir = dir };
@@ -348,8 +352,8 @@ static void fill_all(void *arg)
 	store_close(w.store);
 }
 
-/* Several processes, each with its own idea of what is allocated. */
-static void test_processes(void **state)
+/* Several processes, each with its own count of allocated pages. */
+static void test_processes_share_a_full_file_system(void **state)
 {
 	(void)state;
 	char *dir = temp_dir_small(8 << 20);
@@ -358,11 +362,11 @@ static void test_processes(void **state)
 		skip();
 	store_close(open_store(dir));
 	for (int i = 0; i < 3; i++)
-		pids[i] = child_start(fill_all, dir);
+		pids[i] = child_start(fill_until_full, dir);
 	for (int i = 0; i < 3; i++)
 		child_join(pids[i]);
 	struct store *store = open_store(dir);
-	check(store);
+	check_store(store);
 	store_close(store);
 	temp_dir_remove(dir);
 }
@@ -370,11 +374,11 @@ static void test_processes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random),
-		cmocka_unit_test(test_empty_and_refill),
-		cmocka_unit_test(test_remove_all_at_once),
-		cmocka_unit_test(test_slow_reader),
-		cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_random_writes_survive_a_full_file_system),
+		cmocka_unit_test(test_a_full_store_can_be_emptied_and_refilled),
+		cmocka_unit_test(test_one_event_can_remove_everything),
+		cmocka_unit_test(test_the_free_list_is_not_counted_as_written),
+		cmocka_unit_test(test_processes_share_a_full_file_system),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

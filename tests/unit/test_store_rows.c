@@ -1,6 +1,6 @@
-/* Tests of rows that the store never writes (common/store_*.c, event/feed.c). A store's file
- * may come from another node, so each reader must refuse them, and a change of the
- * entry must fail instead of writing past its buffers. */
+/* Tests of rows that the store never writes (common/store/, event/feed.c). A store's
+ * file may come from another node, so each reader must refuse such rows, and a change
+ * of the entry must fail instead of overflowing a buffer. */
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The sound store that each case damages. */
-static void fill(struct fixture *fixture)
+/* Fill the valid store that each case damages. */
+static void fill_store(struct fixture *fixture)
 {
 	static char big[STORE_CHUNK_SIZE + 1000];
 
@@ -29,8 +29,8 @@ static void fill(struct fixture *fixture)
 	       .ttl = TTL_UNTIL, .ttl_ms = 1060000);
 }
 
-static void put(struct txn *txn, enum table table, const void *key, size_t key_len,
-                const void *value, size_t len)
+static void put_row(struct txn *txn, enum table table, const void *key, size_t key_len,
+                    const void *value, size_t len)
 {
 	MDB_val k = { key_len, (void *)(uintptr_t)key }, v = { len, (void *)(uintptr_t)value };
 
@@ -39,7 +39,7 @@ static void put(struct txn *txn, enum table table, const void *key, size_t key_l
 
 /* --- inodes --- */
 
-/* Rows of inodes as their writer would write them, if it wrote such entries. */
+/* Impossible inode rows, in the format that the store writes. */
 static const struct {
 	const char *name;
 	struct entry e;
@@ -65,7 +65,7 @@ static const struct {
 	{ "an expiry after 9999", { .is_inline = true, .expiry_ms = TTL_MOMENT_MAX_MS + 1 } },
 };
 
-/* Writes E over the row of INO: store_put() has no buffer for such. */
+/* Overwrite the row of INO with E, which store_put() cannot write. */
 static void put_entry(struct txn *txn, uint64_t ino, struct entry e)
 {
 	static uint8_t row[70000];
@@ -76,14 +76,14 @@ static void put_entry(struct txn *txn, uint64_t ino, struct entry e)
 	const char *name = e.name ? e.name : "n";
 	uint32_t mode = e.mode ? e.mode : S_IFREG | 0644;
 
-	*p++ = (uint8_t)(1 | 8 | (e.is_inline ? 4 : 0)); /* rare, mode, inline */
+	*p++ = (uint8_t)(1 | 8 | (e.is_inline ? 4 : 0)); /* Flags: rare, mode, inline. */
 	p += store_num_put(p, parent);
 	p = varint_put(p, 1);
 	memset(p, 0, 8);
 	p += 8;
 	*p++ = (uint8_t)mode;
 	*p++ = (uint8_t)(mode >> 8);
-	*p++ = 4 | 8 | 16; /* expiry, TTL, directories */
+	*p++ = 4 | 8 | 16; /* Flags: expiry, TTL, directories. */
 	p = varint_put(p, (uint64_t)e.expiry_ms);
 	p = varint_put(p, (uint64_t)e.default_ttl_ms);
 	p = varint_put(p, e.nsubdirs);
@@ -96,11 +96,11 @@ static void put_entry(struct txn *txn, uint64_t ino, struct entry e)
 		memset(p, 'A', e.size);
 		p += e.size;
 	}
-	put(txn, INODES, key.mv_data, key.mv_size, row, (size_t)(p - row));
+	put_row(txn, INODES, key.mv_data, key.mv_size, row, (size_t)(p - row));
 }
 
-/* Applies changes of all that there is: none may end otherwise than with an outcome or
- * a negative errno. Returns how many failed. */
+/* Apply changes to all entries; each must end with an outcome or a negative errno.
+ * Return how many failed. */
 static int change_all(struct fixture *fixture, struct txn *txn)
 {
 	static const struct event events[] = {
@@ -126,12 +126,12 @@ static int change_all(struct fixture *fixture, struct txn *txn)
 	return failed;
 }
 
-static void test_entries(void **state)
+static void test_impossible_inodes_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct entry e;
 
-	fill(fixture);
+	fill_store(fixture);
 	uint64_t ino = fixture_ino(fixture, "d/k");
 	for (size_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		struct txn *txn;
@@ -139,8 +139,7 @@ static void test_entries(void **state)
 
 		assert_int_equal(txn_write(fixture->store, &txn), 0);
 		put_entry(txn, ino, (struct entry){ .is_inline = true, .size = 512 });
-		assert_int_equal(store_get(txn, ino, &e),
-		                 0); /* it is not the form that is refused */
+		assert_int_equal(store_get(txn, ino, &e), 0); /* The format itself is accepted. */
 		put_entry(txn, ino, entries[i].e);
 		if (store_get(txn, ino, &e) != -EIO)
 			fail_msg("%s is not refused", entries[i].name);
@@ -153,41 +152,51 @@ static void test_entries(void **state)
 	}
 }
 
-static void test_root(void **state)
+static void test_a_root_with_a_parent_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct txn *txn;
 	struct entry e;
 
-	fill(fixture);
+	fill_store(fixture);
 	assert_int_equal(txn_write(fixture->store, &txn), 0);
 	put_entry(txn, STORE_ROOT_INO, (struct entry){ .mode = S_IFDIR });
-	assert_int_equal(store_get(txn, STORE_ROOT_INO, &e), -EIO); /* a parent and a name */
+	assert_int_equal(store_get(txn, STORE_ROOT_INO, &e), -EIO); /* A parent and a name. */
 	change_all(fixture, txn);
 	txn_abort(txn);
 }
 
 /* --- other tables --- */
 
+#define DAMAGE_KINDS(X)                                                                            \
+	X(NAME_LONG)                                                                               \
+	X(NAME_OF_NO_KIND)                                                                         \
+	X(NAME_OF_NO_INODE)                                                                        \
+	X(CHUNK_LONG)                                                                              \
+	X(XATTR_NAME_LONG)                                                                         \
+	X(XATTR_LONG)                                                                              \
+	X(EXPIRY_SHORT)                                                                            \
+	X(EXPIRY_LONG)                                                                             \
+	X(EXPIRY_NEVER)                                                                            \
+	X(EXPIRY_LATE)                                                                             \
+	X(FEED_KEY_LONG)                                                                           \
+	X(FEED_NAME_LONG)                                                                          \
+	X(FEED_IDEM_LONG)                                                                          \
+	X(IDEM_SHORT)
+
 enum damage {
-	NAME_LONG,
-	NAME_OF_NO_KIND,
-	NAME_OF_NO_INODE,
-	CHUNK_LONG,
-	XATTR_NAME_LONG,
-	XATTR_LONG,
-	EXPIRY_SHORT,
-	EXPIRY_LONG,
-	EXPIRY_NEVER,
-	EXPIRY_LATE,
-	FEED_KEY_LONG,
-	FEED_NAME_LONG,
-	FEED_IDEM_LONG,
-	IDEM_SHORT,
-	DAMAGES
+#define X(name) name,
+	DAMAGE_KINDS(X) DAMAGES
+#undef X
 };
 
-static int no_more(void *arg, struct bytes name, struct bytes value)
+static const char *const damage_names[] = {
+#define X(name) #name,
+	DAMAGE_KINDS(X)
+#undef X
+};
+
+static int expect_short_name(void *arg, struct bytes name, struct bytes value)
 {
 	(void)arg, (void)value;
 	assert_true(name.len <= 255);
@@ -227,7 +236,7 @@ static int read_feed(struct txn *txn, const struct feed_event *ev)
 	return r;
 }
 
-/* Writes the row of DAMAGE and returns what its reader says. */
+/* Write the row of DAMAGE and return its reader's result. */
 static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage damage)
 {
 	static char noise[EVENT_XATTR_VALUE_MAX + 1];
@@ -246,40 +255,40 @@ static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage
 	memcpy(bytes, at.mv_data, at.mv_size);
 	switch (damage) {
 	case NAME_LONG:
-		put(txn, NAMES, bytes, at.mv_size + 256, "\x0c", 1);
+		put_row(txn, NAMES, bytes, at.mv_size + 256, "\x0c", 1);
 		return read_name(txn, dir);
 	case NAME_OF_NO_KIND:
-		put(txn, NAMES, bytes, at.mv_size + 1, "\x0f", 1);
+		put_row(txn, NAMES, bytes, at.mv_size + 1, "\x0f", 1);
 		assert_int_equal(store_lookup(txn, dir, "n", 1, &n, NULL), -EIO);
 		return read_name(txn, dir);
 	case NAME_OF_NO_INODE:
-		put(txn, NAMES, bytes, at.mv_size + 1, "\x01", 1);
+		put_row(txn, NAMES, bytes, at.mv_size + 1, "\x01", 1);
 		return read_name(txn, dir);
 	case CHUNK_LONG:
 		at = store_key_num(&buf, big);
-		put(txn, VALUES, at.mv_data, at.mv_size, noise, sizeof noise);
+		put_row(txn, VALUES, at.mv_data, at.mv_size, noise, sizeof noise);
 		assert_int_equal(store_chunks_write(txn, big, 5, "x", 1), -EIO);
 		assert_int_equal(store_get(txn, big, &e), 0);
 		return (int)store_read(txn, &e, 0, bytes, 10);
 	case XATTR_NAME_LONG:
-		put(txn, XATTRS, bytes, at.mv_size + 256, "x", 1);
-		return store_xattr_each(txn, dir, no_more, NULL);
+		put_row(txn, XATTRS, bytes, at.mv_size + 256, "x", 1);
+		return store_xattr_each(txn, dir, expect_short_name, NULL);
 	case XATTR_LONG:
-		put(txn, XATTRS, bytes, at.mv_size + 1, noise, EVENT_XATTR_VALUE_MAX + 1);
+		put_row(txn, XATTRS, bytes, at.mv_size + 1, noise, EVENT_XATTR_VALUE_MAX + 1);
 		assert_int_equal(store_xattr_get(txn, dir, "n", 1, &ignored), -EIO);
-		return store_xattr_each(txn, dir, no_more, NULL);
+		return store_xattr_each(txn, dir, expect_short_name, NULL);
 	case EXPIRY_SHORT:
-		put(txn, EXPIRY, "\0\0\0\0\0\0\0\1", 8, "", 0);
+		put_row(txn, EXPIRY, "\0\0\0\0\0\0\0\1", 8, "", 0);
 		return store_first_expiry(txn, &ms, &n);
 	case EXPIRY_LONG:
-		put(txn, EXPIRY, "\0\0\0\0\0\0\0\1\2\2", 10, "", 0);
+		put_row(txn, EXPIRY, "\0\0\0\0\0\0\0\1\2\2", 10, "", 0);
 		return store_first_expiry(txn, &ms, &n);
 	case EXPIRY_NEVER:
-		put(txn, EXPIRY, "\0\0\0\0\0\0\0\0\2", 9, "", 0);
+		put_row(txn, EXPIRY, "\0\0\0\0\0\0\0\0\2", 9, "", 0);
 		return store_first_expiry(txn, &ms, &n);
 	case EXPIRY_LATE:
 		assert_int_equal(store_expiry_del(txn, 1060000, key), 0);
-		put(txn, EXPIRY, "\xff\0\0\0\0\0\0\0\2", 9, "", 0);
+		put_row(txn, EXPIRY, "\xff\0\0\0\0\0\0\0\2", 9, "", 0);
 		return store_first_expiry(txn, &ms, &n);
 	case FEED_KEY_LONG:
 		for (size_t i = 200; i < 5000; i += 200)
@@ -291,7 +300,7 @@ static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage
 	case FEED_IDEM_LONG:
 		return read_feed(txn, &(struct feed_event){ .idem = { noise, 256 } });
 	case IDEM_SHORT:
-		put(txn, IDEM, "once", 4, "1234567", 7);
+		put_row(txn, IDEM, "once", 4, "1234567", 7);
 		return store_idem_get(txn, (struct bytes)B("once"), &n);
 	case DAMAGES:
 		break;
@@ -299,49 +308,62 @@ static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage
 	return 0;
 }
 
-static void test_other_tables(void **state)
+static void test_impossible_rows_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fill(fixture);
+	fill_store(fixture);
 	for (int damage = 0; damage < DAMAGES; damage++) {
 		struct txn *txn;
 
 		assert_int_equal(txn_write(fixture->store, &txn), 0);
 		int r = damage_and_read(fixture, txn, (enum damage)damage);
 		if (r != -EIO && r != -EBADMSG)
-			fail_msg("damage %d: %d", damage, r);
+			fail_msg("%s: %d", damage_names[damage], r);
 		change_all(fixture, txn);
 		txn_abort(txn);
 	}
 }
 
-/* Numbers that take more bytes than they need are not what look-ups look for. */
-static void test_long_numbers(void **state)
+/* Numbers in more bytes than necessary: lookups would not find them. */
+static void test_overlong_numbers_are_refused(void **state)
 {
-	static const struct bytes numbers[] = {
-		B("\x80\x01"),
-		B("\xc0\x00\x7f"),
-		B("\xff\x00\xff\xff\xff\xff\xff\xff\xff"),
-		B("\xff\xff"),
-		B(""),
+	static const struct {
+		const char *name;
+		struct bytes bytes;
+	} numbers[] = {
+#define ROW(text) { #text, B(text) }
+		ROW("\x80\x01"),
+		ROW("\xc0\x00\x7f"),
+		ROW("\xff\x00\xff\xff\xff\xff\xff\xff\xff"),
+		ROW("\xff\xff"),
+		ROW(""),
+#undef ROW
 	};
 	uint64_t n;
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		assert_int_equal(store_num_get(numbers[i].data, numbers[i].len, &n), 0);
+		assert_row_equal(numbers[i].name,
+		                 store_num_get(numbers[i].bytes.data, numbers[i].bytes.len, &n), 0);
 }
 
 /* --- meta --- */
 
-static void test_meta(void **state)
+static void test_impossible_totals_are_refused(void **state)
 {
 	struct fixture *fixture = *state;
-	struct store_meta good, bad[7];
+	static const char *const names[] = { "a volume without an end",
+		                             "log time before 1970",
+		                             "log time too late",
+		                             "base time before 1970",
+		                             "base time after log time",
+		                             "the root's inode as the next",
+		                             "a bool of 2" };
+	struct store_meta good, bad[ARRAY_SIZE(names)];
 	struct txn *txn;
 
-	fill(fixture);
+	fill_store(fixture);
 	good = fixture_meta(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		bad[i] = good;
@@ -354,20 +376,20 @@ static void test_meta(void **state)
 	memset(&bad[6].started, 2, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(txn_write(fixture->store, &txn), 0);
-		put(txn, META, "meta", 4, &bad[i], sizeof bad[i]);
-		assert_int_equal(txn_load_meta(txn), -EPROTO);
-		put(txn, META, "meta", 4, &good, sizeof good - 1);
-		assert_int_equal(txn_load_meta(txn), -EPROTO);
-		put(txn, META, "meta", 4, &good, sizeof good);
-		assert_int_equal(txn_load_meta(txn), 0);
+		put_row(txn, META, "meta", 4, &bad[i], sizeof bad[i]);
+		assert_row_equal(names[i], txn_load_meta(txn), -EPROTO);
+		put_row(txn, META, "meta", 4, &good, sizeof good - 1);
+		assert_row_equal(names[i], txn_load_meta(txn), -EPROTO);
+		put_row(txn, META, "meta", 4, &good, sizeof good);
+		assert_row_equal(names[i], txn_load_meta(txn), 0);
 		txn_abort(txn);
 	}
 }
 
 /* --- directories below each other --- */
 
-/* Two directories, each the other's parent: what follows them up or down ends. */
-static void test_cycle(void **state)
+/* Two directories, each the parent of the other: following them up or down must end. */
+static void test_a_cycle_of_directories_is_detected(void **state)
 {
 	struct fixture *fixture = *state;
 	static const struct event events[] = {
@@ -377,11 +399,11 @@ static void test_cycle(void **state)
 	};
 	struct entry e;
 
-	fill(fixture);
+	fill_store(fixture);
 	EXPECT(fixture, OK, "added a/, added a/b/", .op = EVENT_MKDIR, .key = B("a/b"));
 	EXPECT(fixture, OK, "attr d/", .op = EVENT_SETXATTR, .key = B("d"),
 	       .name = B("user.default_ttl"), .value = B("60"));
-	alarm(300); /* a loop without an end fails */
+	alarm(300); /* An endless loop fails the test. */
 	uint64_t a = fixture_ino(fixture, "a"), b = fixture_ino(fixture, "a/b");
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
 		enum event_outcome outcome;
@@ -404,13 +426,17 @@ static void test_cycle(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_entries, fixture_set_up, fixture_tear_down),
-		cmocka_unit_test_setup_teardown(test_root, fixture_set_up, fixture_tear_down),
-		cmocka_unit_test_setup_teardown(test_other_tables, fixture_set_up,
+		cmocka_unit_test_setup_teardown(test_impossible_inodes_are_refused, fixture_set_up,
 		                                fixture_tear_down),
-		cmocka_unit_test(test_long_numbers),
-		cmocka_unit_test_setup_teardown(test_meta, fixture_set_up, fixture_tear_down),
-		cmocka_unit_test_setup_teardown(test_cycle, fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_a_root_with_a_parent_is_refused,
+		                                fixture_set_up, fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_impossible_rows_are_refused, fixture_set_up,
+		                                fixture_tear_down),
+		cmocka_unit_test(test_overlong_numbers_are_refused),
+		cmocka_unit_test_setup_teardown(test_impossible_totals_are_refused, fixture_set_up,
+		                                fixture_tear_down),
+		cmocka_unit_test_setup_teardown(test_a_cycle_of_directories_is_detected,
+		                                fixture_set_up, fixture_tear_down),
 	};
 
 	return cmocka_run_group_tests_name("store_rows", tests, NULL, NULL);

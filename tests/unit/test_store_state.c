@@ -1,5 +1,5 @@
-/* Tests of how a store was left (common/store/state.c): when its file is checked before
- * it is opened, and that a damaged one is refused. */
+/* Tests of common/store/state.c: when a store's file is checked before it is opened,
+ * and that a damaged file is refused. */
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
@@ -19,9 +19,9 @@
 
 #define PAGE_BYTES 4096
 
-/* A store with some keys in DIR, whose every table page is damaged afterwards; the file
- * keeps its inode, and its time of change if the store was left clean. */
-static void damage(const char *dir)
+/* Damage every table page of the store in DIR. The file keeps its inode and
+ * modification time, as if it had been left clean. */
+static void damage_pages(const char *dir)
 {
 	static const char zeros[PAGE_BYTES];
 	char path[4200];
@@ -55,7 +55,7 @@ static void add_keys(const char *dir)
 	store_close(fixture.store);
 }
 
-/* What a child that has the store open shares. */
+/* Shared with a child that has the store open. */
 struct opened {
 	const char *dir;
 	atomic_bool is_open;
@@ -73,8 +73,8 @@ static void open_and_wait(void *arg)
 		pause();
 }
 
-/* What store_state_begin() says of DIR. */
-static int begin(const char *dir, bool on_disk)
+/* Return the result of store_state_begin() for DIR. */
+static int begin_state(const char *dir, bool on_disk)
 {
 	struct store_state state;
 	char why[4400] = "";
@@ -87,20 +87,20 @@ static int begin(const char *dir, bool on_disk)
 	return r;
 }
 
-static void test_clean(void **state)
+static void test_a_store_left_clean_is_not_checked(void **state)
 {
 	char *dir = temp_dir_new();
 
 	(void)state;
 	add_keys(dir);
-	damage(dir);
-	/* It was left clean and is the same file, so no one looks. */
-	assert_int_equal(begin(dir, true), 0);
-	assert_int_equal(begin(dir, false), 0);
+	damage_pages(dir);
+	/* It was left clean and is the same file, so it is not checked. */
+	assert_int_equal(begin_state(dir, true), 0);
+	assert_int_equal(begin_state(dir, false), 0);
 	temp_dir_remove(dir);
 }
 
-static void test_killed(void **state)
+static void test_a_store_on_disk_is_checked_after_a_kill(void **state)
 {
 	char *dir = temp_dir_new();
 
@@ -111,15 +111,15 @@ static void test_killed(void **state)
 	pid_t pid = child_start(open_and_wait, opened);
 	UNTIL(atomic_load(&opened->is_open));
 	child_kill(pid);
-	assert_int_equal(begin(dir, true), 0); /* it is sound */
-	damage(dir);
-	assert_int_equal(begin(dir, false), 0); /* a kill does no damage in memory */
-	assert_int_equal(begin(dir, true), -EPROTO);
+	assert_int_equal(begin_state(dir, true), 0); /* The store is sound. */
+	damage_pages(dir);
+	assert_int_equal(begin_state(dir, false), 0); /* In memory, a kill does no damage. */
+	assert_int_equal(begin_state(dir, true), -EPROTO);
 	temp_dir_remove(dir);
 }
 
 /* A file that was put there from elsewhere. */
-static void test_other_file(void **state)
+static void test_a_replaced_file_is_checked(void **state)
 {
 	char *dir = temp_dir_new(), *to = temp_dir_new(), path[4200], moved[4200];
 	struct store *store;
@@ -134,14 +134,14 @@ static void test_other_file(void **state)
 	assert_int_equal(store_copy_fd(store, fd), 0);
 	close(fd);
 	store_close(store);
-	assert_int_equal(begin(to, false), 0);
+	assert_int_equal(begin_state(to, false), 0);
 	store_close(store_fixture_open(to));
-	/* Over a store that was left clean. */
+	/* In the place of a store that was left clean. */
 	snprintf(moved, sizeof moved, "%s/data.mdb", dir);
-	damage(dir);
+	damage_pages(dir);
 	assert_int_equal(rename(moved, path), 0);
-	assert_int_equal(begin(to, false), -EPROTO);
-	assert_int_equal(begin(to, true), -EPROTO);
+	assert_int_equal(begin_state(to, false), -EPROTO);
+	assert_int_equal(begin_state(to, true), -EPROTO);
 	char why[4400] = "";
 	assert_int_equal(store_open(&config, &store, why, sizeof why), -EPROTO);
 	assert_non_null(strstr(why, "is damaged"));
@@ -150,8 +150,8 @@ static void test_other_file(void **state)
 	temp_dir_remove(to);
 }
 
-/* While another process has it open there is nothing to check. */
-static void test_in_use(void **state)
+/* While another process has the store open there is nothing to check. */
+static void test_a_store_in_use_is_not_checked(void **state)
 {
 	char *dir = temp_dir_new();
 	struct store_state hold;
@@ -161,25 +161,25 @@ static void test_in_use(void **state)
 	add_keys(dir);
 	assert_int_equal(store_state_begin(dir, true, &hold, why, sizeof why), 0);
 	store_state_opened(&hold, dir);
-	damage(dir);
-	assert_int_equal(begin(dir, true), 0);
+	damage_pages(dir);
+	assert_int_equal(begin_state(dir, true), 0);
 	store_state_end(&hold, dir, false);
-	assert_int_equal(begin(dir, true), -EPROTO);
+	assert_int_equal(begin_state(dir, true), -EPROTO);
 	temp_dir_remove(dir);
 }
 
-/* A process that was killed while it made the store left nothing that counts. */
-static void test_unfinished(void **state)
+/* A file left by a process that was killed while creating the store is ignored. */
+static void test_an_unfinished_new_store_is_ignored(void **state)
 {
 	char *dir = temp_dir_new(), path[4200];
 
 	(void)state;
-	assert_int_equal(begin(dir, true), 0);
+	assert_int_equal(begin_state(dir, true), 0);
 	snprintf(path, sizeof path, "%s/data.mdb", dir);
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_int_equal(begin(dir, true), 0);
+	assert_int_equal(begin_state(dir, true), 0);
 	store_close(store_fixture_open(dir));
 	temp_dir_remove(dir);
 }
@@ -187,9 +187,11 @@ static void test_unfinished(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_clean),      cmocka_unit_test(test_killed),
-		cmocka_unit_test(test_other_file), cmocka_unit_test(test_in_use),
-		cmocka_unit_test(test_unfinished),
+		cmocka_unit_test(test_a_store_left_clean_is_not_checked),
+		cmocka_unit_test(test_a_store_on_disk_is_checked_after_a_kill),
+		cmocka_unit_test(test_a_replaced_file_is_checked),
+		cmocka_unit_test(test_a_store_in_use_is_not_checked),
+		cmocka_unit_test(test_an_unfinished_new_store_is_ignored),
 	};
 
 	return cmocka_run_group_tests_name("store_state", tests, NULL, NULL);

@@ -11,68 +11,68 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has(struct txn *txn, const char *name)
+static bool has_name(struct txn *txn, const char *name)
 {
 	uint64_t ino;
 
 	return store_lookup(txn, STORE_ROOT_INO, name, strlen(name), &ino, NULL) == 0;
 }
 
-static void add(struct txn *txn, const char *name)
+static void add_name(struct txn *txn, const char *name)
 {
 	assert_int_equal(store_link(txn, STORE_ROOT_INO, name, strlen(name), 5, false), 0);
 	txn_meta(txn)->nkeys++;
 }
 
-/* A snapshot stays as it was when it began, whatever is committed meanwhile;
- * one that is used again is as new as one that is made. */
-static void test_snapshots(void **state)
+/* A snapshot does not change, whatever is committed meanwhile; a reused transaction
+ * sees the newest commit like a new one. */
+static void test_a_snapshot_does_not_change(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct txn *old, *newer;
 
-	add(fixture->txn, "a");
+	add_name(fixture->txn, "a");
 	old = store_fixture_read(fixture->store);
-	assert_false(has(old, "a"));
+	assert_false(has_name(old, "a"));
 	store_fixture_commit(fixture);
 	newer = store_fixture_read(fixture->store);
-	assert_true(has(newer, "a"));
+	assert_true(has_name(newer, "a"));
 	assert_int_equal(txn_meta(newer)->nkeys, 1);
-	for (int i = 0; i < 50; i++) { /* enough to reuse pages, if that were allowed */
+	for (int i = 0; i < 50; i++) { /* Enough to reuse pages, if that were allowed. */
 		char name[16];
 		snprintf(name, sizeof name, "n%d", i);
-		add(fixture->txn, name);
+		add_name(fixture->txn, name);
 		assert_int_equal(store_chunks_write(fixture->txn, 5, (uint64_t)i * 1000, name, 4),
 		                 0);
 		store_fixture_commit(fixture);
 	}
-	assert_false(has(old, "a"));
+	assert_false(has_name(old, "a"));
 	assert_int_equal(txn_meta(old)->nkeys, 0);
-	assert_true(has(newer, "a"));
-	assert_false(has(newer, "n0"));
+	assert_true(has_name(newer, "a"));
+	assert_false(has_name(newer, "n0"));
 	txn_abort(newer);
 	txn_abort(old);
 	old = store_fixture_read(fixture->store);
 	newer = store_fixture_read(fixture->store);
-	assert_true(has(old, "n49"));
-	assert_true(has(newer, "n49"));
+	assert_true(has_name(old, "n49"));
+	assert_true(has_name(newer, "n49"));
 	assert_int_equal(txn_meta(old)->nkeys, 51);
 	txn_abort(old);
 	txn_abort(newer);
 }
 
-/* More threads than there are places where one keeps its last snapshot at hand. */
+/* more threads than slots for idle transactions */
 #define READERS (2 * STORE_IDLE_SLOTS + 3)
 
 struct readers {
 	struct store *store;
-	atomic_uint_fast64_t committed; /* keys, at least */
+	atomic_uint_fast64_t committed; /* lower limit for the number of keys */
 	atomic_uint begun;
 	atomic_bool end;
 	atomic_uint wrong;
 };
 
-static void *read_on(void *arg)
+static void *read_until_end(void *arg)
 {
 	struct readers *all = arg;
 	uint64_t last = 0;
@@ -88,10 +88,10 @@ static void *read_on(void *arg)
 		}
 		uint64_t nkeys = txn_meta(txn)->nkeys;
 		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys);
-		if (nkeys < last || nkeys < least || (nkeys && !has(txn, name)))
+		if (nkeys < last || nkeys < least || (nkeys && !has_name(txn, name)))
 			atomic_fetch_add(&all->wrong, 1);
 		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys + 1);
-		if (has(txn, name))
+		if (has_name(txn, name))
 			atomic_fetch_add(&all->wrong, 1);
 		txn_abort(txn);
 		last = nkeys;
@@ -102,22 +102,22 @@ static void *read_on(void *arg)
 	return NULL;
 }
 
-/* What a snapshot says of the whole store is of the same commit as its rows, in every
- * thread, and never older than a commit that ended before it began. */
-static void test_snapshots_of_many_threads(void **state)
+/* The totals and rows of a snapshot are of the same commit, in every thread, and
+ * never older than a commit that ended before the snapshot began. */
+static void test_snapshots_are_consistent_in_many_threads(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct readers all = { .store = fixture->store };
 	pthread_t threads[READERS];
 
 	for (int i = 0; i < READERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, read_on, &all), 0);
+		assert_int_equal(pthread_create(&threads[i], NULL, read_until_end, &all), 0);
 	while (atomic_load(&all.begun) < READERS && !atomic_load(&all.wrong))
 		sched_yield();
 	for (unsigned i = 1; i <= 200; i++) {
 		char name[24];
 		snprintf(name, sizeof name, "n%u", i);
-		add(fixture->txn, name);
+		add_name(fixture->txn, name);
 		store_fixture_commit(fixture);
 		atomic_store(&all.committed, i);
 	}
@@ -127,54 +127,54 @@ static void test_snapshots_of_many_threads(void **state)
 	assert_int_equal(atomic_load(&all.wrong), 0);
 }
 
-static void test_abort(void **state)
+static void test_an_abort_undoes_everything(void **state)
 {
 	struct store_fixture *fixture = *state;
 
-	add(fixture->txn, "a");
+	add_name(fixture->txn, "a");
 	txn_abort(fixture->txn);
 	fixture->txn = store_fixture_write(fixture->store);
-	assert_false(has(fixture->txn, "a"));
+	assert_false(has_name(fixture->txn, "a"));
 	assert_int_equal(txn_meta(fixture->txn)->nkeys, 0);
 	txn_abort(NULL);
 }
 
-static void test_nested(void **state)
+static void test_nested_transactions_end_separately(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct txn *inner, *innermost;
 
-	add(fixture->txn, "outer");
+	add_name(fixture->txn, "outer");
 	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
-	assert_true(has(inner, "outer"));
+	assert_true(has_name(inner, "outer"));
 	assert_int_equal(txn_meta(inner)->nkeys, 1);
-	add(inner, "undone");
+	add_name(inner, "undone");
 	assert_int_equal(store_unlink(inner, STORE_ROOT_INO, "outer", 5), 0);
 	txn_abort(inner);
-	assert_true(has(fixture->txn, "outer"));
-	assert_false(has(fixture->txn, "undone"));
+	assert_true(has_name(fixture->txn, "outer"));
+	assert_false(has_name(fixture->txn, "undone"));
 	assert_int_equal(txn_meta(fixture->txn)->nkeys, 1);
 
 	assert_int_equal(txn_nest(fixture->txn, &inner), 0);
-	add(inner, "inner");
+	add_name(inner, "inner");
 	assert_int_equal(txn_nest(inner, &innermost), 0);
-	add(innermost, "undone");
+	add_name(innermost, "undone");
 	txn_abort(innermost);
 	assert_int_equal(txn_nest(inner, &innermost), 0);
-	add(innermost, "innermost");
+	add_name(innermost, "innermost");
 	assert_int_equal(txn_commit(innermost), 0);
 	assert_int_equal(txn_commit(inner), 0);
 	assert_int_equal(txn_meta(fixture->txn)->nkeys, 3);
 	store_fixture_commit(fixture);
-	assert_true(has(fixture->txn, "inner"));
-	assert_true(has(fixture->txn, "innermost"));
-	assert_false(has(fixture->txn, "undone"));
+	assert_true(has_name(fixture->txn, "inner"));
+	assert_true(has_name(fixture->txn, "innermost"));
+	assert_false(has_name(fixture->txn, "undone"));
 	assert_int_equal(txn_meta(fixture->txn)->nkeys, 3);
 }
 
-/* The feed's rows leave one end while they come at the other: in order, over pages
- * that grow empty, and so again after some came back. */
-static void test_feed_ends(void **state)
+/* Rows of the feed are removed at one end while they are added at the other: in
+ * order, across emptied pages, and again after an abort restored some. */
+static void test_the_oldest_feed_row_is_found(void **state)
 {
 	struct store_fixture *fixture = *state;
 	struct txn *inner;
@@ -218,9 +218,11 @@ int main(void)
 #define TEST(name)                                                                                 \
 	cmocka_unit_test_setup_teardown(name, store_fixture_set_up, store_fixture_tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(test_snapshots), TEST(test_snapshots_of_many_threads),
-		TEST(test_abort),     TEST(test_nested),
-		TEST(test_feed_ends),
+		TEST(test_a_snapshot_does_not_change),
+		TEST(test_snapshots_are_consistent_in_many_threads),
+		TEST(test_an_abort_undoes_everything),
+		TEST(test_nested_transactions_end_separately),
+		TEST(test_the_oldest_feed_row_is_found),
 	};
 
 	return cmocka_run_group_tests_name("store_txn", tests, NULL, NULL);

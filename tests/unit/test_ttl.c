@@ -11,7 +11,7 @@
 
 #define UNTOUCHED INT64_C(-77)
 
-static void test_parse(void **state)
+static void test_ttls_are_parsed(void **state)
 {
 	static const struct {
 		const char *text;
@@ -68,7 +68,7 @@ static void test_parse(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		/* A copy that ends with its last byte: reading on is an error. */
+		/* The copy ends with its last byte: AddressSanitizer detects reading on. */
 		size_t len = strlen(rows[i].text);
 		char *text = malloc(len ? len : 1);
 		int64_t ms = UNTOUCHED;
@@ -81,12 +81,12 @@ static void test_parse(void **state)
 		if (err != rows[i].want || ms != (err ? UNTOUCHED : rows[i].ms))
 			fail_msg("\"%s\": %d, %" PRId64, rows[i].text, err, ms);
 	}
-	/* A NUL is a byte like others. */
+	/* A NUL is not special. */
 	assert_int_equal(ttl_parse("1\0", 2, &(int64_t){ 0 }), -EINVAL);
 	assert_int_equal(ttl_parse("1s\0", 3, &(int64_t){ 0 }), -EINVAL);
 }
 
-static void test_format(void **state)
+static void test_ttls_are_formatted_as_seconds(void **state)
 {
 	static const struct {
 		int64_t ms;
@@ -108,15 +108,17 @@ static void test_format(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(ttl_format(rows[i].ms, buf, sizeof(buf)), strlen(rows[i].want));
-		assert_string_equal(buf, rows[i].want);
+		size_t len = ttl_format(rows[i].ms, buf, sizeof(buf));
+
+		assert_row_bytes(rows[i].want, buf, len, rows[i].want, strlen(rows[i].want));
 	}
-	/* Like snprintf: a short buffer is cut, the length is that of the whole. */
+	/* As for snprintf(): a short buffer cuts the text, and the full length is
+	 * returned. */
 	assert_int_equal(ttl_format(123000, buf, 3), 3);
 	assert_string_equal(buf, "12");
 }
 
-static void test_moment_parse(void **state)
+static void test_moments_are_parsed(void **state)
 {
 	static const struct {
 		const char *text;
@@ -198,7 +200,7 @@ static void test_moment_parse(void **state)
 		if (moment_parse(bad[i], strlen(bad[i]), &ms) != -EINVAL || ms != UNTOUCHED)
 			fail_msg("\"%s\" is taken: %" PRId64, bad[i], ms);
 	}
-	/* Every beginning of a good text is bad, and nothing behind is read. */
+	/* Every prefix of a valid text is invalid, and nothing past it is read. */
 	for (size_t len = 0; len < strlen("2026-01-31T12:00:00.5+01:00"); len++) {
 		char *text = malloc(len ? len : 1);
 
@@ -210,7 +212,7 @@ static void test_moment_parse(void **state)
 	assert_int_equal(moment_parse("1970-01-01\00000:00:00Z", 20, &(int64_t){ 0 }), -EINVAL);
 }
 
-static void test_moment_format(void **state)
+static void test_moments_are_formatted(void **state)
 {
 	static const struct {
 		int64_t ms;
@@ -230,13 +232,14 @@ static void test_moment_format(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		assert_int_equal(moment_format(rows[i].ms, buf, sizeof(buf)), strlen(rows[i].want));
-		assert_string_equal(buf, rows[i].want);
+		size_t len = moment_format(rows[i].ms, buf, sizeof(buf));
+
+		assert_row_bytes(rows[i].want, buf, len, rows[i].want, strlen(rows[i].want));
 	}
 }
 
-/* Each day of 800 years, beside gmtime(3), and back. */
-static void test_moment_all_days(void **state)
+/* Each day of 800 years, compared with gmtime(3), and parsed back. */
+static void test_moments_of_all_days_agree_with_gmtime(void **state)
 {
 	char buf[32];
 	char want[32];
@@ -261,9 +264,11 @@ static void test_moment_all_days(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_parse),           cmocka_unit_test(test_format),
-		cmocka_unit_test(test_moment_parse),    cmocka_unit_test(test_moment_format),
-		cmocka_unit_test(test_moment_all_days),
+		cmocka_unit_test(test_ttls_are_parsed),
+		cmocka_unit_test(test_ttls_are_formatted_as_seconds),
+		cmocka_unit_test(test_moments_are_parsed),
+		cmocka_unit_test(test_moments_are_formatted),
+		cmocka_unit_test(test_moments_of_all_days_agree_with_gmtime),
 	};
 
 	return cmocka_run_group_tests_name("ttl", tests, NULL, NULL);
