@@ -4,6 +4,7 @@
  * logged yet: those show what this mount would read. Such answers are never
  * kept by the kernel, and an answer about an entry that expires is kept no
  * longer than the entry lives. */
+#include "fs/frozen.h"
 #include "fs/op.h"
 #include "fs/shown.h"
 
@@ -115,10 +116,13 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
                 struct fuse_entry_param *ret)
 {
 	double timeout = attr_timeout(m, view, e);
-	struct file *f = files_find(&m->files, e->ino);
+	uint64_t ino = files_number(&m->files, e->ino, 0);
 
+	if (!ino)
+		ino = files_number(&m->files, e->ino, node_propose_ino(m->node));
+	struct file *f = files_find(&m->files, ino);
 	*ret = (struct fuse_entry_param){
-		.ino = e->ino,
+		.ino = ino,
 		.attr_timeout = timeout,
 		.entry_timeout = timeout,
 	};
@@ -176,9 +180,11 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 		return r;
 	r = gives_pages(m, f) ? shown_load(f, &view, clock_mono_ms()) : file_load(f, &view, false);
 	*ret_timeout = 0;
-	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f))
+	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f) && !f->frozen)
 		*ret_timeout = attr_timeout(m, &view, &f->last);
 	view_close(&view);
+	if (r == 0 && frozen_asked(f, clock_mono_ms()))
+		inval_thaw(m->inval, f);
 	/* Being opened just now, and nothing was ever seen of it. */
 	if (r == 0 && f->gone && !f->last.mode)
 		r = -ESTALE;
@@ -187,7 +193,7 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 	return r;
 }
 
-static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double *ret_timeout)
+static int attr_of_inode(struct mount *m, fuse_ino_t ino, struct stat *st, double *ret_timeout)
 {
 	struct view view;
 	struct entry e;
@@ -196,7 +202,7 @@ static int attr_of_inode(struct mount *m, uint64_t ino, struct stat *st, double 
 
 	if (r < 0)
 		return r;
-	r = view_inode(&view, ino, &e);
+	r = view_inode(&view, real_ino(m, ino), &e);
 	if (r == -ENOENT) {
 		r = look_up_again(m, &view, ino, &e);
 		again = true;
@@ -237,14 +243,14 @@ static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool wai
 		pthread_mutex_unlock(&f->lock);
 		files_unref(&m->files, f);
 	} else {
-		r = attr_of_inode(m, real_ino(m, ino), &st, &timeout);
+		r = attr_of_inode(m, ino, &st, &timeout);
 	}
 	if (r < 0) {
 		fuse_reply_err(req, -r);
 		return;
 	}
 	if (ino != FUSE_ROOT_ID)
-		st.st_ino = ino;
+		st.st_ino = files_st_ino(&m->files, ino);
 	fuse_reply_attr(req, &st, keep ? timeout : 0);
 }
 

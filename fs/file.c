@@ -15,25 +15,17 @@
  * Locks: files->lock protects the tables and reference counts, file->lock the
  * state of one file. file->lock may be held when files->lock is taken, never
  * the other way round. No FUSE call and no event is sent from here. */
+#include "fs/file_internal.h"
 #include "fs/shown.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 /* Files that stay for the sake of an error. */
 #define KEPT_MAX 1024
-
-static unsigned load(const unsigned *count)
-{
-	return __atomic_load_n(count, __ATOMIC_ACQUIRE);
-}
-
-static void add(unsigned *count, int n)
-{
-	__atomic_add_fetch(count, (unsigned)n, __ATOMIC_ACQ_REL);
-}
 
 /* --- values ---------------------------------------------------------------- */
 
@@ -105,6 +97,7 @@ void files_close(struct files *files)
 	struct alias *alias, *next_alias;
 
 	HASH_CLEAR(hh_name, files->by_name);
+	HASH_CLEAR(hh_real, files->by_real);
 	HASH_ITER (hh, files->by_ino, f, next_file) {
 		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is out of the table */
 		HASH_DEL(files->by_ino, f);
@@ -121,7 +114,7 @@ void files_close(struct files *files)
 }
 
 /* A new file, in no table yet. */
-static struct file *file_new(uint64_t ino)
+static struct file *file_new(struct files *files, uint64_t ino)
 {
 	struct file *f = calloc(1, sizeof(*f));
 
@@ -131,32 +124,19 @@ static struct file *file_new(uint64_t ino)
 		free(f);
 		return NULL;
 	}
+	f->files = files;
 	f->ino = ino;
+	f->st_ino = ino;
 	f->real = ino;
 	f->refs = 1;
 	return f;
-}
-
-static struct alias *find_alias(struct files *files, uint64_t ino)
-{
-	struct alias *alias;
-
-	HASH_FIND(hh, files->aliases, &ino, sizeof(ino), alias);
-	return alias;
-}
-
-static void drop_alias(struct files *files, struct alias *alias)
-{
-	HASH_DEL(files->aliases, alias);
-	add(&files->naliases, -1);
-	free(alias);
 }
 
 struct file *files_find(struct files *files, uint64_t ino)
 {
 	struct file *f;
 
-	if (load(&files->nfiles) == 0)
+	if (count_load(&files->nfiles) == 0)
 		return NULL;
 	pthread_mutex_lock(&files->lock);
 	HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
@@ -175,14 +155,16 @@ struct file *files_get(struct files *files, uint64_t ino)
 	if (f) {
 		f->refs++;
 	} else {
-		f = file_new(ino);
+		f = file_new(files, ino);
 		if (f) {
-			struct alias *alias = find_alias(files, ino);
+			struct alias *alias = alias_find(files, ino);
 
 			if (alias)
 				f->real = alias->real;
+			if (alias && alias->renumbers)
+				f->st_ino = alias->real;
 			HASH_ADD(hh, files->by_ino, ino, sizeof(f->ino), f);
-			add(&files->nfiles, 1);
+			count_add(&files->nfiles, 1);
 		}
 	}
 	pthread_mutex_unlock(&files->lock);
@@ -205,7 +187,7 @@ int files_create(struct files *files, uint64_t ino, uint64_t parent, const char 
                  uint32_t mode, int64_t now_ns, struct file **ret)
 {
 	size_t len = strlen(name);
-	struct file *f = file_new(ino);
+	struct file *f = file_new(files, ino);
 	struct file *other;
 
 	if (!f)
@@ -240,8 +222,8 @@ int files_create(struct files *files, uint64_t ino, uint64_t parent, const char 
 	}
 	HASH_ADD(hh, files->by_ino, ino, sizeof(f->ino), f);
 	HASH_ADD_KEYPTR(hh_name, files->by_name, f->name_key, f->name_key_len, f);
-	add(&files->nfiles, 1);
-	add(&files->nnamed, 1);
+	count_add(&files->nfiles, 1);
+	count_add(&files->nnamed, 1);
 	pthread_mutex_unlock(&files->lock);
 	*ret = f;
 	return 0;
@@ -253,7 +235,7 @@ struct file *files_find_name(struct files *files, uint64_t parent, const char *n
 	size_t len = strlen(name);
 	struct file *f;
 
-	if (load(&files->nnamed) == 0 || len >= KEY_NAME_ROOM)
+	if (count_load(&files->nnamed) == 0 || len >= KEY_NAME_ROOM)
 		return NULL;
 	len = name_key(key, parent, name, len);
 	pthread_mutex_lock(&files->lock);
@@ -272,13 +254,13 @@ struct file *file_ref(struct files *files, struct file *f)
 	return f;
 }
 
-static void leave_names(struct files *files, struct file *f)
+void file_leave_names(struct files *files, struct file *f)
 {
 	if (!f->named)
 		return;
 	f->named = false;
 	HASH_DELETE(hh_name, files->by_name, f);
-	add(&files->nnamed, -1);
+	count_add(&files->nnamed, -1);
 }
 
 void files_unref(struct files *files, struct file *f)
@@ -289,13 +271,14 @@ void files_unref(struct files *files, struct file *f)
 	assert(f->refs > 0);
 	bool last = --f->refs == 0;
 	if (last) {
-		struct alias *alias = f->real != f->ino ? find_alias(files, f->ino) : NULL;
+		struct alias *alias = f->real != f->ino ? alias_find(files, f->ino) : NULL;
 
 		if (alias && alias->of_file)
-			drop_alias(files, alias);
-		leave_names(files, f);
+			alias_drop(files, alias);
+		file_leave_names(files, f);
+		file_leave_frozen(files, f);
 		HASH_DELETE(hh, files->by_ino, f);
-		add(&files->nfiles, -1);
+		count_add(&files->nfiles, -1);
 	}
 	pthread_mutex_unlock(&files->lock);
 	if (last)
@@ -308,7 +291,7 @@ int files_each_name(struct files *files, uint64_t parent, int (*fn)(void *arg, s
 	struct file *f, *next;
 	int r = 0;
 
-	if (load(&files->nnamed) == 0)
+	if (count_load(&files->nnamed) == 0)
 		return 0;
 	pthread_mutex_lock(&files->lock);
 	HASH_ITER (hh_name, files->by_name, f, next) {
@@ -326,7 +309,7 @@ void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), vo
 	struct file *f, *next;
 	struct alias *alias, *next_alias;
 
-	if (load(&files->nfiles) == 0)
+	if (count_load(&files->nfiles) == 0)
 		return;
 	pthread_mutex_lock(&files->lock);
 	HASH_ITER (hh, files->by_ino, f, next) {
@@ -336,85 +319,6 @@ void files_each_ino(struct files *files, void (*fn)(void *arg, uint64_t ino), vo
 		fn(arg, alias->real);
 	}
 	pthread_mutex_unlock(&files->lock);
-}
-
-int files_settle(struct files *files, struct file *f, uint64_t real)
-{
-	struct alias *alias = NULL;
-	int r = 0;
-
-	if (real && real != f->ino) {
-		alias = calloc(1, sizeof(*alias));
-		if (!alias)
-			r = -ENOMEM;
-	}
-	pthread_mutex_lock(&files->lock);
-	leave_names(files, f);
-	if (alias && f->nlookup) {
-		alias->ino = f->ino;
-		alias->real = real;
-		alias->nlookup = f->nlookup;
-		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
-		add(&files->naliases, 1);
-		alias = NULL;
-	}
-	pthread_mutex_unlock(&files->lock);
-	free(alias);
-	return r;
-}
-
-int files_lead(struct files *files, struct file *f, uint64_t real)
-{
-	struct alias *more = calloc(1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	pthread_mutex_lock(&files->lock);
-	struct alias *alias = find_alias(files, f->ino);
-	if (!alias) {
-		alias = more;
-		more = NULL;
-		alias->ino = f->ino;
-		alias->of_file = true;
-		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
-		add(&files->naliases, 1);
-	}
-	alias->real = real;
-	pthread_mutex_unlock(&files->lock);
-	free(more);
-	f->real = real;
-	f->gone = false;
-	return 0;
-}
-
-uint64_t files_real(struct files *files, uint64_t ino)
-{
-	if (load(&files->naliases) == 0)
-		return ino;
-	pthread_mutex_lock(&files->lock);
-	const struct alias *alias = find_alias(files, ino);
-	if (alias)
-		ino = alias->real;
-	pthread_mutex_unlock(&files->lock);
-	return ino;
-}
-
-uint64_t files_alias(struct files *files, uint64_t real, unsigned n)
-{
-	struct alias *alias, *next;
-	uint64_t ino = 0;
-
-	if (load(&files->naliases) == 0)
-		return 0;
-	pthread_mutex_lock(&files->lock);
-	HASH_ITER (hh, files->aliases, alias, next) {
-		if (alias->real == real && n-- == 0) {
-			ino = alias->ino;
-			break;
-		}
-	}
-	pthread_mutex_unlock(&files->lock);
-	return ino;
 }
 
 void files_keep(struct files *files, struct file *f)
@@ -431,7 +335,7 @@ void files_keep(struct files *files, struct file *f)
 void files_told(struct files *files, struct file *f)
 {
 	pthread_mutex_lock(&files->lock);
-	struct alias *alias = f->named ? NULL : find_alias(files, f->ino);
+	struct alias *alias = f->named ? NULL : alias_find(files, f->ino);
 	if (alias)
 		alias->nlookup++;
 	else
@@ -443,14 +347,14 @@ void files_forget(struct files *files, uint64_t ino, uint64_t n)
 {
 	struct file *f;
 
-	if (load(&files->nnamed) == 0 && load(&files->naliases) == 0)
+	if (count_load(&files->nnamed) == 0 && count_load(&files->naliases) == 0)
 		return;
 	pthread_mutex_lock(&files->lock);
-	struct alias *alias = find_alias(files, ino);
+	struct alias *alias = alias_find(files, ino);
 	if (alias) {
 		alias->nlookup -= n < alias->nlookup ? n : alias->nlookup;
 		if (alias->nlookup == 0 && !alias->of_file)
-			drop_alias(files, alias);
+			alias_drop(files, alias);
 	} else {
 		HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), f);
 		if (f && f->named)
@@ -460,6 +364,42 @@ void files_forget(struct files *files, uint64_t ino, uint64_t n)
 }
 
 /* --- one file -------------------------------------------------------------- */
+
+/* Return the value of VERSION if the file of INO, another number of F's entry, has it, else
+ * NULL. The lock of that file is only tried: its holder may wait for files->lock. */
+static struct content *content_of(struct files *files, const struct file *f, uint64_t ino,
+                                  uint64_t version)
+{
+	struct content *content = NULL;
+	struct file *other;
+
+	HASH_FIND(hh, files->by_ino, &ino, sizeof(ino), other);
+	if (!other || other == f || pthread_mutex_trylock(&other->lock) != 0)
+		return NULL;
+	if (other->content && other->content->version == version)
+		content = content_ref(other->content);
+	pthread_mutex_unlock(&other->lock);
+	return content;
+}
+
+/* Return the value of VERSION if the file of any other number of F's entry has it, else
+ * NULL: one copy is enough for all of them. */
+static struct content *share_content(const struct file *f, uint64_t version)
+{
+	struct files *files = f->files;
+	struct alias *alias, *next;
+
+	if (count_load(&files->naliases) == 0)
+		return NULL;
+	pthread_mutex_lock(&files->lock);
+	struct content *content = content_of(files, f, f->real, version);
+	HASH_ITER (hh, files->aliases, alias, next) {
+		if (!content && alias->real == f->real)
+			content = content_of(files, f, alias->ino, version);
+	}
+	pthread_mutex_unlock(&files->lock);
+	return content;
+}
 
 int file_load(struct file *f, const struct view *view, bool with_value)
 {
@@ -475,9 +415,9 @@ int file_load(struct file *f, const struct view *view, bool with_value)
 	if (r < 0)
 		return r;
 	if (with_value && (!f->content || f->content->version != e.version)) {
-		struct content *content;
+		struct content *content = share_content(f, e.version);
 
-		r = content_read(view, &e, &content);
+		r = content ? 0 : content_read(view, &e, &content);
 		if (r < 0)
 			return r;
 		content_unref(f->content);
@@ -492,7 +432,7 @@ void file_note(struct file *f, const struct entry *e)
 	if (f->birth != FILE_BORN || f->lost || f->gone)
 		return;
 	f->last = *e;
-	f->last.ino = f->ino;
+	f->last.ino = f->st_ino;
 	f->last.name = NULL;
 	f->last.inline_value = NULL;
 }

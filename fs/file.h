@@ -30,12 +30,21 @@ enum file_birth {
 	FILE_BIRTH,  /* sent (or queued) and not applied yet */
 };
 
+/* Whether the handles of a file stay on an older version (frozen.h). */
+enum file_frozen {
+	FILE_THAWED,
+	FILE_FROZEN,
+	FILE_THAWING, /* it follows again, but the kernel may still have old pages */
+};
+
 /* One key. A file exists while it is open, has changes to log, events on their
  * way, or a name that only this mount knows. Open directories are files as
  * well, for their attributes. */
 struct file {
 	/* Fixed when it is made. */
+	struct files *files;
 	uint64_t ino;    /* as the kernel knows it */
+	uint64_t st_ino; /* as stat(2) shows it */
 	uint64_t parent; /* of a file made unborn: its directory */
 	char *name;      /* ... and name, name_len bytes and a NUL */
 	size_t name_len;
@@ -49,11 +58,15 @@ struct file {
 	uint64_t nlookup; /* how often the kernel was told of it while named */
 	unsigned char *name_key;
 	size_t name_key_len;
+	bool reserved; /* it was frozen: look-ups get another number. In files->frozen ... */
+	struct file *frozen_prev, *frozen_next;
+	uint64_t frozen_bytes; /* ... and counted there with so many */
 
 	/* Protects all that follows. Taken before files->lock, never after. */
 	pthread_mutex_t lock;
 	enum file_birth birth;
-	unsigned nopen;          /* handles */
+	unsigned nopen;          /* handles ... */
+	unsigned nwriting;       /* ... of which so many can write, or have made or emptied it */
 	uint64_t real;           /* its inode in the store: ino, but for an alias */
 	bool gone;               /* deleted: what is written now goes nowhere */
 	bool truncated;          /* unborn: its opener asked for an empty value */
@@ -63,6 +76,13 @@ struct file {
 	struct content *content; /* as last read from the store, or NULL */
 	struct content *shown;   /* what the kernel is given for its cache (shown.h), or NULL ... */
 	int64_t behind_ms;       /* ... and since when it is known to be old; 0: it is not */
+	enum file_frozen frozen; /* what follows frozen.c explains */
+	bool thaws;              /* frozen, and the invalidator is asked to end that */
+	bool untold_name;        /* frozen, and names may still lead here */
+	bool follows;            /* is not to be frozen again */
+	int64_t active_ms;       /* the last open for reading, or read request */
+	int64_t asked_ms;        /* frozen: the first time its size was asked for; 0: not yet */
+	uint64_t given;          /* the newest version that was read past the kernel's cache */
 	struct buffer *buffer;   /* private copy with changes, or NULL */
 	uint64_t base_size;      /* of the value when the buffer was made */
 	unsigned ndropped;       /* how often a buffer that lacked something was dropped ... */
@@ -80,14 +100,17 @@ struct file {
 };
 
 /* A number that the kernel has for an entry beside the entry's own: a proposed one
- * that another creator of the same name made void, or one whose entry was
- * replaced while it was being opened. */
+ * that another creator of the same name made void, one whose entry was replaced
+ * while it was being opened, or one that look-ups got while the entry's own was frozen. */
 struct alias {
 	UT_hash_handle hh;
+	UT_hash_handle hh_real;
 	uint64_t ino;
 	uint64_t real;
 	uint64_t nlookup;
-	bool of_file; /* made by files_lead(): goes with the file */
+	bool of_file;   /* made by files_lead(): goes with the file */
+	bool renumbers; /* made by files_number() ... */
+	bool current;   /* ... and in the table of those that look-ups get */
 };
 
 struct files {
@@ -95,12 +118,20 @@ struct files {
 	struct file *by_ino;
 	struct file *by_name;
 	struct alias *aliases;
+	struct alias *by_real; /* what look-ups get instead of an entry's own number */
+	struct file *frozen;
+	uint64_t frozen_bytes;
 	/* Atomic, for a look without the lock: tables that may have entries. */
 	unsigned nkept; /* protected by lock */
 	unsigned nfiles;
 	unsigned nnamed;
 	unsigned naliases;
+	unsigned nfrozen;
 };
+
+/* Values that frozen files may have, and their bytes. */
+#define FILES_FROZEN_MAX 256
+#define FILES_FROZEN_BYTES_MAX (64u << 20)
 
 int files_init(struct files *files);
 /* Frees the tables and what is left in them. */
@@ -145,6 +176,24 @@ uint64_t files_real(struct files *files, uint64_t ino);
 /* The Nth number (from 0) under which the kernel knows the store's inode REAL
  * beside REAL itself; 0: there is none. */
 uint64_t files_alias(struct files *files, uint64_t real, unsigned n);
+
+/* The number that a look-up of the store's inode REAL gives; it counts as one look-up.
+ * If REAL itself is frozen, and has no other number yet, it becomes SPARE, which nothing
+ * else may have; with SPARE 0 the result is 0 then. */
+uint64_t files_number(struct files *files, uint64_t real, uint64_t spare);
+/* The number that the last look-up of REAL got. */
+uint64_t files_current(struct files *files, uint64_t real);
+/* The number that stat(2) shows for one that the kernel uses. */
+uint64_t files_st_ino(struct files *files, uint64_t ino);
+
+/* From now on look-ups do not lead to F, which keeps BYTES bytes until files_thaw();
+ * F->lock is held. 0, or -ENOSPC: too many are kept. */
+int files_freeze(struct files *files, struct file *f, uint64_t bytes);
+/* The bytes are not kept any more. Look-ups may lead to F again unless it is APART. */
+void files_thaw(struct files *files, struct file *f, bool apart);
+/* Fills LIST, which has room for FILES_FROZEN_MAX, with references of all frozen files;
+ * returns how many. */
+size_t files_list_frozen(struct files *files, struct file **list);
 
 /* F->error is to be told even if F is closed everywhere: F stays until it is
  * taken, unless too many have to. */

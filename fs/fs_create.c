@@ -260,6 +260,8 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	 * never looked. It has not checked permissions then. */
 	if (r == 0)
 		r = attr_access(m, req, &e, fi->flags);
+	if (r == -EACCES)
+		files_forget(&m->files, param.ino, 1);
 	if (r != 0)
 		return r;
 	struct file *f = files_get(&m->files, param.ino);

@@ -407,8 +407,10 @@ static void list(struct listing *l, off_t off)
 		const char *text = d->texts + n->text;
 		struct fuse_entry_param param;
 
-		if (look(l, n, text, &param) && !put(l, text, &param, (off_t)n->position))
+		if (look(l, n, text, &param) && !put(l, text, &param, (off_t)n->position)) {
+			files_forget(&l->m->files, param.ino, 1);
 			return;
+		}
 	}
 }
 

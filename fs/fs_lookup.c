@@ -30,7 +30,7 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		attr_entry(m, &view, &e, &param);
 		dir_looked_up(m, parent);
 		if (S_ISREG(e.mode))
-			recall_note(&m->recall, e.ino, parent, name, clock_mono_ms());
+			recall_note(&m->recall, param.ino, parent, name, clock_mono_ms());
 	}
 	view_close(&view);
 	if (r == -ENOENT && m->caching) {

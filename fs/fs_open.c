@@ -10,6 +10,7 @@
  * log at flush (close) and fsync, which are answered when they are applied, with the
  * outcome. What no flush has seen (a mapping outlives its descriptor) is logged at
  * release. */
+#include "fs/frozen.h"
 #include "fs/handle.h"
 #include "fs/shown.h"
 
@@ -83,6 +84,37 @@ static bool is_in_flux(const struct mount *m, const struct file *f)
 	       f->content->size <= WHOLE_MAX && age_ms < FLUX_MS && age_ms > -FLUX_MS;
 }
 
+static bool is_reader(const struct handle *h)
+{
+	return !h->writes && !h->creates;
+}
+
+/* Count H, a new handle of F; F->lock is held. */
+static void count_open(struct file *f, const struct handle *h)
+{
+	f->nopen++;
+	f->nwriting += !is_reader(h);
+	if (is_reader(h)) {
+		f->active_ms = clock_mono_ms();
+		f->follows = false;
+	}
+}
+
+/* Let F, which is about to be opened, follow its entry again if it is frozen. Return
+ * whether the kernel may have pages of an older version. F->lock is held. */
+static bool thaw(struct mount *m, struct file *f)
+{
+	struct view view;
+
+	if (f->frozen == FILE_THAWED || view_open(m->store, &view) < 0)
+		return false;
+	frozen_thaw(f, &view);
+	view_close(&view);
+	if (f->frozen == FILE_THAWING && !f->thaws)
+		inval_thaw(m->inval, f);
+	return f->frozen == FILE_THAWING;
+}
+
 int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 {
 	struct handle *h = calloc(1, sizeof(*h));
@@ -98,6 +130,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	h->appends = h->writes && (fi->flags & O_APPEND);
 
 	pthread_mutex_lock(&f->lock);
+	bool thawed = thaw(m, f);
 	r = refresh(m, f, h->reads && !(fi->flags & O_TRUNC) ? REFRESH_OPENED : REFRESH_ENTRY);
 	/* The name may lead to another inode by now: ESTALE makes the kernel ask
 	 * for it again, and say ENOENT if there is none. */
@@ -106,10 +139,11 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	if (r == 0 && (fi->flags & O_TRUNC))
 		r = truncate_at_open(m, f);
 	uint64_t real = f->real;
-	f->nopen += r == 0;
+	if (r == 0)
+		count_open(f, h);
 	h->ndropped = f->ndropped;
-	h->untold = r == 0 && f->shown && f->shown->version > inval_told(m->inval);
-	h->whole = r == 0 && h->reads && !h->writes && !h->creates && is_in_flux(m, f);
+	h->untold = r == 0 && (thawed || (f->shown && f->shown->version > inval_told(m->inval)));
+	h->whole = r == 0 && is_reader(h) && is_in_flux(m, f);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
 		free(h);
@@ -123,7 +157,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->untold;
 	/* A flush concerns who can write, and who has created. */
-	fi->noflush = !h->writes && !h->creates;
+	fi->noflush = is_reader(h);
 	/* The kernel's idea of where an append lands is only a guess. */
 	fi->direct_io = h->appends || h->whole;
 	return 0;
@@ -294,6 +328,21 @@ static void reply_buffer_and_unlock(fuse_req_t req, struct file *f, size_t size,
 	free(copy);
 }
 
+/* Note a read from OFF on that is answered with CONTENT, which may be NULL; F->lock is
+ * held. Reads past the kernel's cache come without a request for the size, so one of the
+ * start, or at the end, counts as such. */
+static void note_read(struct mount *m, struct file *f, const struct content *content, off_t off,
+                      bool cached)
+{
+	f->active_ms = clock_mono_ms();
+	if (cached || !content)
+		return;
+	if (content->version > f->given)
+		f->given = content->version;
+	if ((off == 0 || (uint64_t)off >= content->size) && frozen_asked(f, f->active_ms))
+		inval_thaw(m->inval, f);
+}
+
 /* With CACHED it is the kernel that keeps it. */
 static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
                       bool cached, bool waited)
@@ -320,7 +369,9 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 		return;
 	}
 	int r = refresh(m, f, cached ? REFRESH_CACHED : REFRESH_VALUE);
-	struct content *content = cached ? shown_content(f) : file_content(f);
+	struct content *content = cached || f->frozen == FILE_FROZEN ? shown_content(f) :
+	                                                               file_content(f);
+	note_read(m, f, content, off, cached);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -346,11 +397,12 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 	}
 	if (!own && !h->pinned) {
 		r = refresh(m, f, REFRESH_VALUE);
-		h->pinned = file_content(f);
+		h->pinned = f->frozen == FILE_FROZEN ? shown_content(f) : file_content(f);
 		h->pinned_seq = f->last_seq;
 	}
 	if (h->pinned && r == 0) {
 		content = h->pinned;
+		note_read(m, f, content, off, false);
 		if ((uint64_t)off >= content->size)
 			h->pinned = NULL;
 		else
@@ -515,7 +567,7 @@ static bool is_redirection(fuse_req_t req, struct handle *h)
 	bool empty = file_is_dirty(f) && f->buffer && f->buffer->whole && f->buffer->size == 0 &&
 	             !file_busy(f) && !f->error;
 	pthread_mutex_unlock(&f->lock);
-	return first && empty && holder_has(fuse_req_ctx(req)->pid, f->ino) != 0;
+	return first && empty && holder_has(fuse_req_ctx(req)->pid, f->st_ino) != 0;
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -529,7 +581,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	}
 	/* Who only reads is not told the errors of those who write. */
-	if ((!h->writes && !h->creates) || is_redirection(req, h))
+	if (is_reader(h) || is_redirection(req, h))
 		fuse_reply_err(req, 0);
 	else if (!m->async || !flush_and_leave(m, req, h->file))
 		flush_and_wait(m, req, h->file);
@@ -556,7 +608,7 @@ static void close_handle(struct handle *h)
 	DL_DELETE(m->open.handles, h);
 	pthread_mutex_unlock(&m->open.lock);
 	pthread_mutex_lock(&f->lock);
-	if ((h->writes || h->creates) && file_is_dirty(f)) {
+	if (!is_reader(h) && file_is_dirty(f)) {
 		int r = op_queue_flush(m, f);
 
 		if (r < 0)
@@ -566,6 +618,9 @@ static void close_handle(struct handle *h)
 			op_leave(f->queue->prev, false, true);
 	}
 	bool last = --f->nopen == 0;
+	f->nwriting -= !is_reader(h);
+	if (last && frozen_closed(&m->files, f))
+		inval_thaw(m->inval, f);
 	uint64_t real = f->real;
 	pthread_mutex_unlock(&f->lock);
 	if (last)

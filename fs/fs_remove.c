@@ -83,35 +83,50 @@ static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	return r == -EAGAIN ? 0 : r < 0 ? r : 1;
 }
 
+/* keep_open() for one number of the entry. */
+static int keep_number(struct mount *m, fuse_req_t req, const struct view *view, uint64_t ino,
+                       const struct parked_name *call)
+{
+	struct parked_name again = *call;
+	struct file *f = files_find(&m->files, ino);
+	int r = 0;
+
+	if (!f)
+		return 0;
+	pthread_mutex_lock(&f->lock);
+	if (file_is_private(f)) {
+		/* Its value is here anyway. */
+	} else if (file_busy(f) && !call->waited) {
+		again.waited = true;
+		r = park_name(m, req, f, &again);
+		r = r < 0 ? r : 1;
+	} else {
+		r = file_load(f, view, true);
+	}
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+	return r;
+}
+
 /* If NAME is about to go and is open here, takes the last of its value, which
  * those who have it open go on reading. What was written last may be on its
  * way; then CALL waits for it first. Returns as wait_for_name(). */
 static int keep_open(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                      const struct parked_name *call)
 {
-	struct parked_name again = *call;
 	struct view view;
 	struct entry e;
 	int r = view_open(m->store, &view);
 
 	if (r < 0)
 		return r;
-	struct file *f = NULL;
-	if (view_name(&view, dir, name, strlen(name), &e) == 0 && !entry_is_dir(&e))
-		f = files_find(&m->files, e.ino);
-	if (f) {
-		pthread_mutex_lock(&f->lock);
-		if (file_is_private(f)) {
-			/* Its value is here anyway. */
-		} else if (file_busy(f) && !call->waited) {
-			again.waited = true;
-			r = park_name(m, req, f, &again);
-			r = r < 0 ? r : 1;
-		} else {
-			r = file_load(f, &view, true);
+	if (view_name(&view, dir, name, strlen(name), &e) == 0 && !entry_is_dir(&e)) {
+		uint64_t ino = e.ino;
+
+		for (unsigned n = 0; ino && r == 0; n++) {
+			r = keep_number(m, req, &view, ino, call);
+			ino = files_alias(&m->files, e.ino, n);
 		}
-		pthread_mutex_unlock(&f->lock);
-		files_unref(&m->files, f);
 	}
 	view_close(&view);
 	return r;

@@ -22,6 +22,7 @@
  * at; the old one ends when it gets its lock.
  *
  * Lock: inval->lock protects the queue, a leaf. */
+#include "fs/frozen.h"
 #include "fs/mount.h"
 #include "fs/tell.h"
 
@@ -176,6 +177,26 @@ void inval_value(struct inval *inval, uint64_t ino)
 	push_one(inval, ITEM_VALUE, ino, 0, (struct bytes){ 0 });
 }
 
+void inval_thaw(struct inval *inval, struct file *f)
+{
+	struct item *item = NULL;
+
+	if (!inval)
+		return;
+	file_ref(&inval->mount->files, f);
+	pthread_mutex_lock(&inval->lock);
+	if (!inval->stop)
+		item = push(inval, (struct origin){ 0 }, ITEM_THAW, f->ino, 0, (struct bytes){ 0 });
+	if (item) {
+		item->file = f;
+		pthread_cond_signal(&inval->wake);
+	}
+	pthread_mutex_unlock(&inval->lock);
+	f->thaws = item != NULL;
+	if (!item)
+		files_unref(&inval->mount->files, f);
+}
+
 void inval_reply(struct inval *inval, struct fuse_req *req, int error)
 {
 	struct item *item = NULL;
@@ -229,7 +250,9 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 	const struct origin nobody = { 0 };
 	enum announcement gone = e->dir ? ANNOUNCE_GONE_DIR : ANNOUNCE_GONE;
 	struct bytes name = name_of(e), none = { 0 };
+	struct item *item;
 	bool new_expiry = ev->op == EVENT_EXPIRE || ev->op == EVENT_PERSIST;
+	bool in_place = ev->op == EVENT_WRITE || ev->op == EVENT_APPEND || ev->op == EVENT_TRUNCATE;
 
 	switch (e->kind) {
 	case FEED_ADDED:
@@ -253,9 +276,11 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 		push(inval, nobody, ITEM_LISTING, e->parent, 0, name);
 		break;
 	case FEED_DATA:
-		mark(push(inval, ev->op == EVENT_WRITE ? any : others, ITEM_VALUE, e->ino,
-		          e->parent, name),
-		     ANNOUNCE_VALUE);
+		item = push(inval, ev->op == EVENT_WRITE ? any : others, ITEM_VALUE, e->ino,
+		            e->parent, name);
+		mark(item, ANNOUNCE_VALUE);
+		if (item)
+			item->replaced = !in_place;
 		if (e->expiry_ms)
 			push(inval, others, ITEM_NAME, e->ino, e->parent, name);
 		break;
@@ -388,12 +413,30 @@ static bool tell_again(struct teller *teller, bool stop)
 /* Waits until there is something to do; inval->lock is held. */
 static void wait_for_work(struct inval *inval)
 {
-	if (!inval->again) {
+	bool frozen = __atomic_load_n(&inval->mount->files.nfrozen, __ATOMIC_ACQUIRE) != 0;
+
+	if (!inval->again && !frozen) {
 		pthread_cond_wait(&inval->wake, &inval->lock);
 		return;
 	}
-	struct timespec until = clock_mono_in(AGAIN_MS);
+	struct timespec until = clock_mono_in(inval->again ? AGAIN_MS : FROZEN_ASKED_MS);
 	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
+}
+
+/* Queue the thawing of each frozen file that was not read lately. */
+static void thaw_expired(struct inval *inval)
+{
+	struct files *files = &inval->mount->files;
+	struct file *list[FILES_FROZEN_MAX];
+	size_t n = files_list_frozen(files, list);
+
+	for (size_t i = 0; i < n; i++) {
+		pthread_mutex_lock(&list[i]->lock);
+		if (frozen_expired(list[i], clock_mono_ms()))
+			inval_thaw(inval, list[i]);
+		pthread_mutex_unlock(&list[i]->lock);
+		files_unref(files, list[i]);
+	}
 }
 
 /* Take what is queued as the next round; inval->lock is held. */
@@ -409,12 +452,20 @@ static void take_round(struct inval *inval)
 	inval->wanted = false;
 }
 
+/* Return whether the kernel has several numbers for the inode of ITEM, of which a write of
+ * this mount has changed the pages of one. */
+static bool has_numbers(const struct inval *inval, const struct item *item)
+{
+	return item->kind == ITEM_VALUE && files_alias(&inval->mount->files, item->ino, 0) != 0;
+}
+
 /* Tell what the round still has. False if another thread has taken over meanwhile. */
 static bool tell_round(struct teller *teller)
 {
 	struct inval *inval = teller->inval;
 
 	teller->bumped = false;
+	thaw_expired(inval);
 	if (!tell_again(teller, false))
 		return false;
 	uint64_t own = atomic_load(&inval->own_proc);
@@ -423,9 +474,11 @@ static bool tell_round(struct teller *teller)
 		bool is_own = item->proc == own;
 
 		inval->round = item->next;
-		if (is_own)
+		if (is_own) {
 			item->announce = ANNOUNCE_NOTHING;
-		if (is_own && !item->own_as_well)
+			item->replaced = false;
+		}
+		if (is_own && !item->own_as_well && !has_numbers(inval, item))
 			free(item);
 		else if (!tell_or_keep(teller, item, false))
 			return false;

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 
+struct file;
 struct fuse_req;
 struct inval;
 struct mount;
@@ -32,6 +33,9 @@ uint64_t inval_told(const struct inval *inval);
  * INVAL may be NULL. */
 void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t len);
 void inval_value(struct inval *inval, uint64_t ino);
+
+/* Queue the thawing of F (frozen.h); F->lock is held. Never waits; INVAL may be NULL. */
+void inval_thaw(struct inval *inval, struct file *f);
 
 /* Answers REQ with ERROR once the kernel has been told all that is queued now;
  * at once if nothing is told any more. */

@@ -26,7 +26,8 @@
  * Changes of this mount are not told, and have to be seen at once: from when one is
  * queued to when all are done nothing is held (op.c). Whatever else may go wrong, a
  * notification that was lost or hangs, an old value is not shown for longer than
- * SHOWN_MAX_MS after it was first seen to be old. Without the kernel's cache (-o
+ * SHOWN_MAX_MS after it was first seen to be old. A file that is frozen (frozen.c) keeps
+ * its version, as names do not lead to it any more. Without the kernel's cache (-o
  * nocache) nobody calls this, and reads past the cache (fs_open.c) do not care.
  *
  * Lock: file->lock. */
@@ -51,6 +52,8 @@ static bool is_overdue(struct file *f, int64_t now_ms)
 
 int shown_load(struct file *f, const struct view *view, int64_t now_ms)
 {
+	if (f->frozen == FILE_FROZEN)
+		return file_load(f, view, false);
 	if (f->birth != FILE_BORN || file_is_private(f)) {
 		shown_drop(f);
 		return 0;
@@ -63,6 +66,8 @@ int shown_choose(struct file *f, const struct view *view, int64_t now_ms)
 {
 	int r = 0;
 
+	if (f->frozen == FILE_FROZEN)
+		return 0;
 	if (file_busy(f))
 		shown_drop(f);
 	/* The copy of what is gone does not change any more. */
@@ -92,7 +97,8 @@ void shown_told(struct files *files, uint64_t ino)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
-	shown_drop(f);
+	if (f->frozen != FILE_FROZEN)
+		shown_drop(f);
 	pthread_mutex_unlock(&f->lock);
 	files_unref(files, f);
 }

@@ -23,10 +23,12 @@
  * The same is done while an fsync of a directory waits for the invalidator
  * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps
  * another one for a process that waits for the first. */
+#include "fs/frozen.h"
 #include "fs/mount.h"
 #include "fs/shown.h"
 #include "fs/tell.h"
 
+#include "common/base/clock.h"
 #include "common/base/logger.h"
 
 #include <errno.h>
@@ -101,6 +103,7 @@ static void tell_name(struct teller *teller, const struct item *item, bool insis
 static void tell_removed(struct teller *teller, const struct item *item, bool insist)
 {
 	struct mount *m = teller->mount;
+	uint64_t ino;
 	int r = -EBUSY;
 
 	/* This one takes the lock of the entry, too. */
@@ -108,16 +111,73 @@ static void tell_removed(struct teller *teller, const struct item *item, bool in
 	           (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino));
 	if (may && inval_enter(teller, false)) {
 		r = fuse_lowlevel_notify_delete(m->session, node_id(teller->mount, item->parent),
-		                                node_id(teller->mount, item->ino), item->name,
-		                                item->len);
+		                                node_id(m, files_current(&m->files, item->ino)),
+		                                item->name, item->len);
 		inval_leave(teller);
 	}
 	if (r < 0)
 		tell_name(teller, item, insist);
 	tell_inode(teller, item->ino, false);
+	for (unsigned n = 0; (ino = files_alias(&m->files, item->ino, n)); n++)
+		tell_inode(teller, ino, false);
 }
 
-/* An inode, and the numbers that it has beside its own. True: not yet. */
+/* Freeze the file of INO, a number that the kernel has for the entry of ITEM, if ITEM is
+ * the replacement of its value and it has readers. Return whether it is frozen, and in
+ * *RET_UNTOLD whether a name may still lead to it. */
+static bool keep_version(struct mount *m, const struct item *item, uint64_t ino, bool *ret_untold)
+{
+	struct file *f = files_find(&m->files, ino);
+	struct view view;
+
+	*ret_untold = false;
+	if (!f)
+		return false;
+	bool viewed = item->replaced && view_open(m->store, &view) == 0;
+	pthread_mutex_lock(&f->lock);
+	if (viewed)
+		frozen_try(&m->files, f, &view, clock_mono_ms());
+	bool frozen = f->frozen == FILE_FROZEN;
+	*ret_untold = frozen && f->untold_name;
+	pthread_mutex_unlock(&f->lock);
+	if (viewed)
+		view_close(&view);
+	files_unref(&m->files, f);
+	return frozen;
+}
+
+/* Note that no name leads to INO, which is frozen, any more. */
+static void name_told(struct mount *m, uint64_t ino)
+{
+	struct file *f = files_find(&m->files, ino);
+
+	if (!f)
+		return;
+	pthread_mutex_lock(&f->lock);
+	f->untold_name = false;
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+}
+
+/* Invalidate INO, a number that the kernel has for the entry of ITEM, or freeze it. As
+ * tell_inode(). */
+static int tell_number(struct teller *teller, const struct item *item, uint64_t ino, bool value,
+                       bool insist)
+{
+	bool untold;
+
+	if (!value || !keep_version(teller->mount, item, ino, &untold))
+		return tell_inode(teller, ino, value);
+	if (untold) {
+		/* So that each request for its size comes to this process. */
+		tell_inode(teller, ino, false);
+		tell_name(teller, item, insist);
+		name_told(teller->mount, ino);
+	}
+	return 0;
+}
+
+/* Invalidate an inode by its own number and by all others. True: not yet. */
 static bool tell_changed(struct teller *teller, const struct item *item, bool value, bool insist)
 {
 	struct mount *m = teller->mount;
@@ -125,7 +185,7 @@ static bool tell_changed(struct teller *teller, const struct item *item, bool va
 	/* A read that waits for events of this mount has its pages locked. */
 	if (value && !insist && busy_now(&m->busy, item->ino))
 		return true;
-	int r = tell_inode(teller, item->ino, value);
+	int r = tell_number(teller, item, item->ino, value, insist);
 	/* See above: it may be about to come. */
 	if (r == -ENOENT && item->len) {
 		tell_name(teller, item, insist);
@@ -136,8 +196,35 @@ static bool tell_changed(struct teller *teller, const struct item *item, bool va
 
 		if (!ino)
 			return false;
-		tell_inode(teller, ino, value);
+		tell_number(teller, item, ino, value, insist);
 	}
+}
+
+/* Let the frozen file of ITEM follow its entry again. True: not yet. */
+static bool tell_thawed(struct teller *teller, const struct item *item, bool insist)
+{
+	struct mount *m = teller->mount;
+	struct file *f = item->file;
+	struct view view;
+
+	if (!insist && busy_now(&m->busy, real_ino(m, f->ino)))
+		return true;
+	int r = view_open(m->store, &view);
+	if (r == 0) {
+		pthread_mutex_lock(&f->lock);
+		r = frozen_thaw(f, &view);
+		pthread_mutex_unlock(&f->lock);
+		view_close(&view);
+	}
+	if (r == 0)
+		tell_inode(teller, f->ino, true);
+	pthread_mutex_lock(&f->lock);
+	if (r < 0)
+		f->thaws = false;
+	frozen_end(&m->files, f);
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+	return false;
 }
 
 /* A directory, after one of its names. If that was told by epoch, a listing may
@@ -214,12 +301,17 @@ static void walk_push(struct walk *walk, uint64_t dir)
 static void tell_dir(struct teller *teller, uint64_t dir, struct walk *walk,
                      struct walk_name *names)
 {
+	struct files *files = &teller->mount->files;
 	size_t n = take_names(teller, dir, NULL, names);
 
 	tell_inode(teller, dir, true);
 	while (n) {
 		for (size_t i = 0; i < n; i++) {
+			uint64_t ino;
+
 			tell_inode(teller, names[i].ino, true);
+			for (unsigned k = 0; (ino = files_alias(files, names[i].ino, k)); k++)
+				tell_inode(teller, ino, true);
 			inval_entry(teller, dir, names[i].name, names[i].len);
 			if (names[i].is_dir)
 				walk_push(walk, names[i].ino);
@@ -260,6 +352,8 @@ bool tell(struct teller *teller, const struct item *item, bool insist)
 		return tell_changed(teller, item, true, insist);
 	case ITEM_ATTR:
 		return tell_changed(teller, item, false, insist);
+	case ITEM_THAW:
+		return tell_thawed(teller, item, insist);
 	case ITEM_LISTING:
 		return tell_listing(teller, item, insist);
 	case ITEM_ALL:

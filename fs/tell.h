@@ -18,6 +18,7 @@ enum item_kind {
 	ITEM_VALUE,   /* value and attributes of ino */
 	ITEM_ATTR,    /* attributes of ino */
 	ITEM_LISTING, /* what is in directory ino */
+	ITEM_THAW,    /* pages of file, which was frozen */
 	ITEM_ALL,     /* everything: events were missed */
 	ITEM_REPLY,   /* nothing: a request is answered when what is before it is told */
 	ITEM_SYNC,    /* the same for an fsync of a directory, which stands in inval.c */
@@ -30,7 +31,9 @@ struct item {
 	enum item_kind kind;
 	uint64_t proc;          /* of the event; 0: none that a process asked for */
 	bool own_as_well;       /* also to be told if that is this process */
+	bool replaced;          /* the value, as a whole, by another client */
 	uint64_t ino;           /* of the store */
+	struct file *file;      /* a reference */
 	uint64_t parent;        /* of the name, if there is one; a listing's is in ino itself */
 	struct fuse_req *req;   /* to be answered ... */
 	int error;              /* ... with that */

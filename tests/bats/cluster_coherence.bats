@@ -144,3 +144,29 @@ waits_in_kernel() {
 	grep -qE '^State:[[:space:]]+[SD]' "/proc/$child/status" &&
 		grep -q fuse "/proc/$child/wchan" "/proc/$child/stack" 2>/dev/null
 }
+
+@test "an open file stays on its version while another node replaces it" {
+	local line="" key names n
+	for n in 1 2; do node_up "$n"; done
+	coproc "$KEYDIR_ROOT/tests/bats/versions.py" "${NODE_MNT[1]}" "$T/out" 50000 \
+		2>"$T/versions.err" 3>&- 4>&- 5>&-
+	local pid=$COPROC_PID out=${COPROC[0]} in=${COPROC[1]}
+	read -r -u "$out" line || cat "$T/versions.err"
+	read -ra names <<<"${line#replace }"
+	for key in "${names[@]}"; do
+		node_rest 2 GET "/v1/kv/$key.new"
+		mv "$T/body" "$T/new"
+		node_rest 2 PUT "/v1/kv/$key" --data-binary "@$T/new"
+	done
+	# The other node's answer comes before this one has applied it.
+	for key in "${names[@]}"; do
+		wait_for 10 has_size 51000 "${NODE_MNT[1]}/$key"
+	done
+	echo "same number" >&"$in"
+	line=
+	read -r -u "$out" line || cat "$T/versions.err"
+	same good "$line"
+	wait "$pid"
+}
+
+has_size() { [ "$(stat -c %s "$2")" = "$1" ]; }

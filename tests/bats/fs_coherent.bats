@@ -73,7 +73,7 @@ kernel_alone() {
 	done
 }
 
-@test "a file that is open and mapped follows what is written elsewhere" {
+@test "a file that is open to be written, and mapped, follows what is written elsewhere" {
 	put key "$(printf 'a%.0s' {1..5000})"
 	python3 - "$MNT/key" "$URL/v1/kv/key" <<'PY'
 import mmap, os, sys, urllib.request
@@ -82,7 +82,7 @@ path, url = sys.argv[1:]
 def put(data):
     urllib.request.urlopen(urllib.request.Request(url, data=data, method="PUT")).close()
 
-fd = os.open(path, os.O_RDONLY)
+fd = os.open(path, os.O_RDWR)
 m = mmap.mmap(fd, 5000, prot=mmap.PROT_READ)
 assert m[4999:5000] == b"a"
 put(b"b" * 5000)
@@ -463,7 +463,7 @@ PY
 		    assert os.pread(fd, 100000, 0) == value
 
 		# It is the new key, for as long as it is open ...
-		fd = replaced(os.O_RDONLY, b"a new value")
+		fd = replaced(os.O_RDWR, b"a new value")
 		expect(fd, b"a new value")
 		for value in b"changed", b"longer" * 1000, b"x":
 		    assert rest("PUT", "key", value) is not None
@@ -471,6 +471,15 @@ PY
 		# ... and after it is replaced.
 		replace(b"another")
 		expect(fd, b"x", links=0)
+		os.close(fd)
+		# To one that only reads, a changed value is another file (fs_versions.bats).
+		fd = replaced(os.O_RDONLY, b"a new value")
+		expect(fd, b"a new value")
+		assert rest("PUT", "key", b"changed") is not None
+		expect(fd, b"a new value")
+		assert open(key, "rb").read() == b"changed"
+		replace(b"another")
+		expect(fd, b"a new value", links=0)
 		os.close(fd)
 
 		# What is written goes there.

@@ -38,6 +38,7 @@ import zlib
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
 SECONDS_AFTER_EXPIRY = 1.0 * PATIENCE
 CUT_SECONDS = 0.5 * PATIENCE
+FOLLOW_SECONDS = 4.0 * PATIENCE  # a handle whose size is asked for again and again
 SLOW = 0.09  # REST waits 0.1 s for the mounts of its node
 CUT_MOST = 0.01 * PATIENCE
 # Inline, at its limit, a page, several, and the most that is read whole.
@@ -448,7 +449,8 @@ class Checker:
             states = self.history.states[key]
             # The kernel keeps pages, attributes and listings apart; a read may go
             # past the pages that a mapping shows until the kernel is told.
-            seen_as = (key, {"list": 1, "stat": 2, "look": 2, "map": 3}.get(how, 4))
+            # A handle may stay on the version that it was opened with.
+            seen_as = (key, {"list": 1, "stat": 2, "look": 2, "map": 3, "held": 3}.get(how, 4))
             at = self.find(states, seen[seen_as], what, end)
             if at is None:
                 older = self.find(states, 0, what, end)
@@ -457,7 +459,8 @@ class Checker:
                 continue
             moves += at > seen[seen_as]
             seen[seen_as] = at
-            least = self.acks.least(key, node, begin)
+            late = FOLLOW_SECONDS if how in ("held", "map") else 0
+            least = self.acks.least(key, node, begin - late)
             if least > at:
                 at = self.find(states, least, what, end)
                 if at is None:

@@ -1,0 +1,28 @@
+/* What file.c and file_numbers.c share: the tables of files. */
+#ifndef KEYDIR_FS_FILE_INTERNAL_H
+#define KEYDIR_FS_FILE_INTERNAL_H
+
+#include "fs/file.h"
+
+static inline unsigned count_load(const unsigned *count)
+{
+	return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+}
+
+static inline void count_add(unsigned *count, int n)
+{
+	__atomic_add_fetch(count, (unsigned)n, __ATOMIC_ACQ_REL);
+}
+
+/* --- the caller holds files->lock ------------------------------------------ */
+
+/* Return the alias INO, or NULL. */
+struct alias *alias_find(struct files *files, uint64_t ino);
+/* Take ALIAS out of the tables and free it. */
+void alias_drop(struct files *files, struct alias *alias);
+/* Take F out of the list of files that were frozen, if it is in it. */
+void file_leave_frozen(struct files *files, struct file *f);
+/* Take F out of the table of names, if it is in it. */
+void file_leave_names(struct files *files, struct file *f);
+
+#endif

@@ -1,0 +1,249 @@
+/* Numbers: which inode numbers the kernel has for an entry, and which one look-ups get.
+ *
+ * The kernel knows an entry by the entry's own number. It can know others (aliases), which
+ * lead to the entry as long as the kernel has them: a proposed number that another
+ * creator of the same name made void, one whose entry was replaced while it was being
+ * opened, and those that look-ups get while the number before is frozen (frozen.c).
+ *
+ * Lock: files->lock protects all of this. */
+#include "fs/file_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+struct alias *alias_find(struct files *files, uint64_t ino)
+{
+	struct alias *alias;
+
+	HASH_FIND(hh, files->aliases, &ino, sizeof(ino), alias);
+	return alias;
+}
+
+/* Look-ups do not get ALIAS any more. */
+static void retire_alias(struct files *files, struct alias *alias)
+{
+	if (alias && alias->current)
+		HASH_DELETE(hh_real, files->by_real, alias);
+	if (alias)
+		alias->current = false;
+}
+
+void alias_drop(struct files *files, struct alias *alias)
+{
+	retire_alias(files, alias);
+	HASH_DEL(files->aliases, alias);
+	count_add(&files->naliases, -1);
+	free(alias);
+}
+
+void file_leave_frozen(struct files *files, struct file *f)
+{
+	if (!f->reserved)
+		return;
+	DL_DELETE2(files->frozen, f, frozen_prev, frozen_next);
+	files->frozen_bytes -= f->frozen_bytes;
+	count_add(&files->nfrozen, -1);
+	f->reserved = false;
+}
+
+int files_settle(struct files *files, struct file *f, uint64_t real)
+{
+	struct alias *alias = NULL;
+	int r = 0;
+
+	if (real && real != f->ino) {
+		alias = calloc(1, sizeof(*alias));
+		if (!alias)
+			r = -ENOMEM;
+	}
+	pthread_mutex_lock(&files->lock);
+	file_leave_names(files, f);
+	if (alias && f->nlookup) {
+		alias->ino = f->ino;
+		alias->real = real;
+		alias->nlookup = f->nlookup;
+		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+		count_add(&files->naliases, 1);
+		alias = NULL;
+	}
+	pthread_mutex_unlock(&files->lock);
+	free(alias);
+	return r;
+}
+
+int files_lead(struct files *files, struct file *f, uint64_t real)
+{
+	struct alias *more = calloc(1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	pthread_mutex_lock(&files->lock);
+	struct alias *alias = alias_find(files, f->ino);
+	if (!alias) {
+		alias = more;
+		more = NULL;
+		alias->ino = f->ino;
+		alias->of_file = true;
+		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+		count_add(&files->naliases, 1);
+	}
+	retire_alias(files, alias);
+	alias->real = real;
+	pthread_mutex_unlock(&files->lock);
+	free(more);
+	f->real = real;
+	f->gone = false;
+	return 0;
+}
+
+uint64_t files_real(struct files *files, uint64_t ino)
+{
+	if (count_load(&files->naliases) == 0)
+		return ino;
+	pthread_mutex_lock(&files->lock);
+	const struct alias *alias = alias_find(files, ino);
+	if (alias)
+		ino = alias->real;
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+uint64_t files_alias(struct files *files, uint64_t real, unsigned n)
+{
+	struct alias *alias, *next;
+	uint64_t ino = 0;
+
+	if (count_load(&files->naliases) == 0)
+		return 0;
+	pthread_mutex_lock(&files->lock);
+	HASH_ITER (hh, files->aliases, alias, next) {
+		if (alias->real == real && n-- == 0) {
+			ino = alias->ino;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+static struct alias *find_current(struct files *files, uint64_t real)
+{
+	struct alias *alias;
+
+	HASH_FIND(hh_real, files->by_real, &real, sizeof(real), alias);
+	return alias;
+}
+
+/* Make SPARE the number that look-ups of REAL get; FILES->lock is held. NULL without
+ * memory. */
+static struct alias *renumber(struct files *files, uint64_t real, uint64_t spare)
+{
+	struct alias *alias = calloc(1, sizeof(*alias));
+
+	if (!alias)
+		return NULL;
+	alias->ino = spare;
+	alias->real = real;
+	alias->renumbers = true;
+	alias->current = true;
+	HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+	HASH_ADD(hh_real, files->by_real, real, sizeof(alias->real), alias);
+	count_add(&files->naliases, 1);
+	return alias;
+}
+
+uint64_t files_number(struct files *files, uint64_t real, uint64_t spare)
+{
+	uint64_t ino = real;
+	struct file *f;
+
+	if (count_load(&files->naliases) == 0 && count_load(&files->nfrozen) == 0)
+		return real;
+	pthread_mutex_lock(&files->lock);
+	struct alias *alias = find_current(files, real);
+	HASH_FIND(hh, files->by_ino, &real, sizeof(real), f);
+	if (!alias && f && f->reserved) {
+		alias = spare ? renumber(files, real, spare) : NULL;
+		ino = spare ? real : 0;
+	}
+	if (alias) {
+		alias->nlookup++;
+		ino = alias->ino;
+	}
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+uint64_t files_current(struct files *files, uint64_t real)
+{
+	if (count_load(&files->naliases) == 0)
+		return real;
+	pthread_mutex_lock(&files->lock);
+	const struct alias *alias = find_current(files, real);
+	uint64_t ino = alias ? alias->ino : real;
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+uint64_t files_st_ino(struct files *files, uint64_t ino)
+{
+	if (count_load(&files->naliases) == 0)
+		return ino;
+	pthread_mutex_lock(&files->lock);
+	const struct alias *alias = alias_find(files, ino);
+	if (alias && alias->renumbers)
+		ino = alias->real;
+	pthread_mutex_unlock(&files->lock);
+	return ino;
+}
+
+int files_freeze(struct files *files, struct file *f, uint64_t bytes)
+{
+	int r = -ENOSPC;
+
+	pthread_mutex_lock(&files->lock);
+	/* Each has one number more, which lasts as long as the kernel knows it. */
+	bool room = f->reserved ||
+	            (files->nfrozen < FILES_FROZEN_MAX && files->naliases < FILES_FROZEN_MAX);
+	if (room && files->frozen_bytes + bytes <= FILES_FROZEN_BYTES_MAX) {
+		file_leave_frozen(files, f);
+		DL_APPEND2(files->frozen, f, frozen_prev, frozen_next);
+		f->reserved = true;
+		f->frozen_bytes = bytes;
+		files->frozen_bytes += bytes;
+		count_add(&files->nfrozen, 1);
+		retire_alias(files, alias_find(files, f->ino));
+		r = 0;
+	}
+	pthread_mutex_unlock(&files->lock);
+	return r;
+}
+
+void files_thaw(struct files *files, struct file *f, bool apart)
+{
+	pthread_mutex_lock(&files->lock);
+	files->frozen_bytes -= f->frozen_bytes;
+	f->frozen_bytes = 0;
+	if (!apart)
+		file_leave_frozen(files, f);
+	pthread_mutex_unlock(&files->lock);
+}
+
+size_t files_list_frozen(struct files *files, struct file **list)
+{
+	struct file *f;
+	size_t n = 0;
+
+	if (count_load(&files->nfrozen) == 0)
+		return 0;
+	pthread_mutex_lock(&files->lock);
+	DL_FOREACH2(files->frozen, f, frozen_next)
+	{
+		f->refs++;
+		list[n++] = f;
+	}
+	pthread_mutex_unlock(&files->lock);
+	return n;
+}

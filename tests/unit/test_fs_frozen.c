@@ -1,0 +1,319 @@
+/* Tests of fs/frozen.c: when a file stays on an older version, and when that ends. */
+#include "tests/unit/cmocka_all.h"
+
+#include "fs/frozen.h"
+#include "fs/shown.h"
+#include "tests/unit/fixture.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOW 1000000
+
+struct frozen_fixture {
+	struct fixture fixture;
+	struct files files;
+	struct file *f; /* of the key "k", which is open for reading */
+};
+
+static int load_at(struct frozen_fixture *s, int64_t now_ms)
+{
+	struct view view;
+	int r = view_open(s->fixture.store, &view);
+
+	assert_int_equal(r, 0);
+	r = shown_load(s->f, &view, now_ms);
+	view_close(&view);
+	return r;
+}
+
+static void set(struct frozen_fixture *s, const char *text)
+{
+	struct event ev = { .op = EVENT_SET, .key = B("k"), .value = { text, strlen(text) } };
+
+	assert_int_equal(fixture_apply(&s->fixture, &ev), OUTCOME_OK);
+}
+
+static int setup(void **state)
+{
+	struct frozen_fixture *s = calloc(1, sizeof(*s));
+
+	assert_non_null(s);
+	fixture_init(&s->fixture);
+	assert_int_equal(files_init(&s->files), 0);
+	set(s, "none"); /* of version 0, which means an unknown one */
+	set(s, "one");
+	s->f = files_get(&s->files, fixture_ino(&s->fixture, "k"));
+	assert_non_null(s->f);
+	assert_int_equal(load_at(s, NOW), 0);
+	s->f->nopen = 1;
+	s->f->active_ms = NOW;
+	*state = s;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct frozen_fixture *s = *state;
+
+	files_unref(&s->files, s->f);
+	assert_int_equal(s->files.nfiles, 0);
+	assert_int_equal(s->files.nfrozen, 0);
+	assert_int_equal(s->files.frozen_bytes, 0);
+	files_close(&s->files);
+	fixture_free(&s->fixture);
+	free(s);
+	return 0;
+}
+
+static bool try_at(struct frozen_fixture *s, struct file *f, int64_t now_ms)
+{
+	struct view view;
+
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
+	bool frozen = frozen_try(&s->files, f, &view, now_ms);
+	view_close(&view);
+	return frozen;
+}
+
+static void thaw(struct frozen_fixture *s, struct file *f)
+{
+	struct view view;
+
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
+	assert_int_equal(frozen_thaw(f, &view), 0);
+	view_close(&view);
+}
+
+static void expect(struct file *f, const char *text)
+{
+	struct content *content = shown_content(f);
+
+	assert_non_null(content);
+	assert_int_equal(content->size, strlen(text));
+	assert_memory_equal(content->bytes, text, content->size);
+	content_unref(content);
+}
+
+static void test_readers_stay_on_their_version_and_names_lead_elsewhere(void **state)
+{
+	struct frozen_fixture *s = *state;
+	uint64_t real = s->f->ino;
+
+	assert_int_equal(files_number(&s->files, real, 0), real);
+	assert_false(try_at(s, s->f, NOW));
+	set(s, "two");
+	assert_true(try_at(s, s->f, NOW));
+	assert_true(s->f->untold_name);
+	/* Neither time nor what the kernel is told changes that. */
+	set(s, "three");
+	shown_told(&s->files, real);
+	shown_changed(&s->files, real);
+	assert_int_equal(load_at(s, NOW + 10 * SHOWN_MAX_MS), 0);
+	expect(s->f, "one");
+	assert_false(try_at(s, s->f, NOW));
+
+	assert_int_equal(files_number(&s->files, real, 0), 0);
+	assert_int_equal(files_number(&s->files, real, 77), 77);
+	assert_int_equal(files_number(&s->files, real, 78), 77);
+	assert_int_equal(files_current(&s->files, real), 77);
+	assert_int_equal(files_real(&s->files, 77), real);
+	assert_int_equal(files_st_ino(&s->files, 77), real);
+	assert_int_equal(files_alias(&s->files, real, 0), 77);
+
+	/* The same happens to those who have opened the new number. */
+	struct file *second = files_get(&s->files, 77);
+	assert_int_equal(second->real, real);
+	assert_int_equal(second->st_ino, real);
+	struct view view;
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
+	assert_int_equal(shown_load(second, &view, NOW), 0);
+	view_close(&view);
+	second->nopen = 1;
+	second->active_ms = NOW;
+	set(s, "four");
+	assert_true(try_at(s, second, NOW));
+	expect(second, "three");
+	expect(s->f, "one");
+	assert_int_equal(files_current(&s->files, real), real);
+	assert_int_equal(files_number(&s->files, real, 79), 79);
+
+	/* What the kernel has forgotten is no number any more. */
+	files_forget(&s->files, 77, 2);
+	assert_int_equal(files_real(&s->files, 77), 77);
+	files_forget(&s->files, 79, 1);
+	assert_int_equal(files_number(&s->files, real, 0), 0);
+	files_unref(&s->files, second);
+	thaw(s, s->f);
+	frozen_end(&s->files, s->f);
+	assert_int_equal(files_number(&s->files, real, 0), real);
+}
+
+static void test_only_readers_that_may_be_in_the_middle_are_kept(void **state)
+{
+	struct frozen_fixture *s = *state;
+	struct file *f = s->f;
+	int nothing;
+
+	set(s, "two");
+	f->nwriting = 1;
+	assert_false(try_at(s, f, NOW));
+	f->nwriting = 0;
+	f->nopen = 0;
+	assert_false(try_at(s, f, NOW));
+	f->nopen = 1;
+	assert_false(try_at(s, f, NOW + FROZEN_ACTIVE_MS));
+	f->follows = true;
+	assert_false(try_at(s, f, NOW));
+	f->follows = false;
+	f->flight = (struct op *)&nothing;
+	assert_false(try_at(s, f, NOW));
+	f->flight = NULL;
+	/* Somebody has read the new value already. */
+	f->given = f->shown->version + 1;
+	assert_false(try_at(s, f, NOW));
+	f->given = 0;
+	assert_true(try_at(s, f, NOW + FROZEN_ACTIVE_MS - 1));
+}
+
+static void test_a_value_that_only_grows_is_no_other_one(void **state)
+{
+	struct frozen_fixture *s = *state;
+
+	set(s, "one, two");
+	assert_false(try_at(s, s->f, NOW));
+	set(s, "ona, two");
+	assert_true(try_at(s, s->f, NOW));
+	expect(s->f, "one");
+}
+
+static void test_long_values_are_compared_to_their_end(void **state)
+{
+	struct frozen_fixture *s = *state;
+	char text[10001];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	set(s, text);
+	shown_told(&s->files, s->f->ino);
+	assert_int_equal(load_at(s, NOW), 0);
+	text[9999] = 'y';
+	set(s, text);
+	assert_true(try_at(s, s->f, NOW));
+}
+
+static void test_whoever_asks_again_gets_the_new_value(void **state)
+{
+	struct frozen_fixture *s = *state;
+	struct file *f = s->f;
+
+	assert_false(frozen_asked(f, NOW));
+	set(s, "two");
+	assert_true(try_at(s, f, NOW));
+	assert_false(frozen_asked(f, NOW + 5));
+	assert_false(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS - 1));
+	assert_true(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS));
+	thaw(s, f);
+	/* Until the kernel has dropped its pages, names do not lead here. */
+	assert_int_equal(files_number(&s->files, f->ino, 0), 0);
+	assert_int_equal(load_at(s, NOW), 0);
+	expect(f, "two");
+	frozen_end(&s->files, f);
+	/* From now on it follows, apart from those who come by name. */
+	assert_int_equal(files_number(&s->files, f->ino, 0), 0);
+	assert_int_equal(s->files.frozen_bytes, 0);
+	set(s, "three");
+	assert_false(try_at(s, f, NOW));
+	f->nopen = 0;
+	assert_false(frozen_closed(&s->files, f));
+	assert_int_equal(files_number(&s->files, f->ino, 0), f->ino);
+}
+
+static void test_it_ends_without_reading_and_with_the_last_handle(void **state)
+{
+	struct frozen_fixture *s = *state;
+	struct file *f = s->f;
+
+	set(s, "two");
+	assert_true(try_at(s, f, NOW));
+	assert_false(frozen_expired(f, NOW + FROZEN_ACTIVE_MS - 1));
+	f->active_ms = NOW + 10;
+	assert_false(frozen_expired(f, NOW + FROZEN_ACTIVE_MS));
+	assert_true(frozen_expired(f, NOW + 10 + FROZEN_ACTIVE_MS));
+	f->nopen = 0;
+	assert_true(frozen_closed(&s->files, f));
+	thaw(s, f);
+	frozen_end(&s->files, f);
+	assert_int_equal(files_number(&s->files, f->ino, 0), f->ino);
+}
+
+static void test_what_is_gone_stays_frozen(void **state)
+{
+	struct frozen_fixture *s = *state;
+
+	set(s, "two");
+	assert_true(try_at(s, s->f, NOW));
+	EXPECT(&s->fixture, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
+	thaw(s, s->f);
+	frozen_end(&s->files, s->f);
+	assert_true(s->f->gone);
+	expect(s->f, "one");
+}
+
+static void test_a_value_is_here_once_for_all_numbers(void **state)
+{
+	struct frozen_fixture *s = *state;
+	struct view view;
+
+	set(s, "two");
+	assert_true(try_at(s, s->f, NOW));
+	assert_int_equal(files_number(&s->files, s->f->ino, 77), 77);
+	struct file *second = files_get(&s->files, 77);
+	assert_int_equal(view_open(s->fixture.store, &view), 0);
+	assert_int_equal(file_load(second, &view, true), 0);
+	assert_int_equal(file_load(s->f, &view, true), 0);
+	view_close(&view);
+	assert_ptr_equal(second->content, s->f->content);
+	files_unref(&s->files, second);
+}
+
+static void test_what_is_kept_is_limited(void **state)
+{
+	struct frozen_fixture *s = *state;
+
+	assert_int_equal(files_freeze(&s->files, s->f, FILES_FROZEN_BYTES_MAX + 1), -ENOSPC);
+	struct file *others[FILES_FROZEN_MAX];
+	for (size_t i = 0; i < FILES_FROZEN_MAX; i++) {
+		others[i] = files_get(&s->files, 1000000 + i);
+		assert_int_equal(files_freeze(&s->files, others[i], 1), 0);
+	}
+	set(s, "two");
+	assert_false(try_at(s, s->f, NOW));
+	files_thaw(&s->files, others[0], false);
+	assert_true(try_at(s, s->f, NOW));
+	struct file *list[FILES_FROZEN_MAX];
+	assert_int_equal(files_list_frozen(&s->files, list), FILES_FROZEN_MAX);
+	for (size_t i = 0; i < FILES_FROZEN_MAX; i++) {
+		files_unref(&s->files, list[i]);
+		files_unref(&s->files, others[i]);
+	}
+}
+
+int main(void)
+{
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_readers_stay_on_their_version_and_names_lead_elsewhere),
+		TEST(test_only_readers_that_may_be_in_the_middle_are_kept),
+		TEST(test_a_value_that_only_grows_is_no_other_one),
+		TEST(test_long_values_are_compared_to_their_end),
+		TEST(test_whoever_asks_again_gets_the_new_value),
+		TEST(test_it_ends_without_reading_and_with_the_last_handle),
+		TEST(test_what_is_gone_stays_frozen),
+		TEST(test_a_value_is_here_once_for_all_numbers),
+		TEST(test_what_is_kept_is_limited),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
