@@ -1,17 +1,16 @@
-/* The change ring.
+/* Change ring: the newest changes as text, formatted once for all watchers.
  *
- * A thousand who watch the same changes are sent the same bytes. So the hub
- * formats an event once, when it finds that somebody reads what it changed, and
- * whoever is woken copies from here. What was left out concerned nobody who read
- * the ring then; who came later may not read it from before that on (watch_hub.c
- * sees to it).
+ * A thousand watchers of the same changes are sent the same bytes. So the hub formats an
+ * event once, if it changed something that a watcher reads, and each woken watcher copies
+ * the text from here. An event that was left out concerned no watcher of that time;
+ * watchers that were added later do not read the ring before that (watch_hub.c checks it).
  *
- * It is bounded: the oldest events go first. Who is slower than that, begins
- * further back, or needs a text too long to be kept, reads the feed as if there
- * were no ring (handlers/watch.c), and loses nothing but time.
+ * The ring is bounded; the oldest events are dropped first. A watcher that is slower, or
+ * begins further back, or needs a text too long for the ring, reads the feed instead
+ * (handlers/watch.c). That is slower, but loses nothing.
  *
- * Lock: ring->lock, a leaf: held for reading while text is copied, for writing
- * by the hub's thread for a batch of events that are formatted already. */
+ * Lock: ring->lock, a leaf: held for reading while text is copied, for writing while the
+ * hub's thread adds formatted events. */
 #include "httpd/change_ring.h"
 
 #include "httpd/change_text.h"
@@ -24,7 +23,7 @@
 
 #define RING_EVENTS 2048
 #define RING_BYTES ((size_t)4 << 20)
-#define EVENT_BYTES ((size_t)32 << 10) /* of one event's text; a reader's buffer is no larger */
+#define EVENT_BYTES ((size_t)32 << 10) /* longest text of one event; readers' buffers are smaller */
 
 /* A piece of an event's text. */
 struct piece {
@@ -35,24 +34,24 @@ struct piece {
 struct line {
 	struct piece key;
 	bool whole;                      /* change_is_whole() */
-	struct piece data[CHANGE_KINDS]; /* empty: it is not here */
+	struct piece data[CHANGE_KINDS]; /* empty: not in the ring */
 };
 
-/* One event. Its text begins with "id: OFFSET-TAG"; then come keys, then what
- * follows the ids of messages, all that in pieces. */
+/* One event. Its text begins with "id: OFFSET-TAG"; the keys follow, then the rest of each
+ * message after its id. Lines name pieces of it. */
 struct change_lines {
 	uint64_t offset;
 	size_t id_len;
 	struct json_text text;
-	bool none; /* there are no lines: they are too long, whomever they concern */
+	bool none; /* without lines, because they are too long */
 	size_t n;
 	struct line lines[];
 };
 
 struct change_ring {
-	pthread_rwlock_t lock; /* protects all that follows */
-	uint64_t first;        /* events from here on */
-	uint64_t end;          /* and before here that concern anyone are in the ring */
+	pthread_rwlock_t lock; /* protects all fields below */
+	uint64_t first;        /* the ring has all watched events from this offset on ... */
+	uint64_t end;          /* ... and before this one */
 	size_t bytes;
 	size_t oldest; /* index of the oldest event */
 	size_t n;
@@ -66,7 +65,7 @@ int change_ring_new(struct change_ring **ret)
 	if (!ring)
 		return -ENOMEM;
 	pthread_rwlockattr_init(&attr);
-	/* else those who read could keep the hub out for good */
+	/* Otherwise readers could lock the hub out for ever. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&ring->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
@@ -87,7 +86,7 @@ static size_t lines_bytes(const struct change_lines *lines)
 
 /* --- formatting ------------------------------------------------------------ */
 
-/* Formats the lines of one kind, or none of them if they are too long. */
+/* Format the lines of one kind, or none of them if they are too long. */
 static void format_kind(struct change_lines *lines, const struct feed_event *ev,
                         enum change_kind kind, const struct view *view)
 {
@@ -107,7 +106,7 @@ static void format_kind(struct change_lines *lines, const struct feed_event *ev,
 		lines->text.len = begin;
 }
 
-/* False if there are too many, or they are too long together. */
+/* Copy the keys of EV. Returns false if they are too long together. */
 static bool take_keys(struct change_lines *lines, const struct feed_event *ev)
 {
 	for (size_t i = 0; i < lines->n; i++) {
@@ -124,7 +123,7 @@ static bool take_keys(struct change_lines *lines, const struct feed_event *ev)
 struct change_lines *change_lines_new(const struct feed_event *ev, unsigned kinds,
                                       const struct view *view)
 {
-	/* a message is longer than its line here */
+	/* A message is longer than its struct line, so this many can never fit. */
 	bool fits = ev->neffects <= EVENT_BYTES / sizeof(struct line);
 	size_t n = fits ? ev->neffects : 0;
 	struct change_lines *lines = calloc(1, sizeof(*lines) + n * sizeof(lines->lines[0]));
@@ -230,7 +229,7 @@ static bool put_message(struct fill *fill, const struct change_lines *lines, siz
 	return put(fill, text + data->at, data->len);
 }
 
-/* Does change I of an event concern PREFIX? */
+/* Return whether change I of an event concerns PREFIX. */
 static bool concerns(const struct change_lines *lines, size_t i, const char *prefix, size_t len)
 {
 	const struct line *line = &lines->lines[i];
@@ -238,8 +237,8 @@ static bool concerns(const struct change_lines *lines, size_t i, const char *pre
 	                      len);
 }
 
-/* Copies the messages of an event from change FIRST on. False, and nothing is
- * copied, if there is no room for them or they are not here. */
+/* Copy the messages of an event from change FIRST on. Returns false, and copies nothing, if
+ * they do not fit or are not in the ring. */
 static bool put_event(struct fill *fill, const struct change_lines *lines, enum change_kind kind,
                       size_t first, const char *prefix, size_t prefix_len)
 {
@@ -261,8 +260,8 @@ static bool put_event(struct fill *fill, const struct change_lines *lines, enum 
 	return true;
 }
 
-/* Index of the oldest event from OFFSET on; ring->n if there is none. */
-static size_t find(const struct change_ring *ring, uint64_t offset)
+/* Return the index of the oldest event from OFFSET on; ring->n without one. */
+static size_t find_event(const struct change_ring *ring, uint64_t offset)
 {
 	size_t low = 0;
 	size_t high = ring->n;
@@ -276,18 +275,18 @@ static size_t find(const struct change_ring *ring, uint64_t offset)
 	return low;
 }
 
-enum change_look change_ring_read(struct change_ring *ring, enum change_kind kind,
+enum change_read change_ring_read(struct change_ring *ring, enum change_kind kind,
                                   const char *prefix, size_t prefix_len, struct change_place *place,
                                   char *buf, size_t size, size_t *ret_len)
 {
 	struct fill fill = { buf, size, 0 };
 	bool stopped = false;
-	enum change_look look = CHANGE_LOOK_END;
+	enum change_read result = CHANGE_READ_END;
 	pthread_rwlock_rdlock(&ring->lock);
 	if (place->offset < ring->first) {
-		look = CHANGE_LOOK_AWAY;
+		result = CHANGE_READ_FEED;
 	} else if (place->offset < ring->end) {
-		for (size_t i = find(ring, place->offset); i < ring->n && !stopped; i++) {
+		for (size_t i = find_event(ring, place->offset); i < ring->n && !stopped; i++) {
 			const struct change_lines *lines = event_at(ring, i);
 			size_t first = lines->offset == place->offset ? place->index : 0;
 			stopped = !put_event(&fill, lines, kind, first, prefix, prefix_len);
@@ -296,9 +295,9 @@ enum change_look change_ring_read(struct change_ring *ring, enum change_kind kin
 		}
 		if (!stopped)
 			*place = (struct change_place){ .offset = ring->end };
-		look = fill.len ? CHANGE_LOOK_SOME : stopped ? CHANGE_LOOK_AWAY : CHANGE_LOOK_END;
+		result = fill.len ? CHANGE_READ_SOME : stopped ? CHANGE_READ_FEED : CHANGE_READ_END;
 	}
 	pthread_rwlock_unlock(&ring->lock);
 	*ret_len = fill.len;
-	return look;
+	return result;
 }

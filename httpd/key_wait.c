@@ -1,11 +1,11 @@
-/* Key wait.
+/* Key wait: a GET with ?wait=, which is answered when its key changes.
  *
- * A waiting GET is a watch of the hub (watch_hub.h) on its one key. When the hub
- * wakes it, the whole GET runs again, conditions and all; if it would still say
- * what the client knows already, it waits on, until its time is over. So the
- * answer is always that of a plain GET at that moment.
+ * It is a watch of the hub (watch_hub.h) on one key. When the hub wakes it, the whole GET
+ * runs again with its conditions; if the answer would be one that the client has already,
+ * it waits again, until its time is over. So the answer is always that of a plain GET at
+ * that moment.
  *
- * The poll belongs to the request and leaves the hub with it. */
+ * The poll belongs to the request and is unregistered with it. */
 #include "httpd/key_wait.h"
 
 #include "common/base/clock.h"
@@ -77,10 +77,10 @@ void key_wait_free(struct key_poll *poll)
 
 static enum MHD_Result poll_over(struct request *rq)
 {
-	watch_came(&rq->poll->watch);
+	watch_served(&rq->poll->watch);
 	client_enter(rq->client, CLIENT_WORKING);
 	if (rq->result.code != OUTCOME_OK)
-		rq->wait_until_ms = 0; /* the time is over, or the server stops */
+		rq->wait_until_ms = 0; /* The time is over, or the server is stopping. */
 	return rq->poll->again(rq);
 }
 
@@ -108,7 +108,7 @@ enum MHD_Result key_wait(struct request *rq, uint64_t offset,
 	client_enter(rq->client, CLIENT_WAITING);
 	request_wait_start(rq);
 	if (!watch_wait(&rq->poll->watch, offset, rq->wait_until_ms)) {
-		/* something came meanwhile, or nobody may wait any more */
+		/* The key has changed already, or waiting has ended for all. */
 		bool over = watch_hub_is_closing(rq->server->hub) ||
 		            watch_is_over(&rq->poll->watch);
 		poll_wake(&rq->poll->watch, over ? WATCH_TIME : WATCH_CHANGE);

@@ -212,7 +212,7 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 		.waiting_most = (connections + 1) / 2,
 		.waiting_per_address = (settings->per_address + 1) / 2,
 		.forgotten = request_forgotten,
-		.released = watch_hub_look,
+		.released = watch_hub_check_over,
 		.released_arg = hub,
 	};
 	r = clients_new(&limits, &server->clients);

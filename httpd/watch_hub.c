@@ -1,40 +1,36 @@
-/* The watch hub.
+/* Watch hub: wakes the clients that watch keys, and formats changes once for all of them.
  *
- * Those who watch share two things. The waiting: a thousand of them must not all
- * wake up for each event. The hub looks at every event once, finds the prefixes
- * that it concerns (one hash look-up for each name in the key's path), and wakes
- * those who wait there. And the text: what concerns anyone who reads is formatted
- * once, into the change ring, and they copy from there. Nothing is buffered for
- * anybody, and a slow one costs nobody anything: it falls out of the ring and
- * reads the feed, from its own place.
+ * Watchers share two things. The waiting: a thousand watchers must not all wake up for
+ * each event. The hub looks at each event once, finds the watched prefixes that it
+ * changes (one hash look-up for each name in the key's path), and wakes the watchers of
+ * those. And the text: a change that any watcher reads is formatted once, into the
+ * change ring, and they copy it from there. The hub buffers nothing per watcher, so a slow
+ * one costs nothing: it falls out of the ring and reads the feed at its own pace.
  *
- * The hub works in rounds: it takes the events that there are, marks the groups
- * concerned, formats (without its lock), puts the texts into the ring, and wakes.
- * The next round begins when all that were woken have come to be served, so under
- * load events gather meanwhile and are told together, in one send for each
- * watcher. Before that the hub rests for as long as the round took, ROUND_NS at
- * most: while a thousand are served, those who write are not. (Sends are what
- * costs: 35 changes go into one like this, 21 with a quarter of the rest.) A lone
- * event waits for nothing: the last round is long over. Nobody can hold up a round
- * for more than ROUND_NS, and a slow client cannot at all: coming means being
- * served, not being sent all.
+ * The hub works in rounds: it takes all new events, marks the groups that they concern,
+ * formats them (without its lock), puts the texts into the ring, and wakes the marked
+ * groups. The next round begins when all woken watchers have been served, so under load
+ * events accumulate and are sent together, one send per watcher. Before it, the hub
+ * pauses for as long as the last round took, at most ROUND_NS: this leaves time to
+ * writers while a thousand watchers are served, and puts more changes into one send. A
+ * lone event is not delayed, because the last round was over long ago. No watcher can
+ * delay a round by more than ROUND_NS, and a slow client does not delay it at all, because
+ * being served does not mean that everything was sent.
  *
- * Whoever is woken is also told which rows need no look: those that came while
- * it waited and did not concern it. So a quiet prefix keeps its place however
- * many events pass elsewhere.
+ * A woken watcher also learns which rows it can skip: those that were added while it
+ * waited and did not concern it. So the watcher of a quiet prefix keeps its place in the
+ * feed however many other events pass.
  *
- * A group remembers the last event that concerned it. So a watcher that was
- * busy, or is just about to wait, finds out in one comparison whether something
- * came that it has not read (`last`), without having to catch up with events
- * of other prefixes first. What a round at work has
- * found does not count yet (`told`): those who wait at its end are woken then.
+ * A group remembers the last event that concerned it (`last`). So a watcher that was busy,
+ * or is about to wait, finds out with one comparison whether it has something to read,
+ * without reading events of other prefixes first. Events found by a round that is still
+ * running do not count yet (`marked`): their watchers are woken at its end.
  *
- * The follow callback runs under the node's work lock: it stores a number, and
- * signals the thread if that sleeps for news. With no watcher it does not even
- * that.
+ * The follow callback runs under the node's work lock: it stores a number, and signals the
+ * thread if that sleeps. Without watchers it does not even signal.
  *
- * Locks: hub->lock and the ring's, leaves both; nothing is called while they are
- * held. Who clears watch->waiting makes the call. */
+ * Locks: hub->lock and the ring's, both leaves; no callback is made under them. The
+ * thread that clears watch->waiting makes the call. */
 #include "httpd/watch_hub.h"
 
 #include "common/base/clock.h"
@@ -48,26 +44,26 @@
 #include <string.h>
 #include <time.h>
 
-#define HASH_NONFATAL_OOM 1 /* then what was not added has no table */
+#define HASH_NONFATAL_OOM 1 /* an element that could not be added has no table */
 #include <uthash.h>
 
-#define ROUND_NS (10 * NS_PER_MS) /* a wait for the next who comes, and a rest, at most */
+#define ROUND_NS (10 * NS_PER_MS) /* longest wait for woken watchers, and longest pause */
 #define RETRY_MS 20               /* after the feed could not be read */
 #define SLEEP_MS 3600000
 #define NS_PER_MS INT64_C(1000000)
 
-/* Those of one prefix. hub->lock protects all of it. */
+/* The watches of one prefix. Protected by hub->lock. */
 struct watch_group {
 	UT_hash_handle hh;
 	unsigned members;
 	unsigned readers[CHANGE_KINDS];
 	struct watch *waiting;
-	uint64_t last; /* one behind the last event that concerned it; 0: none */
-	/* while a round is at work that concerns it: */
-	bool told;
-	struct watch_group *next_told;
+	uint64_t last; /* one more than the offset of the last event that concerned it; 0: none */
+	/* Only while a round that concerns it is running: */
+	bool marked;
+	struct watch_group *next_marked;
 	uint64_t before; /* `last` without this round */
-	uint64_t news;   /* the first event of it; 0: nobody knows */
+	uint64_t news;   /* first event of the round; 0: unknown */
 	size_t len;
 	char prefix[];
 };
@@ -79,26 +75,26 @@ struct watch_hub {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t work;
-	_Atomic uint64_t followed; /* one behind the newest event followed */
+	_Atomic uint64_t followed; /* one more than the newest offset followed */
 	atomic_uint count;
 	atomic_uint waiting;
 	atomic_bool closing;
-	atomic_bool wants_news;  /* the thread sleeps until something is followed */
-	atomic_uint owed;        /* who were woken and have not come yet */
-	atomic_uint owed_before; /* of those, who were so before the round */
-	_Atomic int64_t came_ns; /* when one of them came last */
-	/* of the thread alone: */
+	atomic_bool wants_events;    /* the thread sleeps until an event is followed */
+	atomic_uint unserved;        /* watches that were woken and not served yet */
+	atomic_uint unserved_before; /* ... at the beginning of the round */
+	_Atomic int64_t served_ns;   /* when one of them was served last */
+	/* Only used by the thread: */
 	int64_t began_ns;
-	/* protected by lock: */
+	/* Protected by lock: */
 	bool sleeping;
 	bool stop;
-	uint64_t next;       /* first offset that was not looked at */
-	int64_t deadline_ms; /* no watch's time is over before this */
+	uint64_t next;       /* first offset that was not checked */
+	int64_t deadline_ms; /* no watch's time ends before this */
 	struct watch_group *groups;
-	struct watch_group *told;
+	struct watch_group *marked;
 };
 
-/* Watches that are to be told something, in order. */
+/* Watches to wake, in order. */
 struct wakes {
 	struct watch *first;
 	struct watch **end;
@@ -121,14 +117,14 @@ int watch_hub_new(struct watch_hub **ret)
 void watch_hub_follow(void *arg, const struct feed_event *ev, bool gap)
 {
 	struct watch_hub *hub = arg;
-	(void)gap; /* the thread finds it for itself */
+	(void)gap; /* The thread finds gaps in the feed itself. */
 	if (!ev)
 		return;
-	/* In this order, against watch_add(): either it sees this event as looked
-	 * at, or this sees the watch; and against rest(): either the thread sees the
-	 * event, or this sees that it sleeps. */
+	/* The order matters. Either watch_add() sees this event, or this function sees the
+	 * watch; and either the thread sees the event before it sleeps, or this function
+	 * sees that it sleeps. */
 	atomic_store(&hub->followed, ev->offset + 1);
-	if (!atomic_load(&hub->count) || !atomic_load(&hub->wants_news))
+	if (!atomic_load(&hub->count) || !atomic_load(&hub->wants_events))
 		return;
 	pthread_mutex_lock(&hub->lock);
 	if (hub->sleeping)
@@ -149,17 +145,17 @@ static struct wakes no_wakes(struct wakes *wakes)
 	return (struct wakes){ .end = &wakes->first };
 }
 
-/* Takes the watch at *AT off the list of those that wait, and with it the right to
- * wake it. No row before FROM is news for it. Lock held. */
-static void take(struct watch_hub *hub, struct wakes *wakes, struct watch **at,
-                 enum watch_news news, uint64_t from)
+/* Move the watch at *AT from its group's waiting list to WAKES, and with it the right to
+ * wake it. No row before FROM concerns it. Called with the lock held. */
+static void queue_wake(struct watch_hub *hub, struct wakes *wakes, struct watch **at,
+                       enum watch_news news, uint64_t from)
 {
 	struct watch *watch = *at;
 	*at = watch->next;
 	watch->next = NULL;
 	watch->waiting = false;
 	watch->news = news;
-	watch->owes = true;
+	watch->unserved = true;
 	if (watch->from < from)
 		watch->from = from;
 	atomic_fetch_add(&watch->refs, 1);
@@ -169,60 +165,60 @@ static void take(struct watch_hub *hub, struct wakes *wakes, struct watch **at,
 	wakes->n++;
 }
 
-/* Makes the calls; the lock is let go for them and taken again. */
-static void call(struct watch_hub *hub, struct wakes *wakes)
+/* Wake all watches of WAKES. Called with the lock held, which is released meanwhile. */
+static void make_wakes(struct watch_hub *hub, struct wakes *wakes)
 {
-	unsigned before = atomic_load(&hub->owed);
+	unsigned before = atomic_load(&hub->unserved);
 	hub->began_ns = clock_mono_ns();
-	atomic_store(&hub->owed_before, before);
-	atomic_fetch_add(&hub->owed, wakes->n);
+	atomic_store(&hub->unserved_before, before);
+	atomic_fetch_add(&hub->unserved, wakes->n);
 	pthread_mutex_unlock(&hub->lock);
 	for (struct watch *watch = wakes->first, *next; watch; watch = next) {
-		next = watch->next; /* it may wait again before the call is over */
+		next = watch->next; /* It may wait again before the call returns. */
 		watch->wake(watch, watch->news);
 		unref(watch);
 	}
 	pthread_mutex_lock(&hub->lock);
 }
 
-/* Takes those of GROUP that wait and have not read what concerned it last. */
-static void take_group(struct watch_hub *hub, struct wakes *wakes, struct watch_group *group)
+/* Queue the waiting watches of GROUP that have not read its last event. */
+static void queue_group(struct watch_hub *hub, struct wakes *wakes, struct watch_group *group)
 {
 	for (struct watch **at = &group->waiting; *at;) {
 		if ((*at)->from < group->last)
-			take(hub, wakes, at, WATCH_CHANGE, group->news);
+			queue_wake(hub, wakes, at, WATCH_CHANGE, group->news);
 		else
 			at = &(*at)->next;
 	}
 }
 
-/* Lock held. */
+/* Free GROUP if it has no members and is not marked. Called with the lock held. */
 static void free_if_empty(struct watch_hub *hub, struct watch_group *group)
 {
-	if (group->members || group->told)
+	if (group->members || group->marked)
 		return;
-	assert(hub->groups); /* it is one of them */
+	assert(hub->groups); /* GROUP is one of them. */
 	HASH_DEL(hub->groups, group);
 	free(group);
 }
 
-/* Wakes whom the round concerns. Lock held. */
-static void tell(struct watch_hub *hub)
+/* Wake the watches of the groups that the round marked. Called with the lock held. */
+static void wake_marked(struct watch_hub *hub)
 {
 	struct wakes wakes = no_wakes(&wakes);
-	while (hub->told) {
-		struct watch_group *group = hub->told;
-		hub->told = group->next_told;
-		take_group(hub, &wakes, group);
-		group->told = false;
+	while (hub->marked) {
+		struct watch_group *group = hub->marked;
+		hub->marked = group->next_marked;
+		queue_group(hub, &wakes, group);
+		group->marked = false;
 		free_if_empty(hub, group);
 	}
-	call(hub, &wakes);
+	make_wakes(hub, &wakes);
 }
 
-/* Wakes those whose time is over, and finds out when the next one's is. Lock
+/* Wake the watches whose time is over, and compute the next deadline. Called with the lock
  * held. */
-static void look_at_times(struct watch_hub *hub)
+static void wake_expired(struct watch_hub *hub)
 {
 	struct wakes wakes = no_wakes(&wakes);
 	struct watch_group *group, *tmp;
@@ -233,8 +229,8 @@ static void look_at_times(struct watch_hub *hub)
 		for (struct watch **at = &group->waiting; *at;) {
 			int64_t until_ms = (*at)->until_ms;
 			if (closing || until_ms <= now_ms || watch_is_over(*at)) {
-				take(hub, &wakes, at, closing ? WATCH_CLOSING : WATCH_TIME,
-				     hub->next);
+				queue_wake(hub, &wakes, at, closing ? WATCH_CLOSING : WATCH_TIME,
+				           hub->next);
 				continue;
 			}
 			if (until_ms < hub->deadline_ms)
@@ -242,24 +238,24 @@ static void look_at_times(struct watch_hub *hub)
 			at = &(*at)->next;
 		}
 	}
-	call(hub, &wakes);
+	make_wakes(hub, &wakes);
 }
 
 /* --- looking --------------------------------------------------------------- */
 
-/* Notes that the event before END concerns GROUP, which begins with NEWS unless it
- * is told already. Returns the kinds of text that its members want. Lock held, as
- * for all here. */
-static unsigned concern(struct watch_hub *hub, struct watch_group *group, uint64_t end,
-                        uint64_t news)
+/* Mark GROUP as concerned by the event before END; NEWS is the first event of the round for
+ * it unless it is marked already. Returns the kinds of text that its members read, as bits.
+ * Called with the lock held, like all functions of this section. */
+static unsigned mark_group(struct watch_hub *hub, struct watch_group *group, uint64_t end,
+                           uint64_t news)
 {
 	unsigned kinds = 0;
 	for (enum change_kind kind = 0; kind < CHANGE_KINDS; kind++)
 		kinds |= group->readers[kind] ? 1U << kind : 0;
-	if (!group->told) {
-		group->told = true;
-		group->next_told = hub->told;
-		hub->told = group;
+	if (!group->marked) {
+		group->marked = true;
+		group->next_marked = hub->marked;
+		hub->marked = group;
 		group->before = group->last;
 		group->news = news;
 	}
@@ -268,59 +264,59 @@ static unsigned concern(struct watch_hub *hub, struct watch_group *group, uint64
 	return kinds;
 }
 
-static unsigned concern_prefix(struct watch_hub *hub, const char *prefix, size_t len, uint64_t end)
+static unsigned mark_prefix(struct watch_hub *hub, const char *prefix, size_t len, uint64_t end)
 {
 	struct watch_group *group;
 	HASH_FIND(hh, hub->groups, prefix, len, group);
-	return group ? concern(hub, group, end, end - 1) : 0;
+	return group ? mark_group(hub, group, end, end - 1) : 0;
 }
 
-/* The groups below a directory that came or went whole. */
-static unsigned concern_below(struct watch_hub *hub, const struct feed_event *ev, size_t i)
+/* Mark the groups below a directory that was added, moved or removed with its subtree. */
+static unsigned mark_below(struct watch_hub *hub, const struct feed_event *ev, size_t i)
 {
 	struct watch_group *group, *tmp;
 	uint64_t end = ev->offset + 1;
 	unsigned kinds = 0;
 	HASH_ITER (hh, hub->groups, group, tmp) {
 		if (change_concerns(ev, i, group->prefix, group->len))
-			kinds |= concern(hub, group, end, end - 1);
+			kinds |= mark_group(hub, group, end, end - 1);
 	}
 	return kinds;
 }
 
-/* Events before END are missing: everyone has to see for themselves. */
-static void concern_all(struct watch_hub *hub, uint64_t end)
+/* Mark all groups, because events before END are missing in the feed. */
+static void mark_all(struct watch_hub *hub, uint64_t end)
 {
 	struct watch_group *group, *tmp;
 	HASH_ITER (hh, hub->groups, group, tmp) {
-		concern(hub, group, end, 0);
+		mark_group(hub, group, end, 0);
 	}
 }
 
-/* Finds the groups that EV concerns. Returns the kinds of text wanted. */
-static unsigned look_at(struct watch_hub *hub, const struct feed_event *ev)
+/* Mark the groups that EV concerns. Returns the kinds of text that they read, as bits. */
+static unsigned mark_event(struct watch_hub *hub, const struct feed_event *ev)
 {
 	uint64_t end = ev->offset + 1;
 	unsigned kinds = 0;
 	for (size_t i = 0; i < ev->neffects; i++) {
 		struct bytes key = ev->effects[i].key;
 		const char *text = key.data;
-		kinds |= concern_prefix(hub, "", 0, end);
+		kinds |= mark_prefix(hub, "", 0, end);
 		for (size_t k = 0; k < key.len; k++)
 			if (text[k] == '/')
-				kinds |= concern_prefix(hub, text, k, end);
+				kinds |= mark_prefix(hub, text, k, end);
 		if (key.len)
-			kinds |= concern_prefix(hub, text, key.len, end);
+			kinds |= mark_prefix(hub, text, key.len, end);
 		if (change_is_whole(ev, i))
-			kinds |= concern_below(hub, ev, i);
+			kinds |= mark_below(hub, ev, i);
 	}
 	return kinds;
 }
 
 /* --- rounds ---------------------------------------------------------------- */
 
-/* Looks at what was followed since, and tells. False if it could not be read.
- * Lock held. */
+/* Check the events since the last round, and wake the watches that they concern. Returns
+ * false if the feed could not be read. Called with the lock held. */
 static bool run_round(struct watch_hub *hub)
 {
 	struct watch_round round;
@@ -331,42 +327,42 @@ static bool run_round(struct watch_hub *hub)
 	pthread_mutex_lock(&hub->lock);
 	if (r)
 		return false;
-	/* what lies between is lost, or never was: watchers can tell (handlers/watch.c) */
+	/* Rows between are lost or never existed; watchers find out (handlers/watch.c). */
 	uint64_t begin = round.n ? round.rows[0]->offset : followed;
 	uint64_t end = round.n ? round.rows[round.n - 1]->offset + 1 : followed;
 	if (begin > from)
-		concern_all(hub, begin);
+		mark_all(hub, begin);
 	for (size_t i = 0; i < round.n; i++)
-		round.kinds[i] = look_at(hub, round.rows[i]);
+		round.kinds[i] = mark_event(hub, round.rows[i]);
 	hub->next = end;
 	pthread_mutex_unlock(&hub->lock);
 	watch_round_put(&round, hub->ring, begin, end);
 	watch_round_close(&round);
 	pthread_mutex_lock(&hub->lock);
-	tell(hub);
+	wake_marked(hub);
 	return true;
 }
 
-/* When the next round may begin. */
+/* Return when the next round may begin. */
 static int64_t next_round_ns(const struct watch_hub *hub)
 {
-	int64_t came_ns = atomic_load(&hub->came_ns);
-	int64_t took_ns = came_ns - hub->began_ns;
+	int64_t served_ns = atomic_load(&hub->served_ns);
+	int64_t took_ns = served_ns - hub->began_ns;
 	if (took_ns < 0)
-		took_ns = 0; /* nobody came yet, or nobody was woken */
-	bool over = atomic_load(&hub->owed) <= atomic_load(&hub->owed_before);
+		took_ns = 0; /* No watch was served yet, or none was woken. */
+	bool over = atomic_load(&hub->unserved) <= atomic_load(&hub->unserved_before);
 	int64_t rest_ns = over ? took_ns : ROUND_NS;
 	return hub->began_ns + took_ns + (rest_ns < ROUND_NS ? rest_ns : ROUND_NS);
 }
 
 /* --- the thread ------------------------------------------------------------ */
 
-static bool is_behind(const struct watch_hub *hub)
+static bool has_unread_events(const struct watch_hub *hub)
 {
 	return atomic_load(&hub->count) && atomic_load(&hub->followed) > hub->next;
 }
 
-/* Sleeps until it is signalled. Lock held. */
+/* Sleep until UNTIL_NS or a signal. Called with the lock held. */
 static void sleep_until(struct watch_hub *hub, int64_t until_ns)
 {
 	struct timespec at = { .tv_sec = until_ns / (1000 * NS_PER_MS),
@@ -376,18 +372,18 @@ static void sleep_until(struct watch_hub *hub, int64_t until_ns)
 	hub->sleeping = false;
 }
 
-/* Sleeps until something is followed. Lock held. */
-static void wait_for_news(struct watch_hub *hub, int64_t now_ns)
+/* Sleep until an event is followed or a watch's time is over. Called with the lock held. */
+static void wait_for_events(struct watch_hub *hub, int64_t now_ns)
 {
 	int64_t most_ms = now_ns / NS_PER_MS + SLEEP_MS;
 	int64_t until_ms = hub->deadline_ms < most_ms ? hub->deadline_ms : most_ms;
-	atomic_store(&hub->wants_news, true);
-	if (!is_behind(hub))
+	atomic_store(&hub->wants_events, true);
+	if (!has_unread_events(hub))
 		sleep_until(hub, until_ms * NS_PER_MS);
-	atomic_store(&hub->wants_news, false);
+	atomic_store(&hub->wants_events, false);
 }
 
-static void *run(void *arg)
+static void *run_hub(void *arg)
 {
 	struct watch_hub *hub = arg;
 	pthread_mutex_lock(&hub->lock);
@@ -395,9 +391,9 @@ static void *run(void *arg)
 		int64_t now_ns = clock_mono_ns();
 		bool closing = atomic_load(&hub->closing) && atomic_load(&hub->waiting);
 		if (closing || now_ns / NS_PER_MS >= hub->deadline_ms)
-			look_at_times(hub);
-		else if (!is_behind(hub))
-			wait_for_news(hub, now_ns);
+			wake_expired(hub);
+		else if (!has_unread_events(hub))
+			wait_for_events(hub, now_ns);
 		else if (now_ns < next_round_ns(hub))
 			sleep_until(hub, next_round_ns(hub));
 		else if (!run_round(hub))
@@ -411,7 +407,7 @@ int watch_hub_start(struct watch_hub *hub, struct node *node)
 {
 	hub->node = node;
 	hub->deadline_ms = INT64_MAX;
-	int r = -pthread_create(&hub->thread, NULL, run, hub);
+	int r = -pthread_create(&hub->thread, NULL, run_hub, hub);
 	hub->running = !r;
 	return r;
 }
@@ -426,7 +422,7 @@ void watch_hub_close(struct watch_hub *hub)
 	pthread_mutex_unlock(&hub->lock);
 }
 
-void watch_hub_look(void *arg)
+void watch_hub_check_over(void *arg)
 {
 	struct watch_hub *hub = arg;
 	pthread_mutex_lock(&hub->lock);
@@ -475,7 +471,7 @@ int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, si
 	struct watch_group *group;
 	unsigned before = atomic_fetch_add(&hub->count, 1);
 	pthread_mutex_lock(&hub->lock);
-	/* what came while nobody watched needs no look */
+	/* Events from before the first watch need no check. */
 	uint64_t followed = atomic_load(&hub->followed);
 	if (!before && !hub->groups && hub->next < followed)
 		hub->next = followed;
@@ -513,7 +509,7 @@ void watch_remove(struct watch *watch)
 {
 	struct watch_hub *hub = watch->hub;
 	struct watch_group *group = watch->group;
-	watch_came(watch);
+	watch_served(watch);
 	pthread_mutex_lock(&hub->lock);
 	group->members--;
 	if (watch->reads)
@@ -534,8 +530,8 @@ bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 	struct watch_hub *hub = watch->hub;
 	struct watch_group *group = watch->group;
 	pthread_mutex_lock(&hub->lock);
-	/* what a round at work has found is told at its end, to all that wait then */
-	uint64_t last = group->told ? group->before : group->last;
+	/* Events of a running round are reported at its end to all that wait then. */
+	uint64_t last = group->marked ? group->before : group->last;
 	bool news = last > from || watch->since > from;
 	bool wait = !news && !atomic_load(&hub->closing) && !watch_is_over(watch);
 	if (wait) {
@@ -555,27 +551,27 @@ bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms)
 	return wait;
 }
 
-void watch_came(struct watch *watch)
+void watch_served(struct watch *watch)
 {
 	struct watch_hub *hub = watch->hub;
-	if (!watch->owes)
+	if (!watch->unserved)
 		return;
-	watch->owes = false;
-	atomic_store(&hub->came_ns, clock_mono_ns());
-	if (atomic_fetch_sub(&hub->owed, 1) - 1 != atomic_load(&hub->owed_before))
+	watch->unserved = false;
+	atomic_store(&hub->served_ns, clock_mono_ns());
+	if (atomic_fetch_sub(&hub->unserved, 1) - 1 != atomic_load(&hub->unserved_before))
 		return;
 	pthread_mutex_lock(&hub->lock);
-	if (hub->sleeping && !atomic_load(&hub->wants_news))
+	if (hub->sleeping && !atomic_load(&hub->wants_events))
 		pthread_cond_signal(&hub->work);
 	pthread_mutex_unlock(&hub->lock);
 }
 
-enum change_look watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
+enum change_read watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
                             size_t *ret_len)
 {
 	*ret_len = 0;
 	if (place->offset < watch->since)
-		return CHANGE_LOOK_AWAY; /* of what came before nobody looked for it */
+		return CHANGE_READ_FEED; /* The hub did not check events before it was added. */
 	return change_ring_read(watch->hub->ring, watch->kind, watch->group->prefix,
 	                        watch->group->len, place, buf, size, ret_len);
 }

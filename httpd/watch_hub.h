@@ -1,4 +1,4 @@
-/* The watch hub: wakes those who wait for changes below a prefix. */
+/* Watch hub: wakes the clients that wait for changes below a prefix. */
 #ifndef KEYDIR_HTTPD_WATCH_HUB_H
 #define KEYDIR_HTTPD_WATCH_HUB_H
 
@@ -11,76 +11,76 @@ struct watch_hub;
 struct watch_group;
 
 enum watch_news {
-	WATCH_CHANGE,  /* there is an event of its prefix */
+	WATCH_CHANGE,  /* an event changed something below its prefix */
 	WATCH_TIME,    /* its time is over */
-	WATCH_CLOSING, /* the server stops */
+	WATCH_CLOSING, /* the server is stopping */
 };
 
-/* One who waits: part of the user's struct, which must stay until free_it is
- * called. The fields are the hub's, but for those that the user sets before. */
+/* One waiting client. It is part of the user's struct, which must stay valid until free_it
+ * is called. The user sets the first five fields; the rest belongs to the hub. */
 struct watch {
 	/* Called by the hub's thread, without its lock, once for each successful
-	 * watch_wait(). The user then calls watch_came() as soon as it gets to it. */
+	 * watch_wait(). The user calls watch_served() as soon as it starts to serve it. */
 	void (*wake)(struct watch *watch, enum watch_news news);
-	/* Called when nobody holds it any more: by watch_remove() or, right after
-	 * a wake, by the hub's thread. */
+	/* Called when the last reference is gone: by watch_remove() or, right after a
+	 * wake-up, by the hub's thread. */
 	void (*free_it)(struct watch *watch);
 	bool reads;              /* it will call watch_read() */
-	const atomic_bool *over; /* its time is over once this is set; NULL: no such flag */
+	const atomic_bool *over; /* set when its time is over; NULL: no such flag */
 	enum change_kind kind;
 
 	struct watch_hub *hub;
 	struct watch_group *group;
-	uint64_t since;     /* events from here on are looked at for it */
+	uint64_t since;     /* the hub checks events from this offset on for it */
 	atomic_uint refs;   /* the user's, and the hub's while it calls */
-	struct watch *next; /* protected by hub->lock, as what follows */
+	struct watch *next; /* protected by hub->lock, like all fields below */
 	bool waiting;
-	uint64_t from;        /* no row before this is news. The user's to read while it
-	                       * does not wait: rows that it need not read are left out */
+	uint64_t from;        /* rows before this are read or do not concern it; the user may
+	                       * read it while it does not wait */
 	int64_t until_ms;     /* monotonic */
-	enum watch_news news; /* once it is taken: the hub's thread's */
-	bool owes;            /* woken, and has not come: handed over with the wake */
+	enum watch_news news; /* reason of the wake-up; belongs to the hub's thread */
+	bool unserved;        /* woken, but not served yet; handed over with the wake-up */
 };
 
-/* A hub without a node. 0 or -errno. */
+/* Create a hub without a node. Returns 0 or -errno. */
 int watch_hub_new(struct watch_hub **ret);
 /* The node's follow callback, with the hub as its argument. */
 node_follow watch_hub_follow;
-/* Starts the hub's thread. 0 or -errno. */
+/* Start the hub's thread. Returns 0 or -errno. */
 int watch_hub_start(struct watch_hub *hub, struct node *node);
-/* Makes the hub look for watches whose `over` is set, and wake them with WATCH_TIME. */
-void watch_hub_look(void *hub);
-/* Wakes everyone with WATCH_CLOSING; from now on nobody can wait. NULL is fine. */
+/* Make the hub check the `over` flags of all watches, and wake those that have it set with
+ * WATCH_TIME. HUB is a struct watch_hub. */
+void watch_hub_check_over(void *hub);
+/* Wake all watches with WATCH_CLOSING; from then on watch_wait() fails. NULL is fine. */
 void watch_hub_close(struct watch_hub *hub);
 bool watch_hub_is_closing(const struct watch_hub *hub);
-/* Watches that there are, and those of them that wait now. */
+/* Return the number of watches, and of those that wait now. */
 unsigned watch_hub_count(const struct watch_hub *hub);
 unsigned watch_hub_waiting(const struct watch_hub *hub);
-/* Stops the thread and frees a hub that has no watches and whose node is closed.
- * NULL is fine. */
+/* Stop the thread and free the hub, which must have no watches and a closed node. NULL is
+ * fine. */
 void watch_hub_free(struct watch_hub *hub);
 
-/* Joins WATCH (what is the user's is set, all else is 0) to those of PREFIX (LEN
- * bytes, copied; 0: everything). 0 or -ENOMEM. */
+/* Register WATCH for PREFIX (LEN bytes, copied; 0: every key). The user's fields are set,
+ * all others 0. Returns 0 or -ENOMEM. */
 int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, size_t len);
-/* Leaves. Not while waiting. */
+/* Unregister WATCH, which must not be waiting. */
 void watch_remove(struct watch *watch);
 
-/* Says that the user has read all rows of the feed before FROM, and waits for
- * the next one of its prefix, or until UNTIL_MS (clock_mono_ms). Returns true:
- * `wake` will come, perhaps before this returns. False: there is something to
- * read already, or its time is over, or the hub is closing; `wake` will not come. */
+/* Wait for the next event of the prefix; the user has read all feed rows before FROM. The
+ * wait ends at UNTIL_MS (clock_mono_ms()). Returns true if `wake` will be called, perhaps
+ * before this returns; false if there is something to read already, the time is over, or
+ * the hub is closing: then `wake` will not be called. */
 bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms);
-/* Returns true if the flag of WATCH says that its time is over. */
+/* Return whether the flag of WATCH says that its time is over. */
 bool watch_is_over(const struct watch *watch);
-/* Says that a watch that was woken is being served. The hub waits for all, or a
- * moment, before it wakes the next: what happens meanwhile is told at once. */
-void watch_came(struct watch *watch);
+/* Note that a woken watch is being served. The hub waits until all are, or a short time,
+ * before it wakes watches again, so that changes in between are sent together. */
+void watch_served(struct watch *watch);
 
-/* Copies messages for WATCH from PLACE on, as change_ring_read() does. After
- * CHANGE_LOOK_END watch_wait() is the next; after CHANGE_LOOK_AWAY its user has to
- * look into the feed. */
-enum change_look watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
+/* Copy messages for WATCH from PLACE on, as change_ring_read() does. After CHANGE_READ_END
+ * call watch_wait(); after CHANGE_READ_FEED read the feed. */
+enum change_read watch_read(struct watch *watch, struct change_place *place, char *buf, size_t size,
                             size_t *ret_len);
 
 #endif

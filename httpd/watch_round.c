@@ -1,7 +1,7 @@
-/* The watch round.
+/* Watch round: the events that the hub checks together.
  *
- * The events of a round are read, and the values that go with them, from one
- * snapshot. All belongs to the hub's thread, which holds no lock meanwhile. */
+ * The events of a round and their values are read from one snapshot. Only the hub's thread
+ * uses it, and holds no lock meanwhile. */
 #include "httpd/watch_round.h"
 
 #include <errno.h>
@@ -18,7 +18,7 @@ int watch_round_open(struct watch_round *round, struct store *store, uint64_t fr
 	while (round->n < WATCH_ROUND_ROWS &&
 	       !store_feed_next(round->view.txn, from, &found, &row)) {
 		if (round->n && found > from)
-			break; /* perhaps some are lost: that is noticed where a round begins */
+			break; /* Rows may be lost: the next round notices that at its start. */
 		r = feed_decode(found, row, &round->rows[round->n]);
 		if (r)
 			break;
@@ -44,7 +44,7 @@ void watch_round_put(const struct watch_round *round, struct change_ring *ring, 
 			n++;
 			continue;
 		}
-		/* without memory: the ring ends before it, and begins anew behind it */
+		/* Out of memory: end the ring before this event, and begin again after it. */
 		change_ring_put(ring, begin, round->rows[i]->offset, lines, n);
 		begin = round->rows[i]->offset + 1;
 		n = 0;

@@ -1,21 +1,20 @@
 /* GET /v1/watch: changes as they happen, as server-sent events.
  *
- * A stream copies the text of what concerns its prefix from the change ring, from
- * its own place on, straight into libmicrohttpd's buffer, as much as there is; then
- * it is suspended, and the hub (watch_hub.h) wakes it. What the ring does not have
- * (any more, or yet) it reads from the feed of the store and formats itself, one
- * piece of bounded length at a time. A client that reads too slowly only falls
- * behind; one that falls so far behind that the feed has lost its place is told so
- * and cut off.
+ * A stream copies the text of changes below its prefix from the change ring, from its own
+ * place on, straight into libmicrohttpd's buffer. At the end it is suspended, and the hub
+ * (watch_hub.h) wakes it. Changes that the ring does not have (any more, or yet) it reads
+ * from the feed of the store and formats itself, in pieces of bounded length. A client
+ * that reads slowly falls back to the feed; one whose place the feed has dropped gets an
+ * event "gone" and the end of the stream.
  *
- * An event of the log can change several entries. Each becomes a message; the
- * last one's id is the event's offset and the volume's tag, those before it have
- * ".index" behind that, so that whoever comes back with Last-Event-ID goes on exactly
- * behind it, on any node: the feed is the same on all of them; and whoever comes from
- * another volume, as before a reboot that emptied the store, is told.
+ * An event of the log can change several entries. Each change becomes a message. The id of
+ * the last one is the event's offset with the volume's tag; the ids before it end in
+ * ".INDEX". So a client that comes back with Last-Event-ID continues right after that
+ * message, on any node, because the feed is the same on all of them; and a client with an
+ * id of another volume (after a reboot that emptied the store) gets an error.
  *
- * All steps run on the connection's MHD thread, but for stream_wake(), which
- * the hub calls and which only resumes. */
+ * All steps run on the connection's MHD thread, except stream_wake(), which the hub calls
+ * and which only resumes. */
 #include "httpd/handlers.h"
 
 #include "common/base/clock.h"
@@ -34,21 +33,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS 256          /* read under one snapshot */
-#define TEXT_ENOUGH 16384 /* bytes to gather before they are sent */
+#define ROWS 256          /* feed rows read from one snapshot */
+#define TEXT_ENOUGH 16384 /* bytes to format before they are sent */
 #define BLOCK_BYTES 1024  /* MHD's own buffer for each stream; it copies in pieces */
-#define RETRY_MS 1000     /* told to the client: when to come back */
+#define RETRY_MS 1000     /* sent to the client: reconnect after this time */
 
 struct stream {
 	struct watch watch;
 	struct request *rq; /* lives as long as the response */
 	struct change_place next;
-	bool ended;            /* what is in `text` is the last */
+	bool ended;            /* `text` is the end of the stream */
 	int64_t heartbeat_ms;  /* when the next is due (monotonic) */
-	int64_t until_ms;      /* ?wait=: when it ends (monotonic); 0: it does not */
-	uint64_t last;         /* after that, once this offset was looked at; 0: not yet */
+	int64_t until_ms;      /* ?wait=: when it ends (monotonic); 0: never */
+	uint64_t last;         /* then it ends after this offset; 0: not known yet */
 	struct json_text text; /* formatted, not sent yet */
-	size_t sent;           /* bytes of it that are */
+	size_t sent;           /* bytes of it that were sent */
 	size_t prefix_len;
 	char prefix[];
 };
@@ -57,8 +56,8 @@ enum fill {
 	FILL_SOME,   /* there is text, or more to read */
 	FILL_END,    /* everything was read */
 	FILL_LOST,   /* the feed does not reach back to our place */
-	FILL_BUSY,   /* the answers take all memory that they may */
-	FILL_FAILED, /* no memory, broken store */
+	FILL_BUSY,   /* the memory for answers is used up */
+	FILL_FAILED, /* out of memory, or a damaged store */
 };
 
 /* --- formatting ------------------------------------------------------------ */
@@ -69,8 +68,8 @@ static void put_number(struct stream *s, const char *before, uint64_t n)
 	json_text_u64(&s->text, n);
 }
 
-/* Formats one message for each change of EV from s->next on that concerns us, until
- * there is enough text, and moves s->next behind them. */
+/* Format one message for each change of EV from s->next on that concerns the prefix, until
+ * there is enough text. Moves s->next past them. */
 static int format_event(struct stream *s, const struct feed_event *ev, const struct view *view)
 {
 	uint64_t value_max = node_get_config(s->rq->server->node)->max_value;
@@ -102,7 +101,7 @@ static int format_event(struct stream *s, const struct feed_event *ev, const str
 	return s->text.failed;
 }
 
-/* Reads rows from s->next on until there is enough text, or no more rows. */
+/* Read rows from s->next on until there is enough text, or no more rows. */
 static enum fill fill_from(struct stream *s, const struct view *view)
 {
 	struct bytes row;
@@ -129,7 +128,7 @@ static enum fill fill_from(struct stream *s, const struct view *view)
 	return FILL_END;
 }
 
-static enum fill fill(struct stream *s)
+static enum fill read_rows(struct stream *s)
 {
 	struct view view;
 	int r = view_open(node_store(s->rq->server->node), &view);
@@ -142,7 +141,7 @@ static enum fill fill(struct stream *s)
 
 /* --- sending --------------------------------------------------------------- */
 
-/* The last message: why the stream ends. What could not be formatted is dropped. */
+/* Format the last message, which says why the stream ends. Drops text that failed. */
 static void end_with(struct stream *s, const char *event, const char *detail)
 {
 	if (s->text.failed)
@@ -155,11 +154,11 @@ static void end_with(struct stream *s, const char *event, const char *detail)
 	s->ended = true;
 }
 
-/* Shows that the stream lives, and moves the client's last id on: it may be of
- * long ago if nothing concerned it since. */
+/* Send a heartbeat, with an id that moves the client's last id forward: without changes below
+ * its prefix it would become too old for the feed. */
 static void heartbeat(struct stream *s)
 {
-	/* rights may have been taken back since the request */
+	/* The token may have lost its rights since the request. */
 	if (!access_holds(s->rq, TOKEN_READ, s->prefix, s->prefix_len)) {
 		end_with(s, "denied", "The token may no longer read this.");
 		return;
@@ -179,11 +178,11 @@ static void heartbeat(struct stream *s)
 static void stream_wake(struct watch *watch, enum watch_news news)
 {
 	struct stream *s = (struct stream *)watch;
-	(void)news; /* the reader looks for itself */
+	(void)news; /* stream_read() checks everything itself. */
 	MHD_resume_connection(s->rq->conn);
 }
 
-/* Copies what is formatted: bytes, or 0 if there is nothing. */
+/* Copy formatted text into BUF. Returns the bytes copied. */
 static ssize_t send_text(struct stream *s, char *buf, size_t max)
 {
 	size_t n = s->text.len - s->sent;
@@ -200,8 +199,8 @@ static ssize_t send_text(struct stream *s, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* Is the time of ?wait= over, and everything looked at that was there then? */
-static bool is_over(struct stream *s)
+/* Return whether the time of ?wait= is over, and all events up to then were read. */
+static bool is_time_over(struct stream *s)
 {
 	if (!s->until_ms || clock_mono_ms() < s->until_ms)
 		return false;
@@ -210,11 +209,11 @@ static bool is_over(struct stream *s)
 	return s->next.offset > s->last;
 }
 
-/* Reads on in the feed. True if there is something to send, or more to read; false
- * if everything was read. */
+/* Read on in the feed. Returns true if there is text to send or more to read, false at the
+ * end. */
 static bool read_feed(struct stream *s)
 {
-	switch (fill(s)) {
+	switch (read_rows(s)) {
 	case FILL_SOME:
 		return true;
 	case FILL_LOST:
@@ -224,10 +223,10 @@ static bool read_feed(struct stream *s)
 		         "answer.");
 		return true;
 	case FILL_BUSY:
-		end_with(s, "failed", "Answers take as much memory as they may now. Come back.");
+		end_with(s, "failed", "The memory for answers is used up now. Try again.");
 		return true;
 	case FILL_FAILED:
-		end_with(s, "failed", "The feed cannot be read now. Come back.");
+		end_with(s, "failed", "The feed cannot be read now. Try again.");
 		return true;
 	case FILL_END:
 		break;
@@ -235,24 +234,24 @@ static bool read_feed(struct stream *s)
 	return false;
 }
 
-/* Suspends the stream until the hub wakes it. */
-static void wait_for_news(struct stream *s)
+/* Suspend the stream until the hub wakes it. */
+static void wait_for_change(struct stream *s)
 {
 	int64_t wake_ms = s->heartbeat_ms;
 	if (s->until_ms && s->until_ms < wake_ms)
 		wake_ms = s->until_ms;
 	MHD_suspend_connection(s->rq->conn);
 	if (!watch_wait(&s->watch, s->next.offset, wake_ms))
-		MHD_resume_connection(s->rq->conn); /* there is something already */
+		MHD_resume_connection(s->rq->conn); /* There is something to read already. */
 }
 
-/* MHD's content reader: fills BUF, or suspends the connection and returns 0. */
+/* Fill BUF, or suspend the connection and return 0: MHD's content reader. */
 static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	struct stream *s = arg;
 	(void)pos;
-	watch_came(&s->watch);
-	/* while it waited, the hub looked at rows for it */
+	watch_served(&s->watch);
+	/* Skip rows that the hub has checked for it while it waited. */
 	if (s->next.offset < s->watch.from)
 		s->next = (struct change_place){ .offset = s->watch.from };
 	for (;;) {
@@ -263,24 +262,24 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 		if (n)
 			return n;
 		if (s->ended || watch_hub_is_closing(s->watch.hub) || watch_is_over(&s->watch) ||
-		    is_over(s))
+		    is_time_over(s))
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		int64_t now_ms = clock_mono_ms();
 		if (now_ms >= s->heartbeat_ms) {
 			heartbeat(s);
 			continue;
 		}
-		/* at its end it does not wait for the hub to look at what is there */
+		/* When its time is over, read the rest from the feed at once. */
 		bool late = s->until_ms && now_ms >= s->until_ms;
-		enum change_look look = late ? CHANGE_LOOK_AWAY :
-		                               watch_read(&s->watch, &s->next, buf, max, &len);
-		if (look == CHANGE_LOOK_SOME)
+		enum change_read result = late ? CHANGE_READ_FEED :
+		                                 watch_read(&s->watch, &s->next, buf, max, &len);
+		if (result == CHANGE_READ_SOME)
 			return (ssize_t)len;
-		if (look == CHANGE_LOOK_AWAY && read_feed(s))
+		if (result == CHANGE_READ_FEED && read_feed(s))
 			continue;
 		if (late)
 			return MHD_CONTENT_READER_END_OF_STREAM;
-		wait_for_news(s);
+		wait_for_change(s);
 		return 0;
 	}
 }
@@ -292,7 +291,7 @@ static void stream_free(struct watch *watch)
 	free(s);
 }
 
-/* MHD's end of the response. Nothing waits then: the connection was resumed. */
+/* Unregister the stream at the end of the response; the connection is resumed by then. */
 static void stream_over(void *arg)
 {
 	struct stream *s = arg;
@@ -301,14 +300,14 @@ static void stream_over(void *arg)
 
 /* --- the request ----------------------------------------------------------- */
 
-/* Where a client wants to begin. */
+/* Where a client wants to start. */
 struct start {
 	struct change_place place;
-	bool given;                   /* else from now on */
-	char tag[VOLUME_TAG_LEN + 1]; /* of the volume that it is a place of; "": any */
+	bool given;                   /* by the client; otherwise the log's end */
+	char tag[VOLUME_TAG_LEN + 1]; /* tag of the volume of `place`; "": any */
 };
 
-/* Reads a number, and the tag of a volume if one is there; *AT moves behind them. */
+/* Read a number and, if there is one, a volume's tag. Moves *AT past them. */
 static bool read_offset(const char **at, uint64_t *ret, char *ret_tag)
 {
 	char *end;
@@ -330,8 +329,8 @@ static bool read_offset(const char **at, uint64_t *ret, char *ret_tag)
 	return true;
 }
 
-/* OFFSET or OFFSET.INDEX, with the tag of a volume behind OFFSET or without: behind which
- * to go on. */
+/* Read the id of the last message received: OFFSET or OFFSET.INDEX, with or without a
+ * volume's tag after OFFSET. RET is the place after it. */
 static bool parse_id(const char *text, struct start *ret)
 {
 	char *end;
@@ -352,7 +351,7 @@ static bool parse_id(const char *text, struct start *ret)
 	return true;
 }
 
-/* Reads where the client wants to begin. False after an answer. */
+/* Read where the client wants to start. Returns false after an answer. */
 static bool read_start(struct request *rq, struct start *ret, enum MHD_Result *out)
 {
 	const char *raw;
@@ -367,7 +366,7 @@ static bool read_start(struct request *rq, struct start *ret, enum MHD_Result *o
 		valid = read_offset(&at, &ret->place.offset, ret->tag) && !*at;
 	}
 	if (valid && rq->headers.last_event_id) {
-		/* wins: a browser that comes back repeats the URL with its ?from= */
+		/* This one wins: a browser that reconnects repeats the URL with its ?from=. */
 		ret->given = true;
 		if (parse_id(rq->headers.last_event_id, ret))
 			return true;
@@ -383,8 +382,8 @@ static bool read_start(struct request *rq, struct start *ret, enum MHD_Result *o
 	return false;
 }
 
-/* Finds the place in the feed. 0, -ESTALE if it is lost, -EXDEV if it is of another
- * volume, or another -errno. */
+/* Check the place against the feed, or set it to the log's end. Returns 0, -ESTALE if the feed
+ * has dropped it, -EXDEV if it is of another volume, or another -errno. */
 static int find_place(struct request *rq, struct start *start, uint64_t *ret_offset)
 {
 	struct view view;
@@ -407,7 +406,8 @@ static int find_place(struct request *rq, struct start *start, uint64_t *ret_off
 	return r;
 }
 
-/* ?prefix=: a key, or a directory with or without a slash at its end. */
+/* Read ?prefix=: a key, or a directory with or without a slash at its end. Returns false
+ * after an answer. */
 static bool read_prefix(struct request *rq, char *buf, size_t *ret_len, enum MHD_Result *out)
 {
 	const char *raw;
@@ -429,7 +429,7 @@ static bool read_prefix(struct request *rq, char *buf, size_t *ret_len, enum MHD
 	return true;
 }
 
-/* ?wait=: how long the stream lasts; 0 without it. False after an answer. */
+/* Read ?wait=, the time that the stream lasts; 0 without it. Returns false after an answer. */
 static bool read_wait(struct request *rq, int64_t *ret_ms, enum MHD_Result *out)
 {
 	const char *raw;
@@ -442,7 +442,7 @@ static bool read_wait(struct request *rq, int64_t *ret_ms, enum MHD_Result *out)
 	return false;
 }
 
-/* A stream that waits at PLACE; NULL without memory. */
+/* Create a stream and register its watch. Returns NULL without memory. */
 static struct stream *stream_new(struct request *rq, size_t prefix_len, const char *prefix)
 {
 	struct stream *s = calloc(1, sizeof(*s) + prefix_len);
@@ -470,7 +470,7 @@ static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
 {
 	response_header(response, "Content-Type", "text/event-stream");
 	response_header(response, "Cache-Control", "no-store");
-	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: pass it on at once */
+	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: do not buffer */
 	return respond_send(rq, 200, offset, response);
 }
 
@@ -478,7 +478,7 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
                              struct start *from, int64_t wait_ms)
 {
 	uint64_t offset = 0;
-	/* first the watch, then the look: nothing is missed in between */
+	/* Register the watch before reading the offset, so that no event between is missed. */
 	struct stream *s = stream_new(rq, prefix_len, prefix);
 	if (!s)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
@@ -486,10 +486,11 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 	if (r) {
 		watch_remove(&s->watch);
 		if (r == -EXDEV)
-			return problem(rq, PROBLEM_GONE, offset,
-			               "This place is one of another volume: the store was emptied "
-			               "or the log made anew since, and offsets began again. List "
-			               "what you need, then watch from the offset of that answer.");
+			return problem(
+			        rq, PROBLEM_GONE, offset,
+			        "This offset is of another volume: the store was emptied or "
+			        "the log was created anew since, and offsets began again. List "
+			        "what you need, then watch from the offset of that answer.");
 		if (r != -ESTALE)
 			return problem_store(rq, r);
 		return problem(

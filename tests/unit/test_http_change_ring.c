@@ -59,7 +59,7 @@ static void put_event(struct change_ring *ring, uint64_t from, uint64_t end,
 
 /* Read into a buffer of SIZE bytes and check the result. */
 static void check_read(struct change_ring *ring, const char *prefix, struct change_place *place,
-                       size_t size, enum change_look want, struct bytes text)
+                       size_t size, enum change_read want, struct bytes text)
 {
 	char *buf = malloc(size);
 	size_t len = 12345;
@@ -102,19 +102,19 @@ static void test_events_are_read_whole_and_in_order(void **state)
 	append_message(&all, "7.0", &three.ev, 0);
 	append_message(&all, "7.1", &three.ev, 1);
 	append_message(&all, "7", &three.ev, 2);
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&all));
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_SOME, text_of(&all));
 	assert_int_equal(place.offset, 9);
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_END, none);
 	assert_int_equal(place.offset, 9);
 
 	/* Whole events, as many as fit. */
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "", &place, all.len - 1, CHANGE_LOOK_SOME, text_of(&first));
+	check_read(ring, "", &place, all.len - 1, CHANGE_READ_SOME, text_of(&first));
 	assert_int_equal(place.offset, 6);
-	check_read(ring, "", &place, 200, CHANGE_LOOK_AWAY, none);
+	check_read(ring, "", &place, 200, CHANGE_READ_FEED, none);
 	assert_int_equal(place.offset, 6);
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "", &place, first.len - 1, CHANGE_LOOK_AWAY, none);
+	check_read(ring, "", &place, first.len - 1, CHANGE_READ_FEED, none);
 	assert_int_equal(place.offset, 5);
 
 	/* The last message for a prefix has the event's own id. */
@@ -122,23 +122,23 @@ static void test_events_are_read_whole_and_in_order(void **state)
 	append_message(&of_a, "7.0", &three.ev, 0);
 	append_message(&of_a, "7", &three.ev, 2);
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "a", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&of_a));
+	check_read(ring, "a", &place, ENOUGH, CHANGE_READ_SOME, text_of(&of_a));
 	assert_int_equal(place.offset, 9);
 	of_a.len = 0;
 	append_message(&of_a, "7", &three.ev, 1);
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "b", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&of_a));
+	check_read(ring, "b", &place, ENOUGH, CHANGE_READ_SOME, text_of(&of_a));
 	place = (struct change_place){ .offset = 5 };
-	check_read(ring, "other", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "other", &place, ENOUGH, CHANGE_READ_END, none);
 	assert_int_equal(place.offset, 9);
 
 	/* From within an event. */
 	append_message(&rest, "7.1", &three.ev, 1);
 	append_message(&rest, "7", &three.ev, 2);
 	place = (struct change_place){ .offset = 7, .index = 1 };
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&rest));
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_SOME, text_of(&rest));
 	place = (struct change_place){ .offset = 7, .index = 3 };
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_END, none);
 
 	json_text_clear(&all);
 	json_text_clear(&first);
@@ -156,38 +156,38 @@ static void test_a_reader_is_sent_to_the_feed_for_what_is_missing(void **state)
 	(void)state;
 	/* A place before the first event; past the last one there is nothing to read. */
 	put_event(ring, 10, 11, set_keys(&s, 10, "k", NULL, NULL), PLAIN);
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_FEED, none);
 	assert_int_equal(place.offset, 9);
 	place.offset = 11;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_END, none);
 	place.offset = 99;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_END, none);
 	assert_int_equal(place.offset, 99);
 
 	/* After a gap the ring starts again. */
 	put_event(ring, 12, 13, set_keys(&s, 12, "k", NULL, NULL), PLAIN);
 	place.offset = 10;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_FEED, none);
 	append_message(&t, "12", &s.ev, 0);
 	place.offset = 12;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&t));
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_SOME, text_of(&t));
 
 	/* A kind of message that no watcher asked for at the time. A reader whose
 	 * prefix does not match is not affected. */
 	put_event(ring, 13, 14, set_keys(&s, 13, "k", NULL, NULL), 1U << CHANGE_VALUES);
 	place.offset = 13;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_AWAY, none);
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_FEED, none);
 	assert_int_equal(place.offset, 13);
-	check_read(ring, "other", &place, ENOUGH, CHANGE_LOOK_END, none);
+	check_read(ring, "other", &place, ENOUGH, CHANGE_READ_END, none);
 	place.offset = 12;
-	check_read(ring, "", &place, ENOUGH, CHANGE_LOOK_SOME, text_of(&t));
+	check_read(ring, "", &place, ENOUGH, CHANGE_READ_SOME, text_of(&t));
 	assert_int_equal(place.offset, 13);
 	json_text_clear(&t);
 	change_ring_free(ring);
 }
 
 /* Check the reading of an event of N changes whose keys have LEN bytes. */
-static void check_long(size_t n, size_t len, enum change_look want)
+static void check_long(size_t n, size_t len, enum change_read want)
 {
 	struct change_ring *ring = new_ring();
 	struct feed_effect *effects = calloc(n, sizeof(*effects));
@@ -207,7 +207,7 @@ static void check_long(size_t n, size_t len, enum change_look want)
 	put_event(ring, 4, 5, set_keys(&s, 4, "k", NULL, NULL), PLAIN);
 	place.offset = 4;
 	assert_int_equal(change_ring_read(ring, CHANGE_PLAIN, "", 0, &place, buf, ENOUGH, &got),
-	                 CHANGE_LOOK_SOME);
+	                 CHANGE_READ_SOME);
 	free(effects);
 	free(key);
 	free(buf);
@@ -217,11 +217,11 @@ static void check_long(size_t n, size_t len, enum change_look want)
 static void test_events_too_long_are_left_to_the_feed(void **state)
 {
 	(void)state;
-	check_long(100, 20, CHANGE_LOOK_SOME);
-	check_long(1, 4096, CHANGE_LOOK_SOME);
-	check_long(400, 20, CHANGE_LOOK_AWAY);
-	check_long(20, 4000, CHANGE_LOOK_AWAY);
-	check_long(5000, 1, CHANGE_LOOK_AWAY);
+	check_long(100, 20, CHANGE_READ_SOME);
+	check_long(1, 4096, CHANGE_READ_SOME);
+	check_long(400, 20, CHANGE_READ_FEED);
+	check_long(20, 4000, CHANGE_READ_FEED);
+	check_long(5000, 1, CHANGE_READ_FEED);
 
 	/* A value too large to be worth reading. */
 	struct sets s;
@@ -233,10 +233,10 @@ static void test_events_too_long_are_left_to_the_feed(void **state)
 	put_event(ring, 1, 2, &s.ev, PLAIN | 1U << CHANGE_VALUES);
 	assert_int_equal(
 	        change_ring_read(ring, CHANGE_VALUES, "", 0, &place, buf, sizeof(buf), &len),
-	        CHANGE_LOOK_AWAY);
+	        CHANGE_READ_FEED);
 	assert_int_equal(
 	        change_ring_read(ring, CHANGE_PLAIN, "", 0, &place, buf, sizeof(buf), &len),
-	        CHANGE_LOOK_SOME);
+	        CHANGE_READ_SOME);
 	change_ring_free(ring);
 }
 
@@ -262,11 +262,11 @@ static void test_the_oldest_events_are_dropped(void **state)
 		uint64_t kept = 0;
 		for (uint64_t i = 1; i <= 10000; i++) {
 			struct change_place place = { .offset = i };
-			enum change_look look = change_ring_read(ring, CHANGE_PLAIN, "", 0, &place,
-			                                         buf, size, &len);
+			enum change_read result = change_ring_read(ring, CHANGE_PLAIN, "", 0,
+			                                           &place, buf, size, &len);
 			/* No gap follows an event that is still there. */
-			assert_int_equal(look, kept ? CHANGE_LOOK_SOME : look);
-			kept += look == CHANGE_LOOK_SOME;
+			assert_int_equal(result, kept ? CHANGE_READ_SOME : result);
+			kept += result == CHANGE_READ_SOME;
 		}
 		assert_in_range(kept, 100, 5000);
 		free(key);

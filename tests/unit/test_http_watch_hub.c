@@ -103,17 +103,17 @@ static void *watch_changes(void *arg)
 	char buf[BUF];
 	size_t len;
 	while (!is_over(w) && !w->fault) {
-		watch_came(&w->watch);
+		watch_served(&w->watch);
 		if (w->next.offset < w->watch.from)
 			w->next = (struct change_place){ .offset = w->watch.from };
-		enum change_look look = watch_read(&w->watch, &w->next, buf, sizeof(buf), &len);
-		if (look == CHANGE_LOOK_SOME) {
+		enum change_read result = watch_read(&w->watch, &w->next, buf, sizeof(buf), &len);
+		if (result == CHANGE_READ_SOME) {
 			json_text_append(&w->text, buf, len);
 			if (w->pause_every && w->waits % w->pause_every == 0)
 				until_over(until_end()); /* Sleep briefly. */
 			continue;
 		}
-		if (look == CHANGE_LOOK_AWAY) {
+		if (result == CHANGE_READ_FEED) {
 			size_t before = w->text.len;
 			w->looks_away++;
 			if (!read_feed(w->node, w->prefix, &w->next, &w->text))
