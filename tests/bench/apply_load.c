@@ -1,9 +1,9 @@
-/* How fast the store applies events that come in batches, as they do from a log.
+/* apply_load: measure how fast the store applies events in batches, as from a log.
  *
  *     apply_load STORE N BYTES
  *
- * Applies N sets of random keys out of N, with values of BYTES, in write
- * transactions of up to 512 events each, to a new store. Prints events/s. */
+ * Applies N sets of random keys out of N, with values of BYTES, in write transactions
+ * of up to 512 events, to a new store. Prints events/s. */
 #include "common/apply/apply.h"
 #include "common/store/store.h"
 
@@ -16,14 +16,14 @@
 
 #define BATCH 512
 
-static double now(void)
+static double now_s(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void need(int r, const char *what)
+static void must(int r, const char *what)
 {
 	if (!r)
 		return;
@@ -31,7 +31,7 @@ static void need(int r, const char *what)
 	exit(1);
 }
 
-/* Numbers that are the same in each run (splitmix64). */
+/* Return a number that is the same in each run (splitmix64). */
 static uint64_t scatter(uint64_t n)
 {
 	n += UINT64_C(0x9e3779b97f4a7c15);
@@ -49,7 +49,7 @@ int main(int argc, char **argv)
 	uint64_t total = strtoull(argv[2], NULL, 10);
 	size_t size = strtoul(argv[3], NULL, 10);
 	char *value = malloc(size + 1);
-	need(value ? 0 : -ENOMEM, "malloc");
+	must(value ? 0 : -ENOMEM, "malloc");
 	memset(value, 'v', size);
 
 	char why[256] = "";
@@ -60,10 +60,10 @@ int main(int argc, char **argv)
 		free(value);
 		return 1;
 	}
-	double begin = now();
+	double begin = now_s();
 	for (uint64_t done = 0; done < total;) {
 		struct txn *txn;
-		need(txn_write(store, &txn), "txn_write");
+		must(txn_write(store, &txn), "txn_write");
 		for (int i = 0; i < BATCH && done < total; i++, done++) {
 			char key[40];
 			int len = snprintf(key, sizeof(key), "key:%" PRIu64, scatter(done) % total);
@@ -75,14 +75,14 @@ int main(int argc, char **argv)
 				.value = { value, size },
 			};
 			enum event_outcome out;
-			need(apply_event(txn, &ev, done + 1, 1700000000000 + (int64_t)done / 100,
+			must(apply_event(txn, &ev, done + 1, 1700000000000 + (int64_t)done / 100,
 			                 &out),
 			     "apply_event");
-			need(out == OUTCOME_OK ? 0 : -EINVAL, event_outcome_text(out));
+			must(out == OUTCOME_OK ? 0 : -EINVAL, event_outcome_text(out));
 		}
-		need(txn_commit(txn), "txn_commit");
+		must(txn_commit(txn), "txn_commit");
 	}
-	double took = now() - begin;
+	double took = now_s() - begin;
 	store_close(store);
 	free(value);
 	printf("%.9g\n", (double)total / took);

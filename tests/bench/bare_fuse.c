@@ -1,13 +1,13 @@
-/* A bare low-level FUSE file system: the peer that keydir-fs is measured beside.
+/* bare_fuse: a minimal low-level FUSE file system, to compare keydir-fs with.
  *
  *     bare_fuse [-m] MOUNTPOINT
  *
- * One directory of files in memory, found through a hash table: no store, no
- * log, no locks to speak of. What a round trip through the kernel costs, with
- * everything that the kernel may cache cached for ever: names, attributes,
- * pages. An open file sends no flush when it was opened for reading. One thread
- * serves; with -m libfuse's pool does, under one mutex. Stays in the foreground,
- * ends when it is unmounted or on SIGTERM. */
+ * One directory of files in memory, found through a hash table, without a store or a
+ * log and with almost no locking. It measures the cost of a round trip through the
+ * kernel, while the kernel may cache names, attributes and pages forever. A file
+ * opened for reading sends no flush. One thread serves requests; with -m libfuse's
+ * pool does, under one mutex. Stays in the foreground, and ends when it is unmounted
+ * or on SIGTERM. */
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
@@ -34,7 +34,7 @@ struct file {
 	UT_hash_handle by_ino;
 };
 
-/* All below is protected by lock. */
+/* lock protects everything below. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct file *names;
 static struct file *inodes;
@@ -80,7 +80,7 @@ static struct stat attributes(const struct file *f)
 	return st;
 }
 
-/* Takes a reference for the kernel. */
+/* Take a reference for the kernel. */
 static struct fuse_entry_param entry_of(struct file *f)
 {
 	f->nlookup++;
@@ -268,7 +268,7 @@ static void bare_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	fuse_reply_err(req, f ? 0 : ENOENT);
 }
 
-/* A walk over the names at the moment of opendir. */
+/* A walk over the names that existed at opendir. */
 struct walk {
 	size_t n;
 	fuse_ino_t *inos;
@@ -298,7 +298,8 @@ static void bare_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 	fuse_reply_open(req, fi);
 }
 
-static void list(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
+static void fill_entries(fuse_req_t req, size_t size, off_t off, struct fuse_file_info *fi,
+                         bool plus)
 {
 	struct walk *walk = (struct walk *)(uintptr_t)fi->fh;
 	char *buf = malloc(size);
@@ -337,14 +338,14 @@ static void bare_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                          struct fuse_file_info *fi)
 {
 	(void)ino;
-	list(req, size, off, fi, false);
+	fill_entries(req, size, off, fi, false);
 }
 
 static void bare_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                              struct fuse_file_info *fi)
 {
 	(void)ino;
-	list(req, size, off, fi, true);
+	fill_entries(req, size, off, fi, true);
 }
 
 static void bare_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -407,6 +408,6 @@ free_session:
 	fuse_session_destroy(session);
 out:
 	fuse_opt_free_args(&args);
-	/* A signal that ended the loop is a clean end. */
+	/* A signal that ended the loop is a normal end. */
 	return r < 0 ? 1 : 0;
 }

@@ -1,11 +1,11 @@
-/* A bare libmicrohttpd server: the peer that keydir-httpd is measured beside.
+/* bare_mhd: a minimal libmicrohttpd server, to compare keydir-httpd with.
  *
  *     bare_mhd PORT THREADS BYTES
  *
- * Answers every GET with the same BYTES bytes and reads the body of every PUT
- * and answers 200: no router, no store, no header of its own. What the library
- * itself costs, in its fastest form: a pool of threads with epoll, one response
- * made once. Listens on 127.0.0.1, ends on SIGTERM. */
+ * Answers every GET with the same BYTES bytes; reads the body of every PUT and
+ * answers 200. No router, no store, no headers of its own. It measures the cost of
+ * the library in its fastest form: a pool of threads with epoll, one response that is
+ * created once. Listens on 127.0.0.1, ends on SIGTERM. */
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <netinet/in.h>
@@ -41,7 +41,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 	return MHD_queue_response(connection, MHD_HTTP_OK, put ? bare->done : bare->value);
 }
 
-static void complain(void *arg, const char *fmt, va_list args)
+static void print_error(void *arg, const char *fmt, va_list args)
 {
 	(void)arg;
 	vfprintf(stderr, fmt, args);
@@ -78,12 +78,12 @@ int main(int argc, char **argv)
 	unsigned how = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO | MHD_USE_ERROR_LOG;
 	struct MHD_Daemon *daemon = NULL;
 	if (bare.value && bare.done)
-		/* A pool of one is refused: that is no pool. */
+		/* MHD refuses a pool of one thread. */
 		daemon = MHD_start_daemon(
 		        how, (uint16_t)port, NULL, NULL, answer, &bare, MHD_OPTION_EXTERNAL_LOGGER,
-		        complain, NULL, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_CONNECTION_LIMIT,
-		        10000U, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U, MHD_OPTION_THREAD_POOL_SIZE,
-		        threads > 1 ? threads : 0U, MHD_OPTION_END);
+		        print_error, NULL, MHD_OPTION_SOCK_ADDR, &address,
+		        MHD_OPTION_CONNECTION_LIMIT, 10000U, MHD_OPTION_LISTEN_BACKLOG_SIZE, 1024U,
+		        MHD_OPTION_THREAD_POOL_SIZE, threads > 1 ? threads : 0U, MHD_OPTION_END);
 	if (!daemon) {
 		fprintf(stderr, "bare_mhd: cannot listen on port %u\n", port);
 		return 1;

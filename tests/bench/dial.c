@@ -1,5 +1,5 @@
-/* Connections of a load to what it measures: TCP, without waiting for more to send,
- * the same for Keydir and its peers. */
+/* Connections from a load generator to a server: TCP without Nagle's delay, the same
+ * for Keydir and its peers. */
 #include "tests/bench/dial.h"
 
 #include <errno.h>

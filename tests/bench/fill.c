@@ -1,9 +1,9 @@
-/* Fills a store through a node of its own, for benchmarks that need many keys.
+/* fill: fill a store through a node of its own, for benchmarks that need many keys.
  *
  *     fill STORE N BYTES [LOG]
  *
- * Sets "key:0" to "key:N-1", each to a value of BYTES, one event each, on the
- * embedded log or the one given. Prints events/s. */
+ * Sets "key:0" to "key:N-1" to values of BYTES, one event each, through the embedded
+ * log or LOG. Prints events/s. */
 #include "common/node/node.h"
 
 #include <inttypes.h>
@@ -16,7 +16,7 @@
 static atomic_uint_fast64_t done_count;
 static atomic_uint_fast64_t failed_count;
 
-static void done(void *arg, const struct outcome *out)
+static void count_outcome(void *arg, const struct outcome *out)
 {
 	(void)arg;
 	if (out->code != OUTCOME_OK && atomic_fetch_add(&failed_count, 1) == 0)
@@ -61,8 +61,8 @@ int main(int argc, char **argv)
 			.key = { key, (size_t)len },
 			.value = { value, size },
 		};
-		node_submit(node, &ev, NULL, done, NULL);
-		/* No more than this many at once wait for their outcome. */
+		node_submit(node, &ev, NULL, count_outcome, NULL);
+		/* At most this many events are in flight. */
 		while (i + 1 - atomic_load(&done_count) > 10000)
 			nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
 	}

@@ -1,12 +1,12 @@
-/* Writes new keys, one at a time, into a cache that holds many: one that is full and
- * evicts, or one with room for all.
+/* full_load: write new keys, one at a time, into a cache with many keys that is full
+ * and evicts, or has space for all.
  *
  *     full_load STORE KEYS BYTES SECONDS POLICY
  *
- * With POLICY none there is room; with lru or ttl the quota is what KEYS keys take.
- * Before each write a key that was written lately is read, as clients of a cache do.
- * Prints the 50th, 99th and 99.9th percentile and the longest, in us, from submitting
- * to the outcome. */
+ * With POLICY none there is space; with lru or ttl the quota is the size of KEYS
+ * keys. Before each write, reads a key that was written recently, like the clients of
+ * a cache. Prints the 50th, 99th and 99.9th percentile and the maximum of the time
+ * from submitting to the outcome, in us. */
 #include "common/base/metrics.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/writer.h"
@@ -18,14 +18,14 @@
 #define KEY_LEN 12
 #define TTL_MS 3600000
 
-static void set(struct writer *writer, uint64_t i)
+static void set_key(struct writer *writer, uint64_t i)
 {
 	char key[32];
 	int len = snprintf(key, sizeof(key), "%0*" PRIu64, KEY_LEN, i);
 	writer_set(writer, key, (size_t)len, TTL_MS);
 }
 
-static void get(struct node *node, uint64_t i)
+static void get_key(struct node *node, uint64_t i)
 {
 	char key[32];
 	struct view view;
@@ -62,13 +62,13 @@ int main(int argc, char **argv)
 	struct samples samples = { 0 };
 	uint64_t i = 0, z = 11;
 	for (; i < keys; i++)
-		set(&writer, i);
+		set_key(&writer, i);
 	double begin = samples_now();
 	while (samples_now() - begin < seconds * 1e6) {
 		z = z * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-		get(node, i - 1 - (z >> 33) % (keys / 2 + 1));
+		get_key(node, i - 1 - (z >> 33) % (keys / 2 + 1));
 		double t = samples_now();
-		set(&writer, i++);
+		set_key(&writer, i++);
 		samples_add(&samples, samples_now() - t);
 	}
 	struct txn *txn;

@@ -1,13 +1,14 @@
-/* HTTP requests, as fast as they are answered: one thread, requests made ready
- * before, so that the load costs about what redis-benchmark's does.
+/* http_load: send HTTP requests as fast as they are answered, from one thread.
+ * Requests are prepared in advance, so that the load costs about as much as
+ * redis-benchmark's.
  *
  *     http_load [-m METHOD] [-b BYTES | -t BODY] [-k KEYS] [-l] URL CONNECTIONS SECONDS
  *
- * {key} in URL's path or in BODY becomes 12 digits, one of KEYS numbers at random
- * for each request. Each connection sends a request, reads its answer and sends the
- * next. Prints the answers per second; with -l the 50th, 99th and 99.9th
- * percentile of their times in us, and the longest. An answer other than 2xx, or a
- * connection that ends, is a failure of the whole. URL is http://ADDRESS:PORT/PATH. */
+ * {key} in URL's path or in BODY becomes 12 digits, one of KEYS numbers at random for
+ * each request. Each connection sends a request, reads its response and sends the
+ * next. Prints the responses per second; with -l the 50th, 99th and 99.9th percentile
+ * and the maximum of their times in us. A response other than 2xx, or a closed
+ * connection, fails the run. URL is http://ADDRESS:PORT/PATH. */
 #include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
@@ -31,16 +32,16 @@
 #define HEAD_MAX 8192
 #define READ_BYTES (256 << 10)
 #define EVENTS 512
-/* Of the time, that is not counted: connections and caches get warm. */
+/* part of the time that is not counted, for connections and caches to warm up */
 #define WARM_UP 0.1
 #define DRAIN_US 10e6
 
-/* What all connections send: HEAD up to and with a body that has the key in it,
+/* The request that all connections send: HEAD, which includes a body with the key,
  * then BODY. */
 struct request {
 	char *head;
 	size_t head_len;
-	size_t places[4]; /* of DIGITS in the head */
+	size_t places[4]; /* offsets of DIGITS in the head */
 	size_t nplaces;
 	char *body;
 	size_t body_len;
@@ -48,12 +49,12 @@ struct request {
 
 struct connection {
 	int fd;
-	char *head; /* its own copy, the key filled in */
+	char *head; /* its own copy, with the key filled in */
 	size_t sent;
 	double begun;
-	char start[HEAD_MAX]; /* of the answer, until its headers are whole */
+	char start[HEAD_MAX]; /* start of the response, until the headers are complete */
 	size_t have;
-	uint64_t left; /* of the answer's body; valid once `in_body` */
+	uint64_t left; /* bytes of the response body still to come; valid if `in_body` */
 	bool in_body;
 	bool wants_out;
 };
@@ -67,7 +68,7 @@ struct load {
 	size_t under_way;
 	bool timed;
 	bool counting;
-	bool ending; /* no new requests */
+	bool ending; /* send no new requests */
 	struct samples samples;
 };
 
@@ -84,9 +85,9 @@ static void *must(void *memory)
 	return memory;
 }
 
-/* --- the request ------------------------------------------------------------- */
+/* --- the request --- */
 
-/* Appends TEXT to the head, zeros in place of each {key}. */
+/* Append TEXT to the head, with zeros in the place of each {key}. */
 static void head_add(struct request *rq, const char *text)
 {
 	const char *place;
@@ -104,7 +105,7 @@ static void head_add(struct request *rq, const char *text)
 	rq->head_len += strlen(text);
 }
 
-/* Bytes of TEXT once its {key}s are digits. */
+/* Return the length of TEXT with its {key}s replaced by digits. */
 static size_t expanded(const char *text)
 {
 	size_t len = strlen(text);
@@ -162,7 +163,7 @@ static void fill_key(struct load *load, struct connection *c)
 		memcpy(c->head + load->request.places[i], digits, DIGITS);
 }
 
-/* --- a connection -------------------------------------------------------------- */
+/* --- a connection --- */
 
 static void watch(struct load *load, struct connection *c, bool out, int op)
 {
@@ -172,7 +173,7 @@ static void watch(struct load *load, struct connection *c, bool out, int op)
 	c->wants_out = out;
 }
 
-/* Sends on, as much as goes without waiting. */
+/* Send as much as possible without waiting. */
 static void send_on(struct load *load, struct connection *c)
 {
 	const struct request *rq = &load->request;
@@ -196,7 +197,7 @@ static void send_on(struct load *load, struct connection *c)
 		watch(load, c, c->sent < whole, EPOLL_CTL_MOD);
 }
 
-static void begin(struct load *load, struct connection *c)
+static void send_request(struct load *load, struct connection *c)
 {
 	c->sent = 0;
 	c->have = 0;
@@ -209,8 +210,8 @@ static void begin(struct load *load, struct connection *c)
 	send_on(load, c);
 }
 
-/* The headers in START are whole and END at their last byte but one: checks them
- * and learns how long the body is. */
+/* The headers in START are complete, and END is at their last newline: check them and
+ * find the length of the body. */
 static void take_head(struct connection *c, const char *end)
 {
 	int status = (int)strtol(c->start + strlen("HTTP/1.1 "), NULL, 10);
@@ -231,7 +232,7 @@ static void take_head(struct connection *c, const char *end)
 	c->in_body = true;
 }
 
-static void done(struct load *load, struct connection *c)
+static void response_done(struct load *load, struct connection *c)
 {
 	if (load->counting) {
 		load->answers++;
@@ -240,11 +241,11 @@ static void done(struct load *load, struct connection *c)
 	}
 	load->under_way--;
 	if (!load->ending)
-		begin(load, c);
+		send_request(load, c);
 }
 
-/* Bytes that came. */
-static void take(struct load *load, struct connection *c, const char *data, size_t len)
+/* Process received bytes. */
+static void take_bytes(struct load *load, struct connection *c, const char *data, size_t len)
 {
 	while (!c->in_body && len) {
 		size_t n = len < HEAD_MAX - 1 - c->have ? len : HEAD_MAX - 1 - c->have;
@@ -266,18 +267,18 @@ static void take(struct load *load, struct connection *c, const char *data, size
 		die("answer longer than it said", c->start);
 	c->left -= len;
 	if (c->in_body && !c->left)
-		done(load, c);
+		response_done(load, c);
 }
 
 static void receive(struct load *load, struct connection *c)
 {
-	static char buf[READ_BYTES]; /* one thread */
+	static char buf[READ_BYTES]; /* There is one thread. */
 	ssize_t n = read(c->fd, buf, sizeof(buf));
 	if (n < 0 && errno == EAGAIN)
 		return;
 	if (n <= 0)
 		die("receive", n ? strerror(errno) : "the connection was closed");
-	take(load, c, buf, (size_t)n);
+	take_bytes(load, c, buf, (size_t)n);
 }
 
 static void connection_open(struct load *load, struct connection *c,
@@ -291,9 +292,9 @@ static void connection_open(struct load *load, struct connection *c,
 	watch(load, c, false, EPOLL_CTL_ADD);
 }
 
-/* --- the run ------------------------------------------------------------------- */
+/* --- the run --- */
 
-static void look(struct load *load)
+static void poll_connections(struct load *load)
 {
 	struct epoll_event events[EVENTS];
 	int n = epoll_wait(load->epoll, events, EVENTS, 1000);
@@ -306,7 +307,7 @@ static void look(struct load *load)
 	}
 }
 
-static void run(struct load *load, double seconds)
+static void run_load(struct load *load, double seconds)
 {
 	double from = samples_now() + seconds * 1e6 * WARM_UP;
 	double now;
@@ -315,17 +316,17 @@ static void run(struct load *load, double seconds)
 			load->counting = true;
 			from = now;
 		}
-		look(load);
+		poll_connections(load);
 	}
 	load->counting = false;
 	if (!load->timed)
 		printf("%.9g\n", (double)load->answers / (now - from) * 1e6);
-	/* A server that is left in the middle of its answers would have to find out. */
+	/* Let the server finish its responses. */
 	load->ending = true;
 	while (load->under_way) {
 		if (samples_now() > now + DRAIN_US)
 			die("end", "some requests are never answered");
-		look(load);
+		poll_connections(load);
 	}
 }
 
@@ -392,8 +393,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < n; i++)
 		connection_open(&load, &connections[i], &address);
 	for (size_t i = 0; i < n; i++)
-		begin(&load, &connections[i]);
-	run(&load, seconds);
+		send_request(&load, &connections[i]);
+	run_load(&load, seconds);
 	for (size_t i = 0; i < n; i++) {
 		close(connections[i].fd);
 		free(connections[i].head);

@@ -1,17 +1,17 @@
-/* librdkafka alone: the peer that writes on Kafka are measured beside.
+/* kafka_peer: librdkafka alone, to compare writes on Kafka with.
  *
  *     kafka_peer delay BROKERS TOPIC SECONDS BYTES
  *             us from producing a record to having consumed it, one at a time:
  *             the 50th and the 99th percentile
  *     kafka_peer rate BROKERS TOPIC SECONDS BYTES WRITERS
- *             records/s: as many writers, each with one record under way, from
+ *             records/s: WRITERS writers, each with one record in flight, from
  *             produce to consume
  *
- * The same records as a plain change, the same promises (idempotent, acks=all),
- * and the settings that make librdkafka answer soonest: no linger, no Nagle,
- * fetches that the broker holds until there is a record. The topic has one
- * partition and is there already. One thread produces, and sleeps on the
- * consumer's queue until its record comes: less cannot be done. */
+ * The records are like those of a plain change, with the same guarantees (idempotent,
+ * acks=all), and with the settings that make librdkafka answer fastest: no linger, no
+ * Nagle, and fetches that the broker holds until there is a record. The topic exists
+ * and has one partition. One thread produces, and sleeps on the consumer's queue
+ * until its record arrives: this is the minimum of work. */
 #include "tests/bench/samples.h"
 
 #include <inttypes.h>
@@ -39,7 +39,7 @@ static void die(const char *what, const char *why)
 	exit(1);
 }
 
-static rd_kafka_t *start(rd_kafka_type_t type, const char *brokers)
+static rd_kafka_t *start_peer(rd_kafka_type_t type, const char *brokers)
 {
 	static const char *const settings[][2] = {
 		{ "socket.nagle.disable", "true" },  { "linger.ms", "0" },
@@ -72,7 +72,7 @@ static void produce(struct peer *peer)
 		die("produce", rd_kafka_err2str(rd_kafka_last_error()));
 }
 
-/* The next record, which must be the one of that number. */
+/* Consume the next record, which must have this number. */
 static void consume(struct peer *peer, uint64_t expected)
 {
 	rd_kafka_message_t *msg = rd_kafka_consume_queue(peer->queue, WAIT_MS);
@@ -87,7 +87,7 @@ static void consume(struct peer *peer, uint64_t expected)
 	rd_kafka_message_destroy(msg);
 }
 
-static int delay(struct peer *peer, double seconds)
+static int time_each(struct peer *peer, double seconds)
 {
 	struct samples samples = { 0 };
 	double begin = samples_now();
@@ -103,7 +103,7 @@ static int delay(struct peer *peer, double seconds)
 	return samples_print(&samples);
 }
 
-static int rate(struct peer *peer, double seconds, uint64_t writers)
+static int count_records(struct peer *peer, double seconds, uint64_t writers)
 {
 	uint64_t got = 0, counted = 0;
 	double begin = samples_now(), end = begin;
@@ -137,19 +137,20 @@ int main(int argc, char **argv)
 	peer.value = calloc(1, peer.size);
 	if (!peer.value)
 		die("value", "out of memory");
-	peer.producer = start(RD_KAFKA_PRODUCER, argv[2]);
-	peer.consumer = start(RD_KAFKA_CONSUMER, argv[2]);
+	peer.producer = start_peer(RD_KAFKA_PRODUCER, argv[2]);
+	peer.consumer = start_peer(RD_KAFKA_CONSUMER, argv[2]);
 	peer.to = rd_kafka_topic_new(peer.producer, argv[3], NULL);
 	peer.from = rd_kafka_topic_new(peer.consumer, argv[3], NULL);
 	peer.queue = rd_kafka_queue_new(peer.consumer);
 
-	/* From its end, wherever an earlier run left it. */
+	/* Start at the end of the topic, wherever an earlier run stopped. */
 	int64_t low, high;
 	rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(peer.consumer, argv[3], 0, &low,
 	                                                           &high, WAIT_MS);
 	if (err || rd_kafka_consume_start_queue(peer.from, 0, high, peer.queue))
 		die(argv[3], rd_kafka_err2str(err ? err : rd_kafka_last_error()));
-	int r = rates ? rate(&peer, seconds, strtoul(argv[6], NULL, 10)) : delay(&peer, seconds);
+	int r = rates ? count_records(&peer, seconds, strtoul(argv[6], NULL, 10)) :
+	                time_each(&peer, seconds);
 
 	rd_kafka_flush(peer.producer, WAIT_MS);
 	rd_kafka_consume_stop(peer.from, 0);

@@ -1,5 +1,5 @@
-/* Times of many rounds: all are kept and sorted at the end, so that percentiles
- * are exact, for Keydir and its peers alike. One thread. */
+/* Samples: times of many rounds. All are kept and sorted at the end, so that
+ * percentiles are exact, for Keydir and its peers alike. Not thread-safe. */
 #include "tests/bench/samples.h"
 
 #include <stdbool.h>
@@ -35,7 +35,7 @@ static int by_time(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int print(struct samples *samples, bool tail)
+static int print_percentiles(struct samples *samples, bool tail)
 {
 	size_t n = samples->n;
 	if (!n) {
@@ -54,10 +54,10 @@ static int print(struct samples *samples, bool tail)
 
 int samples_print(struct samples *samples)
 {
-	return print(samples, false);
+	return print_percentiles(samples, false);
 }
 
 int samples_print_tail(struct samples *samples)
 {
-	return print(samples, true);
+	return print_percentiles(samples, true);
 }

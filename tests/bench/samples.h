@@ -1,22 +1,22 @@
-/* Times of many rounds, and what the median and the slow ones took. */
+/* Samples: times of many rounds, and their percentiles. */
 #ifndef KEYDIR_BENCH_SAMPLES_H
 #define KEYDIR_BENCH_SAMPLES_H
 
 #include <stddef.h>
 
-/* Starts as zeros; what it holds is freed by samples_print. */
+/* Initialized with zeros; samples_print() frees the contents. */
 struct samples {
 	double *us;
 	size_t n, room;
 };
 
-/* The monotonic clock, in us. */
+/* Return the monotonic clock in us. */
 double samples_now(void);
-/* Adds a round that took US. Ends the program if there is no memory. */
+/* Add a round that took US. Exit if there is no memory. */
 void samples_add(struct samples *samples, double us);
-/* Prints the 50th and the 99th percentile in us. 0, or 1 without a round. */
+/* Print the 50th and the 99th percentile in us. Return 0, or 1 if there is no round. */
 int samples_print(struct samples *samples);
-/* The same, and behind them the 99.9th percentile and the longest. */
+/* The same, followed by the 99.9th percentile and the maximum. */
 int samples_print_tail(struct samples *samples);
 
 #endif

@@ -1,10 +1,10 @@
-/* Submits one event at a time to a node of its own: a write without HTTP or a
- * mount around it.
+/* submit_load: submit one event at a time to a node in this process, without HTTP or
+ * a mount.
  *
  *     submit_load STORE LOG SECONDS BYTES
  *
- * Prints the 50th and the 99th percentile in us from submitting to the
- * outcome. */
+ * Prints the 50th and the 99th percentile of the time from submitting to the outcome,
+ * in us. */
 #include "tests/bench/samples.h"
 #include "tests/bench/writer.h"
 

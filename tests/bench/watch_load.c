@@ -1,13 +1,13 @@
-/* Fan-out: one writer, many who are told of each change.
+/* watch_load: fan-out from one writer to many watchers.
  *
  *     watch_load keydir PORT WATCHERS SECONDS    PUTs, watched by GET /v1/watch
  *     watch_load redis PORT WATCHERS SECONDS     PUBLISH, to SUBSCRIBEs
- *     watch_load bare WATCHERS SECONDS           a process that writes to each of as
- *             many sockets and does nothing else: less cannot be done
+ *     watch_load bare WATCHERS SECONDS           a process that only writes to as many
+ *             sockets: the minimum of work
  *
- * Prints how many changes were delivered per second, all watchers together. A
- * change has 100 bytes. So that nothing is dropped, and nobody is measured who is
- * behind, at most WINDOW changes are not everywhere yet. One thread. */
+ * Prints how many changes per second were delivered to all watchers together. A
+ * change has 100 bytes. At most WINDOW changes are in flight, so that no change is
+ * dropped and no watcher lags behind. One thread. */
 #include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
@@ -32,23 +32,23 @@
 #define EVENTS 256
 #define READ_BYTES (256 << 10)
 #define GIVE_UP_US 20e6
-#define WARM_UP 0.2 /* of the time */
+#define WARM_UP 0.2 /* part of the time */
 
 struct watcher {
 	int fd;
-	bool in_line; /* the next byte is not the first of a line */
+	bool in_line; /* a line has begun */
 };
 
 struct load {
 	int writer, epoll;
-	char *request; /* that changes something */
+	char *request; /* makes a change */
 	size_t request_len;
-	char first; /* byte of the one line that each change has */
+	char first; /* first byte of the one line that each change has */
 	struct watcher *watchers;
 	uint64_t n;
 	uint64_t sent;
 	uint64_t delivered;
-	pid_t bare; /* the process, or 0 */
+	pid_t bare; /* the bare process, or 0 */
 };
 
 static void die(const char *what, const char *why)
@@ -68,8 +68,8 @@ static void send_all(int fd, const char *data, size_t len)
 	}
 }
 
-/* Reads until TEXT came. */
-static void expect(int fd, const char *text)
+/* Read until TEXT arrived. */
+static void read_until(int fd, const char *text)
 {
 	char buf[4096];
 	size_t have = 0;
@@ -85,9 +85,10 @@ static void expect(int fd, const char *text)
 	die("answer", buf);
 }
 
-/* --- the bare writer ----------------------------------------------------------- */
+/* --- the bare writer --- */
 
-/* For each byte from CONTROL a line to each of FDS, as many at once as bytes came. */
+/* For each byte from CONTROL, write a line to each of FDS; bytes that arrive together
+ * are handled together. */
 static void write_bare(int control, const int *fds, uint64_t n)
 {
 	static char lines[WINDOW * (BYTES + 1)];
@@ -103,7 +104,7 @@ static void write_bare(int control, const int *fds, uint64_t n)
 			send_all(fds[i], lines, (size_t)got * (BYTES + 1));
 }
 
-/* Starts it. The connections are TCP, as the others'. */
+/* Start the bare writer. The connections are TCP, like those of the others. */
 static void start_bare(struct load *load)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
@@ -131,7 +132,7 @@ static void start_bare(struct load *load)
 	if (load->bare < 0)
 		die("fork", strerror(errno));
 	if (load->bare == 0) {
-		close(load->writer); /* its end is the end of the process */
+		close(load->writer); /* Closing it ends the process. */
 		write_bare(fds[load->n], fds, load->n);
 		_exit(0);
 	}
@@ -140,9 +141,9 @@ static void start_bare(struct load *load)
 	free(fds);
 }
 
-/* --- the others ------------------------------------------------------------------ */
+/* --- Keydir and Redis --- */
 
-/* LEN is what asprintf said. */
+/* LEN is the result of asprintf(). */
 static void set_request(struct load *load, int len)
 {
 	if (len < 0)
@@ -154,7 +155,7 @@ static void start_keydir(struct load *load, uint16_t port, const char *value)
 {
 	static const char watch[] =
 	        "GET /v1/watch?prefix=watched/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
-	load->first = 'i'; /* id: */
+	load->first = 'i'; /* The line begins with "id:". */
 	load->writer = dial_loopback(port);
 	set_request(load, asprintf(&load->request,
 	                           "PUT /v1/kv/watched/key HTTP/1.1\r\nHost: localhost\r\n"
@@ -163,7 +164,7 @@ static void start_keydir(struct load *load, uint16_t port, const char *value)
 	for (uint64_t i = 0; i < load->n; i++) {
 		load->watchers[i].fd = dial_loopback(port);
 		send_all(load->watchers[i].fd, watch, strlen(watch));
-		expect(load->watchers[i].fd, ": watching from");
+		read_until(load->watchers[i].fd, ": watching from");
 	}
 }
 
@@ -178,13 +179,13 @@ static void start_redis(struct load *load, uint16_t port, const char *value)
 	for (uint64_t i = 0; i < load->n; i++) {
 		load->watchers[i].fd = dial_loopback(port);
 		send_all(load->watchers[i].fd, subscribe, strlen(subscribe));
-		expect(load->watchers[i].fd, ":1\r\n");
+		read_until(load->watchers[i].fd, ":1\r\n");
 	}
 }
 
-/* --- the run ---------------------------------------------------------------------- */
+/* --- the run --- */
 
-static void add(struct load *load, int fd, struct watcher *watcher)
+static void add_watcher(struct load *load, int fd, struct watcher *watcher)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = watcher };
 	if (epoll_ctl(load->epoll, EPOLL_CTL_ADD, fd, &ev))
@@ -193,12 +194,12 @@ static void add(struct load *load, int fd, struct watcher *watcher)
 
 static void receive(struct load *load, struct watcher *w)
 {
-	static char buf[READ_BYTES]; /* one thread */
+	static char buf[READ_BYTES]; /* There is one thread. */
 	ssize_t n = read(w ? w->fd : load->writer, buf, sizeof(buf));
 	if (n <= 0)
 		die("receive", n ? strerror(errno) : "the connection was closed");
 	if (!w)
-		return; /* the writer's answers: that watchers are told is what counts */
+		return; /* The writer's responses do not count, only deliveries to watchers. */
 	for (const char *at = buf, *end = buf + n; at < end;) {
 		load->delivered += !w->in_line && *at == load->first;
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
@@ -207,7 +208,7 @@ static void receive(struct load *load, struct watcher *w)
 	}
 }
 
-static void run(struct load *load, double seconds)
+static void run_load(struct load *load, double seconds)
 {
 	struct epoll_event events[EVENTS];
 	double begin = samples_now(), from = begin + seconds * 1e6 * WARM_UP, now, last = begin;
@@ -272,10 +273,10 @@ int main(int argc, char **argv)
 	} else {
 		start_redis(&load, port, value);
 	}
-	add(&load, load.writer, NULL);
+	add_watcher(&load, load.writer, NULL);
 	for (uint64_t i = 0; i < load.n; i++)
-		add(&load, load.watchers[i].fd, &load.watchers[i]);
-	run(&load, seconds);
+		add_watcher(&load, load.watchers[i].fd, &load.watchers[i]);
+	run_load(&load, seconds);
 	if (load.bare) {
 		kill(load.bare, SIGKILL);
 		waitpid(load.bare, NULL, 0);

@@ -1,16 +1,16 @@
-/* Writes one at a time, timed: how long until one is answered, and until another
- * node shows it.
+/* write_load: time writes one at a time, until the response, and until another node
+ * shows the value.
  *
- *     write_load put PORT SECONDS BYTES            PUT, answered
+ *     write_load put PORT SECONDS BYTES            PUT, until the response
  *     write_load file DIR SECONDS BYTES            open, write, close of a file
  *     write_load seen-rest PORT PORT2 SECONDS BYTES
- *             from sending a PUT to PORT until a GET at PORT2 shows it
+ *             from sending a PUT to PORT until a GET at PORT2 returns it
  *     write_load seen-mount PORT DIR SECONDS BYTES
  *             from sending a PUT to PORT until stat in DIR shows it
  *
- * Prints the 50th and the 99th percentile in us. REST is on 127.0.0.1; the
- * connections stay. A look at the other node is followed by a pause of LOOK_US,
- * so that looking does not take the processor from what it waits for. */
+ * Prints the 50th and the 99th percentile in us. REST is on 127.0.0.1, with
+ * persistent connections. Each poll of the other node is followed by a pause of
+ * LOOK_US, so that polling does not take the processor from the nodes. */
 #include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
@@ -34,10 +34,10 @@
 #define HEAD_MAX 4096
 
 struct load {
-	int to, look; /* connections; look is also a directory */
+	int to, look; /* connections; look may be a directory instead */
 	char *value;
 	size_t size;
-	uint64_t run; /* in each value, so that none is like an earlier run's */
+	uint64_t run; /* part of each value, so that no value is like one of an earlier run */
 	char *answer; /* HEAD_MAX + the longest value */
 	bool files, by_rest, by_mount;
 };
@@ -65,7 +65,7 @@ static void send_request(int fd, const char *method, uint64_t n, const char *bod
 		die("send");
 }
 
-/* Reads one answer; its body is at *RET_BODY. Returns the status. */
+/* Read one response; RET_BODY points to its body. Return the status. */
 static int receive(struct load *load, int fd, char **ret_body, size_t *ret_size)
 {
 	size_t have = 0, room = HEAD_MAX + load->size + 1;
@@ -108,7 +108,7 @@ static bool rest_shows(struct load *load, uint64_t n)
 	       memcmp(body, load->value, size) == 0;
 }
 
-/* A stat that shows another size needs no look at the content. */
+/* If stat shows another size, there is no need to read the content. */
 static bool mount_shows(struct load *load, uint64_t n)
 {
 	char name[32];
@@ -133,7 +133,7 @@ static void write_file(struct load *load, uint64_t n)
 		die(name);
 }
 
-/* Write number N, and what its time is taken of. Returns us. */
+/* Write value N and time it. Return us. */
 static double write_once(struct load *load, uint64_t n)
 {
 	memcpy(load->value, &n, sizeof(n));
@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 		die("BYTES");
 	}
 	load.run = (uint64_t)samples_now();
-	/* The kernel adds 50 us to a pause unless it is asked not to. */
+	/* Without this, the kernel adds 50 us to a pause. */
 	prctl(PR_SET_TIMERSLACK, 1UL);
 
 	struct samples samples = { 0 };

@@ -1,4 +1,4 @@
-/* Writes, one at a time, through a node of the benchmark's own. */
+/* Writer: write one value at a time through a node in this process. */
 #include "tests/bench/writer.h"
 
 #include <semaphore.h>
@@ -8,7 +8,7 @@
 
 static sem_t came;
 
-static void done(void *arg, const struct outcome *out)
+static void on_done(void *arg, const struct outcome *out)
 {
 	const struct writer *writer = arg;
 	if (out->code != OUTCOME_OK) {
@@ -52,7 +52,7 @@ void writer_set(struct writer *writer, const char *key, size_t key_len, int64_t 
 		.ttl = ttl_ms ? TTL_SET : TTL_NONE,
 		.ttl_ms = ttl_ms,
 	};
-	node_submit(writer->node, &ev, NULL, done, writer);
+	node_submit(writer->node, &ev, NULL, on_done, writer);
 	while (sem_wait(&came))
 		;
 }

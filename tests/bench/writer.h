@@ -1,24 +1,25 @@
-/* Writes, one at a time, through a node of the benchmark's own. */
+/* Writer: write one value at a time through a node in this process. */
 #ifndef KEYDIR_BENCH_WRITER_H
 #define KEYDIR_BENCH_WRITER_H
 
 #include "common/node/node.h"
 
 struct writer {
-	const char *program; /* its name, for what goes wrong */
+	const char *program; /* name of the program, for error messages */
 	struct node *node;
-	char *value; /* of SIZE bytes */
+	char *value; /* SIZE bytes */
 	size_t size;
 };
 
-/* Opens a node; its log and quota are in CONFIG, limits and time-outs that never
- * matter are added. 0, or 1 after it said why not. One writer in a process. */
+/* Open a node with CONFIG, whose log and quota the caller sets; other limits and
+ * timeouts are set so that they never matter. Return 0, or 1 after printing the
+ * error. One writer per process. */
 int writer_open(struct writer *writer, const char *program, const struct node_config *config,
                 size_t size);
 void writer_close(struct writer *writer);
 
-/* Sets KEY to the value, with a TTL of TTL_MS (0: none), and waits for the outcome.
- * Ends the program if that is not "done". */
+/* Set KEY to the value, with a TTL of TTL_MS (0: none), and wait for the outcome.
+ * Exit if it is not OK. */
 void writer_set(struct writer *writer, const char *key, size_t key_len, int64_t ttl_ms);
 
 #endif

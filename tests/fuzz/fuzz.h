@@ -1,4 +1,4 @@
-/* What every fuzzer needs. */
+/* Fuzzing: declarations shared by all fuzzers. */
 #ifndef KEYDIR_FUZZ_H
 #define KEYDIR_FUZZ_H
 
@@ -11,7 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-/* Ends the run with the input at fault kept, unlike assert() in any build. */
+/* Abort unless CONDITION holds, so that libFuzzer keeps the input. Unlike assert(),
+ * this is checked in every build. */
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \

@@ -1,9 +1,8 @@
-/* Fuzzes apply: random sequences of events never crash, never end in an error
- * of the store, and leave tables that agree with each other.
+/* Fuzzer of common/apply/: random sequences of events must never crash, never end
+ * with an error of the store, and must leave tables that agree with each other.
  *
- * One store for the whole run; each input runs
- * in one write transaction that is undone, so that inputs do not depend on
- * each other. */
+ * There is one store for the whole run. Each input runs in a write transaction that
+ * is aborted, so that inputs do not depend on each other. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/apply/apply.h"

@@ -1,5 +1,5 @@
-/* Fuzzes the feed's rows: any bytes decode or are refused; what decodes encodes
- * to a row that decodes to the same and encodes to the same bytes. */
+/* Fuzzer of the feed's rows: any bytes are decoded or refused. A decoded event
+ * encodes to a row that decodes to the same event and encodes to the same bytes. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/event/feed.h"

@@ -1,11 +1,10 @@
-/* Fuzzes the whole path of a request: the input is what a client sends on one
- * connection, byte for byte, to a real server (libmicrohttpd's threads, the
- * node, the store) in this process.
+/* Fuzzer of the whole path of a request: the input is everything that a client sends
+ * on one connection, to a real server (libmicrohttpd's threads, the node, the store)
+ * in this process.
  *
- * What must hold: nothing crashes or leaks; whatever comes back is HTTP; each
- * answer has X-Keydir-Offset, and each error is a problem document that
- * says what is wrong. A server that no longer answers a plain request after the
- * input has hung. */
+ * Nothing may crash or leak. Every response must be HTTP and have X-Keydir-Offset,
+ * and every error must be a problem document that describes the error. The server
+ * must still answer a plain request after the input. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/base/logger.h"
@@ -27,16 +26,16 @@
 #include <unistd.h>
 
 #define ANSWER_MAX (1 << 20)
-#define SILENCE_MS 30   /* of a connection that waits for something to happen */
-#define HEALTH_MS 20000 /* for a plain request: under sanitizers, on a busy machine */
-#define CLEAN_EVERY 512 /* inputs after which the store is emptied */
+#define SILENCE_MS 30   /* without a byte, the connection is idle */
+#define HEALTH_MS 20000 /* limit for a plain request, with sanitizers, on a busy machine */
+#define CLEAN_EVERY 512 /* number of inputs after which the store is emptied */
 #define INPUT_MAX 65536
 
 static char store[] = "/dev/shm/keydir-fuzz.XXXXXX";
 static struct settings settings;
 static struct server *server;
-/* The library asks us for its own answers, too; see httpd/refusals.c. */
-static bool all_ours;
+/* The library also lets us make its own responses, see httpd/refusals.c. */
+static bool all_responses_ours;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -51,9 +50,9 @@ static void remove_store(void)
 	nftw(store, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-/* A server of one thread with a small quota, on loopback and a port of the
- * kernel's choice; inputs do not come by that. */
-static void start(void)
+/* Start a server with one thread and a small quota, on loopback and a port that the
+ * kernel chooses. Inputs do not use the port. */
+static void start_server(void)
 {
 	static char *argv[] = { "fuzz",        "--store",     store, "--listen",
 		                "127.0.0.1:0", "--size",      "8M",  "--max-value",
@@ -79,8 +78,8 @@ static void start(void)
 	MUST(!server_new(node, hub, &settings, &server, why, sizeof(why)));
 }
 
-/* Sends DATA on a new connection and gathers what comes back, until the server
- * closes or is silent for SILENCE_MS. Returns the length. */
+/* Send DATA on a new connection and collect the response, until the server closes the
+ * connection or is silent for SILENCE_MS. Return the length of the response. */
 static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
@@ -89,7 +88,7 @@ static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
 	MUST(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends));
 	if (MHD_add_connection(server->daemon, ends[1], (struct sockaddr *)&from, sizeof(from)) !=
 	    MHD_YES) {
-		close(ends[0]); /* too many wait: MHD has closed the other end */
+		close(ends[0]); /* Too many connections are waiting: MHD has closed the other end. */
 		return 0;
 	}
 	for (;;) {
@@ -120,8 +119,9 @@ static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
 	return got;
 }
 
-/* The value of NAME among the headers that end at END, or NULL; *RET_LEN. */
-static const char *header(const char *head, const char *end, const char *name, size_t *ret_len)
+/* Return the value of header NAME in the headers that end at END, and its length in
+ * RET_LEN; NULL if there is none. */
+static const char *find_header(const char *head, const char *end, const char *name, size_t *ret_len)
 {
 	size_t len = strlen(name);
 	for (const char *line = memmem(head, (size_t)(end - head), "\r\n", 2); line && line < end;
@@ -151,13 +151,13 @@ static void check_problem(const char *body, size_t len, unsigned status)
 	json_decref(doc);
 }
 
-/* The first answer of the connection. */
+/* Check the first response on the connection. */
 static void check_answer(char *answer, size_t got, bool is_head)
 {
 	unsigned status;
 	size_t len, type_len;
 	if (got < 12)
-		return; /* closed without a word, or cut off by us */
+		return; /* Closed without a response, or cut off by the client. */
 	answer[got] = '\0';
 	while (!strncmp(answer, "HTTP/1.1 100", 12)) {
 		char *next = memmem(answer, got, "\r\n\r\n", 4);
@@ -174,24 +174,25 @@ static void check_answer(char *answer, size_t got, bool is_head)
 	char *end = memmem(answer, got, "\r\n\r\n", 4);
 	if (!end)
 		return;
-	if (!header(answer, end, "X-Keydir-Offset", &len)) {
-		MUST(!all_ours);
+	if (!find_header(answer, end, "X-Keydir-Offset", &len)) {
+		MUST(!all_responses_ours);
 		return;
 	}
 	MUST(status != 500);
-	const char *length = header(answer, end, "Content-Length", &len);
-	const char *type = header(answer, end, "Content-Type", &type_len);
+	const char *length = find_header(answer, end, "Content-Length", &len);
+	const char *type = find_header(answer, end, "Content-Type", &type_len);
 	if (status < 400 || is_head || !length)
 		return;
 	MUST(type && type_len == strlen("application/problem+json"));
 	MUST(!memcmp(type, "application/problem+json", type_len));
 	size_t size = strtoul(length, NULL, 10);
-	if (size <= got - (size_t)(end + 4 - answer)) /* else we were too impatient */
+	if (size <=
+	    got - (size_t)(end + 4 - answer)) /* Otherwise the client stopped reading too early. */
 		check_problem(end + 4, size, status);
 }
 
-/* Makes plain requests: the server lives, and now and then starts anew. */
-static void keep_house(char *answer)
+/* Every CLEAN_EVERY inputs, check that the server is alive and remove all keys. */
+static void empty_store(char *answer)
 {
 	static unsigned inputs;
 	static const char health[] =
@@ -211,7 +212,7 @@ static void keep_house(char *answer)
 		char request[16384], path[13000];
 		snprintf(path, sizeof(path), "%.*s", (int)strcspn(at + 8, "\""), at + 8);
 		if (!*path)
-			continue; /* the listing's own */
+			continue; /* The entry of the listed directory. */
 		snprintf(
 		        request, sizeof(request),
 		        "DELETE /v1/kv/%s?recurse HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
@@ -228,13 +229,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static const char put[] =
 	        "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nv";
 	static char answer[ANSWER_MAX + 1];
-	start();
-	/* this is no fuzzer of something that answers nothing */
+	start_server();
+	/* A server that answers nothing would make the fuzzer useless. */
 	MUST(talk(put, strlen(put), answer, HEALTH_MS) > 12);
 	MUST(!strncmp(answer, "HTTP/1.1 201", 12));
 	static const char other[] = "GET / HTTP/9.9\r\n\r\n";
 	size_t got = talk(other, strlen(other), answer, HEALTH_MS);
-	all_ours = memmem(answer, got, "problem+json", 12) != NULL;
+	all_responses_ours = memmem(answer, got, "problem+json", 12) != NULL;
 	return 0;
 }
 
@@ -243,12 +244,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static char answer[ANSWER_MAX + 1];
 	if (!size || size > INPUT_MAX)
 		return 0;
-	while (size && (*data == '\r' || *data == '\n')) { /* may stand before a request */
+	while (size && (*data == '\r' || *data == '\n')) { /* Permitted before a request. */
 		data++;
 		size--;
 	}
 	size_t got = talk(data, size, answer, SILENCE_MS);
 	check_answer(answer, got, size > 5 && !memcmp(data, "HEAD ", 5));
-	keep_house(answer);
+	empty_store(answer);
 	return 0;
 }

@@ -1,6 +1,6 @@
-/* Fuzzes httpd/json_check.c: it accepts a text if and only if jansson does, but for the
- * two kinds of text that its comment names, and for NUL, which jansson 2.14 skips behind
- * a number. */
+/* Fuzzer of httpd/json_check.c: it accepts a text if and only if jansson does, except
+ * for the two kinds of text that its comment names, and for NUL, which jansson 2.14
+ * ignores after a number. */
 #include "tests/fuzz/fuzz.h"
 
 #include "httpd/json_check.h"

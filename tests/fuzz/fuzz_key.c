@@ -1,12 +1,12 @@
-/* Fuzzes common/base/key.c: the rules beside a second, slow way to say them; and a
- * good key comes together again from its names. */
+/* Fuzzer of common/base/key.c: the rules are compared with a second, slow
+ * implementation, and the names of a valid key together make up the key. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/base/key.h"
 
 #include <string.h>
 
-/* The rules of DESIGN.md, one after the other. */
+/* The rules of keys (EVENTS.md), one after the other. */
 static bool is_key(const uint8_t *data, size_t size)
 {
 	size_t start = 0;
@@ -40,7 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST((fault == KEY_OK) == is_key(data, size));
 	MUST(key_fault_text(fault) != NULL);
 	if (fault != KEY_OK) {
-		/* Taking a bad key apart must still end and stay inside. */
+		/* Walking an invalid key must still end and stay inside it. */
 		while (key_next(&rest, &left, &name, &len))
 			MUST(name >= key && name + len <= key + size);
 		return 0;

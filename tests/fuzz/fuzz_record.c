@@ -1,9 +1,9 @@
-/* Fuzzes the record codec: whatever bytes a log holds, decoding gives an event
- * that passes event_check(), or an error; an event encodes to a record that
- * decodes to the same event and encodes to the same bytes.
+/* Fuzzer of the record codec: any record of a log decodes to an event that passes
+ * event_check(), or to an error. An event encodes to a record that decodes to the
+ * same event and encodes to the same bytes.
  *
- * Input: a line with the key, a line "name=value" for each header, and behind
- * an empty line the value; without an empty line the value is null. */
+ * Input: a line with the key, a line "name=value" for each header, an empty line, and
+ * the value. Without the empty line the value is null. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/event/record.h"
@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Takes a line off the front; false if there is no newline left. */
+/* Remove a line from the front of REST; return false if there is no newline. */
 static bool take_line(struct bytes *rest, struct bytes *ret)
 {
 	const char *start = rest->data;

@@ -1,6 +1,6 @@
-/* Fuzzes the small readers that have no fuzzer of their own: files of tokens, cursors of
- * listings, conditions, ranges and dates, queries, and the JSON of transactions, whose
- * events must survive a copy. The first byte of an input chooses the reader. */
+/* Fuzzer of the small parsers without a fuzzer of their own: token files, cursors of
+ * listings, conditions, ranges and dates, queries, and the JSON of transactions,
+ * whose events must survive a copy. The first byte of an input chooses the parser. */
 #include "tests/fuzz/fuzz.h"
 
 #include "httpd/conditions.h"
@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	size_t n = size - 1;
-	char *text = malloc(n + 1); /* no longer, so that a read past its end shows */
+	char *text = malloc(n + 1); /* No longer, so that a read past the end is detected. */
 	MUST(text);
 	memcpy(text, data + 1, n);
 	text[n] = '\0';

@@ -1,4 +1,4 @@
-/* The store that a fuzzer uses. */
+/* The store of a fuzzer. */
 #include "tests/fuzz/fuzz_store.h"
 
 #include "tests/fuzz/fuzz.h"

@@ -1,11 +1,11 @@
-/* Fuzzes the rows of a store, as a peer's snapshot or a damaged file has them: rows are
- * changed, then audited, read as requests read them, and changed by events as the node
- * changes them. LMDB's own pages are not fuzzed. A run must end without a fault of memory
- * or an endless loop, and events may fail only with an error of the store.
+/* Fuzzer of a store's rows, as in a peer's snapshot or a damaged file: rows are
+ * changed, then audited, read as requests read them, and changed by events as the
+ * node changes them. LMDB's own pages are not fuzzed. A run must end without a memory
+ * error or an endless loop, and events may fail only with an error of the store.
  *
- * One store for the whole run; each input runs in one write transaction that is undone.
- * An input is a list of changes: the table, how many rows to pass, how to change the next
- * one, how many bytes follow, and these bytes. */
+ * There is one store for the whole run. Each input runs in a write transaction that
+ * is aborted. An input is a list of changes: the table, how many rows to skip, how to
+ * change the next row, the number of bytes that follow, and these bytes. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/apply/apply.h"
@@ -21,7 +21,7 @@
 #define FIRST_EVENTS 300
 #define MORE_EVENTS 40
 #define NOISE_BYTES 60000
-#define KEY_BYTES 511 /* of LMDB's longest key */
+#define KEY_BYTES 511 /* LMDB's longest key */
 #define READ_MAX 4096
 
 enum how { FLIP, CUT, LENGTHEN, OTHER_KEY, HOWS };
@@ -30,7 +30,7 @@ static struct store *store;
 static struct event_space space;
 static uint8_t noise[NOISE_BYTES];
 
-/* Apply up to N events made of noise, from FROM on; stop at an error. */
+/* Apply up to N events made from noise, from offset FROM on. Stop at an error. */
 static int apply_events(struct txn *txn, uint64_t from, uint64_t n)
 {
 	struct prng prng = { .data = noise + from % 1000, .left = sizeof(noise) - 1000 };
@@ -71,7 +71,7 @@ struct row {
 	unsigned skip;
 	uint8_t key[KEY_BYTES];
 	size_t key_len;
-	uint8_t *value; /* with MORE bytes of room behind it */
+	uint8_t *value; /* followed by MORE bytes of space */
 	size_t len, more;
 };
 
@@ -189,7 +189,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	table_each(txn, INODES, read_entry, txn);
 	table_each(txn, NAMES, read_name, txn);
 	table_each(txn, FEED, read_event, txn);
-	/* What the audit lets pass can be changed like any store. */
+	/* A store that passes the audit can be changed like any other. */
 	int r = apply_events(txn, txn_meta(txn)->applied + 1, MORE_EVENTS);
 	MUST(r == 0 || !sound);
 	txn_abort(txn);

@@ -1,5 +1,5 @@
-/* Fuzzes common/base/ttl.c: what was parsed is in its range, and what is written
- * for it is parsed to the same. */
+/* Fuzzer of common/base/ttl.c: a parsed time is in its range, and its formatted text
+ * parses to the same time. */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/base/ttl.h"
@@ -39,7 +39,7 @@ static void fuzz_moment(const char *text, size_t len)
 		MUST(ms == -7);
 		return;
 	}
-	/* An offset can lead a day beyond the years that have four digits. */
+	/* A time zone can move the time a day past the years of four digits. */
 	MUST(ms >= first - 86400000 && ms <= last + 86400000);
 	n = moment_format(ms, buf, sizeof(buf));
 	MUST(n > 0 && (size_t)n == strlen(buf));
@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	fuzz_ttl((const char *)data, size);
 	fuzz_moment((const char *)data, size);
-	/* Any number can be shown. */
+	/* Any number can be formatted. */
 	if (size >= sizeof(ms)) {
 		memcpy(&ms, data, sizeof(ms));
 		MUST(moment_format(ms, buf, sizeof(buf)) < 32);

@@ -1,6 +1,5 @@
-/* Fuzzes httpd/url.c: a target comes apart within its bounds, a decoded key
- * obeys the rules of keys and comes back from its encoded form, parameters lie
- * inside the query. */
+/* Fuzzer of httpd/url.c: the parts of a target lie inside it, a decoded key obeys the
+ * rules of keys and survives encoding, and parameters lie inside the query. */
 #include "tests/fuzz/fuzz.h"
 
 #include "httpd/url.h"

@@ -1,14 +1,14 @@
-/* append_lines: appends lines to a file as `echo ... >>FILE` does, but faster.
+/* append_lines: append lines to a file like `echo ... >>FILE`, but faster.
  *
  *     append_lines FILE NAME N PROCESSES
  *
- * N lines in all, each with an open, one write and a close of its own, by that
- * many processes at once. A line says who wrote it, its number, and how long it
- * is, so that one that is torn or missing shows:
+ * PROCESSES processes write N lines in total at the same time, each line with its own
+ * open, one write and close. A line contains the writer's name, its number and its
+ * own length, so that torn or missing lines are detected:
  *
  *     NAME NUMBER LENGTH xxxx...
  *
- * Ends with status 0 if every call succeeded. */
+ * The exit status is 0 if every call succeeded. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 #define PADDING_MAX 64
 #define LINE_MAX_BYTES 256
 
-static int append(const char *path, const char *name, long number)
+static int append_line(const char *path, const char *name, long number)
 {
 	char line[LINE_MAX_BYTES];
 	int padding = (int)(number * 7 % PADDING_MAX);
@@ -40,11 +40,11 @@ static int append(const char *path, const char *name, long number)
 	return r;
 }
 
-/* The lines FROM, FROM + STEP, ... below N. */
+/* Append the lines FROM, FROM + STEP, ... below N. */
 static int append_all(const char *path, const char *name, long from, long n, long step)
 {
 	for (long i = from; i < n; i += step) {
-		int r = append(path, name, i);
+		int r = append_line(path, name, i);
 		if (r < 0) {
 			fprintf(stderr, "append_lines: %s, line %ld: %s\n", path, i, strerror(-r));
 			return 1;

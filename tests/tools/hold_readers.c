@@ -1,10 +1,11 @@
-/* hold_readers: stops the threads of a file system that read requests, or one by name.
+/* hold_readers: stop the threads of a file system that read requests, or one thread
+ * by name.
  *
  *     hold_readers PID [NAME]
  *
- * The other threads of PID go on, so that a request stays in the kernel's queue
- * as if its process had been killed just then. Prints how many it holds, and
- * holds them until it is killed or they are. Needs the right to trace PID. */
+ * The other threads of PID continue, so that a request stays in the kernel's queue as
+ * if its process had been killed just then. Prints how many threads it stopped, and
+ * holds them until this program or PID is killed. Needs permission to trace PID. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -14,11 +15,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WHERE "fuse_dev_do_read" /* in the kernel */
+#define WHERE "fuse_dev_do_read" /* a function of the kernel */
 
-/* Whether file NAME of a thread's directory in /proc says WHAT, with or without an end of
- * line. */
-static int says(const char *pid, const char *tid, const char *name, const char *what)
+/* Return whether file NAME in a thread's directory below /proc contains WHAT, with or
+ * without a newline. */
+static int file_is(const char *pid, const char *tid, const char *name, const char *what)
 {
 	char path[512], text[64] = "";
 
@@ -33,7 +34,7 @@ static int says(const char *pid, const char *tid, const char *name, const char *
 	return strcmp(text, what) == 0;
 }
 
-static int hold(pid_t tid)
+static int hold_thread(pid_t tid)
 {
 	int status;
 
@@ -61,10 +62,10 @@ int main(int argc, char **argv)
 	while ((entry = readdir(tasks))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		if (!(argc == 3 ? says(argv[1], entry->d_name, "comm", argv[2]) :
-		                  says(argv[1], entry->d_name, "wchan", WHERE)))
+		if (!(argc == 3 ? file_is(argv[1], entry->d_name, "comm", argv[2]) :
+		                  file_is(argv[1], entry->d_name, "wchan", WHERE)))
 			continue;
-		int r = hold((pid_t)strtol(entry->d_name, NULL, 10));
+		int r = hold_thread((pid_t)strtol(entry->d_name, NULL, 10));
 		if (r < 0) {
 			fprintf(stderr, "hold_readers: %s: %s\n", entry->d_name, strerror(-r));
 			return 1;

@@ -1,12 +1,12 @@
-/* kafka_topic: makes, removes and cuts topics, as tests of unfit ones need it.
+/* kafka_topic: create, delete and truncate topics, for tests of unsuitable topics.
  *
  *     kafka_topic BROKER create TOPIC PARTITIONS [NAME=VALUE...]
  *     kafka_topic BROKER delete TOPIC
  *     kafka_topic BROKER set TOPIC NAME=VALUE...    all others get their defaults
- *     kafka_topic BROKER cut TOPIC OFFSET     records before OFFSET are gone, as
- *                                             after a retention
+ *     kafka_topic BROKER cut TOPIC OFFSET     delete the records before OFFSET, as a
+ *                                             retention limit does
  *
- * The broker's own tools do the same, a second of Java's start later. */
+ * The broker's own tools do the same, but Java takes a second to start. */
 #include <librdkafka/rdkafka.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,14 +24,14 @@ static int usage(void)
 	return 2;
 }
 
-static int complain(const char *what, rd_kafka_resp_err_t err, const char *text)
+static int print_error(const char *what, rd_kafka_resp_err_t err, const char *text)
 {
 	fprintf(stderr, "kafka_topic: %s: %s\n", what,
 	        text && *text ? text : rd_kafka_err2str(err));
 	return 1;
 }
 
-/* Waits for the answer and prints what it says. 0 if all went well. */
+/* Wait for the result and print an error. Return 0 on success. */
 static int await_result(rd_kafka_queue_t *queue, const char *what)
 {
 	rd_kafka_event_t *event = rd_kafka_queue_poll(queue, TIMEOUT_MS);
@@ -41,9 +41,10 @@ static int await_result(rd_kafka_queue_t *queue, const char *what)
 	size_t n = 0, nresources;
 	int r = 0;
 	if (!event)
-		return complain(what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
+		return print_error(what, RD_KAFKA_RESP_ERR__TIMED_OUT, NULL);
 	if (rd_kafka_event_error(event)) {
-		r = complain(what, rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+		r = print_error(what, rd_kafka_event_error(event),
+		                rd_kafka_event_error_string(event));
 		goto out;
 	}
 	switch (rd_kafka_event_type(event)) {
@@ -60,29 +61,29 @@ static int await_result(rd_kafka_queue_t *queue, const char *what)
 		        rd_kafka_event_AlterConfigs_result(event), &nresources);
 		for (size_t i = 0; i < nresources; i++)
 			if (rd_kafka_ConfigResource_error(resources[i]))
-				r = complain(what, rd_kafka_ConfigResource_error(resources[i]),
-				             rd_kafka_ConfigResource_error_string(resources[i]));
+				r = print_error(what, rd_kafka_ConfigResource_error(resources[i]),
+				                rd_kafka_ConfigResource_error_string(resources[i]));
 		break;
 	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
 		parts = rd_kafka_DeleteRecords_result_offsets(
 		        rd_kafka_event_DeleteRecords_result(event));
 		for (int i = 0; i < parts->cnt; i++)
 			if (parts->elems[i].err)
-				r = complain(what, parts->elems[i].err, NULL);
+				r = print_error(what, parts->elems[i].err, NULL);
 		break;
 	default:
-		r = complain(what, RD_KAFKA_RESP_ERR__FAIL, NULL);
+		r = print_error(what, RD_KAFKA_RESP_ERR__FAIL, NULL);
 	}
 	for (size_t i = 0; i < n; i++)
 		if (rd_kafka_topic_result_error(topics[i]))
-			r = complain(what, rd_kafka_topic_result_error(topics[i]),
-			             rd_kafka_topic_result_error_string(topics[i]));
+			r = print_error(what, rd_kafka_topic_result_error(topics[i]),
+			                rd_kafka_topic_result_error_string(topics[i]));
 out:
 	rd_kafka_event_destroy(event);
 	return r;
 }
 
-static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char **argv)
+static int create_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char **argv)
 {
 	char text[256] = "", *end;
 	long partitions = strtol(argv[1], &end, 10);
@@ -92,7 +93,7 @@ static int create(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char **argv
 	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(argv[0], (int)partitions, 1, text,
 	                                                   sizeof text);
 	if (!topic)
-		return complain("create", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
+		return print_error("create", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
 	for (int i = 2; i < argc; i++) {
 		char *eq = strchr(argv[i], '=');
 		if (!eq) {
@@ -118,7 +119,8 @@ static int remove_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *nam
 }
 
 /* Give the topic these settings and no others. */
-static int set(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, int argc, char **argv)
+static int set_configs(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, int argc,
+                       char **argv)
 {
 	rd_kafka_ConfigResource_t *topic = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC,
 	                                                               name);
@@ -140,7 +142,8 @@ static int set(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, int ar
 	return r;
 }
 
-static int cut(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name, const char *offset)
+static int delete_records(rd_kafka_t *rk, rd_kafka_queue_t *queue, const char *name,
+                          const char *offset)
 {
 	char *end;
 	long long first = strtoll(offset, &end, 10);
@@ -163,20 +166,20 @@ int main(int argc, char **argv)
 		return usage();
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	if (rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], text, sizeof text))
-		return complain("BROKER", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
+		return print_error("BROKER", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
 	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
 	if (!rk)
-		return complain("start", RD_KAFKA_RESP_ERR__FAIL, text);
+		return print_error("start", RD_KAFKA_RESP_ERR__FAIL, text);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	int r = 2;
 	if (!strcmp(argv[2], "create") && argc >= 5)
-		r = create(rk, queue, argc - 3, argv + 3);
+		r = create_topic(rk, queue, argc - 3, argv + 3);
 	else if (!strcmp(argv[2], "delete") && argc == 4)
 		r = remove_topic(rk, queue, argv[3]);
 	else if (!strcmp(argv[2], "set") && argc >= 5)
-		r = set(rk, queue, argv[3], argc - 4, argv + 4);
+		r = set_configs(rk, queue, argv[3], argc - 4, argv + 4);
 	else if (!strcmp(argv[2], "cut") && argc == 5)
-		r = cut(rk, queue, argv[3], argv[4]);
+		r = delete_records(rk, queue, argv[3], argv[4]);
 	else
 		usage();
 	rd_kafka_queue_destroy(queue);

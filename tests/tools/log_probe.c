@@ -1,23 +1,23 @@
-/* log_probe: uses the Kafka log (common/log/kafka.h) by hand, without a node.
+/* log_probe: use the Kafka log (common/log/kafka.h) by hand, without a node.
  *
  *     log_probe [-X NAME=VALUE]... [-t SECONDS] [-w SECONDS] URL VERB ...
  *
- * -t limits the verb, -w is the write timeout.
+ * -t limits the time of the verb, -w is the write timeout.
  *
- *     check               checks the topic: prints "first FIRST end END", and a
- *                         warning on a line of its own
- *     end                 prints the end
- *     get OFFSET          prints "op key value" of the record
- *     load N              appends N numbers, 100 at a time on their way, and
- *                         prints how many ended how; then reads the log and
- *                         fails unless each appended one is there once, in order
- *                         and where it was said to be, and none that was not
- *     append BYTES        appends one value of that size, prints how it ended
- *     follow FROM UNTIL   prints "offset key value" until the position is UNTIL
+ *     check               check the topic: print "first FIRST end END", and a warning
+ *                         on a line of its own
+ *     end                 print the end
+ *     get OFFSET          print "op key value" of the record
+ *     load N              append N numbers, 100 in flight at a time, and print how many
+ *                         ended how; then read the log and fail unless each appended
+ *                         number is there once, in order and at its reported offset,
+ *                         and no number that was reported as not appended
+ *     append BYTES        append one value of that size, print how it ended
+ *     follow FROM UNTIL   print "offset key value" until the position is UNTIL
  *     transaction commit|abort|hold   a foreign producer's transaction of one record;
  *                         hold prints "open" and aborts when its input ends
  *
- * An error is printed as "error ERRNO: why", with status 1. */
+ * An error is printed as "error ERRNO: why", with exit status 1. */
 #include "common/base/clock.h"
 #include "common/log/kafka.h"
 
@@ -39,7 +39,7 @@ static size_t nsettings;
 static int64_t timeout_ms = 10000;
 static struct log_kafka *the_log;
 
-static int complain(int err, const char *why)
+static int print_error(int err, const char *why)
 {
 	char last[256];
 
@@ -57,7 +57,7 @@ static int probe_check(void)
 
 	fprintf(stderr, "took %" PRId64 " ms\n", clock_mono_ms() - start_ms);
 	if (err)
-		return complain(err, why);
+		return print_error(err, why);
 	printf("first %" PRIu64 " end %" PRIu64 "\n", topic.first, topic.end);
 	if (*why)
 		printf("%s\n", why);
@@ -70,7 +70,7 @@ static int probe_end(void)
 	int err = log_kafka_end(the_log, timeout_ms, &end);
 
 	if (err)
-		return complain(err, NULL);
+		return print_error(err, NULL);
 	printf("%" PRIu64 "\n", end);
 	return 0;
 }
@@ -81,7 +81,7 @@ static int probe_get(uint64_t offset)
 	int err = log_kafka_get(the_log, offset, timeout_ms, &ev);
 
 	if (err)
-		return complain(err, NULL);
+		return print_error(err, NULL);
 	printf("%s %.*s %.*s\n", event_op_text(ev->op), (int)ev->key.len,
 	       (const char *)ev->key.data, (int)ev->value.len, (const char *)ev->value.data);
 	event_free(ev);
@@ -90,14 +90,14 @@ static int probe_get(uint64_t offset)
 
 /* --- load --- */
 
-static const char *const hows[] = { "appended", "not-appended", "unknown", "too-large" };
+static const char *const outcome_names[] = { "appended", "not-appended", "unknown", "too-large" };
 
 struct number {
 	_Atomic int calls;
 	enum log_append how;
 	uint64_t offset;
-	uint64_t seen;    /* times in the log */
-	uint64_t seen_at; /* where, the last time */
+	uint64_t seen;    /* how often it was read from the log */
+	uint64_t seen_at; /* offset of the latest time */
 };
 
 static struct number *numbers;
@@ -129,7 +129,7 @@ static void append_number(size_t i)
 static size_t last_seen;
 static bool disorder;
 
-static int see(void *arg, const struct log_record *rec)
+static int check_number(void *arg, const struct log_record *rec)
 {
 	char text[24] = "";
 	struct record raw;
@@ -157,9 +157,9 @@ static int read_all(void)
 	if (!err)
 		err = log_kafka_follow(the_log, 0, end);
 	while (!err && log_kafka_position(the_log) < end) {
-		int r = log_kafka_poll(the_log, 100, 1000, see, NULL);
+		int r = log_kafka_poll(the_log, 100, 1000, check_number, NULL);
 
-		if (r == -ESTALE) /* as a broker comes back, or another one leads */
+		if (r == -ESTALE) /* A broker has returned, or another one leads. */
 			err = log_kafka_follow(the_log, log_kafka_position(the_log), end);
 		else if (r < 0 && r != -EAGAIN)
 			err = r;
@@ -190,10 +190,10 @@ static int judge_numbers(void)
 			what = "is there, although it should not";
 		if (what && bad++ < 10)
 			printf("number %zu (%s, offset %" PRIu64 ", seen %" PRIu64 " times) %s\n",
-			       i, hows[n->how], n->offset, n->seen, what);
+			       i, outcome_names[n->how], n->offset, n->seen, what);
 	}
 	for (size_t i = 0; i < 4; i++)
-		printf("%s%s %zu", i ? " " : "", hows[i], count[i]);
+		printf("%s%s %zu", i ? " " : "", outcome_names[i], count[i]);
 	printf("\n");
 	if (disorder)
 		printf("out of order\n");
@@ -206,14 +206,14 @@ static int probe_load(size_t n)
 
 	numbers = calloc(n, sizeof(*numbers));
 	if (!numbers)
-		return complain(ENOMEM, NULL);
+		return print_error(ENOMEM, NULL);
 	nnumbers = n;
 	for (size_t i = 0; i < n; i++)
 		append_number(i);
 	while (under_way)
 		usleep(1000);
 	err = read_all();
-	return err ? complain(err, NULL) : judge_numbers();
+	return err ? print_error(err, NULL) : judge_numbers();
 }
 
 static int probe_append(size_t size)
@@ -223,7 +223,7 @@ static int probe_append(size_t size)
 	struct event ev = { .op = EVENT_SET, .proc = 1, .seq = 1, .key = { "k", 1 } };
 
 	if (!value)
-		return complain(ENOMEM, NULL);
+		return print_error(ENOMEM, NULL);
 	memset(value, 'x', size);
 	ev.value = (struct bytes){ value, size };
 	under_way++;
@@ -231,7 +231,7 @@ static int probe_append(size_t size)
 	while (!n.calls)
 		usleep(1000);
 	free(value);
-	printf("%s\n", hows[n.how]);
+	printf("%s\n", outcome_names[n.how]);
 	return n.how != LOG_APPENDED;
 }
 
@@ -265,10 +265,10 @@ static int probe_follow(uint64_t from, uint64_t until)
 			err = -ETIMEDOUT;
 	}
 	printf("position %" PRIu64 "\n", log_kafka_position(the_log));
-	return err ? complain(err, NULL) : 0;
+	return err ? print_error(err, NULL) : 0;
 }
 
-/* A transaction as a foreign producer makes one. */
+/* Write a transaction as a foreign producer does. */
 static int probe_transaction(bool commit, bool hold)
 {
 	static const char value[] = "v";
@@ -283,7 +283,7 @@ static int probe_transaction(bool commit, bool hold)
 	free(list);
 	rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
 	if (!rk)
-		return complain(EIO, text);
+		return print_error(EIO, text);
 	error = rd_kafka_init_transactions(rk, (int)timeout_ms);
 	if (!error)
 		error = rd_kafka_begin_transaction(rk);
@@ -302,7 +302,7 @@ static int probe_transaction(bool commit, bool hold)
 		error = commit ? rd_kafka_commit_transaction(rk, (int)timeout_ms) :
 		                 rd_kafka_abort_transaction(rk, (int)timeout_ms);
 	if (error)
-		return complain(EIO, rd_kafka_error_string(error));
+		return print_error(EIO, rd_kafka_error_string(error));
 	rd_kafka_destroy(rk);
 	return 0;
 }
@@ -316,7 +316,7 @@ static int usage(void)
 	return 2;
 }
 
-static int run(int argc, char **argv)
+static int run_verb(int argc, char **argv)
 {
 	const char *verb = argv[0], *arg = argc > 1 ? argv[1] : "";
 
@@ -364,7 +364,7 @@ int main(int argc, char **argv)
 		printf("error EINVAL: %s\n", why);
 		return 1;
 	}
-	status = run(argc - optind - 1, argv + optind + 1);
+	status = run_verb(argc - optind - 1, argv + optind + 1);
 	log_kafka_close(the_log, 1000);
 	free(numbers);
 	return status;

@@ -1,12 +1,12 @@
-/* race_create: the same names made in several directories at the same moment.
+/* race_create: create the same names in several directories at the same moment.
  *
  *     race_create excl|mkdir PREFIX N DIR...
  *
- * The directories are mounts of the same volume. One thread for each waits at a
- * barrier before every name, then calls open(O_CREAT | O_EXCL) or mkdir(). The
- * winner of a file writes which directory it was into it. Prints how often each
- * directory won; ends with status 0 if every name had one winner and EEXIST for
- * everyone else. */
+ * The directories are mounts of the same volume. One thread for each of them waits at
+ * a barrier before every name, then calls open(O_CREAT | O_EXCL) or mkdir(). The
+ * winner of a file writes its directory into the file. Prints how often each
+ * directory won. The exit status is 0 if every name had one winner and all others got
+ * EEXIST. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -28,7 +28,7 @@ struct racer {
 	pthread_t thread;
 	int number;
 	const char *dir;
-	unsigned char *won; /* one for each name */
+	unsigned char *won; /* one byte for each name */
 	long wins;
 	long faults;
 };
@@ -41,11 +41,11 @@ static int make_file(const char *path, int number)
 	int r = dprintf(fd, "%d\n", number) < 0 ? -errno : 0;
 	if (close(fd) && r == 0)
 		r = -errno;
-	/* The name is taken now: another error than EEXIST says so. */
+	/* The name exists now, so report another error than EEXIST. */
 	return r == -EEXIST ? -EIO : r;
 }
 
-static void *race(void *arg)
+static void *create_all(void *arg)
 {
 	struct racer *racer = arg;
 	char path[4096];
@@ -65,7 +65,7 @@ static void *race(void *arg)
 	return NULL;
 }
 
-/* Names that do not have exactly one winner. */
+/* Return the number of names without exactly one winner. */
 static long count_wrong(const struct racer *racers, int n)
 {
 	long wrong = 0;
@@ -100,7 +100,8 @@ int main(int argc, char **argv)
 		racers[k].number = k + 1;
 		racers[k].dir = argv[4 + k];
 		racers[k].won = calloc((size_t)count, 1);
-		if (!racers[k].won || pthread_create(&racers[k].thread, NULL, race, &racers[k])) {
+		if (!racers[k].won ||
+		    pthread_create(&racers[k].thread, NULL, create_all, &racers[k])) {
 			fputs("race_create: no memory or threads\n", stderr);
 			return 1;
 		}

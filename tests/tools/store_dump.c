@@ -1,12 +1,12 @@
-/* store_dump: prints the rows of a store, to compare two of them.
+/* store_dump: print the rows of a store, to compare two stores.
  *
- *     store_dump DIR      a line for each row: table, key, value (in hex; a long
- *                         value as its length and hash)
- *     store_dump -s DIR   a line for each table: how many rows, and a hash of
- *                         them all
+ *     store_dump DIR      a line for each row: table, key, value (in hex; a long value
+ *                         as its length and hash)
+ *     store_dump -s DIR   a line for each table: the number of rows, and a hash of all
+ *                         rows
  *
- * Reads one snapshot, also of a store that processes have open. Two stores that
- * applied the same log print the same. */
+ * Reads one snapshot, also of a store that other processes have open. The output is
+ * the same for two stores that applied the same log. */
 #include "common/store/store.h"
 
 #include <inttypes.h>
@@ -30,7 +30,8 @@ struct sums {
 	size_t n;
 };
 
-/* FNV-1a; the length goes first, so that a row is not its neighbour's end. */
+/* Compute FNV-1a. The length is hashed first, so that bytes cannot move from one row
+ * to the next unnoticed. */
 static uint64_t hash_bytes(uint64_t hash, struct bytes bytes)
 {
 	const uint8_t *data = bytes.data;
@@ -104,7 +105,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	const char *dir = argv[argc - 1];
-	/* Opening would make an empty one. */
+	/* Opening would create an empty store. */
 	snprintf(file, sizeof file, "%s/data.mdb", dir);
 	if (stat(file, &st)) {
 		fprintf(stderr, "store_dump: there is no store in %s\n", dir);
