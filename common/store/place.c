@@ -1,26 +1,27 @@
-/* Store place: whether it is safe to use, its files, and who may start in it.
+/* Store place: checks that a store's directory is safe, opens its files, and serialises
+ * startup.
  *
- * The default directory is in /dev/shm, where every user may make one of that name
- * first, with links in it to files of others. So the directory and each file are
- * opened without following links, and used only if they belong to this user or
- * root, nobody else may write to them, and a file has no second name. LMDB, which
- * opens files by name, is given the opened directory (/proc/self/fd/N), so parents
- * may be shared directories such as /dev/shm.
+ * The default directory is in /dev/shm, where any user may create a directory of that name
+ * first, with links in it to other users' files. So the directory and each file are opened
+ * without following links. They are used only if they belong to this user or root and no
+ * other user may write to them, and a file must not have a second name. LMDB opens files by
+ * name, so it is given the opened directory (/proc/self/fd/N). Therefore parents may be
+ * shared directories such as /dev/shm.
  *
- * A directory of ours with the sticky bit, which others may write to, is used too (a
- * tmpfs is mounted with mode 1777 unless told otherwise). Nobody but root and we can
- * remove or replace our files there, but others can put files in before us. These are
- * refused, so others can keep a node from starting and nothing else. Therefore each file
- * is checked or made with store_place_file() before something opens it by name.
+ * A directory of this user with the sticky bit is accepted even if others may write to it
+ * (a tmpfs is mounted with mode 1777 by default). Only root and this user can remove or
+ * replace this user's files there, but others can create files first. Such files are
+ * refused, so others can keep a node from starting but nothing more. Therefore each file
+ * must be checked or created with store_place_file() before anything opens it by name.
  *
- * start.lock is held while a process decides whether there is a store, takes a
- * snapshot, makes the store and opens it. A process that waited goes on with what
- * the other made. The kernel releases the lock when the process dies.
+ * A process holds start.lock while it decides whether there is a store, fetches a snapshot,
+ * creates the store and opens it. A process that waited continues with what the other one
+ * created. The kernel releases the lock when its process dies.
  *
- * A store can be removed under its processes, by rm or by systemd-logind, which
- * removes what a user has in /dev/shm at the last logout (RemoveIPC= in
- * logind.conf(5)). They would go on with files that no other process can open; so
- * they remember their files (device and inode number) and compare. */
+ * A store can be removed while processes use it, by rm or by systemd-logind, which removes
+ * a user's files in /dev/shm at the last logout (RemoveIPC= in logind.conf(5)). The
+ * processes would continue with files that no other process can open, so they remember the
+ * device and inode number of each file and compare them later. */
 #include "common/store/place.h"
 
 #include "common/base/logger.h"
@@ -41,7 +42,7 @@
 #define PATH_BYTES 4096
 #define START_LOCK "start.lock"
 
-/* Every file of a store. start.lock is the last: it matters to a start alone. */
+/* All files of a store. start.lock must be the last: it matters only during startup. */
 static const char *const names[] = {
 	"data.mdb", "lock.mdb",    "bell",          "recency",
 	"state",    "processes.1", "consumer.lock", START_LOCK,
@@ -51,11 +52,11 @@ static const char *const names[] = {
 
 struct identity {
 	dev_t dev;
-	ino_t ino; /* 0: there was no such file */
+	ino_t ino; /* 0: the file did not exist */
 };
 
 struct store_place {
-	char *path; /* without slashes at its end */
+	char *path; /* without trailing slashes */
 	int fd;
 	int lock_fd; /* -1: not held */
 	struct identity files[NKEPT];
@@ -106,8 +107,8 @@ static bool is_own_sticky(const struct stat *st)
 	return S_ISDIR(st->st_mode) && st->st_mode & S_ISVTX && st->st_uid == geteuid();
 }
 
-/* Check that nobody but this user and root can change what ST describes, NAME in
- * the directory PATH, or PATH itself if NAME is "". */
+/* Check that only this user and root can change the file described by ST: NAME in the
+ * directory PATH, or PATH itself if NAME is "". */
 static int check_owner(const char *path, const char *name, const struct stat *st, char *why,
                        size_t why_size)
 {
@@ -166,7 +167,7 @@ static int check_files(const struct store_place *place, char *why, size_t why_si
 
 /* --- opening --- */
 
-/* Make PATH and its parents, as far as they are missing. */
+/* Create PATH and its missing parents. */
 static int make_dirs(const char *path)
 {
 	char part[PATH_BYTES];
@@ -190,8 +191,8 @@ static int open_dir(const char *path, char *why, size_t why_size)
 {
 	struct stat st;
 
-	/* Looked at first for the sake of the message: open(2) says ENOTDIR of a
-	 * symbolic link, too. */
+	/* Check this first for the sake of the message: open(2) also returns ENOTDIR for a
+	 * symbolic link. */
 	if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
 		return check_owner(path, "", &st, why, why_size);
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -321,7 +322,7 @@ int store_place_file_in(const char *path, const char *name, int flags)
 
 /* --- starting --- */
 
-/* Lock FD, and say so if another process has it. 0 or -errno. */
+/* Lock FD; log a message if another process holds the lock. Returns 0 or -errno. */
 static int wait_for_lock(const struct store_place *place, int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -335,7 +336,7 @@ static int wait_for_lock(const struct store_place *place, int fd)
 	return 0;
 }
 
-/* Return whether the locked file is the one that the next process would lock. */
+/* Return whether the locked file is still the one that the next process would lock. */
 static bool lock_counts(const struct store_place *place)
 {
 	char path[PATH_BYTES + sizeof(START_LOCK) + 1];
@@ -346,7 +347,7 @@ static bool lock_counts(const struct store_place *place)
 	       own.st_dev == there.st_dev && own.st_ino == there.st_ino;
 }
 
-/* Warn that others can put files into the directory. */
+/* Warn if other users can create files in the directory. */
 static void warn_if_shared(const struct store_place *place)
 {
 	struct stat st;
@@ -379,7 +380,7 @@ int store_place_begin(const char *path, struct store_place **ret, char *why, siz
 			*ret = place;
 			return 0;
 		}
-		store_place_close(place); /* removed while we waited */
+		store_place_close(place); /* the lock file was removed while we waited */
 	}
 }
 
@@ -408,7 +409,7 @@ int store_place_check(const struct store_place *place, char *why, size_t why_siz
 		snprintf(path, sizeof(path), "%s/%s", place->path, names[i]);
 		bool there = lstat(path, &st) == 0;
 		if (!there && errno != ENOENT && errno != ENOTDIR)
-			continue; /* not known */
+			continue; /* the state of the file is unknown */
 		if (there && st.st_dev == was->dev && st.st_ino == was->ino)
 			continue;
 		return refuse(

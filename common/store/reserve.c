@@ -1,30 +1,29 @@
-/* Room for a store in memory: no page of the map is written before it is there.
+/* Reserve: allocates pages for a store in memory before LMDB writes to them.
  *
- * On tmpfs LMDB writes through the map (MDB_WRITEMAP): a commit is then a few
- * stores instead of a system call for each page, which is two thirds of what a
- * small write costs. A kill stays harmless, because pages are copied before
- * they change, the page cache outlives a process, and the page that makes the
- * new state the current one is written last. What is not harmless is the end
- * of the file system: there a store into the map is a SIGBUS, where a write()
- * would have been ENOSPC.
+ * On tmpfs LMDB writes through the map (MDB_WRITEMAP). A commit is then a few stores to
+ * memory instead of a system call per page, which would be two thirds of the cost of a
+ * small write. A kill is harmless, because pages are copied before they change, the page
+ * cache outlives a process, and the page that makes the new state current is written last.
+ * A full file system is not harmless: a store into the map is then a SIGBUS, where write(2)
+ * would return ENOSPC.
  *
- * So pages are allocated (fallocate) ahead of LMDB. It takes new ones only
- * behind the last that a committed transaction used, in order. LMDB does not say how
- * many pages a running transaction has taken, so this file keeps an upper bound. A
- * change of a row can copy the path to it, split each page of it, and take pages for
- * a long value. The statistics of the table then show the growth, a leaf that this
- * transaction has written was copied already, and no page is copied twice.
+ * So this file allocates pages (fallocate(2)) before LMDB uses them. LMDB takes new pages
+ * in order, after the last one that a committed transaction used. It does not say how many
+ * pages a running transaction has taken, so this file keeps an upper bound. Changing a row
+ * can copy the path to it, split each page on the path, and take pages for a long value.
+ * The statistics of the table then show its growth; a leaf that this transaction has
+ * written was copied already; and no page is copied twice.
  *
- * The commit also writes the free list: the records that LMDB read, and one record of
- * all pages that the transaction freed, in contiguous pages. The bound includes them,
- * but they do not count as taken by the transaction. If the file system is full, pages
- * on the free list count as well, contiguous ones for long values.
+ * The commit also writes the free list: the records that LMDB read, and one record of all
+ * pages that the transaction freed, in contiguous pages. The bound includes them, but they
+ * do not count as taken by the transaction. If the file system is full, pages on the free
+ * list count as well, contiguous ones for long values.
  *
- * The last pages (DELETE_PAGES and DELETE_SHARE) are kept for transactions that
- * remove something: a full store must be able to become less full.
+ * The last pages (DELETE_PAGES and DELETE_SHARE) are reserved for transactions that delete
+ * something, so that a full store can become less full.
  *
- * No lock: only the writer is here, and there is one. What it knows to be
- * allocated is a lower bound: other processes of the node do the same. */
+ * No lock: only the writer uses this, and there is one. The number of allocated pages that
+ * it knows is a lower bound, since other processes of the node allocate pages too. */
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -33,17 +32,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_HEADER 16  /* of LMDB's, also of a long value */
-#define LONG_ROW 2000   /* about: a longer row gets pages of its own */
+#define PAGE_HEADER 16  /* bytes of LMDB's page header, also in a long value */
+#define LONG_ROW 2000   /* approximate; a longer row gets pages of its own */
 #define COMMIT_PAGES 24 /* roots of the tables, paths in the free list */
 #define DELETE_PAGES 64
-#define DELETE_SHARE 128 /* plus one page for this many: enough for free_list_pages() */
-#define STEP_MIN 16      /* pages allocated at once ... */
+#define DELETE_SHARE 128 /* plus one page per this many; enough for free_list_pages() */
+#define STEP_MIN 16      /* pages allocated at once: between these limits ... */
 #define STEP_MAX 32
-#define STEP_SHARE 64        /* ... of what there is, about one 64th */
+#define STEP_SHARE 64        /* ... this fraction of the file */
 #define FREE_FIRST (1 << 14) /* limit of the first count of free pages */
 #define FREE_MAX (1 << 20)   /* limit of the last count: 4 GiB in pages of 4 KiB */
-#define RUN_RECORDS 100      /* LMDB looks through at least so many for two pages in a row */
+#define RUN_RECORDS 100      /* LMDB searches at least this many records for contiguous pages */
 
 /* Return the pages of a long value of LEN bytes, 0 for one that fits into a leaf. */
 static uint64_t long_pages(const struct store *store, size_t key_len, size_t len)
@@ -57,13 +56,13 @@ static uint64_t run_pages(const struct store *store)
 	return long_pages(store, 0, STORE_CHUNK_SIZE);
 }
 
-/* Return the pages of a tree, which a transaction copies before it changes them. */
+/* Return the pages of a tree. A transaction copies them before it changes them. */
 static uint64_t tree_pages(const MDB_stat *st)
 {
 	return st->ms_branch_pages + st->ms_leaf_pages;
 }
 
-/* Allocates up to page END of the file, and some more if that can be had. */
+/* Allocate the file up to page END, and some pages more if possible. */
 static int allocate_pages(struct store *store, uint64_t end)
 {
 	uint64_t from = store->allocated_end, step = end / STEP_SHARE;
@@ -86,7 +85,7 @@ static int allocate_pages(struct store *store, uint64_t end)
 	return errno == EDQUOT ? -ENOSPC : -errno;
 }
 
-/* The oldest state that a reader sees; what was freed before can be used. */
+/* Find the oldest snapshot that a reader uses. Pages freed before it can be reused. */
 static int oldest_reader(const char *line, void *arg)
 {
 	uint64_t *oldest = arg;
@@ -96,10 +95,10 @@ static int oldest_reader(const char *line, void *arg)
 	return 0;
 }
 
-/* Read the numbers of up to MAX free pages that the running write transaction may use,
- * which are those freed before the oldest snapshot in use. From a record that is too
- * long take the lower numbers, as LMDB does. Return their count; *RET_FIRST of them are
- * in records that LMDB always searches. */
+/* Read the numbers of up to MAX free pages that the running write transaction may use:
+ * those freed before the oldest snapshot in use. From a record that is too long take the
+ * lower numbers, as LMDB does. Returns their count; *RET_FIRST of them are in records that
+ * LMDB always searches. */
 static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t *ret_first)
 {
 	MDB_envinfo info;
@@ -114,7 +113,7 @@ static size_t read_free(struct store *store, uint64_t *pages, size_t max, size_t
 	mdb_reader_list(store->env, oldest_reader, &oldest);
 	if (mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb))
 		return 0;
-	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0: the free pages */
+	int rc = mdb_cursor_open(mdb, 0, &cursor); /* table 0 is the free list */
 	for (int record = 0; rc == 0 && n < max; record++) {
 		rc = mdb_cursor_get(cursor, &key, &val, MDB_NEXT);
 		if (rc || key.mv_size != sizeof(id) || val.mv_size < sizeof(count))
@@ -183,8 +182,8 @@ static uint64_t free_list_pages(const struct store *store, const struct page_res
 	return 3 * long_pages(store, 0, (reserve->single + reserve->freed + 2) * sizeof(uint64_t));
 }
 
-/* Pages that must come from behind all others. Runs are not looked for one by
- * one: there are enough for all of them, or none counts. */
+/* Return the pages that must be appended to the file. Runs are not matched one by one:
+ * either there are enough free runs for all of them, or none counts. */
 static uint64_t fresh_pages(const struct store *store, const struct page_reserve *reserve,
                             uint64_t single, uint64_t run, uint64_t nruns)
 {
@@ -195,8 +194,8 @@ static uint64_t fresh_pages(const struct store *store, const struct page_reserve
 	       (row + used > reserve->free_longest ? row : 0);
 }
 
-/* Sees to it that SINGLE pages, and RUN pages in a row, can be taken beside what
- * the transaction may have taken so far. */
+/* Make sure that SINGLE pages and RUN contiguous pages can be taken in addition to those
+ * that the transaction may have taken so far. */
 static int ensure_pages(struct txn *txn, uint64_t single, uint64_t run)
 {
 	struct store *store = txn->store;
@@ -252,7 +251,8 @@ int reserve_begin(struct txn *txn)
 	if (store->allocated_end < reserve->begin)
 		store->allocated_end = reserve->begin;
 	reserve_list(reserve, &st, info.me_last_txnid);
-	reserve->frees = true; /* nothing was written yet: whoever wants more says so */
+	/* Nothing is written yet; writes that need the normal limit clear this. */
+	reserve->frees = true;
 	return ensure_pages(txn, 0, 0);
 }
 
@@ -270,13 +270,13 @@ int reserve_pages(struct txn *txn, enum table table, size_t key_len, const MDB_v
 		reserve->uncopied[table] = tree_pages(&reserve->tables[table]);
 	}
 	*ret = reserve->tables[table];
-	/* Down the path, and beside it if pages are merged; each page split once. */
+	/* The path, the pages next to it if pages are merged, and one split of each page. */
 	return ensure_pages(txn, 3 * (uint64_t)ret->ms_depth + 2,
 	                    val ? long_pages(txn->store, key_len, val->mv_size) : 0);
 }
 
-/* Whether the leaf that CURSOR is at was written before by this transaction; it
- * has been now. */
+/* Return whether this transaction has written the leaf at CURSOR before, and remember that
+ * it has now. */
 static bool seen_leaf(const struct store *store, struct page_reserve *reserve, MDB_cursor *cursor)
 {
 	MDB_val key, val;

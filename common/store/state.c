@@ -1,15 +1,16 @@
-/* How a store was left: whether its file must be checked before it is opened.
+/* Store state: whether the file must be checked before it is opened.
  *
- * LMDB trusts the pages of its file: a damaged one ends the process. The kill of a process
- * does no damage. The crash of a machine may, if the store lies on a disk, and so may a
- * user who puts a file in its place that was cut short on its way. So the file DIR/state
- * says how the store was left: "clean", or "open" by processes that may run or have died,
- * with the device and inode of data.mdb, and with its size and time of change if it was
- * left clean. What does not fit is read through by a child process, 0.3 to 2 s for a
- * million keys, before LMDB opens it here.
+ * LMDB trusts the pages of its file, and a damaged one ends the process. Killing a process
+ * does not damage the file. A crash of the machine may, if the store is on a disk, and so
+ * may a user who replaces the file by an incomplete copy. So the file DIR/state records how
+ * the store was left: "clean", or "open" by processes that may still run or have died. It
+ * also records the device and inode of data.mdb and, if the store was left clean, its size
+ * and modification time. If this does not match, a child process reads the file before LMDB
+ * opens it here; that takes 0.3 to 2 s per million keys.
  *
  * Each process that has the store open holds a shared lock (flock(2)) on the file, which
- * the kernel releases when it dies. The exclusive lock says that there is no other. */
+ * the kernel releases when the process dies. Whoever gets the exclusive lock is the only
+ * such process. */
 #include "common/store/state.h"
 
 #include "common/base/logger.h"
@@ -28,8 +29,8 @@
 #define TEXT_BYTES 128
 #define PATH_BYTES 4096
 
-/* Describe the file as the text that "state" has for it. 0 or -errno; -ENOENT for one
- * that is missing or empty. */
+/* Describe the data file in the form that the file "state" uses. Returns 0 or -errno;
+ * -ENOENT if it is missing or empty. */
 static int describe_file(const char *dir, const char *how, char text[TEXT_BYTES])
 {
 	char path[PATH_BYTES];
@@ -51,14 +52,14 @@ static int describe_file(const char *dir, const char *how, char text[TEXT_BYTES]
 static void write_state(int fd, const char *dir, const char *how)
 {
 	char text[TEXT_BYTES];
-	/* What cannot be written makes the next start check once more. */
+	/* If this fails, the next start only checks the file once more. */
 	if (ftruncate(fd, 0) < 0 || describe_file(dir, how, text) < 0 ||
 	    pwrite(fd, text, strlen(text), 0) < 0 || fsync(fd) < 0)
 		logger(LOGGER_DEBUG, "cannot record how the store is left store=%s why=\"%s\"", dir,
 		       strerror(errno));
 }
 
-/* Whether the file may not be what processes of this version left. */
+/* Return whether the data file may differ from what processes of this version left. */
 static bool is_doubtful(int fd, const char *dir, bool on_disk)
 {
 	char was[TEXT_BYTES] = "", clean[TEXT_BYTES], open[TEXT_BYTES];
@@ -80,20 +81,20 @@ static int check_data(const char *dir, char *why, size_t why_size)
 	return r;
 }
 
-/* Lock FD; *RET_ALONE says if exclusively. 0 or -errno. */
+/* Lock FD. *RET_ALONE says whether the lock is exclusive. Returns 0 or -errno. */
 static int lock_state(int fd, bool *ret_alone)
 {
 	int r;
 	*ret_alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
 	if (*ret_alone)
 		return 0;
-	do /* the other may be about to check, or to close */
+	do /* the other process may be checking the file, or closing it */
 		r = flock(fd, LOCK_SH);
 	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return -errno;
 	*ret_alone = flock(fd, LOCK_EX | LOCK_NB) == 0;
-	/* The attempt may have cost the lock (flock(2)). */
+	/* The attempt may have released the shared lock (flock(2)). */
 	return *ret_alone || flock(fd, LOCK_SH) == 0 ? 0 : -errno;
 }
 

@@ -1,20 +1,21 @@
-/* The store: LMDB tables that every process of a node shares.
+/* Store: LMDB tables that all processes of a node share.
  *
- * LMDB gives lock-free snapshots to any number of processes, one atomic write
- * transaction at a time, and survival of a kill at any point. In memory pages
- * are written through the map, into room that store/reserve.c took before; on a disk
- * with pwrite. The map is large and sparse, so it never has to grow.
+ * LMDB provides lock-free snapshots to any number of processes, one atomic write
+ * transaction at a time, and a file that survives a kill at any point. A store in memory is
+ * written through the map, to pages that store/reserve.c has allocated before; a store on a
+ * disk is written with pwrite(2). The map is large and sparse, so it never has to grow.
  *
- * In memory the map can be written to at any time, also while a thread parses what a
- * client sent. A protection key (pkeys(7)) could forbid it to every thread but a writer in
- * its transaction: LMDB writes to the map in write transactions alone, and its table of
- * readers is in lock.mdb, another map. It is not done because LMDB makes the map and does
- * not say where (me_mapaddr is for MDB_FIXEDMAP), and because no processor with such keys
- * was there to try it on. mprotect(2) is no substitute: it holds for all threads, so the
- * map would be open to the parsers during each of the writes that they wait for.
+ * The map of a store in memory is writable at all times, also while a thread parses a
+ * request from a client. A protection key (pkeys(7)) could make it read-only for every
+ * thread except a writer in its transaction: LMDB writes to the map only in write
+ * transactions, and its reader table is in lock.mdb, another map. This is not done because
+ * LMDB creates the map and does not say where it is (me_mapaddr is for MDB_FIXEDMAP), and
+ * because no processor with protection keys was available for a test. mprotect(2) is not a
+ * substitute: it applies to all threads, so the map would be writable for the parsers
+ * during every write that they wait for.
  *
- * This file opens it. Transactions are in store/txn.c, changing rows and undoing that
- * in store/table.c, and what the rows of each table are in the file of its name.
+ * This file opens the store. Transactions are in store/txn.c, changing rows and undoing
+ * changes in store/table.c, and each table's rows in the file that store/table.h names.
  *
  * No lock: after store_open() nothing here changes until store_close(). */
 #include "common/store/internal.h"
@@ -29,10 +30,11 @@
 
 #define MAP_BYTES (UINT64_C(256) << 30)
 #define MAX_READERS 1024
-#define LOCK_BYTES (MAX_READERS * 64 + 4096) /* a cache line each, and LMDB's own */
-#define NEW_BYTES (64 << 10)                 /* of a store without entries; far less */
-#define TMPFS_MAGIC 0x01021994               /* statfs(2) */
-#define RAMFS_MAGIC 0x858458f6               /* statfs(2) */
+/* A cache line for each reader, and LMDB's own data. */
+#define LOCK_BYTES (MAX_READERS * 64 + 4096)
+#define NEW_BYTES (64 << 10)   /* more than a store without entries needs */
+#define TMPFS_MAGIC 0x01021994 /* statfs(2) */
+#define RAMFS_MAGIC 0x858458f6 /* statfs(2) */
 
 _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
 
@@ -57,7 +59,7 @@ static bool dir_in_memory(const struct store_place *place)
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
-/* Makes tables, format row and root in a new store; checks an old one. */
+/* Create the tables, the format row and the root in a new store; check an existing one. */
 static int open_tables(struct store *store)
 {
 	struct txn *txn;
@@ -93,7 +95,7 @@ static int open_tables(struct store *store)
 		r = txn_load_meta(txn);
 	if (r < 0)
 		goto err_abort;
-	/* Keeps the tables open and writes nothing: meta stays as it is, and a
+	/* The commit keeps the tables open and writes nothing: meta stays unchanged, and a
 	 * store on a full disk can be opened and read. */
 	r = store_error(mdb_txn_commit(txn->mdb));
 	free(txn);
@@ -104,15 +106,16 @@ err_abort:
 	return r;
 }
 
-/* Takes room for what LMDB maps and then writes to, or writes in pieces: on a
- * full tmpfs the first would be a SIGBUS, and the second could leave a file that
- * is no store. A file that is there keeps its size: others may have mapped it. */
+/* Allocate a file that LMDB maps and writes to, or writes in pieces: on a full tmpfs the
+ * former would be a SIGBUS, and the latter could leave an invalid file. An existing file
+ * keeps its size, because other processes may have mapped it. */
 static int preallocate(const struct store_place *place, const char *name, off_t bytes,
                        bool keep_size)
 {
 	struct stat st;
-	/* Not opened if nothing is missing: closing lock.mdb would end the locks that
-	 * LMDB has on it if this process has the store open (fcntl(2), F_SETLK). */
+	/* Do not open the file if nothing is missing: closing lock.mdb would release the
+	 * locks that LMDB holds on it if this process has the store open (fcntl(2),
+	 * F_SETLK). */
 	int r = store_place_stat(place, name, &st);
 	if (r == -ENOENT)
 		st = (struct stat){ 0 };
@@ -125,11 +128,11 @@ static int preallocate(const struct store_place *place, const char *name, off_t 
 		return fd;
 	r = fallocate(fd, keep_size ? FALLOC_FL_KEEP_SIZE : 0, 0, st.st_size ? st.st_size : bytes);
 	r = r < 0 && (errno == ENOSPC || errno == EDQUOT) ? -ENOSPC : 0;
-	close(fd); /* others: the file system cannot, so LMDB makes do */
+	close(fd); /* on other errors the file system cannot allocate, and LMDB works without */
 	return r;
 }
 
-/* Whether room can be taken ahead (ramfs cannot, and it is never full). */
+/* Return whether pages can be allocated in advance (not on ramfs, which is never full). */
 static bool can_allocate(const struct store_place *place)
 {
 	struct statfs fs;
@@ -158,7 +161,7 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	}
 	memset(store, 0, sizeof(*store));
 	store->place = place;
-	/* The directory that was checked, whatever its path may lead to meanwhile. */
+	/* Open the directory that was checked, wherever its path may lead now. */
 	snprintf(opened, sizeof(opened), "/proc/self/fd/%d", store_place_fd(place));
 	pthread_mutex_init(&store->idle_lock, NULL);
 	store->scratch = malloc(STORE_CHUNK_SIZE);
@@ -167,8 +170,8 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		goto err_free;
 	}
 
-	/* In memory nothing needs a sync. On a disk each commit is synced, or,
-	 * if a log outside holds the events too, all but the very last one. */
+	/* In memory nothing needs a sync. On a disk every commit is synced, or, if an
+	 * external log also holds the events, all except the last one. */
 	bool memory = dir_in_memory(place);
 	unsigned flags = MDB_NOTLS | MDB_NORDAHEAD;
 	if (memory || config->sync == STORE_SYNC_OFF)
@@ -192,7 +195,7 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 		r = store_error(mdb_env_create(&store->env));
 	if (r < 0)
 		goto err_state;
-	/* All processes of a node come to the same end here. */
+	/* All processes of a node decide this alike. */
 	if (memory && can_allocate(place)) {
 		flags |= MDB_WRITEMAP;
 		store->mapped = true;

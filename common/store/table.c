@@ -1,27 +1,26 @@
-/* One table's rows, by key: what the rows of the store are made of.
+/* Table: reads and writes the rows of one table by key.
  *
- * A write transaction keeps a cursor for each table that it uses. LMDB finds
- * a key on the page that the cursor stands at without going down from the root
- * again; and what applying touches one after another lies together: the name
- * that was just looked up and is now written, the next inode, the next row of
- * the feed. All of them end with their transaction. A snapshot keeps one only
- * where rows are read one after another: else it is used for a row or two.
+ * A write transaction keeps a cursor for each table that it uses. LMDB finds a key on the
+ * cursor's current page without descending from the root, and rows that are applied one
+ * after another lie close together: the name that was just looked up and is now written,
+ * the next inode, the next row of the feed. The cursors are freed with their transaction. A
+ * snapshot keeps a cursor only where it reads consecutive rows; otherwise it reads only a
+ * row or two.
  *
- * A part of a transaction that can be undone alone (txn_nest) writes like any
- * other, and remembers what was there before: undoing writes that again, the
- * last first. LMDB's own nested transactions do not go with MDB_WRITEMAP, and
- * cost more than the few rows that such a part changes.
+ * A nested transaction (txn_nest()) writes like any other and records the previous rows.
+ * Undoing writes those back, newest first. LMDB's own nested transactions do not work with
+ * MDB_WRITEMAP, and cost more than the few rows that a nested transaction changes here.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A row as it was before the part of the transaction changed it. */
+/* A row as it was before a nested transaction changed it. */
 struct undo {
-	struct undo *next; /* the change before */
+	struct undo *next; /* the previous change */
 	enum table table;
 	bool existed;
 	size_t key_len, val_len;
@@ -36,7 +35,7 @@ const char *table_name(enum table table)
 	return names[table];
 }
 
-/* The cursor that TXN keeps for a table. */
+/* Get the cursor that TXN keeps for a table. */
 static int kept_cursor(struct txn *txn, enum table table, MDB_cursor **ret)
 {
 	int rc = 0;
@@ -69,7 +68,7 @@ int table_front(struct txn *txn, MDB_val *key, MDB_val *ret)
 {
 	struct txn *top = txn_top(txn);
 	int rc = 0;
-	/* Where it deleted a row it stands at the next one, if that is on the page. */
+	/* After deleting a row the cursor is at the next one, if that is on the same page. */
 	if (top->front && mdb_cursor_get(top->front, key, ret, MDB_GET_CURRENT) == 0)
 		return 0;
 	if (!top->front)
@@ -106,7 +105,7 @@ int table_each(struct txn *txn, enum table table,
 
 /* --- changing --- */
 
-/* Remembers the row of KEY, whatever it is now. */
+/* Record the current row of KEY, which may not exist. */
 static int save_undo(struct txn *txn, enum table table, MDB_val *key)
 {
 	MDB_val old = { 0, NULL };
@@ -124,8 +123,8 @@ static int save_undo(struct txn *txn, enum table table, MDB_val *key)
 	return 0;
 }
 
-/* Puts VAL at KEY or, without one, deletes the row that CURSOR is at. TOP is the
- * whole transaction. */
+/* Put VAL at KEY or, if VAL is NULL, delete the row at CURSOR. TOP is the outermost
+ * transaction. */
 static int change_row(struct txn *top, enum table table, MDB_cursor *cursor, MDB_val *key,
                       MDB_val *val, unsigned flags)
 {
@@ -156,8 +155,8 @@ int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, uns
 
 int table_append(struct txn *txn, enum table table, MDB_val *key, MDB_val *val)
 {
-	/* With a new cursor, and no other: one that was at the end once must not
-	 * pass for one that is. */
+	/* Use a new cursor: LMDB would treat one that was at the end before as still being
+	 * there. */
 	struct txn *top = txn_top(txn);
 	mdb_cursor_close(top->cursors[table]);
 	top->cursors[table] = NULL;
@@ -181,7 +180,7 @@ int table_front_del(struct txn *txn, MDB_val *key)
 
 /* --- undoing --- */
 
-/* Writes the row again that UNDO remembers. */
+/* Write back the row that UNDO recorded. */
 static int restore_row(struct txn *top, struct undo *undo)
 {
 	MDB_val key = { undo->key_len, undo->bytes },
@@ -195,7 +194,7 @@ static int restore_row(struct txn *top, struct undo *undo)
 		return change_row(top, undo->table, cursor, &key, &val, 0);
 	rc = mdb_cursor_get(cursor, &key, &now, MDB_SET);
 	if (rc == MDB_NOTFOUND)
-		return 0; /* the change was tried, and failed */
+		return 0; /* the change was tried and failed */
 	return rc ? store_error(rc) : change_row(top, undo->table, cursor, &key, NULL, 0);
 }
 
@@ -205,7 +204,7 @@ int table_undo(struct txn *txn)
 	int r = 0;
 	top->touched_ino = 0;
 	top->expiry_known = false;
-	mdb_cursor_close(top->front); /* rows may come back before the one it is at */
+	mdb_cursor_close(top->front); /* rows may be restored before its current row */
 	top->front = NULL;
 	while (txn->undo) {
 		struct undo *undo = txn->undo;
@@ -221,7 +220,7 @@ void table_keep(struct txn *txn)
 {
 	bool hand_over = txn->parent && txn->parent->parent;
 	struct undo **end = &txn->undo;
-	if (hand_over) { /* the part around this one can still be undone */
+	if (hand_over) { /* the surrounding transaction can still be undone */
 		while (*end)
 			end = &(*end)->next;
 		*end = txn->parent->undo;

@@ -1,14 +1,14 @@
-/* Transactions of the store, and the row of meta that each begins with.
+/* Transaction: snapshots and changes of a store, and the meta row that each of them reads.
  *
- * A snapshot is LMDB's read transaction; it is kept when it ends and renewed for the
- * next reader, which spares making one. Each thread finds the one again that it used
- * last: from a list that all share, two threads that read all the time took turns with
- * each other's memory (0.5 us a snapshot instead of 0.2). A part that can be undone
- * alone is none of LMDB's: store/table.c remembers what it changed.
+ * A snapshot is an LMDB read transaction. It is kept when it ends and renewed for the next
+ * reader, which is cheaper than creating one. Each thread gets back the one that it used
+ * last: with one list for all threads, two busy readers would take turns with each other's
+ * memory, which costs 0.5 us per snapshot instead of 0.2 us. A nested transaction is not
+ * one of LMDB's: store/table.c records what it changed.
  *
  * Each transaction has its own copy of meta; the outermost commit writes it.
  *
- * Lock: idle_lock guards the list of idle snapshots that are nobody's, nothing else. */
+ * Lock: idle_lock guards the list of idle snapshots that have no slot, nothing else. */
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 /* --- the row of meta --- */
 
-/* The row is there only while the feed lacks rows that its ring should have. */
+/* The row exists only while the feed lacks rows that its ring should have. */
 static const MDB_val feed_complete_from_key = { 10, (void *)"whole_from" };
 
 static int load_feed_complete_from(struct txn *txn)
@@ -38,7 +38,7 @@ static int load_feed_complete_from(struct txn *txn)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Writes the row, or removes it as soon as the ring is whole. */
+/* Write the row, or remove it once the ring is complete. */
 static int save_feed_complete_from(struct txn *txn)
 {
 	const struct store_meta *meta = &txn->meta;
@@ -53,8 +53,8 @@ static int save_feed_complete_from(struct txn *txn)
 	return r == -ENOENT ? 0 : r;
 }
 
-/* Whether VAL can be copied to a struct store_meta and used: a boolean that is one, times
- * that stay within their types in ns, a text that ends. */
+/* Return whether VAL is a valid struct store_meta: its boolean is 0 or 1, its times fit
+ * their types in ns, and its text is terminated. */
 static bool is_meta(MDB_val val)
 {
 	struct store_meta meta;
@@ -84,17 +84,17 @@ int txn_load_meta(struct txn *txn)
 
 /* --- beginning and ending --- */
 
-/* Where this thread keeps an idle snapshot of STORE. */
+/* Return this thread's slot for an idle snapshot of STORE. */
 static _Atomic(struct txn *) *thread_slot(struct store *store)
 {
 	static atomic_uint threads;
-	static _Thread_local unsigned number; /* of this thread, from 1 on */
+	static _Thread_local unsigned number; /* of this thread; 0: not assigned yet */
 	if (!number)
 		number = atomic_fetch_add(&threads, 1) % STORE_IDLE_SLOTS + 1;
 	return &store->idle_slots[number - 1].txn;
 }
 
-/* An idle snapshot, or NULL. */
+/* Return an idle snapshot, or NULL. */
 static struct txn *take_idle(struct store *store)
 {
 	struct txn *txn = atomic_exchange(thread_slot(store), NULL);
@@ -119,24 +119,24 @@ static void put_idle(struct store *store, struct txn *txn)
 	pthread_mutex_unlock(&store->idle_lock);
 }
 
-/* Ends a snapshot, which may be NULL, for good. */
+/* Free a snapshot; NULL is allowed. */
 static void end_snapshot(struct txn *txn)
 {
 	if (txn)
-		mdb_txn_abort(txn->mdb); /* NULL, too */
+		mdb_txn_abort(txn->mdb); /* NULL is allowed */
 	free(txn);
 }
 
-/* The number of the commit that a new snapshot shows, by which it is known again; 0: not
- * known for certain. LMDB takes a snapshot's number first and then what it shows, which
- * is of a later commit if two came between (mdb_txn_renew0() of 0.9.24 says nothing of
- * it): but not if there still is none later now. */
+/* Return the number of the commit that a new snapshot shows, which identifies it later, or
+ * 0 if it is uncertain. LMDB first reads the snapshot's number and then its root pages,
+ * which belong to a later commit if two commits happened in between (mdb_txn_renew0() of
+ * 0.9.24 does not detect that). The number is certain if no later commit exists even now. */
 static uint64_t number_of(struct txn *txn)
 {
 	MDB_envinfo info;
 	uint64_t number = mdb_txn_id(txn->mdb);
-#ifndef __SANITIZE_THREAD__                        /* which knows no fences */
-	atomic_thread_fence(memory_order_acquire); /* what it shows was read before */
+#ifndef __SANITIZE_THREAD__                        /* it does not support fences */
+	atomic_thread_fence(memory_order_acquire); /* the root pages were read before this */
 #endif
 	return mdb_env_info(txn->store->env, &info) == 0 && info.me_last_txnid == number ? number :
 	                                                                                   0;
@@ -154,7 +154,7 @@ int txn_read(struct store *store, struct txn **ret)
 			return -ENOMEM;
 		txn->store = store;
 		r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb));
-		if (r == -EAGAIN) { /* slots of dead processes may be what is missing */
+		if (r == -EAGAIN) { /* processes that died may hold the slots */
 			store_reap_readers(store);
 			r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn->mdb));
 		}
@@ -200,7 +200,7 @@ int txn_write(struct store *store, struct txn **ret)
 		return r;
 	}
 	r = reserve_begin(txn);
-	/* The first transaction of a new store opens the tables. */
+	/* The first transaction of a new store creates the tables. */
 	if (r == 0 && store->dbi[META])
 		r = txn_load_meta(txn);
 	if (r < 0) {
@@ -226,7 +226,7 @@ int txn_nest(struct txn *parent, struct txn **ret)
 	return 0;
 }
 
-/* Undoes a part; what cannot be undone takes the whole transaction with it. */
+/* Undo a nested transaction. If that fails, the whole transaction fails. */
 static void abort_nested(struct txn *txn)
 {
 	struct txn *top = txn_top(txn);
@@ -255,7 +255,7 @@ void txn_abort(struct txn *txn)
 	put_idle(txn->store, txn);
 }
 
-/* LMDB calls it an I/O error when a write came to an end half-way. */
+/* LMDB reports a partial write as an I/O error. */
 static int commit_error(struct store *store, int r)
 {
 	return r == -EIO && !store_has_room(store) ? -ENOSPC : r;

@@ -1,12 +1,12 @@
-/* Store files that came from elsewhere: checking and copying them.
+/* Verify: checks and copies store files from elsewhere.
  *
- * LMDB trusts the pages of its file. A damaged one is an assertion or a wild read, and a
- * crafted one could be more. So a file that another node sent is read by a child process,
- * through a map that cannot be written to, and copied row by row to a new store. A row
- * must lie within the file, else it would be some other memory of this process. What the
- * programs that serve open afterwards are pages that LMDB made here, with rows that
- * agree with each other (store_audit()). A file that the user put back, or that a machine's
- * crash may have damaged, is only read.
+ * LMDB trusts the pages of its file. A damaged page leads to an assertion failure or a wild
+ * read, and a crafted page could do more. So a child process reads a file that another node
+ * sent, through a read-only map, and copies it row by row to a new store. Each row must lie
+ * within the file, otherwise it would be other memory of this process. So the pages that
+ * the programs open afterwards were written by LMDB here, and their rows agree with each
+ * other (store_audit()). A file that the user restored, or that a crash of the machine may
+ * have damaged, is only read.
  *
  * No lock: no other process has the file open. */
 #include "common/store/verify.h"
@@ -28,25 +28,25 @@
 #include <unistd.h>
 
 #define WHY_BYTES 256
-#define COMMIT_BYTES (1 << 20) /* rows that are copied with one commit, about */
+#define COMMIT_BYTES (1 << 20) /* approximate bytes of rows copied per commit */
 #define META_ROW_MAX 4096
-/* The processor time for reading a file: far more than it takes. */
+/* Limit of the CPU time for reading a file; far more than it needs. */
 #define CHECK_S 30
 #define CHECK_BYTES_PER_S (4 << 20)
 
 /* --- the file --- */
 
-/* A file opened for reading. */
+/* A store file opened for reading. */
 struct source {
 	struct store *store;
 	const char *map;
-	size_t len;      /* bytes of the file */
-	uint64_t npages; /* that LMDB has made so far */
+	size_t len;      /* size of the file */
+	uint64_t npages; /* pages that LMDB has allocated so far */
 };
 
-/* Return where the file is mapped, as LMDB does not say: the map that is shared, cannot be
- * written to and has SIZE bytes. NULL if there is none. A wrong one does no harm: no row
- * would lie in it. */
+/* Return the address at which the file is mapped, or NULL. LMDB does not provide it, so
+ * look for the map that is shared, read-only and SIZE bytes long. A wrong map does no harm:
+ * no row would lie in it. */
 static const char *find_map(size_t size)
 {
 	unsigned long from, to;
@@ -64,9 +64,9 @@ static const char *find_map(size_t size)
 	return found;
 }
 
-/* Check how long the file is. -ENODATA for one without tables. A copy (IS_COPY) has all
- * of its pages, so that none of them lies in other memory. A file in use may end before
- * its last page, if that one is free; to read another beyond its end is a SIGBUS. */
+/* Check the size of the file. -ENODATA if it has no tables. A copy (IS_COPY) must contain
+ * all of its pages, so that none of them lies in other memory. A file in use may end before
+ * its last page if that page is free; reading any other page past its end is a SIGBUS. */
 static int check_size(struct source *s, bool is_copy)
 {
 	MDB_envinfo info = { 0 };
@@ -102,7 +102,7 @@ static int check_format(const struct store *store, MDB_txn *mdb)
 	return r;
 }
 
-/* Check the format and open the tables, which must be plain ones. */
+/* Check the format and open the tables, which must have no LMDB flags. */
 static int open_tables(struct store *store)
 {
 	MDB_txn *mdb;
@@ -134,7 +134,8 @@ static void close_source(struct source *s)
 	free(s->store);
 }
 
-/* Open DIR/data.mdb, which may be a copy from elsewhere, for reading. 0, or -errno, -EPROTO for what is no store. */
+/* Open DIR/data.mdb, which IS_COPY says is a copy from elsewhere, for reading. Returns 0 or
+ * -errno: -EPROTO if it is not a store. */
 static int open_source(const char *dir, bool is_copy, struct source *s)
 {
 	s->store = aligned_alloc(_Alignof(struct store), sizeof(*s->store));
@@ -165,7 +166,7 @@ struct copy {
 	struct store *to;
 	struct txn *txn;
 	enum table table;
-	size_t bytes; /* since the last commit */
+	size_t bytes; /* written since the last commit */
 };
 
 static bool is_in_file(const struct source *s, struct bytes b)
@@ -174,7 +175,7 @@ static bool is_in_file(const struct source *s, struct bytes b)
 	return !b.len || (from >= map && from - map <= s->len && b.len <= s->len - (from - map));
 }
 
-/* Whether KEY is that of a row of meta which the new store gets otherwise. */
+/* Return whether KEY, in meta, is a row that the new store gets by other means. */
 static bool is_own_row(struct bytes key)
 {
 	static const char *const own[] = { "format", "meta", "whole_from" };
@@ -220,7 +221,7 @@ static int copy_rows(const struct source *from, struct store *to)
 		return r;
 	r = txn_write(to, &c.txn);
 	if (r == 0)
-		r = store_remove(c.txn, STORE_ROOT_INO); /* the new store's own */
+		r = store_remove(c.txn, STORE_ROOT_INO); /* the root that the new store created */
 	for (; c.table < TABLES && r == 0; c.table++)
 		r = table_each(txn, c.table, copy_row, &c);
 	if (r == 0) {
@@ -247,8 +248,9 @@ static int audit_store(struct store *store, struct store_meta *ret, char *why, s
 	return r;
 }
 
-/* Check LMDB's list of free pages: numbers of pages that exist, the highest of each record
- * first (mdb_midl of LMDB 0.9.24). A copy is written without it. */
+/* Check LMDB's list of free pages: each number must be that of an existing page, and each
+ * record must be in descending order (mdb_midl of LMDB 0.9.24). A copy is written without
+ * this list. */
 static int check_free_list(const struct source *s)
 {
 	MDB_txn *mdb;
@@ -282,7 +284,7 @@ static int audit_file(const struct source *s, struct store_meta *ret, char *why,
 	return r < 0 ? r : audit_store(s->store, ret, why, why_size);
 }
 
-/* Copy to a new store in DIR and audit that. */
+/* Copy FROM to a new store in DIR and audit that. */
 static int copy_and_audit(const struct source *from, const char *dir, struct store_meta *ret,
                           char *why, size_t why_size)
 {
@@ -311,12 +313,12 @@ int store_file_read(const char *dir, const char *copy_dir, struct store_meta *re
 		               audit_file(&from, ret, why, why_size);
 		close_source(&from);
 	}
-	/* A process was killed before it made the tables: there is nothing to lose. */
+	/* A process was killed before it created the tables, so there is nothing to lose. */
 	if (r == -ENODATA && !copy_dir)
 		return 0;
 	if (r == -ENODATA)
 		r = -EPROTO;
-	/* -EIO: LMDB found a page that cannot be one; -ENOENT: the file is empty. */
+	/* -EIO: LMDB found an impossible page; -ENOENT: the file is empty. */
 	if (r == -EIO || r == -EINVAL || r == -ENOENT)
 		r = -EPROTO;
 	if (r == -EPROTO && !why[0])
@@ -326,14 +328,14 @@ int store_file_read(const char *dir, const char *copy_dir, struct store_meta *re
 
 /* --- the child --- */
 
-/* What the child found. */
+/* The result that the child reports. */
 struct finding {
 	int result;
 	char why[WHY_BYTES];
 	struct store_meta meta;
 };
 
-/* Read the file, and end this process. */
+/* Read the file, report the result and end this process. */
 static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t bytes,
                                     int to_parent)
 {
@@ -344,7 +346,7 @@ static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t
 	struct finding found = { 0 };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	/* It dies with its parent, in silence, and leaves no core. */
+	/* The child dies with its parent, prints nothing and leaves no core dump. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (size_t i = 0; i < sizeof(fatal) / sizeof(fatal[0]); i++)
 		signal(fatal[i], SIG_DFL);
@@ -353,7 +355,7 @@ static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
 	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof(found.why));
-	/* Less than a pipe's atomic size: all or nothing. */
+	/* The size is below PIPE_BUF, so the write is atomic. */
 	if (write(to_parent, &found, sizeof(found)) != sizeof(found))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
