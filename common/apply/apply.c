@@ -1,17 +1,17 @@
-/* Apply: running an event against the store.
+/* Apply: applies an event to the store.
  *
- * The order is the same for each event: log time moves on, what is due is
- * purged (at most PURGE_MAX, the rest with later events), the operation is
- * decided and done, the feed is written. All times that applying stores or
- * compares are log time, which the record's timestamp only ever moves forward;
- * so a broker whose clock steps back cannot bring an expired entry back.
+ * The order is the same for each event: log time advances; expired entries are purged (at
+ * most PURGE_MAX, the rest with later events); the operation is decided and done; the feed
+ * is written. Applying stores and compares only log time, which a record's timestamp can
+ * only move forward. So a broker whose clock steps back cannot bring back an expired entry.
  *
- * An event with an idempotency key that was applied before does nothing: its
- * feed row repeats the first one's outcome. The memory of those keys is as
- * long as the feed, and is cut with it.
+ * If an event has an idempotency key that was applied before, it does nothing, and its row
+ * in the feed repeats the outcome of the first event. These keys are remembered as long as
+ * their rows are in the feed.
  *
- * Replaying a long log, most rows of the feed would be written only to be dropped
- * before the end is reached: half of the work. apply_event_no_feed() leaves them out. */
+ * When a node replays a long log, it would write most rows of the feed only to drop them
+ * before it reaches the end, which is half of the work. apply_event_no_feed() leaves them
+ * out. */
 #include "common/apply/apply.h"
 
 #include "common/apply/ops.h"
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Entries purged with one event: bounds what one event can cost. */
+/* Limit of the entries purged with one event, which bounds the cost of an event. */
 #define PURGE_MAX 256
 
 static int purge_expired(struct apply *ap)
@@ -42,16 +42,16 @@ static int purge_expired(struct apply *ap)
 	return 0;
 }
 
-/* Forgets the effects from N on. */
+/* Drop the effects from index N on. */
 static void drop_effects(struct apply *ap, size_t n)
 {
 	while (ap->feed.neffects > n)
 		free((void *)ap->feed.effects[--ap->feed.neffects].key.data);
 }
 
-/* Runs one operation so that it leaves no trace if it fails half-way: only
- * trouble with the store does that, and then all is aborted; so a plain
- * operation needs no nested transaction. */
+/* Run a transaction in a nested one, so that none of its operations leaves a trace if a
+ * later one fails. A plain operation needs none: it only fails half-way if the store fails,
+ * and then everything is aborted. */
 static int run_txn(struct apply *ap, const struct event *ev)
 {
 	struct txn *outer = ap->txn, *inner;
@@ -89,7 +89,7 @@ static int run_txn(struct apply *ap, const struct event *ev)
 	txn_abort(inner);
 	if (r < 0)
 		return r;
-	/* What was done before the failure is undone, and said so. */
+	/* Report that the operations before the failure were undone. */
 	drop_effects(ap, neffects);
 	for (size_t k = 0; k < ev->nops; k++) {
 		if (k != i)
@@ -112,16 +112,16 @@ static int run_format(struct apply *ap, const struct event *ev)
 	return tree_touch_dir(ap, STORE_ROOT_INO, 0);
 }
 
-/* The records to be skipped are so by whoever reads the log: it is looked at before what
- * it skips can be applied. Here it only shows whether that was done. */
+/* Report whether the record that EV names was skipped. The reader of the log skips it, and
+ * has looked ahead for this event before the record could be applied. */
 static int run_skip(struct apply *ap, const struct event *ev)
 {
 	int r = store_skipped_has(ap->txn, ev->at);
 	return r < 0 ? r : r ? OUTCOME_OK : OUTCOME_REJECTED;
 }
 
-/* If the event's idempotency key is known, takes over the outcome of the event
- * that brought it. Returns 1 if so, 0 if not. */
+/* If the event's idempotency key is known, copy the outcome of the event that introduced
+ * it. Returns 1 if so, 0 if not, or -errno. */
 static int repeat_outcome(struct apply *ap, const struct event *ev)
 {
 	uint64_t offset;
@@ -156,7 +156,7 @@ static int repeat_outcome(struct apply *ap, const struct event *ev)
 
 static int run_event(struct apply *ap, const struct event *ev)
 {
-	if (ev) { /* who waits for a rejected event knows it by its id, too */
+	if (ev) { /* the submitter also recognises a rejected event by its id */
 		ap->feed.op = (unsigned)ev->op < EVENT_OP_COUNT ? ev->op : EVENT_TICK;
 		ap->feed.proc = ev->proc;
 		ap->feed.seq = ev->seq;
@@ -211,7 +211,7 @@ static int put_row(struct apply *ap)
 	return r;
 }
 
-/* Writes this event's row and drops those that leave the ring. */
+/* Write this event's row and drop the rows that leave the ring. */
 static int write_feed(struct apply *ap)
 {
 	int r = 0;
@@ -258,7 +258,8 @@ static int apply_record(struct txn *txn, const struct event *ev, uint64_t offset
 		.skip_feed = skip_feed,
 		.feed = { .offset = offset, .time_ms = meta->log_time_ms, .op = EVENT_TICK },
 	};
-	/* A full store must be able to become less full. */
+	/* Deletions may use the reserved pages: a full store must be able to become less
+	 * full. */
 	txn_frees(txn,
 	          ev && (ev->op == EVENT_DEL || ev->op == EVENT_RMDIR || ev->op == EVENT_TICK));
 	int r = purge_expired(&ap);

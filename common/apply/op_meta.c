@@ -1,8 +1,7 @@
-/* Operations on what an entry has beside its value: expire, persist, setxattr,
- * removexattr, chmod, touch.
+/* Operations on metadata: expire, persist, setxattr, removexattr, chmod, touch.
  *
- * Each looks first and changes afterwards: once it has begun to write, only trouble
- * with the store can stop it. */
+ * Each operation checks first and changes afterwards: once it has started to write, it
+ * fails only if the store fails. */
 #include "common/apply/ops.h"
 
 #include "common/apply/xattr.h"

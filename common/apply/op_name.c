@@ -1,7 +1,7 @@
 /* Operations on names: del, mkdir, rmdir, rename.
  *
- * Each looks first and changes afterwards: once it has begun to write, only trouble
- * with the store can stop it. */
+ * Each operation checks first and changes afterwards: once it has started to write, it
+ * fails only if the store fails. */
 #include "common/apply/ops.h"
 
 #include "common/apply/target.h"
@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Removes E, and says if that is an eviction. */
+/* Remove E, and record whether it is an eviction. */
 static int remove_entry(struct apply *ap, const struct event *ev, const struct entry *e)
 {
 	bool evict = ev->flags & EVENT_EVICT;
@@ -39,7 +39,7 @@ int apply_mkdir(struct apply *ap, const struct event *ev)
 	int r = target_find(ap, ev, true, &t);
 	if (r)
 		return r;
-	if (t.found) { /* without a condition, a directory that is there is fine */
+	if (t.found) { /* without a precondition an existing directory is fine */
 		target_report(ap, &t, false);
 		return entry_is_dir(&t.self.e) ? 0 : OUTCOME_EXISTS;
 	}
@@ -65,7 +65,7 @@ int apply_rmdir(struct apply *ap, const struct event *ev)
 	return r;
 }
 
-/* Gives H the name (PARENT, NAME); the old name's row is gone already. */
+/* Give COPY the name (PARENT, NAME). The row of its old name must have been removed. */
 static int rename_to(struct apply *ap, struct entry_copy *copy, uint64_t parent, const char *name,
                      size_t name_len)
 {
@@ -82,7 +82,7 @@ static int rename_to(struct apply *ap, struct entry_copy *copy, uint64_t parent,
 	return r;
 }
 
-/* OUTCOME_INTO_ITSELF if T is a directory that the directory INTO is, or lies below. */
+/* Return OUTCOME_INTO_ITSELF if T is a directory and INTO is T or lies below it. */
 static int check_loop(struct apply *ap, const struct target *t, uint64_t into)
 {
 	bool below = false;
@@ -134,8 +134,8 @@ int apply_rename(struct apply *ap, const struct event *ev)
 	if (!to.found)
 		r = tree_make_missing(ap, &to);
 
-	/* From here on nothing but the store can fail. The names are copied, as
-	 * FROM's own is about to change. */
+	/* From here on only the store can fail. Copy the names, because FROM's own name is
+	 * about to change. */
 	char old_name[256];
 	size_t old_len = from.self.e.name_len;
 	uint64_t old_parent = from.self.e.parent;

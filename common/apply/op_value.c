@@ -1,7 +1,8 @@
 /* Operations on values: set, append, write, truncate, incr.
  *
- * Each looks first and changes afterwards: once it has begun to write, only trouble
- * with the store can stop it. What they make is a key or, by a set, a symbolic link. */
+ * Each operation checks first and changes afterwards: once it has started to write, it
+ * fails only if the store fails. They create keys, and a set can also create a symbolic
+ * link. */
 #include "common/apply/ops.h"
 
 #include "common/apply/xattr.h"
@@ -11,10 +12,10 @@
 #include <string.h>
 
 #define TYPE_ATTR "user.content_type"
-#define KEY_MODE 0644 /* of a key that comes without a mode */
+#define KEY_MODE 0644 /* mode of a key that is created without one */
 
-/* The expiry that a write gives: EV's TTL, else (NONE, or KEEP on a new key)
- * the directory's default. */
+/* Set the expiry that a write gives: EV's TTL or, for NONE and for KEEP on a new key, the
+ * default of the directory. */
 static int give_expiry(struct apply *ap, const struct event *ev, struct entry_copy *copy,
                        bool created)
 {
@@ -35,8 +36,8 @@ static int give_expiry(struct apply *ap, const struct event *ev, struct entry_co
 	return tree_set_expiry(ap, copy, expiry_ms);
 }
 
-/* Note when the value of EV was written, if it says so: the time that its writer has been
- * shown already. */
+/* Remember when EV's value was written, if it says so: its writer has already seen that
+ * modification time. */
 static void note_written(struct apply *ap, const struct event *ev)
 {
 	ap->written_ns = ev->flags & EVENT_HAS_MTIME ? ev->mtime_ns : 0;
@@ -57,7 +58,7 @@ int apply_set(struct apply *ap, const struct event *ev)
 	uint32_t mode = ev->flags & EVENT_HAS_MODE ? ev->mode & 07777 : KEY_MODE;
 	mode = link ? S_IFLNK | 0777 : S_IFREG | mode;
 	if (t.found && S_ISLNK(t.self.e.mode) != link) {
-		/* An inode never changes its type: a new entry takes the name. */
+		/* An inode never changes its type, so a new entry takes the name. */
 		r = tree_remove(ap, &t.self.e, FEED_REMOVED);
 		t.found = false;
 	}
@@ -152,7 +153,7 @@ int apply_truncate(struct apply *ap, const struct event *ev)
 	return r ? r : target_save(ap, &t, old_size, FEED_DATA);
 }
 
-/* Reads a decimal number, with a newline at the end as `echo` leaves it. */
+/* Parse a decimal number; a trailing newline is allowed, as `echo` adds one. */
 static int parse_number(const uint8_t *text, size_t len, int64_t *ret, bool *ret_newline)
 {
 	bool negative = false;

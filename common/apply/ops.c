@@ -1,5 +1,6 @@
-/* The operations of events: which function is which operation's. They are in
- * apply/op_value.c, apply/op_name.c and apply/op_meta.c. */
+/* Operations: dispatches an event to the function of its operation.
+ *
+ * The functions are in apply/op_value.c, apply/op_name.c and apply/op_meta.c. */
 #include "common/apply/ops.h"
 
 int apply_op(struct apply *ap, const struct event *ev)

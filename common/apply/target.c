@@ -1,7 +1,7 @@
-/* The target of an operation.
+/* Target: finds the entry that an operation changes, and saves it.
  *
- * Conditions, and therefore O_EXCL, If-Match, incr and the like, are decided here and
- * nowhere else: after the entry was found, before anything else about it. */
+ * Preconditions, and therefore O_EXCL, If-Match, incr and the like, are decided only here,
+ * right after the entry is found and before any other check of it. */
 #include "common/apply/target.h"
 
 enum event_outcome target_check(const struct event *ev, const struct target *t)

@@ -1,8 +1,8 @@
-/* The tree while applying: finding, making and removing entries.
+/* Tree: finds, creates and removes entries while applying.
  *
- * Entries are held as copies, because LMDB may move a row as soon as the
- * transaction writes anything. Nothing here looks at a clock: `now` is log
- * time. Totals in meta are kept by whoever changes what they count. */
+ * Entries are copied, because LMDB may move a row as soon as the transaction writes
+ * anything. Nothing here reads a clock: `now` is log time. The function that changes what a
+ * total in meta counts also updates the total. */
 #include "common/apply/tree.h"
 
 #include "common/base/key.h"
@@ -16,8 +16,8 @@ static uint64_t entry_cost(const struct entry *e)
 	return STORE_ENTRY_COST + e->name_len + e->size;
 }
 
-/* Whether a path of DEPTH directories cannot be, so that a damaged store whose directories
- * lie below each other is an error and no endless loop. */
+/* Return whether a path of DEPTH directories is impossible, so that a cycle of directories
+ * in a damaged store is an error and not an endless loop. */
 static bool is_too_deep(const struct apply *ap, uint64_t depth)
 {
 	return depth > ap->meta->ndirs + 1;
@@ -42,8 +42,8 @@ int tree_copy(struct apply *ap, uint64_t ino, struct entry_copy *ret)
 	return 0;
 }
 
-/* Key of the entry: the names from the root down. Longer than a key can be
- * (after renames of directories): the last name alone. */
+/* Build the key of an entry from the names on its path. If renames of directories made it
+ * longer than a key can be, use only the last name. */
 static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
 {
 	char buf[KEY_MAX];
@@ -115,7 +115,8 @@ int tree_touch_dir(struct apply *ap, uint64_t ino, int nsubdirs)
 		store_note_touched(ap->txn, ino, now_ns);
 		return 0;
 	}
-	/* An access time that was set apart stays; one that follows, follows. */
+	/* Keep an access time that was set explicitly; otherwise it follows the
+	 * modification time. */
 	if (dir.e.atime_ns == dir.e.mtime_ns)
 		dir.e.atime_ns = now_ns;
 	dir.e.mtime_ns = dir.e.ctime_ns = now_ns;
@@ -158,7 +159,7 @@ int tree_default_ttl(struct apply *ap, uint64_t parent, int64_t *ret_ms)
 
 /* --- removing --- */
 
-/* Removes the rows of one entry and takes it off the totals. */
+/* Remove the rows of one entry and subtract it from the totals. */
 static int remove_one(struct apply *ap, const struct entry *e)
 {
 	struct store_meta *meta = ap->meta;
@@ -188,7 +189,7 @@ static int remove_one(struct apply *ap, const struct entry *e)
 	return 0;
 }
 
-/* The first child of a directory, held; -ENOENT if there is none. */
+/* Copy the first child of a directory; -ENOENT if it is empty. */
 static int first_child(struct apply *ap, uint64_t dir, struct entry_copy *ret)
 {
 	struct scan *scan;
@@ -208,7 +209,8 @@ static int first_child(struct apply *ap, uint64_t dir, struct entry_copy *ret)
 	return r == -ENOENT ? -EIO : r;
 }
 
-/* Depth first, without recursion: a tree can be 2,048 deep. */
+/* Remove everything below TOP, depth first and without recursion, since a tree can be 2,048
+ * deep. */
 static int remove_below(struct apply *ap, uint64_t top)
 {
 	struct entry_copy *copy = malloc(sizeof(*copy));
@@ -245,7 +247,7 @@ static int remove_below(struct apply *ap, uint64_t top)
 
 int tree_remove(struct apply *ap, const struct entry *e, enum feed_effect_kind kind)
 {
-	/* E may lie in the map: keep what is needed after the first write. */
+	/* E may lie in the map: copy it before the first write. */
 	struct entry_copy *copy = malloc(sizeof(*copy));
 	if (!copy)
 		return -ENOMEM;
@@ -287,7 +289,7 @@ int tree_empty(struct apply *ap, const struct entry *dir)
 
 /* --- finding --- */
 
-/* Looks up a name; an expired entry is purged. Positive: NOT_FOUND. */
+/* Look up a name and purge it if it has expired. Positive: NOT_FOUND. */
 static int find_name(struct apply *ap, uint64_t parent, const char *name, size_t len,
                      struct entry_copy *ret)
 {
@@ -371,7 +373,8 @@ int tree_find(struct apply *ap, uint64_t at, uint64_t dir, struct bytes key, boo
 
 /* --- making --- */
 
-/* The proposed inode if it is one and free, else the next of the store's own. */
+/* Choose an inode: the proposed one if it is valid and free, else the next one of the
+ * store. */
 static int take_ino(struct apply *ap, uint64_t proposed, uint64_t *ret)
 {
 	struct entry e;
@@ -397,7 +400,7 @@ static int create_one(struct apply *ap, uint64_t parent, const char *name, size_
 		return r;
 	bool dir = S_ISDIR(mode);
 	int64_t now_ns = ap->now_ms * 1000000;
-	memmove(ret->name, name, name_len); /* may be the name it had before */
+	memmove(ret->name, name, name_len); /* NAME may be this entry's previous name */
 	ret->e = (struct entry){
 		.ino = ino,
 		.version = ap->offset,

@@ -52,7 +52,7 @@ int tree_make_missing(struct apply *ap, struct target *t);
  * the entry's own row is left to tree_save(). */
 int tree_create(struct apply *ap, struct target *t, uint32_t mode, uint64_t ino);
 
-/* Copy an entry. -ENOENT if there is none. */
+/* Copy an entry. -ENOENT if it does not exist. */
 int tree_copy(struct apply *ap, uint64_t ino, struct entry_copy *ret);
 
 /* Write COPY's row with the event's offset as its version and, if DATA is set, a new

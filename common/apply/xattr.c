@@ -1,5 +1,5 @@
-/* The attributes of an entry that is being changed: their rows, what they count
- * against the quota, and whether the entry's row says that there are any. */
+/* Xattr: changes the attributes of an entry: their rows, their quota charge, and the flag
+ * in the entry's row that says whether there are any. */
 #include "common/apply/xattr.h"
 
 #include <errno.h>

@@ -9,7 +9,7 @@
 
 /* Set an attribute. */
 int xattr_put(struct apply *ap, struct entry_copy *copy, struct bytes name, struct bytes value);
-/* Remove an attribute; OUTCOME_NO_XATTR if there is none. */
+/* Remove an attribute; OUTCOME_NO_XATTR if it does not exist. */
 int xattr_del(struct apply *ap, struct entry_copy *copy, struct bytes name);
 /* Remove all attributes. */
 int xattr_clear(struct apply *ap, struct entry_copy *copy);

@@ -1,16 +1,16 @@
-/* The audit of a store: whether its rows agree with each other.
+/* Audit: checks that the rows of a store agree with each other.
  *
- * Rows come in the order of their numbers, so most are checked as they pass: a name's
- * directory, a chunk or an attribute by a look-up when the number changes. Names come in
- * another order than the entries that they lead to, and a look-up for each of a million
- * took most of a second. Instead each entry and each row of a name is a number, a hash
- * with random keys, and the sums of both must be equal. Other names than those of the
- * entries have the same sum with one chance in 2^64. Only directories are
- * remembered, for a row cannot say whether its directory lies below the root.
+ * Rows come in the order of their numbers, so most are checked in passing: the directory of
+ * a name, or the entry of a chunk or attribute, is looked up when the number changes. Names
+ * are in a different order than their entries, and a look-up for each name would take most
+ * of the time. Instead each entry and each row of a name is hashed to a number with random
+ * keys, and the two sums must be equal. If the names differ, the sums agree with a chance
+ * of 1 in 2^64. Only directories are remembered, because a row cannot say whether its
+ * directory lies below the root.
  *
  * This is the only file of the store that knows events: it decodes the feed's rows.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/audit.h"
 
 #include "common/event/feed.h"
@@ -29,13 +29,13 @@ _Static_assert(STORE_XATTR_VALUE_MAX == EVENT_XATTR_VALUE_MAX, "and every attrib
 #define NKEYS 4
 #define ATTRIBUTE_PREFIX "user."
 
-/* A directory, in the order of their inodes. */
+/* A directory; the array is sorted by inode. */
 struct dir {
 	uint64_t ino;
 	uint64_t parent;
-	uint32_t nsubdirs; /* as its row says */
+	uint32_t nsubdirs; /* according to its row */
 	uint32_t counted;
-	size_t seen_by; /* number of the walk to the root that passed it; 0: none */
+	size_t seen_by; /* number of the walk to the root that passed it; 0: not visited */
 };
 
 struct audit {
@@ -43,18 +43,19 @@ struct audit {
 	const struct store_meta *meta;
 	struct dir *dirs;
 	size_t ndirs, dirs_room;
-	uint64_t keys[NKEYS];        /* of the hash, random */
-	uint64_t names, entry_names; /* sums of hashes */
+	uint64_t keys[NKEYS];        /* random keys of the hash */
+	uint64_t names, entry_names; /* sums of the hashes of name rows and of entries */
 	uint64_t nnames, nkeys, used_bytes, ndefault_ttl;
-	uint64_t nexpiring, nexpiries;      /* entries, and rows of expiry */
-	uint64_t nwith_xattrs, nxattr_inos; /* entries, and entries that rows have */
-	uint64_t ino;                       /* the last one that a row named; 0: none */
-	struct entry e;                     /* of it */
-	uint64_t last_event;                /* the newest in the feed */
-	const char *fault;                  /* what is wrong, a static text */
+	uint64_t nexpiring, nexpiries; /* entries that expire, and rows of the expiry table */
+	/* Entries with attributes, and entries that attribute rows name. */
+	uint64_t nwith_xattrs, nxattr_inos;
+	uint64_t ino;        /* inode of the last row; 0: none */
+	struct entry e;      /* the entry of that inode */
+	uint64_t last_event; /* offset of the newest event in the feed */
+	const char *fault;   /* static text that describes the fault */
 };
 
-/* Both halves of a product: each bit of it depends on all of A and B. */
+/* Mix A and B: each bit of the result depends on all bits of both. */
 static uint64_t mix_words(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
@@ -67,7 +68,7 @@ static int report_fault(struct audit *a, const char *fault)
 	return -EPROTO;
 }
 
-/* Return a hash of what a row of a name says. */
+/* Return a hash of the contents of a name's row. */
 static uint64_t hash_name(const struct audit *a, uint64_t parent, struct bytes name, uint64_t ino,
                           uint32_t type)
 {
@@ -114,31 +115,31 @@ static struct dir *find_dir(struct audit *a, uint64_t ino)
 	return low < a->ndirs && a->dirs[low].ino == ino ? &a->dirs[low] : NULL;
 }
 
-/* Check that the root is there, that all others lie below it, and what they count. */
+/* Check that the root exists, that all directories lie below it, and that their counts are
+ * right. */
 static int check_dirs(struct audit *a)
 {
 	if (!a->ndirs || a->dirs[0].ino != STORE_ROOT_INO)
-		return report_fault(a, "there is no root");
+		return report_fault(a, "the root is missing");
 	a->dirs[0].seen_by = 1;
 	for (size_t i = 1; i < a->ndirs; i++) {
 		struct dir *dir = &a->dirs[i], *parent = find_dir(a, dir->parent);
 		if (!parent)
-			return report_fault(a, "a directory lies in none");
+			return report_fault(a, "the parent of a directory is missing");
 		parent->counted++;
 		while (!dir->seen_by) {
 			dir->seen_by = i + 1;
 			dir = find_dir(a, dir->parent);
 			if (!dir)
-				return report_fault(a, "a directory lies in none");
+				return report_fault(a, "the parent of a directory is missing");
 		}
-		/* Those that an earlier walk passed lead to the root. */
+		/* Directories that an earlier walk passed lead to the root. */
 		if (dir->seen_by == i + 1)
-			return report_fault(a, "a directory lies below itself");
+			return report_fault(a, "a directory is below itself");
 	}
 	for (size_t i = 0; i < a->ndirs; i++) {
 		if (a->dirs[i].counted != a->dirs[i].nsubdirs)
-			return report_fault(a,
-			                    "a directory has another number of directories in it");
+			return report_fault(a, "the number of directories in a directory is wrong");
 	}
 	return 0;
 }
@@ -151,16 +152,16 @@ static int check_entry(struct audit *a, const struct entry *e)
 	if (m->started ? e->version > m->applied : e->version != 0)
 		return report_fault(a, "an entry is newer than the store");
 	if (e->ino >= m->next_ino && (e->ino < STORE_PROPOSED_MIN || e->ino >= STORE_PROPOSED_MAX))
-		return report_fault(a, "an inode's number was not given yet");
+		return report_fault(a, "an inode's number was not assigned yet");
 	if (S_ISLNK(e->mode) && (!e->size || e->size > EVENT_TARGET_MAX))
-		return report_fault(a, "a symbolic link's target has no possible length");
+		return report_fault(a, "the length of a symbolic link's target is invalid");
 	a->ndefault_ttl += e->default_ttl_ms != 0;
 	a->nexpiring += e->expiry_ms != 0;
 	a->nwith_xattrs += e->has_xattrs;
 	if (e->ino == STORE_ROOT_INO)
 		return add_dir(a, e);
 	if (key_check_name(e->name, e->name_len) != KEY_OK)
-		return report_fault(a, "a name is not possible");
+		return report_fault(a, "a name is invalid");
 	a->entry_names += hash_name(a, e->parent, (struct bytes){ e->name, e->name_len }, e->ino,
 	                            e->mode & S_IFMT);
 	a->used_bytes += STORE_ENTRY_COST + e->name_len + e->size;
@@ -189,7 +190,7 @@ static int on_name(void *arg, struct bytes key, struct bytes value)
 	struct bytes name = { (const char *)key.data + len, key.len - len };
 	a->names += hash_name(a, parent, name, ino, type);
 	if (parent != a->ino && !find_dir(a, parent))
-		return report_fault(a, "a name lies in no directory");
+		return report_fault(a, "the directory of a name is missing");
 	a->ino = parent;
 	a->nnames++;
 	return 0;
@@ -197,8 +198,9 @@ static int on_name(void *arg, struct bytes key, struct bytes value)
 
 /* --- what belongs to entries --- */
 
-/* Look up the entry that KEY begins with, unless the row before had the same; *RET_LEN is
- * the length of its number. Returns 1 for an entry that no row before named, 0, or -errno. */
+/* Look up the entry whose number KEY starts with, unless the previous row had the same.
+ * *RET_LEN is the length of the number. Returns 1 for an entry that the previous row did
+ * not name, 0, or -errno. */
 static int find_entry(struct audit *a, const uint8_t *key, size_t len, size_t *ret_len)
 {
 	uint64_t ino;
@@ -209,7 +211,7 @@ static int find_entry(struct audit *a, const uint8_t *key, size_t len, size_t *r
 		return 0;
 	int r = store_get(a->txn, ino, &a->e);
 	if (r < 0)
-		return r == -ENOENT ? report_fault(a, "a row belongs to no entry") : r;
+		return r == -ENOENT ? report_fault(a, "the entry of a row is missing") : r;
 	a->ino = ino;
 	return 1;
 }
@@ -229,7 +231,7 @@ static int on_chunk(void *arg, struct bytes key, struct bytes value)
 		chunk = chunk << 8 | p[i];
 	if (entry_is_dir(&a->e) || a->e.is_inline || (key.len != len && !chunk) || !value.len ||
 	    value.len > STORE_CHUNK_SIZE || chunk * STORE_CHUNK_SIZE + value.len > a->e.size)
-		return report_fault(a, "a chunk is no part of its value");
+		return report_fault(a, "a chunk is not part of its value");
 	return 0;
 }
 
@@ -246,7 +248,7 @@ static int on_xattr(void *arg, struct bytes key, struct bytes value)
 	if (!a->e.has_xattrs || name_len <= prefix || name_len > 255 ||
 	    memcmp((const char *)key.data + len, ATTRIBUTE_PREFIX, prefix) != 0 ||
 	    value.len > STORE_XATTR_VALUE_MAX)
-		return report_fault(a, "an attribute is not possible");
+		return report_fault(a, "an attribute is invalid");
 	a->used_bytes += name_len + value.len;
 	return 0;
 }
@@ -259,7 +261,7 @@ static int check_expiries(struct audit *a)
 	for (; r == 0; r = store_next_expiry(a->txn, &ms, &ino)) {
 		r = store_get(a->txn, ino, &a->e);
 		if (r == -ENOENT || (r == 0 && a->e.expiry_ms != ms))
-			return report_fault(a, "an expiry is not its entry's");
+			return report_fault(a, "an expiry differs from that of its entry");
 		if (r < 0)
 			return r;
 		a->nexpiries++;
@@ -276,7 +278,7 @@ static int on_event(void *arg, struct bytes key, struct bytes value)
 	uint64_t offset = 0;
 	if (store_num_get(key.data, key.len, &offset) != key.len || !a->meta->started ||
 	    offset > a->meta->applied)
-		return report_fault(a, "the feed has an event of another time");
+		return report_fault(a, "the feed has an event newer than the store");
 	int r = feed_decode(offset, value, &ev);
 	if (r == -ENOMEM)
 		return r;
@@ -288,7 +290,7 @@ static int on_event(void *arg, struct bytes key, struct bytes value)
 		r = store_idem_get(a->txn, ev->idem, &found);
 	free(ev);
 	if (r < 0 || found != offset)
-		return report_fault(a, "an event's idempotency key leads elsewhere");
+		return report_fault(a, "an event's idempotency key leads to another event");
 	return 0;
 }
 
@@ -301,14 +303,14 @@ static int on_idem(void *arg, struct bytes key, struct bytes value)
 	if (key.len > EVENT_IDEM_MAX || store_idem_get(a->txn, key, &offset) < 0 ||
 	    store_feed_get(a->txn, offset, &row) < 0 || feed_decode_idem(row, &idem) < 0 ||
 	    !bytes_equal(idem, key))
-		return report_fault(a, "an idempotency key is of no event");
+		return report_fault(a, "the event of an idempotency key is missing");
 	return 0;
 }
 
 /* --- all of it --- */
 
-/* Check that the feed ends with the last event applied; a node that replays a log may have
- * left that one out, and says so. */
+/* Check that the feed ends with the last event applied. A node that replays a log may have
+ * left that row out, which the feed records. */
 static int check_feed_end(struct audit *a)
 {
 	uint64_t first;
@@ -324,19 +326,19 @@ static int check_totals(struct audit *a)
 	const struct store_meta *m = a->meta;
 	struct bytes volume = { m->volume, strlen(m->volume) };
 	if (volume.len && event_check(&(struct event){ .op = EVENT_FORMAT, .name = volume }))
-		return report_fault(a, "the volume's id is not possible");
+		return report_fault(a, "the volume's id is invalid");
 	if (a->nkeys != m->nkeys || a->ndirs - 1 != m->ndirs || a->nnames != m->nkeys + m->ndirs)
-		return report_fault(a, "the number of entries differs");
+		return report_fault(a, "the number of entries is wrong");
 	if (a->names != a->entry_names)
-		return report_fault(a, "a name leads elsewhere than to its entry");
+		return report_fault(a, "a name leads to another entry");
 	if (a->used_bytes != m->used_bytes)
-		return report_fault(a, "the bytes used differ");
+		return report_fault(a, "the number of used bytes is wrong");
 	if (a->ndefault_ttl != m->ndefault_ttl)
-		return report_fault(a, "the number of default TTLs differs");
+		return report_fault(a, "the number of default TTLs is wrong");
 	if (a->nexpiring != a->nexpiries)
-		return report_fault(a, "an entry that expires has no row of expiry");
+		return report_fault(a, "an entry that expires has no row in the expiry table");
 	if (a->nwith_xattrs != a->nxattr_inos)
-		return report_fault(a, "an entry that has attributes has no row of them");
+		return report_fault(a, "an entry that has attributes has no rows for them");
 	return 0;
 }
 

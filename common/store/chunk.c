@@ -1,15 +1,16 @@
-/* Values: the bytes of keys.
+/* Chunks: reads the bytes of values, and writes those that are not inline.
  *
  * Rows: num(ino) [chunk, u32 BE] -> bytes; the first chunk has no number
  *
- * DESIGN.md section 3 keeps metadata and value apart. A value of up to
- * STORE_INLINE_MAX bytes lies in its inode's row all the same (store/inode.c): one row
- * less is 20 bytes less per key and one look-up less per GET, and copying so few bytes
- * with a TTL change costs less than that look-up. Longer values are cut into chunks,
- * so that an append or a write in the middle copies at most one chunk at each end, and
- * LMDB never looks for thousands of free pages in a row.
+ * Metadata and values are separate rows (common/DESIGN.md). Nevertheless a value of up to
+ * STORE_INLINE_MAX bytes is stored in its inode's row (store/inode.c): that saves 20 bytes
+ * per key and one look-up per GET, and copying so few bytes when the TTL changes costs less
+ * than that look-up. Longer values are cut into chunks, so that an append or a write in the
+ * middle copies at most one chunk at each end, and LMDB never searches for thousands of
+ * contiguous free pages.
  *
- * No lock: a transaction is one thread's, and there is one writer for the scratch. */
+ * No lock: a transaction belongs to one thread, and the only writer uses the scratch
+ * buffer. */
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -25,8 +26,7 @@ static MDB_val key_chunk(struct store_key *buf, uint64_t ino, uint32_t chunk)
 	return (MDB_val){ buf->len, buf->bytes };
 }
 
-/* The bytes of a chunk, which no row but a damaged one exceeds: the scratch has no more
- * room. */
+/* Read a chunk. A longer row is damaged, and would not fit into the scratch buffer. */
 static int chunk_get(struct txn *txn, MDB_val *key, MDB_val *ret)
 {
 	int r = table_get(txn, VALUES, key, ret);
@@ -83,10 +83,11 @@ int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *
 		if (r < 0 && r != -ENOENT)
 			return r;
 		size_t old = r < 0 ? 0 : val.mv_size;
-		if (in == 0 && old <= n) { /* replaces all there was */
+		if (in == 0 && old <= n) { /* replaces the whole chunk */
 			val = (MDB_val){ n, (void *)from };
 		} else {
-			/* The row is read and written: its page may move meanwhile. */
+			/* Build the row in the scratch buffer: its page may move while it
+			 * is written. */
 			size_t size = old > in + n ? old : in + n;
 			if (old)
 				memcpy(scratch, val.mv_data, old);

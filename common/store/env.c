@@ -1,8 +1,9 @@
-/* Environment: what the files of the store need of LMDB's environment and of the file
- * system below it, whatever the tables hold. It is the ground of the store and calls none
- * of the other files.
+/* Environment: LMDB's error codes, free space, and the slots of dead readers.
  *
- * No lock: LMDB guards its table of readers itself, nothing else here has a state. */
+ * All files of the store need these, whatever the tables hold. This file calls none of the
+ * others.
+ *
+ * No lock: LMDB protects its reader table itself, and nothing else here has state. */
 #include "common/store/env.h"
 
 #include "common/store/internal.h"

@@ -1,11 +1,11 @@
-/* Expiry: which entries are over, and when, in this order.
+/* Expiry: entries by the time at which they expire.
  *
  * Rows: expiry ms (u64 BE) num(ino) -> nothing
  *
- * Each event asks whether some entry's time is over. The answer comes from the first
- * row, which a transaction looks up once and remembers until it writes to the table.
+ * Each event asks whether an entry has expired. The answer comes from the first row, which
+ * a transaction reads once and caches until it writes to the table.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include "common/base/ttl.h"

@@ -14,7 +14,7 @@ int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino);
 bool store_may_expire(struct txn *txn, int64_t now_ms);
 
 /* Add or remove a row, in write transactions. Return 0, -ENOSPC or -EIO; store_expiry_del()
- * returns -ENOENT if there is no such row. After any other error the transaction can only
+ * returns -ENOENT if the row does not exist. After any other error the transaction can only
  * be aborted. */
 int store_expiry_put(struct txn *txn, int64_t expiry_ms, uint64_t ino);
 int store_expiry_del(struct txn *txn, int64_t expiry_ms, uint64_t ino);

@@ -1,14 +1,15 @@
-/* The rows of the feed, and of the idempotency keys, which live as long.
+/* Feed rows: the rows of the feed and of the idempotency keys, which are kept equally long.
  *
  * Rows:
- *   feed  num(offset)     -> what the event did: event/feed.h
+ *   feed  num(offset)     -> the effects of the event: event/feed.h
  *   idem  idempotency key -> offset (u64)
  *
- * The feed is a ring: rows come at its end and leave at its beginning, which who
- * applies sees to. A node that replays a log may leave rows out (store_feed_skip()).
- * Then `feed_complete_from` says from where on all are there, until the ring has come round.
+ * The feed is a ring: apply/apply.c adds rows at its end and removes rows at its beginning.
+ * A node that replays a log may leave rows out (store_feed_skip()). Then
+ * `feed_complete_from` is the offset from which on no row is missing, until the ring
+ * contains only later rows.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ static int feed_decode_key(MDB_val key, uint64_t *ret_offset)
 	return len && len == key.mv_size ? 0 : -EIO;
 }
 
-/* The first row at or behind FROM. */
+/* Find the first row at FROM or later. */
 static int feed_row(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret)
 {
 	struct store_key buf;
@@ -76,7 +77,7 @@ int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row)
 {
 	struct store_key buf;
 	MDB_val key = store_key_num(&buf, offset), val = { row.len, (void *)row.data };
-	/* Offsets only grow: filling pages to the end keeps the ring small. */
+	/* Offsets only grow; filling pages completely keeps the ring small. */
 	return table_put(txn, FEED, &key, &val, MDB_APPEND);
 }
 

@@ -10,7 +10,7 @@
 /* All functions below return 0, -ENOENT or -EIO. The format of a row is in event/feed.h;
  * its bytes are valid until the transaction writes or ends. */
 
-/* Find the first row at FROM or later. -ENOENT if there is none yet. Offsets can have gaps,
+/* Find the first row at FROM or later. -ENOENT if no row exists yet. Offsets can have gaps,
  * but *RET_OFFSET > FROM can also mean that rows are missing: compare with
  * store_feed_first(). */
 int store_feed_next(struct txn *txn, uint64_t from, uint64_t *ret_offset, struct bytes *ret);
@@ -29,7 +29,7 @@ int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset);
  * only be aborted. */
 /* Add the row of the newest event. */
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row);
-/* Remove the row of OFFSET; -ENOENT if there is none. */
+/* Remove the row of OFFSET; -ENOENT if it does not exist. */
 int store_feed_del(struct txn *txn, uint64_t offset);
 /* Record that the event at OFFSET, the newest one, gets no row. This is forgotten once the
  * ring would have dropped the row anyway. Not allowed in a nested transaction. */

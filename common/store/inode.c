@@ -1,16 +1,16 @@
-/* Entries: the table of inodes.
+/* Inode: the rows of entries.
  *
- * Rows: num(ino) -> below, [value]
+ * Rows: num(ino) -> see below, [value]
  *
- * Memory is what a cache is about, so a row says little of what goes without saying.
- * It is: flags; parent, num(); the version, or how far it is from the inode's number,
- * which for an entry that was made once and left alone is not far; the time of
- * modification, in ms since the store's first event, or else in ns; the mode, unless
- * it is a key's usual one; what few entries have; the size, unless the value lies here
- * and ends with the row; length of the name, name. A key of 10 bytes takes 7 bytes
- * beside its name and value.
+ * A cache should use little memory, so a row omits default values. It consists of:
+ * flags; the parent, as num(); the version, or its distance from the inode's number, which
+ * is small for an entry that was created and never changed; the modification time, in ms
+ * since the store's first event or else in ns; the mode, unless it is that of a usual key;
+ * rare fields; the size, unless the value is in the row, where it extends to the end; the
+ * length of the name, and the name. A key of 10 bytes takes 7 bytes in addition to its name
+ * and value.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include "common/base/ttl.h"
@@ -21,19 +21,19 @@
 
 #define MODE_USUAL (S_IFREG | 0644)
 
-/* First byte of an inode's row. */
+/* Flags in the first byte of an inode's row. */
 enum {
 	ROW_RARE = 1,
 	ROW_XATTRS = 2,
 	ROW_INLINE = 4,
 	ROW_MODE = 8,
-	ROW_VERSION_NEAR = 16, /* counted from the inode's number */
-	ROW_TIME = 32,         /* two bits: 0 for ns, else 2 less than the bytes of ms */
-	ROW_FLAGS = 128,       /* and more: none is known */
+	ROW_VERSION_NEAR = 16, /* relative to the inode's number */
+	ROW_TIME = 32,         /* two bits: 0 for ns, else the number of bytes of the ms minus 2 */
+	ROW_FLAGS = 128,       /* this and higher values are invalid */
 };
 #define TIME_BYTES(flags) (((flags) / ROW_TIME & 3) ? ((flags) / ROW_TIME & 3) + 2 : 8)
 
-/* What few keys have, and so a byte that says which. */
+/* Fields that few keys have; one byte says which are present. */
 enum { RARE_CTIME = 1, RARE_ATIME = 2, RARE_EXPIRY = 4, RARE_TTL = 8, RARE_SUBDIRS = 16 };
 
 #define ROW_MAX                                                                                    \
@@ -42,7 +42,7 @@ enum { RARE_CTIME = 1, RARE_ATIME = 2, RARE_EXPIRY = 4, RARE_TTL = 8, RARE_SUBDI
 
 /* --- reading --- */
 
-/* A row while it is read; what is missing makes it bad. */
+/* The state of reading a row; `bad` is set when bytes are missing. */
 struct row_reader {
 	const uint8_t *p;
 	size_t left;
@@ -101,8 +101,8 @@ static void take_rare(struct row_reader *r, struct entry *e)
 	}
 }
 
-/* Whether E is what store_put() writes. A store may have come from another node, and
- * callers copy names and short values to buffers of their longest size. */
+/* Return whether E is an entry that store_put() could have written. A store may come from
+ * another node, and callers copy names and short values to buffers of the maximum size. */
 static bool is_entry(const struct entry *e)
 {
 	if (e->ino == STORE_ROOT_INO ? e->parent || e->name_len || !entry_is_dir(e) :
@@ -187,7 +187,7 @@ static uint8_t *put_time(uint8_t *p, int64_t time_ns, int64_t base_ms, uint8_t *
 {
 	uint64_t n = (uint64_t)time_ns;
 	size_t len = 8;
-	/* Before the first event there is nothing to count from. */
+	/* Before the first event there is no base time. */
 	if (base_ms && time_ns % 1000000 == 0 && time_ns / 1000000 >= base_ms) {
 		uint64_t ms = (uint64_t)(time_ns / 1000000 - base_ms);
 		size_t need = ms >> 24 == 0 ? 3 : ms >> 32 == 0 ? 4 : ms >> 40 == 0 ? 5 : 8;
@@ -275,7 +275,7 @@ int store_put(struct txn *txn, const struct entry *e)
 	bytes[0] = flags;
 	struct store_key buf;
 	MDB_val key = store_key_num(&buf, e->ino), val = { (size_t)(p - bytes), bytes };
-	/* The newest inode is mostly the last one, too. */
+	/* The newest inode usually has the highest number too. */
 	int r = -EEXIST;
 	if (e->ino + 1 == txn->meta.next_ino)
 		r = table_append(txn, INODES, &key, &val);

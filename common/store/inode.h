@@ -24,7 +24,7 @@
 
 /* A decoded inode row. Pointers lie in the map or in the caller's memory and are valid
  * until the transaction ends or writes. Entries read from a store respect the bounds below,
- * whoever wrote the file. */
+ * even if another node wrote the file. */
 struct entry {
 	uint64_t ino;
 	uint64_t version; /* offset of the last event that changed it */
@@ -67,7 +67,7 @@ int store_inode_decode(const struct txn *txn, struct bytes key, struct bytes val
  * the transaction can only be aborted. */
 /* Write the whole row of E. An inline value is taken from E->inline_value. */
 int store_put(struct txn *txn, const struct entry *e);
-/* Remove the row of INO; -ENOENT if there is none. */
+/* Remove the row of INO; -ENOENT if it does not exist. */
 int store_remove(struct txn *txn, uint64_t ino);
 
 /* Cache that the times of the directory INO were set to TIME_NS, and query that cache. It

@@ -1,10 +1,10 @@
-/* The row that says what this node remembers of a log outside.
+/* Log row: what this node remembers of an external log.
  *
- * It lies in the table meta under the key "log", so it is committed with the events
- * that it speaks of and comes along with a snapshot. It depends on where transactions
- * ended, so equal stores may differ in it.
+ * It is in the table meta under the key "log", so it is committed with the events that it
+ * describes and is part of a snapshot. It depends on where transactions ended, so equal
+ * stores may differ in it.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>

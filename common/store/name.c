@@ -1,18 +1,18 @@
-/* Names: which inode a name in a directory leads to.
+/* Name: maps a name in a directory to its inode.
  *
- * Rows: num(parent) name -> inode and type, in as few bytes as they need
+ * Rows: num(parent) name -> inode and type, in as few bytes as possible
  *
- * The type is there so that a listing can tell keys, directories and links apart
- * without a look at their inodes.
+ * The row includes the type, so that a listing can distinguish keys, directories and links
+ * without reading their inodes.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The type is in the last two bits. */
+/* The type is in the last two bits of the row. */
 enum name_type { NAME_KEY, NAME_DIR, NAME_LINK, NAME_TYPES };
 
 static size_t name_encode(uint8_t *to, uint64_t ino, enum name_type type)
@@ -93,11 +93,11 @@ int store_unlink(struct txn *txn, uint64_t parent, const char *name, size_t len)
 
 struct scan {
 	MDB_cursor *cursor;
-	struct store_key from; /* where to start */
-	size_t prefix_len;     /* of from: num(parent) */
-	enum name_type type;   /* of the last row */
+	struct store_key from; /* key at which to start */
+	size_t prefix_len;     /* length of num(parent) in `from` */
+	enum name_type type;   /* type in the last row */
 	bool started;
-	bool skip; /* `from` itself is not wanted */
+	bool skip; /* exclude `from` itself */
 };
 
 int scan_open(struct txn *txn, uint64_t parent, const char *after, size_t after_len,

@@ -39,7 +39,7 @@ int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, u
 /* Do the same with the type taken from MODE (S_IFREG, S_IFDIR, S_IFLNK). */
 int store_link_type(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                     uint32_t mode);
-/* Remove the name; -ENOENT if there is none. */
+/* Remove the name; -ENOENT if it does not exist. */
 int store_unlink(struct txn *txn, uint64_t parent, const char *name, size_t len);
 
 #endif

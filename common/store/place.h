@@ -34,7 +34,7 @@ int store_place_fd(const struct store_place *place);
 bool store_place_has_store(const struct store_place *place);
 
 /* Fill RET with the status of NAME, one of the files of a store. Returns 0 or -errno:
- * -ENOENT if there is none, -EPERM if another user could change it. */
+ * -ENOENT if it does not exist, -EPERM if another user could change it. */
 int store_place_stat(const struct store_place *place, const char *name, struct stat *ret);
 /* Open NAME, one of the files of a store, with FLAGS of open(2); O_CREAT creates it with
  * mode 0600. Does not follow links. Returns a descriptor (close-on-exec), or -errno: -EPERM

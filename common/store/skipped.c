@@ -1,10 +1,11 @@
-/* The row of records that the operator had all nodes skip (EVENTS.md, operation skip).
+/* Skipped: the row of records that the operator made all nodes skip (EVENTS.md, operation
+ * skip).
  *
- * It lies in the table meta under the key "skipped" and comes along with a snapshot. It
- * depends on the log alone, so equal stores have the same row. Without a skipped record
- * there is no row.
+ * It is in the table meta under the key "skipped" and is part of a snapshot. It depends
+ * only on the log, so equal stores have the same row. It does not exist unless a record was
+ * skipped.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/skipped.h"
 
 #include "common/store/internal.h"

@@ -1,8 +1,8 @@
-/* Values: replacing, writing into and cutting the bytes of an entry.
+/* Value: replaces, writes into and resizes the bytes of an entry.
  *
- * The one place that decides between inline and chunks, so that the rows of a
- * value depend on its bytes and not on how it came to them. Chunks may be short
- * or missing where a value was lengthened: what is missing reads as zeros. */
+ * Only this file decides between inline values and chunks, so the rows of a value depend on
+ * its bytes and not on its history. Chunks may be short or missing where a value was
+ * extended; missing bytes read as zeros. */
 #include "common/store/value.h"
 
 #include <string.h>
@@ -11,7 +11,7 @@ int value_set(struct txn *txn, struct entry *e, const void *data, size_t len)
 {
 	bool to_inline = len <= STORE_INLINE_MAX;
 	if (!e->is_inline && e->size) {
-		/* What stays is replaced chunk by chunk. */
+		/* The remaining chunks are overwritten below. */
 		int r = store_chunks_cut(txn, e->ino, to_inline ? 0 : len);
 		if (r < 0)
 			return r;
@@ -22,7 +22,7 @@ int value_set(struct txn *txn, struct entry *e, const void *data, size_t len)
 	return to_inline ? 0 : store_chunks_write(txn, e->ino, 0, data, len);
 }
 
-/* Moves an inline value to chunks. */
+/* Move an inline value to chunks. */
 static int to_chunks(struct txn *txn, struct entry *e)
 {
 	int r = e->size ? store_chunks_write(txn, e->ino, 0, e->inline_value, e->size) : 0;

@@ -9,7 +9,7 @@
 /* Read a whole store file (DIR/data.mdb) that no process has open, and check its size, its
  * format and everything that store_audit() checks. With COPY_DIR, an empty directory, first
  * write each row to a new store there and audit that instead: its pages were written by
- * LMDB here, whoever wrote the original. Returns 0 and its meta row (RET may be NULL);
+ * LMDB here, not by the writer of the original. Returns 0 and its meta row (RET may be NULL);
  * -EPROTO with a sentence in WHY; -ENOSPC; -EIO; or -ENOMEM. LMDB may end the process when
  * it reads a damaged page: call store_file_check() instead, or call this in a process that
  * may die. */

@@ -1,8 +1,8 @@
-/* Views: what a reader sees of the store, expired entries hidden.
+/* View: a snapshot for readers, with expired entries hidden.
  *
- * An entry is hidden once the reader's clock has passed its expiry, long before
- * applying purges it; the clock never lags log time, so that nothing comes back
- * that this node has already seen expire. */
+ * An entry is hidden as soon as the reader's clock reaches its expiry, even if applying
+ * purges it much later. The reader's clock is never earlier than log time, so an entry that
+ * this node has seen expire does not reappear. */
 #include "common/store/view.h"
 
 #include "common/base/clock.h"
@@ -64,7 +64,7 @@ int view_key(const struct view *view, const char *key, size_t len, struct entry 
 	const char *name;
 	size_t name_len;
 	while (key_next(&key, &len, &name, &name_len)) {
-		if (!dir) { /* and not even there if its time is over */
+		if (!dir) { /* an expired key does not exist at all */
 			struct entry key_above;
 			int r = view_inode(view, ino, &key_above);
 			return r < 0 ? r : -ENOTDIR;
@@ -78,7 +78,7 @@ int view_key(const struct view *view, const char *key, size_t len, struct entry 
 
 int64_t view_path(const struct view *view, uint64_t ino, char *buf, size_t size)
 {
-	/* Written from the end of BUF, then moved to its start. */
+	/* Build the path from the end of BUF, then move it to the start. */
 	size_t at = size;
 	while (ino != STORE_ROOT_INO) {
 		struct entry e;

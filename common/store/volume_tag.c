@@ -1,9 +1,9 @@
-/* Volume tags.
+/* Volume tag: a short form of a volume's id.
  *
- * A store in memory is empty after a reboot, and a topic can be made anew: then
- * versions and offsets begin at 0 again, and what a client or a cache still holds of
- * the volume before names something else. The id of a volume is random, so eight digits
- * of its checksum tell the two apart.
+ * A store in memory is empty after a reboot, and a topic can be recreated. Versions and
+ * offsets then start at 0 again, and those that a client or cache has kept from the
+ * previous volume refer to something else. The id of a volume is random, so eight digits of
+ * its checksum distinguish the two.
  *
  * No state. */
 #include "common/store/volume_tag.h"

@@ -1,10 +1,10 @@
-/* Walks through whole tables.
+/* Walk: iterates over whole tables.
  *
- * A walk over the inodes is one cursor in one snapshot, for who looks at many entries
- * but not at all of them: passing one costs a step on its page and no look at what it
- * is. The walk ends before its transaction does.
+ * A walk over the inodes is one cursor in one snapshot, for callers that visit many entries
+ * but not all: skipping an entry is one step of the cursor and does not decode it. A walk
+ * must be closed before its transaction ends.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ void walk_close(struct walk *walk)
 	free(walk);
 }
 
-/* The caller of store_each_row(). */
+/* The callback of store_each_row() and the current table. */
 struct each_row {
 	int (*fn)(void *arg, const char *table, struct bytes key, struct bytes value);
 	void *arg;

@@ -1,11 +1,11 @@
-/* Extended attributes of entries.
+/* Xattr: the extended attributes of entries.
  *
  * Rows: num(ino) name -> bytes
  *
- * An entry's row says whether it has any (has_xattrs), so that those without, nearly
- * all, cost no look-up here.
+ * An entry's row says whether it has attributes (has_xattrs), so entries without any, which
+ * are nearly all, need no look-up here.
  *
- * No lock: a transaction is one thread's. */
+ * No lock: a transaction belongs to one thread. */
 #include "common/store/internal.h"
 
 #include <errno.h>

@@ -20,7 +20,7 @@ int store_xattr_each(struct txn *txn, uint64_t ino,
 /* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
  * only be aborted. */
 int store_xattr_put(struct txn *txn, uint64_t ino, struct bytes name, struct bytes value);
-/* Remove an attribute; -ENOENT if there is none. */
+/* Remove an attribute; -ENOENT if it does not exist. */
 int store_xattr_del(struct txn *txn, uint64_t ino, struct bytes name);
 /* Remove all attributes. *RET_BYTES is what they counted against the quota. */
 int store_xattr_clear(struct txn *txn, uint64_t ino, uint64_t *ret_bytes);
