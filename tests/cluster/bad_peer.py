@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""A peer that sends a snapshot otherwise than it should.
+"""A peer that sends a snapshot in a wrong way.
 
     bad_peer.py PORT FILE MODE
 
-Answers every request with FILE, a whole snapshot, in this way:
+Answers every request with FILE, a whole snapshot, as MODE says:
 
-    whole      as it is
-    cut        half of it, and says that this is all
-    die        half of it, and the connection ends
-    stall      half of it, and then nothing for as long as the client waits
-    trickle    2 KB a second, for as long as the client waits
-    endless    zeros without end, as fast as the client takes them
-    gate       503 to the first request, a little late, and then as it is
-    flip=N     with one bit of the byte at N parts of a thousand turned over
-    page       with a page overwritten, and a checksum that fits
-    html       something else
+    whole      unchanged
+    cut        half of it, with a Content-Length that matches
+    die        half of it, then close the connection
+    stall      half of it, then nothing while the client waits
+    trickle    2 KB a second, while the client waits
+    endless    zeros without end, as fast as the client reads
+    gate       503 to the first request, after a short delay, then unchanged
+    flip=N     with one bit flipped in the byte at N thousandths of the length
+    page       with a page overwritten, and a matching checksum
+    html       an HTML page instead
 """
 import http.server
 import struct
@@ -51,7 +51,7 @@ def main():
     if mode.startswith("flip="):
         body[len(body) * int(mode[5:]) // 1000] ^= 0x10
     elif mode == "page":
-        # Where the rows of each page lie: LMDB goes wherever it says.
+        # The offsets of rows within each page: LMDB follows them unchecked.
         data = body[:-TRAILER]
         for page in range(2, len(data) // PAGE):
             flags = struct.unpack_from("<H", data, page * PAGE + 10)[0]

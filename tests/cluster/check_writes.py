@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Compares what writers were answered with the log and with a mount.
+"""Compare the responses that writers got with the log and with a mount.
 
     check_writes.py --log FILE --mount DIR [--access FILE] REPORT...
 
-The log: lines "KEY VALUE HEADERS" of kcat. The access log is Nginx's: a PUT that
-it tried on several nodes may be in the log as often. Prints what was checked and
-ends with status 1 if a write that was acknowledged is not there, or the log has
-one more often than it was sent.
+The log has lines "KEY VALUE HEADERS" from kcat. The access log is Nginx's: a PUT that
+it tried on several nodes may be in the log as often. Prints the counts, and exits
+with status 1 if an acknowledged write is missing, or if the log contains a write more
+often than it was sent.
 """
 import argparse
 import collections
@@ -67,7 +67,7 @@ def main():
             have = appended[key][value] if kind == "append" else read(path) == value
             if have != (times if kind == "append" else times > 0):
                 faults.append("in the log %d times, in the store %d: %s" % (times, have, line))
-    # No writer knows of these.
+    # No writer sent these.
     for kind, key, value in logged:
         faults.append("in the log, but nobody wrote it: %s %s %s" % (kind, key, value))
     print(dict(counts))

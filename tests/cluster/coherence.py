@@ -1,25 +1,24 @@
 #!/usr/bin/env python3
-"""Checks what readers on three mounts saw against the log.
+"""Check what readers on three mounts saw against the log.
 
     coherence.py run --seed N --seconds N --dir DIR --node MOUNT URL --node ...
     kcat ... -f '%o %T %K %S\\n%k\\n%h\\n%s\\n' | coherence.py check --dir DIR --bound SECONDS
 
-"run" lets writers change keys on every mount and over every node's REST, while
-readers on every mount open and read, map, stat, list and look for them. Every
-value says which key it is of, who wrote it, and how long it is. What each reader
-saw, and when each writer was told that it is done, goes to DIR. "check" replays
-the log into the states that each key went through, and goes through what was
-seen: a reader must find a state that is not before the one that it saw last of
-that key (of its values, of its name and size, in listings), and not before one
-that was acknowledged when the read began: by this node at once (but for an
-answer of REST that took so long that it may not have waited for the mounts), by
-another SECONDS ago. A value that outlives its TTL by more than
-SECONDS_AFTER_EXPIRY is a failure.
+"run" starts writers, which change keys on every mount and over every node's REST, and
+readers on every mount, which open and read, map, stat, list and look up these keys.
+Every value contains its key, its writer and its length. What each reader saw, and when
+each write was acknowledged, is written to DIR. "check" replays the log into the states
+of each key, and compares them with what the readers saw. A reader must see a state
+that is not older than the one it saw last of that key (of its values, of its name and
+size, in listings), and not older than a state that was acknowledged when the read
+began: immediately by this node (except for a REST response so late that it may not
+have waited for the mounts), or SECONDS ago by another node. A value that outlives its
+TTL by more than SECONDS_AFTER_EXPIRY is a failure.
 
-The kernel asks for a file's size and for its pages apart, so that a read(2) may
-fall between two versions when a change is told (fs/POSIX.md). The readers
-try again, for CUT_SECONDS: a value that is torn then is a failure, and so are
-more than CUT_MOST of all reads that had to be tried again.
+The kernel requests a file's size and its pages separately, so a read(2) may mix two
+versions when a change is announced (fs/POSIX.md). The readers retry for CUT_SECONDS:
+a value that is still torn is a failure, and so are retries of more than CUT_MOST of
+all reads.
 """
 import argparse
 import bisect
@@ -38,10 +37,10 @@ import zlib
 PATIENCE = int(os.environ.get("PATIENCE", "1"))
 SECONDS_AFTER_EXPIRY = 1.0 * PATIENCE
 CUT_SECONDS = 0.5 * PATIENCE
-FOLLOW_SECONDS = 4.0 * PATIENCE  # a handle whose size is asked for again and again
+FOLLOW_SECONDS = 4.0 * PATIENCE  # for a handle that is read repeatedly to see a change
 SLOW = 0.09  # REST waits 0.1 s for the mounts of its node
 CUT_MOST = 0.01 * PATIENCE
-# Inline, at its limit, a page, several, and the most that is read whole.
+# Inline, at the inline limit, one page, several, and the longest value read whole.
 SIZES = [100, 400, 511, 512, 513, 2000, 4095, 4096, 4097, 9000, 30000, 131072]
 PLACES = ["k0", "k1", "k2"]  # below mv/a or mv/b
 
@@ -53,7 +52,7 @@ def value(tag, who, seq, size):
 
 
 def identify(data, tag, whole=True):
-    """The id in DATA, "torn ..." if it is not one value of TAG."""
+    """Return the id in DATA, or "torn ..." if DATA is not one value of TAG."""
     head, newline, _ = data[:200].partition(b"\n")
     words = head.split(b" ")
     if not newline or len(words) != 4 or words[3] != b"%08x" % zlib.crc32(head[:-8]):
@@ -66,7 +65,7 @@ def identify(data, tag, whole=True):
     return words[1].decode()
 
 
-# --- those who run -----------------------------------------------------------
+# --- running -----------------------------------------------------------------
 
 
 class Worker:
@@ -77,7 +76,7 @@ class Worker:
         self.mount, self.url = args.node[node]
         self.out = open(os.path.join(args.dir, name), "w")
         self.seq = 0
-        self.took = 0.0  # what was asked of REST last
+        self.took = 0.0  # duration of the latest REST request, in seconds
         self.end = time.time() + args.seconds
 
     def run(self):
@@ -93,7 +92,7 @@ class Worker:
         return value(tag, self.name, self.seq, self.random.choice(SIZES))
 
     def done(self, key):
-        """The value of KEY that was made last is acknowledged."""
+        """Note that the newest value of KEY is acknowledged."""
         self.acknowledged(key, "%s:%d" % (self.name, self.seq))
 
     def acknowledged(self, key, what):
@@ -104,8 +103,8 @@ class Worker:
 
 
 class MountWriter(Worker):
-    """One writer for each mount: in place a key that no reader of this mount
-    looks at (to whom the file is empty for a moment), others by renaming."""
+    """A writer on one mount. It overwrites a key in place that no reader of this mount
+    reads (the file is empty for a moment), and replaces others by renaming."""
 
     def step(self):
         r = self.random
@@ -168,7 +167,7 @@ class RestWriter(Worker):
 
 
 class Mover(Worker):
-    """Renames a directory that others have looked into."""
+    """Rename a directory whose entries others have looked up."""
 
     def step(self):
         for old, new in (("mv/a", "mv/b"), ("mv/b", "mv/a")):
@@ -208,7 +207,7 @@ class Reader(Worker):
             except FileNotFoundError:
                 what = "absent"
             except OSError as error:
-                # Removed and made again twice between look-up and opening: POSIX.md.
+                # Removed and created again twice between lookup and open: POSIX.md.
                 if error.errno != errno.ESTALE:
                     raise
                 continue
@@ -248,7 +247,7 @@ class Reader(Worker):
         return identify(os.pread(self.hold(key)[0], 1 << 20, 0), key)
 
     def map(self, key):
-        # A page may go away in the middle of a copy.
+        # A page may be invalidated in the middle of a copy.
         return identify(self.hold(key)[1][:100], key, whole=False)
 
 
@@ -286,23 +285,23 @@ def run(args):
     return max(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
 
 
-# --- those who check ---------------------------------------------------------
+# --- checking ----------------------------------------------------------------
 
-# One state of a key: from OFFSET on; ID, or None while there is no such key.
+# One state of a key, from OFFSET on; ID is None while the key does not exist.
 State = collections.namedtuple("State", "offset id size expiry since")
 
 
 class History:
-    """What became of each key, by the log."""
+    """The states of each key, according to the log."""
 
     def __init__(self):
-        self.now = {}  # what there is: key -> state
+        self.now = {}  # existing keys: key -> state
         self.states = collections.defaultdict(lambda: [State(-1, None, 0, None, None)])
 
     def put(self, key, state):
         before = self.now.get(key)
         if before and before.expiry and state.since < before.expiry:
-            # The clock of a node may see the end before it sees what came next.
+            # By its own clock a node may expire the key before it applies the next event.
             self.states[key].append(State(before.offset, None, 0, None, before.expiry))
         self.fade(key, state.since)
         self.now[key] = state
@@ -313,7 +312,7 @@ class History:
             self.states[key].append(State(offset, None, 0, None, ms))
 
     def fade(self, key, ms):
-        """Whether KEY is there at MS; if it expired before, that is a state, too."""
+        """Return whether KEY exists at MS; if it expired before, add that state."""
         state = self.now.get(key)
         if state and state.expiry and ms >= state.expiry:
             del self.now[key]
@@ -340,7 +339,7 @@ class History:
         elif op == "rename":
             self.rename(key, headers["to"], offset, ms)
         elif op not in ("mkdir", "tick", "format"):
-            raise ValueError("an operation that nobody sent: " + op)
+            raise ValueError("unexpected operation in the log: " + op)
 
 
 def read_log(stream):
@@ -370,11 +369,11 @@ def matches(state, what, end):
 
 
 class Acks:
-    """From which moment on a key must be in which state at the least."""
+    """The times from which a key must be in a certain state or a later one."""
 
     def __init__(self, history, files, bound):
         self.found = collections.defaultdict(list)  # (key, node) -> [(moment, index)]
-        # Where it came first: what is renamed comes again.
+        # The first state with each id: a rename adds another one.
         index = {key: {s.id: i for i, s in reversed(list(enumerate(states))) if s.id}
                  for key, states in history.states.items()}
         for path in files:
@@ -392,7 +391,7 @@ class Acks:
         for key, states in history.states.items():
             for i, state in enumerate(states):
                 if state.id is None and state.since:
-                    # By expiry or deletion: late for everybody.
+                    # Expired or deleted: every reader may see it late.
                     for reader in range(3):
                         self.found[key, reader].append(
                             (state.since / 1000 + max(bound, SECONDS_AFTER_EXPIRY), i))
@@ -447,8 +446,8 @@ class Checker:
                 self.fail("torn", name, words)
                 continue
             states = self.history.states[key]
-            # The kernel keeps pages, attributes and listings apart; a read may go
-            # past the pages that a mapping shows until the kernel is told.
+            # The kernel caches pages, attributes and listings separately. A read may see
+            # a newer version than a mapping until the kernel's pages are invalidated.
             # A handle may stay on the version that it was opened with.
             seen_as = (key, {"list": 1, "stat": 2, "look": 2, "map": 3, "held": 3}.get(how, 4))
             at = self.find(states, seen[seen_as], what, end)

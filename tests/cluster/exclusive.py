@@ -1,10 +1,10 @@
-"""Exclusive creations on a mount while another node removes what they made.
+"""Create names exclusively on a mount while another node removes them.
 
     exclusive.py run MOUNT HOST:PORT SECONDS   one line for each call: KIND RESULT
     exclusive.py compare CALLS LOG             compares with the log, as `kcat -f '%h %k\\n'` shows it
 
-POSIX: a caller whose exclusive creation was done is told so, and no other caller. The log
-says which creations were done.
+POSIX: an exclusive creation succeeds for the caller whose creation was done, and for no
+other caller. The log shows which creations were done.
 """
 import collections
 import ctypes

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""One worker of the convergence test: random operations on a mount or over REST.
+"""A worker of the convergence test: random operations on a mount or over REST.
 
     random_ops.py --seed N --seconds N (--mount DIR | --url URL) --report FILE
 
-All workers use the same few keys, so that they get in each other's way. What an
-operation comes to is counted, not checked: whether nodes agree is seen in their
-stores afterwards. An answer that no healthy node gives is a failure (status 1).
-A node that is gone is waited for. The sequence of choices depends on the seed
-alone; how workers interleave does not.
+All workers use the same few keys, so that they conflict. Results of operations are
+counted, not checked: the test compares the stores of the nodes afterwards. A response
+that no healthy node gives is a failure (status 1). A worker waits for a node that is
+down. The sequence of choices depends only on the seed; the interleaving of workers
+does not.
 """
 import argparse
 import collections
@@ -23,16 +23,16 @@ import time
 
 DIRS = ["", "d0/", "d1/", "d1/sub/", "d2/"]
 NAMES = ["k%d" % i for i in range(6)]
-# Inline, at its limit, and in one and several chunks.
+# Inline, at the inline limit, and in one and several chunks.
 SIZES = [0, 1, 20, 511, 512, 513, 3000, 65520, 70000, 140000]
 SIZE_WEIGHTS = [2, 4, 8, 2, 2, 2, 4, 1, 1, 1]
 TIMEOUT_S = 20
 OVERTIME_S = 60
 
-# What a node answers while it, the broker or the mount is being killed.
+# Errors while the node, the broker or the mount is being killed.
 GONE = {errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ETIMEDOUT, errno.EBADF,
         errno.ESHUTDOWN, errno.ECONNREFUSED, errno.ESTALE}
-# What others' changes make of an operation.
+# Errors because of other workers' changes.
 REFUSED = {errno.ENOENT, errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENOTEMPTY,
            errno.EINVAL, errno.ELOOP, errno.ENODATA, errno.EBUSY}
 
@@ -64,8 +64,8 @@ class Worker:
     def ttl(self):
         return self.random.choice(["300ms", "1s", "2s", "1h"])
 
-    # For `seconds`, and on while there is an operation that was never done: a
-    # slow machine gets the time that it needs.
+    # Run for `seconds`, and longer until every operation succeeded once, because the
+    # machine may be slow.
     def run(self, seconds):
         operations = sorted(name[3:] for name in dir(self) if name.startswith("op_"))
         end = time.monotonic() + seconds
@@ -87,8 +87,8 @@ class Mount(Worker):
         self.fd = -1
         self.root = None
 
-    # A descriptor of the mount's root: while nothing is mounted, nothing may be
-    # written into the directory below.
+    # Use a descriptor of the mount's root: while nothing is mounted, no file may be
+    # created in the underlying directory.
     def open_root(self):
         if self.fd >= 0:
             os.close(self.fd)
@@ -162,7 +162,7 @@ class Mount(Worker):
         os.mkdir(self.at(self.directory()))
 
     def op_rmdir(self):
-        # Most directories are never empty.
+        # Most directories are never empty, so create one that is.
         if self.random.random() < 0.5:
             os.rmdir(self.at(self.directory()))
         else:
@@ -217,7 +217,7 @@ class Mount(Worker):
 
 
 class Rest(Worker):
-    # 429 and 5xx but 503 and 504 are no answers of a healthy node.
+    # A healthy node never answers 429, nor 5xx except 503 and 504.
     GONE = {503, 504}
     REFUSED = {404, 409, 412, 422}
 

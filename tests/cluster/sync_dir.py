@@ -1,11 +1,12 @@
-"""`sync DIR` on one node's mount, while other nodes change names there all the time.
+"""Run `sync DIR` on one node's mount, while other nodes change names in it continuously.
 
     sync_dir.py MOUNT HOST:PORT SECONDS
 
-HOST:PORT is another node. A name that it has acknowledged before the fsync of a directory
-must be there after it: in that directory, in another one, and the new value of a file that
-this kernel has read. In a second part other processes make and remove names and directories on the
-mount, so that the kernel has locks of theirs that depend on the directory being synced.
+HOST:PORT is another node. A name that it acknowledged before the fsync of a directory
+must exist after it: in that directory, in another one, and with its new value if this
+kernel has read the file before. In a second part, other processes create and remove
+names and directories on the mount, so that the kernel holds locks for them that depend
+on the directory being synced.
 """
 import http.client
 import multiprocessing
@@ -58,7 +59,7 @@ def sync(directory):
 
 
 def count(node, others, stop):
-    """How often it was tried, and how often a name was missing and a value old."""
+    """Print how often it was tried, how often a name was missing, and a value old."""
     for process in others:
         process.start()
     n = missing = old = 0
@@ -66,7 +67,7 @@ def count(node, others, stop):
         n += 1
         name, value = f"k{n % 5}", str(n)
         for directory in ("e", "d"):
-            os.path.exists(f"{mount}/{directory}/{name}")  # the kernel knows that there is none
+            os.path.exists(f"{mount}/{directory}/{name}")  # The kernel caches that the name does not exist.
         open(f"{mount}/e/value").read()
         for key in ("e/value", f"e/{name}", f"d/{name}"):
             if node.ask("PUT", key, value) not in (200, 201, 204):

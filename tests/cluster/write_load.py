@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Writes as fast as it is answered, and keeps what it was answered.
+"""Write one value after the other, and record the responses.
 
     write_load.py --name NAME --seconds N (--mount DIR | --url URL) --report FILE
 
-Every write can be told from all others: a key of its own, or a word of its own
-that is appended, with a semicolon, to the writer's one key. The report has a line for each:
+Every write is unique: it sets a new key, or appends a new word and a semicolon to the
+writer's one key. The report has a line for each:
 
     OUTCOME KIND KEY VALUE
 
-OUTCOME is acked (2xx, or a close without error), unknown (504, ETIMEDOUT, the
-node or its mount died meanwhile) or failed (503, EIO: nothing was changed).
-KIND is set or append.
+OUTCOME is acked (2xx, or a close without error), unknown (504, ETIMEDOUT, or the node
+or its mount died meanwhile) or failed (503, EIO: nothing was changed). KIND is set or
+append.
 """
 import argparse
 import errno
@@ -61,7 +61,7 @@ class Mount:
         self.below = os.stat(os.path.dirname(path)).st_dev
         self.root = None
 
-    # By a descriptor: nothing may be written below an empty mount point.
+    # Use a descriptor: while nothing is mounted, no file may be created below the mount point.
     def open_root(self):
         if self.root is not None:
             os.close(self.root)

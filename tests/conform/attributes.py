@@ -126,7 +126,7 @@ def moved(before, after):
 
 
 def times_moved(t):
-    """Which times each call moves, of the entry and of its directory."""
+    """Which times each call changes, of the entry and of its directory."""
     xattr = b"x"
     steps = {
         "write": lambda: put("d/f", b"new"),

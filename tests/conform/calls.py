@@ -29,7 +29,7 @@ class Timespec(ctypes.Structure):
 
 
 def utimensat(path, atime, mtime, flags=0):
-    """Each time is (seconds, nanoseconds); both None: a null pointer."""
+    """Set times, each (seconds, nanoseconds); both None: pass a null pointer."""
     times = None if atime is None else (Timespec * 2)(Timespec(*atime), Timespec(*mtime))
     check(libc.utimensat(AT_FDCWD, os.fsencode(path), times, flags))
 
@@ -61,7 +61,7 @@ def get(name):
 
 
 def touch_open(name, flags, mode=0o644):
-    """Opens and closes."""
+    """Open and close NAME."""
     os.close(os.open(name, flags, mode))
 
 
@@ -79,7 +79,7 @@ def kind(st):
 
 
 def entry(path):
-    """A name's state as text, without times and numbers."""
+    """Return the state of a name as text, without times and inode numbers."""
     try:
         st = os.lstat(path)
     except OSError as error:
@@ -96,7 +96,7 @@ def entry(path):
 
 
 def tree(top="."):
-    """All that lies below TOP, as text."""
+    """Return everything below TOP as text."""
     found = []
     for here, dirs, files in os.walk(top):
         for name in dirs + files:
@@ -119,7 +119,7 @@ def clear(top="."):
 
 
 def later():
-    """Returns when the clock of any file system shows another time than now."""
+    """Wait until the clock of any file system has advanced."""
     coarse = 5  # CLOCK_REALTIME_COARSE
     now = time.clock_gettime_ns(coarse)
     while time.clock_gettime_ns(coarse) < now + 5_000_000:

@@ -68,7 +68,7 @@ def writing(t):
     os.close(fd)
     t.say("after", entry("f"))
     t.do("content after", get, "f")
-    # Every length around a page and a request, there and back.
+    # Every length around a page and a request, written and read back.
     for size in (1, 4095, 4096, 4097, 65535, 65536, 131071, 131072, 131073, 1048575, 1048577, 3000001):
         value = (BLOCK * (size // 4096 + 1))[:size]
         put("sized", value)
@@ -138,7 +138,7 @@ def appending(t):
 
 
 def truncating(t):
-    """truncate and ftruncate: both ways, of what is open, and the wrong ones."""
+    """truncate and ftruncate: both directions, open files, and invalid arguments."""
     value = BLOCK * 5
     put("f", value)
     fd = os.open("f", os.O_RDWR)
@@ -165,7 +165,7 @@ def truncating(t):
 
 
 def unlinked(t):
-    """A file that is open and removed, replaced, or renamed over."""
+    """An open file that is removed, replaced, or renamed over."""
     put("f", b"content")
     fd = os.open("f", os.O_RDWR)
     os.unlink("f")
@@ -252,7 +252,7 @@ def descriptors(t):
 
 
 def mapped(t):
-    """mmap: shared and private, beside read and write, and at the end of the file."""
+    """mmap: shared and private, together with read and write, and at the end of the file."""
     put("f", BLOCK * 2 + b"tail")
     fd = os.open("f", os.O_RDWR)
     size = os.fstat(fd).st_size
@@ -314,7 +314,7 @@ def write_mapped(name):
 
 
 def holes(t):
-    """fallocate, and where data and holes are said to be."""
+    """fallocate, and where SEEK_DATA and SEEK_HOLE find data and holes."""
     modes = {"0": 0, "KEEP_SIZE": 1, "PUNCH_HOLE": 2, "PUNCH_HOLE KEEP_SIZE": 3, "COLLAPSE": 8,
              "ZERO": 16, "ZERO KEEP_SIZE": 17, "INSERT": 32}
     for label, mode in modes.items():
@@ -345,7 +345,7 @@ def copying(t):
     put("from", value)
     src = os.open("from", os.O_RDONLY)
     dst = os.open("to", os.O_CREAT | os.O_RDWR)
-    # How much is copied at once is the kernel's choice.
+    # The kernel chooses how many bytes one call copies.
     done = 0
     while True:
         n = os.copy_file_range(src, dst, len(value))
@@ -380,7 +380,7 @@ def copying(t):
 
 
 def direct(t):
-    """O_DIRECT and O_SYNC: what is read and written, whatever the alignment needed."""
+    """O_DIRECT and O_SYNC: the bytes read and written, with any alignment requirement."""
     page = mmap.mmap(-1, 8192)
     page[:] = BLOCK * 2
     fd = t.quiet("open", os.open, "f", os.O_CREAT | os.O_RDWR | os.O_DIRECT)
@@ -397,7 +397,7 @@ def direct(t):
 
 
 def executing(t):
-    """A program that lies there."""
+    """Executing a program stored there."""
     put("prog", get("/bin/true"), 0o755)
     t.do("run", lambda: subprocess.run(["./prog"], check=False).returncode)
     t.do("without the x bit", lambda: os.chmod("prog", 0o644) or

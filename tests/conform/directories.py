@@ -26,7 +26,7 @@ class Dir:
             raise OSError(ctypes.get_errno(), "opendir")
 
     def read(self):
-        """The next entry, None at the end."""
+        """Return the next entry, or None at the end."""
         ctypes.set_errno(0)
         found = libc.readdir(self.stream)
         if found:
@@ -36,7 +36,7 @@ class Dir:
         return None
 
     def rest(self):
-        """Names to the end."""
+        """Return the names up to the end."""
         names = []
         while True:
             found = self.read()
@@ -64,7 +64,7 @@ def fill(n, top="many"):
 
 
 def iterate(t):
-    """readdir: what it shows of each kind, in any order."""
+    """readdir: what it returns for each kind of entry, in any order."""
     os.mkdir("top")
     t.say("empty", sorted(os.listdir("top")))
     put("top/file")
@@ -124,7 +124,7 @@ def positions(t):
 
 
 def change_while_reading(t):
-    """Names that come and go while a directory is read."""
+    """Names that are created and removed while a directory is read."""
     fill(600)
     d = Dir("many")
     got = [os.fsdecode(d.read().name) for _ in range(50)]
@@ -139,7 +139,7 @@ def change_while_reading(t):
     t.say("what stayed came", [n for n in stayed if n not in got])
     t.say("nothing came twice", sorted(n for n in set(got) if got.count(n) > 1))
     d.close()
-    # As rm -r does it: remove what was just read, on and on.
+    # Like rm -r: remove the names just read, repeatedly.
     fill(500, "gone")
     d = Dir("gone")
     while True:
@@ -153,7 +153,7 @@ def change_while_reading(t):
 
 
 def removed_while_open(t):
-    """A directory that is open, or somebody's place, and is removed."""
+    """An open or current directory that is removed."""
     os.mkdir("dir")
     fd = os.open("dir", os.O_RDONLY)
     os.rmdir("dir")
@@ -180,7 +180,7 @@ def removed_while_open(t):
 
 
 def moved_while_open(t):
-    """A directory that is open, or somebody's place, and is renamed."""
+    """An open or current directory that is renamed."""
     os.makedirs("a/b/c")
     put("a/b/c/key", b"v")
     base = os.getcwd()
@@ -202,7 +202,7 @@ def moved_while_open(t):
 
 
 def links_and_sizes(t):
-    """Link counts of directories, and what is not empty."""
+    """Link counts of directories, and directories that are not empty."""
     os.mkdir("dir")
     for i in range(3):
         os.mkdir("dir/d%d" % i)
@@ -241,7 +241,7 @@ def links_and_sizes(t):
 
 
 def unlogged_names(t):
-    """Names of files that are open and were never written or closed."""
+    """Names of open files that were never written or closed."""
     os.mkdir("dir")
     fd = os.open("dir/open", os.O_CREAT | os.O_RDWR, 0o600)
     t.say("listed", os.listdir("dir"))

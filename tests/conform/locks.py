@@ -15,7 +15,7 @@ def lock(fd, kind, start=0, length=0, command=fcntl.F_SETLK, whence=0):
 
 
 def held(fd, kind, start=0, length=0, command=fcntl.F_GETLK):
-    """Who is in the way: kind, start, length, and whether it is the parent."""
+    """Return the conflicting lock: kind, start, length, and whether the parent holds it."""
     found = struct.unpack(LAYOUT, lock(fd, kind, start, length, command))
     if found[0] == fcntl.F_UNLCK:
         return "free"
@@ -27,7 +27,7 @@ F_OFD_GETLK, F_OFD_SETLK = 36, 37
 
 
 class Pair:
-    """Lets a parent and a child take turns."""
+    """Let a parent and a child take turns."""
 
     def __init__(self):
         self.pipes = [os.pipe(), os.pipe()]
@@ -40,7 +40,7 @@ class Pair:
 
 
 def flocks(t):
-    """flock: shared, exclusive, upgrades, and whose it is."""
+    """flock: shared, exclusive, upgrades, and which descriptors share it."""
     put("f")
     one, two = os.open("f", os.O_RDWR), os.open("f", os.O_RDWR)
     nb = fcntl.LOCK_NB
@@ -60,7 +60,7 @@ def flocks(t):
     t.do("nonsense", fcntl.flock, one, 77)
     os.mkdir("d")
     t.do("a directory", fcntl.flock, os.open("d", os.O_RDONLY), fcntl.LOCK_EX | nb)
-    # Held by a child that dies; a parent that waits gets it then.
+    # A child that holds the lock dies; the waiting parent gets it.
     pair = Pair()
     pid = os.fork()
     if pid == 0:
@@ -78,7 +78,7 @@ def flocks(t):
 
 
 def records(t):
-    """fcntl locks: ranges, who holds them, splitting and joining, release by close."""
+    """fcntl locks: ranges, holders, splitting and joining, release by close."""
     put("f", b"x" * 100)
     fd = os.open("f", os.O_RDWR)
     t.quiet("write 10 to 19", lock, fd, fcntl.F_WRLCK, 10, 10)
@@ -123,8 +123,8 @@ def waiting(t):
         except OSError as error:
             os._exit(100 + error.errno)
     pair.wait(0)
-    # Once the child waits for us, waiting for it is a deadlock; until then this
-    # is only refused.
+    # Once the child waits for the parent, waiting for the child is a deadlock; until
+    # then the lock is only refused.
     while True:
         try:
             lock(fd, fcntl.F_WRLCK, 20, 10, fcntl.F_SETLK)

@@ -1,4 +1,4 @@
-"""Cases about names: opening, making, removing, renaming."""
+"""Cases about names: opening, creating, removing, renaming."""
 import os
 import socket
 import stat
@@ -8,13 +8,13 @@ from calls import (AT_FDCWD, EXCHANGE, NOREPLACE, WHITEOUT, check, clear, entry,
 
 LONG = "l" * 255
 TOO_LONG = "l" * 256
-# 4,096 bytes with the NUL are the longest path that the kernel takes.
+# The longest path that the kernel accepts has 4,096 bytes with the NUL.
 LONGEST = "./" * 2047 + "f"
 BEYOND = "./" * 2048 + "f"
 
 
 def objects():
-    """One of each kind."""
+    """Create one entry of each kind."""
     clear()
     put("file")
     put("f")
@@ -30,7 +30,7 @@ def objects():
 
 
 def look(t, label, fresh):
-    """Says what there is now, and makes it FRESH again if that is something else."""
+    """Record the current entries; if they differ from FRESH, create all of them again."""
     now = tree()
     t.say(label, "as before" if now == fresh else now)
     if now != fresh:
@@ -47,7 +47,7 @@ def shown(name):
 
 
 def open_flags(t):
-    """open(2): each kind of name with each flag, and what is there afterwards."""
+    """open(2): each kind of name with each flag, and the state afterwards."""
     flags = {"RDONLY": os.O_RDONLY, "WRONLY": os.O_WRONLY, "RDWR": os.O_RDWR,
              "CREAT": os.O_CREAT | os.O_WRONLY, "CREAT RDONLY": os.O_CREAT,
              "CREAT EXCL": os.O_CREAT | os.O_EXCL | os.O_RDWR,
@@ -119,7 +119,7 @@ def rename_cases(t):
 
 
 def special_files(t):
-    """What is neither a key nor a directory nor a symbolic link."""
+    """Files that are neither keys nor directories nor symbolic links."""
     put("file")
     t.do("link", os.link, "file", "hard")
     t.do("link to a directory", os.link, ".", "hard")
@@ -141,7 +141,7 @@ def special_files(t):
 
 
 def symlinks(t):
-    """Links: targets of each length, chains, what follows them and what does not."""
+    """Symbolic links: targets of each length, chains, and which calls follow them."""
     for n in (1, 255, 256, 1000, 4094, 4095, 4096):
         t.do("symlink of %d" % n, os.symlink, "t" * n, "link%d" % n)
         t.do("readlink of %d" % n, lambda n=n: len(os.readlink("link%d" % n)))
@@ -174,7 +174,7 @@ def symlinks(t):
 
 
 def bytes_in_names(t):
-    """Each byte that can be in a name, and names that look odd."""
+    """Each byte that a name can contain, and unusual names."""
     for b in range(1, 256):
         if b != ord("/"):
             with open(b"n" + bytes([b]), "wb") as file:
@@ -195,7 +195,7 @@ def bytes_in_names(t):
 
 
 def deep_paths(t):
-    """Directories in directories: down to where a key is as long as it may be."""
+    """Nested directories, down to the greatest length of a key."""
     name = "d" * 255
     depth = 0
     for _ in range(20):

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Makes the same system calls in two directories and compares what they answer.
+"""Make the same system calls in two directories and compare the results.
 
 usage: run.py POSIX.md LOCAL MOUNT [CASE...]
 
-LOCAL is an empty directory of a local file system, MOUNT one of a mount of
-Keydir, both writable by root and passable for everybody. A case is a function
-of one of the modules beside this one; it runs once in each place, in a process
-of its own, and its steps must come to the same: value, or error number.
+LOCAL is an empty directory of a local file system, MOUNT one of a mount of Keydir,
+both writable by root and searchable for every user. A case is a function in one of the
+other modules here. It runs once in each directory, in a separate process, and its steps
+must have the same result: a value, or an error number.
 
-What may differ is what the table below "Differences, call by call" in POSIX.md
-says, row by row: the step, what the local file system answers, and what the
-mount answers ("*" stands for anything). A difference that no row allows is a
-failure, and so is a row that nothing needs.
+The table below "Differences, call by call" in POSIX.md lists the permitted differences,
+one per row: the step, the result on the local file system, and the result on the mount
+("*" matches anything). A difference that no row permits is a failure, and so is a row
+that no step needs.
 """
 import errno
 import fnmatch
@@ -35,7 +35,7 @@ CASE_SECONDS = 60 * int(os.environ.get("PATIENCE", "1"))
 
 
 def show(value):
-    """A value as text, short."""
+    """Return a value as short text."""
     if value is None:
         return "ok"
     if isinstance(value, (bytes, bytearray)) and len(value) > 24:
@@ -45,7 +45,7 @@ def show(value):
 
 
 class Steps:
-    """What a case did in one place."""
+    """The steps of a case in one directory."""
 
     def __init__(self, out, name):
         self.out = out
@@ -56,7 +56,7 @@ class Steps:
         self.out.flush()
 
     def do(self, label, call, *args, **kwargs):
-        """Calls, says what it came to, and returns the value (None if it failed)."""
+        """Call, record the result, and return the value (None on an error)."""
         try:
             value = call(*args, **kwargs)
         except OSError as error:
@@ -66,7 +66,7 @@ class Steps:
         return value
 
     def quiet(self, label, call, *args, **kwargs):
-        """The same for a value that means nothing elsewhere: only whether it worked."""
+        """The same for a value that cannot be compared: record only success or error."""
         try:
             value = call(*args, **kwargs)
         except OSError as error:
@@ -76,7 +76,7 @@ class Steps:
         return value
 
     def child(self, work, uid=None):
-        """WORK(self) in another process, as user UID; waits for its end."""
+        """Run WORK(self) in another process, as user UID, and wait until it ends."""
         pid = os.fork()
         if pid == 0:
             try:
@@ -85,7 +85,7 @@ class Steps:
                     os.setresgid(uid, uid, uid)
                     os.setresuid(uid, uid, uid)
                 work(self)
-            except BaseException as error:  # told, then the process ends
+            except BaseException as error:  # Reported, then the process ends.
                 self.say("child failed", repr(error))
             finally:
                 os._exit(0)
@@ -95,7 +95,7 @@ class Steps:
 
 
 def run_case(case, top):
-    """The steps of CASE below TOP: pairs of label and result."""
+    """Run CASE below TOP; return its steps, pairs of label and result."""
     place = os.path.join(top, case.__name__)
     os.mkdir(place)
     os.chmod(place, 0o755)
@@ -132,7 +132,7 @@ def run_case(case, top):
 
 
 def allowed_rows(path):
-    """(step, local, mount) of each row of the table."""
+    """Return (step, local, mount) of each row of the table."""
     with open(path) as file:
         text = file.read()
     part = text.split("\n## Differences, call by call\n", 1)[1].split("\n## ", 1)[0]
@@ -149,7 +149,7 @@ def fits(text, pattern):
 
 
 def compare(local, mount, rows, used):
-    """Prints what differs and is not allowed. Returns how much."""
+    """Print the differences that are not permitted; return their number."""
     bad = 0
     mount_results = {}
     for label, result in mount:

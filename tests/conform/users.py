@@ -7,7 +7,7 @@ MODES = [0o000, 0o004, 0o002, 0o006, 0o001, 0o007, 0o770, 0o444]
 
 
 def file_modes(t):
-    """What modes of a file of root's allow another user."""
+    """What the modes of root's file permit another user."""
     for mode in MODES:
         name = "f%03o" % mode
         put(name, b"0123456789", mode)
@@ -49,7 +49,7 @@ def file_modes(t):
 
 
 def directory_modes(t):
-    """What modes of a directory of root's allow another user."""
+    """What the modes of root's directory permit another user."""
     for mode in MODES:
         name = "d%03o" % mode
         os.mkdir(name)
@@ -97,7 +97,7 @@ def directory_modes(t):
 
 
 def sticky(t):
-    """A directory for everybody, with and without the sticky bit."""
+    """A world-writable directory, with and without the sticky bit."""
     for label, mode in (("plain", 0o777), ("sticky", 0o1777)):
         os.mkdir(label)
         os.chmod(label, mode)
@@ -121,7 +121,7 @@ def sticky(t):
 
 
 def made_by_another(t):
-    """Files that another user makes in a directory for everybody."""
+    """Files that another user creates in a world-writable directory."""
     os.mkdir("shared")
     os.chmod("shared", 0o777)
 
@@ -150,7 +150,7 @@ def made_by_another(t):
 
 
 def privileges(t):
-    """Bits that a write or a chown by another user clears."""
+    """Mode bits that a write or a chown by another user clears."""
     for name in ("suid", "sgid", "both"):
         put(name, b"0123456789", {"suid": 0o4777, "sgid": 0o2777, "both": 0o6777}[name])
 

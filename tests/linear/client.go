@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// errNothing: certainly nothing was done (503, or no connection at all).
+// errNothing reports that the operation was certainly not done (503, or no connection).
 var errNothing = errors.New("nothing was done")
 
-// newHTTP makes a client that repeats nothing by itself.
+// newHTTP returns a client that never retries by itself.
 func newHTTP() *http.Client {
 	return &http.Client{
 		Timeout: 8 * time.Second,
@@ -28,7 +28,7 @@ func newHTTP() *http.Client {
 	}
 }
 
-// answer is what came back over HTTP.
+// answer is an HTTP response.
 type answer struct {
 	status int
 	body   []byte
@@ -82,8 +82,8 @@ func isDialError(err error) bool {
 	return errors.As(err, &op) && op.Op == "dial"
 }
 
-// do performs one operation on the node at URL. errNothing: it is no part of the
-// history. Another error: an answer that no node may give.
+// do performs one operation on the node at URL. After errNothing the operation is not
+// part of the history. Another error is an answer that no node may give.
 func do(c *http.Client, url string, in input, consistent bool) (output, error) {
 	path := url + "/v1/kv/" + in.Key
 	var a answer

@@ -1,14 +1,14 @@
-// linear: loads the nodes of a volume, records what clients asked and were
-// answered, and checks that what Keydir promises held (DESIGN.md, section 5):
+// linear: load the nodes of a volume, record the requests and responses of clients, and
+// check Keydir's guarantees (README.md, "Consistency and limits"):
 //
 //   - writes and ?consistent reads are linearizable, key by key (Porcupine);
 //   - a plain read of one node never goes back in time;
-//   - a read with X-Keydir-Offset sees what the token stands for, on any node.
+//   - a read with X-Keydir-Offset includes the write of that token, on any node.
 //
-// Faults are made by whoever runs it. With -stale the checked reads are plain
-// ones, which promise less: under a partition that must be found.
+// The caller injects faults. With -stale the checked reads are plain reads, which
+// guarantee less: under a partition the check must fail.
 //
-// Status 0: all held. 1: trouble. 3: a promise was broken.
+// Exit status 0: all guarantees held. 1: an error. 3: a guarantee was violated.
 package main
 
 import (
@@ -31,7 +31,7 @@ const (
 	checkLimit = 60 * time.Second
 )
 
-// tally counts what happened and keeps what broke.
+// tally counts operations and keeps the violations.
 type tally struct {
 	sync.Mutex
 	counts  map[string]int
@@ -59,8 +59,8 @@ func (t *tally) record(op porcupine.Operation) {
 	t.counts[in.Op+" "+out.Got]++
 }
 
-// run is one client: it uses the keys of the round, so that histories stay short
-// enough to be checked.
+// run is one run of all clients. They use the keys of the current round, so that the
+// history of a key stays short enough to be checked.
 type run struct {
 	nodes []string
 	start time.Time
@@ -138,7 +138,7 @@ func (r *run) client(id int, seed int64) {
 	}
 }
 
-// check says which keys have a history that no order explains.
+// check returns the keys whose history no order explains, and those not decided in time.
 func check(history []porcupine.Operation) (illegal []string, undecided []string) {
 	m := model.ToModel()
 	m.Partition = nil

@@ -16,7 +16,7 @@ const (
 	opGet    = "get"    // GET ?consistent
 )
 
-// What an operation came to.
+// Results of an operation.
 const (
 	gotOK      = "ok"
 	gotMissing = "missing" // 404
@@ -24,7 +24,7 @@ const (
 	gotUnknown = "unknown" // 504, or the connection ended without an answer
 )
 
-// input is what a client asked for.
+// input is the request of a client.
 type input struct {
 	Op      string
 	Key     string
@@ -32,7 +32,7 @@ type input struct {
 	Version int64  // swap
 }
 
-// output is what it was answered.
+// output is the result of the request.
 type output struct {
 	Got     string
 	Value   string // get
@@ -41,7 +41,7 @@ type output struct {
 	Size    int  // append
 }
 
-// anyVersion is the version of an entry that a write of unknown outcome made.
+// anyVersion is the version of an entry written with unknown outcome.
 const anyVersion = -1
 
 // entry is the state of one key.
@@ -55,8 +55,8 @@ func written(value string, version int64) entry {
 	return entry{Exists: true, Value: value, Version: version}
 }
 
-// step says what the key can be after an operation with this answer; nothing,
-// if there can be no such answer.
+// step returns the possible states of the key after an operation with this result, or
+// none if the result is impossible.
 func step(state, in, out interface{}) []interface{} {
 	e, i, o := state.(entry), in.(input), out.(output)
 	if o.Got == gotUnknown {
@@ -85,7 +85,7 @@ func sameVersion(e entry, version int64) bool {
 }
 
 func answerFits(e entry, i input, o output) bool {
-	// A write's version is its place in the log.
+	// A write's version is its offset in the log.
 	if o.Got == gotOK && i.Op != opGet && i.Op != opDelete && o.Version <= e.Version {
 		return false
 	}
@@ -114,8 +114,8 @@ func answerFits(e entry, i input, o output) bool {
 	return false
 }
 
-// stepUnknown: it is done at some time, perhaps after everything else, which is
-// as good as never.
+// stepUnknown returns the states after an operation of unknown outcome. It takes effect
+// at some time, perhaps after all others, which is the same as never.
 func stepUnknown(e entry, i input) []interface{} {
 	done := written(i.Value, anyVersion)
 	switch i.Op {

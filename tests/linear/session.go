@@ -8,9 +8,8 @@ import (
 	"time"
 )
 
-// watchNode reads keys of one node, as plainly as a client can, and checks that
-// the node never goes back in time: neither the offset of its answers nor the
-// version of a key.
+// watchNode reads keys of one node with plain reads, and checks that neither the offset
+// of its responses nor the version of a key goes back.
 func watchNode(node string, until time.Time, keys func() []string, t *tally) {
 	c := newHTTP()
 	last := int64(-1)
@@ -47,14 +46,14 @@ func watchNode(node string, until time.Time, keys func() []string, t *tally) {
 				versions[key] = version
 			}
 			t.count("plain read")
-			// The two sides of the load share few processors.
+			// Clients and nodes share few processors.
 			time.Sleep(time.Millisecond)
 		}
 	}
 }
 
-// readOwnWrites writes a key of its own to one node and reads it from another,
-// with the offset of the write as its token.
+// readOwnWrites writes a key of its own to one node and reads it from another, with the
+// offset of the write as the token.
 func readOwnWrites(id int, nodes []string, until time.Time, seed int64, t *tally) {
 	c := newHTTP()
 	random := rand.New(rand.NewSource(seed))
@@ -83,7 +82,7 @@ func readOwnWrites(id int, nodes []string, until time.Time, seed int64, t *tally
 				a.offset(), token)
 			return
 		}
-		// What is unknown may still come, so it stays possible.
+		// A write of unknown outcome may still take effect, so it stays possible.
 		last, version, token = value, a.version(), a.offset()
 		if !readBack(c, nodes[reader], key, last, perhaps, token, t) {
 			return
