@@ -1,16 +1,16 @@
-/* The two clocks.
+/* Clocks: wall time and monotonic time.
  *
- * Both are answered by the vDSO without a system call. Wall time decides what a
- * reader sees (expiry) and stamps events of the embedded log; it can be set
- * back by an administrator, so that nothing may wait on it. Deadlines and
- * latencies use monotonic time. clock_gettime() cannot fail for these
- * clocks on Linux, so neither can these functions. Thread-safe.
+ * The vDSO answers both without a system call. Wall time decides which entries a reader
+ * sees (expiry) and provides the timestamps of the embedded log. An administrator can set
+ * it back, so nothing may wait on it. Deadlines and latencies use monotonic time.
+ * clock_gettime() cannot fail for these clocks on Linux, so these functions cannot fail
+ * either. Thread-safe.
  *
- * Log time never goes back, so a wall clock that is wrong for one moment would end
- * every TTL for good. Therefore a jump of the wall clock, compared with CLOCK_BOOTTIME
- * (which includes suspend), takes effect only after it has lasted CLOCK_BELIEVE_MS.
- * Until then clock_wall_ms() advances at the rate of CLOCK_BOOTTIME. A step back takes
- * effect at once. */
+ * Log time never goes back, so a wall clock that is wrong for a moment would end every TTL
+ * permanently. Therefore a forward jump of the wall clock, compared with CLOCK_BOOTTIME
+ * (which includes suspend), takes effect only after it has lasted CLOCK_BELIEVE_MS. Until
+ * then clock_wall_ms() advances at the rate of CLOCK_BOOTTIME. A backward step takes effect
+ * at once. */
 #include "common/base/clock.h"
 
 #include <stdatomic.h>

@@ -1,12 +1,10 @@
-/* CRC-64.
+/* CRC-64: the checksum that xz uses.
  *
- * The polynomial of ECMA-182, bits reversed, all ones before and after, as xz
- * has it: the checksum of "123456789" is 995dc9bbdf1939fa. Any damage that lies
- * within 64 bits is found, all other with a chance of 1 - 2^-64. Eight bytes at
- * a time through eight tables ("slicing-by-8"), more than 1 GB/s: a snapshot
- * must not wait for it.
- *
- * The tables are made at the first use and never change. */
+ * It uses the polynomial of ECMA-182, reflected, with an initial value and final XOR of all
+ * ones; the checksum of "123456789" is 995dc9bbdf1939fa. It detects any damage within 64
+ * consecutive bits, and other damage with a probability of 1 - 2^-64. It processes eight
+ * bytes at a time with eight tables ("slicing-by-8"), more than 1 GB/s, so that it does not
+ * slow down a snapshot. The tables are built at the first use and never change. */
 #include "common/base/crc64.h"
 
 #include <pthread.h>

@@ -1,10 +1,10 @@
-/* Early stop: a program that is told to stop while it starts ends at once.
+/* Early stop: end a program at once if it receives a stop signal during startup.
  *
- * A start waits for much: another process that starts, a peer, a broker, a store's
- * writer. Instead of teaching each of these waits to be given up, a thread takes
- * the signals meanwhile and ends the process where it is. Nothing is lost: nobody
- * was told yet that anything was done, and whatever is kill -9 safe is safe here. The
- * program takes the signals itself once it serves.
+ * Startup may wait for another process that starts, for a peer, for a broker, or for the
+ * writer of the store. Instead of making each of these waits cancellable, a thread receives
+ * the signals during startup and ends the process. Nothing is lost: no change was
+ * acknowledged yet, and startup is safe against kill -9. The program handles the signals
+ * itself once it serves.
  *
  * No lock. */
 #include "common/base/early_stop.h"
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SIGNAL_STATUS 128 /* and the signal's number: what a shell makes of it */
+#define SIGNAL_STATUS 128 /* plus the signal's number: the status that a shell reports */
 
 struct early_stop {
 	pthread_t thread;
@@ -33,13 +33,13 @@ static void stop_signals(sigset_t *signals)
 	sigaddset(signals, SIGINT);
 }
 
-/* End the process by NUMBER, or with the like status if it is immune: process 1 of
- * a container is. */
+/* End the process by signal NUMBER or, if it is immune to it as process 1 of a container
+ * is, with the corresponding status. */
 static _Noreturn void end_by(int number)
 {
 	sigset_t one;
 
-	logger(LOGGER_INFO, "stopping before the start is done signal=%s", sigabbrev_np(number));
+	logger(LOGGER_INFO, "stopping during startup signal=%s", sigabbrev_np(number));
 	signal(number, SIG_DFL);
 	sigemptyset(&one);
 	sigaddset(&one, number);
@@ -59,8 +59,8 @@ static void *wait_for_signal(void *arg)
 		int number = sigwaitinfo(&signals, &info);
 		if (number < 0)
 			continue;
-		/* early_stop_end() sends one to this thread alone, which comes before
-		 * those that are sent to the process. */
+		/* early_stop_end() sends a signal to this thread only, which is delivered
+		 * before those sent to the process. */
 		if (atomic_load(&stop->over) && info.si_pid == getpid())
 			return NULL;
 		end_by(number);
@@ -87,7 +87,7 @@ void early_stop_end(struct early_stop *stop)
 	if (!stop)
 		return;
 	atomic_store(&stop->over, true);
-	/* That thread has it blocked, and takes it by sigwaitinfo(). */
+	/* That thread blocks the signal and receives it with sigwaitinfo(). */
 	pthread_kill(stop->thread, SIGTERM); /* NOLINT(bugprone-bad-signal-to-kill-thread) */
 	pthread_join(stop->thread, NULL);
 	free(stop);

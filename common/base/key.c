@@ -1,10 +1,10 @@
-/* Keys: the rules a path must follow, and taking paths apart.
+/* Keys: the rules for paths, and how to split them.
  *
- * A key is bytes, not text: the rules are those of a path on Linux, so that
- * every key can be a file, and nothing is normalised: a spelling that would
- * need it ("a//b", "./a", "/a", "a/") is refused, so that one entry has one
- * key. Every node applies the same rules to the same log, so a rule that
- * changes here is a new format version (EVENTS.md).
+ * A key is bytes, not text. The rules are those of a Linux path, so that every key can be a
+ * file. Nothing is normalised: a spelling that would need it ("a//b", "./a", "/a", "a/") is
+ * refused, so an entry has only one key. Every node applies the same rules to the same log,
+ * so changing a rule requires a new format version (EVENTS.md).
+ *
  * No state; thread-safe. */
 #include "common/base/key.h"
 

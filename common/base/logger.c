@@ -1,12 +1,11 @@
-/* Logging: one line per fact, to stderr or syslog.
+/* Logger: writes one line per fact to stderr or syslog.
  *
- * A line is built on the stack and goes out with one write(2), so that lines
- * of several threads and processes on one pipe never mix (up to PIPE_BUF) and
- * no lock is needed. What a line reports may hold bytes of a client (keys,
- * texts of errors): whatever could forge a line or steer a terminal is
- * escaped, and a line has a longest size. errno is kept, so that a log call
- * can stand between an error and its handling.
- * The settings are written once by logger_init(), before threads. */
+ * A line is built on the stack and written with one write(2), so lines of several threads
+ * and processes on one pipe do not mix (up to PIPE_BUF) and no lock is needed. A line may
+ * contain bytes from a client (keys, error texts), so everything that could forge a line or
+ * control a terminal is escaped, and the length of a line is limited. errno is preserved,
+ * so that a caller can log between an error and its handling. logger_init() writes the
+ * settings once, before other threads start. */
 #include "common/base/logger.h"
 
 #include "common/base/clock.h"
@@ -22,7 +21,7 @@
 #include <unistd.h>
 
 #define MESSAGE_MAX 2048
-#define LINE_MAX_BYTES 4096 /* PIPE_BUF of Linux: written as one */
+#define LINE_MAX_BYTES 4096 /* PIPE_BUF of Linux: written atomically */
 
 static const struct {
 	const char *text;
@@ -49,8 +48,8 @@ void logger_init(const char *name, enum logger_level level, bool to_syslog)
 		openlog(program, LOG_PID, LOG_DAEMON);
 }
 
-/* Length of the well-formed UTF-8 character at TEXT that may be shown as it
- * is; 0 for a control character or a byte that is no UTF-8. */
+/* Return the length of the well-formed UTF-8 character at TEXT if it can be printed
+ * unchanged; 0 for a control character or a byte that is not UTF-8. */
 static size_t printable_len(const unsigned char *text, size_t len)
 {
 	size_t n;
@@ -81,8 +80,8 @@ static size_t printable_len(const unsigned char *text, size_t len)
 	return n;
 }
 
-/* Copies TEXT into BUF, escaped, and returns the length; what does not fit is
- * cut off, marked by "...". SIZE is at least 4; no NUL is added. */
+/* Copy TEXT to BUF, escaped. Returns the length. Text that does not fit is cut off and
+ * marked by "...". SIZE is at least 4; no NUL is added. */
 static size_t escape_text(const char *text, size_t len, char *buf, size_t size)
 {
 	size_t used = 0;
@@ -130,7 +129,7 @@ void logger(enum logger_level level, const char *fmt, ...)
 	va_start(args, fmt);
 	n = vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
-	if (n < 0) /* a format that the C library refuses: say what is known */
+	if (n < 0) /* the C library refuses the format: print the part before it */
 		n = snprintf(message, sizeof(message), "%s", fmt);
 	len = (size_t)n;
 	if (len >= sizeof(message)) {
@@ -162,7 +161,7 @@ void logger(enum logger_level level, const char *fmt, ...)
 bool logger_allow(struct logger_limit *limit, uint64_t *ret_suppressed)
 {
 	int64_t window = 1 + clock_mono_ms() / (LOGGER_WINDOW_S * INT64_C(1000));
-	/* Two threads may both begin a window: then it has a few lines more. */
+	/* Two threads may both start a window; it then allows a few more lines. */
 	if (atomic_exchange(&limit->window, window) != window)
 		atomic_store(&limit->lines, 0);
 	if (atomic_fetch_add(&limit->lines, 1) < LOGGER_BURST) {

@@ -1,9 +1,9 @@
-/* Metrics: one table of counters, and their text form.
+/* Metrics: a table of counters, and their text form.
  *
- * A counter is one relaxed atomic: it orders nothing, so it costs one locked
- * add and may be used on every path. The text is Prometheus' exposition format
- * 0.0.4. Values that exist only at the moment of the question (offsets, sizes)
- * are not kept here: whoever answers writes them with metrics_gauge(). */
+ * A counter is one relaxed atomic: it orders nothing, so it costs one locked add and may be
+ * used on every path. The text is Prometheus' exposition format 0.0.4. Values that are
+ * computed on request (offsets, sizes) are not kept here; the handler of the request writes
+ * them with metrics_gauge(). */
 #include "common/base/metrics.h"
 
 #include <inttypes.h>
@@ -32,7 +32,7 @@ uint64_t metrics_get(enum metrics_counter counter)
 	return atomic_load_explicit(&values[counter], memory_order_relaxed);
 }
 
-/* HELP text ends at a newline; the format has escapes for that. */
+/* HELP text ends at a newline, so escape it as the format demands. */
 void metrics_head(FILE *to, const char *name, const char *help, const char *type)
 {
 	fprintf(to, "# HELP %s ", name);
@@ -69,8 +69,8 @@ void metrics_gauge(FILE *to, const char *name, const char *help, double value)
 	else if (isinf(value))
 		snprintf(text, sizeof(text), value > 0 ? "+Inf" : "-Inf");
 	else {
-		/* 15 digits are what people wrote; 17 only where those do not
-		 * name the same number. */
+		/* 15 digits print a decimal number as it was written; use 17 only if 15 do
+		 * not give the same number back. */
 		snprintf(text, sizeof(text), "%.15g", value);
 		if (strtod(text, NULL) != value)
 			snprintf(text, sizeof(text), "%.17g", value);

@@ -1,12 +1,11 @@
-/* Options: one table for parsing, --help, environment and the man pages.
+/* Options: one table drives parsing, --help, environment variables and the man pages.
  *
- * The command line is taken apart by getopt_long(3), so that it behaves as
- * people know it: "--name value", "--name=value", unique abbreviations, "-fo
- * ro", operands anywhere, "--" before operands that start with a dash. The
- * letters and values come from the caller's table; getopt's own messages are
- * off, because the caller says once what was wrong.
- * getopt_long() keeps global state: options_parse() is for one thread, at the
- * start. The rest is thread-safe. */
+ * getopt_long(3) parses the command line, so it behaves as users expect: "--name value",
+ * "--name=value", unique abbreviations, "-fo ro", operands anywhere, and "--" before
+ * operands that start with a dash. The letters and values come from the caller's table.
+ * getopt's own messages are disabled, because the caller reports the fault. getopt_long()
+ * keeps global state, so only one thread may call options_parse(), at startup. The other
+ * functions are thread-safe. */
 #include "common/base/options.h"
 
 #include "common/base/ttl.h"
@@ -21,7 +20,7 @@
 
 #define HELP_COLUMN 30
 #define HELP_WIDTH 80
-#define LONG_BASE 256 /* values of getopt_long for rows, above any letter */
+#define LONG_BASE 256 /* values that getopt_long() returns for rows, above any letter */
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt,
                                                         ...)
@@ -38,7 +37,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, 
 
 /* --- values --- */
 
-/* Digits only, then an optional unit of K, M, G or T if UNITS. */
+/* Parse digits, followed by an optional unit of K, M, G or T if UNITS is set. */
 static int parse_number(const char *text, bool units, uint64_t *ret)
 {
 	static const char letters[] = "KMGT";
@@ -83,8 +82,8 @@ static int parse_flag(const char *text, bool *ret)
 	return -EINVAL;
 }
 
-/* Sets the field of ROW; WHERE names the source of TEXT in messages, as in
- * "--size" or "KEYDIR_SIZE". */
+/* Set the field of ROW. WHERE names the source of TEXT in messages, such as "--size" or
+ * "KEYDIR_SIZE". */
 static int set_value(const struct option_row *row, const char *where, const char *text, void *into,
                      char *why, size_t why_size)
 {
@@ -175,7 +174,7 @@ static void clear_field(const struct option_row *row, void *into)
 
 /* --- sources --- */
 
-/* A list in the environment has its items between semicolons. */
+/* Set a list from the environment, where its items are separated by semicolons. */
 static int set_list_from_env(const struct option_row *row, char *text, void *into, char *why,
                              size_t why_size)
 {
@@ -196,8 +195,8 @@ static int set_from_env(const struct option_row *row, void *into, char *why, siz
 	struct option_list *list;
 	char *copy;
 
-	/* Empty counts as unset: that is what service files and compose files
-	 * make of a variable that has no value. */
+	/* Treat an empty variable as unset: service files and compose files pass one if it
+	 * has no value. */
 	if (!text || !*text)
 		return 0;
 	clear_field(row, into);
@@ -213,11 +212,11 @@ static int set_from_env(const struct option_row *row, void *into, char *why, siz
 	return set_list_from_env(row, copy, into, why, why_size);
 }
 
-/* What getopt_long() needs, made from the rows. */
+/* The input of getopt_long(), built from the rows. */
 struct getopt_table {
 	struct option *longs;
 	char *shorts;
-	bool *seen; /* by row: given on the command line before */
+	bool *seen; /* per row: already given on the command line */
 };
 
 static void table_free(struct getopt_table *table)
@@ -240,7 +239,7 @@ static int table_make(const struct option_row *rows, size_t n, struct getopt_tab
 		table_free(&table);
 		return -ENOMEM;
 	}
-	*c++ = ':'; /* report a missing argument as ':' */
+	*c++ = ':'; /* make getopt_long() return ':' for a missing argument */
 	for (size_t i = 0; i < n; i++) {
 		bool has_arg = rows[i].type != OPTION_FLAG;
 
@@ -266,8 +265,8 @@ static size_t row_of_letter(const struct option_row *rows, size_t n, int letter)
 	return n;
 }
 
-/* Says what getopt_long() found wrong: CODE is its '?' or ':', WORD the
- * argument that it took last, which is the one at fault if it is a long one. */
+/* Describe the fault that getopt_long() found: CODE is its '?' or ':'; WORD is the last
+ * argument that it parsed, which is at fault if it is a long option. */
 static int refuse_word(const struct option_row *rows, size_t n, int code, const char *word,
                        char *why, size_t why_size)
 {
@@ -289,7 +288,7 @@ static int refuse_word(const struct option_row *rows, size_t n, int code, const 
 	for (size_t i = 0; i < n; i++)
 		matches += strncmp(rows[i].name, word + 2, name_len) == 0;
 	return refuse(why, why_size,
-	              matches ? "%.*s: stands for more than one option; see --help" :
+	              matches ? "%.*s: is ambiguous; see --help" :
 	                        "%.*s: no such option; see --help",
 	              (int)name_len + 2, word);
 }
@@ -300,7 +299,7 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 {
 	int code;
 
-	optind = 0; /* start afresh, also if getopt was used before (glibc) */
+	optind = 0; /* reinitialise getopt, even if it was used before (glibc) */
 	opterr = 0;
 	for (;;) {
 		size_t i;
@@ -356,7 +355,8 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 		return err;
 	}
 	err = set_from_argv(rows, n, &table, argc, argv, into, &args, why, why_size);
-	/* What the command line says hides the environment, faults and all. */
+	/* An option on the command line hides its environment variable, even an invalid
+	 * one. */
 	for (size_t i = 0; i < n && !err; i++) {
 		if (!table.seen[i])
 			err = set_from_env(&rows[i], into, why, why_size);
@@ -369,8 +369,7 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 
 /* --- texts --- */
 
-/* Writes TEXT from column AT on, broken between words, with further lines
- * starting at HELP_COLUMN. */
+/* Write TEXT from column AT on, wrapped between words; further lines start at HELP_COLUMN. */
 static size_t write_wrapped(FILE *to, size_t at, const char *text)
 {
 	while (*text) {
@@ -422,7 +421,7 @@ void options_help(const struct option_row *rows, FILE *to)
 	}
 }
 
-/* Text inside a roff line: no byte of it may be taken for a request. */
+/* Write text inside a roff line, escaped so that no byte is read as a request. */
 static void write_roff(FILE *to, const char *text, bool line_start)
 {
 	if (line_start && (*text == '.' || *text == '\''))

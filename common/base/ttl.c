@@ -1,13 +1,13 @@
-/* TTLs and moments as people write them.
+/* TTL: parses and formats durations and moments.
  *
- * Both parsers take exactly one spelling of a number (digits only: no sign, no
- * blank, no exponent), because the same text comes from setfattr, from URLs
- * and from option lists, and a TTL that is understood differently than meant
- * loses data silently. Dates are computed here and not with timegm(3): that
- * accepts the 31st of February, and whether it reads the time zone of the
- * process is one more thing to know. The calendar is proleptic Gregorian, in
- * 400-year eras that start on 1 March (so that the leap day is the last of its
- * year). No state; thread-safe. */
+ * Both parsers accept exactly one spelling of a number (digits only: no sign, blank or
+ * exponent). The same text may come from setfattr, URLs and option lists, and a misread TTL
+ * loses data silently. Dates are computed here and not with timegm(3), because that accepts
+ * February 31st and may depend on the time zone of the process. The calendar is proleptic
+ * Gregorian, in 400-year eras that start on March 1st, so that the leap day is the last day
+ * of its year.
+ *
+ * No state; thread-safe. */
 #include "common/base/ttl.h"
 
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include <string.h>
 
 #define DAY_MS INT64_C(86400000)
-#define ERA_DAYS 146097   /* of 400 years */
-#define EPOCH_DAYS 719468 /* from 0000-03-01 to 1970-01-01 */
+#define ERA_DAYS 146097   /* days in 400 years */
+#define EPOCH_DAYS 719468 /* days from 0000-03-01 to 1970-01-01 */
 
 static bool is_digit(char c)
 {
@@ -73,7 +73,7 @@ int ttl_format(int64_t ttl_ms, char *buf, size_t size)
 	return snprintf(buf, size, "%" PRId64, seconds);
 }
 
-/* Days from 1970-01-01 to a date of the years 0 to 9999. */
+/* Return the days from 1970-01-01 to a date of the years 0 to 9999. */
 static int64_t days_of(int year, int month, int day)
 {
 	int y = month <= 2 ? year - 1 : year; /* years start in March */
@@ -93,13 +93,13 @@ static int days_in_month(int year, int month)
 	return month == 2 && leap ? 29 : days[month - 1];
 }
 
-/* A text that is read from its front. */
+/* A position in a text that is parsed from the front. */
 struct cursor {
 	const char *at;
 	const char *end;
 };
 
-/* Reads exactly N digits (at most 4) as a number from LEAST to MOST. */
+/* Parse exactly N digits (at most 4) as a number from LEAST to MOST. */
 static bool take_number(struct cursor *c, int n, int least, int most, int *ret)
 {
 	int number = 0;
@@ -118,7 +118,7 @@ static bool take_number(struct cursor *c, int n, int least, int most, int *ret)
 	return true;
 }
 
-/* Reads one byte if it is among CHARS. */
+/* Parse one byte if it is among CHARS. */
 static bool take_char(struct cursor *c, const char *chars, char *ret)
 {
 	if (c->at == c->end || *c->at == '\0' || !strchr(chars, *c->at))
@@ -165,7 +165,7 @@ int moment_parse(const char *text, size_t len, int64_t *ret_ms)
 	return 0;
 }
 
-/* WIDTH digits of N and what follows them. */
+/* Write WIDTH digits of N, followed by AFTER. */
 static char *put_digits(char *p, int n, int width, char after)
 {
 	p[width] = after;
@@ -189,7 +189,7 @@ int moment_format(int64_t ms, char *buf, size_t size)
 	int month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
 	int64_t year = era * 400 + year_of_era + (month <= 2);
 
-	/* a listing has thousands of them: snprintf() took a third of its time */
+	/* snprintf() is too slow for a listing of thousands */
 	if (year < 0 || year > 9999 || size < sizeof("2000-01-01T00:00:00.000Z"))
 		return snprintf(buf, size, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d.%03dZ", year,
 		                month, day, of_day / 3600000, of_day / 60000 % 60,

@@ -1,13 +1,13 @@
-/* Events: texts, deep copies, and the checks that need no store.
+/* Event: texts, deep copies, and the checks that do not need a store.
  *
- * event_check() is the one gate between whatever a client or a foreign
- * producer wrote and the code that applies it: behind it every key obeys
- * base/key.h, every number is in the range that the store's arithmetic can bear,
- * and the ranges of a write cover exactly its value. It runs where an event is
- * submitted and again where it is applied, on every node with the same answer,
- * so it looks at nothing but the event, and a check that changes is a new
- * format version (EVENTS.md). What an operation does not use is not looked at,
- * except for ranges and ops, which have no place elsewhere.
+ * event_check() is the only gate between the data of a client or foreign producer and the
+ * code that applies it. After it, every key obeys base/key.h, every number is within the
+ * range that the store's arithmetic supports, and the ranges of a write cover exactly its
+ * value. It runs when an event is submitted and again when it is applied, and must give the
+ * same result on every node. So it depends only on the event, and changing a check requires
+ * a new format version (EVENTS.md). Fields that an operation does not use are not checked,
+ * except ranges and ops, which are not allowed elsewhere.
+ *
  * No state; thread-safe. */
 #include "common/event/event.h"
 
@@ -21,7 +21,7 @@
 /* The largest size or offset in an event: far above EVENT_VALUE_MAX, and small enough
  * that the sum of a size and a length cannot overflow. */
 #define SIZE_LIMIT (UINT64_C(1) << 40)
-/* 9999-12-31T23:59:59.999Z: the last moment that RFC 3339 can name. */
+/* 9999-12-31T23:59:59.999Z, the last moment that RFC 3339 can express. */
 #define XATTR_NAME_LIMIT 255 /* XATTR_NAME_MAX of Linux */
 #define VOLUME_LIMIT 39      /* bytes of a volume id (struct store_meta) */
 
@@ -75,8 +75,8 @@ int event_outcome_errno(enum event_outcome outcome)
 
 /* --- deep copy --- */
 
-/* Memory handed out front to back. With a NULL base it only counts, so that
- * measuring and copying are the same code and cannot disagree. */
+/* An allocator that hands out memory from front to back. With a NULL base it only counts,
+ * so that measuring and copying are the same code and cannot disagree. */
 struct arena {
 	char *base;
 	size_t used;
@@ -106,8 +106,8 @@ static void copy_bytes(struct arena *arena, struct bytes *to, struct bytes from)
 	}
 }
 
-/* Copies what FROM points to; TO is a shallow copy of FROM already. While
- * counting, TO is anything that may be written to. */
+/* Copy what FROM points to. TO must already be a shallow copy of FROM; while counting, TO
+ * is any writable event. */
 static void copy_event(struct arena *arena, struct event *to, const struct event *from)
 {
 	struct event scratch;
@@ -167,7 +167,7 @@ void event_free(struct event *ev)
 
 /* --- checks --- */
 
-/* True if all bytes are printable ASCII: what may be sent in an HTTP header. */
+/* Return whether all bytes are printable ASCII, which may be sent in an HTTP header. */
 static bool is_header_text(struct bytes text)
 {
 	const unsigned char *c = text.data;
@@ -192,8 +192,8 @@ static bool is_volume_id(struct bytes id)
 	return id.len >= 1 && id.len <= VOLUME_LIMIT;
 }
 
-/* The key, or the inode that stands for it: only a record that names an inode
- * may leave the key out (the root has none). */
+/* Check the key, or the inode that replaces it: only a record that names an inode may omit
+ * the key (the root has none). */
 static const char *check_key(const struct event *ev)
 {
 	enum key_fault fault;
@@ -224,7 +224,7 @@ static const char *check_expiry(const struct event *ev)
 
 uint64_t event_spread(const struct event_range *ranges, size_t nranges)
 {
-	uint64_t blocks = 0, next = 0; /* the first block behind the range before */
+	uint64_t blocks = 0, next = 0; /* first block after the previous range */
 
 	for (size_t i = 0; i < nranges; i++) {
 		uint64_t first = ranges[i].off / EVENT_BLOCK;
@@ -377,7 +377,7 @@ static const char *check_set(const struct event *ev)
 	return NULL;
 }
 
-/* What one operation needs beside its key. */
+/* Check the fields that an operation needs besides its key. */
 static const char *check_op(const struct event *ev)
 {
 	switch (ev->op) {

@@ -1,10 +1,10 @@
-/* The feed: what each applied event did, for everything that follows it.
+/* Feed: encodes and decodes the rows of the feed.
  *
- * A row is a run of LEB128 numbers and counted strings, in the order of struct
- * feed_event, what few events have only if this one has it. The version is
- * counted from the offset and inodes of effects from the event's: mostly they
- * are the same. It belongs to the store's format version: it never leaves the
- * node but inside a snapshot, and all nodes of a volume have the same rows. */
+ * A row consists of LEB128 numbers and counted strings, in the order of struct feed_event.
+ * Fields that few events have are present only in those rows. The version is stored
+ * relative to the offset, and the inodes of effects relative to the event's, because they
+ * are usually equal. The format is part of the store's format version: rows leave the node
+ * only in a snapshot, and all nodes of a volume have the same rows. */
 #include "common/event/feed.h"
 
 #include "common/base/key.h"
@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HEAD_MIN 9      /* bytes before the effects, at least */
-#define HAS_AT 2        /* which of them says what few events have: */
+#define HEAD_MIN 9      /* minimum bytes before the effects */
+#define HAS_AT 2        /* index of the byte that says which rare fields are present: */
 #define EFFECT_MIN 6    /* bytes of the smallest effect */
-#define EFFECT_DIR 0x80 /* beside its kind */
+#define EFFECT_DIR 0x80 /* flag in the byte of the kind */
 #define OP_MIN 4        /* bytes of the smallest op */
 
 enum { HAS_CREATED = 1, HAS_NUMBER = 2, HAS_IDEM = 4, HAS_OPS = 8, HAS_MORE = 16 };
@@ -77,7 +77,7 @@ int feed_encode(const struct feed_event *ev, struct bytes *ret)
 	return 0;
 }
 
-/* What is left to read; `bad` once something was missing. */
+/* The bytes left to read; `bad` is set once bytes are missing. */
 struct reader {
 	const uint8_t *p;
 	size_t left;
@@ -122,7 +122,7 @@ static struct bytes get_bytes(struct reader *r)
 	return b;
 }
 
-/* A count of things that take at least MIN bytes each. */
+/* Read a count of elements that take at least MIN bytes each. */
 static size_t get_count(struct reader *r, size_t min)
 {
 	uint64_t n = get_number(r);
@@ -143,7 +143,7 @@ static void skip_effects(struct reader *r, size_t n)
 	}
 }
 
-/* All before the effects. Returns what the event has. */
+/* Read everything before the effects. Returns the HAS_ flags of the event. */
 static unsigned get_head(struct reader *r, uint64_t offset, struct feed_event *ev)
 {
 	*ev = (struct feed_event){ .offset = offset };
@@ -171,7 +171,7 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 	unsigned has = get_head(&r, offset, &head);
 	size_t head_len = row.len - r.left;
 	size_t neffects = get_count(&r, EFFECT_MIN), nops = 0;
-	if (has & HAS_OPS) { /* their count stands behind the effects */
+	if (has & HAS_OPS) { /* their count follows the effects */
 		skip_effects(&r, neffects);
 		nops = get_count(&r, OP_MIN);
 	}
@@ -206,7 +206,7 @@ int feed_decode(uint64_t offset, struct bytes row, struct feed_event **ret)
 		e->expiry_ms = get_signed(&r);
 		e->key = get_bytes(&r);
 		r.bad |= e->kind > FEED_EVICTED;
-		/* The root's is empty. */
+		/* The root's key is empty. */
 		r.bad |= e->key.len && key_check(e->key.data, e->key.len) != KEY_OK;
 	}
 	if (has & HAS_OPS)
@@ -232,7 +232,7 @@ int feed_decode_idem(struct bytes row, struct bytes *ret)
 	struct feed_event head = { 0 };
 	if (row.len < HEAD_MIN)
 		return -EBADMSG;
-	if (r.p[HAS_AT] & HAS_IDEM) /* few have one */
+	if (r.p[HAS_AT] & HAS_IDEM) /* few events have one */
 		get_head(&r, 0, &head);
 	if (r.bad)
 		return -EBADMSG;

@@ -1,12 +1,12 @@
-/* Records, from log to event. The format is EVENTS.md, version 1.
+/* Record: decodes a record of a log into an event. The format is EVENTS.md, version 1.
  *
- * Decoding reads bytes that anyone with access to the log may have written, so
- * it believes no length and no number, allocates in proportion to what it was
- * given, and hands out only events that event_check() accepts. It works on a
- * struct on the stack that borrows from the record; one event_dup() at the end
- * makes the owner's copy. Every node must come to the same answer, so nothing
- * but the record's bytes decides, and what this version cannot know the
- * meaning of (-ENOTSUP) is looked for before anything is called malformed.
+ * The decoder reads bytes that anyone with access to the log may have written. So it trusts
+ * no length and no number, allocates in proportion to its input, and returns only events
+ * that event_check() accepts. It works on a struct on the stack that borrows from the
+ * record; a final event_dup() makes a copy that owns its bytes. Every node must reach the
+ * same result, so only the record's bytes decide. Content that this version cannot
+ * interpret (-ENOTSUP) is detected before anything is rejected as malformed.
+ *
  * No state; thread-safe. */
 #include "common/event/record_format.h"
 
@@ -33,7 +33,7 @@ static const struct {
 
 static struct bytes bytes_behind(struct bytes b, size_t n)
 {
-	/* The bytes of an empty header may be at NULL, which takes no sum. */
+	/* An empty header may have a NULL pointer, to which nothing may be added. */
 	return n ? (struct bytes){ (const char *)b.data + n, b.len - n } : b;
 }
 
@@ -108,7 +108,7 @@ static bool parse_hex64(struct bytes b, uint64_t *ret)
 	return true;
 }
 
-/* Takes the part of REST before SEP (or all of it) off its front. */
+/* Take the part of REST before SEP, or all of it. */
 static struct bytes take_part(struct bytes *rest, char sep, bool *ret_last)
 {
 	const char *data = rest->data;
@@ -136,7 +136,7 @@ static int refuse_record(const char **ret_why, const char *why)
 	return -EBADMSG;
 }
 
-/* Headers that carry no meaning for Keydir: tracing and private ones. */
+/* Return whether a header has no meaning for Keydir: tracing and private headers. */
 static bool is_ignored(struct bytes name)
 {
 	return bytes_start(name, "x-") || bytes_start(name, "X-") ||
@@ -261,11 +261,11 @@ static int parse_flags(struct bytes text, struct event *ev)
 	return 0;
 }
 
-/* Reads one header into EV. 0, -EBADMSG, -ENOMEM. */
+/* Parse one header into EV. Returns 0, -EBADMSG or -ENOMEM. */
 static int parse_header(enum header header, struct bytes text, struct event *ev)
 {
 	switch (header) {
-	case HEADER_OP: /* read before */
+	case HEADER_OP: /* parsed before */
 	case HEADER_V:
 		return 0;
 	case HEADER_ID:
@@ -327,9 +327,9 @@ static const struct bytes *header_named(const struct record *rec, enum header he
 	return NULL;
 }
 
-/* Finds what this version cannot know the meaning of: a format version that came
- * after it, or an operation. A header or flag that it does not know is no such
- * thing: all of version 1 are known to all, and others need a newer `v`. */
+/* Check for content that this version cannot interpret: a later format version or an
+ * unknown operation. An unknown header or flag is not such a case: all headers and flags of
+ * version 1 are known, and new ones require a higher `v`. */
 static int check_known(const struct record *rec, const struct bytes *op, struct event *ev,
                        const char **ret_why)
 {
@@ -352,7 +352,7 @@ static int check_known(const struct record *rec, const struct bytes *op, struct 
 static int parse_headers(const struct record *rec, struct event *ev, unsigned *ret_seen,
                          const char **ret_why)
 {
-	/* A name is also the name of what is wrong with its text. */
+	/* The fault for each header whose text is invalid. */
 	static const char *const faults[] = {
 #define X(id, text) "the header " text " is not valid",
 		RECORD_HEADERS(X)
@@ -369,7 +369,7 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 			if (is_ignored(rec->headers[i].name))
 				continue;
 			return refuse_record(ret_why,
-			                     "a header is unknown (one's own begin with x-)");
+			                     "a header is unknown (private headers start with x-)");
 		}
 		if (seen & 1U << header)
 			return refuse_record(ret_why, "a header is given twice");
@@ -384,7 +384,7 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 	return 0;
 }
 
-/* Takes one string `LEN:bytes,` off REST; *RET_NULL for `-,`. */
+/* Take one string `LEN:bytes,` off REST; set *RET_NULL for `-,`. */
 static bool take_string(struct bytes *rest, struct bytes *ret, bool *ret_null)
 {
 	const char *c = rest->data;
@@ -411,7 +411,7 @@ static bool take_string(struct bytes *rest, struct bytes *ret, bool *ret_null)
 	return true;
 }
 
-/* Takes one string that must not be null. */
+/* Take one string that must not be null. */
 static bool take_text(struct bytes *rest, struct bytes *ret)
 {
 	bool is_null;
@@ -419,7 +419,7 @@ static bool take_text(struct bytes *rest, struct bytes *ret)
 	return take_string(rest, ret, &is_null) && !is_null;
 }
 
-/* Takes a sub-record apart: key, value, then names and values of headers. */
+/* Parse a sub-record: key, value, then names and values of headers. */
 static bool parse_sub_record(struct bytes text, struct record *ret)
 {
 	bool is_null;
@@ -479,8 +479,8 @@ static int parse_ops(struct bytes value, struct event *ev, const char **ret_why)
 	return 0;
 }
 
-/* Decodes REC into EV (zeroed), which borrows from it. Whatever is returned,
- * record_release(EV) frees what was allocated. */
+/* Decode REC into EV (zeroed), which borrows from it. The caller must call
+ * record_release(EV), whatever is returned. */
 static int decode_into(const struct record *rec, bool nested, struct event *ev,
                        const char **ret_why)
 {

@@ -1,11 +1,11 @@
-/* Records, from event to log. The format is EVENTS.md, version 1.
+/* Record: encodes an event into a record of a log. The format is EVENTS.md, version 1.
  *
- * Every text of a header that is not in the event already goes into one
- * buffer, sized before for the longest that each can be, so that encoding costs
- * one allocation; key, value and byte strings are borrowed. Only the value of
- * a transaction is built: its operations are records of the same kind, inside
- * strings with their length before them. What is written is what
- * record_decode() reads back: decoding gives the same event.
+ * All texts of headers that are not in the event go into one buffer, allocated with the
+ * maximum size of each, so encoding costs one allocation. Key, value and byte strings are
+ * borrowed. Only the value of a transaction is built: its operations are records of the
+ * same form inside length-prefixed strings. record_decode() reads the result back to the
+ * same event.
+ *
  * No state; thread-safe. */
 #include "common/event/record_format.h"
 
@@ -26,9 +26,9 @@ static const struct bytes header_names[] = {
 /* The longest text of a number, and of a range, with its separator and NUL. */
 #define NUMBER_MAX 48
 #define RANGE_MAX 48
-#define FLAGS_MAX 64 /* all words of flag_words */
+#define FLAGS_MAX 64 /* length of all flag words together */
 
-/* Headers under construction; their texts are written behind each other. */
+/* The headers written so far; their texts follow one another in `text`. */
 struct writer {
 	struct record *rec;
 	char *at;
@@ -43,14 +43,14 @@ static void put_header(struct writer *w, enum header header, struct bytes value)
 	h->value = value;
 }
 
-/* Adds a header if there is something to say. */
+/* Add a header unless VALUE is empty. */
 static void put_bytes(struct writer *w, enum header header, struct bytes value)
 {
 	if (value.len)
 		put_header(w, header, value);
 }
 
-/* Appends formatted text; the buffer was made large enough. */
+/* Append formatted text; the buffer is large enough. */
 __attribute__((format(printf, 2, 3))) static void write_text(struct writer *w, const char *fmt, ...)
 {
 	va_list args;
@@ -63,7 +63,7 @@ __attribute__((format(printf, 2, 3))) static void write_text(struct writer *w, c
 	w->at += n;
 }
 
-/* Adds the header whose text was written since START. */
+/* Add the header whose text was written since START. */
 static void put_written(struct writer *w, enum header header, const char *start)
 {
 	put_header(w, header, (struct bytes){ start, (size_t)(w->at - start) });
@@ -210,7 +210,7 @@ static void put_headers(struct writer *w, const struct event *ev)
 	put_flags(w, ev);
 }
 
-/* Bytes that grow. */
+/* A growing buffer. */
 struct buffer {
 	char *data;
 	size_t len;
@@ -234,7 +234,7 @@ static int buffer_reserve(struct buffer *buf, size_t more)
 	return 0;
 }
 
-/* Bytes of the string `LEN:bytes,` around LEN bytes. */
+/* Return the size of the string `LEN:bytes,` for LEN bytes. */
 static size_t string_size(size_t len)
 {
 	size_t digits = 1;
@@ -244,7 +244,7 @@ static size_t string_size(size_t len)
 	return digits + 1 + len + 1;
 }
 
-/* Both: room was reserved. */
+/* These two require reserved space. */
 static void append_head(struct buffer *buf, size_t len)
 {
 	buf->len += (size_t)snprintf(buf->data + buf->len, buf->capacity - buf->len, "%zu:", len);
@@ -267,7 +267,7 @@ static int append_sub_record(struct buffer *buf, const struct record *rec)
 	for (size_t i = 0; i < rec->nheaders; i++)
 		len += string_size(rec->headers[i].name.len) +
 		       string_size(rec->headers[i].value.len);
-	/* One more for the NUL that snprintf() writes. */
+	/* One byte more for the NUL that snprintf() writes. */
 	if (buffer_reserve(buf, string_size(len) + 1) != 0)
 		return -ENOMEM;
 	append_head(buf, len);
@@ -327,7 +327,7 @@ int record_encode(const struct event *ev, struct record_out *out)
 		made.rec.value = (struct bytes){ ops.data, ops.len };
 	}
 	made.rec.has_value = made.rec.value.len || record_needs_value(ev->op);
-	/* An empty value is told from a null one by where it is, in librdkafka. */
+	/* librdkafka distinguishes an empty value from a null one by its pointer. */
 	if (made.rec.value.len == 0)
 		made.rec.value.data = made.rec.has_value ? "" : NULL;
 	w = (struct writer){ &made.rec, made.text, made.text + size };

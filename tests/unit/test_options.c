@@ -174,7 +174,7 @@ static void test_bad_options_are_refused_with_a_reason(void **state)
 	} bad[] = {
 		{ { "--bogus" }, "--bogus: no such option; see --help" },
 		{ { "operand", "--bogus=5" }, "--bogus: no such option; see --help" },
-		{ { "--s=5" }, "--s: stands for more than one option; see --help" },
+		{ { "--s=5" }, "--s: is ambiguous; see --help" },
 		{ { "-q" }, "-q: no such option; see --help" },
 		{ { "operand", "-fq" }, "-q: no such option; see --help" },
 		{ { "--size" }, "--size: needs a value" },
