@@ -40,7 +40,7 @@ def make(kind, path, spare):
         rename_noreplace(spare, path)
 
 
-def caller(kind, mount, stop):
+def caller(kind, mount, stop, results):
     n = 0
     while time.monotonic() < stop:
         n += 1
@@ -49,7 +49,7 @@ def caller(kind, mount, stop):
             result = "won"
         except OSError as e:
             result = os.strerror(e.errno).replace(" ", "_")
-        sys.stdout.write(f"{kind} {result}\n")
+        results.append(f"{kind} {result}")
 
 
 def remover(kind, address, stop):
@@ -63,12 +63,16 @@ def remover(kind, address, stop):
 def run(mount, address, seconds):
     os.makedirs(f"{mount}/d", exist_ok=True)
     stop = time.monotonic() + float(seconds)
-    threads = [threading.Thread(target=caller, args=(kind, mount, stop)) for kind in KINDS]
+    # Not printed by the threads: a text stream is not made for several of them.
+    results = {kind: [] for kind in KINDS}
+    threads = [threading.Thread(target=caller, args=(kind, mount, stop, results[kind])) for kind in KINDS]
     threads += [threading.Thread(target=remover, args=(kind, address, stop)) for kind in KINDS]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    for kind in KINDS:
+        print("\n".join(results[kind]))
 
 
 def compare(calls, log):

@@ -327,12 +327,18 @@ mount_works() {
 	same "$MOUNTS/mnt4" "$(mounts_below "$TREE")"
 }
 
-@test "down leaves nothing mounted; up again has the data" {
+@test "down leaves nothing mounted; up again has the data, though the broker starts slowly" {
 	compose down >>"$T/up.log" 2>&1
 	same "" "$(mounts_below "$TREE")"
 	same "" "$(find "$TREE" -name 'mnt*')"
 	same "" "$(docker ps -aq)"
-	compose up -d >>"$T/up.log" 2>&1
+	# For longer than it may fail once it has been healthy.
+	cat >"$TREE/slow.yml" <<-'END'
+		services:
+		  kafka:
+		    command: [bash, -c, "sleep 20; exec bash /kafka.sh"]
+	END
+	compose -f docker-compose.yml -f slow.yml up -d >>"$T/up.log" 2>&1
 	all_healthy
 	has mnt3/greeting hello
 	cmp "$T/large" "$MOUNTS/mnt1/large"
