@@ -2,7 +2,8 @@
  *
  * user.ttl, user.expires, user.default_ttl and user.version are views of what
  * an entry has anyway; setting them sends the event that changes it. All other
- * user.* attributes are stored; user.evict, which node/evict.c reads, with one value only. The
+ * user.* attributes are stored; user.evict (node/evict.h) and user.cache_control
+ * (base/max_age.h) only with values that have an effect. The
  * namespaces of the system are not: asking
  * for one is answered with "no such attribute", so that tools which look for
  * labels and lists of access rights do not stumble.
@@ -11,8 +12,9 @@
  * its attributes (cp -a, rsync -X) then gives the copy the same TTL. */
 #include "fs/handle.h"
 
-#include "common/node/evict.h"
+#include "common/base/max_age.h"
 #include "common/base/ttl.h"
+#include "common/node/evict.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -306,12 +308,17 @@ static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct byt
 	return r;
 }
 
-/* Return whether VALUE is none that the attribute NAME can have. A word that does not keep
- * anything must not look as if it did. */
-static bool is_unknown_evict(const char *name, struct bytes value)
+/* Return whether the attribute NAME, which Keydir itself reads, cannot have VALUE. A value
+ * without effect must not look as if it had one. */
+static bool is_without_effect(const char *name, struct bytes value)
 {
-	return strcmp(name, EVICT_ATTR) == 0 && (value.len != strlen(EVICT_NEVER) ||
-	                                         memcmp(value.data, EVICT_NEVER, value.len) != 0);
+	uint32_t max_age_s;
+
+	if (strcmp(name, EVICT_ATTR) == 0)
+		return value.len != strlen(EVICT_NEVER) ||
+		       memcmp(value.data, EVICT_NEVER, value.len) != 0;
+	return strcmp(name, MAX_AGE_ATTR) == 0 &&
+	       max_age_parse(value.data, value.len, &max_age_s) != 0;
 }
 
 void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size,
@@ -322,7 +329,7 @@ void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
 	struct event want = { .op = EVENT_SETXATTR };
 	int r = attr == ATTR_FOREIGN ? -EOPNOTSUPP : attr == ATTR_VERSION ? -EPERM : 0;
 
-	if (is_unknown_evict(name, (struct bytes){ value, size }))
+	if (is_without_effect(name, (struct bytes){ value, size }))
 		r = -EINVAL;
 	if (r == 0)
 		r = check_set(m, ino, attr, (struct bytes){ value, size }, flags, &want);

@@ -40,6 +40,7 @@ static const struct header_row {
 	ROW("Expect", expect),
 	ROW("Idempotency-Key", idempotency_key),
 	ROW("X-Keydir-Offset", offset),
+	ROW("Cache-Control", cache_control),
 	ROW("Authorization", authorization),
 	ROW("X-Request-Id", request_id),
 	ROW("Last-Event-ID", last_event_id),

@@ -20,6 +20,7 @@ struct request_headers {
 	const char *transfer_encoding;
 	const char *expect;
 	const char *idempotency_key;
+	const char *cache_control;
 	const char *offset;
 	const char *authorization;
 	const char *request_id;

@@ -14,6 +14,7 @@
  * every client that follows redirects a JSON listing in the place of a value. */
 #include "httpd/handlers.h"
 
+#include "common/base/max_age.h"
 #include "common/base/ttl.h"
 #include "httpd/conditions.h"
 #include "httpd/key_wait.h"
@@ -38,6 +39,7 @@ struct found {
 	int64_t mtime_s;
 	int64_t ttl_ms; /* -1: does not expire */
 	uint64_t size;
+	uint32_t max_age_s;            /* 0: not for caches */
 	char type[EVENT_TYPE_MAX + 1]; /* "": none stored */
 };
 
@@ -46,19 +48,40 @@ static int64_t floor_seconds(int64_t ns)
 	return ns / 1000000000 - (ns % 1000000000 < 0);
 }
 
-/* Content type as stored. One that no header can carry, set through a mount,
- * is refused by response_header(). */
-static void read_type(const struct view *view, const struct entry *e, struct found *f)
+/* Read the content type and the max age from the attributes of E. A type that no header can
+ * carry, set through a mount, is refused by response_header(). */
+static void read_attributes(const struct view *view, const struct entry *e, struct found *f)
 {
-	struct bytes type;
+	struct bytes value;
 	f->type[0] = '\0';
-	if (e->has_xattrs &&
-	    !store_xattr_get(view->txn, e->ino, content_type_xattr, sizeof(content_type_xattr) - 1,
-	                     &type) &&
-	    type.len < sizeof(f->type)) {
-		memcpy(f->type, type.data, type.len);
-		f->type[type.len] = '\0';
+	if (!e->has_xattrs)
+		return;
+	if (!store_xattr_get(view->txn, e->ino, content_type_xattr, sizeof(content_type_xattr) - 1,
+	                     &value) &&
+	    value.len < sizeof(f->type)) {
+		memcpy(f->type, value.data, value.len);
+		f->type[value.len] = '\0';
 	}
+	if (!store_xattr_get(view->txn, e->ino, MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1, &value) &&
+	    max_age_parse(value.data, value.len, &f->max_age_s))
+		f->max_age_s = 0;
+}
+
+/* Add Cache-Control: no-cache, unless the writer gave a max age, which the TTL cuts. The TTL
+ * alone is no max age: a key can be overwritten or deleted before it ends, and an HTTP cache
+ * would then answer with the old value. */
+static void add_cache_control(struct MHD_Response *response, const struct found *f)
+{
+	char text[sizeof(MAX_AGE_PREFIX) + 20];
+	uint64_t max_age_s = f->max_age_s;
+	if (f->ttl_ms >= 0 && max_age_s > (uint64_t)f->ttl_ms / 1000)
+		max_age_s = (uint64_t)f->ttl_ms / 1000;
+	if (!max_age_s) {
+		response_header_own(response, "Cache-Control", "no-cache");
+		return;
+	}
+	snprintf(text, sizeof(text), MAX_AGE_PREFIX "%llu", (unsigned long long)max_age_s);
+	response_header_own(response, "Cache-Control", text);
 }
 
 /* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
@@ -73,9 +96,7 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 	response_header_own(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0)
 		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
-	/* The TTL is no max-age: a key can be overwritten or deleted before it ends, and an
-	 * HTTP cache would then answer with the old value. */
-	response_header_own(response, "Cache-Control", "no-cache");
+	add_cache_control(response, f);
 }
 
 static void add_type(struct MHD_Response *response, const struct found *f)
@@ -191,11 +212,11 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	if (!status && h->range && rq->method == HTTP_GET &&
 	    (!h->if_range || if_range_holds(h->if_range, &f)))
 		range = conditions_range(h->range, e->size, &first, &len);
-	if (!status && range != RANGE_UNSATISFIABLE) {
-		read_type(view, e, &f);
+	if (!status && range != RANGE_UNSATISFIABLE)
 		response = rq->method == HTTP_HEAD ? response_size(len) :
 		                                     value_answer(rq, view, e, first, len, &err);
-	}
+	if (!status || status == 304)
+		read_attributes(view, e, &f);
 	node_touch(rq->server->node, e->ino, view->now_ms);
 	view_close(view);
 

@@ -4,11 +4,13 @@
  * only makes the event, and its second step turns the outcome into an answer. */
 #include "httpd/handlers.h"
 
+#include "common/base/max_age.h"
 #include "httpd/problem.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 #include "httpd/write_event.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* A long Location would not fit into the connection's memory; without one, the
@@ -43,6 +45,40 @@ static enum MHD_Result put_done(struct request *rq)
 	return respond_send(rq, w->created ? 201 : 200, w->offset, response);
 }
 
+/* Answer a PUT that was two operations as if it had been the first one alone. */
+static enum MHD_Result put_with_max_age_done(struct request *rq)
+{
+	struct request_result *w = &rq->written;
+	if (w->code == OUTCOME_OK && w->nops) {
+		w->created = w->ops[0].created;
+		w->version = w->ops[w->nops - 1].version;
+	} else if (w->code == OUTCOME_TXN_FAILED && w->number >= 0 && (size_t)w->number < w->nops) {
+		w->code = w->ops[w->number].outcome;
+	}
+	return put_done(rq);
+}
+
+/* Submit SET, a PUT whose writer lets HTTP caches keep the value. The attribute goes into the
+ * same event, so that no reader sees the one without the other. */
+static enum MHD_Result put_with_max_age(struct request *rq, const struct event *set,
+                                        uint32_t max_age_s)
+{
+	char text[sizeof(MAX_AGE_PREFIX) + 10];
+	int len = snprintf(text, sizeof(text), MAX_AGE_PREFIX "%u", max_age_s);
+	struct event ops[] = {
+		*set,
+		{
+		        .op = EVENT_SETXATTR,
+		        .key = set->key,
+		        .name = { MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1 },
+		        .value = { text, (size_t)len },
+		},
+	};
+	struct event txn = { .op = EVENT_TXN, .idem = set->idem, .ops = ops, .nops = 2 };
+	ops[0].idem = (struct bytes){ 0 };
+	return request_submit(rq, &txn, NULL, put_with_max_age_done);
+}
+
 /* A directory: no value, no type, no TTL. */
 static enum MHD_Result put_directory(struct request *rq, struct event *ev)
 {
@@ -74,6 +110,14 @@ enum MHD_Result handle_put(struct request *rq)
 		return put_directory(rq, &ev);
 	if (!write_event_ttl(rq, &ev, true, &given, &ret) || !write_event_type(rq, &ev, &ret))
 		return ret;
+	/* no-cache and no-store are what a value has anyway, and browsers send max-age=0 with
+	 * requests that have nothing to do with the value. */
+	const char *cache_control = rq->headers.cache_control;
+	uint32_t max_age_s;
+	if (cache_control && !max_age_parse(cache_control, strlen(cache_control), &max_age_s)) {
+		ev.value = (struct bytes){ rq->body ? rq->body : "", rq->body_len };
+		return put_with_max_age(rq, &ev, max_age_s);
+	}
 	size_t len = rq->body_len;
 	char *body = request_take_body(rq);
 	ev.value = (struct bytes){ body ? body : "", len };

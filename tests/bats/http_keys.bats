@@ -507,6 +507,54 @@ problem() {
 	problem 415 content-encoding
 }
 
+@test "HTTP caches may keep a value only if its writer says so, and no longer than its TTL" {
+	start_fs
+	start_httpd
+	put /v1/kv/c one -H 'Cache-Control: max-age=60'
+	same 201 "$status"
+	same "$URL/v1/kv/c" "$URL$(header Location)"
+	local etag
+	etag=$(header ETag)
+	rest GET /v1/kv/c
+	same "max-age=60 $etag one" "$(header Cache-Control) $(header ETag) $(body)"
+	rest GET /v1/kv/c -H "If-None-Match: $etag"
+	same "304 max-age=60" "$status $(header Cache-Control)"
+	same max-age=60 "$(getfattr --only-values -n user.cache_control "$MNT/c" 2>/dev/null)"
+	# With a TTL, a type, and a condition that fails.
+	put '/v1/kv/c?ttl=30s' '{}' -H 'Cache-Control: max-age=60' -H 'Content-Type: application/json'
+	same 200 "$status"
+	rest HEAD /v1/kv/c
+	[[ "$(header Cache-Control)" =~ ^max-age=(29|30)$ ]]
+	same application/json "$(header Content-Type)"
+	put /v1/kv/c two -H 'Cache-Control: max-age=60' -H 'If-None-Match: *'
+	problem 412 precondition-failed
+	# One event, repeated as one.
+	put /v1/kv/i one -H 'Cache-Control: max-age=9' -H 'Idempotency-Key: k1'
+	same 201 "$status"
+	etag=$(header ETag)
+	put /v1/kv/i one -H 'Cache-Control: max-age=9' -H 'Idempotency-Key: k1'
+	same "201 $etag" "$status $(header ETag)"
+	# The next value has none, nor do words without effect give one.
+	put /v1/kv/c three
+	rest GET /v1/kv/c
+	same no-cache "$(header Cache-Control)"
+	local word
+	for word in max-age=0 no-store max-age=-1 max-age=1x max-age=31536001 'public, max-age=5'; do
+		put /v1/kv/c "$word" -H "Cache-Control: $word"
+		same 200 "$status"
+		rest GET /v1/kv/c
+		same "no-cache $word" "$(header Cache-Control) $(body)"
+	done
+	# On the mount.
+	setfattr -n user.cache_control -v max-age=5 "$MNT/c"
+	rest GET /v1/kv/c
+	same max-age=5 "$(header Cache-Control)"
+	fails_with "Invalid argument" setfattr -n user.cache_control -v forever "$MNT/c"
+	setfattr -x user.cache_control "$MNT/c"
+	rest GET /v1/kv/c
+	same no-cache "$(header Cache-Control)"
+}
+
 @test "values written over REST are files, and files are values" {
 	start_fs
 	start_httpd

@@ -260,3 +260,21 @@ assert ask("GET", "/v1/kv/hidden")[0] == 404
 assert ask("GET", "/v1/kv/b")[0] == 404
 EOF
 }
+
+@test "a cache in front answers with an old value only if the writer allowed it" {
+	start_httpd
+	start_nginx "/^http {/a proxy_cache_path $T/cache keys_zone=c:1m; proxy_cache c; proxy_cache_revalidate on;"
+	URL=http://127.0.0.1:$FRONT
+	local i
+	for i in 1 2 3; do
+		rest PUT /v1/kv/plain -d "$i"
+		rest GET /v1/kv/plain
+		same "200 $i" "$status $(body)"
+	done
+	rest PUT /v1/kv/cached -d old -H 'Cache-Control: max-age=600'
+	rest GET /v1/kv/cached
+	same "200 old" "$status $(body)"
+	rest PUT /v1/kv/cached -d new -H 'Cache-Control: max-age=600'
+	rest GET /v1/kv/cached
+	same "200 old" "$status $(body)"
+}
