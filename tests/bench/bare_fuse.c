@@ -378,7 +378,7 @@ static const struct fuse_lowlevel_ops ops = {
 
 int main(int argc, char **argv)
 {
-	bool pool = argc == 3 && !strcmp(argv[1], "-m");
+	bool pool = argc == 3 && strcmp(argv[1], "-m") == 0;
 	if (argc != (pool ? 3 : 2)) {
 		fprintf(stderr, "usage: bare_fuse [-m] MOUNTPOINT\n");
 		return 2;

@@ -37,7 +37,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *connection, cons
 		*upload_size = 0;
 		return MHD_YES;
 	}
-	bool put = !strcmp(method, MHD_HTTP_METHOD_PUT);
+	bool put = strcmp(method, MHD_HTTP_METHOD_PUT) == 0;
 	return MHD_queue_response(connection, MHD_HTTP_OK, put ? bare->done : bare->value);
 }
 

@@ -163,23 +163,23 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 2 ? argv[1] : "";
 	double result;
-	if (argc == 4 && !strcmp(what, "hot")) {
+	if (argc == 4 && strcmp(what, "hot") == 0) {
 		result = time_hot(argv[2], strtod(argv[3], NULL));
-	} else if (argc == 4 && !strcmp(what, "fetch")) {
+	} else if (argc == 4 && strcmp(what, "fetch") == 0) {
 		result = read_file(argv[2], strtod(argv[3], NULL));
-	} else if (argc == 5 && !strcmp(what, "store")) {
+	} else if (argc == 5 && strcmp(what, "store") == 0) {
 		result = write_file(argv[2], strtoul(argv[3], NULL, 10), strtod(argv[4], NULL));
-	} else if (argc == 3 && !strcmp(what, "list")) {
+	} else if (argc == 3 && strcmp(what, "list") == 0) {
 		result = list_files(argv[2]);
 	} else if (argc >= 4) {
 		int dir = open(argv[2], O_RDONLY | O_DIRECTORY);
 		long n = strtol(argv[3], NULL, 10);
 		must(dir >= 0, argv[2]);
-		if (argc == 5 && !strcmp(what, "create"))
+		if (argc == 5 && strcmp(what, "create") == 0)
 			result = create_files(dir, n, strtoul(argv[4], NULL, 10));
-		else if (!strcmp(what, "read"))
+		else if (strcmp(what, "read") == 0)
 			result = read_all(dir, n);
-		else if (!strcmp(what, "unlink"))
+		else if (strcmp(what, "unlink") == 0)
 			result = unlink_all(dir, n);
 		else
 			return 2;

@@ -147,7 +147,7 @@ static void request_make(struct request *rq, const char *method, const char *pat
 
 static uint64_t next_random(struct load *load)
 {
-	load->random ^= load->random << 13; /* xorshift64 (Marsaglia, 2003) */
+	load->random ^= load->random << 13; /* xorshift64 (Marsaglia, 2003). */
 	load->random ^= load->random >> 7;
 	load->random ^= load->random << 17;
 	return load->random;

@@ -124,7 +124,7 @@ static int count_records(struct peer *peer, double seconds, uint64_t writers)
 
 int main(int argc, char **argv)
 {
-	bool rates = argc == 7 && !strcmp(argv[1], "rate");
+	bool rates = argc == 7 && strcmp(argv[1], "rate") == 0;
 	if (!rates && (argc != 6 || strcmp(argv[1], "delay") != 0)) {
 		fprintf(stderr,
 		        "usage: kafka_peer delay|rate BROKERS TOPIC SECONDS BYTES [WRITERS]\n");

@@ -12,7 +12,7 @@ struct samples {
 
 /* Return the monotonic clock in us. */
 double samples_now(void);
-/* Add a round that took US. Exit if there is no memory. */
+/* Add a round that took US. Exit when out of memory. */
 void samples_add(struct samples *samples, double us);
 /* Print the 50th and the 99th percentile in us. Return 0, or 1 if there is no round. */
 int samples_print(struct samples *samples);

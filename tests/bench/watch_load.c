@@ -7,7 +7,7 @@
  *
  * Prints how many changes per second were delivered to all watchers together. A
  * change has 100 bytes. At most WINDOW changes are in flight, so that no change is
- * dropped and no watcher lags behind. One thread. */
+ * dropped and all watchers keep up. One thread. */
 #include "tests/bench/dial.h"
 #include "tests/bench/samples.h"
 
@@ -238,9 +238,9 @@ static void run_load(struct load *load, double seconds)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	bool bare = argc == 4 && !strcmp(what, "bare");
-	bool keydir = argc == 5 && !strcmp(what, "keydir");
-	bool redis = argc == 5 && !strcmp(what, "redis");
+	bool bare = argc == 4 && strcmp(what, "bare") == 0;
+	bool keydir = argc == 5 && strcmp(what, "keydir") == 0;
+	bool redis = argc == 5 && strcmp(what, "redis") == 0;
 	if (!bare && !keydir && !redis) {
 		fprintf(stderr,
 		        "usage: watch_load keydir PORT | redis PORT | bare    WATCHERS SECONDS\n");

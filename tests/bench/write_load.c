@@ -164,11 +164,11 @@ int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 	struct load load = {
-		.files = argc == 5 && !strcmp(what, "file"),
-		.by_rest = argc == 6 && !strcmp(what, "seen-rest"),
-		.by_mount = argc == 6 && !strcmp(what, "seen-mount"),
+		.files = argc == 5 && strcmp(what, "file") == 0,
+		.by_rest = argc == 6 && strcmp(what, "seen-rest") == 0,
+		.by_mount = argc == 6 && strcmp(what, "seen-mount") == 0,
 	};
-	bool put = argc == 5 && !strcmp(what, "put");
+	bool put = argc == 5 && strcmp(what, "put") == 0;
 	if (!put && !load.files && !load.by_rest && !load.by_mount) {
 		fprintf(stderr, "usage: write_load put PORT | file DIR | seen-rest PORT PORT2 |\n"
 		                "                  seen-mount PORT DIR    SECONDS BYTES\n");

@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	MUST(feed_decode_idem(row, &idem) == 0);
 	MUST(idem.len == ev->idem.len &&
-	     (!idem.len || !memcmp(idem.data, ev->idem.data, idem.len)));
+	     (!idem.len || memcmp(idem.data, ev->idem.data, idem.len) == 0));
 	MUST(feed_encode(ev, &first) == 0);
 	MUST(feed_decode(7, first, &back) == 0);
 	MUST(back->neffects == ev->neffects && back->nops == ev->nops);

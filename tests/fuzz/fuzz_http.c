@@ -120,14 +120,14 @@ static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
 }
 
 /* Return the value of header NAME in the headers that end at END, and its length in
- * RET_LEN; NULL if there is none. */
+ * RET_LEN; NULL if it is missing. */
 static const char *find_header(const char *head, const char *end, const char *name, size_t *ret_len)
 {
 	size_t len = strlen(name);
 	for (const char *line = memmem(head, (size_t)(end - head), "\r\n", 2); line && line < end;
 	     line = memmem(line + 2, (size_t)(end - line - 2), "\r\n", 2)) {
 		const char *at = line + 2;
-		if ((size_t)(end - at) > len && !strncasecmp(at, name, len) && at[len] == ':') {
+		if ((size_t)(end - at) > len && strncasecmp(at, name, len) == 0 && at[len] == ':') {
 			at += len + 1;
 			while (*at == ' ')
 				at++;
@@ -144,7 +144,7 @@ static void check_problem(const char *body, size_t len, unsigned status)
 	json_t *doc = json_loadb(body, len, JSON_REJECT_DUPLICATES, NULL);
 	MUST(doc);
 	const char *type = json_string_value(json_object_get(doc, "type"));
-	MUST(type && !strncmp(type, "urn:keydir:problem:", 19));
+	MUST(type && strncmp(type, "urn:keydir:problem:", 19) == 0);
 	MUST(json_string_length(json_object_get(doc, "title")) > 0);
 	MUST(json_string_length(json_object_get(doc, "detail")) > 10);
 	MUST(json_integer_value(json_object_get(doc, "status")) == status);
@@ -159,7 +159,7 @@ static void check_answer(char *answer, size_t got, bool is_head)
 	if (got < 12)
 		return; /* Closed without a response, or cut off by the client. */
 	answer[got] = '\0';
-	while (!strncmp(answer, "HTTP/1.1 100", 12)) {
+	while (strncmp(answer, "HTTP/1.1 100", 12) == 0) {
 		char *next = memmem(answer, got, "\r\n\r\n", 4);
 		if (!next)
 			return;
@@ -168,7 +168,7 @@ static void check_answer(char *answer, size_t got, bool is_head)
 	}
 	if (got < 12)
 		return;
-	MUST(!strncmp(answer, "HTTP/1.", 7));
+	MUST(strncmp(answer, "HTTP/1.", 7) == 0);
 	status = (unsigned)strtoul(answer + 9, NULL, 10);
 	MUST(status >= 200 && status < 600);
 	char *end = memmem(answer, got, "\r\n\r\n", 4);
@@ -184,7 +184,7 @@ static void check_answer(char *answer, size_t got, bool is_head)
 	if (status < 400 || is_head || !length)
 		return;
 	MUST(type && type_len == strlen("application/problem+json"));
-	MUST(!memcmp(type, "application/problem+json", type_len));
+	MUST(memcmp(type, "application/problem+json", type_len) == 0);
 	size_t size = strtoul(length, NULL, 10);
 	if (size <=
 	    got - (size_t)(end + 4 - answer)) /* Otherwise the client stopped reading too early. */
@@ -203,7 +203,7 @@ static void empty_store(char *answer)
 	if (++inputs % CLEAN_EVERY)
 		return;
 	got = talk(health, strlen(health), answer, HEALTH_MS);
-	MUST(got > 12 && !strncmp(answer, "HTTP/1.1 200", 12));
+	MUST(got > 12 && strncmp(answer, "HTTP/1.1 200", 12) == 0);
 	got = talk(list, strlen(list), answer, HEALTH_MS);
 	answer[got] = '\0';
 	char *names = strdup(answer);
@@ -232,7 +232,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	start_server();
 	/* A server that answers nothing would make the fuzzer useless. */
 	MUST(talk(put, strlen(put), answer, HEALTH_MS) > 12);
-	MUST(!strncmp(answer, "HTTP/1.1 201", 12));
+	MUST(strncmp(answer, "HTTP/1.1 201", 12) == 0);
 	static const char other[] = "GET / HTTP/9.9\r\n\r\n";
 	size_t got = talk(other, strlen(other), answer, HEALTH_MS);
 	all_responses_ours = memmem(answer, got, "problem+json", 12) != NULL;
@@ -249,7 +249,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		size--;
 	}
 	size_t got = talk(data, size, answer, SILENCE_MS);
-	check_answer(answer, got, size > 5 && !memcmp(data, "HEAD ", 5));
+	check_answer(answer, got, size > 5 && memcmp(data, "HEAD ", 5) == 0);
 	empty_store(answer);
 	return 0;
 }

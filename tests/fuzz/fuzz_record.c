@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Remove a line from the front of REST; return false if there is no newline. */
+/* Remove a line from the front of REST; return false without a newline. */
 static bool take_line(struct bytes *rest, struct bytes *ret)
 {
 	const char *start = rest->data;

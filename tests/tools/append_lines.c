@@ -24,8 +24,8 @@ static int append_line(const char *path, const char *name, long number)
 {
 	char line[LINE_MAX_BYTES];
 	int padding = (int)(number * 7 % PADDING_MAX);
-	int len = snprintf(line, sizeof line, "%s %ld %d ", name, number, padding);
-	if (len < 0 || len + padding + 1 >= (int)sizeof line)
+	int len = snprintf(line, sizeof(line), "%s %ld %d ", name, number, padding);
+	if (len < 0 || len + padding + 1 >= (int)sizeof(line))
 		return -ENAMETOOLONG;
 	memset(line + len, 'x', (size_t)padding);
 	len += padding;

@@ -91,7 +91,7 @@ static int create_topic(rd_kafka_t *rk, rd_kafka_queue_t *queue, int argc, char 
 	if (*end || partitions < 1 || partitions > 1000)
 		return usage();
 	rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(argv[0], (int)partitions, 1, text,
-	                                                   sizeof text);
+	                                                   sizeof(text));
 	if (!topic)
 		return print_error("create", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
 	for (int i = 2; i < argc; i++) {
@@ -165,20 +165,20 @@ int main(int argc, char **argv)
 	if (argc < 4)
 		return usage();
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], text, sizeof text))
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", argv[1], text, sizeof(text)))
 		return print_error("BROKER", RD_KAFKA_RESP_ERR__INVALID_ARG, text);
-	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof text);
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
 	if (!rk)
 		return print_error("start", RD_KAFKA_RESP_ERR__FAIL, text);
 	rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
 	int r = 2;
-	if (!strcmp(argv[2], "create") && argc >= 5)
+	if (strcmp(argv[2], "create") == 0 && argc >= 5)
 		r = create_topic(rk, queue, argc - 3, argv + 3);
-	else if (!strcmp(argv[2], "delete") && argc == 4)
+	else if (strcmp(argv[2], "delete") == 0 && argc == 4)
 		r = remove_topic(rk, queue, argv[3]);
-	else if (!strcmp(argv[2], "set") && argc >= 5)
+	else if (strcmp(argv[2], "set") == 0 && argc >= 5)
 		r = set_configs(rk, queue, argv[3], argc - 4, argv + 4);
-	else if (!strcmp(argv[2], "cut") && argc == 5)
+	else if (strcmp(argv[2], "cut") == 0 && argc == 5)
 		r = delete_records(rk, queue, argv[3], argv[4]);
 	else
 		usage();

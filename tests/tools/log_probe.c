@@ -320,20 +320,20 @@ static int run_verb(int argc, char **argv)
 {
 	const char *verb = argv[0], *arg = argc > 1 ? argv[1] : "";
 
-	if (!strcmp(verb, "check"))
+	if (strcmp(verb, "check") == 0)
 		return probe_check();
-	if (!strcmp(verb, "end"))
+	if (strcmp(verb, "end") == 0)
 		return probe_end();
-	if (!strcmp(verb, "get"))
+	if (strcmp(verb, "get") == 0)
 		return probe_get(strtoull(arg, NULL, 10));
-	if (!strcmp(verb, "load"))
+	if (strcmp(verb, "load") == 0)
 		return probe_load(strtoull(arg, NULL, 10));
-	if (!strcmp(verb, "append"))
+	if (strcmp(verb, "append") == 0)
 		return probe_append(strtoull(arg, NULL, 10));
-	if (!strcmp(verb, "follow") && argc > 2)
+	if (strcmp(verb, "follow") == 0 && argc > 2)
 		return probe_follow(strtoull(arg, NULL, 10), strtoull(argv[2], NULL, 10));
-	if (!strcmp(verb, "transaction"))
-		return probe_transaction(!strcmp(arg, "commit"), !strcmp(arg, "hold"));
+	if (strcmp(verb, "transaction") == 0)
+		return probe_transaction(strcmp(arg, "commit") == 0, strcmp(arg, "hold") == 0);
 	return usage();
 }
 

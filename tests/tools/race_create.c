@@ -50,7 +50,7 @@ static void *create_all(void *arg)
 	struct racer *racer = arg;
 	char path[4096];
 	for (long i = 0; i < count; i++) {
-		snprintf(path, sizeof path, "%s/%s%ld", racer->dir, prefix, i);
+		snprintf(path, sizeof(path), "%s/%s%ld", racer->dir, prefix, i);
 		pthread_barrier_wait(&barrier);
 		int r = make_dirs ? (mkdir(path, 0755) ? -errno : 0) :
 		                    make_file(path, racer->number);
@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	int n = argc - 4;
 	long wrong = 0;
 	if (argc > 4) {
-		make_dirs = !strcmp(argv[1], "mkdir");
+		make_dirs = strcmp(argv[1], "mkdir") == 0;
 		prefix = argv[2];
 		count = strtol(argv[3], NULL, 10);
 	}

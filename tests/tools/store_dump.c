@@ -99,20 +99,20 @@ int main(int argc, char **argv)
 	char why[256] = "", file[4096];
 	struct stat st;
 	struct store *store;
-	bool sum = argc == 3 && !strcmp(argv[1], "-s");
+	bool sum = argc == 3 && strcmp(argv[1], "-s") == 0;
 	if (argc != 2 + sum || (argc == 2 && argv[1][0] == '-')) {
 		fputs("usage: store_dump [-s] DIR\n", stderr);
 		return 2;
 	}
 	const char *dir = argv[argc - 1];
 	/* Opening would create an empty store. */
-	snprintf(file, sizeof file, "%s/data.mdb", dir);
+	snprintf(file, sizeof(file), "%s/data.mdb", dir);
 	if (stat(file, &st)) {
 		fprintf(stderr, "store_dump: there is no store in %s\n", dir);
 		return 1;
 	}
 	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF, .logged = true };
-	int r = store_open(&config, &store, why, sizeof why);
+	int r = store_open(&config, &store, why, sizeof(why));
 	if (r < 0) {
 		fprintf(stderr, "store_dump: %s: %s\n", dir, why);
 		return 1;

@@ -1,4 +1,4 @@
-/* Capture: collect what is written to a FILE or to standard error, as text. */
+/* Capture: collect the output to a FILE or to standard error, as text. */
 #ifndef KEYDIR_TEST_CAPTURE_H
 #define KEYDIR_TEST_CAPTURE_H
 

@@ -2,7 +2,6 @@
  * have padding and unused fields. */
 #include "tests/unit/event_equal.h"
 
-
 const char *event_differs(const struct event *a, const struct event *b)
 {
 	if (a->op != b->op)

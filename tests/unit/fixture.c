@@ -36,7 +36,7 @@ void fixture_free(struct fixture *fixture)
 
 int fixture_set_up(void **state)
 {
-	struct fixture *fixture = malloc(sizeof *fixture);
+	struct fixture *fixture = malloc(sizeof(*fixture));
 
 	assert_non_null(fixture);
 	fixture_init(fixture);
@@ -55,7 +55,7 @@ void fixture_check(struct fixture *fixture)
 {
 	char why[256] = "";
 	struct txn *txn = store_fixture_read(fixture->store);
-	int r = store_check(txn, why, sizeof why);
+	int r = store_check(txn, why, sizeof(why));
 
 	txn_abort(txn);
 	if (r < 0)
@@ -149,13 +149,13 @@ const char *fixture_effects(struct fixture *fixture)
 		char size[32] = "/", expiry[32] = "";
 
 		if (!e->dir)
-			snprintf(size, sizeof size, "=%" PRIu64, e->size);
+			snprintf(size, sizeof(size), "=%" PRIu64, e->size);
 		if (e->expiry_ms)
-			snprintf(expiry, sizeof expiry, "@%" PRId64, e->expiry_ms);
-		used += (size_t)snprintf(fixture->text + used, sizeof fixture->text - used,
+			snprintf(expiry, sizeof(expiry), "@%" PRId64, e->expiry_ms);
+		used += (size_t)snprintf(fixture->text + used, sizeof(fixture->text) - used,
 		                         "%s%s %.*s%s%s", i ? ", " : "", kinds[e->kind],
 		                         (int)e->key.len, (const char *)e->key.data, size, expiry);
-		assert_true(used < sizeof fixture->text);
+		assert_true(used < sizeof(fixture->text));
 	}
 	return fixture->text;
 }
@@ -244,7 +244,7 @@ const char *fixture_xattr(struct fixture *fixture, const char *key, const char *
 	             store_xattr_get(txn, e.ino, name, strlen(name), &value) == 0;
 
 	if (found) {
-		assert_true(value.len < sizeof fixture->text);
+		assert_true(value.len < sizeof(fixture->text));
 		memcpy(fixture->text, value.data, value.len);
 		fixture->text[value.len] = '\0';
 	}

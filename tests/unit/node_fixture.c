@@ -56,7 +56,7 @@ struct node_config node_fixture_config(const char *dir, struct follower *followe
 
 struct node_fixture *node_fixture_new(void)
 {
-	struct node_fixture *fixture = calloc(1, sizeof *fixture);
+	struct node_fixture *fixture = calloc(1, sizeof(*fixture));
 
 	assert_non_null(fixture);
 	fixture->dir = temp_dir_new();
@@ -91,7 +91,7 @@ struct node *node_fixture_open(const struct node_config *config)
 	struct node *node = NULL;
 	char why[512] = "";
 
-	if (node_open(config, &node, why, sizeof why) != 0)
+	if (node_open(config, &node, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	return node;
 }
@@ -101,7 +101,7 @@ struct node *node_fixture_open_in_child(const struct node_config *config)
 	struct node *node = NULL;
 	char why[512] = "";
 
-	if (node_open(config, &node, why, sizeof why) != 0)
+	if (node_open(config, &node, why, sizeof(why)) != 0)
 		child_fail(__FILE__, __LINE__, why);
 	return node;
 }
@@ -152,7 +152,7 @@ void node_fixture_check(struct node *node)
 	char why[256];
 
 	assert_int_equal(txn_read(node_store(node), &txn), 0);
-	int r = store_check(txn, why, sizeof why);
+	int r = store_check(txn, why, sizeof(why));
 	txn_abort(txn);
 	if (r < 0)
 		fail_msg("%s", why);

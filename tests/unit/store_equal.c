@@ -39,7 +39,7 @@ static int copy_row(void *arg, const char *table, struct bytes key, struct bytes
 {
 	struct rows *rows = arg;
 	struct row_head head = { table, key.len, value.len };
-	size_t need = sizeof head + key.len + value.len;
+	size_t need = sizeof(head) + key.len + value.len;
 
 	if (rows->used + need > rows->room) {
 		size_t room = 2 * (rows->used + need);
@@ -50,10 +50,10 @@ static int copy_row(void *arg, const char *table, struct bytes key, struct bytes
 		rows->bytes = grown;
 		rows->room = room;
 	}
-	memcpy(rows->bytes + rows->used, &head, sizeof head);
-	memcpy(rows->bytes + rows->used + sizeof head, key.data, key.len);
+	memcpy(rows->bytes + rows->used, &head, sizeof(head));
+	memcpy(rows->bytes + rows->used + sizeof(head), key.data, key.len);
 	if (value.len)
-		memcpy(rows->bytes + rows->used + sizeof head + key.len, value.data, value.len);
+		memcpy(rows->bytes + rows->used + sizeof(head) + key.len, value.data, value.len);
 	rows->used += need;
 	return 0;
 }
@@ -78,23 +78,24 @@ static int compare_row(void *arg, const char *table, struct bytes key, struct by
 
 	if (rows->at == rows->used)
 		return differs(rows, "row %llu: one more in %s, key %s",
-		               (unsigned long long)rows->n, table, hex(key, buf[0], sizeof buf[0]));
-	memcpy(&head, rows->bytes + rows->at, sizeof head);
-	struct bytes key_a = { rows->bytes + rows->at + sizeof head, head.key_len };
-	struct bytes value_a = { rows->bytes + rows->at + sizeof head + head.key_len,
+		               (unsigned long long)rows->n, table,
+		               hex(key, buf[0], sizeof(buf[0])));
+	memcpy(&head, rows->bytes + rows->at, sizeof(head));
+	struct bytes key_a = { rows->bytes + rows->at + sizeof(head), head.key_len };
+	struct bytes value_a = { rows->bytes + rows->at + sizeof(head) + head.key_len,
 		                 head.value_len };
 	if (strcmp(head.table, table) != 0 || head.key_len != key.len ||
 	    memcmp(key_a.data, key.data, key.len) != 0)
 		return differs(rows, "row %llu: %s %s against %s %s", (unsigned long long)rows->n,
-		               head.table, hex(key_a, buf[0], sizeof buf[0]), table,
-		               hex(key, buf[1], sizeof buf[1]));
+		               head.table, hex(key_a, buf[0], sizeof(buf[0])), table,
+		               hex(key, buf[1], sizeof(buf[1])));
 	if (head.value_len != value.len ||
 	    (value.len && memcmp(value_a.data, value.data, value.len) != 0))
 		return differs(rows, "row %llu: %s %s: %s (%zu) against %s (%zu)",
-		               (unsigned long long)rows->n, table, hex(key, buf[0], sizeof buf[0]),
-		               hex(value_a, buf[1], sizeof buf[1]), value_a.len,
-		               hex(value, buf[2], sizeof buf[2]), value.len);
-	rows->at += sizeof head + head.key_len + head.value_len;
+		               (unsigned long long)rows->n, table, hex(key, buf[0], sizeof(buf[0])),
+		               hex(value_a, buf[1], sizeof(buf[1])), value_a.len,
+		               hex(value, buf[2], sizeof(buf[2])), value.len);
+	rows->at += sizeof(head) + head.key_len + head.value_len;
 	rows->n++;
 	return 0;
 }

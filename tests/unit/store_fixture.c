@@ -13,7 +13,7 @@ struct store *store_fixture_open(const char *dir)
 	struct store *store;
 	char why[256] = "";
 
-	if (store_open(&config, &store, why, sizeof why) != 0)
+	if (store_open(&config, &store, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	return store;
 }
@@ -36,7 +36,7 @@ struct txn *store_fixture_read(struct store *store)
 
 int store_fixture_set_up(void **state)
 {
-	struct store_fixture *fixture = calloc(1, sizeof *fixture);
+	struct store_fixture *fixture = calloc(1, sizeof(*fixture));
 
 	assert_non_null(fixture);
 	fixture->dir = temp_dir_new();

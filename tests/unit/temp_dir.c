@@ -19,8 +19,8 @@
 static char *make_below(const char *base)
 {
 	char path[4096];
-	int n = snprintf(path, sizeof path, "%s/keydir-test.XXXXXX", base);
-	assert_in_range(n, 1, sizeof path - 1);
+	int n = snprintf(path, sizeof(path), "%s/keydir-test.XXXXXX", base);
+	assert_in_range(n, 1, sizeof(path) - 1);
 	if (!mkdtemp(path))
 		fail_msg("cannot make a directory below %s: %s", base, strerror(errno));
 	char *dir = strdup(path);
@@ -51,7 +51,7 @@ char *temp_dir_small(size_t bytes)
 		return NULL;
 	}
 	dir = temp_dir_new();
-	snprintf(options, sizeof options, "size=%zu,mode=700", bytes);
+	snprintf(options, sizeof(options), "size=%zu,mode=700", bytes);
 	if (mount("tmpfs", dir, "tmpfs", 0, options) < 0) {
 		print_message("# cannot mount a tmpfs: %s\n", strerror(errno));
 		temp_dir_remove(dir);
@@ -64,7 +64,7 @@ void temp_dir_resize(const char *dir, size_t bytes)
 {
 	char options[64];
 
-	snprintf(options, sizeof options, "size=%zu", bytes);
+	snprintf(options, sizeof(options), "size=%zu", bytes);
 	if (mount("tmpfs", dir, "tmpfs", MS_REMOUNT, options) < 0)
 		fail_msg("cannot resize the tmpfs: %s", strerror(errno));
 }
@@ -72,14 +72,14 @@ void temp_dir_resize(const char *dir, size_t bytes)
 void temp_dir_fill(const char *dir)
 {
 	char path[4096], page[4096];
-	int n = snprintf(path, sizeof path, "%s/fill", dir);
+	int n = snprintf(path, sizeof(path), "%s/fill", dir);
 	int fd;
 
-	assert_in_range(n, 1, sizeof path - 1);
+	assert_in_range(n, 1, sizeof(path) - 1);
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	memset(page, 0, sizeof page);
-	while (write(fd, page, sizeof page) > 0)
+	memset(page, 0, sizeof(page));
+	while (write(fd, page, sizeof(page)) > 0)
 		;
 	assert_int_equal(errno, ENOSPC);
 	close(fd);

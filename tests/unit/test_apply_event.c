@@ -92,7 +92,7 @@ static void test_a_failed_transaction_changes_nothing(void **state)
 	assert_int_equal(fixture->feed->ino, 0);
 	struct store_meta after = fixture_meta(fixture);
 	after.applied = before.applied;
-	assert_memory_equal(&after, &before, sizeof after);
+	assert_memory_equal(&after, &before, sizeof(after));
 	/* The first operation fails, then the last. */
 	EXPECT(fixture, TXN_FAILED, "",
 	       OPS({ .op = EVENT_SET, .key = B("old"), .cond = IF_ABSENT },
@@ -117,7 +117,7 @@ static void test_entries_purged_before_a_failed_transaction_stay_purged(void **s
 
 	fixture->unchecked = true;
 	for (int i = 0; i < 256; i++) {
-		int n = snprintf(key, sizeof key, "f%d", i);
+		int n = snprintf(key, sizeof(key), "f%d", i);
 		struct event ev = {
 			.op = EVENT_SET, .key = { key, (size_t)n }, .ttl = TTL_SET, .ttl_ms = 10
 		};
@@ -247,9 +247,9 @@ static void test_invalid_events_are_rejected(void **state)
 	struct fixture *fixture = *state;
 	char long_name[257], long_key[4097];
 
-	memset(long_name, 'n', sizeof long_name);
-	memset(long_key, 'k', sizeof long_key);
-	for (size_t i = 100; i < sizeof long_key; i += 100)
+	memset(long_name, 'n', sizeof(long_name));
+	memset(long_key, 'k', sizeof(long_key));
+	for (size_t i = 100; i < sizeof(long_key); i += 100)
 		long_key[i] = '/';
 	const struct {
 		const char *name;

@@ -16,9 +16,9 @@ enum state {
 	ABSENT,
 	KEY,
 	DIR,
-	LINK,       /* a symbolic link */
-	EXPIRED,    /* expired, and among the first to be purged, so gone before the operation */
-	LATE,       /* expired, but so many others are due that the operation itself finds it */
+	LINK,    /* a symbolic link */
+	EXPIRED, /* expired, and among the first to be purged, so gone before the operation */
+	LATE, /* expired, but not purged first: too many others are due, and the operation finds it */
 	NO_PARENT,  /* its directory is missing too */
 	KEY_PARENT, /* its parent is a key instead of a directory */
 	STATES
@@ -95,7 +95,7 @@ static void set_up(struct fixture *fixture)
 	fixture->unchecked = true;
 	for (int i = 0; i < NPURGED - 1; i++) {
 		char key[32];
-		int n = snprintf(key, sizeof key, "filler%d", i);
+		int n = snprintf(key, sizeof(key), "filler%d", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)n },
 			            .ttl = TTL_UNTIL,
@@ -216,7 +216,7 @@ static void check_case(struct fixture *fixture, const struct row *row, enum cond
 		         event_outcome_text(want));
 	assert_int_equal(store_feed_next(txn, offset, &found, &bytes), 0);
 	assert_int_equal(feed_decode(found, bytes, &feed), 0);
-	if (store_check(txn, why, sizeof why) != 0)
+	if (store_check(txn, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 
 	bool is = is_there(state), done = got == OUTCOME_OK;
@@ -251,7 +251,7 @@ static void test_every_operation_follows_the_rules_in_every_state(void **state)
 				for (int w = 0; w < WAYS; w++) {
 					if (w == BY_AT && (s == NO_PARENT || s == KEY_PARENT))
 						continue;
-					snprintf(case_name, sizeof case_name, "%s, %s, %s, by %s",
+					snprintf(case_name, sizeof(case_name), "%s, %s, %s, by %s",
 					         event_op_text(rows[r].ev.op), cond_names[c],
 					         state_names[s], way_names[w]);
 					check_case(&fixture, &rows[r], c, s, w);

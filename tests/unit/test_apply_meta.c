@@ -242,7 +242,7 @@ static void test_touch_sets_the_requested_times(void **state)
 	static const struct {
 		const char *name;
 		unsigned flags;
-		int64_t mtime_ns, atime_ns; /* expected; -1: unchanged, 0: now */
+		int64_t mtime_ns, atime_ns; /* Expected; -1: unchanged, 0: now. */
 	} cases[] = {
 		{ "no flag", 0, 0, 0 },
 		{ "mtime now", EVENT_MTIME_NOW, 0, -1 },
@@ -347,7 +347,7 @@ static void test_an_event_purges_at_most_256_entries(void **state)
 
 	fixture->unchecked = true;
 	for (int i = 0; i < 600; i++) {
-		int n = snprintf(key, sizeof key, "d/k%03d", i);
+		int n = snprintf(key, sizeof(key), "d/k%03d", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)n },
 			            .ttl = TTL_SET,
@@ -360,14 +360,14 @@ static void test_an_event_purges_at_most_256_entries(void **state)
 	assert_int_equal(fixture->feed->neffects, 256);
 	for (int i = 0; i < 256; i++) {
 		const struct feed_effect *e = &fixture->feed->effects[i];
-		snprintf(key, sizeof key, "d/k%03d", 599 - i);
+		snprintf(key, sizeof(key), "d/k%03d", 599 - i);
 		assert_int_equal(e->kind, FEED_EXPIRED);
 		assert_int_equal(e->key.len, 6);
 		assert_memory_equal(e->key.data, key, 6);
 		assert_int_equal(e->expiry_ms, FIXTURE_START_MS + 1000 - (599 - i));
 	}
 	assert_int_equal(fixture_meta(fixture).nkeys, 344);
-	/* k000 is due last: it is not purged, but the operation finds it expired. */
+	/* The key k000 is due last: it is not purged, but the operation finds it expired. */
 	assert_int_equal(fixture_apply(fixture, &(struct event){ .op = EVENT_SET,
 	                                                         .key = B("d/k000"),
 	                                                         .cond = IF_ABSENT }),

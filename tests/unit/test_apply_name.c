@@ -86,7 +86,7 @@ static void test_a_directory_of_expired_keys_is_empty(void **state)
 	fixture->unchecked = true;
 	for (int i = 0; i < 600; i++) {
 		struct event ev = { .op = EVENT_SET, .value = k, .ttl = TTL_SET, .ttl_ms = 50 };
-		int n = snprintf(key, sizeof key, "d/%d", i);
+		int n = snprintf(key, sizeof(key), "d/%d", i);
 		ev.key = (struct bytes){ key, (size_t)n };
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}

@@ -428,7 +428,7 @@ static void test_incr_takes_decimal_numbers_of_64_bits(void **state)
 	static const struct {
 		const char *before;
 		int64_t by;
-		const char *after; /* NULL: unchanged */
+		const char *after; /* NULL: unchanged. */
 		enum event_outcome outcome;
 	} cases[] = {
 		{ "", 5, "5", OUTCOME_OK },

@@ -188,7 +188,7 @@ static void expect_equal(const char *what, struct store *a, struct store *b)
 {
 	char why[1024];
 
-	if (store_differs(a, b, why, sizeof why) != 0)
+	if (store_differs(a, b, why, sizeof(why)) != 0)
 		fail_msg("%s: %s", what, why);
 }
 
@@ -198,7 +198,7 @@ static void expect_sound(struct store *store)
 	char why[256];
 
 	assert_int_equal(txn_read(store, &txn), 0);
-	if (store_check(txn, why, sizeof why) != 0)
+	if (store_check(txn, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	txn_abort(txn);
 }
@@ -286,12 +286,12 @@ static void test_a_copy_that_goes_on_gives_the_same_store(void **state)
 
 		apply_all(store, log, places[i], 16, NULL);
 		config.dir = dirs[i] = temp_dir_new();
-		snprintf(path, sizeof path, "%s/data.mdb", dirs[i]);
+		snprintf(path, sizeof(path), "%s/data.mdb", dirs[i]);
 		int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 		assert_true(fd >= 0);
 		assert_int_equal(store_copy_fd(store, fd), 0);
 		close(fd);
-		if (store_open(&config, &copies[i], why, sizeof why) != 0)
+		if (store_open(&config, &copies[i], why, sizeof(why)) != 0)
 			fail_msg("%s", why);
 		expect_equal("a fresh copy", store, copies[i]);
 	}
@@ -341,12 +341,12 @@ static void test_kills_do_not_change_the_store(void **state)
 {
 	const struct log *log = *state;
 	char *dir = temp_dir_new(), *killed_dir = temp_dir_new();
-	struct applier *applier = child_share(sizeof *applier);
+	struct applier *applier = child_share(sizeof(*applier));
 	struct prng prng = { .seed = SEED };
 	struct store *store = store_fixture_open(dir), *killed;
 
 	applier->log = log;
-	snprintf(applier->dir, sizeof applier->dir, "%s", killed_dir);
+	snprintf(applier->dir, sizeof(applier->dir), "%s", killed_dir);
 	for (applier->round = 1; applier->round <= KILLS; applier->round++) {
 		uint64_t until = atomic_load(&applier->transactions) + 1 + prng_below(&prng, 20);
 
@@ -370,7 +370,7 @@ static void test_kills_do_not_change_the_store(void **state)
 
 static int set_up(void **state)
 {
-	struct log *log = calloc(1, sizeof *log);
+	struct log *log = calloc(1, sizeof(*log));
 
 	assert_non_null(log);
 	print_message("# seed %d, %d events\n", SEED, NEVENTS);

@@ -469,10 +469,10 @@ static void test_check_covers_transactions(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(many); i++)
 		many[i] = (struct event){ .op = EVENT_DEL, .key = B("k") };
-	for (size_t i = 0; i < sizeof names; i++)
+	for (size_t i = 0; i < sizeof(names); i++)
 		names[i] = i % 2 ? '/' : 'd';
 	for (size_t i = 0; i < ARRAY_SIZE(deep); i++)
-		deep[i] = (struct event){ .op = EVENT_MKDIR, .key = { names, sizeof names } };
+		deep[i] = (struct event){ .op = EVENT_MKDIR, .key = { names, sizeof(names) } };
 	check_rows(rows, ARRAY_SIZE(rows));
 }
 

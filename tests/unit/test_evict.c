@@ -40,8 +40,8 @@ static void test_both_processes_see_the_latest_use(void **state)
 	assert_int_equal(recency_last_ms(b, 7, NOW_MS + HOUR_MS), NOW_MS);
 	recency_touch(b, 7, NOW_MS + 5000);
 	assert_int_equal(recency_last_ms(a, 7, NOW_MS + HOUR_MS), NOW_MS + 5000);
-	/* A time that a 32-bit counter cannot tell from a future time counts as
-	 * unknown. */
+	/* A time that a 32-bit counter cannot distinguish from a future time
+	 * counts as unknown. */
 	assert_true(recency_last_ms(a, 7, NOW_MS + INT64_C(300) * 24 * HOUR_MS) == INT64_MIN);
 	recency_touch(NULL, 7, NOW_MS);
 	recency_hold(NULL, 7, NOW_MS);
@@ -84,7 +84,7 @@ static void test_the_table_grows_with_the_cache_and_never_shrinks(void **state)
 	struct recency *r = NULL;
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/recency", dir);
+	snprintf(path, sizeof(path), "%s/recency", dir);
 	recency_close(open_recency(dir, 1));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 1 << 16);
@@ -116,7 +116,7 @@ struct evict_fixture {
 
 static int set_up(void **state)
 {
-	struct evict_fixture *f = calloc(1, sizeof *f);
+	struct evict_fixture *f = calloc(1, sizeof(*f));
 
 	assert_non_null(f);
 	fixture_init(&f->fixture);
@@ -165,7 +165,7 @@ static void set_keys(struct evict_fixture *f, unsigned n, unsigned ncreators, ui
 		uint64_t creator = i % (ncreators + 1);
 		struct event ev = { .op = EVENT_SET, .key = { key, 0 } };
 
-		ev.key.len = (size_t)snprintf(key, sizeof key, "k%u", i);
+		ev.key.len = (size_t)snprintf(key, sizeof(key), "k%u", i);
 		if (creator) /* As node_propose_ino() numbers them. */
 			ev.ino = (creator * 7919 + 0x1000) << 28 | i;
 		assert_int_equal(apply_event(txn, &ev, fixture->offset++, fixture->time_ms, NULL),
@@ -208,7 +208,7 @@ static int by_number(const void *a, const void *b)
 
 static bool is_among(const uint64_t *sorted, size_t n, uint64_t ino)
 {
-	return bsearch(&ino, sorted, n, sizeof ino, by_number);
+	return bsearch(&ino, sorted, n, sizeof(ino), by_number);
 }
 
 /* Every other of 100,000 keys was read a minute ago. Nearly all victims, up to a
@@ -218,7 +218,7 @@ static void test_lru_evicts_what_was_not_read(void **state)
 {
 	struct evict_fixture *f = *state;
 	unsigned n = 100000, nread = 0, gone = 0, wrong = 0;
-	uint64_t *inos = calloc(n, sizeof *inos), *read_inos = calloc(n, sizeof *inos);
+	uint64_t *inos = calloc(n, sizeof(*inos)), *read_inos = calloc(n, sizeof(*inos));
 	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
@@ -230,7 +230,7 @@ static void test_lru_evicts_what_was_not_read(void **state)
 		read_inos[nread++] = inos[i];
 		recency_touch(f->recency, inos[i], NOW_MS - 60000);
 	}
-	qsort(read_inos, nread, sizeof *read_inos, by_number);
+	qsort(read_inos, nread, sizeof(*read_inos), by_number);
 	set_policy(f, EVICT_LRU);
 	while (gone < n / 3) {
 		choose(f, NOW_MS, 32 << 10, 0);
@@ -252,7 +252,7 @@ static void test_lru_evicts_the_oldest(void **state)
 {
 	struct evict_fixture *f = *state;
 	unsigned n = 20000, late = 0, gone = 0;
-	uint64_t *inos = calloc(n, sizeof *inos);
+	uint64_t *inos = calloc(n, sizeof(*inos));
 	struct prng prng = { .seed = SEED };
 
 	assert_non_null(inos);
@@ -295,7 +295,7 @@ static void test_a_survey_sees_all_entries_in_steps(void **state)
 {
 	struct evict_fixture *f = *state;
 	unsigned n = 9000, rounds = 1;
-	uint64_t *inos = calloc(n, sizeof *inos);
+	uint64_t *inos = calloc(n, sizeof(*inos));
 	struct txn *txn;
 
 	assert_non_null(inos);
@@ -377,7 +377,7 @@ static void test_nothing_below_a_kept_directory_is_evicted(void **state)
 			            .ttl = TTL_UNTIL,
 			            .ttl_ms = NOW_MS + HOUR_MS + i };
 
-		ev.key.len = (size_t)snprintf(key, sizeof key, i < 20 ? "keep/a/b/%u" : "go/a/%u",
+		ev.key.len = (size_t)snprintf(key, sizeof(key), i < 20 ? "keep/a/b/%u" : "go/a/%u",
 		                              i);
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
@@ -435,7 +435,7 @@ static void test_ttl_evicts_what_expires_first(void **state)
 			            .ttl = TTL_UNTIL,
 			            .ttl_ms = NOW_MS + HOUR_MS + (i * 37 % 100) };
 
-		ev.key.len = (size_t)snprintf(key, sizeof key, "t%02d", i);
+		ev.key.len = (size_t)snprintf(key, sizeof(key), "t%02d", i);
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 	}
 	assert_true(can_evict(fixture, EVICT_TTL));

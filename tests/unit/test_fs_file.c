@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -339,7 +340,7 @@ static void test_a_removed_or_failed_file_is_not_dirty(void **state)
 #define THREADS 4
 #define ROUNDS 3000
 
-static unsigned next_ino = 1000; /* atomic: the node never gives a number twice */
+static _Atomic unsigned next_ino = 1000; /* the node never returns a number twice */
 
 static void *use_files(void *arg)
 {
@@ -349,7 +350,7 @@ static void *use_files(void *arg)
 		struct file *f = files_get(files, i % 5 + 1), *made;
 
 		assert_non_null(f);
-		uint64_t ino = __atomic_add_fetch(&next_ino, 1, __ATOMIC_RELAXED);
+		uint64_t ino = atomic_fetch_add(&next_ino, 1);
 		if (files_create(files, ino, 1, "shared", S_IFREG, 0, &made) == 0) {
 			files_told(files, made);
 			files_settle(files, made, 55);

@@ -14,7 +14,7 @@
 struct frozen_fixture {
 	struct fixture fixture;
 	struct files files;
-	struct file *f; /* of the key "k", which is open for reading */
+	struct file *f; /* file of the key "k", which is open for reading */
 };
 
 static int load_at(struct frozen_fixture *s, int64_t now_ms)
@@ -28,7 +28,7 @@ static int load_at(struct frozen_fixture *s, int64_t now_ms)
 	return r;
 }
 
-static void set(struct frozen_fixture *s, const char *text)
+static void set_key(struct frozen_fixture *s, const char *text)
 {
 	struct event ev = { .op = EVENT_SET, .key = B("k"), .value = { text, strlen(text) } };
 
@@ -42,8 +42,8 @@ static int setup(void **state)
 	assert_non_null(s);
 	fixture_init(&s->fixture);
 	assert_int_equal(files_init(&s->files), 0);
-	set(s, "none"); /* of version 0, which means an unknown one */
-	set(s, "one");
+	set_key(s, "none"); /* Version 0 means an unknown version. */
+	set_key(s, "one");
 	s->f = files_get(&s->files, fixture_ino(&s->fixture, "k"));
 	assert_non_null(s->f);
 	assert_int_equal(load_at(s, NOW), 0);
@@ -77,7 +77,7 @@ static bool try_at(struct frozen_fixture *s, struct file *f, int64_t now_ms)
 	return frozen;
 }
 
-static void thaw(struct frozen_fixture *s, struct file *f)
+static void thaw_file(struct frozen_fixture *s, struct file *f)
 {
 	struct view view;
 
@@ -86,7 +86,7 @@ static void thaw(struct frozen_fixture *s, struct file *f)
 	view_close(&view);
 }
 
-static void expect(struct file *f, const char *text)
+static void expect_shown(struct file *f, const char *text)
 {
 	struct content *content = shown_content(f);
 
@@ -96,22 +96,22 @@ static void expect(struct file *f, const char *text)
 	content_unref(content);
 }
 
-static void test_readers_stay_on_their_version_and_names_lead_elsewhere(void **state)
+static void test_readers_keep_their_version_and_names_lead_to_the_new_one(void **state)
 {
 	struct frozen_fixture *s = *state;
 	uint64_t real = s->f->ino;
 
 	assert_int_equal(files_number(&s->files, real, 0), real);
 	assert_false(try_at(s, s->f, NOW));
-	set(s, "two");
+	set_key(s, "two");
 	assert_true(try_at(s, s->f, NOW));
 	assert_true(s->f->untold_name);
-	/* Neither time nor what the kernel is told changes that. */
-	set(s, "three");
+	/* Neither time nor a notification to the kernel changes that. */
+	set_key(s, "three");
 	shown_told(&s->files, real);
 	shown_changed(&s->files, real);
 	assert_int_equal(load_at(s, NOW + 10 * SHOWN_MAX_MS), 0);
-	expect(s->f, "one");
+	expect_shown(s->f, "one");
 	assert_false(try_at(s, s->f, NOW));
 
 	assert_int_equal(files_number(&s->files, real, 0), 0);
@@ -122,7 +122,7 @@ static void test_readers_stay_on_their_version_and_names_lead_elsewhere(void **s
 	assert_int_equal(files_st_ino(&s->files, 77), real);
 	assert_int_equal(files_alias(&s->files, real, 0), 77);
 
-	/* The same happens to those who have opened the new number. */
+	/* The same happens to readers that opened the new number. */
 	struct file *second = files_get(&s->files, 77);
 	assert_int_equal(second->real, real);
 	assert_int_equal(second->st_ino, real);
@@ -132,31 +132,31 @@ static void test_readers_stay_on_their_version_and_names_lead_elsewhere(void **s
 	view_close(&view);
 	second->nopen = 1;
 	second->active_ms = NOW;
-	set(s, "four");
+	set_key(s, "four");
 	assert_true(try_at(s, second, NOW));
-	expect(second, "three");
-	expect(s->f, "one");
+	expect_shown(second, "three");
+	expect_shown(s->f, "one");
 	assert_int_equal(files_current(&s->files, real), real);
 	assert_int_equal(files_number(&s->files, real, 79), 79);
 
-	/* What the kernel has forgotten is no number any more. */
+	/* A number that the kernel has forgotten is not used any more. */
 	files_forget(&s->files, 77, 2);
 	assert_int_equal(files_real(&s->files, 77), 77);
 	files_forget(&s->files, 79, 1);
 	assert_int_equal(files_number(&s->files, real, 0), 0);
 	files_unref(&s->files, second);
-	thaw(s, s->f);
+	thaw_file(s, s->f);
 	frozen_end(&s->files, s->f);
 	assert_int_equal(files_number(&s->files, real, 0), real);
 }
 
-static void test_only_readers_that_may_be_in_the_middle_are_kept(void **state)
+static void test_only_active_readers_keep_their_version(void **state)
 {
 	struct frozen_fixture *s = *state;
 	struct file *f = s->f;
 	int nothing;
 
-	set(s, "two");
+	set_key(s, "two");
 	f->nwriting = 1;
 	assert_false(try_at(s, f, NOW));
 	f->nwriting = 0;
@@ -170,22 +170,22 @@ static void test_only_readers_that_may_be_in_the_middle_are_kept(void **state)
 	f->flight = (struct op *)&nothing;
 	assert_false(try_at(s, f, NOW));
 	f->flight = NULL;
-	/* Somebody has read the new value already. */
+	/* Another reader has read the new value already. */
 	f->given = f->shown->version + 1;
 	assert_false(try_at(s, f, NOW));
 	f->given = 0;
 	assert_true(try_at(s, f, NOW + FROZEN_ACTIVE_MS - 1));
 }
 
-static void test_a_value_that_only_grows_is_no_other_one(void **state)
+static void test_a_value_that_only_grows_is_not_a_new_version(void **state)
 {
 	struct frozen_fixture *s = *state;
 
-	set(s, "one, two");
+	set_key(s, "one, two");
 	assert_false(try_at(s, s->f, NOW));
-	set(s, "ona, two");
+	set_key(s, "ona, two");
 	assert_true(try_at(s, s->f, NOW));
-	expect(s->f, "one");
+	expect_shown(s->f, "one");
 }
 
 static void test_long_values_are_compared_to_their_end(void **state)
@@ -195,47 +195,48 @@ static void test_long_values_are_compared_to_their_end(void **state)
 
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
-	set(s, text);
+	set_key(s, text);
 	shown_told(&s->files, s->f->ino);
 	assert_int_equal(load_at(s, NOW), 0);
 	text[9999] = 'y';
-	set(s, text);
+	set_key(s, text);
 	assert_true(try_at(s, s->f, NOW));
 }
 
-static void test_whoever_asks_again_gets_the_new_value(void **state)
+static void test_a_reader_that_asks_again_gets_the_new_value(void **state)
 {
 	struct frozen_fixture *s = *state;
 	struct file *f = s->f;
 
 	assert_false(frozen_asked(f, NOW));
-	set(s, "two");
+	set_key(s, "two");
 	assert_true(try_at(s, f, NOW));
 	assert_false(frozen_asked(f, NOW + 5));
 	assert_false(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS - 1));
 	assert_true(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS));
-	thaw(s, f);
-	/* Until the kernel has dropped its pages, names do not lead here. */
+	thaw_file(s, f);
+	/* Until the kernel has dropped its pages, names do not lead to this file. */
 	assert_int_equal(files_number(&s->files, f->ino, 0), 0);
 	assert_int_equal(load_at(s, NOW), 0);
-	expect(f, "two");
+	expect_shown(f, "two");
 	frozen_end(&s->files, f);
-	/* From now on it follows, apart from those who come by name. */
+	/* From now on it follows the store, separately from readers that open the
+	 * name. */
 	assert_int_equal(files_number(&s->files, f->ino, 0), 0);
 	assert_int_equal(s->files.frozen_bytes, 0);
-	set(s, "three");
+	set_key(s, "three");
 	assert_false(try_at(s, f, NOW));
 	f->nopen = 0;
 	assert_false(frozen_closed(&s->files, f));
 	assert_int_equal(files_number(&s->files, f->ino, 0), f->ino);
 }
 
-static void test_it_ends_without_reading_and_with_the_last_handle(void **state)
+static void test_freezing_ends_when_idle_and_with_the_last_handle(void **state)
 {
 	struct frozen_fixture *s = *state;
 	struct file *f = s->f;
 
-	set(s, "two");
+	set_key(s, "two");
 	assert_true(try_at(s, f, NOW));
 	assert_false(frozen_expired(f, NOW + FROZEN_ACTIVE_MS - 1));
 	f->active_ms = NOW + 10;
@@ -243,30 +244,30 @@ static void test_it_ends_without_reading_and_with_the_last_handle(void **state)
 	assert_true(frozen_expired(f, NOW + 10 + FROZEN_ACTIVE_MS));
 	f->nopen = 0;
 	assert_true(frozen_closed(&s->files, f));
-	thaw(s, f);
+	thaw_file(s, f);
 	frozen_end(&s->files, f);
 	assert_int_equal(files_number(&s->files, f->ino, 0), f->ino);
 }
 
-static void test_what_is_gone_stays_frozen(void **state)
+static void test_a_removed_file_keeps_its_version(void **state)
 {
 	struct frozen_fixture *s = *state;
 
-	set(s, "two");
+	set_key(s, "two");
 	assert_true(try_at(s, s->f, NOW));
 	EXPECT(&s->fixture, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
-	thaw(s, s->f);
+	thaw_file(s, s->f);
 	frozen_end(&s->files, s->f);
 	assert_true(s->f->gone);
-	expect(s->f, "one");
+	expect_shown(s->f, "one");
 }
 
-static void test_a_value_is_here_once_for_all_numbers(void **state)
+static void test_all_numbers_of_a_file_share_one_value(void **state)
 {
 	struct frozen_fixture *s = *state;
 	struct view view;
 
-	set(s, "two");
+	set_key(s, "two");
 	assert_true(try_at(s, s->f, NOW));
 	assert_int_equal(files_number(&s->files, s->f->ino, 77), 77);
 	struct file *second = files_get(&s->files, 77);
@@ -278,7 +279,7 @@ static void test_a_value_is_here_once_for_all_numbers(void **state)
 	files_unref(&s->files, second);
 }
 
-static void test_what_is_kept_is_limited(void **state)
+static void test_the_memory_for_old_versions_is_limited(void **state)
 {
 	struct frozen_fixture *s = *state;
 
@@ -288,7 +289,7 @@ static void test_what_is_kept_is_limited(void **state)
 		others[i] = files_get(&s->files, 1000000 + i);
 		assert_int_equal(files_freeze(&s->files, others[i], 1), 0);
 	}
-	set(s, "two");
+	set_key(s, "two");
 	assert_false(try_at(s, s->f, NOW));
 	files_thaw(&s->files, others[0], false);
 	assert_true(try_at(s, s->f, NOW));
@@ -304,15 +305,15 @@ int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_readers_stay_on_their_version_and_names_lead_elsewhere),
-		TEST(test_only_readers_that_may_be_in_the_middle_are_kept),
-		TEST(test_a_value_that_only_grows_is_no_other_one),
+		TEST(test_readers_keep_their_version_and_names_lead_to_the_new_one),
+		TEST(test_only_active_readers_keep_their_version),
+		TEST(test_a_value_that_only_grows_is_not_a_new_version),
 		TEST(test_long_values_are_compared_to_their_end),
-		TEST(test_whoever_asks_again_gets_the_new_value),
-		TEST(test_it_ends_without_reading_and_with_the_last_handle),
-		TEST(test_what_is_gone_stays_frozen),
-		TEST(test_a_value_is_here_once_for_all_numbers),
-		TEST(test_what_is_kept_is_limited),
+		TEST(test_a_reader_that_asks_again_gets_the_new_value),
+		TEST(test_freezing_ends_when_idle_and_with_the_last_handle),
+		TEST(test_a_removed_file_keeps_its_version),
+		TEST(test_all_numbers_of_a_file_share_one_value),
+		TEST(test_the_memory_for_old_versions_is_limited),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,7 +248,7 @@ static void test_the_oldest_events_are_dropped(void **state)
 	for (size_t k = 0; k < ARRAY_SIZE(lens); k++) {
 		struct change_ring *ring = new_ring();
 		struct feed_effect effect = { .kind = FEED_DATA };
-		size_t len, size = 2 * lens[k] + 300; /* enough for about one message */
+		size_t len, size = 2 * lens[k] + 300; /* Enough for about one message. */
 		char *key = malloc(lens[k]), *buf = malloc(size);
 		assert_true(key && buf);
 		memset(key, 'k', lens[k]);

@@ -15,8 +15,8 @@ static void test_entity_tags_are_parsed_and_matched(void **state)
 		int want;
 		bool any;
 		size_t n;
-		bool strong_5; /* matches version 5, compared strongly */
-		bool weak_5;   /* ... compared weakly */
+		bool strong_5; /* Matches version 5, compared strongly. */
+		bool weak_5;   /* ... compared weakly. */
 	} rows[] = {
 		{ "*", 0, true, 0, true, true },
 		{ " * ", 0, true, 0, true, true },
@@ -43,7 +43,7 @@ static void test_entity_tags_are_parsed_and_matched(void **state)
 		{ "\"05\"", 0, false, 0, false, false },
 		{ "\"+5\"", 0, false, 0, false, false },
 		{ "\"5 \"", 0, false, 0, false, false },
-		{ "\"18446744073709551621\"", 0, false, 0, false, false }, /* 2^64 + 5 */
+		{ "\"18446744073709551621\"", 0, false, 0, false, false }, /* 2^64 + 5. */
 		{ "", -EINVAL, false, 0, false, false },
 		{ " ", -EINVAL, false, 0, false, false },
 		{ ",", -EINVAL, false, 0, false, false },

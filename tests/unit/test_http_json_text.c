@@ -26,10 +26,10 @@ static void test_strings_are_escaped(void **state)
 		  "b\"" },
 		{ "\xc3", "\"\xef\xbf\xbd\"" },
 		{ "\xe2\x82", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },
-		{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },                 /* overlong */
-		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* surrogate */
+		{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"" },                 /* Overlong */
+		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* Surrogate */
 		{ "\xf4\x90\x80\x80",
-		  "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* beyond U+10FFFF */
+		  "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"" }, /* Beyond U+10FFFF. */
 	};
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -79,7 +79,7 @@ static void test_base64_matches_rfc_4648(void **state)
 		{ "foobar", "\"Zm9vYmFy\"" },
 		{ "\xff\xfe\xfd", "\"//79\"" },
 		{ "\xfb\xef\xbe", "\"++++\"" },
-	}; /* RFC 4648, section 10 */
+	}; /* RFC 4648, section 10. */
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct json_text t = { 0 };

@@ -62,8 +62,8 @@ static bool describes_route(const char *path, const struct route *route)
 {
 	size_t len = strlen(route->path);
 	if (!route->has_key)
-		return !strcmp(path, route->path);
-	return !strncmp(path, route->path, len) && path[len] == '{';
+		return strcmp(path, route->path) == 0;
+	return strncmp(path, route->path, len) == 0 && path[len] == '{';
 }
 
 static void method_key(enum http_method method, char *buf, size_t size)
@@ -81,7 +81,7 @@ static void add_params(json_t *operation, json_t *set)
 	json_array_foreach(json_object_get(operation, "parameters"), i, param)
 	{
 		param = resolve_ref(param);
-		if (!strcmp(json_string_value(json_object_get(param, "in")), "query"))
+		if (strcmp(json_string_value(json_object_get(param, "in")), "query") == 0)
 			json_object_set_new(set, json_string_value(json_object_get(param, "name")),
 			                    json_true());
 	}
@@ -146,7 +146,7 @@ static bool has_route(const char *path, const char *method)
 	for (size_t i = 0; (route = router_row(i)); i++) {
 		for (const struct route_method *m = route->methods; m->run; m++) {
 			method_key(m->method, text, sizeof(text));
-			if (describes_route(path, route) && !strcmp(text, method))
+			if (describes_route(path, route) && strcmp(text, method) == 0)
 				return true;
 		}
 	}

@@ -195,7 +195,7 @@ static void test_parameters_are_found(void **state)
 	static const struct {
 		const char *query;
 		const char *name;
-		const char *value; /* NULL: not there */
+		const char *value; /* NULL: not there. */
 	} rows[] = {
 		{ "", "a", NULL },       { "a", "a", "" },        { "a=", "a", "" },
 		{ "a=1", "a", "1" },     { "b=2&a=1", "a", "1" }, { "a=1&a=2", "a", "1" },
@@ -250,7 +250,7 @@ static void test_values_are_decoded(void **state)
 {
 	static const struct {
 		const char *raw;
-		const char *value; /* NULL: refused */
+		const char *value; /* NULL: refused. */
 	} rows[] = {
 		{ "", "" },         { "abc", "abc" },   { "a+b", "a b" },
 		{ "a%2Bb", "a+b" }, { "a%2Fb", "a/b" }, { "%e2%82%ac", "\xe2\x82\xac" },

@@ -54,12 +54,12 @@ static void test_records_that_differ_have_different_sums(void **state)
 static void test_both_ends_of_a_large_value_change_the_sum(void **state)
 {
 	char value[1000] = { 0 };
-	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = { value, sizeof value } };
+	struct event ev = { .op = EVENT_SET, .key = B("a"), .value = { value, sizeof(value) } };
 	uint64_t sum = sum_of(&ev);
-	const size_t ends[] = { 0, 31, sizeof value - 32, sizeof value - 1 };
+	const size_t ends[] = { 0, 31, sizeof(value) - 32, sizeof(value) - 1 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
 		value[ends[i]] = 1;
 		assert_true(sum != sum_of(&ev));
 		value[ends[i]] = 0;

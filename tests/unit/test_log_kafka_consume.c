@@ -339,7 +339,7 @@ static void test_an_offset_past_the_end_means_a_lost_log(void **state)
 	append_numbers(mock, 10, 20);
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ENODATA);
 	assert_int_equal(taken.n, 0);
-	/* Starting at the end is no loss. */
+	/* Starting at the end loses nothing. */
 	assert_int_equal(log_kafka_follow(mock->log, 20, mock->read_ahead_until), 0);
 	append_numbers(mock, 20, 25);
 	poll_numbers(mock, &taken, 5, 20, 10000);

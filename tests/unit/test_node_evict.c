@@ -49,7 +49,7 @@ static enum event_outcome set_key(struct node *node, const char *prefix, unsigne
 {
 	char key[64];
 	struct event ev = { .op = EVENT_SET,
-		            .key = { key, (size_t)snprintf(key, sizeof key, "%s%u", prefix, i) },
+		            .key = { key, (size_t)snprintf(key, sizeof(key), "%s%u", prefix, i) },
 		            .value = { zeros, size },
 		            .ttl = ttl_ms ? TTL_SET : TTL_NONE,
 		            .ttl_ms = ttl_ms };
@@ -62,7 +62,7 @@ static bool is_there(struct node *node, const char *prefix, unsigned i, uint64_t
 	struct view view;
 	struct entry e;
 	char key[64];
-	int n = snprintf(key, sizeof key, "%s%u", prefix, i);
+	int n = snprintf(key, sizeof(key), "%s%u", prefix, i);
 
 	assert_int_equal(view_open(node_store(node), &view), 0);
 	int r = view_key(&view, key, (size_t)n, &e);
@@ -172,7 +172,7 @@ static void test_ttl_evicts_what_expires_first(void **state)
 	for (i = 1; i < 100; i++) {
 		char key[16];
 		struct event del = { .op = EVENT_DEL,
-			             .key = { key, (size_t)snprintf(key, sizeof key, "p%u", i) } };
+			             .key = { key, (size_t)snprintf(key, sizeof(key), "p%u", i) } };
 
 		assert_int_equal(node_fixture_do(fixture->node, &del).code, OUTCOME_OK);
 	}
@@ -215,8 +215,8 @@ static void pin_all(void *arg, struct node *node)
 	view_close(&view);
 }
 
-/* Entries in use are not evicted even if there are no others, and then a write does
- * not wait in vain. */
+/* Entries in use are not evicted, not even if all are in use; then a write does not
+ * wait in vain. */
 static void test_entries_in_use_are_not_evicted(void **state)
 {
 	struct node_fixture *fixture = *state;
@@ -249,7 +249,7 @@ static void test_empty_directories_are_evicted(void **state)
 
 	open_node(fixture, EVICT_LRU);
 	for (unsigned i = 0; i < 5000; i++) {
-		int len = snprintf(key, sizeof key, "users/%u/name", i);
+		int len = snprintf(key, sizeof(key), "users/%u/name", i);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)len },
 			            .value = { zeros, 100 } };
@@ -294,11 +294,11 @@ static void *write_lines(void *arg)
 		char key[16], line[80], filler[16];
 		struct event append = {
 			.op = EVENT_APPEND,
-			.key = { key, (size_t)snprintf(key, sizeof key, "log%u", w->id) },
-			.value = { line, (size_t)snprintf(line, sizeof line, "%07u\n", i) }
+			.key = { key, (size_t)snprintf(key, sizeof(key), "log%u", w->id) },
+			.value = { line, (size_t)snprintf(line, sizeof(line), "%07u\n", i) }
 		};
 		struct event fill = { .op = EVENT_SET,
-			              .key = { filler, (size_t)snprintf(filler, sizeof filler,
+			              .key = { filler, (size_t)snprintf(filler, sizeof(filler),
 			                                                "%u-%u", w->id, i) },
 			              .value = { zeros, 100 + i % 7 * 700 } };
 
@@ -326,7 +326,7 @@ static unsigned run_writers(struct node *node, unsigned first)
 		writers[i].ino = STORE_PROPOSED_MIN + first + i;
 		char key[16];
 		struct event ev = { .op = EVENT_SET,
-			            .key = { key, (size_t)snprintf(key, sizeof key, "log%u",
+			            .key = { key, (size_t)snprintf(key, sizeof(key), "log%u",
 			                                           writers[i].id) },
 			            .ino = writers[i].ino };
 		node_pin(node, writers[i].ino);
@@ -354,12 +354,12 @@ static void check_lines(struct node *node, unsigned first)
 		char key[16], line[16];
 		size_t len;
 
-		snprintf(key, sizeof key, "log%u", first + i);
+		snprintf(key, sizeof(key), "log%u", first + i);
 		char *text = node_fixture_value(node, key, &len);
 		assert_non_null(text);
 		assert_int_equal(len, LINES * 8);
 		for (unsigned j = 0; j < LINES; j++) {
-			snprintf(line, sizeof line, "%07u\n", j);
+			snprintf(line, sizeof(line), "%07u\n", j);
 			assert_memory_equal(text + (size_t)j * 8, line, 8);
 		}
 		free(text);
@@ -417,7 +417,7 @@ static void test_close_answers_writes_that_wait_for_space(void **state)
 	for (unsigned i = 0; i < 300; i++, n++) {
 		char key[16];
 		struct event ev = { .op = EVENT_SET,
-			            .key = { key, (size_t)snprintf(key, sizeof key, "k%u", i) },
+			            .key = { key, (size_t)snprintf(key, sizeof(key), "k%u", i) },
 			            .value = { zeros, 2000 } };
 
 		node_submit(fixture->node, &ev, NULL, count_line, &w);

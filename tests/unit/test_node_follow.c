@@ -71,7 +71,7 @@ static void *submit_one(void *arg)
 
 static void start_one(struct single *s, struct node *node, const char *key)
 {
-	memset(s, 0, sizeof *s);
+	memset(s, 0, sizeof(*s));
 	s->node = node;
 	s->ev = (struct event){ .op = EVENT_SET, .key = { key, strlen(key) } };
 	assert_int_equal(pthread_create(&s->thread, NULL, submit_one, s), 0);

@@ -58,7 +58,7 @@ static void open_and_fill(struct node_fixture *fixture, int n, uint64_t bytes)
 	fixture->config.size_bytes = (uint64_t)n * (COST + 2 + 100) + bytes;
 	fixture->node = node_fixture_open(&fixture->config);
 	for (int i = 0; i < n; i++) {
-		snprintf(key, sizeof key, "k%d", i);
+		snprintf(key, sizeof(key), "k%d", i);
 		EXPECT_DO(fixture->node, OK, .op = EVENT_SET, .key = { key, 2 },
 		          .value = { zeros, 100 });
 	}
@@ -185,13 +185,13 @@ static void *set_many(void *arg)
 {
 	struct node *node = arg;
 	static _Atomic int number;
-	struct answer *answers = calloc(200, sizeof *answers);
+	struct answer *answers = calloc(200, sizeof(*answers));
 	char key[16];
 	uintptr_t done = 0;
 
 	assert_non_null(answers);
 	for (int i = 0; i < 200; i++) {
-		snprintf(key, sizeof key, "n%05d", atomic_fetch_add(&number, 1));
+		snprintf(key, sizeof(key), "n%05d", atomic_fetch_add(&number, 1));
 		struct event ev = { .op = EVENT_SET, .key = { key, 6 }, .value = { zeros, 10 } };
 		node_submit(node, &ev, NULL, node_fixture_done, &answers[i]);
 	}
@@ -414,9 +414,9 @@ static void test_a_full_file_system_is_reported_and_survived(void **state)
 	(void)fixture;
 	assert_true(status_of(node).ready);
 	for (;; n++) {
-		snprintf(key, sizeof key, "k%d", n);
+		snprintf(key, sizeof(key), "k%d", n);
 		struct outcome out = DO(node, .op = EVENT_SET, .key = { key, strlen(key) },
-		                        .value = { big, sizeof big });
+		                        .value = { big, sizeof(big) });
 		if (out.code == OUTCOME_STORE_FULL)
 			break;
 		assert_int_equal(out.code, OUTCOME_OK);
@@ -432,15 +432,15 @@ static void test_a_full_file_system_is_reported_and_survived(void **state)
 	}
 	size_t len;
 	free(node_fixture_value(node, "k0", &len));
-	assert_int_equal(len, sizeof big);
+	assert_int_equal(len, sizeof(big));
 	node_fixture_check(node);
 	temp_dir_resize(dir, 16 << 20);
 	UNTIL(status_of(node).ready);
 	assert_string_equal(status_of(node).why, "");
-	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("more"), .value = { big, sizeof big });
+	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("more"), .value = { big, sizeof(big) });
 	/* Deleting makes space as well. */
 	temp_dir_fill(dir);
-	while (DO(node, .op = EVENT_APPEND, .key = B("log"), .value = { big, sizeof big }).code ==
+	while (DO(node, .op = EVENT_APPEND, .key = B("log"), .value = { big, sizeof(big) }).code ==
 	       OUTCOME_OK)
 		;
 	assert_false(status_of(node).ready);

@@ -32,10 +32,10 @@ struct shared {
 
 static struct shared *share(const char *dir)
 {
-	struct shared *shared = child_share(sizeof *shared);
+	struct shared *shared = child_share(sizeof(*shared));
 
-	assert_true((size_t)snprintf(shared->dir, sizeof shared->dir, "%s", dir) <
-	            sizeof shared->dir);
+	assert_true((size_t)snprintf(shared->dir, sizeof(shared->dir), "%s", dir) <
+	            sizeof(shared->dir));
 	return shared;
 }
 
@@ -76,7 +76,7 @@ static void submit_and_follow(void *arg)
 	for (int i = 0; i < EACH; i++) {
 		/* Half of the events increment one key, which shows the order; half set
 		 * separate keys. */
-		int n = snprintf(key, sizeof key, i % 2 ? "p%u-%d" : "all", shared->number, i);
+		int n = snprintf(key, sizeof(key), i % 2 ? "p%u-%d" : "all", shared->number, i);
 		struct event ev = { .op = i % 2 ? EVENT_SET : EVENT_INCR,
 			            .key = { key, (size_t)n },
 			            .value = { key, (size_t)n },
@@ -151,7 +151,7 @@ static void write_and_count(void *arg)
 	struct node *node = node_fixture_open_in_child(&config);
 	for (;;) {
 		uint64_t number = atomic_load(&shared->acked) + 1;
-		int n = snprintf(key, sizeof key, "c/%llu", (unsigned long long)number);
+		int n = snprintf(key, sizeof(key), "c/%llu", (unsigned long long)number);
 		struct event ev = { .op = EVENT_SET,
 			            .key = { key, (size_t)n },
 			            .value = { key, (size_t)n } };
@@ -199,7 +199,7 @@ static void test_a_kill_loses_no_acknowledged_write(void **state)
 		own++;
 	}
 	for (uint64_t i = 1; i <= atomic_load(&shared->acked); i++) {
-		snprintf(key, sizeof key, "c/%llu", (unsigned long long)i);
+		snprintf(key, sizeof(key), "c/%llu", (unsigned long long)i);
 		value = node_fixture_value(node, key, NULL);
 		assert_non_null(value);
 		assert_string_equal(value, key);
@@ -261,7 +261,7 @@ static void test_wait_acked_waits_for_open_mounts(void **state)
 	assert_int_equal(bound.out.code,
 	                 OUTCOME_UNKNOWN); /* The outcome says that the deadline passed. */
 	assert_int_equal(atomic_load(&soon.calls), 0);
-	/* A mount starts with what it has seen acknowledged. */
+	/* A mount acknowledges everything that it has seen when it opens. */
 	node_wait_acked(node, 0, 3600000, node_fixture_done, &old);
 	assert_int_equal(atomic_load(&old.calls), 1);
 	atomic_store(&shared->command, out.offset);
@@ -384,7 +384,7 @@ static void test_a_removed_store_fails_writes(void **state)
 	char *parent = temp_dir_new(), dir[4200];
 
 	(void)state;
-	snprintf(dir, sizeof dir, "%s/store", parent);
+	snprintf(dir, sizeof(dir), "%s/store", parent);
 	struct node_config config = node_fixture_config(dir, NULL);
 	struct node *node = node_fixture_open(&config);
 	EXPECT_DO(node, OK, .op = EVENT_SET, .key = B("a"), .value = B("1"));
@@ -425,7 +425,7 @@ static void test_any_removed_file_is_detected(void **state)
 		config.evict = EVICT_LRU;
 		struct node *node = node_fixture_open(&config);
 		assert_int_equal(store_place_check(store_place(node_store(node)), NULL, 0), 0);
-		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		assert_int_equal(unlink(path), 0);
 		until_lost(node, path, "removed");
 		node_close(node);

@@ -202,7 +202,7 @@ static void open_as_mount(void *arg)
 /* Nor does a mount that was killed; its slot is free again. */
 static void test_a_killed_mount_frees_its_slot(void **state)
 {
-	struct shared *shared = child_share(sizeof *shared);
+	struct shared *shared = child_share(sizeof(*shared));
 
 	shared->dir = *state;
 	pid_t pid = child_start(open_as_mount, shared);

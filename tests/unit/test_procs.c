@@ -66,8 +66,8 @@ static void test_texts_too_long_are_cut(void **state)
 	char text[2 * PROCS_WHY_MAX], got[PROCS_WHY_MAX];
 	struct procs_info info;
 
-	memset(text, 'x', sizeof text);
-	text[sizeof text - 1] = '\0';
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
 	text[3] = '\n';
 	assert_true(procs_set_fault(procs, FAULT_LOG, text));
 	assert_false(procs_set_fault(procs, FAULT_LOG, text));
@@ -152,8 +152,8 @@ static void report_without_end(void *arg)
 	CHILD_CHECK(procs_open(shared->dir, "child", NULL, &procs) == 0);
 	procs_set_applier(procs, true);
 	for (unsigned i = 0;; i++) {
-		memset(text, 'a' + (int)(i % 26), sizeof text);
-		text[sizeof text - 1 - i % 500] = '\0';
+		memset(text, 'a' + (int)(i % 26), sizeof(text));
+		text[sizeof(text) - 1 - i % 500] = '\0';
 		procs_set_fault(procs, FAULT_LOG, text);
 		atomic_store(&shared->reports, i + 1);
 	}
@@ -163,7 +163,7 @@ static void report_without_end(void *arg)
  * point, and none from a dead one. It never waits for the writer. */
 static void test_readers_survive_a_writer_that_stops_anywhere(void **state)
 {
-	struct shared *shared = child_share(sizeof *shared);
+	struct shared *shared = child_share(sizeof(*shared));
 	struct procs *procs = open_procs(*state, "reader", NULL);
 	char text[PROCS_WHY_MAX];
 	struct procs_info info;

@@ -50,15 +50,15 @@ static void answer_one(int fd)
 	size_t len = 0, done;
 	ssize_t n;
 
-	while (len < sizeof answer->request - 1 && !strstr(answer->request, "\r\n\r\n")) {
-		n = read(fd, answer->request + len, sizeof answer->request - 1 - len);
+	while (len < sizeof(answer->request) - 1 && !strstr(answer->request, "\r\n\r\n")) {
+		n = read(fd, answer->request + len, sizeof(answer->request) - 1 - len);
 		if (n <= 0)
 			return;
 		len += (size_t)n;
 		answer->request[len] = '\0';
 	}
 	answer->asked++;
-	int head_len = snprintf(head, sizeof head,
+	int head_len = snprintf(head, sizeof(head),
 	                        "HTTP/1.1 %d x\r\nContent-Length: %zu\r\n"
 	                        "Connection: close\r\n\r\n",
 	                        answer->status, answer->len);
@@ -112,7 +112,7 @@ static void make_good(void)
 	                                                          .name = B("volume-1") }),
 	                 0);
 	for (int i = 0; i < NKEYS; i++) {
-		snprintf(key, sizeof key, "dir%d/key%d", i % 7, i);
+		snprintf(key, sizeof(key), "dir%d/key%d", i % 7, i);
 		assert_int_equal(
 		        fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
 		                                                 .key = { key, strlen(key) },
@@ -121,9 +121,9 @@ static void make_good(void)
 	}
 	assert_int_equal(fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
 	                                                          .key = B("big"),
-	                                                          .value = { big, sizeof big } }),
+	                                                          .value = { big, sizeof(big) } }),
 	                 0);
-	snprintf(path, sizeof path, "%s/copy", fixture.dir);
+	snprintf(path, sizeof(path), "%s/copy", fixture.dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(store_copy_fd(fixture.store, fd), 0);
@@ -140,17 +140,17 @@ static void make_good(void)
 static int setup(void **state)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
-	socklen_t len = sizeof addr;
+	socklen_t len = sizeof(addr);
 
 	(void)state;
 	make_good();
-	answer = child_share(sizeof *answer);
+	answer = child_share(sizeof(*answer));
 	listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof addr), 0);
+	assert_int_equal(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(listener, 8), 0);
 	assert_int_equal(getsockname(listener, (struct sockaddr *)&addr, &len), 0);
-	snprintf(peer, sizeof peer, "http://127.0.0.1:%d", ntohs(addr.sin_port));
+	snprintf(peer, sizeof(peer), "http://127.0.0.1:%d", ntohs(addr.sin_port));
 	peer_pid = child_start(serve_answers, NULL);
 	unsetenv("http_proxy");
 	unsetenv("all_proxy");
@@ -175,7 +175,7 @@ static char volume[40];    /* volume that fits() was called with */
 static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_size)
 {
 	(void)arg;
-	snprintf(volume, sizeof volume, "%s", meta->volume);
+	snprintf(volume, sizeof(volume), "%s", meta->volume);
 	if (misfit)
 		snprintf(why, why_size, "%s", misfit);
 	return misfit ? -EINVAL : 0;
@@ -197,7 +197,7 @@ static bool is_there(const char *dir, const char *name)
 	char path[4096];
 	struct stat st;
 
-	snprintf(path, sizeof path, "%s/%s", dir, name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return stat(path, &st) == 0;
 }
 
@@ -265,7 +265,7 @@ static void test_a_snapshot_is_fetched_once(void **state)
 	/* A peer that does not answer is skipped; slashes at the end and empty names
 	 * are ignored. */
 	dir = temp_dir_new();
-	snprintf(peers, sizeof peers, "http://127.0.0.1:1,,%s//,", peer);
+	snprintf(peers, sizeof(peers), "http://127.0.0.1:1,,%s//,", peer);
 	assert_int_equal(fetch(peers, dir, why), 1);
 	assert_true(is_there(dir, "data.mdb"));
 	temp_dir_remove(dir);
@@ -284,17 +284,17 @@ static void test_only_the_rows_are_copied(void **state)
 	assert_non_null(file);
 	set_answer(good, good_len);
 	for (size_t i = 0; i < 4096; i++)
-		answer->body[len + i] = (unsigned char)mark[i % sizeof mark];
+		answer->body[len + i] = (unsigned char)mark[i % sizeof(mark)];
 	append_trailer(answer->body, len + 4096);
 	answer->len = answer->send_len = good_len + 4096;
 	assert_int_equal(fetch(peer, dir, why), 1);
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	int fd = open(path, O_RDONLY);
 	assert_true(fd >= 0);
 	ssize_t n = read(fd, file, room);
 	assert_true(n > (ssize_t)len / 2);
-	found = memmem(file, (size_t)n, mark, sizeof mark) != NULL;
+	found = memmem(file, (size_t)n, mark, sizeof(mark)) != NULL;
 	close(fd);
 	free(file);
 	temp_dir_remove(dir);
@@ -308,10 +308,10 @@ static void test_leftovers_of_a_killed_process_are_replaced(void **state)
 	static const char *const names[] = { "data.mdb", "lock.mdb" };
 
 	(void)state;
-	snprintf(path, sizeof path, "%s/snapshot.part", dir);
+	snprintf(path, sizeof(path), "%s/snapshot.part", dir);
 	assert_int_equal(mkdir(path, 0700), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof path, "%s/snapshot.part/%s", dir, names[i]);
+		snprintf(path, sizeof(path), "%s/snapshot.part/%s", dir, names[i]);
 		int fd = open(path, O_WRONLY | O_CREAT, 0600);
 		assert_true(fd >= 0);
 		for (int k = 0; k < 100; k++)
@@ -333,10 +333,10 @@ static void test_planted_links_are_not_followed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
 		assert_int_equal(symlink(other, path), 0);
 	}
-	snprintf(path, sizeof path, "%s/data.mdb", other);
+	snprintf(path, sizeof(path), "%s/data.mdb", other);
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	close(fd);
@@ -356,7 +356,7 @@ static void test_other_answers_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
 		set_answer(good, good_len);
 		answer->status = statuses[i];
-		snprintf(text, sizeof text, "it answers %d", statuses[i]);
+		snprintf(text, sizeof(text), "it answers %d", statuses[i]);
 		expect_refused(text);
 	}
 	set_answer(good, good_len);
@@ -467,11 +467,11 @@ static void test_wrong_totals_are_refused(void **state)
 	/* The number of keys in the store's meta row. */
 	uint64_t nkeys = NKEYS + 1, wrong = NKEYS;
 	bool found = false;
-	for (at = answer->body; at + sizeof nkeys <= answer->body + len; at += 2) {
+	for (at = answer->body; at + sizeof(nkeys) <= answer->body + len; at += 2) {
 		uint64_t dirs = 7;
-		if (memcmp(at, &nkeys, sizeof nkeys) == 0 &&
-		    memcmp(at + 8, &dirs, sizeof dirs) == 0) {
-			memcpy(at, &wrong, sizeof wrong);
+		if (memcmp(at, &nkeys, sizeof(nkeys)) == 0 &&
+		    memcmp(at + 8, &dirs, sizeof(dirs)) == 0) {
+			memcpy(at, &wrong, sizeof(wrong));
 			found = true;
 		}
 	}

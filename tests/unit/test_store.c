@@ -45,7 +45,7 @@ static void test_reopening_keeps_the_totals(void **state)
 		fixture->store = store_fixture_open(fixture->dir);
 		fixture->txn = i == 1 ? store_fixture_write(fixture->store) :
 		                        store_fixture_read(fixture->store);
-		assert_memory_equal(txn_meta(fixture->txn), &meta, sizeof meta);
+		assert_memory_equal(txn_meta(fixture->txn), &meta, sizeof(meta));
 		txn_abort(fixture->txn);
 	}
 	fixture->txn = NULL;
@@ -60,24 +60,24 @@ static void test_opening_reports_a_bad_path(void **state)
 
 	(void)state;
 	/* Missing parents are created. */
-	snprintf(path, sizeof path, "%s/a/b/c", dir);
-	assert_int_equal(store_open(&config, &store, why, sizeof why), 0);
+	snprintf(path, sizeof(path), "%s/a/b/c", dir);
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), 0);
 	store_close(store);
 	store = NULL;
 	/* A file stands in the place of the directory. */
-	snprintf(path, sizeof path, "%s/file", dir);
+	snprintf(path, sizeof(path), "%s/file", dir);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fclose(file);
-	assert_int_equal(store_open(&config, &store, why, sizeof why), -ENOTDIR);
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), -ENOTDIR);
 	assert_non_null(strstr(why, path));
 	assert_non_null(strstr(why, "Not a directory"));
-	snprintf(path, sizeof path, "%s/file/below", dir);
+	snprintf(path, sizeof(path), "%s/file/below", dir);
 	assert_int_equal(store_open(&config, &store, NULL, 0), -ENOTDIR);
 	path[0] = '\0';
-	assert_int_equal(store_open(&config, &store, why, sizeof why), -ENAMETOOLONG);
-	memset(path, 'x', sizeof path - 1);
-	path[sizeof path - 1] = '\0';
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), -ENAMETOOLONG);
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
 	assert_int_equal(store_open(&config, &store, why, 10), -ENAMETOOLONG);
 	assert_int_equal(strlen(why), 9);
 	assert_null(store);
@@ -141,7 +141,7 @@ static void test_inodes_are_stored_with_all_fields(void **state)
 		const struct entry *s = &samples[i];
 		char row[32];
 
-		snprintf(row, sizeof row, "inode %llu", (unsigned long long)s->ino);
+		snprintf(row, sizeof(row), "inode %llu", (unsigned long long)s->ino);
 		assert_row_equal(row, store_get(fixture->txn, s->ino, &e), 0);
 		assert_row_equal(row, e.ino, s->ino);
 		assert_row_equal(row, e.version, s->version);
@@ -224,7 +224,7 @@ static void test_names_are_linked_and_looked_up(void **state)
 	uint64_t ino;
 	bool dir;
 
-	memset(longest, 0xff, sizeof longest);
+	memset(longest, 0xff, sizeof(longest));
 	assert_int_equal(store_link(fixture->txn, 1, "a", 1, 2, false), 0);
 	assert_int_equal(store_link(fixture->txn, 1, "ab", 2, UINT64_C(1) << 61, true), 0);
 	assert_int_equal(store_link(fixture->txn, 1, longest, 255, 4, true), 0);
@@ -259,7 +259,7 @@ static void test_names_too_long_are_not_found(void **state)
 	uint64_t ino;
 	struct bytes value;
 
-	memset(name, 'n', sizeof name);
+	memset(name, 'n', sizeof(name));
 	assert_int_equal(store_link(fixture->txn, 1, name, 255, 2, false), 0);
 	assert_int_equal(store_lookup(fixture->txn, 1, name, 256, &ino, NULL), -ENOENT);
 	assert_int_equal(store_lookup(fixture->txn, 1, name, 300, &ino, NULL), -ENOENT);
@@ -281,7 +281,7 @@ static void expect_scan(struct txn *txn, uint64_t parent, const char *after, con
 
 	assert_int_equal(scan_open(txn, parent, after, after ? strlen(after) : 0, &scan), 0);
 	while ((r = scan_next(scan, &name, &len, &ino, &dir)) == 0)
-		used += (size_t)snprintf(got + used, sizeof got - used, "%.*s=%d%s ", (int)len,
+		used += (size_t)snprintf(got + used, sizeof(got) - used, "%.*s=%d%s ", (int)len,
 		                         name, (int)ino, dir ? "/" : "");
 	assert_int_equal(r, -ENOENT);
 	scan_close(scan);
@@ -382,7 +382,7 @@ static int append_xattr(void *arg, struct bytes name, struct bytes value)
 {
 	struct xattr_list *list = arg;
 
-	list->used += (size_t)snprintf(list->text + list->used, sizeof list->text - list->used,
+	list->used += (size_t)snprintf(list->text + list->used, sizeof(list->text) - list->used,
 	                               "%.*s=%.*s ", (int)name.len, (const char *)name.data,
 	                               (int)value.len, (const char *)value.data);
 	return ++list->n == list->stop_at ? 42 : 0;

@@ -27,7 +27,7 @@ static void expect_refused(const char *dir, int err)
 	struct store *store;
 	char why[4200] = "";
 
-	assert_int_equal(store_open(&config, &store, why, sizeof why), err);
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), err);
 	assert_non_null(strstr(why, dir));
 }
 
@@ -50,7 +50,7 @@ static int add_one(struct store *store, size_t value_size)
 		           .is_inline = value_size <= STORE_INLINE_MAX,
 		           .inline_value = value,
 		           .size = value_size };
-	e.name_len = (size_t)snprintf(name, sizeof name, "n%llu", (unsigned long long)e.ino);
+	e.name_len = (size_t)snprintf(name, sizeof(name), "n%llu", (unsigned long long)e.ino);
 	memset(value, (int)(e.ino & 0xff), value_size);
 	r = store_link(txn, STORE_ROOT_INO, name, e.name_len, e.ino, false);
 	if (r == 0)
@@ -88,7 +88,7 @@ static int64_t count_all(struct store *store)
 
 		n++;
 		if (store_get(txn, ino, &e) < 0 ||
-		    store_read(txn, &e, 0, value, sizeof value) != (int64_t)e.size)
+		    store_read(txn, &e, 0, value, sizeof(value)) != (int64_t)e.size)
 			n = -1;
 		for (size_t i = 0; n >= 0 && i < e.size; i++) {
 			if (value[i] != (ino & 0xff))
@@ -113,10 +113,10 @@ struct shared {
 
 static struct shared *share_dir(const char *dir)
 {
-	struct shared *shared = child_share(sizeof *shared);
+	struct shared *shared = child_share(sizeof(*shared));
 
-	assert_true((size_t)snprintf(shared->dir, sizeof shared->dir, "%s", dir) <
-	            sizeof shared->dir);
+	assert_true((size_t)snprintf(shared->dir, sizeof(shared->dir), "%s", dir) <
+	            sizeof(shared->dir));
 	return shared;
 }
 
@@ -188,7 +188,7 @@ static void write_some(void *arg)
 static void test_concurrent_writers_lose_nothing(void **state)
 {
 	char *dir = temp_dir_new(), below[4100];
-	snprintf(below, sizeof below, "%s/new", dir);
+	snprintf(below, sizeof(below), "%s/new", dir);
 	struct shared *shared = share_dir(below);
 	pid_t pids[4];
 
@@ -301,7 +301,7 @@ static void test_opening_on_a_full_file_system_fails(void **state)
 	}
 	temp_dir_fill(dir);
 	expect_refused(dir, -ENOSPC);
-	snprintf(path, sizeof path, "%s/fill", dir);
+	snprintf(path, sizeof(path), "%s/fill", dir);
 	for (int pages = 1; pages < 60; pages++) {
 		struct store_config config = { .dir = dir };
 		struct store *store = NULL;
@@ -340,8 +340,8 @@ static void overwrite(const char *dir, int c, size_t n)
 {
 	char path[4200], bytes[8192];
 
-	data_path(path, sizeof path, dir);
-	memset(bytes, c, sizeof bytes);
+	data_path(path, sizeof(path), dir);
+	memset(bytes, c, sizeof(bytes));
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(pwrite(fd, bytes, n, 0), n);
@@ -377,7 +377,7 @@ static void expect_damaged(const char *dir)
 {
 	char why[256] = "";
 
-	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof why), -EPROTO);
+	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof(why)), -EPROTO);
 	assert_non_null(strstr(why, "damaged"));
 }
 
@@ -391,7 +391,7 @@ static void test_truncated_copies_are_refused(void **state)
 	(void)state;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(add_one(store, 70000), 0);
-	data_path(path, sizeof path, to);
+	data_path(path, sizeof(path), to);
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(store_copy_fd(store, fd), 0);
@@ -435,7 +435,7 @@ static void test_other_formats_are_refused(void **state)
 	(void)state;
 	store_close(store_fixture_open(dir));
 	store_close(store_fixture_open(dir));
-	put_meta(dir, "format", &format, sizeof format);
+	put_meta(dir, "format", &format, sizeof(format));
 	expect_refused(dir, -EPROTO);
 	put_meta(dir, "format", "1", 1);
 	expect_refused(dir, -EPROTO);
@@ -458,7 +458,7 @@ static void test_a_copy_is_a_whole_store(void **state)
 	(void)state;
 	for (int i = 0; i < 20; i++)
 		assert_int_equal(add_one(store, 70000), 0);
-	data_path(path, sizeof path, to);
+	data_path(path, sizeof(path), to);
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
 	assert_int_equal(store_copy_fd(store, fd), 0);
@@ -467,7 +467,7 @@ static void test_a_copy_is_a_whole_store(void **state)
 	struct store_config config = { .dir = to };
 	struct store *copy;
 	char why[256] = "";
-	if (store_open(&config, &copy, why, sizeof why) != 0)
+	if (store_open(&config, &copy, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	assert_int_equal(count_all(copy), 20);
 	assert_int_equal(add_one(copy, 70000), 0);

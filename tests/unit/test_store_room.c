@@ -36,8 +36,8 @@ static void wipe(const char *dir)
 	static const char *const files[] = { "data.mdb", "lock.mdb", "fill" };
 	char path[4200];
 
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		snprintf(path, sizeof path, "%s/%s", dir, files[i]);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
 		assert_true(unlink(path) == 0 || errno == ENOENT);
 	}
 }
@@ -65,7 +65,7 @@ static void check_store(struct store *store)
 	struct txn *txn;
 
 	assert_int_equal(txn_read(store, &txn), 0);
-	if (store_check(txn, why, sizeof why) != 0)
+	if (store_check(txn, why, sizeof(why)) != 0)
 		fail_msg("%s", why);
 	txn_abort(txn);
 }
@@ -77,7 +77,7 @@ static void set_something(struct world *w, char *key, size_t size, struct event 
 		                        2010, 4000, 4100, 20000, 70000, VALUE_MAX };
 	int len = snprintf(key, size, "d%u/%u/key%u", prng_below(&w->prng, 4),
 	                   prng_below(&w->prng, 10), prng_below(&w->prng, 3000));
-	size_t n = sizes[prng_below(&w->prng, sizeof sizes / sizeof *sizes)];
+	size_t n = sizes[prng_below(&w->prng, sizeof(sizes) / sizeof(*sizes))];
 
 	*ev = (struct event){ .op = prng_one_in(&w->prng, 5) ? EVENT_APPEND : EVENT_SET,
 		              .key = { key, (size_t)len },
@@ -121,7 +121,7 @@ static void apply_some(struct world *w, unsigned n)
 	if (r == 0) {
 		for (unsigned i = 0; r == 0 && i < n; i++) {
 			struct event ev = { .op = EVENT_TICK };
-			any_event(w, key, sizeof key, &ev);
+			any_event(w, key, sizeof(key), &ev);
 			r = prng_one_in(&w->prng, 6) ?
 			            apply_part(w, txn, &ev) :
 			            apply_event(txn, &ev, txn_meta(txn)->applied + 1, START_MS,
@@ -206,23 +206,23 @@ static void test_a_full_store_can_be_emptied_and_refilled(void **state)
 	char *dir = temp_dir_small(6 << 20), key[32];
 	if (!dir)
 		skip();
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
 		struct world w = { .store = open_store(dir) };
 		int n = 0, again = 0;
 
 		for (;; n++) {
-			snprintf(key, sizeof key, "key%d", n);
+			snprintf(key, sizeof(key), "key%d", n);
 			if (set_one(&w, key, sizes[i]) != 0)
 				break;
 		}
 		temp_dir_fill(dir);
 		for (int round = 0; round < 3; round++) {
 			for (int k = 0; k < n; k++) {
-				snprintf(key, sizeof key, "key%d", k);
+				snprintf(key, sizeof(key), "key%d", k);
 				remove_one(&w, key);
 			}
 			for (again = 0; again < n; again++) {
-				snprintf(key, sizeof key, "key%d", again);
+				snprintf(key, sizeof(key), "key%d", again);
 				if (set_one(&w, key, sizes[i]) != 0)
 					break;
 			}
@@ -245,7 +245,7 @@ static int fill_directory(struct world *w, size_t size)
 	int n = 0;
 
 	for (;; n++) {
-		snprintf(key, sizeof key, "d/%d", n);
+		snprintf(key, sizeof(key), "d/%d", n);
 		if (set_one(w, key, size) != 0)
 			return n;
 	}
@@ -281,7 +281,7 @@ static void test_one_event_can_remove_everything(void **state)
 	struct txn *txn;
 	if (!dir)
 		skip();
-	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct world w = { .store = open_store(dir) };
 
 		int n = fill_directory(&w, rows[i].value);
@@ -344,7 +344,7 @@ static void fill_until_full(void *arg)
 
 	CHILD_CHECK(store_open(&config, &w.store, NULL, 0) == 0);
 	while (failed < 50) {
-		snprintf(key, sizeof key, "%d/%u", getpid(), prng_below(&w.prng, 100000));
+		snprintf(key, sizeof(key), "%d/%u", getpid(), prng_below(&w.prng, 100000));
 		int r = set_one(&w, key, prng_below(&w.prng, 5000));
 		CHILD_CHECK(r == 0 || r == -ENOSPC);
 		failed += r != 0;

@@ -22,7 +22,7 @@ static void fill_store(struct fixture *fixture)
 	EXPECT(fixture, OK, "added d/", .op = EVENT_MKDIR, .key = B("d"));
 	EXPECT(fixture, OK, "added d/k=5", .op = EVENT_SET, .key = B("d/k"), .value = B("small"));
 	EXPECT(fixture, OK, "added big=66520", .op = EVENT_SET, .key = B("big"),
-	       .value = { big, sizeof big });
+	       .value = { big, sizeof(big) });
 	EXPECT(fixture, OK, "attr d/k=5", .op = EVENT_SETXATTR, .key = B("d/k"),
 	       .name = B("user.x"), .value = B("y"));
 	EXPECT(fixture, OK, "attr d/k=5@1060000", .op = EVENT_EXPIRE, .key = B("d/k"),
@@ -250,8 +250,8 @@ static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage
 	struct bytes ignored;
 	int64_t ms;
 
-	memset(noise, 'n', sizeof noise);
-	memset(bytes, 'n', sizeof bytes);
+	memset(noise, 'n', sizeof(noise));
+	memset(bytes, 'n', sizeof(bytes));
 	memcpy(bytes, at.mv_data, at.mv_size);
 	switch (damage) {
 	case NAME_LONG:
@@ -266,7 +266,7 @@ static int damage_and_read(struct fixture *fixture, struct txn *txn, enum damage
 		return read_name(txn, dir);
 	case CHUNK_LONG:
 		at = store_key_num(&buf, big);
-		put_row(txn, VALUES, at.mv_data, at.mv_size, noise, sizeof noise);
+		put_row(txn, VALUES, at.mv_data, at.mv_size, noise, sizeof(noise));
 		assert_int_equal(store_chunks_write(txn, big, 5, "x", 1), -EIO);
 		assert_int_equal(store_get(txn, big, &e), 0);
 		return (int)store_read(txn, &e, 0, bytes, 10);
@@ -367,7 +367,7 @@ static void test_impossible_totals_are_refused(void **state)
 	good = fixture_meta(fixture);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		bad[i] = good;
-	memset(bad[0].volume, 'v', sizeof bad[0].volume);
+	memset(bad[0].volume, 'v', sizeof(bad[0].volume));
 	bad[1].log_time_ms = -1;
 	bad[2].log_time_ms = STORE_TIME_MAX_MS + 1;
 	bad[3].base_ms = -1;
@@ -376,11 +376,11 @@ static void test_impossible_totals_are_refused(void **state)
 	memset(&bad[6].started, 2, 1);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		assert_int_equal(txn_write(fixture->store, &txn), 0);
-		put_row(txn, META, "meta", 4, &bad[i], sizeof bad[i]);
+		put_row(txn, META, "meta", 4, &bad[i], sizeof(bad[i]));
 		assert_row_equal(names[i], txn_load_meta(txn), -EPROTO);
-		put_row(txn, META, "meta", 4, &good, sizeof good - 1);
+		put_row(txn, META, "meta", 4, &good, sizeof(good) - 1);
 		assert_row_equal(names[i], txn_load_meta(txn), -EPROTO);
-		put_row(txn, META, "meta", 4, &good, sizeof good);
+		put_row(txn, META, "meta", 4, &good, sizeof(good));
 		assert_row_equal(names[i], txn_load_meta(txn), 0);
 		txn_abort(txn);
 	}

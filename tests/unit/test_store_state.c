@@ -27,7 +27,7 @@ static void damage_pages(const char *dir)
 	char path[4200];
 	struct stat st;
 
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	int fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
@@ -46,7 +46,7 @@ static void add_keys(const char *dir)
 	fixture.store = store_fixture_open(dir);
 	fixture.unchecked = true;
 	for (int i = 0; i < 500; i++) {
-		int len = snprintf(key, sizeof key, "key%d", i);
+		int len = snprintf(key, sizeof(key), "key%d", i);
 		fixture_apply(&fixture, &(struct event){ .op = EVENT_SET,
 		                                         .key = { key, (size_t)len },
 		                                         .value = B("value") });
@@ -78,7 +78,7 @@ static int begin_state(const char *dir, bool on_disk)
 {
 	struct store_state state;
 	char why[4400] = "";
-	int r = store_state_begin(dir, on_disk, &state, why, sizeof why);
+	int r = store_state_begin(dir, on_disk, &state, why, sizeof(why));
 
 	if (r == 0)
 		store_state_end(&state, dir, false);
@@ -106,7 +106,7 @@ static void test_a_store_on_disk_is_checked_after_a_kill(void **state)
 
 	(void)state;
 	add_keys(dir);
-	struct opened *opened = child_share(sizeof *opened);
+	struct opened *opened = child_share(sizeof(*opened));
 	opened->dir = dir;
 	pid_t pid = child_start(open_and_wait, opened);
 	UNTIL(atomic_load(&opened->is_open));
@@ -127,7 +127,7 @@ static void test_a_replaced_file_is_checked(void **state)
 
 	(void)state;
 	add_keys(dir);
-	snprintf(path, sizeof path, "%s/data.mdb", to);
+	snprintf(path, sizeof(path), "%s/data.mdb", to);
 	store = store_fixture_open(dir);
 	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
@@ -137,13 +137,13 @@ static void test_a_replaced_file_is_checked(void **state)
 	assert_int_equal(begin_state(to, false), 0);
 	store_close(store_fixture_open(to));
 	/* In the place of a store that was left clean. */
-	snprintf(moved, sizeof moved, "%s/data.mdb", dir);
+	snprintf(moved, sizeof(moved), "%s/data.mdb", dir);
 	damage_pages(dir);
 	assert_int_equal(rename(moved, path), 0);
 	assert_int_equal(begin_state(to, false), -EPROTO);
 	assert_int_equal(begin_state(to, true), -EPROTO);
 	char why[4400] = "";
-	assert_int_equal(store_open(&config, &store, why, sizeof why), -EPROTO);
+	assert_int_equal(store_open(&config, &store, why, sizeof(why)), -EPROTO);
 	assert_non_null(strstr(why, "is damaged"));
 	assert_int_equal(store_open(&config, &store, NULL, 0), -EPROTO);
 	temp_dir_remove(dir);
@@ -159,7 +159,7 @@ static void test_a_store_in_use_is_not_checked(void **state)
 
 	(void)state;
 	add_keys(dir);
-	assert_int_equal(store_state_begin(dir, true, &hold, why, sizeof why), 0);
+	assert_int_equal(store_state_begin(dir, true, &hold, why, sizeof(why)), 0);
 	store_state_opened(&hold, dir);
 	damage_pages(dir);
 	assert_int_equal(begin_state(dir, true), 0);
@@ -175,7 +175,7 @@ static void test_an_unfinished_new_store_is_ignored(void **state)
 
 	(void)state;
 	assert_int_equal(begin_state(dir, true), 0);
-	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	int fd = open(path, O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	close(fd);

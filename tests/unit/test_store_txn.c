@@ -40,7 +40,7 @@ static void test_a_snapshot_does_not_change(void **state)
 	assert_int_equal(txn_meta(newer)->nkeys, 1);
 	for (int i = 0; i < 50; i++) { /* Enough to reuse pages, if that were allowed. */
 		char name[16];
-		snprintf(name, sizeof name, "n%d", i);
+		snprintf(name, sizeof(name), "n%d", i);
 		add_name(fixture->txn, name);
 		assert_int_equal(store_chunks_write(fixture->txn, 5, (uint64_t)i * 1000, name, 4),
 		                 0);
@@ -87,10 +87,10 @@ static void *read_until_end(void *arg)
 			return NULL;
 		}
 		uint64_t nkeys = txn_meta(txn)->nkeys;
-		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys);
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)nkeys);
 		if (nkeys < last || nkeys < least || (nkeys && !has_name(txn, name)))
 			atomic_fetch_add(&all->wrong, 1);
-		snprintf(name, sizeof name, "n%llu", (unsigned long long)nkeys + 1);
+		snprintf(name, sizeof(name), "n%llu", (unsigned long long)nkeys + 1);
 		if (has_name(txn, name))
 			atomic_fetch_add(&all->wrong, 1);
 		txn_abort(txn);
@@ -116,7 +116,7 @@ static void test_snapshots_are_consistent_in_many_threads(void **state)
 		sched_yield();
 	for (unsigned i = 1; i <= 200; i++) {
 		char name[24];
-		snprintf(name, sizeof name, "n%u", i);
+		snprintf(name, sizeof(name), "n%u", i);
 		add_name(fixture->txn, name);
 		store_fixture_commit(fixture);
 		atomic_store(&all.committed, i);
@@ -183,7 +183,7 @@ static void test_the_oldest_feed_row_is_found(void **state)
 	char text[60] = "";
 
 	for (uint64_t offset = 1; offset <= 1000; offset++) {
-		struct bytes put = { text, sizeof text };
+		struct bytes put = { text, sizeof(text) };
 		assert_int_equal(store_feed_put(fixture->txn, offset, put), 0);
 		if (offset % 100 == 0)
 			store_fixture_commit(fixture);

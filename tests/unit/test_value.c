@@ -56,7 +56,7 @@ static void commit(struct value_fixture *f)
 
 static int set_up(void **state)
 {
-	struct value_fixture *f = calloc(1, sizeof *f);
+	struct value_fixture *f = calloc(1, sizeof(*f));
 	/* Inodes whose encodings are prefixes of each other, and a long one. */
 	const uint64_t inos[] = { 2, 0x0201, STORE_PROPOSED_MAX - 1 };
 

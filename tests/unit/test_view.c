@@ -18,7 +18,7 @@ struct view_fixture {
 
 static int set_up(void **state)
 {
-	struct view_fixture *f = malloc(sizeof *f);
+	struct view_fixture *f = malloc(sizeof(*f));
 
 	assert_non_null(f);
 	fixture_init(&f->fixture);
@@ -90,7 +90,7 @@ static void test_expired_keys_are_hidden(void **state)
 	view_close(&f->view);
 }
 
-/* A reader whose clock is behind log time does not see expired keys again. */
+/* A reader whose clock is slower than log time does not see expired keys again. */
 static void test_a_slow_clock_shows_no_expired_key(void **state)
 {
 	struct view_fixture *f = *state;
@@ -126,8 +126,8 @@ static void test_entries_are_found_by_key_name_and_inode(void **state)
 	assert_int_equal(find_key(view, "a/b/c/d"), -ENOTDIR);
 	assert_int_equal(view_inode(view, 999, &e), -ENOENT);
 	assert_int_equal(view_name(view, 999, "a", 1, &e), -ENOENT);
-	memset(name, 'n', sizeof name);
-	assert_int_equal(view_name(view, STORE_ROOT_INO, name, sizeof name, &e), -ENOENT);
+	memset(name, 'n', sizeof(name));
+	assert_int_equal(view_name(view, STORE_ROOT_INO, name, sizeof(name), &e), -ENOENT);
 	view_close(&f->view);
 	view_close(&(struct view){ .txn = NULL });
 }
@@ -143,25 +143,25 @@ static void test_the_path_of_an_inode_is_found(void **state)
 	       .key = B("a/bc/d"));
 	uint64_t d = fixture_ino(fixture, "a/bc/d");
 	const struct view *view = open_view_at(f, FIXTURE_START_MS);
-	assert_int_equal(view_path(view, STORE_ROOT_INO, buf, sizeof buf), 0);
-	assert_int_equal(view_path(view, d, buf, sizeof buf), 6);
+	assert_int_equal(view_path(view, STORE_ROOT_INO, buf, sizeof(buf)), 0);
+	assert_int_equal(view_path(view, d, buf, sizeof(buf)), 6);
 	assert_memory_equal(buf, "a/bc/d", 6);
 	assert_int_equal(view_path(view, d, buf, 6), 6);
 	assert_memory_equal(buf, "a/bc/d", 6);
 	assert_int_equal(view_path(view, d, buf, 5), -ENAMETOOLONG);
 	assert_int_equal(view_path(view, d, buf, 1), -ENAMETOOLONG);
 	assert_int_equal(view_path(view, d, buf, 0), -ENAMETOOLONG);
-	assert_int_equal(view_path(view, 999, buf, sizeof buf), -ENOENT);
+	assert_int_equal(view_path(view, 999, buf, sizeof(buf)), -ENOENT);
 	view_close(&f->view);
 
 	/* 16 names of 255 bytes and 15 slashes are 4095 bytes; one more is too long. */
-	memset(name, 'n', sizeof name);
+	memset(name, 'n', sizeof(name));
 	for (int i = 0; i < 17; i++) {
 		struct event ev = { .op = EVENT_MKDIR, .dir = dir, .key = { name, 255 } };
 		assert_int_equal(fixture_apply(fixture, &ev), OUTCOME_OK);
 		dir = fixture->feed->ino;
 		view = open_view_at(f, FIXTURE_START_MS);
-		assert_int_equal(view_path(view, dir, buf, sizeof buf),
+		assert_int_equal(view_path(view, dir, buf, sizeof(buf)),
 		                 i < 16 ? (i + 1) * 256 - 1 : -ENAMETOOLONG);
 		view_close(&f->view);
 	}

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# Writes of new keys into a full cache, which evicts for them, beside the same writes
-# into a cache with room: what a client sees of eviction, pauses most of all.
+# New keys into a full cache, which evicts for them, compared with new keys into a cache
+# with space: the effect of eviction on a client, above all pauses.
 
 bench_evict() {
-	# One run gives four numbers: the first row of a round runs it, the others read.
+	# One run prints four numbers: the first row of a round runs it, the others read them.
 	full_run() { # POLICY
 		rm -rf "$DIR/store"
 		"$TOOLS/full_load" "$DIR/store" "$KEYS" 100 "$PERIOD" "$1" >"$DIR/$1"

@@ -1,8 +1,8 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# Kafka as the log, beside librdkafka alone on the same broker in the same run.
+# Kafka as the log, compared with librdkafka alone on the same broker in the same run.
 
-# with_broker FUNCTION: with a broker of its own, whose data are in memory; sets
-# BROKER, its address.
+# with_broker FUNCTION: call FUNCTION with a new broker that stores its data in memory;
+# sets BROKER to its address.
 with_broker() {
 	local port program r=0
 	for program in java mvn kcat; do
@@ -21,12 +21,12 @@ with_broker() {
 	return $r
 }
 
-make_topic() { # NAME: of the kind that a volume is
+make_topic() { # NAME: create a topic with the settings of a volume
 	"$BUILD/tools/kafka_topic" "$BROKER" create "$1" 1 message.timestamp.type=LogAppendTime \
 		retention.ms=-1
 }
 
-# node_rest NAME TOPIC [OPTION...]: a REST server that is ready; sets PORT.
+# node_rest NAME TOPIC [OPTION...]: start a REST server and wait until it is ready; sets PORT.
 node_rest() {
 	local name=$1 topic=$2
 	shift 2
@@ -36,15 +36,15 @@ node_rest() {
 	wait_until 120 ready "http://127.0.0.1:$PORT"
 }
 
-# node_mount NAME TOPIC: a mount at $DIR/mnt-NAME.
+# node_mount NAME TOPIC: mount at $DIR/mnt-NAME.
 node_mount() {
 	mkdir "$DIR/mnt-$1"
 	begin "$BUILD/keydir-fs" -f --store "$DIR/$1" --size 8G --log "kafka://$BROKER/$2" "$DIR/mnt-$1"
 	wait_until 20 is_mounted "$DIR/mnt-$1"
 }
 
-# both FILE COMMAND...: runs it, which prints two percentiles; the first one is
-# the number, and `other FILE` gives the second one of the same run.
+# both FILE COMMAND...: run COMMAND, which prints two percentiles, and print the first;
+# `other FILE` prints the second one of the same run.
 both() {
 	local file=$DIR/$1
 	shift
@@ -52,7 +52,7 @@ both() {
 }
 other() { cut -d ' ' -f 2 "$DIR/$1"; }
 
-# A node of one process, by itself: what the peer is compared with.
+# A node of one process, without other nodes.
 bench_kafka_write() { with_broker kafka_write; }
 kafka_write() {
 	make_topic peer && node_rest node1 volume || return
@@ -104,21 +104,21 @@ kafka_replicas() {
 	line "the same, p99" us mount99 "librdkafka p99"
 }
 
-# A log of many small records, written by a node, and all ways to it.
+# A log of many small records, written by a node, and all ways to catch up with it.
 bench_kafka_catch_up() { with_broker kafka_catch_up; }
 kafka_catch_up() {
 	local peer
 	fill_log() { "$TOOLS/fill" "$DIR/node1" "$KEYS" 100 "kafka://$BROKER/volume"; }
 	ROUNDS=1 rounds filled fill_log || return
 
-	# From the start of the program to the answer that it is ready.
+	# Print the time from the start of the program until it is ready.
 	ready_time() { # NAME [OPTION...]
 		local begin=$EPOCHREALTIME
 		node_rest "$1" volume "${@:2}" || return
 		awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
 	}
 	restart() { ready_time node1 && end "$PID"; }
-	# All of it is there, and nothing is left of it for the next round.
+	# Check that the last key is there, and remove the store for the next round.
 	new_node() { # [OPTION...]
 		rm -rf "$DIR/new"
 		ready_time new "$@" || return

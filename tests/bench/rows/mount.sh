@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# The mount beside tmpfs and beside a bare FUSE loop that does the same calls.
+# The mount, compared with tmpfs and with a bare FUSE loop under the same calls.
 
 mount_keydir() { # DIR OPTION...
 	local dir=$1
@@ -15,7 +15,7 @@ mount_bare() { # DIR
 	wait_until 20 is_mounted "$1"
 }
 
-timed() { # COMMAND...: its seconds
+timed() { # COMMAND...: print how many seconds it takes
 	local begin=$EPOCHREALTIME
 	"$@" >/dev/null || return
 	awk -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { print b - a }'
@@ -35,10 +35,10 @@ bench_hot_read() {
 	hot_read_only() { "$TOOLS/file_load" hot "$DIR/read-only/key" "$PERIOD"; }
 	hot_bare() { "$TOOLS/file_load" hot "$DIR/bare/key" "$PERIOD"; }
 	hot_tmpfs() { "$TOOLS/file_load" hot "$DIR/tmpfs/key" "$PERIOD"; }
-	# What has just changed is read past the kernel's cache (fs/fs_open.c).
+	# A file that has just changed is read without the kernel's cache (fs/fs_open.c).
 	sleep 1.1
-	# Where the scheduler puts the two ends of a round trip decides its time; many
-	# short rounds see it in all its moods.
+	# The time of a round trip depends on the cores on which the scheduler puts the two
+	# processes; many short rounds average that out.
 	local ROUNDS=$((ROUNDS * 3)) PERIOD=1
 	rounds keydir hot_keydir "bare FUSE loop" hot_bare tmpfs hot_tmpfs read-only hot_read_only ||
 		return
@@ -63,7 +63,7 @@ bench_list() {
 	line "" s keydir "bare FUSE loop"
 }
 
-# Files made and removed: what a `cp -r` and an `rm -r` of small files cost.
+# Create and remove files: the cost of `cp -r` and `rm -r` with small files.
 bench_create() {
 	local n=$((FILES / 5))
 	mkdir "$DIR/tmpfs"
@@ -92,14 +92,14 @@ bench_sequential() {
 		name="$((bytes / 1024)) KiB"
 		rounds keydir store_keydir tmpfs store_tmpfs || return
 		line "write a file of $name" MB/s keydir tmpfs
-		# What has just changed is read past the kernel's cache (fs/fs_open.c).
+		# A file that has just changed is read without the kernel's cache (fs/fs_open.c).
 		sleep 1.1
 		rounds keydir fetch_keydir tmpfs fetch_tmpfs || return
 		line "read it again" MB/s keydir tmpfs
 	done
 }
 
-# A working tree: this project's own.
+# A git working tree: the sources of this project.
 bench_git() {
 	local dir
 	mkdir "$DIR/tmpfs"
@@ -139,7 +139,7 @@ bench_remove() {
 	line "find -size in $(number "$FILES") keys, warm" s keydir tmpfs
 }
 
-# How it grows: beside ever more keys in the directory, and with more processes.
+# Scaling: with more keys in the directory, and with more processes.
 bench_growth() {
 	local n=2000 size ROUNDS=$(((ROUNDS + 1) / 2)) KEYDIR_URL
 	mount_keydir "$DIR/keydir" && serve_keydir || return

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# REST beside bare libmicrohttpd, Redis, Nginx, webdis and etcd: the same values and
-# numbers of connections, one thread of load.
+# REST, compared with bare libmicrohttpd, Redis, Nginx, webdis and etcd: the same values
+# and numbers of connections, one load thread.
 
 serve_keydir() { # sets KEYDIR_URL
 	local port
@@ -25,9 +25,9 @@ serve_redis() { # [OPTION...]; sets REDIS_PORT
 	wait_until 20 redis-cli -p "$REDIS_PORT" ping
 }
 
-# Nginx with a server for each BLOCK. Each worker of it listens for itself (reuseport):
-# else a load that connects all at once is taken by one worker in some runs and by all
-# in others, and what is measured is that.
+# Start Nginx with a server for each BLOCK. Each worker has its own listening socket
+# (reuseport): otherwise one worker accepts all connections in some runs and all workers
+# do in others, and the benchmark would measure that.
 serve_nginx() { # BLOCK...
 	local block
 	{
@@ -69,7 +69,7 @@ proxy_block() { # PORT NAME URL
 	END
 }
 
-# requests/s of URL; with errors or answers other than 2xx it is no number.
+# Print the requests/s of URL; fail after errors or responses other than 2xx.
 wrk_rate() { # URL [WRK-OPTION...]
 	local url=$1 out
 	shift
@@ -81,8 +81,8 @@ wrk_rate() { # URL [WRK-OPTION...]
 	sed -n 's|^Requests/sec: *||p' <<<"$out"
 }
 
-# The same for PUTs of so many bytes, 100,000 keys at random, or as many as OPTIONS
-# say. (wrk would make each request in Lua, which costs more than answering it.)
+# The same for PUTs of BYTES to random keys, out of 100,000 or the number in OPTIONS.
+# (wrk would build each request in Lua, which costs more than answering it.)
 put_rate() { # URL-OF-DIRECTORY BYTES [HTTP_LOAD-OPTION...]
 	"$TOOLS/http_load" -m PUT -b "$2" "${@:3}" "$1/key:{key}" "$CONNECTIONS" "$PERIOD"
 }
@@ -92,10 +92,10 @@ redis_rate() { # OPTION...
 		awk -F '"' '$2 != "test" && $2 != "" { print $4; exit }'
 }
 
-# As many requests as keep redis-benchmark busy about as long as the others.
+# Print a number of requests that takes redis-benchmark about as long as the others.
 redis_requests() { echo $((60000 * PERIOD)); }
 
-# In many rounds of a second: over so short a time the machine is the same for all.
+# In many rounds of a second: the machine's speed hardly changes in that time.
 bench_get() {
 	local ROUNDS=$((ROUNDS * PERIOD)) PERIOD=1
 	local static proxy_keydir proxy_bare
@@ -136,7 +136,7 @@ bench_put() {
 	line "" /s keydir "bare libmicrohttpd, nothing stored"
 }
 
-# Longer values, fewer keys: about as many bytes.
+# Longer values and fewer keys: about the same number of bytes.
 bench_put_sizes() {
 	local bytes keys requests ROUNDS=$(((ROUNDS + 1) / 2)) PERIOD=$(((PERIOD + 1) / 2))
 	serve_keydir && serve_bare 100 && serve_redis || return
@@ -153,8 +153,8 @@ bench_put_sizes() {
 	END
 }
 
-# Others that serve keys over HTTP: Redis behind webdis, and etcd, with its data in
-# memory too.
+# Other servers of keys over HTTP: Redis with webdis as its HTTP interface, and etcd,
+# with its data in memory too.
 bench_peers() {
 	local port peer payload
 	serve_keydir && serve_redis || return
@@ -191,7 +191,7 @@ bench_peers() {
 			--listen-peer-urls "http://127.0.0.1:$peer"
 		ETCD_URL=http://127.0.0.1:$port
 		wait_until 20 curl -sf -o /dev/null "$ETCD_URL/health"
-		# Keys and values are base64 there, which 12 digits are as they stand.
+		# etcd expects base64, and 12 digits are valid base64 already.
 		payload=$(base64 -w 0 <<<"$payload")
 		get_etcd() { http_rate -m POST -t '{"key":"{key}"}' -k 1 "$ETCD_URL/v3/kv/range"; }
 		put_etcd() {
@@ -231,8 +231,8 @@ bench_sizes() {
 	done
 }
 
-# Changes told to many watchers, beside Redis's publish and subscribe, which keeps
-# nothing, and a process that only writes to as many sockets.
+# Changes delivered to many watchers, compared with Redis's publish and subscribe, which
+# stores nothing, and with a process that only writes to as many sockets.
 bench_watch() {
 	local watchers
 	serve_keydir && serve_redis --maxclients 4096 || return
@@ -247,7 +247,7 @@ bench_watch() {
 	done
 }
 
-# us that most requests take, and the slowest, directly and through Nginx.
+# Latency: median and slowest requests in us, directly and through Nginx.
 bench_latency() {
 	local proxy_keydir proxy_bare
 	proxy_keydir=$(free_port) proxy_bare=$(free_port)
@@ -256,7 +256,7 @@ bench_latency() {
 		"$(proxy_block "$proxy_bare" bare "$BARE_URL")"
 	wait_until 20 answers "http://127.0.0.1:$proxy_bare/key" || return
 	curl -sf -o /dev/null -X PUT --data-binary "$(printf '%100s' v)" "$KEYDIR_URL/v1/kv/key" || return
-	# One run gives all numbers: that of p50 runs it, the others look at what it said.
+	# One run prints all numbers: p50 runs it, the others read its output.
 	latency_run() { # NAME HTTP_LOAD-ARGUMENT...
 		"$TOOLS/http_load" -l "${@:2}" "$CONNECTIONS" "$PERIOD" >"$DIR/$1.out" || return
 		latency_of "$1" 1
@@ -279,7 +279,7 @@ bench_latency() {
 			"$put http://127.0.0.1:$proxy_bare/key:{key}"
 }
 
-# A page of a directory's names: 1,000 entries with their metadata, beside 1,000 names.
+# A page of a listing: 1,000 entries with their metadata, compared with 1,000 names.
 bench_listing() {
 	local n=$((KEYS / 10))
 	serve_keydir && serve_redis --enable-debug-command local || return

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2317,SC2119,SC2120
-# The store by itself: applying, memory, restart.
+# The store without a server: applying, memory, restart.
 
 bench_apply() {
 	apply_keydir() {
@@ -14,7 +14,7 @@ bench_apply() {
 bench_memory() {
 	local before
 	"$TOOLS/fill" "$DIR/store" "$KEYS" 100 >/dev/null || return
-	# On tmpfs, what is allocated is the memory taken: tables, feed and all.
+	# On tmpfs, the allocated blocks are the memory used, including tables and feed.
 	memory_keydir() { du -s --block-size=1 "$DIR/store" | cut -f 1; }
 	serve_redis --enable-debug-command local || return
 	before=$(redis_memory)
@@ -26,7 +26,7 @@ bench_memory() {
 	ROUNDS=1 rounds keydir per_key_keydir Redis per_key_redis || return
 	line "memory for a key with a 100 B value ($(number "$KEYS") keys)" B keydir Redis "<= 1"
 
-	# And how soon that store serves again.
+	# The time until a restarted server is ready.
 	restart() {
 		local begin=$EPOCHREALTIME port
 		port=$(free_port)
