@@ -4,13 +4,12 @@
 #
 #   cluster.sh up [BUILD] | down
 #
-# ./mnt1 to ./mnt3 are the nodes' mounts, REST is on 8001 to 8003, Nginx on
-# 5000, the broker on KEYDIR_KAFKA_PORT (9092). Everything that a part writes is
-# in its directory below ./run/cluster; a program whose log is there is ours.
-# Stores are in /dev/shm/keydir-1 to -3, for a user other than root in
-# /dev/shm/keydir-UID-1 to -3 (KEYDIR_STORES is what comes before the
-# number). What runs already is left alone, what died is started again; it does
-# not matter how it was stopped.
+# ./mnt1 to ./mnt3 are the nodes' mounts. REST is on ports 8001 to 8003, Nginx on
+# 5000, the broker on KEYDIR_KAFKA_PORT (9092). Each part writes to its own directory
+# below ./run/cluster, and a program whose log is there belongs to the cluster.
+# Stores are in /dev/shm/keydir-1 to -3, or /dev/shm/keydir-UID-1 to -3 for a user
+# other than root (KEYDIR_STORES is the path without the number). Programs that run
+# are left alone; programs that died are started again, however they were stopped.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/scripts/running.sh
@@ -23,8 +22,8 @@ STORES=$(cd "$ROOT" && realpath -ms "${KEYDIR_STORES:-$(default_store)-}")
 LOG=kafka://127.0.0.1:$KAFKA_PORT/${KEYDIR_TOPIC:-keydir}
 BROKER=$ROOT/tests/kafka/broker.sh
 
-# of PART PROGRAM: the pids of PROGRAM in PART's directory.
-of() {
+# pids_of PART PROGRAM: print the pids of PROGRAM in PART's directory.
+pids_of() {
 	local RUN=$CLUSTER/$1
 	ours "$2"
 }
@@ -33,7 +32,8 @@ answers() { curl -sf --noproxy '*' --max-time 5 -o /dev/null "$1" 2>/dev/null; }
 node_ready() { answers "http://127.0.0.1:800$1/readyz"; }
 mount_works() { is_mounted "$1" && timeout 5 stat "$1/." >/dev/null 2>&1; }
 
-# launch PART NAME COMMAND...: in PART's directory, with its log in NAME.log.
+# launch PART NAME COMMAND...: start COMMAND with its log in NAME.log of PART's
+# directory.
 launch() {
 	local dir=$CLUSTER/$1 name=$2
 	shift 2
@@ -43,13 +43,13 @@ launch() {
 	disown $!
 }
 
-# await SECONDS PART NAME PROGRAM COMMAND...: until COMMAND holds; complains with
-# the end of the log if PROGRAM has ended or time is over.
+# await SECONDS PART NAME PROGRAM COMMAND...: wait until COMMAND succeeds; fail with
+# the end of the log if PROGRAM has ended or the time is up.
 await() {
 	local end=$((SECONDS + $1)) part=$2 name=$3 program=$4
 	shift 4
 	until "$@"; do
-		if [ -z "$(of "$part" "$program")" ] || [ $SECONDS -gt $end ]; then
+		if [ -z "$(pids_of "$part" "$program")" ] || [ $SECONDS -gt $end ]; then
 			tail -n 15 "$CLUSTER/$part/$name.log" | sed 's/^/  /' >&2
 			fail "$program of $part is not ready; the end of run/cluster/$part/$name.log is above"
 		fi
@@ -63,8 +63,8 @@ start_broker() {
 	local dir=$CLUSTER/kafka
 	"$BROKER" running "$dir" && return
 	! listens "$KAFKA_PORT" || fail "something else listens on port $KAFKA_PORT." \
-		"Stop it, or take another: KEYDIR_KAFKA_PORT=19092 make cluster-up"
-	say "Starting the broker (the first time it is fetched by Maven) ..."
+		"Stop it, or choose another port: KEYDIR_KAFKA_PORT=19092 make cluster-up"
+	say "Starting the broker (Maven downloads it the first time) ..."
 	"$BROKER" start "$dir" "$KAFKA_PORT" {LOCK}>&- || fail "the broker did not start"
 }
 
@@ -75,19 +75,19 @@ start_node() {
 		[ "$p" = "$n" ] || peers+=${peers:+,}http://127.0.0.1:800$p
 	done
 	local options=(--store "$STORES$n" --log "$LOG" --peers "$peers")
-	# A file system that hangs, or whose mount somebody removed.
-	mapfile -t pids < <(of "$part" keydir-fs)
+	# The mount hangs or was removed.
+	mapfile -t pids < <(pids_of "$part" keydir-fs)
 	if [ ${#pids[@]} -gt 0 ] && ! mount_works "$mnt"; then
 		kill -KILL "${pids[@]}"
 		wait_until 5 all_gone "${pids[@]}"
 	fi
-	if [ -z "$(of "$part" keydir-httpd)" ]; then
+	if [ -z "$(pids_of "$part" keydir-httpd)" ]; then
 		! listens "$port" || fail "something else listens on port $port"
 		launch "$part" httpd "$BUILD/keydir-httpd" "${options[@]}" --listen "127.0.0.1:$port"
 	fi
-	if [ -z "$(of "$part" keydir-fs)" ]; then
+	if [ -z "$(pids_of "$part" keydir-fs)" ]; then
 		unmount "$mnt" || fail "a dead mount on $mnt cannot be removed; try: sudo umount -l $mnt"
-		mkdir -p "$mnt" || fail "cannot make $mnt"
+		mkdir -p "$mnt" || fail "cannot create $mnt"
 		[ -z "$(ls -A "$mnt")" ] || fail "$mnt holds files that a mount would hide: move them away"
 		launch "$part" fs "$BUILD/keydir-fs" -f "${options[@]}" "$mnt"
 	fi
@@ -95,11 +95,11 @@ start_node() {
 
 start_nginx() {
 	local dir=$CLUSTER/nginx nginx user=""
-	[ -z "$(of nginx nginx)" ] || return 0
+	[ -z "$(pids_of nginx nginx)" ] || return 0
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || fail "nginx is missing: make deps"
 	! listens 5000 || fail "something else listens on port 5000"
-	# Started by root it would give its work to another user, who may not reach
-	# this directory.
+	# Started by root, Nginx would run its workers as another user, who may not have
+	# access to this directory.
 	[ "$(id -u)" != 0 ] || user='user root;'
 	launch nginx nginx "$nginx" -p "$dir" -c "$ROOT/nginx.conf" -e stderr -g "daemon off; $user"
 }
@@ -108,9 +108,9 @@ up() {
 	BUILD=$(cd "$ROOT" && realpath -m "${1:-build}")
 	local n
 	for n in keydir-fs keydir-httpd; do
-		[ -x "$BUILD/$n" ] || fail "$BUILD/$n is not there: run make"
+		[ -x "$BUILD/$n" ] || fail "$BUILD/$n is missing: run make"
 	done
-	[ -e /dev/fuse ] || fail "there is no /dev/fuse. Load the module: modprobe fuse"
+	[ -e /dev/fuse ] || fail "/dev/fuse is missing. Load the module: modprobe fuse"
 	[ -z "${KEYDIR_TLS_CERT:-}${KEYDIR_TLS_KEY:-}" ] ||
 		fail "the nodes of this cluster serve plain HTTP on loopback, and Nginx is in front of them:" \
 			"unset KEYDIR_TLS_CERT and KEYDIR_TLS_KEY, and put the certificate into nginx.conf"
@@ -125,7 +125,7 @@ up() {
 	cat <<END
 Keydir's cluster is up: ./mnt1 to ./mnt3, REST on 127.0.0.1:8001 to 8003, and
 Nginx in front of them on http://127.0.0.1:5000. The log is the Kafka topic
-${LOG##*/} on 127.0.0.1:$KAFKA_PORT. What each part says is in run/cluster/.
+${LOG##*/} on 127.0.0.1:$KAFKA_PORT. The logs of all parts are in run/cluster/.
 
 Try:
   echo hello > mnt1/greeting
@@ -138,16 +138,16 @@ To stop it: make cluster-down
 END
 }
 
-# stop PART PROGRAM SECONDS
+# stop PART PROGRAM SECONDS: stop PROGRAM, and kill it after SECONDS.
 stop() {
 	local pids
-	mapfile -t pids < <(of "$1" "$2")
+	mapfile -t pids < <(pids_of "$1" "$2")
 	[ ${#pids[@]} -gt 0 ] || return 0
 	did=1
 	kill -TERM "${pids[@]}" 2>/dev/null
 	kill -CONT "${pids[@]}" 2>/dev/null
 	wait_until "$3" all_gone "${pids[@]}" || kill -KILL "${pids[@]}" 2>/dev/null
-	wait_until 5 all_gone "${pids[@]}" || fail "$2 (${pids[*]}) cannot be ended"
+	wait_until 5 all_gone "${pids[@]}" || fail "$2 (${pids[*]}) cannot be killed"
 }
 
 down() {

@@ -1,7 +1,7 @@
 #!/bin/bash
-# `make down`: stops the node that `make up` started and unmounts ./mnt, whatever
-# state they are in: running, killed, hanging, or half started. The data stays in
-# the store, so the next `make up` goes on with it.
+# `make down`: stops the node that `make up` started and unmounts ./mnt, in whatever
+# state they are: running, killed, hanging, or partly started. The data stays in the
+# store, and the next `make up` uses it again.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/scripts/running.sh
@@ -14,14 +14,14 @@ cd "$(dirname "$0")" || exit 1
 lock
 
 did=0
-# REST first: its clients see a clean refusal while the mount finishes its writes.
+# REST stops first: its clients get a clean refusal while the mount completes its writes.
 for program in keydir-httpd keydir-fs; do
 	! foreign $program || fail "$program belongs to another user: sudo make down"
 	mapfile -t pids < <(ours $program)
 	if [ ${#pids[@]} -gt 0 ]; then
 		did=1
 		kill -TERM "${pids[@]}" 2>/dev/null
-		# A file system in use ends too: what still has it open gets an error.
+		# This ends a mount in use too: programs that have files open get an error.
 		if ! wait_until 20 all_gone "${pids[@]}"; then
 			say "$program does not stop; killing it"
 			kill -KILL "${pids[@]}" 2>/dev/null

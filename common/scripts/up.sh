@@ -1,8 +1,8 @@
 #!/bin/bash
 # `make up`: one node on the embedded log. ./mnt is mounted, REST listens on
-# 127.0.0.1:8080, pid files and logs are in ./run. What runs already is left
-# alone, what died is started again. All KEYDIR_ variables of the programs
-# count, KEYDIR_STORE and KEYDIR_LISTEN above all.
+# 127.0.0.1:8080, pid files and logs are in ./run. Programs that run are left alone;
+# programs that died are started again. All KEYDIR_ variables of the programs apply,
+# most notably KEYDIR_STORE and KEYDIR_LISTEN.
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 # shellcheck source=common/scripts/running.sh
@@ -11,10 +11,10 @@ cd "$(dirname "$0")" || exit 1
 BUILD=$(cd "$ROOT" && realpath -m "${1:-build}")
 export KEYDIR_STORE=${KEYDIR_STORE:-$(default_store)}
 export KEYDIR_LISTEN=${KEYDIR_LISTEN:-127.0.0.1:8080}
-# Links are kept: a store that is one is refused.
+# Do not resolve links: a store that is a link must be refused.
 KEYDIR_STORE=$(cd "$ROOT" && realpath -ms "$KEYDIR_STORE")
-# With a certificate the node serves HTTPS only. Whether it is ready is asked without
-# verifying the certificate, which need not name this address.
+# With a certificate the node serves HTTPS only. The readiness check does not verify the
+# certificate, which need not name this address.
 URL=http${KEYDIR_TLS_CERT:+s}://$KEYDIR_LISTEN
 
 answers() { curl -sfk --noproxy '*' --max-time 5 -o /dev/null "$URL/readyz" 2>/dev/null; }
@@ -24,7 +24,7 @@ why_not_ready() {
 }
 mount_works() { is_mounted "$MNT" && timeout 5 stat "$MNT/." >/dev/null 2>&1; }
 
-# What this run has started ends with it if the rest cannot be started.
+# Stop the programs that this run has started if the rest cannot be started.
 started=()
 undo() {
 	local status=$?
@@ -36,13 +36,14 @@ undo() {
 }
 trap undo EXIT
 
-# Starts PROGRAM with its log in run/NAME.log, and waits until READY holds.
+# launch NAME READY PROGRAM...: start PROGRAM with its log in run/NAME.log, and wait
+# until READY succeeds.
 launch() {
 	local name=$1 ready=$2 pid
 	shift 2
 	local log=$RUN/$name.log program=$1
 	: >"$log"
-	# A session of its own: Ctrl-C in this terminal is not meant for it.
+	# In its own session: Ctrl-C in this terminal must not stop it.
 	(cd "$ROOT" && exec setsid "$@" >>"$log" 2>&1 </dev/null {LOCK}>&-) &
 	pid=$!
 	started+=("$pid")
@@ -66,15 +67,15 @@ launch() {
 
 start_fs() {
 	if [ ! -e /dev/fuse ]; then
-		fail "there is no /dev/fuse. Load the module (modprobe fuse); in a container," \
+		fail "/dev/fuse is missing. Load the module (modprobe fuse); in a container," \
 			"start it with --device /dev/fuse --cap-add SYS_ADMIN"
 	fi
 	(exec 9<>/dev/fuse) 2>/dev/null || fail "this user may not open /dev/fuse: $(ls -l /dev/fuse)"
-	# A mount whose process died answers "Transport endpoint is not connected".
+	# A mount whose process died returns "Transport endpoint is not connected".
 	if is_mounted "$MNT"; then
 		unmount "$MNT" || fail "a dead mount on $MNT cannot be removed; try: sudo umount -l $MNT"
 	fi
-	mkdir -p "$MNT" || fail "cannot make $MNT"
+	mkdir -p "$MNT" || fail "cannot create $MNT"
 	[ -z "$(ls -A "$MNT")" ] || fail "$MNT holds files that a mount would hide: move them away"
 	launch fs mount_works "$BUILD/keydir-fs" -f "$MNT"
 }
@@ -83,20 +84,20 @@ start_httpd() {
 	local host=${KEYDIR_LISTEN%:*} port=${KEYDIR_LISTEN##*:}
 	host=${host#[} host=${host%]}
 	if (exec 9<>"/dev/tcp/$host/$port") 2>/dev/null; then
-		fail "something else listens on $KEYDIR_LISTEN. Stop it, or take another address:" \
+		fail "something else listens on $KEYDIR_LISTEN. Stop it, or choose another address:" \
 			"KEYDIR_LISTEN=127.0.0.1:8090 make up"
 	fi
 	launch httpd answers "$BUILD/keydir-httpd"
 }
 
-# Ends the programs that use a store which was removed: there is no way back to it.
+# end_lost PID...: end those programs whose store was removed; it cannot be recovered.
 end_lost() {
 	local pid lost=()
 	for pid; do
 		if has_lost_store "$pid"; then lost+=("$pid"); fi
 	done
 	[ ${#lost[@]} -gt 0 ] || return 0
-	say "The store was removed while programs used it; they are started again."
+	say "The store was removed while programs used it; restarting them."
 	kill "${lost[@]}" 2>/dev/null
 	wait_until 10 all_gone "${lost[@]}" && return
 	kill -KILL "${lost[@]}" 2>/dev/null
@@ -105,8 +106,8 @@ end_lost() {
 
 lock
 for program in keydir-fs keydir-httpd; do
-	[ -x "$BUILD/$program" ] || fail "$BUILD/$program is not there: run make"
-	! foreign $program || fail "another user has this node up; stop it with: sudo make down"
+	[ -x "$BUILD/$program" ] || fail "$BUILD/$program is missing: run make"
+	! foreign $program || fail "another user has started this node; stop it with: sudo make down"
 done
 
 mapfile -t running < <(
@@ -120,7 +121,7 @@ what="is up"
 if [ ${#fs[@]} = 1 ] && [ ${#httpd[@]} = 1 ] && mount_works && answers; then
 	what="is up already"
 else
-	# A file system that hangs, or whose mount somebody removed.
+	# The mount hangs or was removed.
 	if [ ${#fs[@]} -gt 0 ] && ! mount_works; then
 		kill -KILL "${fs[@]}"
 		wait_until 5 all_gone "${fs[@]}" || fail "keydir-fs (${fs[*]}) cannot be killed"

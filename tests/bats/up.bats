@@ -172,7 +172,7 @@ keydir-httpd" "$(processes)"
 			make up' bash "$T/dev"
 	[[ "$status" -ne 0 && "$status" -ne 99 ]]
 	echo "$output"
-	[[ $output == *"there is no /dev/fuse"* ]]
+	[[ $output == *"/dev/fuse is missing"* ]]
 	nothing_left
 }
 
