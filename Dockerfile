@@ -1,10 +1,10 @@
-# One Keydir node: keydir-fs and keydir-httpd over one store (common/scripts/container.sh).
+# A Keydir node: keydir-fs and keydir-httpd on one store (common/scripts/container.sh).
 # docker-compose.yml starts three of them with Kafka and Nginx.
 
 FROM debian:bookworm-slim AS build
 WORKDIR /src
 COPY tests/packages.txt tests/
-# The same list that `make deps` reads: the first name of each line.
+# Install the packages that `make deps` installs: the first name of each line.
 RUN apt-get update && \
 	sed -n '/^\[building\]/,/^$/s/^\([a-z0-9][^|]*\).*/\1/p' tests/packages.txt | \
 	xargs apt-get install -y --no-install-recommends && \
@@ -24,7 +24,7 @@ RUN apt-get update && \
 		libfuse3-3 libjansson4 liblmdb0 libmicrohttpd12 librdkafka1 && \
 	rm -rf /var/lib/apt/lists/*
 COPY --from=build /out/ /usr/local/bin/
-# Nothing that they need is missing.
+# Fail now if a library is missing.
 RUN keydir-fs --version && keydir-httpd --version
 EXPOSE 8080
 ENTRYPOINT ["keydir-node"]

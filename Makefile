@@ -1,10 +1,10 @@
-# Keydir. The targets that people use are listed by `make help`.
+# Builds, tests and installs Keydir. `make help` lists the targets for users.
 #
-# CFLAGS, CPPFLAGS and LDFLAGS belong to whoever builds; what Keydir needs is
-# kept apart. Everything that is made goes below $(BUILD), or for
-# `make SANITIZER=address|undefined|thread` below $(BUILD)/$(SANITIZER), so that builds
-# of several kinds lie beside each other. Sources are found by wildcard: a new
-# file needs no edit here. A source with a main() becomes a program.
+# CFLAGS, CPPFLAGS and LDFLAGS belong to the user; Keydir's own flags are in separate
+# variables. All output is below $(BUILD), or below $(BUILD)/$(SANITIZER) for
+# `make SANITIZER=address|undefined|thread`, so several kinds of build can coexist.
+# Sources are found by wildcard, so a new file needs no change here. Each source with a
+# main() becomes a program.
 
 VERSION = 0.1.0
 
@@ -19,13 +19,13 @@ mandir = $(PREFIX)/share/man
 docdir = $(PREFIX)/share/doc/keydir
 unitdir = $(PREFIX)/lib/systemd/system
 tmpfilesdir = $(PREFIX)/lib/tmpfiles.d
-# mount(8) looks for its helpers in the system's sbin alone.
+# mount(8) searches for its helpers only in the system's sbin.
 helperdir = $(if $(filter /usr /usr/local,$(PREFIX)),/usr/sbin,$(PREFIX)/sbin)
 INSTALL ?= install
 
 comma := ,
 empty :=
-# Where this build goes: build, build/address, build/address-undefined ...
+# The directory of this build: build, build/address, build/address-undefined ...
 OUT := $(BUILD)$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 
 # --- flags ----------------------------------------------------------------
@@ -33,8 +33,8 @@ OUT := $(BUILD)$(if $(SANITIZER),/$(subst $(comma),-,$(SANITIZER)))
 WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wimplicit-fallthrough \
 	$(if $(filter 1,$(WERROR)),-Werror)
-# Headers are looked for from the top, for "" includes only: ours must never be found for
-# somebody's <name.h>.
+# Includes with "" name the path from the top. -iquote does not apply to includes with <>,
+# so a header of Keydir cannot replace one of a library.
 KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 -iquote .
 KD_CFLAGS = -std=gnu11 -pthread -fPIE -fno-common $(WARNINGS)
 KD_LDFLAGS = -pthread -pie
@@ -50,8 +50,8 @@ KD_CFLAGS += -fno-sanitize-recover=undefined
 endif
 endif
 
-# pkg_flags(--cflags or --libs,packages). Silent without pkg-config: then
-# compiling says what is missing, and `make deps` installs it.
+# pkg_flags(--cflags or --libs,packages). Prints nothing if pkg-config is missing; the
+# compiler then reports the missing packages, which `make deps` installs.
 pkg_flags = $(shell pkg-config $(1) $(2) 2>/dev/null)
 PKGS_COMMON = lmdb jansson rdkafka libcurl
 COMMON_LIBS := $(or $(call pkg_flags,--libs,$(PKGS_COMMON)),-llmdb -ljansson -lrdkafka -lcurl)
@@ -62,13 +62,13 @@ CMOCKA_LIBS := $(or $(call pkg_flags,--libs,cmocka),-lcmocka)
 PKG_CFLAGS := $(FUSE_CFLAGS) $(call pkg_flags,--cflags,$(PKGS_COMMON) libmicrohttpd gnutls)
 ALL_LIBS = $(FUSE_LIBS) $(MHD_LIBS) $(COMMON_LIBS)
 
-# The fuzzers need clang; they are always built with ASan and UBSan.
+# The fuzzers need clang and are always built with ASan and UBSan.
 FUZZ_CC ?= clang
 FUZZ_CFLAGS = -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
 # --- sources --------------------------------------------------------------
 
-# Of the files given, those with (or without) a main().
+# Filter the given files by whether they have a main().
 with_main = $(if $(1),$(shell grep -lE '^int main[^a-z_]' $(1)))
 without_main = $(if $(1),$(shell grep -LE '^int main[^a-z_]' $(1)))
 objects = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
@@ -90,7 +90,7 @@ TOOL_MAIN := $(call with_main,$(TOOL_SRC))
 TOOL_LIB_SRC := $(filter-out $(TOOL_MAIN),$(TOOL_SRC))
 FUZZ_SRC := $(wildcard tests/fuzz/*.c)
 FUZZ_MAIN := $(if $(FUZZ_SRC),$(shell grep -l '^int LLVMFuzzerTestOneInput' $(FUZZ_SRC)))
-# Unit tests and fuzzers share what makes events and checks stores.
+# Unit tests and fuzzers share the code that creates events and checks stores.
 FUZZ_LIB_SRC := $(filter-out $(FUZZ_MAIN),$(FUZZ_SRC)) $(UNIT_LIB_SRC)
 
 PROGRAMS := $(if $(FS_MAIN),$(OUT)/keydir-fs) $(if $(HTTPD_MAIN),$(OUT)/keydir-httpd)
@@ -99,7 +99,7 @@ TOOLS := $(foreach src,$(TOOL_MAIN),$(OUT)/$(patsubst tests/%.c,%,$(src)))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_MAIN))
 LIBS := $(OUT)/libhttpd.a $(OUT)/libfs.a $(OUT)/libkeydir.a
 
-# V=1 shows whole commands.
+# V=1 prints the commands.
 Q = $(if $(V),,@)
 say = $(if $(V),,@echo '  $(1) $@')
 
@@ -109,11 +109,11 @@ say = $(if $(V),,@echo '  $(1) $@')
 all: $(PROGRAMS) ## build $(BUILD)/keydir-fs and $(BUILD)/keydir-httpd
 	@:
 
-help: ## this list
+help: ## show this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | \
 		sed 's/$$(BUILD)/build/g' | expand -t 16
 
-# A change of flags rebuilds what they concern.
+# A change of the flags rebuilds the objects.
 .PHONY: force
 FLAGS_NOW = $(CC) $(CPPFLAGS) $(KD_CPPFLAGS) $(CFLAGS) $(KD_CFLAGS) $(LDFLAGS) $(KD_LDFLAGS)
 $(OUT)/flags: force
@@ -131,8 +131,7 @@ $(BUILD)/fuzz/obj/%.o: %.c
 	$(Q)$(FUZZ_CC) $(filter-out -D_FORTIFY_SOURCE=2,$(KD_CPPFLAGS)) -std=gnu11 -pthread $(PKG_CFLAGS) \
 		$(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
 
-# The archives are made anew each time, so that a source that is gone leaves no
-# member behind.
+# Archives are rebuilt from scratch, so that they keep no member of a removed source.
 archive = $(Q)rm -f $@; ar rcsD $@ $(filter %.o,$^)
 $(OUT)/libkeydir.a: $(call objects,$(COMMON_SRC))
 	$(archive)
@@ -158,8 +157,7 @@ $(OUT)/keydir-httpd: $(call objects,$(HTTPD_MAIN)) $(OUT)/libhttpd.a $(OUT)/libk
 	$(call say,ld)
 	$(Q)$(link) $(MHD_LIBS) $(COMMON_LIBS) $(LDLIBS)
 
-# Tests may say in a comment what they need of the linker, for example
-# "LINK: -Wl,--wrap=malloc".
+# A test may request linker options in a comment, such as "LINK: -Wl,--wrap=malloc".
 $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $(OUT)/libunit.a $(LIBS)
 	@mkdir -p $(@D)
 	$(call say,ld)
@@ -171,8 +169,8 @@ $(OUT)/tools/%: $(OUT)/obj/tests/tools/%.o $(OUT)/libtools.a $(LIBS)
 	$(call say,ld)
 	$(Q)$(link) $(ALL_LIBS) $(LDLIBS)
 
-# Not with httpd's objects: one of them stands in for a function of libmicrohttpd,
-# and a peer has none of ours.
+# Benchmarks are not linked with the objects of httpd: one of those replaces a function of
+# libmicrohttpd, which must not affect the other servers that are measured.
 $(OUT)/bench/%: $(OUT)/obj/tests/bench/%.o $(OUT)/libtools.a $(OUT)/libkeydir.a
 	@mkdir -p $(@D)
 	$(call say,ld)
@@ -183,10 +181,10 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/%.o $(BUILD)/fuzz/libfuzzed.a
 	$(call say,ld)
 	$(Q)$(FUZZ_CC) -pthread $(FUZZ_CFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o %.a,$^) $(ALL_LIBS)
 
-# Objects are kept: they are what an incremental build lives on.
+# Keep the objects for incremental builds.
 .SECONDARY:
 
-# What httpd/console_files.c takes in with the assembler, which tells nobody.
+# The assembler embeds these files in httpd/console_files.c, which -MMD does not report.
 CONSOLE_FILES := $(wildcard httpd/console/* httpd/openapi.json)
 $(call objects,httpd/console_files.c): $(CONSOLE_FILES)
 $(call fuzz_objects,httpd/console_files.c): $(CONSOLE_FILES)
@@ -196,33 +194,33 @@ $(call fuzz_objects,httpd/console_files.c): $(CONSOLE_FILES)
 	$(UNIT_LIB_SRC)))
 
 .PHONY: deps clean
-deps: ## install the Debian or Ubuntu packages that building, running and testing need
+deps: ## install the Debian or Ubuntu packages for building, running and testing
 	@tests/deps.sh
 
-clean: ## remove what was built
+clean: ## remove the build directory
 	rm -rf $(BUILD)
 
 # --- running --------------------------------------------------------------
 
-# One at a time: `make up` may be typed twice.
+# The lock serves concurrent calls of `make up`.
 BUILD_ONCE = mkdir -p $(OUT) && flock $(OUT) $(MAKE) --no-print-directory all
 
 .PHONY: up down
-up: ## one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
+up: ## start one node: ./mnt mounted, REST on 127.0.0.1:8080 (KEYDIR_LISTEN, KEYDIR_STORE)
 	@tests/deps.sh building running
 	+@$(BUILD_ONCE)
 	@common/scripts/up.sh $(OUT)
 
-down: ## stop it: nothing mounted, nothing running
+down: ## stop it and unmount
 	@common/scripts/down.sh
 
 .PHONY: cluster-up cluster-down
-cluster-up: ## three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
+cluster-up: ## start three nodes, a Kafka broker and Nginx: ./mnt1 to ./mnt3, REST on 8001 to 8003, Nginx on 5000
 	@tests/deps.sh building running cluster
 	+@$(BUILD_ONCE)
 	@common/scripts/cluster.sh up $(OUT)
 
-cluster-down: ## stop them: nothing mounted, nothing running
+cluster-down: ## stop them and unmount
 	@common/scripts/cluster.sh down
 
 # --- tests ----------------------------------------------------------------
@@ -230,7 +228,7 @@ cluster-down: ## stop them: nothing mounted, nothing running
 .PHONY: unit fuzz fuzzers tools
 unit: $(UNITS) ## build the unit tests
 	@:
-fuzz: ## deps if missing, then build the fuzzers (clang)
+fuzz: ## build the fuzzers (clang), after missing deps
 	@tests/deps.sh building fuzzing
 	+@$(MAKE) --no-print-directory fuzzers
 fuzzers: $(FUZZERS)
@@ -238,43 +236,43 @@ fuzzers: $(FUZZERS)
 tools: $(TOOLS)
 	@:
 
-# What TESTS can run is built: unit tests unless all of its words begin with bats/,
-# fuzzers unless all begin with unit/ or bats/ (and not with a sanitizer: fuzzers have
-# theirs built in).
+# Build what TESTS can run: unit tests unless all of its words start with bats/, and
+# fuzzers unless all start with unit/ or bats/. A SANITIZER build has no fuzzers, which
+# have their own sanitizers.
 TESTS ?=
 wanted = $(if $(filter-out $(1),$(or $(TESTS),all)),$(2))
 TESTED = $(call wanted,bats/%,unit) $(if $(SANITIZER),,$(call wanted,unit/% bats/%,fuzzers))
 
 .PHONY: test check
-test: ## deps if missing, then every test; TESTS="unit/key bats/fs" picks some
+test: ## run all tests, after missing deps; TESTS="unit/key bats/fs" selects some
 	@tests/deps.sh building running testing fuzzing cluster
 	+@$(MAKE) --no-print-directory all tools $(TESTED)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)
 
 .PHONY: compose-test
-compose-test: ## docker-compose.yml, with a Docker daemon of its own (as root; deps if missing)
+compose-test: ## test docker-compose.yml with a separate Docker daemon (as root)
 	@tests/deps.sh building running testing fuzzing cluster containers
 	+@$(MAKE) --no-print-directory SANITIZER= all
 	@KEYDIR_BUILD=$(BUILD) SANITIZER= LIMIT_S=1800 tests/run compose/
 
-check: ## formatting, static analysis, house rules, shellcheck
+check: ## check formatting, static analysis, house rules, shellcheck
 	@tests/deps.sh building checking
 	@BUILD=$(BUILD) tests/check.sh
 
 .PHONY: format
-format: ## bring all C files into the house's form
+format: ## format all C files with clang-format
 	clang-format -i $$(find common fs httpd tests -name '*.[ch]')
 
-# Always the plain build: a sanitizer's numbers mean nothing.
+# Always the plain build: sanitizers distort measurements.
 .PHONY: bench
-bench: ## the mount, REST and the store beside their peers (BENCH="get put", BENCH_QUICK=1)
+bench: ## compare the mount, REST and the store with peers (BENCH="get put", BENCH_QUICK=1)
 	@tests/deps.sh building running benchmarks cluster
 	+@$(MAKE) --no-print-directory SANITIZER= all tools
 	@KEYDIR_BUILD=$(BUILD) tests/bench/run $(BENCH)
 
 # --- installing -----------------------------------------------------------
 
-# A page's options are its program's own table.
+# The program generates the OPTIONS section of its page.
 $(OUT)/man/%.8: $(OUT)/%
 	@mkdir -p $(@D)
 	$(Q)$< --man-options >$@.options
@@ -292,7 +290,7 @@ DOCS := $(wildcard README.md common/DESIGN.md common/EVENTS.md common/THREADS.md
 man: $(MANUALS) ## build the man pages
 	@:
 
-install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
+install: all man ## install to PREFIX (/usr/local), staged in DESTDIR
 	$(INSTALL) -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(unitdir) \
 		$(DESTDIR)$(tmpfilesdir) $(DESTDIR)$(docdir) $(DESTDIR)$(helperdir)
 	$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(bindir)
@@ -305,7 +303,7 @@ install: all man ## install below PREFIX (/usr/local), staged in DESTDIR
 	$(INSTALL) -m 644 common/scripts/keydir.tmpfiles.conf $(DESTDIR)$(tmpfilesdir)/keydir.conf
 	ln -sf $(bindir)/keydir-fs $(DESTDIR)$(helperdir)/mount.fuse.keydir
 
-uninstall: ## remove what install put there, with the same PREFIX and DESTDIR
+uninstall: ## remove the installed files, with the same PREFIX and DESTDIR
 	rm -f $(addprefix $(DESTDIR)$(bindir)/,keydir-fs keydir-httpd)
 	rm -f $(addprefix $(DESTDIR)$(mandir)/man8/,keydir-fs.8 keydir-httpd.8)
 	rm -f $(addprefix $(DESTDIR)$(unitdir)/,$(notdir $(UNITS_SYSTEMD)))
