@@ -228,7 +228,7 @@ cluster-down: ## stop them and unmount
 .PHONY: unit fuzz fuzzers tools
 unit: $(UNITS) ## build the unit tests
 	@:
-fuzz: ## build the fuzzers (clang), after missing deps
+fuzz: ## build the fuzzers (clang; installs missing packages first)
 	@tests/deps.sh building fuzzing
 	+@$(MAKE) --no-print-directory fuzzers
 fuzzers: $(FUZZERS)
@@ -244,7 +244,7 @@ wanted = $(if $(filter-out $(1),$(or $(TESTS),all)),$(2))
 TESTED = $(call wanted,bats/%,unit) $(if $(SANITIZER),,$(call wanted,unit/% bats/%,fuzzers))
 
 .PHONY: test check
-test: ## run all tests, after missing deps; TESTS="unit/key bats/fs" selects some
+test: ## run all tests (installs missing packages first); TESTS="unit/key bats/fs" selects some
 	@tests/deps.sh building running testing fuzzing cluster
 	+@$(MAKE) --no-print-directory all tools $(TESTED)
 	@KEYDIR_BUILD=$(OUT) FUZZ_BUILD=$(BUILD)/fuzz SANITIZER=$(SANITIZER) tests/run $(TESTS)

@@ -16,8 +16,8 @@
 
 /* Set the expiry that a write gives: EV's TTL or, for NONE and for KEEP on a new key, the
  * default of the directory. */
-static int give_expiry(struct apply *ap, const struct event *ev, struct entry_copy *copy,
-                       bool created)
+static int set_expiry_by_ttl(struct apply *ap, const struct event *ev, struct entry_copy *copy,
+                             bool created)
 {
 	int64_t expiry_ms = 0, ttl_ms;
 	if (ev->ttl == TTL_KEEP && !created)
@@ -38,7 +38,7 @@ static int give_expiry(struct apply *ap, const struct event *ev, struct entry_co
 
 /* Remember when EV's value was written, if it says so: its writer has already seen that
  * modification time. */
-static void note_written(struct apply *ap, const struct event *ev)
+static void note_write_time(struct apply *ap, const struct event *ev)
 {
 	ap->written_ns = ev->flags & EVENT_HAS_MTIME ? ev->mtime_ns : 0;
 }
@@ -73,11 +73,11 @@ int apply_set(struct apply *ap, const struct event *ev)
 		r = xattr_put(ap, &t.self, (struct bytes){ TYPE_ATTR, strlen(TYPE_ATTR) },
 		              ev->type);
 	if (r == 0)
-		r = give_expiry(ap, ev, &t.self, created);
+		r = set_expiry_by_ttl(ap, ev, &t.self, created);
 	uint64_t old_size = t.self.e.size;
 	if (r == 0)
 		r = value_set(ap->txn, &t.self.e, ev->value.data, ev->value.len);
-	note_written(ap, ev);
+	note_write_time(ap, ev);
 	return r ? r : target_save(ap, &t, old_size, created ? FEED_ADDED : FEED_DATA);
 }
 
@@ -98,9 +98,9 @@ int apply_append(struct apply *ap, const struct event *ev)
 	if (created) {
 		r = tree_create(ap, &t, S_IFREG | mode, ev->ino);
 		if (r == 0)
-			r = give_expiry(ap, ev, &t.self, true);
+			r = set_expiry_by_ttl(ap, ev, &t.self, true);
 	} else if (ev->ttl == TTL_SET || ev->ttl == TTL_UNTIL) {
-		r = give_expiry(ap, ev, &t.self, false);
+		r = set_expiry_by_ttl(ap, ev, &t.self, false);
 	}
 	uint64_t old_size = t.self.e.size;
 	if (r == 0)
@@ -136,7 +136,7 @@ int apply_write(struct apply *ap, const struct event *ev)
 	}
 	if (r == 0 && e->size < ev->size)
 		r = value_resize(ap->txn, e, ev->size, t.self.value);
-	note_written(ap, ev);
+	note_write_time(ap, ev);
 	return r ? r : target_save(ap, &t, old_size, FEED_DATA);
 }
 
@@ -221,7 +221,7 @@ int apply_incr(struct apply *ap, const struct event *ev)
 	if (created)
 		r = tree_create(ap, &t, S_IFREG | KEY_MODE, ev->ino);
 	if (r == 0 && (created || ev->ttl == TTL_SET || ev->ttl == TTL_UNTIL))
-		r = give_expiry(ap, ev, &t.self, created);
+		r = set_expiry_by_ttl(ap, ev, &t.self, created);
 	char text[32];
 	uint64_t old_size = t.self.e.size;
 	if (r == 0)

@@ -44,7 +44,7 @@ int tree_copy(struct apply *ap, uint64_t ino, struct entry_copy *ret)
 
 /* Build the key of an entry from the names on its path. If renames of directories made it
  * longer than a key can be, use only the last name. */
-static int key_of(struct apply *ap, const struct entry *e, struct bytes *ret)
+static int build_key(struct apply *ap, const struct entry *e, struct bytes *ret)
 {
 	char buf[KEY_MAX];
 	size_t at = sizeof(buf) - e->name_len;
@@ -87,7 +87,7 @@ int tree_effect(struct apply *ap, enum feed_effect_kind kind, const struct entry
 		ap->effects_room = room;
 	}
 	struct bytes key;
-	int r = key_of(ap, e, &key);
+	int r = build_key(ap, e, &key);
 	if (r < 0)
 		return r;
 	ap->feed.effects[ap->feed.neffects++] = (struct feed_effect){
@@ -375,7 +375,7 @@ int tree_find(struct apply *ap, uint64_t at, uint64_t dir, struct bytes key, boo
 
 /* Choose an inode: the proposed one if it is valid and free, else the next one of the
  * store. */
-static int take_ino(struct apply *ap, uint64_t proposed, uint64_t *ret)
+static int choose_ino(struct apply *ap, uint64_t proposed, uint64_t *ret)
 {
 	struct entry e;
 	if (proposed >= STORE_PROPOSED_MIN && proposed < STORE_PROPOSED_MAX) {
@@ -395,7 +395,7 @@ static int create_one(struct apply *ap, uint64_t parent, const char *name, size_
                       uint32_t mode, uint64_t proposed, struct entry_copy *ret)
 {
 	uint64_t ino;
-	int r = take_ino(ap, proposed, &ino);
+	int r = choose_ino(ap, proposed, &ino);
 	if (r < 0)
 		return r;
 	bool dir = S_ISDIR(mode);

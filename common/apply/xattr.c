@@ -21,7 +21,7 @@ int xattr_put(struct apply *ap, struct entry_copy *copy, struct bytes name, stru
 	return 0;
 }
 
-static int one_is_enough(void *arg, struct bytes name, struct bytes value)
+static int stop_at_first(void *arg, struct bytes name, struct bytes value)
 {
 	(void)arg, (void)name, (void)value;
 	return 1;
@@ -39,7 +39,7 @@ int xattr_del(struct apply *ap, struct entry_copy *copy, struct bytes name)
 	r = store_xattr_del(ap->txn, copy->e.ino, name);
 	if (r < 0)
 		return r;
-	r = store_xattr_each(ap->txn, copy->e.ino, one_is_enough, NULL);
+	r = store_xattr_each(ap->txn, copy->e.ino, stop_at_first, NULL);
 	if (r < 0)
 		return r;
 	copy->e.has_xattrs = r;

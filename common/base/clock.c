@@ -15,15 +15,15 @@
 
 #include <stdatomic.h>
 
-#define SLEW_MS 100  /* smaller drift is not stored: it saves cache traffic */
-#define LOOK_MS 1000 /* interval between comparisons with CLOCK_BOOTTIME */
+#define SLEW_MS 100   /* smaller drift is not stored: it saves cache traffic */
+#define CHECK_MS 1000 /* interval between comparisons with CLOCK_BOOTTIME */
 
 /* State of the jump detection, in ms. Relaxed atomics suffice: each field is valid
  * alone, and threads that detect the same jump store the same values. */
 static struct {
 	_Alignas(64) _Atomic int64_t ahead; /* accepted wall time minus CLOCK_BOOTTIME */
 	_Atomic int64_t jumped_at;          /* CLOCK_BOOTTIME when the jump was detected, or 0 */
-	_Atomic int64_t looked_at;          /* wall time of the last comparison */
+	_Atomic int64_t checked_at;         /* wall time of the last comparison */
 } wall = { INT64_MIN, 0, 0 };
 
 static struct timespec clock_read(clockid_t clock)
@@ -50,7 +50,7 @@ static void store_ms(_Atomic int64_t *to, int64_t n)
 }
 
 /* Compare REAL, the wall clock, with CLOCK_BOOTTIME and return the time to use. */
-static int64_t look_for_jump(int64_t real)
+static int64_t check_for_jump(int64_t real)
 {
 	int64_t boot = ms_of(clock_read(CLOCK_BOOTTIME)), ahead = real - boot;
 	int64_t known = load_ms(&wall.ahead), since = load_ms(&wall.jumped_at);
@@ -65,17 +65,17 @@ static int64_t look_for_jump(int64_t real)
 		store_ms(&wall.ahead, ahead);
 	if (since)
 		store_ms(&wall.jumped_at, 0);
-	store_ms(&wall.looked_at, real);
+	store_ms(&wall.checked_at, real);
 	return real;
 }
 
 int64_t clock_wall_ms(void)
 {
-	int64_t real = ms_of(clock_read(CLOCK_REALTIME)), looked_at = load_ms(&wall.looked_at);
+	int64_t real = ms_of(clock_read(CLOCK_REALTIME)), checked_at = load_ms(&wall.checked_at);
 
-	if (real >= looked_at && real - looked_at < LOOK_MS && !load_ms(&wall.jumped_at))
+	if (real >= checked_at && real - checked_at < CHECK_MS && !load_ms(&wall.jumped_at))
 		return real;
-	return look_for_jump(real);
+	return check_for_jump(real);
 }
 
 int64_t clock_jump_ms(void)

@@ -88,12 +88,12 @@ static int set_value(const struct option_row *row, const char *where, const char
                      char *why, size_t why_size)
 {
 	void *field = (char *)into + row->offset;
-	int err = 0;
+	int r = 0;
 
 	switch (row->type) {
 	case OPTION_FLAG:
-		err = parse_flag(text, field);
-		if (err)
+		r = parse_flag(text, field);
+		if (r)
 			return refuse(why, why_size, "%s: \"%s\" is neither yes nor no", where,
 			              text);
 		return 0;
@@ -101,31 +101,31 @@ static int set_value(const struct option_row *row, const char *where, const char
 		*(const char **)field = text;
 		return 0;
 	case OPTION_BYTES:
-		err = parse_number(text, true, field);
-		if (err == -ERANGE)
+		r = parse_number(text, true, field);
+		if (r == -ERANGE)
 			return refuse(why, why_size, "%s: \"%s\" is too large", where, text);
-		if (err)
+		if (r)
 			return refuse(why, why_size,
 			              "%s: \"%s\" is not a number of bytes such as 4096, 64K, 16M "
 			              "or 2G",
 			              where, text);
 		return 0;
 	case OPTION_DURATION:
-		err = ttl_parse(text, strlen(text), field);
-		if (err == -ERANGE)
+		r = ttl_parse(text, strlen(text), field);
+		if (r == -ERANGE)
 			return refuse(why, why_size, "%s: \"%s\" is longer than 100 years", where,
 			              text);
-		if (err)
+		if (r)
 			return refuse(why, why_size,
 			              "%s: \"%s\" is not a duration such as 500ms, 10s, 5m, 2h or "
 			              "1d",
 			              where, text);
 		return 0;
 	case OPTION_COUNT:
-		err = parse_number(text, false, field);
-		if (err == -ERANGE)
+		r = parse_number(text, false, field);
+		if (r == -ERANGE)
 			return refuse(why, why_size, "%s: \"%s\" is too large", where, text);
-		if (err)
+		if (r)
 			return refuse(why, why_size, "%s: \"%s\" is not a whole number", where,
 			              text);
 		return 0;
@@ -181,10 +181,10 @@ static int set_list_from_env(const struct option_row *row, char *text, void *int
 	char *rest;
 
 	for (char *item = strtok_r(text, ";", &rest); item; item = strtok_r(NULL, ";", &rest)) {
-		int err = set_value(row, row->env, item, into, why, why_size);
+		int r = set_value(row, row->env, item, into, why, why_size);
 
-		if (err)
-			return err;
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -304,7 +304,7 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 	for (;;) {
 		size_t i;
 		char where[64];
-		int err;
+		int r;
 
 		optopt = 0;
 		code = getopt_long(argc, argv, table->shorts, table->longs, NULL);
@@ -324,9 +324,9 @@ static int set_from_argv(const struct option_row *rows, size_t n, struct getopt_
 			*(bool *)((char *)into + rows[i].offset) = true;
 			continue;
 		}
-		err = set_value(&rows[i], where, optarg, into, why, why_size);
-		if (err)
-			return err;
+		r = set_value(&rows[i], where, optarg, into, why, why_size);
+		if (r)
+			return r;
 	}
 	*ret_args = optind;
 	return 0;
@@ -338,33 +338,33 @@ int options_parse(const struct option_row *rows, int argc, char **argv, void *in
 	struct getopt_table table;
 	size_t n = 0;
 	int args = 1;
-	int err;
+	int r;
 
 	for (; rows[n].name; n++) {
 		clear_field(&rows[n], into);
 		if (rows[n].fallback) {
-			err = set_value(&rows[n], rows[n].name, rows[n].fallback, into, why,
-			                why_size);
-			if (err)
-				return err;
+			r = set_value(&rows[n], rows[n].name, rows[n].fallback, into, why,
+			              why_size);
+			if (r)
+				return r;
 		}
 	}
-	err = table_make(rows, n, &table);
-	if (err) {
+	r = table_make(rows, n, &table);
+	if (r) {
 		refuse(why, why_size, "out of memory");
-		return err;
+		return r;
 	}
-	err = set_from_argv(rows, n, &table, argc, argv, into, &args, why, why_size);
+	r = set_from_argv(rows, n, &table, argc, argv, into, &args, why, why_size);
 	/* An option on the command line hides its environment variable, even an invalid
 	 * one. */
-	for (size_t i = 0; i < n && !err; i++) {
+	for (size_t i = 0; i < n && !r; i++) {
 		if (!table.seen[i])
-			err = set_from_env(&rows[i], into, why, why_size);
+			r = set_from_env(&rows[i], into, why, why_size);
 	}
 	table_free(&table);
-	if (!err)
+	if (!r)
 		*ret_args = args;
-	return err;
+	return r;
 }
 
 /* --- texts --- */

@@ -189,7 +189,7 @@ int moment_format(int64_t ms, char *buf, size_t size)
 	int month = shifted_month < 10 ? shifted_month + 3 : shifted_month - 9;
 	int64_t year = era * 400 + year_of_era + (month <= 2);
 
-	/* snprintf() is too slow for a listing of thousands */
+	/* snprintf() is too slow for a listing of thousands of entries. */
 	if (year < 0 || year > 9999 || size < sizeof("2000-01-01T00:00:00.000Z"))
 		return snprintf(buf, size, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d.%03dZ", year,
 		                month, day, of_day / 3600000, of_day / 60000 % 60,

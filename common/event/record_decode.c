@@ -363,7 +363,7 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 	enum header header = HEADER_COUNT;
 
 	for (size_t i = 0; i < rec->nheaders; i++) {
-		int err;
+		int r;
 
 		if (!find_header(rec->headers[i].name, &header)) {
 			if (is_ignored(rec->headers[i].name))
@@ -374,11 +374,11 @@ static int parse_headers(const struct record *rec, struct event *ev, unsigned *r
 		if (seen & 1U << header)
 			return refuse_record(ret_why, "a header is given twice");
 		seen |= 1U << header;
-		err = parse_header(header, rec->headers[i].value, ev);
-		if (err == -EBADMSG)
+		r = parse_header(header, rec->headers[i].value, ev);
+		if (r == -EBADMSG)
 			*ret_why = faults[header];
-		if (err)
-			return err;
+		if (r)
+			return r;
 	}
 	*ret_seen = seen;
 	return 0;
@@ -466,15 +466,15 @@ static int parse_ops(struct bytes value, struct event *ev, const char **ret_why)
 	rest = value;
 	for (size_t i = 0; i < n; i++) {
 		struct record sub;
-		int err;
+		int r;
 
 		take_text(&rest, &text);
 		if (!parse_sub_record(text, &sub))
 			return refuse_record(ret_why, why);
 		ev->nops = i + 1;
-		err = decode_into(&sub, true, &ops[i], ret_why);
-		if (err)
-			return err;
+		r = decode_into(&sub, true, &ops[i], ret_why);
+		if (r)
+			return r;
 	}
 	return 0;
 }
@@ -486,7 +486,7 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 {
 	const struct bytes *op = header_named(rec, HEADER_OP);
 	unsigned seen = 0;
-	int err;
+	int r;
 
 	ev->time_ms = rec->time_ms;
 	ev->key = rec->key;
@@ -498,17 +498,17 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 		ev->op = rec->has_value ? EVENT_SET : EVENT_DEL;
 		return 0;
 	}
-	err = check_known(rec, op, ev, ret_why);
-	if (err)
-		return err;
+	r = check_known(rec, op, ev, ret_why);
+	if (r)
+		return r;
 	if (nested && !event_op_nests(ev->op))
 		return refuse_record(ret_why,
 		                     "an operation of the transaction cannot be part of one");
 	if (ev->op == EVENT_INCR)
 		ev->by = 1;
-	err = parse_headers(rec, ev, &seen, ret_why);
-	if (err)
-		return err;
+	r = parse_headers(rec, ev, &seen, ret_why);
+	if (r)
+		return r;
 	if (!rec->has_value && record_needs_value(ev->op))
 		return refuse_record(ret_why, "the operation needs a value, and the value is null");
 	if (ev->op == EVENT_TRUNCATE && !(seen & 1U << HEADER_SIZE))
@@ -523,34 +523,34 @@ static int decode_into(const struct record *rec, bool nested, struct event *ev,
 int record_read(const struct record *rec, struct event *ret, const char **ret_why)
 {
 	const char *why = NULL;
-	int err;
+	int r;
 
 	memset(ret, 0, sizeof(*ret));
 	if (rec->nheaders > RECORD_HEADERS_MAX)
-		err = refuse_record(&why, "the record has more than 24 headers");
+		r = refuse_record(&why, "the record has more than 24 headers");
 	else
-		err = decode_into(rec, false, ret, &why);
-	if (!err) {
+		r = decode_into(rec, false, ret, &why);
+	if (!r) {
 		why = event_check(ret);
 		if (why)
-			err = -EBADMSG;
+			r = -EBADMSG;
 	}
-	if (err)
+	if (r)
 		record_release(ret);
-	if (err == -ENOMEM)
+	if (r == -ENOMEM)
 		why = "out of memory";
-	if (err && ret_why)
+	if (r && ret_why)
 		*ret_why = why;
-	return err;
+	return r;
 }
 
 int record_decode(const struct record *rec, struct event **ret, const char **ret_why)
 {
 	struct event ev;
-	int err = record_read(rec, &ev, ret_why);
+	int r = record_read(rec, &ev, ret_why);
 
-	if (err)
-		return err;
+	if (r)
+		return r;
 	*ret = event_dup(&ev);
 	record_release(&ev);
 	if (!*ret && ret_why)

@@ -292,15 +292,15 @@ static int encode_ops(const struct event *ev, struct buffer *ret)
 
 	for (size_t i = 0; i < ev->nops; i++) {
 		struct record_out sub;
-		int err = record_encode(&ev->ops[i], &sub);
+		int r = record_encode(&ev->ops[i], &sub);
 
-		if (!err) {
-			err = append_sub_record(&buf, &sub.rec);
+		if (!r) {
+			r = append_sub_record(&buf, &sub.rec);
 			record_out_free(&sub);
 		}
-		if (err) {
+		if (r) {
 			free(buf.data);
-			return err;
+			return r;
 		}
 	}
 	*ret = buf;

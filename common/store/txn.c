@@ -131,7 +131,7 @@ static void end_snapshot(struct txn *txn)
  * 0 if it is uncertain. LMDB first reads the snapshot's number and then its root pages,
  * which belong to a later commit if two commits happened in between (mdb_txn_renew0() of
  * 0.9.24 does not detect that). The number is certain if no later commit exists even now. */
-static uint64_t number_of(struct txn *txn)
+static uint64_t commit_number(struct txn *txn)
 {
 	MDB_envinfo info;
 	uint64_t number = mdb_txn_id(txn->mdb);
@@ -163,7 +163,7 @@ int txn_read(struct store *store, struct txn **ret)
 		end_snapshot(txn);
 		return r;
 	}
-	uint64_t number = number_of(txn);
+	uint64_t number = commit_number(txn);
 	if (!number || number != txn->meta_of) {
 		txn->meta_of = 0;
 		r = txn_load_meta(txn);

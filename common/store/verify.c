@@ -186,7 +186,7 @@ static bool is_own_row(struct bytes key)
 	return false;
 }
 
-static int commit_and_go_on(struct copy *c)
+static int commit_and_continue(struct copy *c)
 {
 	int r = txn_commit(c->txn);
 	c->txn = NULL;
@@ -208,7 +208,7 @@ static int copy_row(void *arg, struct bytes key, struct bytes value)
 	if (r < 0)
 		return r == -EEXIST ? -EPROTO : r; /* rows out of order */
 	c->bytes += key.len + value.len;
-	return c->bytes < COMMIT_BYTES ? 0 : commit_and_go_on(c);
+	return c->bytes < COMMIT_BYTES ? 0 : commit_and_continue(c);
 }
 
 /* Write all rows of FROM to TO, a new store. */
