@@ -38,15 +38,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum event_outcome outcome = OUTCOME_COUNT;
 		bool malformed = prng_one_in(&prng, 64);
 		struct event ev = { 0 };
-		int err;
+		int r;
 
 		time_ms = event_random_time(&prng, time_ms);
 		ev.time_ms = time_ms;
 		event_random(&prng, &space, &ev);
-		err = apply_event(txn, malformed ? NULL : &ev, offset, time_ms, &outcome);
-		if (err)
-			fprintf(stderr, "%s: %d\n", event_op_text(ev.op), err);
-		MUST(err == 0);
+		r = apply_event(txn, malformed ? NULL : &ev, offset, time_ms, &outcome);
+		if (r)
+			fprintf(stderr, "%s: %d\n", event_op_text(ev.op), r);
+		MUST(r == 0);
 		MUST(outcome < OUTCOME_COUNT);
 	}
 	if (store_check(txn, why, sizeof(why)) != 0) {

@@ -11,13 +11,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct feed_event *ev = NULL, *back = NULL;
 	struct bytes row = { data, size }, first, second, idem;
-	int err = feed_decode(7, row, &ev);
+	int r = feed_decode(7, row, &ev);
 
-	MUST(err == 0 || err == -EBADMSG);
-	if (err) {
+	MUST(r == 0 || r == -EBADMSG);
+	if (r) {
 		MUST(!ev);
-		err = feed_decode_idem(row, &idem);
-		MUST(err == 0 || err == -EBADMSG);
+		r = feed_decode_idem(row, &idem);
+		MUST(r == 0 || r == -EBADMSG);
 		return 0;
 	}
 	MUST(feed_decode_idem(row, &idem) == 0);

@@ -75,12 +75,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct record_out out, again;
 	struct event *ev = NULL, *back = NULL;
 	const char *why = NULL;
-	int err;
+	int r;
 
 	make_record(data, size, &rec);
-	err = record_decode(&rec, &ev, &why);
-	MUST(err == 0 || err == -EBADMSG || err == -ENOTSUP);
-	if (err) {
+	r = record_decode(&rec, &ev, &why);
+	MUST(r == 0 || r == -EBADMSG || r == -ENOTSUP);
+	if (r) {
 		MUST(!ev && why && *why);
 		return 0;
 	}

@@ -11,11 +11,11 @@ static void fuzz_ttl(const char *text, size_t len)
 {
 	int64_t ms = -1, back = -1;
 	char buf[32];
-	int err = ttl_parse(text, len, &ms);
+	int r = ttl_parse(text, len, &ms);
 	int n;
 
-	MUST(err == 0 || err == -EINVAL || err == -ERANGE);
-	if (err) {
+	MUST(r == 0 || r == -EINVAL || r == -ERANGE);
+	if (r) {
 		MUST(ms == -1);
 		return;
 	}
@@ -31,11 +31,11 @@ static void fuzz_moment(const char *text, size_t len)
 	const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
 	int64_t ms = -7, back = -7;
 	char buf[32];
-	int err = moment_parse(text, len, &ms);
+	int r = moment_parse(text, len, &ms);
 	int n;
 
-	MUST(err == 0 || err == -EINVAL);
-	if (err) {
+	MUST(r == 0 || r == -EINVAL);
+	if (r) {
 		MUST(ms == -7);
 		return;
 	}

@@ -39,12 +39,12 @@ static size_t nsettings;
 static int64_t timeout_ms = 10000;
 static struct log_kafka *the_log;
 
-static int print_error(int err, const char *why)
+static int print_error(int r, const char *why)
 {
 	char last[256];
 
 	log_kafka_errors(the_log, last, sizeof(last));
-	printf("error %s: %s\n", strerrorname_np(err < 0 ? -err : err), why && *why ? why : last);
+	printf("error %s: %s\n", strerrorname_np(r < 0 ? -r : r), why && *why ? why : last);
 	return 1;
 }
 
@@ -53,11 +53,11 @@ static int probe_check(void)
 	struct log_kafka_topic topic;
 	char why[600];
 	int64_t start_ms = clock_mono_ms();
-	int err = log_kafka_check(the_log, timeout_ms, true, &topic, why, sizeof(why));
+	int r = log_kafka_check(the_log, timeout_ms, true, &topic, why, sizeof(why));
 
 	fprintf(stderr, "took %" PRId64 " ms\n", clock_mono_ms() - start_ms);
-	if (err)
-		return print_error(err, why);
+	if (r)
+		return print_error(r, why);
 	printf("first %" PRIu64 " end %" PRIu64 "\n", topic.first, topic.end);
 	if (*why)
 		printf("%s\n", why);
@@ -67,10 +67,10 @@ static int probe_check(void)
 static int probe_end(void)
 {
 	uint64_t end;
-	int err = log_kafka_end(the_log, timeout_ms, &end);
+	int r = log_kafka_end(the_log, timeout_ms, &end);
 
-	if (err)
-		return print_error(err, NULL);
+	if (r)
+		return print_error(r, NULL);
 	printf("%" PRIu64 "\n", end);
 	return 0;
 }
@@ -78,10 +78,10 @@ static int probe_end(void)
 static int probe_get(uint64_t offset)
 {
 	struct event *ev;
-	int err = log_kafka_get(the_log, offset, timeout_ms, &ev);
+	int r = log_kafka_get(the_log, offset, timeout_ms, &ev);
 
-	if (err)
-		return print_error(err, NULL);
+	if (r)
+		return print_error(r, NULL);
 	printf("%s %.*s %.*s\n", event_op_text(ev->op), (int)ev->key.len,
 	       (const char *)ev->key.data, (int)ev->value.len, (const char *)ev->value.data);
 	event_free(ev);
@@ -202,7 +202,7 @@ static int judge_numbers(void)
 
 static int probe_load(size_t n)
 {
-	int err;
+	int r;
 
 	numbers = calloc(n, sizeof(*numbers));
 	if (!numbers)
@@ -212,8 +212,8 @@ static int probe_load(size_t n)
 		append_number(i);
 	while (under_way)
 		usleep(1000);
-	err = read_all();
-	return err ? print_error(err, NULL) : judge_numbers();
+	r = read_all();
+	return r ? print_error(r, NULL) : judge_numbers();
 }
 
 static int probe_append(size_t size)

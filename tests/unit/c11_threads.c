@@ -30,9 +30,9 @@ static void *start_thread(void *arg)
 	return (void *)(intptr_t)start.fn(start.arg);
 }
 
-static int thrd_result(int err)
+static int thrd_result(int r)
 {
-	switch (err) {
+	switch (r) {
 	case 0:
 		return thrd_success;
 	case ETIMEDOUT:
@@ -59,11 +59,11 @@ int thrd_create(thrd_t *thread, thrd_start_t fn, void *arg)
 int thrd_join(thrd_t thread, int *ret)
 {
 	void *value;
-	int err = pthread_join(thread, &value);
+	int r = pthread_join(thread, &value);
 
-	if (!err && ret)
+	if (!r && ret)
 		*ret = (int)(intptr_t)value;
-	return thrd_result(err);
+	return thrd_result(r);
 }
 
 int thrd_detach(thrd_t thread)
@@ -74,14 +74,14 @@ int thrd_detach(thrd_t thread)
 int mtx_init(mtx_t *mutex, int type)
 {
 	pthread_mutexattr_t attr;
-	int err;
+	int r;
 
 	pthread_mutexattr_init(&attr);
 	if (type & mtx_recursive)
 		pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
-	err = pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
+	r = pthread_mutex_init((pthread_mutex_t *)mutex, &attr);
 	pthread_mutexattr_destroy(&attr);
-	return thrd_result(err);
+	return thrd_result(r);
 }
 
 int mtx_lock(mtx_t *mutex)

@@ -1,4 +1,4 @@
-/* What every cmocka test must include before cmocka.h. */
+/* Test framework: cmocka with the headers it requires, and what all unit tests share. */
 #ifndef KEYDIR_CMOCKA_ALL_H
 #define KEYDIR_CMOCKA_ALL_H
 
@@ -12,6 +12,12 @@
 /* clang-format on */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+/* An initializer for struct bytes from a string literal. */
+#define B(text)                                                                                    \
+	{                                                                                          \
+		text, sizeof(text) - 1                                                             \
+	}
 
 /* Assertions on one row of a table. A failure prints NAME, which identifies the row. */
 #define assert_row(name, condition)                                                                \

@@ -6,12 +6,6 @@
 #include "common/event/feed.h"
 #include "common/store/store.h"
 
-/* An initializer for struct bytes from a string literal. */
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 #define FIXTURE_START_MS INT64_C(1000000) /* timestamp of the first event */
 
 struct fixture {

@@ -35,7 +35,7 @@ struct node {
 struct check {
 	struct txn *txn;
 	const struct store_meta *meta;
-	struct node *nodes;  /* hash by inode decode_number */
+	struct node *nodes;  /* hash by inode number */
 	struct node *newest; /* list of all inodes, for freeing */
 	uint64_t feed_rows;
 	uint64_t feed_idems; /* feed rows that have an idempotency key */
@@ -58,9 +58,9 @@ __attribute__((format(printf, 2, 3))) static int fault(struct check *c, const ch
 #define INO "%llu"
 #define ULL(n) ((unsigned long long)(n))
 
-/* Decode a decode_number from a row key: the first byte has one leading 1 bit for each byte
- * that follows; the decode_number follows, most significant bits first, in the shortest
- * form. Return the decode_number of bytes used, or 0 if it is malformed. */
+/* Decode a number from a row key: the first byte has one leading 1 bit for each byte
+ * that follows; the number follows, most significant bits first, in the shortest
+ * form. Return the number of bytes used, or 0 if it is malformed. */
 static size_t decode_number(const uint8_t *p, size_t size, uint64_t *ret)
 {
 	size_t more = 0;
@@ -135,7 +135,7 @@ static int take_inode(struct check *c, struct bytes key)
 {
 	struct node *node;
 	uint64_t ino = 0;
-	int err;
+	int r;
 
 	if (decode_number(key.data, key.len, &ino) != key.len)
 		return fault(c, "a row of inodes has a bad key");
@@ -146,9 +146,9 @@ static int take_inode(struct check *c, struct bytes key)
 	node->older = c->newest;
 	c->newest = node;
 	HASH_ADD(hh, c->nodes, ino, sizeof(node->ino), node);
-	err = store_get(c->txn, ino, &node->e);
-	if (err)
-		return fault(c, "inode " INO ": cannot be read: %d", ULL(ino), err);
+	r = store_get(c->txn, ino, &node->e);
+	if (r)
+		return fault(c, "inode " INO ": cannot be read: %d", ULL(ino), r);
 	return check_entry(c, &node->e);
 }
 
@@ -284,7 +284,7 @@ static int on_other(void *arg, const char *table, struct bytes key, struct bytes
 
 /* --- after both passes --- */
 
-/* Return whether NODE is below the root. A path longer than the decode_number of inodes is a
+/* Return whether NODE is below the root. A path longer than the number of inodes is a
  * loop. */
 static bool is_rooted(struct check *c, struct node *node)
 {
@@ -325,10 +325,10 @@ static int check_totals(struct check *c)
 	uint64_t keys = 0, dirs = 0, used = 0, default_ttls = 0, first;
 
 	for (struct node *node = c->newest; node; node = node->older) {
-		int err = check_node(c, node);
+		int r = check_node(c, node);
 
-		if (err)
-			return err;
+		if (r)
+			return r;
 		used += node->xattr_bytes;
 		default_ttls += node->e.default_ttl_ms != 0;
 		if (node->ino == STORE_ROOT_INO)
@@ -366,17 +366,17 @@ static int check_totals(struct check *c)
 int store_check(struct txn *txn, char *why, size_t why_size)
 {
 	struct check c = { .txn = txn, .meta = txn_meta(txn), .why = why, .why_size = why_size };
-	int err;
+	int r;
 
 	if (why_size)
 		why[0] = '\0';
-	err = store_each_row(txn, on_inode, &c);
-	if (!err)
-		err = store_each_row(txn, on_other, &c);
-	if (!err)
-		err = check_totals(&c);
-	if (err && why_size && !why[0])
-		snprintf(why, why_size, "cannot read the store: %s", strerror(-err));
+	r = store_each_row(txn, on_inode, &c);
+	if (!r)
+		r = store_each_row(txn, on_other, &c);
+	if (!r)
+		r = check_totals(&c);
+	if (r && why_size && !why[0])
+		snprintf(why, why_size, "cannot read the store: %s", strerror(-r));
 	HASH_CLEAR(hh, c.nodes);
 	while (c.newest) {
 		struct node *node = c.newest;
@@ -384,5 +384,5 @@ int store_check(struct txn *txn, char *why, size_t why_size)
 		c.newest = node->older;
 		free(node);
 	}
-	return err;
+	return r;
 }

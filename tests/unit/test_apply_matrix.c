@@ -141,7 +141,7 @@ static enum event_outcome expected_outcome(const struct row *row, enum cond cond
 {
 	bool creates = row->absent == OUTCOME_OK, found = is_there(state);
 
-	/* 1. The way to the target. */
+	/* 1. Finding the target. */
 	if (state == KEY_PARENT)
 		return OUTCOME_NOT_DIR;
 	if (state == NO_PARENT && (way == BY_DIR || !creates))
@@ -173,7 +173,7 @@ static bool target_exists(struct txn *txn, const struct target *target, enum sta
 	return store_lookup(txn, dir, slash + 1, strlen(slash + 1), &ino, NULL) == 0;
 }
 
-/* The number of effects of a kind. */
+/* Return the number of effects of a kind. */
 static size_t count_effects(const struct feed_event *feed, enum feed_effect_kind kind)
 {
 	size_t n = 0;

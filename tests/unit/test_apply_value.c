@@ -47,7 +47,7 @@ static void test_set_creates_a_key(void **state)
 	assert_value(fixture, "a", "hello");
 	fixture_totals(fixture, 1, 0, COST + 1 + 5);
 
-	/* The directory's times are those of its newest name. */
+	/* Adding a name updates the directory's times. */
 	fixture->time_ms += 10;
 	EXPECT(fixture, OK, "added b=0", .op = EVENT_SET, .key = B("b"));
 	assert_int_equal(fixture_get(fixture, "")->mtime_ns, NS(FIXTURE_START_MS + 10));

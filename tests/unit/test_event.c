@@ -11,10 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
 #define SIZE_LIMIT (UINT64_C(1) << 40)
 #define MOMENT_LIMIT_MS INT64_C(253402300799999)
 

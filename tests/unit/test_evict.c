@@ -211,9 +211,9 @@ static bool is_among(const uint64_t *sorted, size_t n, uint64_t ino)
 	return bsearch(&ino, sorted, n, sizeof(ino), by_number);
 }
 
-/* Every other of 100,000 keys was read a minute ago. Nearly all victims, up to a
- * third of the keys, were not read. Two keys that share a slot of the table spare
- * some unread keys, but no read key loses its slot. */
+/* Half of 100,000 keys, chosen at random, were read a minute ago. Until a third of all
+ * keys is evicted, nearly all victims are keys that were not read. If two keys share a
+ * slot of the table, an unread one may be spared, but no read key loses its slot. */
 static void test_lru_evicts_what_was_not_read(void **state)
 {
 	struct evict_fixture *f = *state;

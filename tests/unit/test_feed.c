@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 static void assert_same_bytes(struct bytes a, struct bytes b)
 {
 	assert_int_equal(a.len, b.len);
@@ -211,11 +206,11 @@ static void test_malformed_rows_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct feed_event *ev = NULL;
-		int err = feed_decode(1, rows[i].row, &ev);
+		int r = feed_decode(1, rows[i].row, &ev);
 
-		if (err != rows[i].want)
-			fail_msg("%s: %d", rows[i].name, err);
-		assert_true((ev != NULL) == (err == 0));
+		if (r != rows[i].want)
+			fail_msg("%s: %d", rows[i].name, r);
+		assert_true((ev != NULL) == (r == 0));
 		free(ev);
 	}
 }

@@ -11,8 +11,8 @@
 
 #define FLAGS (JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL)
 
-/* Return whether jansson accepts the text; IS for the two faults that only jansson
- * finds. */
+/* Return whether jansson accepts the text, or IS after one of the two faults that only
+ * jansson finds. */
 static bool jansson_accepts(const char *text, size_t len, bool is)
 {
 	json_error_t error;
@@ -175,11 +175,11 @@ static void test_the_words_of_python_are_accepted_on_request(void **state)
 	static const char *const neither[] = { "nan", "-NaN", "+Infinity", "Infinit", "I", "NaNa" };
 	struct json_check check;
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		assert_row(rows[i], json_check_python(rows[i], strlen(rows[i]), &check));
 		assert_row(rows[i], !json_check(rows[i], strlen(rows[i]), &check));
 	}
-	for (size_t i = 0; i < sizeof(neither) / sizeof(neither[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(neither); i++)
 		assert_row(neither[i], !json_check_python(neither[i], strlen(neither[i]), &check));
 	assert_true(json_check_python("NaN", 3, &check));
 	assert_int_equal(check.kind, JSON_KIND_NUMBER);

@@ -212,7 +212,7 @@ static void test_problems_are_described(void **state)
 		PROBLEMS(X)
 #undef X
 	};
-	size_t n = sizeof(problems) / sizeof(problems[0]);
+	size_t n = ARRAY_SIZE(problems);
 	json_t *set = described_problems();
 	(void)state;
 	for (size_t i = 0; i < n; i++) {

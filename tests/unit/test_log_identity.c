@@ -59,7 +59,7 @@ static void test_both_ends_of_a_large_value_change_the_sum(void **state)
 	const size_t ends[] = { 0, 31, sizeof(value) - 32, sizeof(value) - 1 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
 		value[ends[i]] = 1;
 		assert_true(sum != sum_of(&ev));
 		value[ends[i]] = 0;

@@ -14,11 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
-
 static int setup_ahead(void **state)
 {
 	int r = mock_setup(state);
@@ -163,7 +158,7 @@ static void test_decoded_events_keep_their_headers(void **state)
 	mock_taken_free(&taken);
 }
 
-/* Of too many headers, only the first ones are returned. */
+/* Headers beyond the maximum are dropped. */
 static void test_excess_headers_are_dropped(void **state)
 {
 	struct mock *mock = *state;

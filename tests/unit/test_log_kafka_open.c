@@ -21,9 +21,9 @@ static int open_with(const char *url, const char *setting, uint64_t max_value, c
 		                           .write_timeout_ms = 1000 };
 	struct log_kafka *log = NULL;
 	char why[512] = "";
-	int err = log_kafka_open(&config, &log, why, sizeof(why));
+	int r = log_kafka_open(&config, &log, why, sizeof(why));
 
-	if (!err) {
+	if (!r) {
 		assert_non_null(log);
 		log_kafka_close(log, 0);
 	} else {
@@ -31,7 +31,7 @@ static int open_with(const char *url, const char *setting, uint64_t max_value, c
 	}
 	if (text && !strstr(why, text))
 		fail_msg("\"%s\" lacks \"%s\"", why, text);
-	return err;
+	return r;
 }
 
 /* A port on which no process listens. */
@@ -184,12 +184,12 @@ static int check_topic(struct mock *mock, int64_t timeout_ms, const char *text)
 	struct log_kafka_topic topic;
 	char why[512] = "?";
 	int64_t start_ms = clock_mono_ms();
-	int err = log_kafka_check(mock->log, timeout_ms, true, &topic, why, sizeof(why));
+	int r = log_kafka_check(mock->log, timeout_ms, true, &topic, why, sizeof(why));
 
 	assert_true(clock_mono_ms() - start_ms < timeout_ms + 3000);
 	if (!strstr(why, text))
 		fail_msg("\"%s\" lacks \"%s\"", why, text);
-	return err;
+	return r;
 }
 
 static void test_a_check_without_a_broker_times_out(void **state)

@@ -143,7 +143,7 @@ static void test_a_later_refusal_leaves_the_outcome_unknown(void **state)
 	}
 }
 
-/* The answer arrives too late: the outcome is unknown, and the event is in the log. */
+/* The answer arrives after the write timeout. */
 static void test_a_late_answer_leaves_the_outcome_unknown(void **state)
 {
 	struct mock *mock = *state;
@@ -206,7 +206,7 @@ static void test_groups_of_writers_never_wait_for_absent_ones(void **state)
 	mock_open(mock, 20000, NULL);
 	mock_append(mock, "key", "first", &t[0]);
 	assert_int_equal(mock_wait(&t[0], 10000), LOG_APPENDED);
-	for (size_t c = 0; c < sizeof(writers) / sizeof(writers[0]); c++) {
+	for (size_t c = 0; c < ARRAY_SIZE(writers); c++) {
 		for (int i = 0; i < writers[c]; i++) {
 			snprintf(value, sizeof(value), "%d", i);
 			mock_append(mock, "key", value, &t[i]);

@@ -224,7 +224,8 @@ static void test_close_answers_everything_submitted(void **state)
 	node_status(fixture->node, &status);
 	assert_int_equal(status.pending, MANY + 1);
 	atomic_store(&block.until, UINT64_MAX);
-	pthread_join(first.thread, NULL); /* It works for the others, but not forever. */
+	pthread_join(first.thread,
+	             NULL); /* It applies the other threads' events for a limited time only. */
 	node_close(fixture->node);
 	for (size_t i = 0; i < MANY; i++) {
 		assert_int_equal(atomic_load(&answers[i].calls), 1);

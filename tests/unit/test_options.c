@@ -203,11 +203,11 @@ static void test_bad_options_are_refused_with_a_reason(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		int err = parse(&call, bad[i].args);
+		int r = parse(&call, bad[i].args);
 
-		if (err != -EINVAL || !strstr(call.why, bad[i].why))
+		if (r != -EINVAL || !strstr(call.why, bad[i].why))
 			fail_msg("%s %s: %d, \"%s\" instead of \"%s\"", bad[i].args[0],
-			         bad[i].args[1] ? bad[i].args[1] : "", err, call.why, bad[i].why);
+			         bad[i].args[1] ? bad[i].args[1] : "", r, call.why, bad[i].why);
 		assert_row_equal(bad[i].args[0], call.operands, -7);
 	}
 	/* A short buffer does not overflow, and NULL is accepted. */
@@ -330,12 +330,12 @@ static void test_failed_allocations_are_reported(void **state)
 
 	(void)state;
 	for (unsigned long n = 1; n <= 3; n++) {
-		int err;
+		int r;
 
 		fault_alloc(n);
-		err = parse(&call, ARGS("-f"));
+		r = parse(&call, ARGS("-f"));
 		fault_end();
-		assert_int_equal(err, -ENOMEM);
+		assert_int_equal(r, -ENOMEM);
 		assert_string_equal(call.why, "out of memory");
 	}
 }

@@ -47,7 +47,7 @@ static void test_a_name_stands_for_its_addresses(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct peer_list list = list_of(rows[i].given, true);
 		assert_int_equal(list.n, 1);
 		assert_string_equal(list.peers[0].url, rows[i].url);
@@ -68,7 +68,7 @@ static void test_a_name_without_address_is_an_error(void **state)
 		                             "dns+http://" };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++) {
 		struct peer_list list = list_of(given[i], true);
 		assert_int_equal(list.n, 1);
 		assert_string_equal(list.peers[0].url, given[i]);

@@ -15,10 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
 #define SEED UINT64_C(20260131)
 
 /* A record as a test writes it: a NULL value is null; headers are names and values in
@@ -211,10 +207,10 @@ static void test_valid_records_are_decoded(void **state)
 		struct event *ev = NULL;
 		const char *why = NULL;
 		const char *what;
-		int err = record_decode(&rec, &ev, &why);
+		int r = record_decode(&rec, &ev, &why);
 
-		if (err)
-			fail_msg("%s: %d, %s", text_of(&rows[i].sample), err, why);
+		if (r)
+			fail_msg("%s: %d, %s", text_of(&rows[i].sample), r, why);
 		want.time_ms = 1234;
 		what = event_differs(&want, ev);
 		if (what)
@@ -391,11 +387,11 @@ static void test_malformed_records_are_refused_with_a_reason(void **state)
 		struct record rec = record_of(&rows[i].sample);
 		struct event *ev = NULL;
 		const char *why = "";
-		int err = record_decode(&rec, &ev, &why);
+		int r = record_decode(&rec, &ev, &why);
 
-		if (err != rows[i].want || ev || !why || !strstr(why, rows[i].why))
+		if (r != rows[i].want || ev || !why || !strstr(why, rows[i].why))
 			fail_msg("%s: %d (\"%s\") instead of %d (\"%s\")", text_of(&rows[i].sample),
-			         err, why ? why : "-", rows[i].want, rows[i].why);
+			         r, why ? why : "-", rows[i].want, rows[i].why);
 		assert_row_equal(text_of(&rows[i].sample), record_decode(&rec, &ev, NULL),
 		                 rows[i].want);
 	}
@@ -701,14 +697,14 @@ static void assert_round_trip(const struct event *ev)
 	struct event *back = NULL;
 	const char *why = event_check(ev);
 	const char *what;
-	int err;
+	int r;
 
 	if (why)
 		fail_msg("the generator made a bad event: %s", why);
 	assert_int_equal(record_encode(ev, &out), 0);
-	err = record_decode(&out.rec, &back, &why);
-	if (err)
-		fail_msg("%s: %d, %s", event_op_text(ev->op), err, why);
+	r = record_decode(&out.rec, &back, &why);
+	if (r)
+		fail_msg("%s: %d, %s", event_op_text(ev->op), r, why);
 	what = event_differs(ev, back);
 	if (what)
 		fail_msg("%s: %s differs", event_op_text(ev->op), what);
@@ -763,12 +759,12 @@ static void test_truncated_records_are_refused(void **state)
 			.headers = { { B("op"), B("txn") } },
 		};
 		struct event *ev = NULL;
-		int err;
+		int r;
 
 		assert_non_null(copy);
 		memcpy(copy, txn, len);
-		err = record_decode(&rec, &ev, NULL);
-		assert_int_equal(err, len == 43 ? 0 : -EBADMSG);
+		r = record_decode(&rec, &ev, NULL);
+		assert_int_equal(r, len == 43 ? 0 : -EBADMSG);
 		event_free(ev);
 		free(copy);
 	}

@@ -13,10 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define B(text)                                                                                    \
-	{                                                                                          \
-		text, sizeof(text) - 1                                                             \
-	}
 #define START_MS INT64_C(1769860800000)
 
 struct place {
@@ -78,16 +74,15 @@ static void test_random_events_keep_the_invariants(void **state)
 				struct event ev = { .time_ms = time_ms };
 				enum event_outcome outcome;
 				bool bad = prng_one_in(&prng, 50);
-				int err;
+				int r;
 
 				time_ms = event_random_time(&prng, time_ms);
 				ev.time_ms = time_ms;
 				event_random(&prng, &space, &ev);
-				err = apply_event(txn, bad ? NULL : &ev, offset++, time_ms,
-				                  &outcome);
-				if (err)
+				r = apply_event(txn, bad ? NULL : &ev, offset++, time_ms, &outcome);
+				if (r)
 					fail_msg("seed %" PRIu64 ", offset %" PRIu64 ", %s: %d",
-					         seed, offset - 1, event_op_text(ev.op), err);
+					         seed, offset - 1, event_op_text(ev.op), r);
 				counts[outcome]++;
 			}
 			assert_sound(txn);
@@ -314,17 +309,17 @@ static void test_every_kind_of_damage_is_detected(void **state)
 	for (int damage = NONE; damage < DAMAGES; damage++) {
 		struct txn *txn;
 		char why[200];
-		int err;
+		int r;
 
 		assert_int_equal(txn_write(place->store, &txn), 0);
 		fill_store(txn);
 		assert_int_equal(damage_store(txn, (enum damage)damage), 0);
-		err = store_check(txn, why, sizeof(why));
-		if (err != (damage == NONE ? 0 : -EPROTO) || (damage != NONE && !why[0]))
-			fail_msg("%s: %d, %s", damage_names[damage], err, why);
-		err = store_audit(txn, why, sizeof(why));
-		if (err != (damage == NONE ? 0 : -EPROTO))
-			fail_msg("audit of %s: %d, %s", damage_names[damage], err, why);
+		r = store_check(txn, why, sizeof(why));
+		if (r != (damage == NONE ? 0 : -EPROTO) || (damage != NONE && !why[0]))
+			fail_msg("%s: %d, %s", damage_names[damage], r, why);
+		r = store_audit(txn, why, sizeof(why));
+		if (r != (damage == NONE ? 0 : -EPROTO))
+			fail_msg("audit of %s: %d, %s", damage_names[damage], r, why);
 		txn_abort(txn);
 	}
 }

@@ -440,7 +440,7 @@ static void test_other_formats_are_refused(void **state)
 	put_meta(dir, "format", "1", 1);
 	expect_refused(dir, -EPROTO);
 	temp_dir_remove(dir);
-	/* A totals row of another size. */
+	/* A row of totals with a wrong size. */
 	dir = temp_dir_new();
 	store_close(store_fixture_open(dir));
 	put_meta(dir, "meta", "short", 5);

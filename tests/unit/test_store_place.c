@@ -56,7 +56,7 @@ static void expect_refused(const char *dir, const char *name, const char *text)
 		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
 }
 
-/* Objects in the place of a file of the store. */
+/* Create something else in the place of a file of the store. */
 static void make_link(const char *path, const char *secret)
 {
 	assert_int_equal(symlink(secret, path), 0);

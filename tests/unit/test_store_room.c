@@ -36,7 +36,7 @@ static void wipe(const char *dir)
 	static const char *const files[] = { "data.mdb", "lock.mdb", "fill" };
 	char path[4200];
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
 		assert_true(unlink(path) == 0 || errno == ENOENT);
 	}
@@ -77,7 +77,7 @@ static void set_something(struct world *w, char *key, size_t size, struct event 
 		                        2010, 4000, 4100, 20000, 70000, VALUE_MAX };
 	int len = snprintf(key, size, "d%u/%u/key%u", prng_below(&w->prng, 4),
 	                   prng_below(&w->prng, 10), prng_below(&w->prng, 3000));
-	size_t n = sizes[prng_below(&w->prng, sizeof(sizes) / sizeof(*sizes))];
+	size_t n = sizes[prng_below(&w->prng, ARRAY_SIZE(sizes))];
 
 	*ev = (struct event){ .op = prng_one_in(&w->prng, 5) ? EVENT_APPEND : EVENT_SET,
 		              .key = { key, (size_t)len },
@@ -206,7 +206,7 @@ static void test_a_full_store_can_be_emptied_and_refilled(void **state)
 	char *dir = temp_dir_small(6 << 20), key[32];
 	if (!dir)
 		skip();
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		struct world w = { .store = open_store(dir) };
 		int n = 0, again = 0;
 
@@ -281,7 +281,7 @@ static void test_one_event_can_remove_everything(void **state)
 	struct txn *txn;
 	if (!dir)
 		skip();
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct world w = { .store = open_store(dir) };
 
 		int n = fill_directory(&w, rows[i].value);

@@ -72,14 +72,14 @@ static void test_ttls_are_parsed(void **state)
 		size_t len = strlen(rows[i].text);
 		char *text = malloc(len ? len : 1);
 		int64_t ms = UNTOUCHED;
-		int err;
+		int r;
 
 		assert_non_null(text);
 		memcpy(text, rows[i].text, len);
-		err = ttl_parse(text, len, &ms);
+		r = ttl_parse(text, len, &ms);
 		free(text);
-		if (err != rows[i].want || ms != (err ? UNTOUCHED : rows[i].ms))
-			fail_msg("\"%s\": %d, %" PRId64, rows[i].text, err, ms);
+		if (r != rows[i].want || ms != (r ? UNTOUCHED : rows[i].ms))
+			fail_msg("\"%s\": %d, %" PRId64, rows[i].text, r, ms);
 	}
 	/* A NUL is not special. */
 	assert_int_equal(ttl_parse("1\0", 2, &(int64_t){ 0 }), -EINVAL);
@@ -189,10 +189,10 @@ static void test_moments_are_parsed(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
 		int64_t ms = UNTOUCHED;
-		int err = moment_parse(good[i].text, strlen(good[i].text), &ms);
+		int r = moment_parse(good[i].text, strlen(good[i].text), &ms);
 
-		if (err || ms != good[i].ms)
-			fail_msg("\"%s\": %d, %" PRId64, good[i].text, err, ms);
+		if (r || ms != good[i].ms)
+			fail_msg("\"%s\": %d, %" PRId64, good[i].text, r, ms);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		int64_t ms = UNTOUCHED;
