@@ -13,6 +13,9 @@
 
 /* A value must fit a 32-bit length of the log's records and memory at once. */
 
+/* Well within the range of librdkafka's message.timeout.ms, an int (CONFIGURATION.md). */
+#define WRITE_TIMEOUT_MAX_MS 86400000
+
 static int fault(char *why, size_t why_size, const char *option, const char *value,
                  const char *wants)
 {
@@ -59,8 +62,8 @@ int node_options_config(const struct node_options *options, struct node_config *
 
 	if (options->max_value == 0 || options->max_value > EVENT_VALUE_MAX)
 		return fault(why, why_size, "max-value", "given", "from 1 byte to 1G");
-	if (options->write_timeout_ms <= 0)
-		return fault(why, why_size, "write-timeout", "given", "longer than nothing");
+	if (options->write_timeout_ms <= 0 || options->write_timeout_ms > WRITE_TIMEOUT_MAX_MS)
+		return fault(why, why_size, "write-timeout", "given", "from 1ms to 1d");
 	for (size_t i = 0; i < options->settings.n; i++) {
 		const char *eq = strchr(options->settings.items[i], '=');
 

@@ -44,7 +44,7 @@ struct node_options {
 	{ "max-value", 0, "KEYDIR_MAX_VALUE", OPTION_BYTES, "BYTES", "16M",                        \
 	  "limit of one value", offsetof(STRUCT_TYPE, MEMBER.max_value) },                         \
 	{ "write-timeout", 0, "KEYDIR_WRITE_TIMEOUT", OPTION_DURATION, "TIME", "10s",              \
-	  "how long a write waits for a log that does not answer",                                 \
+	  "how long a write waits for a log that does not answer, at most 1d",                     \
 	  offsetof(STRUCT_TYPE, MEMBER.write_timeout_ms) },                                        \
 	{ "sync", 0, "KEYDIR_SYNC", OPTION_TEXT, "WHEN", "auto",                                   \
 	  "when a store on a disk is synced: auto (each commit, if the log is local) or off",      \

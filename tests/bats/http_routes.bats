@@ -217,6 +217,7 @@ EOF
 	refused --nonsense --nonsense
 	refused 'options only' operand
 	refused --max-value --max-value 0
+	refused --write-timeout --write-timeout 25d
 	# A port that is taken is said, and nothing stays behind.
 	start_httpd
 	run -1 timeout 10 "$KEYDIR_HTTPD" --store "$T/other" --listen "127.0.0.1:$PORT"
