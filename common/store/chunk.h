@@ -1,10 +1,10 @@
 /* Chunks: reads the bytes of values, and writes those that are not inline. */
-#ifndef KEYDIR_STORE_VALUE_H
-#define KEYDIR_STORE_VALUE_H
+#ifndef KEYDIR_STORE_CHUNK_H
+#define KEYDIR_STORE_CHUNK_H
 
 #include "common/store/inode.h"
 
-/* a value that is not inline lies in chunks of this size, which fill 16 pages */
+/* Size of the chunks of a value that is not inline; a chunk fills 16 pages. */
 #define STORE_CHUNK_SIZE 65520
 
 /* Copy up to LEN bytes of E's value from OFF to BUF. Returns the number of bytes copied (0

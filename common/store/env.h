@@ -19,7 +19,7 @@ static inline int store_error(int rc)
 }
 
 /* Return false if the file system of STORE is full or nearly full: less than
- * STORE_LOW_BYTES are available. True if it does not say. Thread-safe. */
+ * STORE_LOW_BYTES are available. Also true if it cannot be queried. Thread-safe. */
 bool store_has_room(const struct store *store);
 
 /* Free the reader slots of processes that died. Thread-safe. */

@@ -6,8 +6,8 @@
 
 /* Find the entry that expires first. Returns 0, -ENOENT if none expires, or -EIO. */
 int store_first_expiry(struct txn *txn, int64_t *ret_expiry_ms, uint64_t *ret_ino);
-/* Find the entry that expires next after *EXPIRY_MS and *INO, and replace those by it.
- * Returns 0, -ENOENT at the end, or -EIO. */
+/* Advance *EXPIRY_MS and *INO to the entry that expires next. Returns 0, -ENOENT at the
+ * end, or -EIO. */
 int store_next_expiry(struct txn *txn, int64_t *expiry_ms, uint64_t *ino);
 /* Return whether some entry has expired at NOW_MS; also true if the table cannot be read.
  * The answer is cached until the table changes, because every event asks. */

@@ -1,4 +1,5 @@
-/* Feed rows: the rows of the feed and of the idempotency keys, which are kept equally long.
+/* Feed rows: the rows of the feed and of the idempotency keys, which are kept for the same
+ * time.
  *
  * Rows:
  *   feed  num(offset)     -> the effects of the event: event/feed.h

@@ -1,6 +1,7 @@
-/* Feed rows: the rows of the feed and of the idempotency keys, which are kept equally long. */
-#ifndef KEYDIR_STORE_FEED_H
-#define KEYDIR_STORE_FEED_H
+/* Feed rows: the rows of the feed and of the idempotency keys, which are kept for the same
+ * time. */
+#ifndef KEYDIR_STORE_FEED_ROWS_H
+#define KEYDIR_STORE_FEED_ROWS_H
 
 #include "common/base/bytes.h"
 #include "common/store/txn.h"

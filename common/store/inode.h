@@ -33,7 +33,7 @@ struct entry {
 	int64_t ctime_ns;
 	int64_t atime_ns;
 	int64_t expiry_ms; /* 0: never; at most TTL_MOMENT_MAX_MS */
-	/* directories: TTL of new keys below it; 0: none, at most TTL_MAX_MS */
+	/* Directories: TTL of new keys below it; 0: none, at most TTL_MAX_MS. */
 	int64_t default_ttl_ms;
 	uint32_t mode;     /* permissions and S_IFREG, S_IFDIR or S_IFLNK */
 	uint32_t nsubdirs; /* directories: number of directories in it */
@@ -70,9 +70,9 @@ int store_put(struct txn *txn, const struct entry *e);
 /* Remove the row of INO; -ENOENT if it does not exist. */
 int store_remove(struct txn *txn, uint64_t ino);
 
-/* Cache that the times of the directory INO were set to TIME_NS, and query that cache. It
- * spares reading the directory's row for each of many keys created in it at the same time.
- * Writing the row clears the cache. */
+/* Remember in the transaction that the directory INO has the modification time TIME_NS, and
+ * ask for it. When many keys are created in a directory at the same time, this avoids
+ * reading and writing the directory's row for each of them. Writing the row clears it. */
 void store_note_touched(struct txn *txn, uint64_t ino, int64_t time_ns);
 bool store_is_touched(const struct txn *txn, uint64_t ino, int64_t time_ns);
 

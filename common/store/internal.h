@@ -48,7 +48,7 @@ struct txn {
 	struct txn *parent; /* set in a nested transaction */
 	struct txn *next_idle;
 	bool write;
-	int broken;                   /* -errno if a part could not be undone */
+	int broken;                   /* -errno if a nested transaction could not be undone */
 	MDB_cursor *cursors[TABLES];  /* see store/table.c */
 	MDB_cursor *front;            /* of a write transaction: at the first row of the feed */
 	struct page_reserve *reserve; /* of a write transaction if the store is mapped */

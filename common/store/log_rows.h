@@ -1,6 +1,6 @@
 /* Log row: what this node remembers of an external log. */
-#ifndef KEYDIR_STORE_LOG_H
-#define KEYDIR_STORE_LOG_H
+#ifndef KEYDIR_STORE_LOG_ROWS_H
+#define KEYDIR_STORE_LOG_ROWS_H
 
 #include "common/base/bytes.h"
 #include "common/store/txn.h"

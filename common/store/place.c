@@ -122,13 +122,13 @@ static int check_owner(const char *path, const char *name, const struct stat *st
 	if (st->st_uid != geteuid() && st->st_uid != 0)
 		return refuse(-EPERM, why, why_size,
 		              "%s%s%s belongs to user %lu, who could change the store of user "
-		              "%lu: choose another --store, or have it removed",
+		              "%lu: choose another --store, or have that user remove it",
 		              path, slash, name, (unsigned long)st->st_uid,
 		              (unsigned long)geteuid());
 	if (others_may_write(st) && !is_own_sticky(st))
 		return refuse(-EPERM, why, why_size,
-		              "%s%s%s can be written to by other users (mode %04o): see that "
-		              "nothing foreign is in it and run chmod go-w on it, or choose "
+		              "%s%s%s can be written to by other users (mode %04o): check that "
+		              "it contains no foreign files and run chmod go-w on it, or choose "
 		              "another --store",
 		              path, slash, name, st->st_mode & 07777u);
 	return 0;
@@ -145,8 +145,8 @@ static int check_file(const char *path, const char *name, const struct stat *st,
 		           path, name);
 	if (r == 0 && st->st_nlink > 1)
 		r = refuse(-EPERM, why, why_size,
-		           "%s/%s has %lu names (hard links), so that it may be a file of another "
-		           "place: remove it, or choose another --store",
+		           "%s/%s has %lu names (hard links), and may be a file of another "
+		           "directory: remove it, or choose another --store",
 		           path, name, (unsigned long)st->st_nlink);
 	return r;
 }
@@ -221,7 +221,7 @@ int store_place_open(const char *path, struct store_place **ret, char *why, size
 	if (r == 0)
 		r = make_dirs(place->path);
 	if (r < 0) {
-		refuse(r, why, why_size, "cannot make the store directory %s: %s", path,
+		refuse(r, why, why_size, "cannot create the store directory %s: %s", path,
 		       strerror(-r));
 		goto err_free;
 	}
@@ -327,7 +327,7 @@ static int wait_for_lock(const struct store_place *place, int fd)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return 0;
-	logger(LOGGER_INFO, "waiting for another process of this node, which starts store=%s",
+	logger(LOGGER_INFO, "waiting for another process of this node to start store=%s",
 	       place->path);
 	while (flock(fd, LOCK_EX) < 0) {
 		if (errno != EINTR)
@@ -355,7 +355,7 @@ static void warn_if_shared(const struct store_place *place)
 	if (fstat(place->fd, &st) == 0 && others_may_write(&st))
 		logger(LOGGER_WARN,
 		       "other users can put files into the store directory %s (mode %04o), which "
-		       "would keep this program from starting: run chmod go-w on it",
+		       "can keep this program from starting: run chmod go-w on it",
 		       place->path, st.st_mode & 07777u);
 }
 
@@ -415,7 +415,7 @@ int store_place_check(const struct store_place *place, char *why, size_t why_siz
 		return refuse(
 		        -ESTALE, why, why_size,
 		        "the store's file %s was %s while this program had it open (by rm, or "
-		        "by systemd-logind at a logout: RemoveIPC in logind.conf): stop all "
+		        "by systemd-logind at logout: RemoveIPC in logind.conf): stop all "
 		        "programs of this node and start them again",
 		        path, there ? "replaced" : "removed");
 	}

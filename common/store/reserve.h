@@ -28,7 +28,7 @@ struct page_reserve {
 };
 
 /* These functions do nothing if the store is not mapped. */
-/* Start to count for a write transaction that begins. Returns 0, -ENOSPC or another -errno. */
+/* Start the accounting of a new write transaction. Returns 0, -ENOSPC or another -errno. */
 int reserve_begin(struct txn *txn);
 /* Allocate every page that LMDB may need to put a row of TABLE with VAL or, if VAL is NULL,
  * to delete one. Returns 0 and the table's statistics in *RET, or -ENOSPC. */

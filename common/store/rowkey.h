@@ -3,8 +3,8 @@
  * The first byte of a number starts with as many one bits as bytes follow. So encoded
  * numbers sort like the numbers themselves, and none is a prefix of another. The functions
  * are inline because every look-up builds a key. Internal to common/store/. */
-#ifndef KEYDIR_STORE_KEY_H
-#define KEYDIR_STORE_KEY_H
+#ifndef KEYDIR_STORE_ROWKEY_H
+#define KEYDIR_STORE_ROWKEY_H
 
 #include <lmdb.h>
 #include <stdbool.h>

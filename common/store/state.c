@@ -55,8 +55,8 @@ static void write_state(int fd, const char *dir, const char *how)
 	/* If this fails, the next start only checks the file once more. */
 	if (ftruncate(fd, 0) < 0 || describe_file(dir, how, text) < 0 ||
 	    pwrite(fd, text, strlen(text), 0) < 0 || fsync(fd) < 0)
-		logger(LOGGER_DEBUG, "cannot record how the store is left store=%s why=\"%s\"", dir,
-		       strerror(errno));
+		logger(LOGGER_DEBUG, "cannot record the state of the store store=%s why=\"%s\"",
+		       dir, strerror(errno));
 }
 
 /* Return whether the data file may differ from what processes of this version left. */
@@ -75,7 +75,7 @@ static int check_data(const char *dir, char *why, size_t why_size)
 	int r = store_file_check(dir, NULL, NULL, found, sizeof(found));
 	if (r < 0)
 		snprintf(why, why_size,
-		         "cannot open the store %s: %s: put a whole copy of data.mdb there, or "
+		         "cannot open the store %s: %s: restore a complete copy of data.mdb, or "
 		         "remove it",
 		         dir, found[0] ? found : strerror(-r));
 	return r;
@@ -111,7 +111,8 @@ int store_state_begin(const char *dir, bool on_disk, struct store_state *ret, ch
 		snprintf(why, why_size, "cannot lock %s: %s", path, strerror(-r));
 	} else if (ret->alone && describe_file(dir, "open", ignored) != -ENOENT &&
 	           is_doubtful(ret->fd, dir, on_disk)) {
-		logger(LOGGER_INFO, "checking the store, which was not left clean store=%s", dir);
+		logger(LOGGER_INFO, "checking the store, which was not closed cleanly store=%s",
+		       dir);
 		r = check_data(dir, why, why_size);
 	}
 	if (r < 0 && ret->fd >= 0)

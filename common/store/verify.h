@@ -1,6 +1,6 @@
 /* Verify: checks and copies store files from elsewhere. */
-#ifndef KEYDIR_STORE_FILE_H
-#define KEYDIR_STORE_FILE_H
+#ifndef KEYDIR_STORE_VERIFY_H
+#define KEYDIR_STORE_VERIFY_H
 
 #include "common/store/txn.h"
 
