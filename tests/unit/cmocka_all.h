@@ -19,6 +19,13 @@
 		text, sizeof(text) - 1                                                             \
 	}
 
+/* A row of a table of events with the fields `name` and `ev`: the name is the text of the
+ * event's initializer. */
+#define EVENT_ROW(...)                                                                             \
+	{                                                                                          \
+		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
+	}
+
 /* Assertions on one row of a table. A failure prints NAME, which identifies the row. */
 #define assert_row(name, condition)                                                                \
 	do {                                                                                       \

@@ -255,32 +255,27 @@ static void test_invalid_events_are_rejected(void **state)
 		const char *name;
 		struct event ev;
 	} bad[] = {
-#define BAD(...)                                                                                   \
-	{                                                                                          \
-		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
-	}
-		BAD(.op = EVENT_SET),
-		BAD(.op = EVENT_SET, .key = B("/a")),
-		BAD(.op = EVENT_SET, .key = B("a/")),
-		BAD(.op = EVENT_SET, .key = B("a//b")),
-		BAD(.op = EVENT_SET, .key = B(".")),
-		BAD(.op = EVENT_SET, .key = B("a/../b")),
-		BAD(.op = EVENT_SET, .key = B("a\0b")),
-		BAD(.op = EVENT_SET, .key = { long_name, 256 }),
-		BAD(.op = EVENT_SET, .key = { long_key, 4097 }),
-		BAD(.op = (enum event_op)EVENT_OP_COUNT, .key = B("a")),
-		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET),
-		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = -1),
-		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = INT64_MAX),
-		BAD(.op = EVENT_SET, .key = B("a"), .ttl = TTL_UNTIL, .ttl_ms = INT64_MAX),
-		BAD(.op = EVENT_SET, .key = B("a"), .cond = (enum event_if)9),
-		BAD(.op = EVENT_SET, .key = B("a"), .type = B("a\nb")),
-		BAD(.op = EVENT_WRITE, .key = B("a"), .value = B("x")),
-		BAD(.op = EVENT_TRUNCATE, .key = B("a"), .size = UINT64_MAX),
-		BAD(.op = EVENT_RENAME, .key = B("a")),
-		BAD(.op = EVENT_RENAME, .key = B("a"), .to = B("../a")),
-		BAD(.op = EVENT_FORMAT),
-#undef BAD
+		EVENT_ROW(.op = EVENT_SET),
+		EVENT_ROW(.op = EVENT_SET, .key = B("/a")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a/")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a//b")),
+		EVENT_ROW(.op = EVENT_SET, .key = B(".")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a/../b")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a\0b")),
+		EVENT_ROW(.op = EVENT_SET, .key = { long_name, 256 }),
+		EVENT_ROW(.op = EVENT_SET, .key = { long_key, 4097 }),
+		EVENT_ROW(.op = (enum event_op)EVENT_OP_COUNT, .key = B("a")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = -1),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .ttl = TTL_SET, .ttl_ms = INT64_MAX),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .ttl = TTL_UNTIL, .ttl_ms = INT64_MAX),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .cond = (enum event_if)9),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .type = B("a\nb")),
+		EVENT_ROW(.op = EVENT_WRITE, .key = B("a"), .value = B("x")),
+		EVENT_ROW(.op = EVENT_TRUNCATE, .key = B("a"), .size = UINT64_MAX),
+		EVENT_ROW(.op = EVENT_RENAME, .key = B("a")),
+		EVENT_ROW(.op = EVENT_RENAME, .key = B("a"), .to = B("../a")),
+		EVENT_ROW(.op = EVENT_FORMAT),
 	};
 
 	EXPECT(fixture, OK, "added keep=1@1000100", .op = EVENT_SET, .key = B("keep"),

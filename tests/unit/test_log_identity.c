@@ -21,19 +21,14 @@ static void test_records_that_differ_have_different_sums(void **state)
 		const char *name;
 		struct event ev;
 	} rows[] = {
-#define ROW(...)                                                                                   \
-	{                                                                                          \
-		.name = #__VA_ARGS__, .ev = { __VA_ARGS__ }                                        \
-	}
-		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1")),
-		ROW(.op = EVENT_APPEND, .key = B("a"), .value = B("1")),
-		ROW(.op = EVENT_SET, .key = B("b"), .value = B("1")),
-		ROW(.op = EVENT_SET, .key = B("a1")),
-		ROW(.op = EVENT_SET, .key = B("a"), .value = B("2")),
-		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1\0")),
-		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .proc = 1),
-		ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .seq = 1),
-#undef ROW
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .value = B("1")),
+		EVENT_ROW(.op = EVENT_APPEND, .key = B("a"), .value = B("1")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("b"), .value = B("1")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a1")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .value = B("2")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .value = B("1\0")),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .proc = 1),
+		EVENT_ROW(.op = EVENT_SET, .key = B("a"), .value = B("1"), .seq = 1),
 	};
 
 	(void)state;

@@ -38,6 +38,19 @@ static void append_numbers(struct mock *mock, int from, int to)
 	free(t);
 }
 
+static void follow_from(struct mock *mock, uint64_t offset)
+{
+	assert_int_equal(log_kafka_follow(mock->log, offset, mock->read_ahead_until), 0);
+}
+
+/* Open a log, append the numbers below N, and follow the log from its start. */
+static void follow_numbers(struct mock *mock, int n)
+{
+	mock_open(mock, 5000, NULL);
+	append_numbers(mock, 0, n);
+	follow_from(mock, 0);
+}
+
 /* Expect TAKEN to be the numbers from FROM on, each at the offset of the same value. */
 static void expect_numbers(const struct taken *taken, int from)
 {
@@ -79,7 +92,7 @@ static void test_records_arrive_unchanged_and_decoded(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		mock_produce(mock, &records[i]);
 	assert_int_equal(log_kafka_position(mock->log), 0);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		const struct record *want = &records[i], *got = &taken.records[i].rec;
@@ -141,7 +154,7 @@ static void test_decoded_events_keep_their_headers(void **state)
 	mock_open(mock, 5000, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++)
 		mock_produce(mock, &records[i]);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, ARRAY_SIZE(records), 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(records); i++) {
 		assert_int_equal(taken.records[i].err, 0);
@@ -183,7 +196,7 @@ static void test_excess_headers_are_dropped(void **state)
 	rd_kafka_destroy(rk);
 	mock_produce(mock, &rec);
 	mock_open(mock, 5000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(taken.records[0].rec.nheaders, RECORD_HEADERS_MAX);
 	assert_true(bytes_are(taken.records[0].rec.headers[RECORD_HEADERS_MAX - 1].name, "h23"));
@@ -198,15 +211,15 @@ static void test_reading_starts_at_any_offset(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 40, mock->read_ahead_until), 0);
+	follow_from(mock, 40);
 	assert_int_equal(log_kafka_position(mock->log), 40);
 	poll_numbers(mock, &taken, 60, 40, 10000);
 	/* Following again abandons the previous position, even midway. */
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_taken_free(&taken);
 	mock_poll(mock, &taken, 10, 10000);
 	assert_int_equal(log_kafka_position(mock->log), 10);
-	assert_int_equal(log_kafka_follow(mock->log, 90, mock->read_ahead_until), 0);
+	follow_from(mock, 90);
 	mock_taken_free(&taken);
 	poll_numbers(mock, &taken, 10, 90, 10000);
 	mock_taken_free(&taken);
@@ -217,9 +230,7 @@ static void test_records_after_the_end_are_read(void **state)
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
-	mock_open(mock, 5000, NULL);
-	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_numbers(mock, 10);
 	mock_poll(mock, &taken, 10, 10000);
 	/* No record for a while, then a new one. */
 	assert_int_equal(log_kafka_poll(mock->log, 50, 10, mock_take, &taken), 0);
@@ -233,9 +244,7 @@ static void test_a_poll_without_following_fails(void **state)
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
-	mock_open(mock, 5000, NULL);
-	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_numbers(mock, 10);
 	mock_poll(mock, &taken, 10, 10000);
 	log_kafka_unfollow(mock->log);
 	log_kafka_unfollow(mock->log);
@@ -250,9 +259,7 @@ static void test_a_refused_record_is_delivered_again(void **state)
 	struct taken taken = { .refuse_at = 31, .refusal = -ENOSPC };
 	int r = 0;
 
-	mock_open(mock, 5000, NULL);
-	append_numbers(mock, 0, 100);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_numbers(mock, 100);
 	for (int i = 0; i < 1000 && r != -ENOSPC; i++)
 		r = log_kafka_poll(mock->log, 100, 1000, mock_take, &taken);
 	assert_int_equal(r, -ENOSPC);
@@ -267,9 +274,7 @@ static void test_a_poll_returns_at_most_max_records(void **state)
 	struct mock *mock = *state;
 	struct taken taken = { .n = 0 };
 
-	mock_open(mock, 5000, NULL);
-	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_numbers(mock, 10);
 	mock_poll(mock, &taken, 1, 10000);
 	assert_int_equal(log_kafka_poll(mock->log, 1000, 0, mock_take, &taken), 0);
 	while (taken.n < 10) {
@@ -300,7 +305,7 @@ static void test_a_wake_ends_one_poll(void **state)
 	mock_open(mock, 5000, NULL);
 	log_kafka_wake(mock->log); /* Not following: no effect. */
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, 1, 10000);
 	start_ms = clock_mono_ms();
 	assert_int_equal(pthread_create(&thread, NULL, wake_later, mock->log), 0);
@@ -327,7 +332,7 @@ static void test_an_offset_past_the_end_means_a_lost_log(void **state)
 
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 12, mock->read_ahead_until), 0);
+	follow_from(mock, 12);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -ENODATA);
@@ -335,7 +340,7 @@ static void test_an_offset_past_the_end_means_a_lost_log(void **state)
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ENODATA);
 	assert_int_equal(taken.n, 0);
 	/* Starting at the end loses nothing. */
-	assert_int_equal(log_kafka_follow(mock->log, 20, mock->read_ahead_until), 0);
+	follow_from(mock, 20);
 	append_numbers(mock, 20, 25);
 	poll_numbers(mock, &taken, 5, 20, 10000);
 	mock_taken_free(&taken);
@@ -363,7 +368,7 @@ static void test_temporary_fetch_errors_lose_nothing(void **state)
 
 	mock_open(mock, 30000, NULL);
 	append_numbers(mock, 0, 1);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, 1, 10000);
 	for (size_t i = 0; i < ARRAY_SIZE(errs); i++) {
 		int n = (int)taken.n;
@@ -394,7 +399,7 @@ static void test_reading_resumes_once_authorized(void **state)
 	mock_open(mock, 5000, NULL);
 	append_numbers(mock, 0, 5);
 	mock_fail(mock, MOCK_FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 5);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	for (int i = 0; i < 100 && (r == 0 || r == -EAGAIN); i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EACCES);
@@ -411,7 +416,7 @@ static void test_an_outage_ends_following(void **state)
 
 	mock_open(mock, 60000, NULL);
 	append_numbers(mock, 0, 10);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, 10, 10000);
 	mock_set_up(mock, false);
 	for (int i = 0; i < 200 && r == 0; i++)
@@ -424,7 +429,7 @@ static void test_an_outage_ends_following(void **state)
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ESTALE);
 	assert_int_equal(taken.n, 10);
 	mock_set_up(mock, false);
-	assert_int_equal(log_kafka_follow(mock->log, 10, mock->read_ahead_until), 0);
+	follow_from(mock, 10);
 	for (int i = 0; i < 200 && r != -EAGAIN; i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EAGAIN);
@@ -440,7 +445,7 @@ static void test_leader_changes_lose_nothing(void **state)
 	struct taken taken = { .n = 0 };
 
 	mock_open(mock, 60000, NULL);
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	for (int i = 0; i < 12; i++) {
 		mock_lead(mock, 1 + i % MOCK_BROKERS);
 		/* A single append finds the new leader, see mock_lead(). */
@@ -542,7 +547,7 @@ static void test_get_reads_one_record(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(strange); i++)
 		mock_produce(mock, &strange[i]);
 	/* Also while following. */
-	assert_int_equal(log_kafka_follow(mock->log, 0, mock->read_ahead_until), 0);
+	follow_from(mock, 0);
 	mock_poll(mock, &taken, 2, 10000);
 	assert_int_equal(log_kafka_get(mock->log, 3, 5000, &ev), 0);
 	assert_int_equal(ev->op, EVENT_SET);
