@@ -32,7 +32,7 @@ uint64_t metrics_get(enum metrics_counter counter)
 	return atomic_load_explicit(&values[counter], memory_order_relaxed);
 }
 
-/* HELP text ends at a newline, so escape it as the format demands. */
+/* Escape the help: in the text format it ends at a newline. */
 void metrics_head(FILE *to, const char *name, const char *help, const char *type)
 {
 	fprintf(to, "# HELP %s ", name);

@@ -244,7 +244,7 @@ static size_t string_size(size_t len)
 	return digits + 1 + len + 1;
 }
 
-/* These two require reserved space. */
+/* Append to BUF; the caller has reserved the space. */
 static void append_head(struct buffer *buf, size_t len)
 {
 	buf->len += (size_t)snprintf(buf->data + buf->len, buf->capacity - buf->len, "%zu:", len);

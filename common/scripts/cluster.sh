@@ -98,7 +98,7 @@ start_nginx() {
 	[ -z "$(pids_of nginx nginx)" ] || return 0
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || fail "nginx is missing: make deps"
 	! listens 5000 || fail "something else listens on port 5000"
-	# Started by root, Nginx would run its workers as another user, who may not have
+	# Started by root, Nginx would run its workers as another user, which may not have
 	# access to this directory.
 	[ "$(id -u)" != 0 ] || user='user root;'
 	launch nginx nginx "$nginx" -p "$dir" -c "$ROOT/nginx.conf" -e stderr -g "daemon off; $user"

@@ -2,11 +2,11 @@
  *
  * Rows come in the order of their numbers, so most are checked in passing: the directory of
  * a name, or the entry of a chunk or attribute, is looked up when the number changes. Names
- * are in a different order than their entries, and a look-up for each name would take most
- * of the time. Instead each entry and each row of a name is hashed to a number with random
- * keys, and the two sums must be equal. If the names differ, the sums agree with a chance
- * of 1 in 2^64. Only directories are remembered, because a row cannot say whether its
- * directory lies below the root.
+ * are in a different order than their entries, and a look-up per name would take most of a
+ * second per million. Instead each entry and each row of a name is hashed to a number with
+ * random keys, and the two sums must be equal. If the names differ, the sums agree with a
+ * chance of 1 in 2^64. Only directories are remembered, because a row cannot say whether
+ * its directory lies below the root.
  *
  * This is the only file of the store that knows events: it decodes the feed's rows.
  *

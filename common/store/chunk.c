@@ -2,7 +2,7 @@
  *
  * Rows: num(ino) [chunk, u32 BE] -> bytes; the first chunk has no number
  *
- * Metadata and values are separate rows (common/DESIGN.md). Nevertheless a value of up to
+ * Metadata and values are separate rows. Nevertheless a value of up to
  * STORE_INLINE_MAX bytes is stored in its inode's row (store/inode.c): that saves 20 bytes
  * per key and one look-up per GET, and copying so few bytes when the TTL changes costs less
  * than that look-up. Longer values are cut into chunks, so that an append or a write in the

@@ -11,8 +11,8 @@
  * at the end), or -EIO. Holes read as zeros. */
 int64_t store_read(struct txn *txn, const struct entry *e, uint64_t off, void *buf, size_t len);
 
-/* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
- * only be aborted. */
+/* The following are for write transactions and return 0, -ENOSPC or -EIO. After an error
+ * the transaction can only be aborted. */
 /* Write the bytes [off, off + len) of a value that is kept in chunks. Does not change the
  * inode's row. */
 int store_chunks_write(struct txn *txn, uint64_t ino, uint64_t off, const void *data, size_t len);

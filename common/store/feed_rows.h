@@ -26,8 +26,8 @@ int store_feed_oldest(struct txn *txn, uint64_t *ret_offset, struct bytes *ret);
  * event is still in the feed. */
 int store_idem_get(struct txn *txn, struct bytes idem, uint64_t *ret_offset);
 
-/* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
- * only be aborted. */
+/* The following are for write transactions and return 0, -ENOSPC or -EIO. After an error
+ * the transaction can only be aborted. */
 /* Add the row of the newest event. */
 int store_feed_put(struct txn *txn, uint64_t offset, struct bytes row);
 /* Remove the row of OFFSET; -ENOENT if it does not exist. */

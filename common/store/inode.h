@@ -63,8 +63,8 @@ int store_get(struct txn *txn, uint64_t ino, struct entry *ret);
 int store_inode_decode(const struct txn *txn, struct bytes key, struct bytes value,
                        struct entry *ret);
 
-/* In write transactions these return 0, -ENOSPC (disk or map full) or -EIO. After an error
- * the transaction can only be aborted. */
+/* The following are for write transactions and return 0, -ENOSPC (disk or map full) or
+ * -EIO. After an error the transaction can only be aborted. */
 /* Write the whole row of E. An inline value is taken from E->inline_value. */
 int store_put(struct txn *txn, const struct entry *e);
 /* Remove the row of INO; -ENOENT if it does not exist. */

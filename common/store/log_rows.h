@@ -8,7 +8,7 @@
 /* Find the row. The format of its bytes is in log/identity.h; they are valid until TXN
  * writes or ends. Returns 0, -ENOENT if nothing was remembered yet, or -EIO. */
 int store_log_get(struct txn *txn, struct bytes *ret);
-/* Replace the row. Only in write transactions. Returns 0, -ENOSPC or -EIO. */
+/* Replace the row, in a write transaction. Returns 0, -ENOSPC or -EIO. */
 int store_log_put(struct txn *txn, struct bytes row);
 
 #endif

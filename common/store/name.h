@@ -31,8 +31,8 @@ uint32_t scan_type(const struct scan *scan);
 /* End the scan. NULL is allowed. */
 void scan_close(struct scan *scan);
 
-/* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
- * only be aborted. */
+/* The following are for write transactions and return 0, -ENOSPC or -EIO. After an error
+ * the transaction can only be aborted. */
 /* Create the name, or make an existing one lead to INO. */
 int store_link(struct txn *txn, uint64_t parent, const char *name, size_t len, uint64_t ino,
                bool dir);

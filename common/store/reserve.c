@@ -39,7 +39,7 @@
 #define DELETE_SHARE 128 /* plus one page per this many; enough for free_list_pages() */
 #define STEP_MIN 16      /* pages allocated at once: between these limits ... */
 #define STEP_MAX 32
-#define STEP_SHARE 64        /* ... this fraction of the file */
+#define STEP_SHARE 64        /* ... and one part in this many of the file */
 #define FREE_FIRST (1 << 14) /* limit of the first count of free pages */
 #define FREE_MAX (1 << 20)   /* limit of the last count: 4 GiB in pages of 4 KiB */
 #define RUN_RECORDS 100      /* LMDB searches at least this many records for contiguous pages */

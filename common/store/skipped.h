@@ -15,8 +15,8 @@ struct store_skipped {
 int store_skipped_get(struct txn *txn, struct store_skipped *ret);
 /* Return 1 if the record at OFFSET is one of those remembered, 0 if not, or -EIO. */
 int store_skipped_has(struct txn *txn, uint64_t offset);
-/* Remember that the record at OFFSET (not 0) was skipped. Only in write transactions.
- * Returns 0, -ENOSPC or -EIO. */
+/* Remember, in a write transaction, that the record at OFFSET (not 0) was skipped. Returns
+ * 0, -ENOSPC or -EIO. */
 int store_skipped_note(struct txn *txn, uint64_t offset);
 
 #endif

@@ -9,8 +9,8 @@
  * opens it here; that takes 0.3 to 2 s per million keys.
  *
  * Each process that has the store open holds a shared lock (flock(2)) on the file, which
- * the kernel releases when the process dies. Whoever gets the exclusive lock is the only
- * such process. */
+ * the kernel releases when the process dies. A process that gets the exclusive lock is the
+ * only one that has the store open. */
 #include "common/store/state.h"
 
 #include "common/base/logger.h"

@@ -35,7 +35,8 @@ int table_get(struct txn *txn, enum table table, MDB_val *key, MDB_val *ret);
  * key. */
 int table_first(struct txn *txn, enum table table, MDB_val *key, bool from, MDB_val *ret);
 
-/* In write transactions; FLAGS are LMDB's. Also -ENOSPC and -EIO. */
+/* The following are for write transactions; FLAGS are LMDB's. They also return -ENOSPC and
+ * -EIO. */
 int table_put(struct txn *txn, enum table table, MDB_val *key, MDB_val *val, unsigned flags);
 int table_del(struct txn *txn, enum table table, MDB_val *key);
 /* Add a row after all others, which fills pages completely; -EEXIST if its key is not the

@@ -255,7 +255,8 @@ void txn_abort(struct txn *txn)
 	put_idle(txn->store, txn);
 }
 
-/* LMDB reports a partial write as an I/O error. */
+/* Return the errno of a commit that failed with R: LMDB reports a partial write as an I/O
+ * error, which is -ENOSPC if the file system is full. */
 static int commit_error(struct store *store, int r)
 {
 	return r == -EIO && !store_has_room(store) ? -ENOSPC : r;

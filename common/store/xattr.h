@@ -17,8 +17,8 @@ int store_xattr_get(struct txn *txn, uint64_t ino, const char *name, size_t len,
 int store_xattr_each(struct txn *txn, uint64_t ino,
                      int (*fn)(void *arg, struct bytes name, struct bytes value), void *arg);
 
-/* In write transactions these return 0, -ENOSPC or -EIO. After an error the transaction can
- * only be aborted. */
+/* The following are for write transactions and return 0, -ENOSPC or -EIO. After an error
+ * the transaction can only be aborted. */
 int store_xattr_put(struct txn *txn, uint64_t ino, struct bytes name, struct bytes value);
 /* Remove an attribute; -ENOENT if it does not exist. */
 int store_xattr_del(struct txn *txn, uint64_t ino, struct bytes name);
