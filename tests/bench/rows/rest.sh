@@ -175,12 +175,12 @@ bench_peers() {
 		curl -sf -o /dev/null -X PUT --data-binary "$payload" "$WEBDIS_URL/SET/key" || return
 		get_webdis() { http_rate "$WEBDIS_URL/GET/key.txt"; }
 		put_webdis() { put_rate "$WEBDIS_URL/SET" 100; }
-		rounds keydir get_keydir "Redis behind webdis" get_webdis || return
-		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis behind webdis"
-		rounds keydir put_keydir "Redis behind webdis" put_webdis || return
-		line "PUT 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis behind webdis"
+		rounds keydir get_keydir "Redis with webdis" get_webdis || return
+		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis with webdis"
+		rounds keydir put_keydir "Redis with webdis" put_webdis || return
+		line "PUT 100 B over HTTP, $CONNECTIONS connections" /s keydir "Redis with webdis"
 	else
-		not_measured "GET and PUT beside webdis" "webdis is not installed"
+		not_measured "GET and PUT with webdis" "webdis is not installed"
 	fi
 
 	if command -v etcd >/dev/null; then
@@ -203,7 +203,7 @@ bench_peers() {
 		rounds keydir get_keydir etcd get_etcd || return
 		line "GET 100 B over HTTP, $CONNECTIONS connections" /s keydir etcd
 	else
-		not_measured "GET and PUT beside etcd" "etcd is not installed"
+		not_measured "GET and PUT with etcd" "etcd is not installed"
 	fi
 }
 
