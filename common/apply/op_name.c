@@ -21,7 +21,7 @@ static int remove_entry(struct apply *ap, const struct event *ev, const struct e
 int apply_del(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find_there(ap, ev, &t);
+	int r = target_find_existing(ap, ev, &t);
 	if (r)
 		return r;
 	if (entry_is_dir(&t.self.e) && !(ev->flags & EVENT_RECURSE))
@@ -51,7 +51,7 @@ int apply_mkdir(struct apply *ap, const struct event *ev)
 int apply_rmdir(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find_there(ap, ev, &t);
+	int r = target_find_existing(ap, ev, &t);
 	if (r)
 		return r;
 	if (!entry_is_dir(&t.self.e))
@@ -95,7 +95,7 @@ static int check_loop(struct apply *ap, const struct target *t, uint64_t into)
 int apply_rename(struct apply *ap, const struct event *ev)
 {
 	struct target from, to;
-	int r = target_find_there(ap, ev, &from);
+	int r = target_find_existing(ap, ev, &from);
 	if (r)
 		return r;
 	if (from.self.e.ino == STORE_ROOT_INO)

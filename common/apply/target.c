@@ -28,7 +28,7 @@ int target_find_any(struct apply *ap, const struct event *ev, struct target *ret
 	return r ? r : ret->found ? 0 : OUTCOME_NOT_FOUND;
 }
 
-int target_find_there(struct apply *ap, const struct event *ev, struct target *ret)
+int target_find_existing(struct apply *ap, const struct event *ev, struct target *ret)
 {
 	int r = target_find(ap, ev, false, ret);
 	return r ? r : ret->found ? 0 : OUTCOME_NOT_FOUND;
@@ -36,13 +36,13 @@ int target_find_there(struct apply *ap, const struct event *ev, struct target *r
 
 int target_find_key(struct apply *ap, const struct event *ev, struct target *ret)
 {
-	int r = target_find_there(ap, ev, ret);
+	int r = target_find_existing(ap, ev, ret);
 	return r ? r : entry_is_dir(&ret->self.e) ? OUTCOME_IS_DIR : 0;
 }
 
 int target_find_bytes(struct apply *ap, const struct event *ev, struct target *ret)
 {
-	int r = target_find_there(ap, ev, ret);
+	int r = target_find_existing(ap, ev, ret);
 	return r ? r : (int)target_check_bytes(&ret->self.e);
 }
 

@@ -20,7 +20,7 @@ static inline int target_find(struct apply *ap, const struct event *ev, bool mak
 }
 
 /* Do the same for an entry that must exist. */
-int target_find_there(struct apply *ap, const struct event *ev, struct target *ret);
+int target_find_existing(struct apply *ap, const struct event *ev, struct target *ret);
 /* Do the same, and also accept an empty key, which is the root. */
 int target_find_any(struct apply *ap, const struct event *ev, struct target *ret);
 /* Find a target that must exist and be a key or a link, not a directory. */

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The extended attribute that has it, as text: "max-age=60". */
+/* The extended attribute that holds it, as text: "max-age=60". */
 #define MAX_AGE_ATTR "user.cache_control"
 #define MAX_AGE_PREFIX "max-age="
 #define MAX_AGE_MAX_S 31536000 /* a year */

@@ -1,6 +1,6 @@
-/* Random numbers from the kernel.
+/* Random: random numbers from the kernel.
  *
- * getrandom(2) returns up to 256 bytes whole, whatever signals come. No state. */
+ * getrandom(2) returns up to 256 bytes whole, even if signals arrive. No state. */
 #include "common/base/random.h"
 
 #include <errno.h>

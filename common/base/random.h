@@ -1,4 +1,4 @@
-/* Random numbers from the kernel. */
+/* Random: random numbers from the kernel. */
 #ifndef KEYDIR_RANDOM_H
 #define KEYDIR_RANDOM_H
 

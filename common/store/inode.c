@@ -19,7 +19,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define MODE_USUAL (S_IFREG | 0644)
+#define MODE_DEFAULT (S_IFREG | 0644)
 
 /* Flags in the first byte of an inode's row. */
 enum {
@@ -27,9 +27,9 @@ enum {
 	ROW_XATTRS = 2,
 	ROW_INLINE = 4,
 	ROW_MODE = 8,
-	ROW_VERSION_NEAR = 16, /* relative to the inode's number */
-	ROW_TIME = 32,         /* two bits: 0 for ns, else the number of bytes of the ms minus 2 */
-	ROW_FLAGS = 128,       /* this and higher values are invalid */
+	ROW_VERSION_DELTA = 16, /* relative to the inode's number */
+	ROW_TIME = 32,          /* two bits: 0 for ns, else the number of bytes of the ms minus 2 */
+	ROW_FLAGS = 128,        /* this and higher values are invalid */
 };
 #define TIME_BYTES(flags) (((flags) / ROW_TIME & 3) ? ((flags) / ROW_TIME & 3) + 2 : 8)
 
@@ -121,7 +121,7 @@ static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct e
 {
 	struct row_reader r = { val.mv_data, val.mv_size, false };
 	const uint8_t *p = take_bytes(&r, 1);
-	struct entry e = { .ino = ino, .mode = MODE_USUAL };
+	struct entry e = { .ino = ino, .mode = MODE_DEFAULT };
 	unsigned flags = p ? *p : ROW_FLAGS;
 	if (flags >= ROW_FLAGS)
 		return -EIO;
@@ -129,7 +129,7 @@ static int row_decode(const struct txn *txn, uint64_t ino, MDB_val val, struct e
 	r.bad |= !len;
 	take_bytes(&r, len);
 	uint64_t version = take_varint(&r);
-	e.version = flags & ROW_VERSION_NEAR ? ino + (uint64_t)varint_unfold(version) : version;
+	e.version = flags & ROW_VERSION_DELTA ? ino + (uint64_t)varint_unfold(version) : version;
 	e.mtime_ns = e.ctime_ns = e.atime_ns = take_time(&r, flags, txn->meta.base_ms);
 	if (flags & ROW_MODE) {
 		p = take_bytes(&r, 2);
@@ -177,10 +177,10 @@ int store_get(struct txn *txn, uint64_t ino, struct entry *ret)
 
 static uint8_t *put_version(uint8_t *p, const struct entry *e, uint8_t *flags)
 {
-	uint64_t near = varint_fold((int64_t)(e->version - e->ino));
-	if (near < e->version)
-		*flags |= ROW_VERSION_NEAR;
-	return varint_put(p, near < e->version ? near : e->version);
+	uint64_t delta = varint_fold((int64_t)(e->version - e->ino));
+	if (delta < e->version)
+		*flags |= ROW_VERSION_DELTA;
+	return varint_put(p, delta < e->version ? delta : e->version);
 }
 
 static uint8_t *put_time(uint8_t *p, int64_t time_ns, int64_t base_ms, uint8_t *flags)
@@ -255,7 +255,7 @@ int store_put(struct txn *txn, const struct entry *e)
 	p += store_num_put(p, e->parent);
 	p = put_version(p, e, &flags);
 	p = put_time(p, e->mtime_ns, txn->meta.base_ms, &flags);
-	if (e->mode != MODE_USUAL) {
+	if (e->mode != MODE_DEFAULT) {
 		flags |= ROW_MODE;
 		*p++ = (uint8_t)e->mode;
 		*p++ = (uint8_t)(e->mode >> 8);
