@@ -93,7 +93,7 @@ static void head_add(struct request *rq, const char *text)
 	const char *place;
 	while ((place = strstr(text, PLACE))) {
 		if (rq->nplaces == sizeof(rq->places) / sizeof(rq->places[0]))
-			die("{key}", "too many of them");
+			die("{key}", "occurs too often");
 		memcpy(rq->head + rq->head_len, text, (size_t)(place - text));
 		rq->head_len += (size_t)(place - text);
 		rq->places[rq->nplaces++] = rq->head_len;
@@ -228,7 +228,7 @@ static void take_head(struct connection *c, const char *end)
 		known = true;
 	}
 	if (!known)
-		die("answer without Content-Length", c->start);
+		die("response without Content-Length", c->start);
 	c->in_body = true;
 }
 
@@ -264,7 +264,7 @@ static void take_bytes(struct load *load, struct connection *c, const char *data
 		len -= used;
 	}
 	if (len > c->left)
-		die("answer longer than it said", c->start);
+		die("response longer than its Content-Length", c->start);
 	c->left -= len;
 	if (c->in_body && !c->left)
 		response_done(load, c);
@@ -325,7 +325,7 @@ static void run_load(struct load *load, double seconds)
 	load->ending = true;
 	while (load->under_way) {
 		if (samples_now() > now + DRAIN_US)
-			die("end", "some requests are never answered");
+			die("end", "some requests were never answered");
 		poll_connections(load);
 	}
 }
@@ -386,7 +386,7 @@ int main(int argc, char **argv)
 	size_t n = strtoul(argv[optind + 1], NULL, 10);
 	double seconds = strtod(argv[optind + 2], NULL);
 	if (!n || seconds <= 0)
-		die(argv[optind + 1], "is no number of connections, or there is no time");
+		die(argv[optind + 1], "is not a number of connections, or the time is 0");
 	request_make(&load.request, method, path, host, body, bytes);
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	struct connection *connections = must(calloc(n, sizeof(*connections)));

@@ -78,12 +78,12 @@ static void consume(struct peer *peer, uint64_t expected)
 	rd_kafka_message_t *msg = rd_kafka_consume_queue(peer->queue, WAIT_MS);
 	uint64_t number;
 	if (!msg)
-		die("consume", "nothing came");
+		die("consume", "no data");
 	if (msg->err)
 		die("consume", rd_kafka_message_errstr(msg));
 	memcpy(&number, msg->payload, sizeof(number));
 	if (msg->len != peer->size || number != expected)
-		die("consume", "another record came");
+		die("consume", "received another record");
 	rd_kafka_message_destroy(msg);
 }
 
@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	double seconds = strtod(argv[4], NULL);
 	struct peer peer = { .size = strtoul(argv[5], NULL, 10) };
 	if (peer.size < sizeof(peer.next))
-		die("BYTES", "a record must hold its number");
+		die("BYTES", "a record must be long enough for its number");
 	peer.value = calloc(1, peer.size);
 	if (!peer.value)
 		die("value", "out of memory");

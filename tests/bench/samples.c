@@ -39,7 +39,7 @@ static int print_percentiles(struct samples *samples, bool tail)
 {
 	size_t n = samples->n;
 	if (!n) {
-		fprintf(stderr, "samples: not one round came to its end\n");
+		fprintf(stderr, "samples: no round was completed\n");
 		return 1;
 	}
 	qsort(samples->us, n, sizeof(*samples->us), by_time);

@@ -230,7 +230,7 @@ static void run_load(struct load *load, double seconds)
 		if (n > 0)
 			last = now;
 		else if (now - last > GIVE_UP_US)
-			die("run", "nothing comes any more");
+			die("run", "no more data");
 	}
 	printf("%.9g\n", (double)(load->delivered - before) / (now - from) * 1e6);
 }
@@ -263,7 +263,7 @@ int main(int argc, char **argv)
 	load.watchers = calloc(load.n, sizeof(*load.watchers));
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (!load.n || !load.watchers || load.epoll < 0)
-		die("WATCHERS", "must be one at least, and fit");
+		die("WATCHERS", "must be at least one, and not too many");
 	if (bare) {
 		start_bare(&load);
 		load.request = strdup("x");

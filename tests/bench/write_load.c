@@ -94,7 +94,7 @@ static void expect_written(struct load *load)
 	size_t size;
 	int status = receive(load, load->to, &body, &size);
 	if (status != 200 && status != 201) {
-		fprintf(stderr, "write_load: PUT was answered %d: %s\n", status, body);
+		fprintf(stderr, "write_load: PUT got status %d: %s\n", status, body);
 		exit(1);
 	}
 }

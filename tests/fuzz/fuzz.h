@@ -16,7 +16,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 #define MUST(condition)                                                                            \
 	do {                                                                                       \
 		if (!(condition)) {                                                                \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);    \
+			fprintf(stderr, "%s:%d: condition failed: %s\n", __FILE__, __LINE__,       \
+			        #condition);                                                       \
 			abort();                                                                   \
 		}                                                                                  \
 	} while (0)

@@ -48,13 +48,13 @@ void child_join(pid_t pid)
 	while (r < 0 && errno == EINTR);
 	assert_int_equal(r, pid);
 	if (WIFSIGNALED(status))
-		fail_msg("a child was ended by signal %d", WTERMSIG(status));
+		fail_msg("a child was killed by signal %d", WTERMSIG(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 void child_fail(const char *file, int line, const char *condition)
 {
-	fprintf(stderr, "%s:%d: a child finds wrong: %s\n", file, line, condition);
+	fprintf(stderr, "%s:%d: check failed in a child: %s\n", file, line, condition);
 	_exit(1);
 }
 

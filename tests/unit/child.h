@@ -32,7 +32,7 @@ void *child_share(size_t size);
 	do {                                                                                       \
 		for (int64_t end_ = until_end(); !(condition);) {                                  \
 			if (until_over(end_))                                                      \
-				fail_msg("waited in vain for: %s", #condition);                    \
+				fail_msg("timed out waiting for: %s", #condition);                 \
 		}                                                                                  \
 	} while (0)
 int64_t until_end(void);

@@ -105,7 +105,7 @@ static int check_entry(struct check *c, const struct entry *e)
 	bool dir = S_ISDIR(e->mode);
 
 	if (!dir && !S_ISREG(e->mode) && !S_ISLNK(e->mode))
-		return fault(c, "inode " INO ": neither key, link nor directory", ULL(e->ino));
+		return fault(c, "inode " INO ": not a key, link or directory", ULL(e->ino));
 	if (S_ISLNK(e->mode) && (e->size == 0 || e->size > EVENT_TARGET_MAX))
 		return fault(c, "link " INO ": %llu bytes", ULL(e->ino), ULL(e->size));
 	if (e->mode & ~(uint32_t)(S_IFMT | 07777))
@@ -174,12 +174,12 @@ static int take_name(struct check *c, struct bytes key, struct bytes value)
 	node = node_of(c, ino);
 	dir = node_of(c, parent);
 	if (!dir || !S_ISDIR(dir->e.mode))
-		return fault(c, "a name below " INO ", which is no directory", ULL(parent));
+		return fault(c, "a name below " INO ", which is not a directory", ULL(parent));
 	if (!node)
-		return fault(c, "a name below " INO " leads to no inode", ULL(parent));
+		return fault(c, "a name below " INO " refers to no inode", ULL(parent));
 	if (node->e.parent != parent || node->e.name_len != key.len - n ||
 	    memcmp(node->e.name, bytes + n, key.len - n) != 0)
-		return fault(c, "inode " INO " has another name or parent than leads to it",
+		return fault(c, "inode " INO " is linked under another name or parent than its own",
 		             ULL(ino));
 	if ((to[value.len - 1] & 3) != (S_ISDIR(node->e.mode) ? 1 : S_ISLNK(node->e.mode) ? 2 : 0))
 		return fault(c, "the name of inode " INO " has the wrong kind", ULL(ino));
@@ -236,7 +236,7 @@ static int take_expiry(struct check *c, struct bytes key, struct bytes value)
 		return fault(c, "a row of expiry cannot be read");
 	node = node_of(c, ino);
 	if (!node || (uint64_t)node->e.expiry_ms != big_endian(bytes, 8))
-		return fault(c, "inode " INO ": expires at another time than its row", ULL(ino));
+		return fault(c, "inode " INO ": its expiry differs from its row", ULL(ino));
 	node->expiries++;
 	return 0;
 }
@@ -256,7 +256,8 @@ static int take_feed(struct check *c, struct bytes key, struct bytes value)
 		c->feed_idems++;
 		if (store_idem_get(c->txn, ev->idem, &found) != 0 || found != offset) {
 			free(ev);
-			return fault(c, "the idempotency key of %llu leads elsewhere", ULL(offset));
+			return fault(c, "the idempotency key of %llu refers to another offset",
+			             ULL(offset));
 		}
 	}
 	free(ev);
@@ -312,7 +313,7 @@ static int check_node(struct check *c, struct node *node)
 		return fault(c, "inode " INO ": %llu directories, not %u", ULL(e->ino),
 		             ULL(node->subdirs), e->nsubdirs);
 	if ((node->xattrs != 0) != e->has_xattrs)
-		return fault(c, "inode " INO ": has no attribute", ULL(e->ino));
+		return fault(c, "inode " INO ": its flag for attributes is wrong", ULL(e->ino));
 	if (node->expiries != (e->expiry_ms != 0))
 		return fault(c, "inode " INO ": %llu rows of expiry", ULL(e->ino),
 		             ULL(node->expiries));

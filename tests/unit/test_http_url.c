@@ -105,7 +105,7 @@ static void test_invalid_keys_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		if (!url_decode_key(rows[i], strlen(rows[i]), buf, &len, &dir))
-			fail_msg("%s was taken", rows[i]);
+			fail_msg("%s was accepted", rows[i]);
 		assert_row_equal(rows[i], len, 99);
 	}
 	memset(long_name, 'x', sizeof(long_name));

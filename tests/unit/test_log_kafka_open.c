@@ -30,7 +30,7 @@ static int open_with(const char *url, const char *setting, uint64_t max_value, c
 		assert_null(log);
 	}
 	if (text && !strstr(why, text))
-		fail_msg("\"%s\" lacks \"%s\"", why, text);
+		fail_msg("\"%s\" does not contain \"%s\"", why, text);
 	return r;
 }
 
@@ -80,7 +80,7 @@ static void test_urls_are_validated(void **state)
 		assert_row_equal(good[i], open_with(good[i], NULL, 1 << 20, NULL), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (open_with(bad[i].url, NULL, 1 << 20, bad[i].text) != -EINVAL)
-			fail_msg("%s was taken", bad[i].url);
+			fail_msg("%s was accepted", bad[i].url);
 	/* The longest name of a topic, and one byte more. */
 	snprintf(url, sizeof(url), "kafka://h:1/%0249d", 0);
 	assert_int_equal(open_with(url, NULL, 1 << 20, NULL), 0);
@@ -146,7 +146,7 @@ static void test_settings_are_validated(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
 		if (open_with("kafka://" NO_BROKER "/t", bad[i].setting, 1 << 20, bad[i].text) !=
 		    -EINVAL)
-			fail_msg("%s was taken", bad[i].setting);
+			fail_msg("%s was accepted", bad[i].setting);
 }
 
 static void test_a_setting_may_depend_on_another(void **state)
@@ -188,7 +188,7 @@ static int check_topic(struct mock *mock, int64_t timeout_ms, const char *text)
 
 	assert_true(clock_mono_ms() - start_ms < timeout_ms + 3000);
 	if (!strstr(why, text))
-		fail_msg("\"%s\" lacks \"%s\"", why, text);
+		fail_msg("\"%s\" does not contain \"%s\"", why, text);
 	return r;
 }
 

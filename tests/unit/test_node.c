@@ -73,7 +73,7 @@ static void expect_refused(const struct node_config *config, const char *about)
 	assert_int_equal(node_open(config, &node, why, sizeof(why)), -EINVAL);
 	assert_null(node);
 	if (!strstr(why, about))
-		fail_msg("\"%s\" says nothing of \"%s\"", why, about);
+		fail_msg("\"%s\" does not mention \"%s\"", why, about);
 	assert_int_equal(node_open(config, &node, NULL, 0), -EINVAL);
 }
 

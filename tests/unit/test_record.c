@@ -700,7 +700,7 @@ static void assert_round_trip(const struct event *ev)
 	int r;
 
 	if (why)
-		fail_msg("the generator made a bad event: %s", why);
+		fail_msg("the generator produced an invalid event: %s", why);
 	assert_int_equal(record_encode(ev, &out), 0);
 	r = record_decode(&out.rec, &back, &why);
 	if (r)

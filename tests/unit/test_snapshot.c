@@ -450,7 +450,8 @@ static void test_damaged_pages_are_refused_or_harmless(void **state)
 		}
 		temp_dir_remove(dir);
 	}
-	print_message("refused %d (died %d), taken %d\n", refused, died, taken);
+	print_message("refused %d (%d by a crash of the child), accepted %d\n", refused, died,
+	              taken);
 	/* Without real damage this test would prove nothing. */
 	assert_true(refused > 50);
 	assert_true(died > 5);

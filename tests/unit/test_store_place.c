@@ -53,7 +53,7 @@ static void expect_refused(const char *dir, const char *name, const char *text)
 
 	assert_int_equal(store_open(&config, &store, why, sizeof(why)), -EPERM);
 	if (!strstr(why, name) || !strstr(why, text) || !strstr(why, dir))
-		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
+		fail_msg("\"%s\" or \"%s\" is missing in: %s", name, text, why);
 }
 
 /* Create something else in the place of a file of the store. */
@@ -360,7 +360,7 @@ static void expect_lost(struct store *store, const char *name, const char *text)
 
 	assert_int_equal(store_place_check(store_place(store), why, sizeof(why)), -ESTALE);
 	if (!strstr(why, name) || !strstr(why, text))
-		fail_msg("neither \"%s\" nor \"%s\" may be missing: %s", name, text, why);
+		fail_msg("\"%s\" or \"%s\" is missing in: %s", name, text, why);
 }
 
 static void test_a_removed_store_is_detected(void **state)

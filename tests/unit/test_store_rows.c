@@ -147,7 +147,7 @@ static void test_impossible_inodes_are_refused(void **state)
 		assert_int_equal(walk_seek(walk, ino, &e), -EIO);
 		walk_close(walk);
 		if (!change_all(fixture, txn))
-			fail_msg("with %s every change is done", entries[i].name);
+			fail_msg("with %s every change succeeds", entries[i].name);
 		txn_abort(txn);
 	}
 }
