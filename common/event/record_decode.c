@@ -147,7 +147,10 @@ static bool is_ignored(struct bytes name)
 static bool find_header(struct bytes name, enum header *ret)
 {
 	for (int i = 0; i < HEADER_COUNT; i++) {
-		if (bytes_equal(name, header_names[i])) {
+		/* Not bytes_equal(): no name is empty, and every header of a record is compared
+		 * with all of them. */
+		if (name.len == header_names[i].len &&
+		    memcmp(name.data, header_names[i].data, name.len) == 0) {
 			*ret = (enum header)i;
 			return true;
 		}
