@@ -32,7 +32,7 @@ static void must(int r, const char *what)
 }
 
 /* Return a number that is the same in each run (splitmix64). */
-static uint64_t scatter(uint64_t n)
+static uint64_t scrambled(uint64_t n)
 {
 	n += UINT64_C(0x9e3779b97f4a7c15);
 	n = (n ^ n >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -66,7 +66,8 @@ int main(int argc, char **argv)
 		must(txn_write(store, &txn), "txn_write");
 		for (int i = 0; i < BATCH && done < total; i++, done++) {
 			char key[40];
-			int len = snprintf(key, sizeof(key), "key:%" PRIu64, scatter(done) % total);
+			int len = snprintf(key, sizeof(key), "key:%" PRIu64,
+			                   scrambled(done) % total);
 			struct event ev = {
 				.op = EVENT_SET,
 				.proc = 1,

@@ -136,7 +136,7 @@ static void bare_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
 		fuse_reply_attr(req, &st, FOR_EVER);
 }
 
-static int resize(struct file *f, size_t size)
+static int resize_file(struct file *f, size_t size)
 {
 	if (size > f->room) {
 		size_t room = size < 256 ? 256 : size + size / 2;
@@ -160,7 +160,7 @@ static void bare_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int 
 	pthread_mutex_lock(&lock);
 	struct file *f = find_ino(ino);
 	if (f && which & FUSE_SET_ATTR_SIZE)
-		r = resize(f, (size_t)want->st_size);
+		r = resize_file(f, (size_t)want->st_size);
 	struct stat st = attributes(f);
 	pthread_mutex_unlock(&lock);
 	if (r || (!f && ino != FUSE_ROOT_ID))
@@ -229,7 +229,7 @@ static void bare_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t s
 	struct file *f = find_ino(ino);
 	if (f) {
 		size_t end = (size_t)off + size;
-		r = resize(f, end > f->size ? end : f->size);
+		r = resize_file(f, end > f->size ? end : f->size);
 		if (!r)
 			memcpy(f->data + off, buf, size);
 	}

@@ -106,7 +106,7 @@ static void head_add(struct request *rq, const char *text)
 }
 
 /* Return the length of TEXT with its {key}s replaced by digits. */
-static size_t expanded(const char *text)
+static size_t expanded_length(const char *text)
 {
 	size_t len = strlen(text);
 	while ((text = strstr(text, PLACE))) {
@@ -137,7 +137,7 @@ static void request_make(struct request *rq, const char *method, const char *pat
 	head_add(rq, host);
 	if (has_body) {
 		snprintf(line, sizeof(line), "\r\nContent-Length: %zu",
-		         keyed ? expanded(body) : rq->body_len);
+		         keyed ? expanded_length(body) : rq->body_len);
 		head_add(rq, line);
 	}
 	head_add(rq, "\r\n\r\n");
@@ -165,7 +165,7 @@ static void fill_key(struct load *load, struct connection *c)
 
 /* --- a connection --- */
 
-static void watch(struct load *load, struct connection *c, bool out, int op)
+static void watch_connection(struct load *load, struct connection *c, bool out, int op)
 {
 	struct epoll_event ev = { .events = out ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = c };
 	if (epoll_ctl(load->epoll, op, c->fd, &ev))
@@ -194,7 +194,7 @@ static void send_on(struct load *load, struct connection *c)
 		c->sent += (size_t)n;
 	}
 	if ((c->sent < whole) != c->wants_out)
-		watch(load, c, c->sent < whole, EPOLL_CTL_MOD);
+		watch_connection(load, c, c->sent < whole, EPOLL_CTL_MOD);
 }
 
 static void send_request(struct load *load, struct connection *c)
@@ -270,7 +270,7 @@ static void take_bytes(struct load *load, struct connection *c, const char *data
 		response_done(load, c);
 }
 
-static void receive(struct load *load, struct connection *c)
+static void receive_response(struct load *load, struct connection *c)
 {
 	static char buf[READ_BYTES]; /* There is one thread. */
 	ssize_t n = read(c->fd, buf, sizeof(buf));
@@ -289,7 +289,7 @@ static void connection_open(struct load *load, struct connection *c,
 	memcpy(c->head, load->request.head, load->request.head_len);
 	if (fcntl(c->fd, F_SETFL, O_NONBLOCK))
 		die("connect", strerror(errno));
-	watch(load, c, false, EPOLL_CTL_ADD);
+	watch_connection(load, c, false, EPOLL_CTL_ADD);
 }
 
 /* --- the run --- */
@@ -303,7 +303,7 @@ static void poll_connections(struct load *load)
 		if (events[i].events & EPOLLOUT)
 			send_on(load, c);
 		if (events[i].events & ~(unsigned)EPOLLOUT)
-			receive(load, c);
+			receive_response(load, c);
 	}
 }
 

@@ -61,7 +61,7 @@ static rd_kafka_t *start_peer(rd_kafka_type_t type, const char *brokers)
 	return rk;
 }
 
-static void produce(struct peer *peer)
+static void produce_record(struct peer *peer)
 {
 	char key[24];
 	int len = snprintf(key, sizeof(key), "key:%" PRIu64, peer->next % 100000);
@@ -73,7 +73,7 @@ static void produce(struct peer *peer)
 }
 
 /* Consume the next record, which must have this number. */
-static void consume(struct peer *peer, uint64_t expected)
+static void consume_record(struct peer *peer, uint64_t expected)
 {
 	rd_kafka_message_t *msg = rd_kafka_consume_queue(peer->queue, WAIT_MS);
 	uint64_t number;
@@ -93,8 +93,8 @@ static int time_each(struct peer *peer, double seconds)
 	double begin = samples_now();
 	for (uint64_t i = 0; i < WARM_UP || samples_now() - begin < seconds * 1e6; i++) {
 		double t = samples_now();
-		produce(peer);
-		consume(peer, i);
+		produce_record(peer);
+		consume_record(peer, i);
 		if (i >= WARM_UP)
 			samples_add(&samples, samples_now() - t);
 		else
@@ -108,10 +108,10 @@ static int count_records(struct peer *peer, double seconds, uint64_t writers)
 	uint64_t got = 0, counted = 0;
 	double begin = samples_now(), end = begin;
 	while (peer->next < writers)
-		produce(peer);
+		produce_record(peer);
 	while (end - begin < seconds * 1e6) {
-		consume(peer, got++);
-		produce(peer);
+		consume_record(peer, got++);
+		produce_record(peer);
 		if (got == WARM_UP * writers / 10 + 1) {
 			begin = samples_now();
 			counted = got;

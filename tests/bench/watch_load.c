@@ -192,7 +192,7 @@ static void add_watcher(struct load *load, int fd, struct watcher *watcher)
 		die("epoll", strerror(errno));
 }
 
-static void receive(struct load *load, struct watcher *w)
+static void receive_data(struct load *load, struct watcher *w)
 {
 	static char buf[READ_BYTES]; /* There is one thread. */
 	ssize_t n = read(w ? w->fd : load->writer, buf, sizeof(buf));
@@ -226,7 +226,7 @@ static void run_load(struct load *load, double seconds)
 		}
 		int n = epoll_wait(load->epoll, events, EVENTS, 1000);
 		for (int i = 0; i < n; i++)
-			receive(load, events[i].data.ptr);
+			receive_data(load, events[i].data.ptr);
 		if (n > 0)
 			last = now;
 		else if (now - last > GIVE_UP_US)

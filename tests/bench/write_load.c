@@ -66,7 +66,7 @@ static void send_request(int fd, const char *method, uint64_t n, const char *bod
 }
 
 /* Read one response; RET_BODY points to its body. Return the status. */
-static int receive(struct load *load, int fd, char **ret_body, size_t *ret_size)
+static int receive_response(struct load *load, int fd, char **ret_body, size_t *ret_size)
 {
 	size_t have = 0, room = HEAD_MAX + load->size + 1;
 	char *end = NULL, *length;
@@ -92,7 +92,7 @@ static void expect_written(struct load *load)
 {
 	char *body;
 	size_t size;
-	int status = receive(load, load->to, &body, &size);
+	int status = receive_response(load, load->to, &body, &size);
 	if (status != 200 && status != 201) {
 		fprintf(stderr, "write_load: PUT got status %d: %s\n", status, body);
 		exit(1);
@@ -104,7 +104,7 @@ static bool rest_shows(struct load *load, uint64_t n)
 	char *body;
 	size_t size;
 	send_request(load->look, "GET", n, NULL, 0);
-	return receive(load, load->look, &body, &size) == 200 && size == load->size &&
+	return receive_response(load, load->look, &body, &size) == 200 && size == load->size &&
 	       memcmp(body, load->value, size) == 0;
 }
 

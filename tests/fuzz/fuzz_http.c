@@ -80,7 +80,7 @@ static void start_server(void)
 
 /* Send DATA on a new connection and collect the response, until the server closes the
  * connection or is silent for SILENCE_MS. Return the length of the response. */
-static size_t talk(const void *data, size_t size, char *answer, int silence_ms)
+static size_t send_and_receive(const void *data, size_t size, char *answer, int silence_ms)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
 	int ends[2];
@@ -202,9 +202,9 @@ static void empty_store(char *answer)
 	size_t got;
 	if (++inputs % CLEAN_EVERY)
 		return;
-	got = talk(health, strlen(health), answer, HEALTH_MS);
+	got = send_and_receive(health, strlen(health), answer, HEALTH_MS);
 	MUST(got > 12 && strncmp(answer, "HTTP/1.1 200", 12) == 0);
-	got = talk(list, strlen(list), answer, HEALTH_MS);
+	got = send_and_receive(list, strlen(list), answer, HEALTH_MS);
 	answer[got] = '\0';
 	char *names = strdup(answer);
 	MUST(names);
@@ -217,7 +217,7 @@ static void empty_store(char *answer)
 		        request, sizeof(request),
 		        "DELETE /v1/kv/%s?recurse HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 		        path);
-		talk(request, strlen(request), answer, HEALTH_MS);
+		send_and_receive(request, strlen(request), answer, HEALTH_MS);
 	}
 	free(names);
 }
@@ -231,10 +231,10 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	static char answer[ANSWER_MAX + 1];
 	start_server();
 	/* A server that answers nothing would make the fuzzer useless. */
-	MUST(talk(put, strlen(put), answer, HEALTH_MS) > 12);
+	MUST(send_and_receive(put, strlen(put), answer, HEALTH_MS) > 12);
 	MUST(strncmp(answer, "HTTP/1.1 201", 12) == 0);
 	static const char other[] = "GET / HTTP/9.9\r\n\r\n";
-	size_t got = talk(other, strlen(other), answer, HEALTH_MS);
+	size_t got = send_and_receive(other, strlen(other), answer, HEALTH_MS);
 	all_responses_ours = memmem(answer, got, "problem+json", 12) != NULL;
 	return 0;
 }
@@ -248,7 +248,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data++;
 		size--;
 	}
-	size_t got = talk(data, size, answer, SILENCE_MS);
+	size_t got = send_and_receive(data, size, answer, SILENCE_MS);
 	check_answer(answer, got, size > 5 && memcmp(data, "HEAD ", 5) == 0);
 	empty_store(answer);
 	return 0;

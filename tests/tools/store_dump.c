@@ -79,7 +79,7 @@ static int print_row(void *arg, const char *table, struct bytes key, struct byte
 	return putchar('\n') == EOF ? -1 : 0;
 }
 
-static int dump(struct store *store, bool sum)
+static int dump_store(struct store *store, bool sum)
 {
 	struct txn *txn;
 	struct sums sums = { .n = 0 };
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "store_dump: %s: %s\n", dir, why);
 		return 1;
 	}
-	r = dump(store, sum);
+	r = dump_store(store, sum);
 	store_close(store);
 	if (r || fflush(stdout)) {
 		fprintf(stderr, "store_dump: %s: the rows could not be read or printed\n", dir);

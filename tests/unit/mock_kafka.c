@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int mock_setup(void **state)
+int mock_set_up(void **state)
 {
 	struct mock *mock = calloc(1, sizeof(*mock));
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -34,7 +34,7 @@ int mock_setup(void **state)
 	return 0;
 }
 
-int mock_teardown(void **state)
+int mock_tear_down(void **state)
 {
 	struct mock *mock = *state;
 
@@ -85,7 +85,7 @@ void mock_lead(struct mock *mock, int broker)
 	                 0);
 }
 
-void mock_set_up(struct mock *mock, bool up)
+void mock_set_brokers(struct mock *mock, bool up)
 {
 	for (int id = 1; id <= MOCK_BROKERS; id++) {
 		if (up)

@@ -31,8 +31,8 @@ struct mock {
 
 /* Setup and teardown functions for cmocka: a cluster with MOCK_TOPIC (one partition,
  * three replicas, led by broker 1). */
-int mock_setup(void **state);
-int mock_teardown(void **state);
+int mock_set_up(void **state);
+int mock_tear_down(void **state);
 
 /* Open mock->log with SETTINGS ("name=value", ended by NULL; SETTINGS itself may be
  * NULL). */
@@ -50,7 +50,7 @@ void mock_fail(struct mock *mock, int request, rd_kafka_resp_err_t err, size_t n
  * batch as delivered although no log contains it. */
 void mock_lead(struct mock *mock, int broker);
 /* Stop or restart all brokers. */
-void mock_set_up(struct mock *mock, bool up);
+void mock_set_brokers(struct mock *mock, bool up);
 /* Append a record as a foreign producer would, unchanged. */
 void mock_produce(struct mock *mock, const struct record *rec);
 

@@ -14,7 +14,7 @@
 #define COST STORE_ENTRY_COST
 
 /* Return LEN bytes that differ from each other; the caller frees them. */
-static struct bytes pattern(size_t len)
+static struct bytes make_pattern(size_t len)
 {
 	uint8_t *bytes = malloc(len);
 
@@ -293,7 +293,7 @@ static void test_append_crosses_the_inline_and_chunk_limits(void **state)
 {
 	struct fixture *fixture = *state;
 	const size_t total = STORE_CHUNK_SIZE * 2 + 100;
-	struct bytes all = pattern(total);
+	struct bytes all = make_pattern(total);
 	size_t sizes[] = {
 		1, STORE_INLINE_MAX - 1, 1, 100, STORE_CHUNK_SIZE - STORE_INLINE_MAX - 102,
 		2, STORE_CHUNK_SIZE,     99
@@ -490,7 +490,7 @@ static void test_incr_takes_decimal_numbers_of_64_bits(void **state)
 static void test_incr_keeps_ttl_and_attributes(void **state)
 {
 	struct fixture *fixture = *state;
-	struct bytes digits = pattern(STORE_INLINE_MAX + 1);
+	struct bytes digits = make_pattern(STORE_INLINE_MAX + 1);
 
 	EXPECT(fixture, OK, "added d/, added d/n=3@1000500", .op = EVENT_INCR, .key = B("d/n"),
 	       .by = -42, .ttl = TTL_SET, .ttl_ms = 500);

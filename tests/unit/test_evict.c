@@ -142,7 +142,8 @@ static void set_policy(struct evict_fixture *f, enum evict_policy policy)
 	assert_int_equal(evict_new(policy, f->recency, SEED, &f->evict), 0);
 }
 
-static void choose(struct evict_fixture *f, int64_t now_ms, uint64_t want_bytes, uint64_t spare)
+static void choose_victims(struct evict_fixture *f, int64_t now_ms, uint64_t want_bytes,
+                           uint64_t spare)
 {
 	struct txn *txn;
 
@@ -233,7 +234,7 @@ static void test_lru_evicts_what_was_not_read(void **state)
 	qsort(read_inos, nread, sizeof(*read_inos), by_number);
 	set_policy(f, EVICT_LRU);
 	while (gone < n / 3) {
-		choose(f, NOW_MS, 32 << 10, 0);
+		choose_victims(f, NOW_MS, 32 << 10, 0);
 		assert_int_not_equal(f->n, 0);
 		for (int i = 0; i < f->n; i++)
 			wrong += is_among(read_inos, nread, f->victims[i].ino);
@@ -277,7 +278,7 @@ static void test_lru_evicts_the_oldest(void **state)
 		recency_touch(f->recency, inos[i], NOW_MS - (n - i) * INT64_C(100) - 1000);
 	set_policy(f, EVICT_LRU);
 	while (gone < n / 8) {
-		choose(f, NOW_MS, 4 << 10, 0);
+		choose_victims(f, NOW_MS, 4 << 10, 0);
 		assert_int_not_equal(f->n, 0);
 		for (int i = 0; i < f->n; i++)
 			late += f->victims[i].last_ms > NOW_MS - n / 8 * INT64_C(100);
@@ -310,7 +311,7 @@ static void test_a_survey_sees_all_entries_in_steps(void **state)
 		assert_in_range(rounds, 1, 20);
 	}
 	assert_in_range(rounds, 8, 11);
-	choose(f, NOW_MS, 1, 0);
+	choose_victims(f, NOW_MS, 1, 0);
 	assert_int_equal(f->n, 1);
 	free(inos);
 }
@@ -342,21 +343,21 @@ static void test_protected_entries_are_never_evicted(void **state)
 	         key = fixture_ino(fixture, "way/k");
 
 	set_policy(f, EVICT_LRU);
-	choose(f, NOW_MS, 1 << 20, spare);
+	choose_victims(f, NOW_MS, 1 << 20, spare);
 	assert_int_equal(f->n, 1);
 	assert_int_equal(f->victims[0].ino, key);
 	assert_false(f->victims[0].dir);
 	assert_int_equal(f->victims[0].bytes, STORE_ENTRY_COST + 1);
 	remove_victims(f);
-	choose(f, NOW_MS, 1 << 20, spare);
+	choose_victims(f, NOW_MS, 1 << 20, spare);
 	assert_int_equal(f->n, 1);
 	assert_int_equal(f->victims[0].ino, way);
 	assert_true(f->victims[0].dir);
 	EXPECT(fixture, OK, "evicted way/", .op = EVENT_RMDIR, .at = way, .key = B("way"),
 	       .flags = EVENT_EVICT);
-	choose(f, NOW_MS, 1 << 20, spare);
+	choose_victims(f, NOW_MS, 1 << 20, spare);
 	assert_int_equal(f->n, 0);
-	choose(f, NOW_MS, 1 << 20, 0);
+	choose_victims(f, NOW_MS, 1 << 20, 0);
 	assert_int_equal(f->n, 1);
 	assert_int_equal(f->victims[0].ino, spare);
 }
@@ -393,7 +394,7 @@ static void test_nothing_below_a_kept_directory_is_evicted(void **state)
 	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	for (size_t i = 0; i < 2; i++) {
 		set_policy(f, policies[i]);
-		choose(f, NOW_MS, 1 << 20, 0);
+		choose_victims(f, NOW_MS, 1 << 20, 0);
 		assert_int_equal(f->n, 19);
 		evict_free(f->evict);
 	}
@@ -402,7 +403,7 @@ static void test_nothing_below_a_kept_directory_is_evicted(void **state)
 	keep.value = (struct bytes){ 0 };
 	assert_int_equal(fixture_apply(fixture, &keep), OUTCOME_OK);
 	set_policy(f, EVICT_LRU);
-	choose(f, NOW_MS, 1 << 20, 0);
+	choose_victims(f, NOW_MS, 1 << 20, 0);
 	assert_int_equal(f->n, 39);
 }
 
@@ -425,7 +426,7 @@ static void test_ttl_evicts_what_expires_first(void **state)
 
 	set_policy(f, EVICT_TTL);
 	EXPECT(fixture, OK, "added forever=0", .op = EVENT_SET, .key = B("forever"));
-	choose(f, NOW_MS, 1, 0);
+	choose_victims(f, NOW_MS, 1, 0);
 	assert_int_equal(f->n, 0);
 	assert_false(can_evict(fixture, EVICT_TTL));
 	assert_true(can_evict(fixture, EVICT_LRU));
@@ -441,13 +442,13 @@ static void test_ttl_evicts_what_expires_first(void **state)
 	assert_true(can_evict(fixture, EVICT_TTL));
 	assert_false(can_evict(fixture, EVICT_NONE));
 	recency_hold(f->recency, fixture_ino(fixture, "t00"), NOW_MS);
-	choose(f, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
+	choose_victims(f, NOW_MS, 20 * (STORE_ENTRY_COST + 3), 0);
 	assert_int_equal(f->n, 20);
 	for (int i = 0; i < f->n; i++)
 		assert_int_equal(f->victims[i].last_ms, NOW_MS + HOUR_MS + i + 1);
-	choose(f, NOW_MS + HOUR_MS + 49, 1 << 20, 0);
+	choose_victims(f, NOW_MS + HOUR_MS + 49, 1 << 20, 0);
 	assert_int_equal(f->n, 50); /* The other keys have expired. */
-	choose(f, NOW_MS + HOUR_MS + 99, 1 << 20, 0);
+	choose_victims(f, NOW_MS + HOUR_MS + 99, 1 << 20, 0);
 	assert_int_equal(f->n, 0);
 }
 

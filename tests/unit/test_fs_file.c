@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct files *files = malloc(sizeof(*files));
 
@@ -21,7 +21,7 @@ static int setup(void **state)
 }
 
 /* Check that the test released every reference it took. */
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	struct files *files = *state;
 
@@ -394,7 +394,7 @@ static void test_a_file_is_kept_until_its_error_is_taken(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_an_inode_has_one_file),
 		TEST(test_a_new_file_is_found_by_its_name),

@@ -35,7 +35,7 @@ static void set_key(struct frozen_fixture *s, const char *text)
 	assert_int_equal(fixture_apply(&s->fixture, &ev), OUTCOME_OK);
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct frozen_fixture *s = calloc(1, sizeof(*s));
 
@@ -53,7 +53,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	struct frozen_fixture *s = *state;
 
@@ -303,7 +303,7 @@ static void test_the_memory_for_old_versions_is_limited(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_readers_keep_their_version_and_names_lead_to_the_new_one),
 		TEST(test_only_active_readers_keep_their_version),

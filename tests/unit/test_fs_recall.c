@@ -10,7 +10,7 @@
 static struct recall recall;
 static struct recalled found;
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	(void)state;
 	recall_init(&recall);
@@ -88,10 +88,10 @@ static void test_a_rename_forgets_the_old_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_a_name_is_known_for_a_while, setup),
-		cmocka_unit_test_setup(test_another_key_can_take_the_slot, setup),
-		cmocka_unit_test_setup(test_a_key_with_two_names_is_unknown, setup),
-		cmocka_unit_test_setup(test_a_rename_forgets_the_old_name, setup),
+		cmocka_unit_test_setup(test_a_name_is_known_for_a_while, set_up),
+		cmocka_unit_test_setup(test_another_key_can_take_the_slot, set_up),
+		cmocka_unit_test_setup(test_a_key_with_two_names_is_unknown, set_up),
+		cmocka_unit_test_setup(test_a_rename_forgets_the_old_name, set_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,7 @@ struct shown_fixture {
 	struct file *f;
 };
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct shown_fixture *s = calloc(1, sizeof(*s));
 
@@ -30,7 +30,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	struct shown_fixture *s = *state;
 
@@ -187,7 +187,7 @@ static void test_a_removed_file_keeps_its_shown_version(void **state)
 
 int main(void)
 {
-#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_one_version_is_shown_until_the_kernel_is_notified),
 		TEST(test_uncached_reads_get_the_newest_version),

@@ -14,9 +14,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static int setup_ahead(void **state)
+static int set_up_ahead(void **state)
 {
-	int r = mock_setup(state);
+	int r = mock_set_up(state);
 
 	if (r == 0)
 		((struct mock *)*state)->read_ahead_until = UINT64_MAX;
@@ -418,22 +418,22 @@ static void test_an_outage_ends_following(void **state)
 	append_numbers(mock, 0, 10);
 	follow_from(mock, 0);
 	mock_poll(mock, &taken, 10, 10000);
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	for (int i = 0; i < 200 && r == 0; i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	/* After an outage the broker may have another log, so following ends until it
 	 * is started again. */
 	assert_int_equal(r, -ESTALE);
-	mock_set_up(mock, true);
+	mock_set_brokers(mock, true);
 	append_numbers(mock, 10, 11);
 	assert_int_equal(log_kafka_poll(mock->log, 100, 10, mock_take, &taken), -ESTALE);
 	assert_int_equal(taken.n, 10);
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	follow_from(mock, 10);
 	for (int i = 0; i < 200 && r != -EAGAIN; i++)
 		r = log_kafka_poll(mock->log, 100, 10, mock_take, &taken);
 	assert_int_equal(r, -EAGAIN);
-	mock_set_up(mock, true);
+	mock_set_brokers(mock, true);
 	append_numbers(mock, 11, 20);
 	poll_numbers(mock, &taken, 20, 0, 20000);
 	mock_taken_free(&taken);
@@ -561,7 +561,7 @@ static void test_get_reads_one_record(void **state)
 	assert_int_equal(log_kafka_get(mock->log, 100, 5000, &ev), -ENODATA);
 	assert_null(ev);
 	mock_poll(mock, &taken, 5, 10000);
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	assert_int_equal(log_kafka_get(mock->log, 3, 500, &ev), -EAGAIN);
 	assert_null(ev);
 	mock_taken_free(&taken);
@@ -569,10 +569,10 @@ static void test_get_reads_one_record(void **state)
 
 int main(void)
 {
-#define DIRECT(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
+#define DIRECT(name) cmocka_unit_test_setup_teardown(name, mock_set_up, mock_tear_down)
 #define AHEAD(name)                                                                                \
 	{                                                                                          \
-#name "_reading_ahead", name, setup_ahead, mock_teardown, NULL                     \
+#name "_reading_ahead", name, set_up_ahead, mock_tear_down, NULL                   \
 	}
 #define TEST(name) DIRECT(name), AHEAD(name)
 	const struct CMUnitTest tests[] = {

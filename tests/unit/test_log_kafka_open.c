@@ -197,7 +197,7 @@ static void test_a_check_without_a_broker_times_out(void **state)
 	struct mock *mock = *state;
 	uint64_t end;
 
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	mock_open(mock, 1000, NULL);
 	assert_false(log_kafka_up(mock->log));
 	assert_int_equal(check_topic(mock, 500, "no answer from"), -EAGAIN);
@@ -275,14 +275,14 @@ static void test_up_follows_the_brokers(void **state)
 	assert_int_equal(log_kafka_errors(mock->log, last, sizeof(last)), 0);
 	assert_string_equal(last, "");
 	mock_wait_for(is_up, mock, 5000);
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	mock_wait_for(is_down, mock, 10000);
 	assert_true(log_kafka_errors(mock->log, last, sizeof(last)) > 0);
 	assert_true(strlen(last) > 10);
 	log_kafka_errors(mock->log, cut, sizeof(cut));
 	assert_int_equal(strlen(cut), 3);
 	log_kafka_errors(mock->log, NULL, 0);
-	mock_set_up(mock, true);
+	mock_set_brokers(mock, true);
 	mock_wait_for(is_up, mock, 10000);
 }
 
@@ -293,18 +293,18 @@ int main(void)
 		cmocka_unit_test(test_settings_are_validated),
 		cmocka_unit_test(test_a_setting_may_depend_on_another),
 		cmocka_unit_test(test_the_largest_value_is_limited),
-		cmocka_unit_test_setup_teardown(test_a_check_without_a_broker_times_out, mock_setup,
-		                                mock_teardown),
-		cmocka_unit_test_setup_teardown(test_a_topic_must_have_one_partition, mock_setup,
-		                                mock_teardown),
-		cmocka_unit_test_setup_teardown(test_missing_authorization_is_reported, mock_setup,
-		                                mock_teardown),
+		cmocka_unit_test_setup_teardown(test_a_check_without_a_broker_times_out,
+		                                mock_set_up, mock_tear_down),
+		cmocka_unit_test_setup_teardown(test_a_topic_must_have_one_partition, mock_set_up,
+		                                mock_tear_down),
+		cmocka_unit_test_setup_teardown(test_missing_authorization_is_reported, mock_set_up,
+		                                mock_tear_down),
 		cmocka_unit_test_setup_teardown(test_the_end_is_unknown_without_a_leader,
-		                                mock_setup, mock_teardown),
+		                                mock_set_up, mock_tear_down),
 		cmocka_unit_test_setup_teardown(test_a_check_without_a_controller_times_out,
-		                                mock_setup, mock_teardown),
-		cmocka_unit_test_setup_teardown(test_up_follows_the_brokers, mock_setup,
-		                                mock_teardown),
+		                                mock_set_up, mock_tear_down),
+		cmocka_unit_test_setup_teardown(test_up_follows_the_brokers, mock_set_up,
+		                                mock_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -291,7 +291,7 @@ static void test_appends_wait_for_a_broker(void **state)
 	struct delivery t, u;
 	int64_t start_ms;
 
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	mock_open(mock, 1000, NULL);
 	start_ms = clock_mono_ms();
 	mock_append(mock, "key", "v", &t);
@@ -305,7 +305,7 @@ static void test_appends_wait_for_a_broker(void **state)
 	mock_append(mock, "key", "w", &u);
 	usleep(300000);
 	assert_int_equal(u.calls, 0);
-	mock_set_up(mock, true);
+	mock_set_brokers(mock, true);
 	assert_int_equal(mock_wait(&u, 20000), LOG_APPENDED);
 	expect_log(mock, 1, "w");
 }
@@ -339,7 +339,7 @@ static void test_a_full_queue_refuses_at_once(void **state)
 	struct delivery t[11];
 	char value[4];
 
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	mock_open(mock, 30000, settings);
 	for (int i = 0; i < 10; i++) {
 		snprintf(value, sizeof(value), "%d", i);
@@ -349,7 +349,7 @@ static void test_a_full_queue_refuses_at_once(void **state)
 	mock_append(mock, "key", "x", &t[10]);
 	assert_int_equal(t[10].calls, 1);
 	assert_int_equal(t[10].how, LOG_NOT_APPENDED);
-	mock_set_up(mock, true);
+	mock_set_brokers(mock, true);
 	for (int i = 0; i < 10; i++) {
 		assert_int_equal(mock_wait(&t[i], 30000), LOG_APPENDED);
 		assert_int_equal(t[i].offset, i);
@@ -472,7 +472,7 @@ static void test_close_reports_every_append(void **state)
 	rd_kafka_mock_broker_set_rtt(mock->cluster, 1, 0);
 
 	/* No broker to send to. */
-	mock_set_up(mock, false);
+	mock_set_brokers(mock, false);
 	mock_open(mock, 30000, NULL);
 	for (int i = 0; i < N; i++)
 		mock_append(mock, "key", "v", &t[i]);
@@ -486,7 +486,7 @@ static void test_close_reports_every_append(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, mock_setup, mock_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, mock_set_up, mock_tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(test_appends_get_consecutive_offsets),
 		TEST(test_temporary_errors_are_retried),

@@ -71,7 +71,7 @@ static int set_up(void **state, const struct log_ops *ops)
 	f->base = node_fixture_new();
 	if (ops == &kafka_log_ops) {
 		void *mock;
-		mock_setup(&mock);
+		mock_set_up(&mock);
 		f->mock = mock;
 		f->base->config.log = f->mock->url;
 		f->base->config.log_settings = settings;
@@ -99,7 +99,7 @@ static int tear_down(void **state)
 	void *base = f->base, *mock = f->mock;
 	node_fixture_tear_down(&base);
 	if (mock)
-		mock_teardown(&mock);
+		mock_tear_down(&mock);
 	free(f);
 	return 0;
 }
@@ -317,11 +317,11 @@ static void store_of_the_other_log_is_refused(void **state)
 	} else {
 		/* Only a broker's answer lets a node compare. */
 		void *mock;
-		mock_setup(&mock);
+		mock_set_up(&mock);
 		config.log = ((struct mock *)mock)->url;
 		config.max_value = 1 << 20;
 		assert_int_equal(node_open(&config, &node, why, sizeof(why)), -EINVAL);
-		mock_teardown(&mock);
+		mock_tear_down(&mock);
 	}
 	assert_null(node);
 	assert_non_null(strstr(why, f->base->dir));

@@ -30,7 +30,7 @@ struct shared {
 	unsigned number;
 };
 
-static struct shared *share(const char *dir)
+static struct shared *share_memory(const char *dir)
 {
 	struct shared *shared = child_share(sizeof(*shared));
 
@@ -103,7 +103,7 @@ static void submit_and_follow(void *arg)
 static void test_all_processes_submit_and_follow(void **state)
 {
 	char *dir = temp_dir_new();
-	struct shared *shared = share(dir);
+	struct shared *shared = share_memory(dir);
 	const unsigned nchildren = 3;
 	pid_t pids[3];
 
@@ -165,7 +165,7 @@ static void write_and_count(void *arg)
 static void test_a_kill_loses_no_acknowledged_write(void **state)
 {
 	char *dir = temp_dir_new(), key[32], *value;
-	struct shared *shared = share(dir);
+	struct shared *shared = share_memory(dir);
 	struct follower *follower = &shared->follower[0];
 	struct node_config config = node_fixture_config(dir, follower);
 	struct prng prng = { .seed = SEED };
@@ -246,7 +246,7 @@ static void open_as_mount(void *arg)
 static void test_wait_acked_waits_for_open_mounts(void **state)
 {
 	char *dir = temp_dir_new();
-	struct shared *shared = share(dir);
+	struct shared *shared = share_memory(dir);
 	struct answer soon = { 0 }, bound = { 0 }, at_once = { 0 }, killed = { 0 }, old = { 0 };
 
 	(void)state;
@@ -299,7 +299,7 @@ static void write_on_command(void *arg)
 static void test_a_wait_ends_by_another_process(void **state)
 {
 	char *dir = temp_dir_new();
-	struct shared *shared = share(dir);
+	struct shared *shared = share_memory(dir);
 	struct follower *follower = &shared->follower[0];
 	struct answer one = { 0 }, two = { 0 };
 
@@ -343,7 +343,7 @@ static void open_and_write(void *arg)
 static void test_processes_open_and_close_in_any_order(void **state)
 {
 	char *dir = temp_dir_new();
-	struct shared *shared = share(dir);
+	struct shared *shared = share_memory(dir);
 	pid_t pids[3];
 
 	(void)state;

@@ -59,7 +59,7 @@ struct call {
 	char why[200];
 };
 
-static int parse(struct call *call, const char *const *args)
+static int parse_args(struct call *call, const char *const *args)
 {
 	memset(call, 0, sizeof(*call));
 	memset(&call->settings, 0xa5, sizeof(call->settings)); /* No byte may stay. */
@@ -79,7 +79,7 @@ static void test_missing_options_have_their_defaults(void **state)
 	struct call call;
 
 	(void)state;
-	assert_int_equal(parse(&call, NO_ARGS), 0);
+	assert_int_equal(parse_args(&call, NO_ARGS), 0);
 	assert_false(call.settings.help);
 	assert_false(call.settings.force);
 	assert_string_equal(call.settings.store, "/dev/shm/x");
@@ -96,25 +96,25 @@ static void test_options_have_several_spellings(void **state)
 	struct call call;
 
 	(void)state;
-	assert_int_equal(parse(&call, ARGS("--store", "/a", "--size=1K", "-f", "-c7")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--store", "/a", "--size=1K", "-f", "-c7")), 0);
 	assert_string_equal(call.settings.store, "/a");
 	assert_int_equal(call.settings.size, 1024);
 	assert_int_equal(call.settings.count, 7);
 	assert_true(call.settings.force);
 	/* Letters in one word, the last of them with its value. */
-	assert_int_equal(parse(&call, ARGS("-fhs", "/b")), 0);
+	assert_int_equal(parse_args(&call, ARGS("-fhs", "/b")), 0);
 	assert_true(call.settings.force);
 	assert_true(call.settings.help);
 	assert_string_equal(call.settings.store, "/b");
 	/* A unique prefix of a name. */
-	assert_int_equal(parse(&call, ARGS("--time=2m", "--st", "/c")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--time=2m", "--st", "/c")), 0);
 	assert_int_equal(call.settings.timeout_ms, 120000);
 	assert_string_equal(call.settings.store, "/c");
 	/* The last one wins; empty text is a value. */
-	assert_int_equal(parse(&call, ARGS("--store=/a", "--store=")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--store=/a", "--store=")), 0);
 	assert_string_equal(call.settings.store, "");
 	/* A value may look like an option. */
-	assert_int_equal(parse(&call, ARGS("--store", "--force")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--store", "--force")), 0);
 	assert_string_equal(call.settings.store, "--force");
 	assert_false(call.settings.force);
 }
@@ -124,17 +124,17 @@ static void test_operands_are_collected_in_order(void **state)
 	struct call call;
 
 	(void)state;
-	assert_int_equal(parse(&call, ARGS("/mnt", "-f", "more", "--count", "3", "last")), 0);
+	assert_int_equal(parse_args(&call, ARGS("/mnt", "-f", "more", "--count", "3", "last")), 0);
 	assert_true(call.settings.force);
 	assert_int_equal(call.settings.count, 3);
 	assert_int_equal(call.argc - call.operands, 3);
 	assert_string_equal(call.argv[call.operands], "/mnt");
 	assert_string_equal(call.argv[call.operands + 1], "more");
 	assert_string_equal(call.argv[call.operands + 2], "last");
-	assert_int_equal(parse(&call, ARGS("-f", "--", "-c", "--bogus")), 0);
+	assert_int_equal(parse_args(&call, ARGS("-f", "--", "-c", "--bogus")), 0);
 	assert_int_equal(call.argc - call.operands, 2);
 	assert_string_equal(call.argv[call.operands], "-c");
-	assert_int_equal(parse(&call, ARGS("-")), 0);
+	assert_int_equal(parse_args(&call, ARGS("-")), 0);
 	assert_int_equal(call.argc - call.operands, 1);
 }
 
@@ -157,12 +157,12 @@ static void test_sizes_counts_and_times_are_parsed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
-		assert_row_equal(good[i].arg, parse(&call, ARGS(good[i].arg)), 0);
+		assert_row_equal(good[i].arg, parse_args(&call, ARGS(good[i].arg)), 0);
 		assert_row_equal(good[i].arg, call.settings.size, good[i].want);
 	}
-	assert_int_equal(parse(&call, ARGS("--count=18446744073709551615")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--count=18446744073709551615")), 0);
 	assert_true(call.settings.count == UINT64_MAX);
-	assert_int_equal(parse(&call, ARGS("--timeout=1500ms")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--timeout=1500ms")), 0);
 	assert_int_equal(call.settings.timeout_ms, 1500);
 }
 
@@ -203,7 +203,7 @@ static void test_bad_options_are_refused_with_a_reason(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		int r = parse(&call, bad[i].args);
+		int r = parse_args(&call, bad[i].args);
 
 		if (r != -EINVAL || !strstr(call.why, bad[i].why))
 			fail_msg("%s %s: %d, \"%s\" instead of \"%s\"", bad[i].args[0],
@@ -233,7 +233,7 @@ static void test_the_environment_sets_options(void **state)
 	setenv("KDTEST_SIZE", "1M", 1);
 	setenv("KDTEST_TIMEOUT", "5s", 1);
 	setenv("KDTEST_COUNT", "", 1); /* Same as unset. */
-	assert_int_equal(parse(&call, ARGS("--size=2M")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--size=2M")), 0);
 	assert_string_equal(call.settings.store, "/env");
 	assert_int_equal(call.settings.size, 2 << 20);
 	assert_int_equal(call.settings.timeout_ms, 5000);
@@ -241,24 +241,24 @@ static void test_the_environment_sets_options(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		setenv("KDTEST_FORCE", yes[i], 1);
-		assert_row_equal(yes[i], parse(&call, NO_ARGS), 0);
+		assert_row_equal(yes[i], parse_args(&call, NO_ARGS), 0);
 		assert_row(yes[i], call.settings.force);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(no); i++) {
 		setenv("KDTEST_FORCE", no[i], 1);
-		assert_row_equal(no[i], parse(&call, NO_ARGS), 0);
+		assert_row_equal(no[i], parse_args(&call, NO_ARGS), 0);
 		assert_row(no[i], !call.settings.force);
-		assert_int_equal(parse(&call, ARGS("-f")), 0);
+		assert_int_equal(parse_args(&call, ARGS("-f")), 0);
 		assert_true(call.settings.force);
 	}
 	setenv("KDTEST_FORCE", "perhaps", 1);
-	assert_int_equal(parse(&call, NO_ARGS), -EINVAL);
+	assert_int_equal(parse_args(&call, NO_ARGS), -EINVAL);
 	assert_string_equal(call.why, "KDTEST_FORCE: \"perhaps\" is neither yes nor no");
 	unsetenv("KDTEST_FORCE");
 	setenv("KDTEST_SIZE", "much", 1);
-	assert_int_equal(parse(&call, NO_ARGS), -EINVAL);
+	assert_int_equal(parse_args(&call, NO_ARGS), -EINVAL);
 	assert_non_null(strstr(call.why, "KDTEST_SIZE: \"much\" is not"));
-	assert_int_equal(parse(&call, ARGS("--size=1")), 0);
+	assert_int_equal(parse_args(&call, ARGS("--size=1")), 0);
 	assert_int_equal(call.settings.size, 1);
 }
 
@@ -269,37 +269,37 @@ static void test_list_options_accumulate(void **state)
 	struct call call;
 
 	(void)state;
-	assert_int_equal(parse(&call, ARGS("-X", "a=1", "--setting=b=2,3", "-Xc=")), 0);
+	assert_int_equal(parse_args(&call, ARGS("-X", "a=1", "--setting=b=2,3", "-Xc=")), 0);
 	assert_int_equal(call.settings.list.n, 3);
 	assert_string_equal(call.settings.list.items[0], "a=1");
 	assert_string_equal(call.settings.list.items[1], "b=2,3");
 	assert_string_equal(call.settings.list.items[2], "c=");
 
 	setenv("KDTEST_SETTINGS", "x=1,2;y=a b;;z=", 1);
-	assert_int_equal(parse(&call, NO_ARGS), 0);
+	assert_int_equal(parse_args(&call, NO_ARGS), 0);
 	assert_int_equal(call.settings.list.n, 3);
 	assert_string_equal(call.settings.list.items[0], "x=1,2");
 	assert_string_equal(call.settings.list.items[1], "y=a b");
 	assert_string_equal(call.settings.list.items[2], "z=");
 	free(call.settings.list.text);
 	/* The command line replaces the environment. */
-	assert_int_equal(parse(&call, ARGS("-X", "a", "-X", "b")), 0);
+	assert_int_equal(parse_args(&call, ARGS("-X", "a", "-X", "b")), 0);
 	assert_int_equal(call.settings.list.n, 2);
 	assert_string_equal(call.settings.list.items[0], "a");
 	for (size_t i = 0; i < sizeof(many) - 1; i++)
 		many[i] = i % 2 ? ';' : 'n';
 	setenv("KDTEST_SETTINGS", many, 1);
-	assert_int_equal(parse(&call, NO_ARGS), -EINVAL);
+	assert_int_equal(parse_args(&call, NO_ARGS), -EINVAL);
 	assert_string_equal(call.why, "KDTEST_SETTINGS: given more than 64 times");
 	free(call.settings.list.text);
 	unsetenv("KDTEST_SETTINGS");
 
 	for (int i = 0; i < OPTION_LIST_MAX; i++)
 		args[i] = "-Xn=v";
-	assert_int_equal(parse(&call, args), 0);
+	assert_int_equal(parse_args(&call, args), 0);
 	assert_int_equal(call.settings.list.n, OPTION_LIST_MAX);
 	args[OPTION_LIST_MAX] = "-Xn=v";
-	assert_int_equal(parse(&call, args), -EINVAL);
+	assert_int_equal(parse_args(&call, args), -EINVAL);
 	assert_string_equal(call.why, "-X: given more than 64 times");
 }
 
@@ -333,7 +333,7 @@ static void test_failed_allocations_are_reported(void **state)
 		int r;
 
 		fault_alloc(n);
-		r = parse(&call, ARGS("-f"));
+		r = parse_args(&call, ARGS("-f"));
 		fault_end();
 		assert_int_equal(r, -ENOMEM);
 		assert_string_equal(call.why, "out of memory");

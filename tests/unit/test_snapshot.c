@@ -137,7 +137,7 @@ static void make_good(void)
 	fixture_free(&fixture);
 }
 
-static int setup(void **state)
+static int set_up(void **state)
 {
 	struct sockaddr_in addr = { .sin_family = AF_INET };
 	socklen_t len = sizeof(addr);
@@ -158,7 +158,7 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
+static int tear_down(void **state)
 {
 	(void)state;
 	child_kill(peer_pid);
@@ -169,10 +169,10 @@ static int teardown(void **state)
 
 /* --- fetching --- */
 
-static const char *misfit; /* text for fits() to report; NULL: the snapshot fits */
-static char volume[40];    /* volume that fits() was called with */
+static const char *misfit; /* text for fits_volume() to report; NULL: the snapshot fits */
+static char volume[40];    /* volume that fits_volume() was called with */
 
-static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_size)
+static int fits_volume(void *arg, const struct store_meta *meta, char *why, size_t why_size)
 {
 	(void)arg;
 	snprintf(volume, sizeof(volume), "%s", meta->volume);
@@ -181,9 +181,11 @@ static int fits(void *arg, const struct store_meta *meta, char *why, size_t why_
 	return misfit ? -EINVAL : 0;
 }
 
-static int fetch(const char *peers, const char *dir, char *why)
+static int fetch_snapshot(const char *peers, const char *dir, char *why)
 {
-	struct snapshot_source source = { .peers = peers, .access.token = "secret", .fits = fits };
+	struct snapshot_source source = { .peers = peers,
+		                          .access.token = "secret",
+		                          .fits = fits_volume };
 	struct store_place *place;
 
 	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
@@ -207,7 +209,7 @@ static void expect_refused(const char *text)
 {
 	char why[512], *dir = temp_dir_new();
 
-	assert_int_equal(fetch(peer, dir, why), 0);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 0);
 	if (!strstr(why, text))
 		fail_msg("\"%s\" is not in: %s", text, why);
 	assert_int_equal(answer->asked, 1);
@@ -251,14 +253,14 @@ static void test_a_snapshot_is_fetched_once(void **state)
 
 	(void)state;
 	set_answer(good, good_len);
-	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 1);
 	assert_string_equal(volume, "volume-1");
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
 	assert_false(is_there(dir, "snapshot.part"));
 	assert_non_null(strstr(answer->request, "GET /v1/snapshot "));
 	assert_non_null(strstr(answer->request, "Authorization: Bearer secret"));
 	/* The store exists now, so no peer is asked. */
-	assert_int_equal(fetch(peer, dir, why), 0);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 0);
 	assert_string_equal(why, "");
 	assert_int_equal(answer->asked, 1);
 	temp_dir_remove(dir);
@@ -266,7 +268,7 @@ static void test_a_snapshot_is_fetched_once(void **state)
 	 * are ignored. */
 	dir = temp_dir_new();
 	snprintf(peers, sizeof(peers), "http://127.0.0.1:1,,%s//,", peer);
-	assert_int_equal(fetch(peers, dir, why), 1);
+	assert_int_equal(fetch_snapshot(peers, dir, why), 1);
 	assert_true(is_there(dir, "data.mdb"));
 	temp_dir_remove(dir);
 }
@@ -287,7 +289,7 @@ static void test_only_the_rows_are_copied(void **state)
 		answer->body[len + i] = (unsigned char)mark[i % sizeof(mark)];
 	append_trailer(answer->body, len + 4096);
 	answer->len = answer->send_len = good_len + 4096;
-	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 1);
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
 	snprintf(path, sizeof(path), "%s/data.mdb", dir);
 	int fd = open(path, O_RDONLY);
@@ -319,7 +321,7 @@ static void test_leftovers_of_a_killed_process_are_replaced(void **state)
 		close(fd);
 	}
 	set_answer(good, good_len);
-	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 1);
 	assert_int_equal(count_inodes(dir), 1 + 7 + NKEYS + 1);
 	temp_dir_remove(dir);
 }
@@ -341,7 +343,7 @@ static void test_planted_links_are_not_followed(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	set_answer(good, good_len);
-	assert_int_equal(fetch(peer, dir, why), 1);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 1);
 	assert_true(is_there(other, "data.mdb"));
 	temp_dir_remove(other);
 	temp_dir_remove(dir);
@@ -437,7 +439,7 @@ static void test_damaged_pages_are_refused_or_harmless(void **state)
 			answer->body[4096 * page + in_page] = (unsigned char)prng_below(&prng, 256);
 		}
 		append_trailer(answer->body, len);
-		int r = fetch(peer, dir, why);
+		int r = fetch_snapshot(peer, dir, why);
 		assert_int_equal(is_there(dir, "data.mdb"), r);
 		assert_false(is_there(dir, "snapshot.part"));
 		if (r == 1) {
@@ -499,7 +501,7 @@ static void test_a_full_file_system_is_reported(void **state)
 		skip();
 	set_answer(good, good_len);
 	assert_true(good_len > 128 << 10);
-	assert_int_equal(fetch(peer, dir, why), 0);
+	assert_int_equal(fetch_snapshot(peer, dir, why), 0);
 	assert_string_not_equal(why, "");
 	assert_false(is_there(dir, "data.mdb"));
 	assert_false(is_there(dir, "snapshot.part"));
@@ -522,5 +524,5 @@ int main(void)
 		cmocka_unit_test(test_a_full_file_system_is_reported),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

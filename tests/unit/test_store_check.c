@@ -201,7 +201,7 @@ static void other_size(struct entry *e)
 	e->size--;
 }
 
-static void future(struct entry *e)
+static void set_future_version(struct entry *e)
 {
 	e->version = 99;
 }
@@ -245,7 +245,7 @@ static int damage_store(struct txn *txn, enum damage damage)
 	case INODE_OTHER_SIZE:
 		return change_entry(txn, large, other_size);
 	case INODE_FUTURE:
-		return change_entry(txn, small, future);
+		return change_entry(txn, small, set_future_version);
 	case INODE_SUBDIRS:
 		return change_entry(txn, sub, more_subdirs);
 	case INODE_EXPIRY:

@@ -336,7 +336,7 @@ static void data_path(char *path, size_t size, const char *dir)
 }
 
 /* Overwrite the first N bytes of the file with C. */
-static void overwrite(const char *dir, int c, size_t n)
+static void overwrite_start(const char *dir, int c, size_t n)
 {
 	char path[4200], bytes[8192];
 
@@ -359,14 +359,14 @@ static void test_damaged_files_are_refused(void **state)
 
 		assert_int_equal(add_one(store, 70000), 0);
 		store_close(store);
-		overwrite(dir, bytes[i], 8192); /* Both meta pages. */
+		overwrite_start(dir, bytes[i], 8192); /* Both meta pages. */
 		expect_refused(dir, -EPROTO);
 		temp_dir_remove(dir);
 
 		/* A file with other contents, of any size. */
 		for (size_t size = 1; size <= 8192; size *= 2) {
 			dir = temp_dir_new();
-			overwrite(dir, bytes[i], size);
+			overwrite_start(dir, bytes[i], size);
 			expect_refused(dir, -EPROTO);
 			temp_dir_remove(dir);
 		}

@@ -23,7 +23,7 @@ static const char *const files[] = { "data.mdb", "lock.mdb",      "bell",
 	                             "recency",  "consumer.lock", "start.lock" };
 
 /* Return the path of NAME below DIR, in one of four buffers. */
-static const char *below(const char *dir, const char *name)
+static const char *path_below(const char *dir, const char *name)
 {
 	static char paths[4][PATH_BYTES];
 	static int next;
@@ -101,7 +101,7 @@ static void test_unsafe_files_are_refused(void **state)
 		{ make_strangers, "belongs to user 65534", true },
 	};
 	char *dir = temp_dir_new(), text[32] = "";
-	const char *secret = strdup(below(dir, "secret"));
+	const char *secret = strdup(path_below(dir, "secret"));
 
 	(void)state;
 	assert_non_null(secret);
@@ -110,15 +110,15 @@ static void test_unsafe_files_are_refused(void **state)
 		for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
 			if (faults[i].as_root && geteuid() != 0)
 				continue;
-			char *store = strdup(below(dir, "store"));
+			char *store = strdup(path_below(dir, "store"));
 			assert_non_null(store);
 			assert_int_equal(mkdir(store, 0700), 0);
-			faults[i].make(below(store, files[k]), secret);
+			faults[i].make(path_below(store, files[k]), secret);
 			expect_refused(store, files[k], faults[i].text);
 			/* Opening a single file refuses it as well. */
 			assert_int_equal(store_place_file_in(store, files[k], O_RDWR | O_CREAT),
 			                 -EPERM);
-			assert_int_equal(unlink(below(store, files[k])), 0);
+			assert_int_equal(unlink(path_below(store, files[k])), 0);
 			rmdir(store);
 			free(store);
 		}
@@ -135,7 +135,8 @@ static void test_unsafe_files_are_refused(void **state)
 static void test_unsafe_directories_are_refused(void **state)
 {
 	char *dir = temp_dir_new();
-	const char *store = strdup(below(dir, "store")), *link = strdup(below(dir, "link"));
+	const char *store = strdup(path_below(dir, "store")),
+	           *link = strdup(path_below(dir, "link"));
 	struct store_place *place;
 
 	(void)state;
@@ -148,7 +149,7 @@ static void test_unsafe_directories_are_refused(void **state)
 	assert_int_equal(symlink(store, link), 0);
 	expect_refused(link, "link", "symbolic link");
 	/* A slash at the end would follow the link. */
-	char *slashes = strdup(below(dir, "link//"));
+	char *slashes = strdup(path_below(dir, "link//"));
 	assert_non_null(slashes);
 	assert_int_equal(store_place_open(slashes, &place, NULL, 0), -EPERM);
 	free(slashes);
@@ -187,7 +188,8 @@ static void test_a_sticky_directory_is_accepted_with_a_warning(void **state)
 {
 	char *dir = temp_dir_new(), *logged, text[32] = "";
 	size_t logged_len;
-	const char *secret = strdup(below(dir, "secret")), *store = strdup(below(dir, "store"));
+	const char *secret = strdup(path_below(dir, "secret")),
+	           *store = strdup(path_below(dir, "store"));
 	struct store_config config = { .dir = store };
 	struct store *opened;
 	struct store_place *place;
@@ -208,7 +210,7 @@ static void test_a_sticky_directory_is_accepted_with_a_warning(void **state)
 	assert_int_equal(store_place_open(store, &place, NULL, 0), 0);
 	for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
 		struct stat st;
-		const char *file = strdup(below(store, files[k]));
+		const char *file = strdup(path_below(store, files[k]));
 		unlink(file);
 		make_link(file, secret);
 		assert_int_equal(store_place_stat(place, files[k], &st), -EPERM);
@@ -230,9 +232,9 @@ static void test_a_sticky_directory_is_accepted_with_a_warning(void **state)
 		/* A directory of root is not safe for another user. */
 		assert_int_equal(chmod(dir, 0755), 0);
 		child_join(child_start(begin_as_stranger, (void *)store));
-		make_strangers(below(store, "recency"), secret);
+		make_strangers(path_below(store, "recency"), secret);
 		expect_refused(store, "recency", "belongs to user 65534");
-		assert_int_equal(unlink(below(store, "recency")), 0);
+		assert_int_equal(unlink(path_below(store, "recency")), 0);
 	}
 	free((char *)store);
 	free((char *)secret);
@@ -297,11 +299,11 @@ static void test_a_second_process_uses_the_store_of_the_first(void **state)
 	assert_false(store_place_has_store(place));
 	/* A file left by a process that was killed while creating the store does not
 	 * count. */
-	write_file(below(dir, "data.mdb"), "");
+	write_file(path_below(dir, "data.mdb"), "");
 	assert_false(store_place_has_store(place));
 	atomic_store(&start->locked, true);
 	UNTIL(atomic_load(&start->waits));
-	write_file(below(dir, "data.mdb"), "made");
+	write_file(path_below(dir, "data.mdb"), "made");
 	store_place_close(place);
 	child_join(child);
 	temp_dir_remove(dir);
@@ -324,7 +326,7 @@ static void test_a_directory_removed_while_waiting_is_replaced(void **state)
 {
 	struct start *start = child_share(sizeof(*start));
 	char *parent = temp_dir_new();
-	const char *dir = strdup(below(parent, "store"));
+	const char *dir = strdup(path_below(parent, "store"));
 	struct store_place *place;
 
 	(void)state;
@@ -333,8 +335,8 @@ static void test_a_directory_removed_while_waiting_is_replaced(void **state)
 	assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
 	atomic_store(&start->locked, true);
 	UNTIL(atomic_load(&start->waits));
-	write_file(below(dir, "data.mdb"), "of the old one");
-	assert_int_equal(rename(dir, below(parent, "elsewhere")), 0);
+	write_file(path_below(dir, "data.mdb"), "of the old one");
+	assert_int_equal(rename(dir, path_below(parent, "elsewhere")), 0);
 	store_place_close(place);
 	child_join(child);
 	free((char *)dir);
@@ -366,16 +368,16 @@ static void expect_lost(struct store *store, const char *name, const char *text)
 static void test_a_removed_store_is_detected(void **state)
 {
 	char *parent = temp_dir_new();
-	const char *dir = strdup(below(parent, "store"));
+	const char *dir = strdup(path_below(parent, "store"));
 
 	(void)state;
 	struct store *store = open_store(dir);
-	assert_int_equal(unlink(below(dir, "lock.mdb")), 0);
+	assert_int_equal(unlink(path_below(dir, "lock.mdb")), 0);
 	expect_lost(store, "lock.mdb", "removed");
 	store_close(store);
 
 	store = open_store(dir);
-	assert_int_equal(rename(dir, below(parent, "old")), 0);
+	assert_int_equal(rename(dir, path_below(parent, "old")), 0);
 	expect_lost(store, "data.mdb", "removed");
 	/* Another process creates a new store in its place. */
 	struct store *other = open_store(dir);

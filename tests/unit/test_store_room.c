@@ -31,7 +31,7 @@ struct world {
 };
 
 /* Remove the store, so that the next one starts empty. */
-static void wipe(const char *dir)
+static void remove_store(const char *dir)
 {
 	static const char *const files[] = { "data.mdb", "lock.mdb", "fill" };
 	char path[4200];
@@ -191,7 +191,7 @@ static void test_random_writes_survive_a_full_file_system(void **state)
 		w.store = open_store(dir); /* Full, and opened again. */
 		check_store(w.store);
 		store_close(w.store);
-		wipe(dir);
+		remove_store(dir);
 		temp_dir_resize(dir, 3 << 20);
 	}
 	temp_dir_remove(dir);
@@ -233,7 +233,7 @@ static void test_a_full_store_can_be_emptied_and_refilled(void **state)
 		}
 		check_store(w.store);
 		store_close(w.store);
-		wipe(dir);
+		remove_store(dir);
 	}
 	temp_dir_remove(dir);
 }
@@ -297,7 +297,7 @@ static void test_one_event_can_remove_everything(void **state)
 		expect_room(w.store);
 		check_store(w.store);
 		store_close(w.store);
-		wipe(dir);
+		remove_store(dir);
 		temp_dir_resize(dir, 80 << 20);
 	}
 	temp_dir_remove(dir);

@@ -48,7 +48,7 @@ static const size_t limits[] = {
 	4 * STORE_CHUNK_SIZE + 1,
 };
 
-static void commit(struct value_fixture *f)
+static void commit_txn(struct value_fixture *f)
 {
 	assert_int_equal(txn_commit(f->txn), 0);
 	f->txn = store_fixture_write(f->store);
@@ -79,7 +79,7 @@ static int set_up(void **state)
 		f->models[i].bytes = calloc(1, MAX_SIZE);
 		assert_non_null(f->models[i].bytes);
 	}
-	commit(f);
+	commit_txn(f);
 	*state = f;
 	return 0;
 }
@@ -289,7 +289,7 @@ static void test_random_changes_match_plain_arrays(void **state)
 			check_rows(f);
 		}
 		if (prng_one_in(&prng, 10))
-			commit(f);
+			commit_txn(f);
 	}
 	free(data);
 }
@@ -304,7 +304,7 @@ static void test_an_abort_restores_the_value(void **state)
 	assert_non_null(data);
 	memset(data, 7, MAX_SIZE);
 	set_value(f, model, data, 2 * STORE_CHUNK_SIZE + 10);
-	commit(f);
+	commit_txn(f);
 	before = *model;
 	before.bytes = malloc(MAX_SIZE);
 	assert_non_null(before.bytes);
