@@ -331,7 +331,7 @@ END
 	same 200 "$status"
 }
 
-@test "operations on a directory: rename alone" {
+@test "a directory is refused by every operation but rename" {
 	start_httpd
 	rest PUT /v1/kv/d/x --data-binary 1
 	local op
@@ -344,6 +344,10 @@ END
 	done
 	rest GET /v1/kv/?recurse
 	same d/x "$(jq -r '.entries[].path' "$T/body")"
+	post '/v1/kv/d/?op=rename&to=e/'
+	same 200 "$status"
+	rest GET /v1/kv/?recurse
+	same e/x "$(jq -r '.entries[].path' "$T/body")"
 }
 
 @test "a repeated answer survives a restart" {
@@ -370,8 +374,10 @@ END
 	rest GET '/v1/kv/?consistent'
 	same 200 "$status"
 	local text
-	for text in x -1 1.5 18446744073709551616 ' '; do
-		rest GET /v1/kv/a -H "X-Keydir-Offset;" -H "X-Keydir-Offset: ${text/ /''}x"
+	rest GET /v1/kv/a -H "X-Keydir-Offset;" # empty
+	same 400 "$status"
+	for text in x -1 1.5 1x 18446744073709551616; do
+		rest GET /v1/kv/a -H "X-Keydir-Offset: $text"
 		same 400 "$status"
 	done
 	# One that is never reached: 412 after a bounded wait; others are served meanwhile.
