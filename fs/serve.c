@@ -216,6 +216,14 @@ static void wake(int number)
 	(void)number;
 }
 
+/* Unmount, so that a process that must end without its loop leaves no dead mount. */
+static void unmount_lazily(void *arg)
+{
+	const struct mount *m = arg;
+
+	fuse_session_unmount(m->session);
+}
+
 static void *wait_for_signal(void *arg)
 {
 	struct stopper *s = arg;
@@ -229,6 +237,7 @@ static void *wait_for_signal(void *arg)
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
 		handle_collect_mapped(s->mount);
 	}
+	node_limit_stop(s->mount->node, unmount_lazily, s->mount);
 	inval_stop(s->mount->inval);
 	announcer_stop(s->mount->announcer);
 	fuse_session_exit(s->mount->session);

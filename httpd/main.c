@@ -49,13 +49,14 @@ static int hash_token(void)
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-static void wait_for_end(struct server *server, const sigset_t *signals)
+static void wait_for_end(struct server *server, struct node *node, const sigset_t *signals)
 {
 	int number = 0;
 	while (sigwait(signals, &number) || number == SIGHUP)
 		if (number == SIGHUP)
 			server_reload(server);
 	logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
+	node_limit_stop(node, NULL, NULL);
 }
 
 static void warn_of_plain_tokens(const struct settings *settings)
@@ -120,7 +121,7 @@ static int serve(const struct settings *settings, const sigset_t *signals)
 	logger(LOGGER_INFO, "serving listen=%s store=%s log=%s threads=%llu version=%s", address,
 	       store_dir(node_store(node)), settings->node.log,
 	       (unsigned long long)settings->threads, KEYDIR_VERSION);
-	wait_for_end(server, signals);
+	wait_for_end(server, node, signals);
 	server_stop(server, STOP_GRACE_MS);
 out:
 	node_close(node);

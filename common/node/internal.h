@@ -21,10 +21,11 @@ struct node {
 	struct node_shm *shm;
 	struct procs *procs;
 	const struct log_ops *log;
-	void *log_state;         /* of that implementation */
-	struct recency *recency; /* NULL: nothing is evicted */
-	struct evictor *evictor; /* NULL: this process evicts nothing */
-	uint64_t proc;           /* see node_proc() */
+	void *log_state;               /* of that implementation */
+	struct stop_limit *stop_limit; /* NULL: not stopping */
+	struct recency *recency;       /* NULL: nothing is evicted */
+	struct evictor *evictor;       /* NULL: this process evicts nothing */
+	uint64_t proc;                 /* see node_proc() */
 	_Atomic uint64_t ino_tag, ino_count;
 
 	pthread_t thread;

@@ -25,6 +25,7 @@
 #include "common/node/recency.h"
 #include "common/node/size.h"
 #include "common/node/snapshot.h"
+#include "common/node/stop_limit.h"
 #include "common/node/submission.h"
 #include "common/node/tick.h"
 #include "common/node/volume.h"
@@ -292,10 +293,16 @@ void node_close(struct node *node)
 	node->log->free(node);
 	procs_close(node->procs);
 	node_shm_close(node->shm);
+	stop_limit_end(node->stop_limit);
 	store_close(node->store);
 	pthread_mutex_destroy(&node->work_lock);
 	pthread_mutex_destroy(&node->queue_lock);
 	free(node);
+}
+
+void node_limit_stop(struct node *node, void (*last)(void *arg), void *arg)
+{
+	node->stop_limit = stop_limit_begin(node->store, last, arg);
 }
 
 /* --- asking --- */

@@ -67,6 +67,10 @@ struct node_config {
  * a new store the volume is made. 0 and *RET (node_close()), or -errno with a
  * sentence in WHY. */
 int node_open(const struct node_config *config, struct node **ret, char *why, size_t why_size);
+/* Watch the stop of this process from now on: if another process keeps the store's write
+ * transaction, call LAST(ARG) (NULL: nothing) and end the process (node/stop_limit.h). To be
+ * called once, before node_close(). */
+void node_limit_stop(struct node *node, void (*last)(void *arg), void *arg);
 /* Stops: answers what waits (OUTCOME_STOPPING or UNKNOWN), flushes the log
  * with a deadline, closes the store. */
 void node_close(struct node *node);

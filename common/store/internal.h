@@ -40,6 +40,9 @@ struct store {
 	pthread_mutex_t idle_lock;
 	struct txn *idle; /* further idle snapshots; protected by idle_lock */
 	uint8_t *scratch; /* STORE_CHUNK_SIZE bytes for the writer */
+	/* For txn_writes(): */
+	atomic_uint writes_waiting;
+	_Atomic uint64_t writes_begun;
 };
 
 struct txn {

@@ -194,7 +194,10 @@ int txn_write(struct store *store, struct txn **ret)
 	if (!txn)
 		return -ENOMEM;
 	*txn = (struct txn){ .store = store, .write = true };
+	atomic_fetch_add_explicit(&store->writes_waiting, 1, memory_order_relaxed);
 	int r = store_error(mdb_txn_begin(store->env, NULL, 0, &txn->mdb));
+	atomic_fetch_sub_explicit(&store->writes_waiting, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->writes_begun, 1, memory_order_relaxed);
 	if (r < 0) {
 		free(txn);
 		return r;
@@ -209,6 +212,12 @@ int txn_write(struct store *store, struct txn **ret)
 	}
 	*ret = txn;
 	return 0;
+}
+
+void txn_writes(struct store *store, struct txn_writes *ret)
+{
+	ret->waiting = atomic_load_explicit(&store->writes_waiting, memory_order_relaxed);
+	ret->begun = atomic_load_explicit(&store->writes_begun, memory_order_relaxed);
 }
 
 int txn_nest(struct txn *parent, struct txn **ret)

@@ -45,6 +45,14 @@ void txn_abort(struct txn *txn);
 /* Commit a write or nested transaction and free TXN, also on error. Returns 0, -ENOSPC or
  * -EIO. The outermost commit writes meta. */
 int txn_commit(struct txn *txn);
+struct txn_writes {
+	unsigned waiting; /* threads of this process that wait for the write transaction */
+	uint64_t begun;   /* waits of this process that are over */
+};
+
+/* Count this process's write transactions. While the second number stands still and the first
+ * is not 0, another process keeps the write transaction. Thread-safe. */
+void txn_writes(struct store *store, struct txn_writes *ret);
 /* Commit an empty transaction, so that the next one can reuse the pages that the previous
  * one freed. Returns 0, -ENOSPC, -EIO or another -errno. */
 int store_advance(struct store *store);

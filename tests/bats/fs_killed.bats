@@ -128,3 +128,29 @@ get_stuck() {
 	same written "$(cat "$MNT/dir/new")"
 	same $'old\nappended' "$(cat "$MNT/key")"
 }
+
+@test "SIGTERM ends both programs while another process keeps the store's write transaction" {
+	start_fs
+	start_httpd --write-timeout 1s
+	echo before >"$MNT/key"
+	allow_log 'another process has kept|has been waiting|waits'
+	start writer "$KEYDIR_BUILD/tools/hold_writer" "$STORE"
+	local writer=$PID
+	wait_for 10 grep -q held "$T/writer.log"
+	curl -s -o "$T/put" -X PUT -d after "$URL/v1/kv/key" 3>&- 4>&- &
+	(echo after >"$MNT/other" || true) 2>/dev/null 3>&- 4>&- &
+	is_held_up() { [ "$(curl -s -o /dev/null -w '%{http_code}' "$URL/readyz")" = 503 ]; }
+	wait_for 60 is_held_up
+	forget "$FS_PID"
+	forget "$HTTPD_PID"
+	kill -TERM "$FS_PID" "$HTTPD_PID"
+	wait_for 60 has_ended "$HTTPD_PID"
+	wait_for 60 has_ended "$FS_PID"
+	grep -q "error.*another process has kept the store's write transaction for 20 s" "$T"/httpd*.log
+	not mountpoint -q "$MNT"
+	# Nothing acknowledged is lost, and the store is fine.
+	stop "$writer" || true
+	start_httpd
+	rest GET /v1/kv/key
+	same "200 before" "$status $(body)"
+}
