@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A value must fit a 32-bit length of the log's records and memory at once. */
-
 /* Well within the range of librdkafka's message.timeout.ms, an int (CONFIGURATION.md). */
 #define WRITE_TIMEOUT_MAX_MS 86400000
 
