@@ -258,12 +258,13 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	view_close(&view);
 	/* The kernel asked to create what exists: another writer was faster, or it
 	 * never looked. It has not checked permissions then. */
-	if (r == 0)
-		r = attr_access(m, req, &e, fi->flags);
-	if (r == -EACCES)
-		files_forget(&m->files, param.ino, 1);
 	if (r != 0)
 		return r;
+	r = attr_access(m, req, &e, fi->flags);
+	if (r != 0) {
+		files_forget(&m->files, param.ino, 1);
+		return r;
+	}
 	struct file *f = files_get(&m->files, param.ino);
 	if (!f)
 		return -ENOMEM;

@@ -59,8 +59,9 @@ static int write_address(const struct addrinfo *info, char *text, size_t size)
 	                    NULL, 0, NI_NUMERICHOST);
 
 	if (r == 0 && six) {
+		size_t len = strlen(text);
 		text[0] = '[';
-		strcat(text, "]");
+		memcpy(text + len, "]", 2);
 	}
 	return r;
 }
