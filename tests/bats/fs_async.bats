@@ -119,8 +119,9 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 }
 
 @test "what can be refused at once is told by close" {
+	NODE_OPTIONS=(--size 1M)
 	node_httpd 1
-	node_fs 1 -o async_close --size 1M
+	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]}
 	fails_with "No space" bash -c "head -c 2000000 /dev/zero >'$mnt/key'"
 	sync "$mnt"

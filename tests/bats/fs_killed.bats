@@ -27,7 +27,15 @@ is_stuck() {
 # A process whose first thread is dead looks dead as a whole.
 has_ended() { [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
 
+forget_all() {
+	local pid
+	for pid; do forget "$pid"; done
+}
+
 guard_pid() { pgrep -f "^keydir-guard $FS_PID "; }
+
+# Process $1 waits for the mount, or has ended.
+waits_or_ended() { ! is_running "$1" || grep -qs 'request_wait_answer\|fuse_' "/proc/$1/wchan"; }
 
 # A request that nobody reads any more has the directory locked, and the mount
 # waits for that lock to say what REST has changed there.
@@ -36,12 +44,19 @@ get_stuck() {
 	start_httpd
 	mkdir "$MNT/dir"
 	ls "$MNT/dir"
-	start hold "$HOLD" "$FS_PID"
-	HOLD_PID=$PID
-	wait_for 10 grep -q '^[1-9]' "$LOG"
-	mkdir "$MNT/dir/made" 2>"$T/mkdir.out" 3>&- 4>&- 5>&- &
-	MKDIR_PID=$!
-	wait_for 10 grep -q 'request_wait_answer\|fuse_' "/proc/$MKDIR_PID/wchan"
+	HOLD_PIDS=()
+	local try
+	for try in {1..20}; do
+		start hold "$HOLD" "$FS_PID"
+		HOLD_PIDS+=("$PID")
+		wait_for 10 grep -q '^[0-9]' "$LOG"
+		mkdir "$MNT/dir/made$try" 2>"$T/mkdir.out" 3>&- 4>&- 5>&- &
+		MKDIR_PID=$!
+		wait_for 10 waits_or_ended "$MKDIR_PID"
+		is_running "$MKDIR_PID" && break
+		# A thread that was busy when the others were stopped has served it.
+		wait "$MKDIR_PID"
+	done
 	rest PUT /v1/kv/dir/key -d v
 	wait_for 10 is_stuck
 }
@@ -56,7 +71,7 @@ get_stuck() {
 	forget "$FS_PID"
 	wait "$FS_PID" || true
 	wait_for 10 not is_running "$guard"
-	forget "$HOLD_PID"
+	forget_all "${HOLD_PIDS[@]}"
 	wait "$MKDIR_PID" && return 1
 	grep -q "connection abort" "$T/mkdir.out"
 	# The mount stays, so that nobody writes below it unawares.
@@ -82,7 +97,7 @@ get_stuck() {
 	guard=$(guard_pid)
 	old=$FS_PID
 	forget "$old"
-	forget "$HOLD_PID"
+	forget_all "${HOLD_PIDS[@]}"
 	kill -KILL "$guard" "$old"
 	wait_for 10 not is_running "$guard"
 	start_fs
