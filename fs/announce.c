@@ -1,35 +1,35 @@
-/* Announcing what others changed to who watches it (`-o inotify`).
+/* Announcer: makes inotify watchers see changes by other clients (`-o inotify`).
  *
- * The kernel tells watchers what system calls on this mount have done; what is done
- * elsewhere no file system can announce. (FUSE_NOTIFY_DELETE did for removed names
- * before Linux 5.17, which took that out of d_delete(); now it tells only who watches
- * the removed file itself.) So a small process does on the mount what makes the kernel
- * speak, and we answer its requests without doing anything (fs_announced.c):
+ * The kernel reports to watchers what system calls on this mount do; a file system cannot
+ * report changes made elsewhere. (FUSE_NOTIFY_DELETE did so for removed names before Linux
+ * 5.17, which took that out of d_delete(); now it reports only to watchers of the removed file
+ * itself.) So a small process repeats each change on the mount as a system call, and the
+ * handlers answer its requests without changing anything (fs_announced.c):
  *
- *     made         mknod, mkdir or symlink of the name: its look-up is answered "there
- *                  is none", the making with the entry that there is (IN_CREATE);
- *                  then as a changed value
- *     value        open to write, set the time, close (IN_OPEN, IN_MODIFY,
+ *     created      mknod, mkdir or symlink of the name: its look-up is answered with "not
+ *                  found", the creation with the existing entry (IN_CREATE); then as a
+ *                  changed value
+ *     value        open for writing, set the time, close (IN_OPEN, IN_MODIFY,
  *                  IN_CLOSE_WRITE)
  *     attributes   set both times (IN_ATTRIB)
- *     gone         unlink or rmdir: its look-up is answered with an entry of a number
- *                  that nothing has (IN_DELETE)
+ *     removed      unlink or rmdir: its look-up is answered with an entry of an unused
+ *                  number (IN_DELETE)
  *
- * It is a process of its own, as it waits for directories' locks in the kernel: a
- * thread of ours in such a wait would keep a killed mount from ending (guard.c). It is
- * this program under another name, has the other end of a socket, does one
- * announcement at a time and says when it is done; it ends when the socket does.
+ * It is a process of its own because it waits for directories' locks in the kernel: a thread
+ * of this process in such a wait would keep a killed mount from ending (guard.c). It is this
+ * program under another name, has the other end of a socket, makes one announcement at a time
+ * and reports its end; it exits when the socket is closed.
  *
- * We know its requests by the process that the kernel names, and that it really names
- * that one is tried first: otherwise it would change what it should announce. Its
- * number is not given to another process before we have waited for it, and until
- * then none of its requests changes anything.
+ * Its requests are recognized by the process id that the kernel gives. A probe at the start
+ * checks that the kernel gives the right one; otherwise the process would change the entries
+ * that it should announce. Its id cannot be reused before this process has waited for it, and
+ * until then none of its requests changes anything.
  *
- * Announcements come one by one and in order. Of what is gone and back again only the
- * making is announced, of equal ones that wait one, and of those that come too fast
- * for QUEUE_MAX none, with a warning.
+ * Announcements are made one at a time, in order. For a name that was removed and created again
+ * only the creation is announced; equal waiting announcements are merged; those above QUEUE_MAX
+ * are dropped with a warning.
  *
- * Lock: a->lock protects what it says below, a leaf. */
+ * Lock: a->lock protects the fields named below, a leaf. */
 #include "fs/announce.h"
 
 #include "fs/mount.h"
@@ -131,8 +131,8 @@ static void add(struct announcer *a, enum announcement what, uint64_t ino, uint6
 	pthread_cond_signal(&a->wake);
 }
 
-void announce(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
-              const char *name, size_t len)
+void announce_change(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
+                     const char *name, size_t len)
 {
 	if (!a || what == ANNOUNCE_NOTHING || !__atomic_load_n(&a->proven, __ATOMIC_ACQUIRE))
 		return;
@@ -147,7 +147,7 @@ void announce(struct announcer *a, enum announcement what, uint64_t ino, uint64_
 /* Takes no lock of the kernel. False if it does not know INO. */
 static bool forget_attributes(const struct mount *m, uint64_t ino)
 {
-	return fuse_lowlevel_notify_inval_inode(m->session, node_id(m, ino), -1, 0) != -ENOENT;
+	return fuse_lowlevel_notify_inval_inode(m->session, kernel_ino(m, ino), -1, 0) != -ENOENT;
 }
 
 /* The path of PARENT below the root of the mount. False if it has none that fits. */
@@ -216,8 +216,8 @@ static bool announce_one(struct announcer *a, const struct announcement_item *it
 		return true;
 	/* It may have been looked up since the kernel was told. */
 	if (item->what == ANNOUNCE_MADE && !busy_lately(&m->busy, item->parent))
-		fuse_lowlevel_notify_inval_entry(m->session, node_id(m, item->parent), item->name,
-		                                 strlen(item->name));
+		fuse_lowlevel_notify_inval_entry(m->session, kernel_ino(m, item->parent),
+		                                 item->name, strlen(item->name));
 	if (!have_done(a, order))
 		return false;
 	/* If what is gone came back just then, the kernel may think that this was removed. */

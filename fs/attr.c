@@ -6,7 +6,7 @@
  * longer than the entry lives. */
 #include "fs/frozen.h"
 #include "fs/op.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 
 #include "common/base/clock.h"
 
@@ -17,7 +17,7 @@
 #define BLOCK_SIZE 512
 #define IO_SIZE 4096
 
-int64_t now_ns(void)
+int64_t wall_now_ns(void)
 {
 	struct timespec now;
 
@@ -69,8 +69,8 @@ void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st
 
 	if (f->buffer)
 		e.size = f->buffer->size;
-	else if (f->shown)
-		e.size = f->shown->size;
+	else if (f->kernel_content)
+		e.size = f->kernel_content->size;
 	else if (f->gone && f->content)
 		e.size = f->content->size;
 	else
@@ -132,8 +132,8 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 	pthread_mutex_lock(&f->lock);
 	file_note(f, e);
 	if (gives_pages(m, f))
-		shown_load(f, view, clock_mono_ms());
-	if (file_is_private(f) || (f->shown && !f->gone) || unapplied_bytes(m, f))
+		kernel_cache_load(f, view, clock_mono_ms());
+	if (file_is_private(f) || (f->kernel_content && !f->gone) || unapplied_bytes(m, f))
 		attr_fill_file(m, f, &ret->attr);
 	if (file_is_private(f) || file_busy(f))
 		ret->attr_timeout = 0;
@@ -149,7 +149,7 @@ void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *r
 		.ino = f->ino,
 		.entry_timeout = m->caching ? KEEP_LONG_S : 0,
 	};
-	files_told(&m->files, f);
+	files_add_lookup(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	attr_fill_file(m, f, &ret->attr);
 	pthread_mutex_unlock(&f->lock);
@@ -178,7 +178,8 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 
 	if (r < 0)
 		return r;
-	r = gives_pages(m, f) ? shown_load(f, &view, clock_mono_ms()) : file_load(f, &view, false);
+	r = gives_pages(m, f) ? kernel_cache_load(f, &view, clock_mono_ms()) :
+	                        file_load(f, &view, false);
 	*ret_timeout = 0;
 	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f) && !f->frozen)
 		*ret_timeout = attr_timeout(m, &view, &f->last);
@@ -202,9 +203,9 @@ static int attr_of_inode(struct mount *m, fuse_ino_t ino, struct stat *st, doubl
 
 	if (r < 0)
 		return r;
-	r = view_inode(&view, real_ino(m, ino), &e);
+	r = view_inode(&view, store_ino(m, ino), &e);
 	if (r == -ENOENT) {
-		r = look_up_again(m, &view, ino, &e);
+		r = fs_look_up_again(m, &view, ino, &e);
 		again = true;
 	}
 	if (r == 0) {

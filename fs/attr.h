@@ -1,4 +1,4 @@
-/* Attributes: what stat(2) shows of an entry, and how long the kernel may keep it. */
+/* Attributes: the stat(2) data of an entry, and how long the kernel may cache it. */
 #ifndef KEYDIR_FS_ATTR_H
 #define KEYDIR_FS_ATTR_H
 
@@ -9,28 +9,28 @@
 
 struct mount;
 
-/* Fills ST for entry E. */
+/* Fill ST for entry E. */
 void attr_fill(const struct mount *m, const struct entry *e, struct stat *st);
-/* The same for a file with changes; F->lock is held. */
+/* Do the same for a file with changes, with F->lock held. */
 void attr_fill_file(const struct mount *m, const struct file *f, struct stat *st);
-/* Whether who sent REQ may open E with FLAGS, by its mode: 0 or -EACCES. The kernel
- * asks that itself of what it opens. */
+/* Check by its mode whether the caller of REQ may open E with FLAGS. Returns 0 or -EACCES. The kernel
+ * checks this itself for files that it opens. */
 int attr_access(const struct mount *m, fuse_req_t req, const struct entry *e, int flags);
-/* Seconds for which the kernel may keep what it learns of E from VIEW. */
+/* Return the seconds for which the kernel may cache E as VIEW has it. */
 double attr_timeout(const struct mount *m, const struct view *view, const struct entry *e);
-/* Fills RET for an entry of VIEW, with what is open here taken into account. */
+/* Fill RET for an entry of VIEW, including the changes of files that are open here. Counts one
+ * look-up. */
 void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
                 struct fuse_entry_param *ret);
-/* The same for a file whose name is not in the log yet, and counts that the
- * kernel is told. F->lock is not held. */
+/* Do the same for a file whose name is not in the log yet. Called without F->lock. */
 void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *ret);
-/* Answers a getattr of INO (as the kernel knows it); waits for events on their way. */
+/* Answer a getattr of INO (the kernel's number) once its events in flight are done. */
 void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino);
-/* Answers a setattr, whose events are applied. The kernel must not keep it: it takes
- * over what such an answer says even if it has been told since that this is old. */
+/* Answer a setattr after its events were applied, without letting the kernel cache it: the kernel
+ * would take over this answer even if it was notified of a newer change meanwhile. */
 void attr_reply_changed(struct mount *m, fuse_req_t req, fuse_ino_t ino);
 
-/* Realtime in ns since the epoch. */
-int64_t now_ns(void);
+/* Return the real time in ns since the epoch. */
+int64_t wall_now_ns(void);
 
 #endif

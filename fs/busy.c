@@ -5,7 +5,7 @@
  * answer; and invalidating takes the same locks, without a way to interrupt
  * it. While it waits there the process cannot be killed, and the mount of a
  * process that died then hangs instead of failing. So the invalidator asks
- * here first and takes another way round what is busy (tell.c).
+ * here first and takes another way round what is busy (notifier.c).
  *
  * It is a hint: a request that the kernel has sent and we have not read yet is
  * not counted. Such a one is read and answered soon, as long as we live.

@@ -1,11 +1,11 @@
-/* Busy inodes: those that the kernel may keep locked for a request of ours. */
+/* Busy inodes: those that the kernel may keep locked for a request to this mount. */
 #ifndef KEYDIR_FS_BUSY_H
 #define KEYDIR_FS_BUSY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Inodes share a slot by chance; that only makes some look busy. */
+/* Inodes can share a slot; then one can look busy without being so. */
 #define BUSY_SLOTS 1024
 /* An inode counts as quiet this long after the last answer. */
 #define BUSY_QUIET_MS 5
@@ -17,15 +17,15 @@ struct busy {
 	} slots[BUSY_SLOTS];
 };
 
-/* A request that locks INO (the store's inode of a directory whose names it
- * changes, of a file or directory whose attributes it changes, of a file whose
- * pages it fills) begins, and has been answered. Thread-safe. */
+/* Note the begin and the answer of a request for which the kernel locks INO (the store's inode of a
+ * directory whose names it changes, of an entry whose attributes it changes, or of a file whose
+ * pages it fills). Thread-safe. */
 void busy_begin(struct busy *busy, uint64_t ino);
 void busy_end(struct busy *busy, uint64_t ino);
 
-/* Whether INO is locked now, or was within BUSY_QUIET_MS and may soon be again. */
+/* Return whether INO is locked now or was within the last BUSY_QUIET_MS. */
 bool busy_lately(struct busy *busy, uint64_t ino);
-/* Whether it is locked now. */
+/* Return whether it is locked now. */
 bool busy_now(struct busy *busy, uint64_t ino);
 
 #endif

@@ -10,7 +10,7 @@
  * does not have the name or inode (ENOENT), or has it in another way than we
  * think (a directory with names that it still knows: ENOTEMPTY; a mount point in
  * it: EBUSY; another inode by that name: ENOTDIR, EISDIR). Who notifies then tells
- * more (tell.c). That libfuse shows it all as ENOENT makes no difference there:
+ * more (notifier.c). That libfuse shows it all as ENOENT makes no difference there:
  * only that of an inode is looked for, and no other can come of one. */
 #include "fs/channel.h"
 

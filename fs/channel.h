@@ -1,10 +1,10 @@
-/* The channel: how requests come from the kernel, and replies and notifications go. */
+/* Channel: reads requests from the kernel, and writes replies and notifications. */
 #ifndef KEYDIR_FS_CHANNEL_H
 #define KEYDIR_FS_CHANNEL_H
 
 struct mount;
 
-/* Lets M's session, which is mounted, read and write by us. 0 or -errno. */
+/* Let M's session, which is mounted, read and write through this module. Returns 0 or -errno. */
 int channel_open(struct mount *m);
 
 #endif

@@ -16,7 +16,7 @@
  * state of one file. file->lock may be held when files->lock is taken, never
  * the other way round. No FUSE call and no event is sent from here. */
 #include "fs/file_internal.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -84,7 +84,7 @@ static void file_free(struct file *f)
 {
 	assert(!f->queue && !f->flight && !f->parked);
 	file_drop_buffer(f);
-	shown_drop(f);
+	kernel_cache_drop(f);
 	content_unref(f->content);
 	pthread_mutex_destroy(&f->lock);
 	free(f->name_key);
@@ -202,7 +202,7 @@ int files_create(struct files *files, uint64_t ino, uint64_t parent, const char 
 	f->name = (char *)f->name_key + sizeof(parent);
 	f->name_len = len;
 	f->parent = parent;
-	f->birth = FILE_UNBORN;
+	f->creation = FILE_UNLOGGED;
 	f->named = true;
 	f->last = (struct entry){
 		.ino = ino,
@@ -332,7 +332,7 @@ void files_keep(struct files *files, struct file *f)
 	pthread_mutex_unlock(&files->lock);
 }
 
-void files_told(struct files *files, struct file *f)
+void files_add_lookup(struct files *files, struct file *f)
 {
 	pthread_mutex_lock(&files->lock);
 	struct alias *alias = f->named ? NULL : alias_find(files, f->ino);
@@ -405,7 +405,7 @@ int file_load(struct file *f, const struct view *view, bool with_value)
 {
 	struct entry e;
 
-	if (f->birth != FILE_BORN || f->lost || f->gone)
+	if (f->creation != FILE_LOGGED || f->lost || f->gone)
 		return 0;
 	int r = view_inode(view, f->real, &e);
 	if (r == -ENOENT) {
@@ -429,7 +429,7 @@ int file_load(struct file *f, const struct view *view, bool with_value)
 
 void file_note(struct file *f, const struct entry *e)
 {
-	if (f->birth != FILE_BORN || f->lost || f->gone)
+	if (f->creation != FILE_LOGGED || f->lost || f->gone)
 		return;
 	f->last = *e;
 	f->last.ino = f->st_ino;
@@ -471,7 +471,7 @@ int file_make_private(struct file *f, bool empty)
 	struct buffer *buffer = calloc(1, sizeof(*buffer));
 	if (!buffer)
 		return -ENOMEM;
-	shown_drop(f);
+	kernel_cache_drop(f);
 	int r = f->content && !empty ? fill_buffer(f, buffer) : 0;
 	if (r < 0) {
 		free(buffer);

@@ -48,7 +48,7 @@ void file_leave_frozen(struct files *files, struct file *f)
 	f->reserved = false;
 }
 
-int files_settle(struct files *files, struct file *f, uint64_t real)
+int files_resolve(struct files *files, struct file *f, uint64_t real)
 {
 	struct alias *alias = NULL;
 	int r = 0;
@@ -73,7 +73,7 @@ int files_settle(struct files *files, struct file *f, uint64_t real)
 	return r;
 }
 
-int files_lead(struct files *files, struct file *f, uint64_t real)
+int files_redirect(struct files *files, struct file *f, uint64_t real)
 {
 	struct alias *more = calloc(1, sizeof(*more));
 

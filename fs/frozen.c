@@ -6,7 +6,7 @@
  * a local file system a value is replaced by rename(2): open handles keep the old inode,
  * and the name leads to a new one. This file does the same with the numbers by which the
  * kernel knows inodes. The number that the handles have is frozen: it keeps the old bytes
- * (F->shown). The name is invalidated, and the next look-up gets another number for the
+ * (F->kernel_content). The name is invalidated, and the next look-up gets another number for the
  * same entry, an alias (file_numbers.c). stat(2) shows the entry's own number for both.
  *
  * The invalidator freezes a file, instead of dropping its pages, if
@@ -32,7 +32,7 @@
  *
  * Lock: file->lock; the list of frozen files is under files->lock. */
 #include "fs/frozen.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -43,15 +43,15 @@
 /* The version that the kernel's pages are of, or NULL if that is not here. */
 static struct content *kernel_version(const struct file *f)
 {
-	if (f->shown)
-		return f->shown;
+	if (f->kernel_content)
+		return f->kernel_content;
 	return f->content && f->content->version == f->last.version ? f->content : NULL;
 }
 
 /* Whether F has readers that may be in the middle of it. */
 static bool has_readers(const struct file *f, int64_t now_ms)
 {
-	return f->birth == FILE_BORN && !f->gone && !f->lost && f->nopen && !f->nwriting &&
+	return f->creation == FILE_LOGGED && !f->gone && !f->lost && f->nopen && !f->nwriting &&
 	       !file_is_private(f) && !file_busy(f) && !f->follows &&
 	       now_ms - f->active_ms < FROZEN_ACTIVE_MS;
 }
@@ -87,8 +87,8 @@ bool frozen_try(struct files *files, struct file *f, const struct view *view, in
 		return false;
 	if (begins_with(view, &e, old) != 0 || files_freeze(files, f, old->size) < 0)
 		return false;
-	if (!f->shown)
-		f->shown = content_ref(old);
+	if (!f->kernel_content)
+		f->kernel_content = content_ref(old);
 	f->behind_ms = 0;
 	f->frozen = FILE_FROZEN;
 	f->thaws = false;
@@ -124,7 +124,7 @@ int frozen_thaw(struct file *f, const struct view *view)
 	if (r < 0 || f->gone)
 		return r;
 	f->frozen = FILE_THAWING;
-	shown_drop(f);
+	kernel_cache_drop(f);
 	return 0;
 }
 

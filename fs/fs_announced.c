@@ -40,7 +40,7 @@ void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fs_lookup(req, parent, name);
 		return;
 	}
-	switch (announcer_says(m->announcer, real_ino(m, parent), name)) {
+	switch (announcer_says(m->announcer, store_ino(m, parent), name)) {
 	case ANNOUNCE_MADE:
 		fuse_reply_err(req, ENOENT);
 		break;
@@ -70,7 +70,7 @@ static void reply_made(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	announcer_made(m->announcer);
 	if (r == 0) {
-		r = view_name(&view, real_ino(m, parent), name, strlen(name), &e);
+		r = view_name(&view, store_ino(m, parent), name, strlen(name), &e);
 		if (r == 0)
 			attr_entry(m, &view, &e, &param);
 		view_close(&view);

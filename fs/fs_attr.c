@@ -96,7 +96,7 @@ static int new_setattr_op(struct setattr *sa, struct file *f, uint64_t real, con
 	if (!op)
 		return -ENOMEM;
 	op->ev.at = real;
-	op_hold(op, real);
+	op_mark_locked(op, real);
 	op->arg = sa;
 	op->done = setattr_done;
 	if (what == EVENT_CHMOD) {
@@ -179,7 +179,7 @@ static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 	ps->ino = ino;
 	ps->handle = handle;
 	ps->c = *c;
-	parked_hold(&ps->p, f->real);
+	parked_mark_locked(&ps->p, f->real);
 	op_park(f, &ps->p);
 	return 0;
 }
@@ -229,22 +229,22 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, struct
 	}
 	if (r < 0)
 		return r;
-	if (f->birth == FILE_UNBORN || f->gone) {
+	if (f->creation == FILE_UNLOGGED || f->gone) {
 		if (c->mode) {
 			f->last.mode = (f->last.mode & S_IFMT) | (c->attr.st_mode & 07777);
 			c->mode = false;
 		}
 	}
 	/* A new file gets the time of its creation, when that is logged. */
-	if (f->birth == FILE_UNBORN && !f->buffer->changed && c->atime_now && c->mtime_now)
+	if (f->creation == FILE_UNLOGGED && !f->buffer->changed && c->atime_now && c->mtime_now)
 		c->atime = c->mtime = false;
 	if (f->gone) {
 		if (c->mtime) {
 			f->changed_ns = 0;
-			f->last.mtime_ns = c->mtime_now ? now_ns() : ns_of(c->attr.st_mtim);
+			f->last.mtime_ns = c->mtime_now ? wall_now_ns() : ns_of(c->attr.st_mtim);
 		}
 		if (c->atime)
-			f->last.atime_ns = c->atime_now ? now_ns() : ns_of(c->attr.st_atim);
+			f->last.atime_ns = c->atime_now ? wall_now_ns() : ns_of(c->attr.st_atim);
 		c->atime = c->mtime = false;
 	}
 	if (c->atime || c->mtime) {
@@ -326,7 +326,7 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	}
 	struct setattr *sa = setattr_new(m, req, ino);
 	if (sa)
-		send_changes(sa, NULL, real_ino(m, ino), &c);
+		send_changes(sa, NULL, store_ino(m, ino), &c);
 	else
 		fuse_reply_err(req, ENOMEM);
 }

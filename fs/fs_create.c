@@ -17,7 +17,7 @@
 /* Return the entry that OP made, as it was then. */
 static struct entry made_entry(const struct op *op, const struct outcome *out)
 {
-	int64_t now = now_ns();
+	int64_t now = wall_now_ns();
 
 	return (struct entry){
 		.ino = out->ino,
@@ -107,7 +107,7 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 	struct path path;
 	struct view view;
 	struct entry parent;
-	int r = check_name(name);
+	int r = fs_check_name(name);
 
 	if (r < 0)
 		return r;
@@ -134,7 +134,7 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 	op->ev.ino = node_propose_ino(m->node);
 	op->ev.mode = mode & 07777;
 	op->ev.flags = EVENT_HAS_MODE;
-	op_hold(op, dir);
+	op_mark_locked(op, dir);
 	*ret = op;
 	return 0;
 }
@@ -144,7 +144,7 @@ static void send_entry(fuse_req_t req, enum event_op what, fuse_ino_t parent, co
 {
 	struct mount *m = mount_of(req);
 	struct op *op;
-	int r = new_entry_op(m, what, real_ino(m, parent), name, mode, &op);
+	int r = new_entry_op(m, what, store_ino(m, parent), name, mode, &op);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);
@@ -176,7 +176,7 @@ void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 {
 	struct mount *m = mount_of(req);
 	struct op *op;
-	int r = new_entry_op(m, EVENT_SET, real_ino(m, parent), name, 0777, &op);
+	int r = new_entry_op(m, EVENT_SET, store_ino(m, parent), name, 0777, &op);
 
 	if (r == 0) {
 		op->ev.flags |= EVENT_SYMLINK;
@@ -303,7 +303,7 @@ static int create_new(struct mount *m, fuse_req_t req, uint64_t dir, const char 
 
 	if (r == 0)
 		r = files_create(&m->files, node_propose_ino(m->node), dir, name,
-		                 S_IFREG | (mode & 07777), now_ns(), &f);
+		                 S_IFREG | (mode & 07777), wall_now_ns(), &f);
 	if (r != 0)
 		return r;
 	if (fi->flags & O_TRUNC)
@@ -349,8 +349,8 @@ void fs_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
                struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent);
-	int r = check_name(name);
+	uint64_t dir = store_ino(m, parent);
+	int r = fs_check_name(name);
 
 	if (r < 0) {
 		fuse_reply_err(req, -r);

@@ -1,40 +1,27 @@
-/* Reading directories.
+/* Directories: opening, listing and syncing them.
  *
- * An open directory collects its names from one snapshot when it is first read,
- * adds those that this mount has created and not logged yet, and lists them in
- * the order of their hashes; the hash of a name is its position. So a position
- * means the same to every open directory, whatever was made or removed
- * meanwhile: the kernel may go on anywhere with what another one began, as it
- * does when it has answered from its cache and that is dropped, and still a
- * name that exists throughout is seen exactly once. (The index in a list, or
- * the order of the store, would do that only within one opendir.) A million
- * names cost a million steps and a sort. Attributes (readdirplus) are of the
- * moment of the answer. rewinddir starts anew.
+ * An open directory collects its names from one snapshot at the first read, adds those that
+ * this mount has created and not logged yet, and lists them in the order of their hashes;
+ * the hash of a name is its position. So a position means the same in every open directory,
+ * whatever is created or removed meanwhile. The kernel may continue in one listing where
+ * another ended, as it does when its cached listing was dropped, and a name that exists
+ * throughout is still listed exactly once. (An index in a list, or the store's order, would
+ * ensure that only within one opendir.) Attributes (readdirplus) are current when the answer
+ * is made. rewinddir collects the names anew.
  *
- * A listing that the kernel has kept it asks for again when one page of it is gone:
- * once for what is behind that page, and as a whole the next time. That needs no
- * lack of memory: DAMON_RECLAIM, where it is on, takes pages that seem cold, a page
- * of such a listing within seconds when the machine is busy (seen by tracing
- * mm_filemap_delete_from_page_cache). Nothing here can prevent it.
+ * The kernel requests a cached listing again when one of its pages is gone: once for the
+ * names after that page, and the next time as a whole. That does not need low memory:
+ * DAMON_RECLAIM, where it is enabled, also reclaims pages that are merely cold.
  *
- * Whether a listing brings attributes along, and so inodes into the kernel, is
- * decided here and not by the kernel (READDIRPLUS_AUTO): that asks for them in the
- * first request and then only as long as what came is used, which helps who reads
- * and looks in turn (`ls -l`), but not who reads all names first (du, cp -r, tar,
- * grep -r, git): those made a look-up for each name behind the first 200. So the
- * first names always have attributes; of a larger directory those behind them do
- * once somebody looks names of it up. That comes too late for who reads up to
- * 100,000 names before he looks at the first of them (fts: du, find -printf %s): he
- * makes a look-up for each behind the first, and until then nothing tells him from
- * who wants names alone (ls -f, find). Milliseconds of processor time of client and
- * mount together for names never seen before; AUTO, always, as it is here:
- *
- *     10,000 names: ls -f 16, 72, 50; find 19, 72, 50; du 317, 93, 95
- *     100,000 names: ls -f 119, 619, 225; find 236, 810, 256; ls -l 954, 1049, 1125;
- *                    du 3806, 868, 3779
- *
- * A name that comes along costs 5 us and an inode of 1 KB in the kernel, one that is
- * looked up 40 us.
+ * This file decides whether a listing includes attributes, which create inodes in the kernel.
+ * The kernel's own choice (READDIRPLUS_AUTO) requests them in the first request and then only
+ * while they are used. That suits programs that read and stat in turn (`ls -l`), but makes one
+ * look-up per name for programs that read all names first (du, cp -r, tar, grep -r, git). So
+ * the first names always have attributes, and in a larger directory the further names have
+ * them once a name of it was looked up. A program that reads 100,000 names before its first
+ * stat (fts: du, find -printf %s) still makes a look-up for each, because until then it cannot
+ * be told apart from one that needs names only (ls -f, find). tests/bench/RESULTS.md has the
+ * times of the three ways.
  *
  * Lock: dir->lock, held while an answer is made, not while it is sent. */
 #include "fs/handle.h"
@@ -507,7 +494,7 @@ static int dir_open(struct mount *m, fuse_ino_t ino, struct dir **ret)
 		free(d);
 		return r;
 	}
-	d->real = real_ino(m, ino);
+	d->real = store_ino(m, ino);
 	if (ino != FUSE_ROOT_ID) {
 		d->file = files_get(&m->files, ino);
 		r = d->file ? 0 : -ENOMEM;
@@ -613,7 +600,7 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	}
 	sync->mount = m;
 	sync->req = req;
-	sync->dir = real_ino(m, ino);
+	sync->dir = store_ino(m, ino);
 	busy_begin(&m->busy, sync->dir);
 	sync->job.run = send_barrier;
 	sync->wait.run = nothing_pending;

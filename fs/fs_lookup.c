@@ -30,7 +30,7 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		attr_entry(m, &view, &e, &param);
 		dir_looked_up(m, parent);
 		if (S_ISREG(e.mode))
-			recall_note(&m->recall, param.ino, parent, name, clock_mono_ms());
+			lookup_cache_add(&m->recall, param.ino, parent, name, clock_mono_ms());
 	}
 	view_close(&view);
 	if (r == -ENOENT && m->caching) {
@@ -43,13 +43,13 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		fuse_reply_entry(req, &param);
 }
 
-int look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret)
+int fs_look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret)
 {
 	struct recalled at;
 	struct entry e;
 
 	/* Pages of a file that is opened without a request must be of one key. */
-	if (m->no_open || !recall_name(&m->recall, ino, clock_mono_ms(), &at) ||
+	if (m->no_open || !lookup_cache_find(&m->recall, ino, clock_mono_ms(), &at) ||
 	    view_name(view, at.parent, at.name, at.len, &e) < 0 || !S_ISREG(e.mode))
 		return -ENOENT;
 	*ret = e;
@@ -59,9 +59,9 @@ int look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent);
+	uint64_t dir = store_ino(m, parent);
 	struct file *f;
-	int r = check_name(name);
+	int r = fs_check_name(name);
 
 	if (r == 0 && !node_can_read(m->node))
 		r = -EIO;
@@ -90,7 +90,7 @@ void fs_readlink(fuse_req_t req, fuse_ino_t ino)
 	int64_t n = view_open(m->store, &view);
 
 	if (n == 0) {
-		n = view_inode(&view, real_ino(m, ino), &e);
+		n = view_inode(&view, store_ino(m, ino), &e);
 		if (n == 0)
 			n = S_ISLNK(e.mode) ?
 			            store_read(view.txn, &e, 0, target, sizeof(target) - 1) :

@@ -1,18 +1,19 @@
 /* Opening, reading, flushing and closing files.
  *
- * A file opened for reading gets a copy of its value, shared by all who have
- * it open and renewed when the store has a newer version: so it stays readable
- * to its end after it is deleted, replaced or expired, and every read is of
- * one version; what has changed lately is read past the kernel's cache, so that
- * a reading of several reads is, too. What is read for that cache shown.c chooses. A
- * key that is replaced after the kernel has looked its name up, and before it is
- * opened, is opened as what the name leads to by then (recall.c). Changes go to the
- * log at flush (close) and fsync, which are answered when they are applied, with the
- * outcome. What no flush has seen (a mapping outlives its descriptor) is logged at
+ * A file opened for reading gets a copy of its value, shared by all its readers and renewed when
+ * the store has a newer version. So it stays readable to its end after it is deleted, replaced
+ * or expired, and every read returns one version. Values that changed recently are read past the
+ * kernel's cache, so that a sequence of reads returns one version, too. kernel_cache.c chooses
+ * the version for reads through that cache, and frozen.c keeps it for open files. A key that is
+ * replaced after the kernel has looked up its name, and before it is opened, is opened as the key
+ * that has the name then (lookup_cache.c).
+ *
+ * Changes go to the log at flush (close) and fsync, which are answered when they are applied, with
+ * the outcome. Changes after the last flush (a mapping outlives its descriptor) are logged at
  * release. */
 #include "fs/frozen.h"
 #include "fs/handle.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 
 #include "common/base/clock.h"
 #include "fs/holder.h"
@@ -43,7 +44,7 @@ static int load(struct mount *m, struct file *f, const struct view *view, enum r
 	bool newest = what != REFRESH_ENTRY && !(cached && what == REFRESH_CACHED);
 	int r = file_load(f, view, newest);
 
-	return r == 0 && cached ? shown_choose(f, view, clock_mono_ms()) : r;
+	return r == 0 && cached ? kernel_cache_choose(f, view, clock_mono_ms()) : r;
 }
 
 /* Looks at the store; F->lock is held. */
@@ -51,7 +52,7 @@ static int refresh(struct mount *m, struct file *f, enum refresh what)
 {
 	struct view view;
 
-	if (file_is_private(f) || f->birth != FILE_BORN)
+	if (file_is_private(f) || f->creation != FILE_LOGGED)
 		return 0;
 	int r = view_open(m->store, &view);
 	if (r < 0)
@@ -67,7 +68,7 @@ static int truncate_at_open(struct mount *m, struct file *f)
 	if (!file_is_private(f))
 		return write_begin(m, f, true);
 	int r = buffer_truncate(f->buffer, 0);
-	if (f->birth == FILE_UNBORN)
+	if (f->creation == FILE_UNLOGGED)
 		f->truncated = true;
 	return r;
 }
@@ -142,7 +143,8 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	if (r == 0)
 		count_open(f, h);
 	h->ndropped = f->ndropped;
-	h->untold = r == 0 && (thawed || (f->shown && f->shown->version > inval_told(m->inval)));
+	h->stale_size = r == 0 && (thawed || (f->kernel_content &&
+	                                      f->kernel_content->version > inval_offset(m->inval)));
 	h->whole = r == 0 && is_reader(h) && is_in_flux(m, f);
 	pthread_mutex_unlock(&f->lock);
 	if (r < 0) {
@@ -155,7 +157,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	DL_PREPEND(m->open.handles, h);
 	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)h;
-	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->untold;
+	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->stale_size;
 	/* A flush concerns who can write, and who has created. */
 	fi->noflush = is_reader(h);
 	/* The kernel's idea of where an append lands is only a guess. */
@@ -175,12 +177,12 @@ static bool follow_name(struct mount *m, fuse_req_t req, struct file *f, int fla
 
 	if (view_open(m->store, &view) < 0)
 		return false;
-	bool found = look_up_again(m, &view, f->ino, &e) == 0 &&
+	bool found = fs_look_up_again(m, &view, f->ino, &e) == 0 &&
 	             attr_access(m, req, &e, flags) == 0;
 	view_close(&view);
 	pthread_mutex_lock(&f->lock);
 	if (found && f->gone && !f->nopen && !f->content && !f->buffer && !f->lost && !file_busy(f))
-		followed = files_lead(&m->files, f, e.ino) == 0;
+		followed = files_redirect(&m->files, f, e.ino) == 0;
 	pthread_mutex_unlock(&f->lock);
 	if (followed)
 		fuse_lowlevel_notify_inval_inode(m->session, f->ino, -1, 0);
@@ -212,7 +214,7 @@ static int open_file(struct mount *m, fuse_req_t req, struct file *f, struct fus
 	 * that it has may be of a version before. The pages it drops itself (keep_cache).
 	 * To forget the size waits for nothing: without a range the kernel takes no lock of
 	 * a page or a directory (fs/fuse/inode.c, fuse_reverse_inval_inode). */
-	if (r == 0 && handle_of(fi)->untold)
+	if (r == 0 && handle_of(fi)->stale_size)
 		fuse_lowlevel_notify_inval_inode(m->session, f->ino, -1, 0);
 	return r;
 }
@@ -360,7 +362,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 			pr->off = off;
 			pr->cached = cached;
 			pr->p.direct = true;
-			parked_hold(&pr->p, f->real);
+			parked_mark_locked(&pr->p, f->real);
 			op_park(f, &pr->p);
 		}
 		pthread_mutex_unlock(&f->lock);
@@ -369,7 +371,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 		return;
 	}
 	int r = refresh(m, f, cached ? REFRESH_CACHED : REFRESH_VALUE);
-	struct content *content = cached || f->frozen == FILE_FROZEN ? shown_content(f) :
+	struct content *content = cached || f->frozen == FILE_FROZEN ? kernel_cache_content(f) :
 	                                                               file_content(f);
 	note_read(m, f, content, off, cached);
 	pthread_mutex_unlock(&f->lock);
@@ -397,7 +399,7 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 	}
 	if (!own && !h->pinned) {
 		r = refresh(m, f, REFRESH_VALUE);
-		h->pinned = f->frozen == FILE_FROZEN ? shown_content(f) : file_content(f);
+		h->pinned = f->frozen == FILE_FROZEN ? kernel_cache_content(f) : file_content(f);
 		h->pinned_seq = f->last_seq;
 	}
 	if (h->pinned && r == 0) {
@@ -430,7 +432,7 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 	int64_t n = buf ? view_open(m->store, &view) : -ENOMEM;
 
 	if (n == 0) {
-		n = view_inode(&view, real_ino(m, ino), &e);
+		n = view_inode(&view, store_ino(m, ino), &e);
 		if (n == 0) {
 			node_touch(m->node, e.ino, view.now_ms);
 			n = store_read(view.txn, &e, (uint64_t)off, buf, size);
@@ -534,13 +536,13 @@ static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 
 /* Hands what F has to the log, and answers with what is known by then. False:
  * nothing is done, as too much is on its way already. */
-static bool flush_and_leave(struct mount *m, fuse_req_t req, struct file *f)
+static bool flush_and_detach(struct mount *m, fuse_req_t req, struct file *f)
 {
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	bool dirty = file_is_dirty(f);
 	int r = op_queue_flush(m, f);
-	bool left = r < 0 || !dirty || op_leave(f->queue->prev, true, false);
+	bool left = r < 0 || !dirty || op_detach(f->queue->prev, true, false);
 	pthread_mutex_unlock(&f->lock);
 	if (left) {
 		op_pump(m, f);
@@ -567,7 +569,7 @@ static bool is_redirection(fuse_req_t req, struct handle *h)
 	bool empty = file_is_dirty(f) && f->buffer && f->buffer->whole && f->buffer->size == 0 &&
 	             !file_busy(f) && !f->error;
 	pthread_mutex_unlock(&f->lock);
-	return first && empty && holder_has(fuse_req_ctx(req)->pid, f->st_ino) != 0;
+	return first && empty && process_has_open(fuse_req_ctx(req)->pid, f->st_ino) != 0;
 }
 
 void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -583,7 +585,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	/* Who only reads is not told the errors of those who write. */
 	if (is_reader(h) || is_redirection(req, h))
 		fuse_reply_err(req, 0);
-	else if (!m->async || !flush_and_leave(m, req, h->file))
+	else if (!m->async || !flush_and_detach(m, req, h->file))
 		flush_and_wait(m, req, h->file);
 }
 
@@ -615,7 +617,7 @@ static void close_handle(struct handle *h)
 			logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
 			       (unsigned long long)f->ino, strerror(-r));
 		else
-			op_leave(f->queue->prev, false, true);
+			op_detach(f->queue->prev, false, true);
 	}
 	bool last = --f->nopen == 0;
 	f->nwriting -= !is_reader(h);

@@ -60,7 +60,7 @@ static int park_name(struct mount *m, fuse_req_t req, struct file *f,
 	pn->name = memcpy(pn->text, call->name, len);
 	if (newlen)
 		pn->newname = memcpy(pn->text + len, call->newname, newlen);
-	parked_hold(&pn->p, real_ino(m, call->parent));
+	parked_mark_locked(&pn->p, store_ino(m, call->parent));
 	op_park(f, &pn->p);
 	return 0;
 }
@@ -76,7 +76,7 @@ static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	if (!f)
 		return 0;
 	pthread_mutex_lock(&f->lock);
-	r = f->birth == FILE_BORN ? -EAGAIN : park_name(m, req, f, call);
+	r = f->creation == FILE_LOGGED ? -EAGAIN : park_name(m, req, f, call);
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
 	files_unref(&m->files, f);
@@ -168,7 +168,7 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 	}
 	op->ev.dir = dir;
 	op->req = req;
-	op_hold(op, dir);
+	op_mark_locked(op, dir);
 	op_send(op);
 }
 
@@ -176,11 +176,11 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 static int drop_unborn(struct mount *m, struct file *f)
 {
 	pthread_mutex_lock(&f->lock);
-	bool unborn = f->birth == FILE_UNBORN;
+	bool unborn = f->creation == FILE_UNLOGGED;
 	if (unborn) {
-		f->birth = FILE_BORN;
+		f->creation = FILE_LOGGED;
 		f->gone = true;
-		files_settle(&m->files, f, 0);
+		files_resolve(&m->files, f, 0);
 	}
 	pthread_mutex_unlock(&f->lock);
 	return unborn;
@@ -196,7 +196,7 @@ static void unlink_again(fuse_req_t req, const struct parked_name *pn)
 static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool waited)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent);
+	uint64_t dir = store_ino(m, parent);
 	const struct parked_name call = {
 		.again = unlink_again, .parent = parent, .name = name, .waited = waited
 	};
@@ -222,7 +222,7 @@ static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
 
 void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	int r = check_name(name);
+	int r = fs_check_name(name);
 
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -233,9 +233,9 @@ void fs_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, parent);
+	uint64_t dir = store_ino(m, parent);
 	struct view view;
-	int r = check_name(name);
+	int r = fs_check_name(name);
 
 	if (r == 0)
 		r = view_open(m->store, &view);
@@ -257,7 +257,7 @@ static void forget_name(struct mount *m, uint64_t dir, struct bytes key)
 {
 	size_t skip = key_name_start(key.data, key.len);
 
-	recall_renamed(&m->recall, dir, (const char *)key.data + skip, key.len - skip);
+	lookup_cache_renamed(&m->recall, dir, (const char *)key.data + skip, key.len - skip);
 }
 
 static void rename_done(struct op *op, const struct outcome *out)
@@ -300,8 +300,8 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 		op->ev.flags |= EVENT_NOREPLACE;
 	if (flags & RENAME_EXCHANGE)
 		op->ev.flags |= EVENT_EXCHANGE;
-	op_hold(op, dir);
-	op_hold(op, newdir);
+	op_mark_locked(op, dir);
+	op_mark_locked(op, newdir);
 	op->req = req;
 	op->done = rename_done;
 	op_send(op);
@@ -310,7 +310,7 @@ static void send_rename(fuse_req_t req, uint64_t dir, const char *name, uint64_t
 static void rename_name(fuse_req_t req, const struct parked_name *call)
 {
 	struct mount *m = mount_of(req);
-	uint64_t dir = real_ino(m, call->parent), newdir = real_ino(m, call->newparent);
+	uint64_t dir = store_ino(m, call->parent), newdir = store_ino(m, call->newparent);
 	int r = wait_for_name(m, req, dir, call->name, call);
 
 	if (r == 0)
@@ -332,10 +332,10 @@ void fs_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t n
 		                          .flags = flags,
 		                          .name = name,
 		                          .newname = newname };
-	int r = check_name(name);
+	int r = fs_check_name(name);
 
 	if (r == 0)
-		r = check_name(newname);
+		r = fs_check_name(newname);
 	if (r == 0 && (flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)))
 		r = -EINVAL;
 	if (r < 0)

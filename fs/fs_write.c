@@ -35,7 +35,7 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	/* What is on its way may put something there. */
 	if (r == 0 && empty && (f->last.size > 0 || file_busy(f))) {
 		f->buffer->changed = true;
-		f->changed_ns = now_ns();
+		f->changed_ns = wall_now_ns();
 	}
 	return r;
 }
@@ -66,7 +66,7 @@ int write_resize(struct mount *m, struct file *f, uint64_t size)
 	if (r == 0)
 		r = buffer_truncate(f->buffer, size);
 	if (r == 0)
-		f->changed_ns = now_ns();
+		f->changed_ns = wall_now_ns();
 	return r;
 }
 
@@ -103,7 +103,7 @@ static int park_write(struct mount *m, fuse_req_t req, struct handle *h, const c
 	pw->size = size;
 	pw->off = off;
 	memcpy(pw->data, data, size);
-	parked_hold(&pw->p, f->real);
+	parked_mark_locked(&pw->p, f->real);
 	op_park(f, &pw->p);
 	return 0;
 }
@@ -124,7 +124,7 @@ static int change(struct mount *m, struct file *f, const char *data, size_t size
 			r = buffer_write(f->buffer, off, data, size);
 	}
 	if (r == 0)
-		f->changed_ns = now_ns();
+		f->changed_ns = wall_now_ns();
 	return r;
 }
 
@@ -202,7 +202,7 @@ static void note_failure(struct mount *m, const struct handle *h, size_t size, o
 
 static void append_done(struct op *op, const struct outcome *out)
 {
-	int error = out->code == OUTCOME_NOT_FOUND && !op->births ? 0 : op_errno(out);
+	int error = out->code == OUTCOME_NOT_FOUND && !op->is_create ? 0 : op_errno(out);
 
 	if (!op->req)
 		return;
@@ -218,8 +218,8 @@ static int new_append(struct mount *m, struct file *f, const char *data, size_t 
 	struct op *op;
 	int r = 0;
 
-	if (f->birth == FILE_UNBORN) {
-		r = op_birth(m, f, EVENT_APPEND, &op);
+	if (f->creation == FILE_UNLOGGED) {
+		r = op_new_create(m, f, EVENT_APPEND, &op);
 	} else {
 		struct path path;
 
@@ -271,7 +271,7 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 	}
 	/* What was written otherwise comes first. A new file that nothing was
 	 * written to begins with the append. */
-	bool fresh = f->birth == FILE_UNBORN && !f->buffer->changed && !f->truncated;
+	bool fresh = f->creation == FILE_UNLOGGED && !f->buffer->changed && !f->truncated;
 	if (!fresh)
 		r = op_queue_flush(m, f);
 	if (r == 0)
@@ -282,7 +282,7 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 	*ret_later = f->nappends >= APPENDS_MAX || f->append_bytes + size > APPEND_BYTES_MAX;
 	/* Without waiting at close, they are bounded all together. */
 	if (!*ret_later && m->async)
-		*ret_later = !op_leave(op, true, false);
+		*ret_later = !op_detach(op, true, false);
 	if (*ret_later)
 		op->req = req;
 	op_queue(op);
@@ -355,7 +355,7 @@ static void refuse_write(fuse_req_t req, size_t size, off_t off, const struct fu
 struct gated_write {
 	struct gated g;
 	fuse_req_t req;
-	uint64_t holds; /* inode that is busy until then */
+	uint64_t locked_inodes; /* inode that is busy until then */
 	size_t size;
 	off_t off;
 	struct fuse_file_info fi;
@@ -367,7 +367,7 @@ static void write_gated(struct gated *g, int error)
 	const struct gated_write *gw = (struct gated_write *)g;
 
 	/* First: the request, and with it the handle, may be gone afterwards. */
-	busy_end(&mount_of(gw->req)->busy, gw->holds);
+	busy_end(&mount_of(gw->req)->busy, gw->locked_inodes);
 	if (error)
 		refuse_write(gw->req, gw->size, gw->off, &gw->fi, error);
 	else
@@ -393,12 +393,12 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	}
 	gw->g.run = write_gated;
 	gw->req = req;
-	gw->holds = real_ino(m, ino);
+	gw->locked_inodes = store_ino(m, ino);
 	gw->size = size;
 	gw->off = off;
 	gw->fi = *fi;
 	memcpy(gw->data, data, size);
-	busy_begin(&m->busy, gw->holds);
+	busy_begin(&m->busy, gw->locked_inodes);
 	gate_wait(&m->gate, &gw->g, wait_ms);
 }
 

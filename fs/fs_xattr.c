@@ -127,7 +127,7 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	}
 	int r = view_open(m->store, &view);
 	if (r == 0) {
-		r = view_inode(&view, real_ino(m, ino), &e);
+		r = view_inode(&view, store_ino(m, ino), &e);
 		/* Not in the log yet, or not any more: it has none. */
 		r = r == 0       ? find(&view, &e, name, text, sizeof(text), &found) :
 		    r == -ENOENT ? -ENODATA :
@@ -199,7 +199,7 @@ void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	int r = view_open(m->store, &view);
 
 	if (r == 0) {
-		r = view_inode(&view, real_ino(m, ino), &e);
+		r = view_inode(&view, store_ino(m, ino), &e);
 		r = r == 0 ? add_all(&view, &e, &list) : r == -ENOENT ? 0 : r;
 		view_close(&view);
 	}
@@ -233,7 +233,7 @@ static void send_change(struct mount *m, struct op *op, struct file *f)
 		return;
 	}
 	pthread_mutex_lock(&f->lock);
-	if (f->birth == FILE_UNBORN)
+	if (f->creation == FILE_UNLOGGED)
 		r = op_queue_flush(m, f);
 	if (r == 0)
 		op_queue(op);
@@ -251,7 +251,7 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
                              enum event_op what, const char *name)
 {
 	struct bytes given = { name, strlen(name) }, copy;
-	uint64_t real = real_ino(m, ino);
+	uint64_t real = store_ino(m, ino);
 	struct path path;
 	int r = path_inode(m, real, &path);
 	struct op *op = r == 0 ? op_new(m, what, &path, f, given, &copy) : NULL;
@@ -263,7 +263,7 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
 	op->ev.name = copy;
 	op->req = req;
 	op->done = change_done;
-	op_hold(op, real);
+	op_mark_locked(op, real);
 	return op;
 }
 
@@ -279,7 +279,7 @@ static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct byt
 
 	if (r < 0)
 		return r;
-	r = view_inode(&view, real_ino(m, ino), &e);
+	r = view_inode(&view, store_ino(m, ino), &e);
 	view_close(&view);
 	if (r < 0 && r != -ENOENT)
 		return r;

@@ -1,4 +1,4 @@
-/* The gate: changes wait here while the log is away. */
+/* Gate: changes wait here while the log is away. */
 #ifndef KEYDIR_FS_GATE_H
 #define KEYDIR_FS_GATE_H
 
@@ -19,16 +19,16 @@ struct gated {
 
 struct gate {
 	struct mount *mount;
-	pthread_mutex_t lock; /* protects what follows */
+	pthread_mutex_t lock; /* protects all fields below */
 	pthread_cond_t wake;  /* on the monotonic clock */
 	struct gated *first;
-	bool runs; /* there is a thread */
+	bool runs; /* the thread exists */
 	bool stop;
 };
 
-/* 0 or -errno. */
+/* Initialize GATE. Returns 0 or -errno. */
 int gate_init(struct gate *gate, struct mount *m);
-/* Ends all waiting with an error, now and later, and returns when nothing waits any more.
+/* End all waits, present and future, with an error, and return when no request waits any more.
  * Requests need not be served meanwhile. */
 void gate_stop(struct gate *gate);
 

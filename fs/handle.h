@@ -1,4 +1,4 @@
-/* Handles: what one open(2) or opendir(3) of this mount holds. */
+/* Handles: the state of one open(2) or opendir(3) on this mount, and FUSE's callbacks. */
 #ifndef KEYDIR_FS_HANDLE_H
 #define KEYDIR_FS_HANDLE_H
 
@@ -6,22 +6,22 @@
 
 #include <fcntl.h>
 
-/* Of an open file, in fi->fh. Fixed once it is made, but where said. */
+/* An open file, in fi->fh. Not changed after creation, except where noted. */
 struct handle {
 	struct handle *prev, *next; /* of open_list->handles */
 	struct file *file;          /* a reference */
 	bool reads;
 	bool writes;
-	bool creates; /* opening it made or emptied it, perhaps only to read it */
+	bool creates; /* open(2) created or truncated the file, perhaps only to read it */
 	bool appends;
-	bool flushed; /* atomic: a flush has come */
-	bool untold;  /* the kernel may still keep an older size than what was opened */
-	bool whole;   /* each reading from start to end is of one version ... */
-	/* ... which is this, once it has begun, unless this mount has sent changes
-	 * since. Protected by file->lock. */
+	bool flushed;    /* atomic: a flush has come */
+	bool stale_size; /* the kernel may still have an older size than that of the content opened */
+	bool whole;      /* each read from start to end returns one version ... */
+	/* ... this one, once it has begun, unless this mount has sent changes since. Protected by
+	 * file->lock. */
 	struct content *pinned;
 	uint64_t pinned_seq;
-	unsigned ndropped; /* of the file when this began to write. Protected by file->lock */
+	unsigned ndropped; /* file->ndropped at its first write. Protected by file->lock */
 	struct job job;    /* for handle_close_later */
 	struct mount *mount;
 };
@@ -31,7 +31,7 @@ static inline struct handle *handle_of(const struct fuse_file_info *fi)
 	return (struct handle *)(uintptr_t)fi->fh;
 }
 
-/* The callbacks, by the file that has them. */
+/* FUSE's callbacks, by file. */
 /* fs_lookup.c */
 void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void fs_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n);
@@ -79,8 +79,8 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
 void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
 
-/* fs_announced.c: the same for requests of the announcing process, and those above
- * for all others. */
+/* fs_announced.c: the same for requests of the announcing process; for all others they call those
+ * above. */
 void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void announced_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
 void announced_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
@@ -93,27 +93,26 @@ void announced_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void announced_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void announced_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 
-/* Makes a handle of F (takes a reference) for an open with FLAGS, applies
- * O_TRUNC, and fills FI. 0 or -errno. (fs_open.c) */
+/* Create a handle of F (takes a reference) for the flags in FI, apply O_TRUNC, and fill FI. Returns 0
+ * or -errno. (fs_open.c) */
 int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi);
-/* Ends it, also when the reply could not be delivered; what is not logged yet
- * is sent. The second one is for completions: the worker does it. */
+/* Close a handle, also when the reply to its open could not be delivered, and send changes that
+ * were not logged yet. The second one is for completions: the worker closes it. */
 void handle_close(struct fuse_file_info *fi);
 void handle_close_later(struct mount *m, const struct fuse_file_info *fi);
-/* Makes the kernel send what was written through mappings of open files, and
- * returns when all of it has come; requests must be served meanwhile, by others.
- * (fs_open.c) */
+/* Make the kernel write back the dirty pages of mappings of open files, and return when all have
+ * arrived. Other threads must serve requests meanwhile. (fs_open.c) */
 void handle_collect_mapped(struct mount *m);
-/* Ends all that are left when no request comes any more. (fs_open.c, fs_dir.c) */
+/* Close all remaining handles once no request can come any more. (fs_open.c, fs_dir.c) */
 void handle_close_all(struct mount *m);
 void dir_close_all(struct mount *m);
-/* A name of directory INO (the store's) was looked up, and is there. (fs_dir.c) */
+/* Note that a name of directory INO (the store's) was looked up and found. (fs_dir.c) */
 void dir_looked_up(struct mount *m, uint64_t ino);
 
-/* Makes F's buffer, with the value of the store unless EMPTY; F->lock is held,
- * F is not busy (or that was waited for). 0 or -errno. (fs_write.c) */
+/* Create F's buffer, with the store's value unless EMPTY. Called with F->lock held, when F is not
+ * busy. Returns 0 or -errno. (fs_write.c) */
 int write_begin(struct mount *m, struct file *f, bool empty);
-/* Sets the size of F's buffer; F->lock is held. 0, -EFBIG, -ENOSPC, -ENOMEM. */
+/* Set the size of F's buffer, with F->lock held. Returns 0, -EFBIG, -ENOSPC or -ENOMEM. */
 int write_resize(struct mount *m, struct file *f, uint64_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* What is agreed with the kernel at the start beside what libfuse knows of. */
+/* Handshake: features agreed with the kernel at the start that libfuse does not know. */
 #ifndef KEYDIR_FS_HANDSHAKE_H
 #define KEYDIR_FS_HANDSHAKE_H
 
@@ -12,14 +12,14 @@
 struct handshake {
 	uint64_t unique;  /* of the kernel's first request */
 	bool maps_direct; /* the kernel can map files that are read without its cache */
-	bool parallel;    /* ... and do several things in one directory at once */
+	bool parallel;    /* ... and runs several operations in one directory at once */
 	bool done;
 };
 
-/* Looks at a request of SIZE bytes that came from the kernel. */
+/* Inspect a request of SIZE bytes from the kernel. */
 void handshake_request(struct handshake *hs, const void *request, size_t size);
-/* Looks at a reply before it is written; adds what is wanted to that of the first
- * request. True if a file opened with direct_io can be mapped, from then on. */
+/* Inspect a reply before it is written, and add the wanted features to the reply to the first
+ * request. Returns true if files opened with direct_io can be mapped from then on. */
 bool handshake_reply(struct handshake *hs, const struct iovec *iov, int count);
 
 #endif

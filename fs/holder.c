@@ -38,7 +38,7 @@ static int read_ino(int dir, const char *name, uint64_t *ret)
 	return 0;
 }
 
-int holder_has(pid_t pid, uint64_t ino)
+int process_has_open(pid_t pid, uint64_t ino)
 {
 	char name[32];
 	int r = 0;

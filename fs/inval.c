@@ -1,30 +1,30 @@
-/* The invalidator: tells the kernel what others changed.
+/* Invalidator: makes the kernel drop cached data that other clients changed.
  *
- * The kernel keeps names, attributes, pages and listings without a time limit
- * (but for entries that expire), so each change that did not come through this
- * mount has to be told. The feed says what changed; this thread tells it
- * (tell.c), with no lock held: the kernel takes the directory's lock for a
- * name, and may hold that for a request that waits for us. For the same reason
- * it is a thread of its own, apart from all that completes requests.
+ * The kernel caches names, attributes, pages and listings without a time limit (except for
+ * entries that expire), so it must be notified of each change that did not come through this
+ * mount. The feed names the changes; this thread notifies the kernel (notifier.c), with no
+ * lock held: for a name the kernel takes the directory's lock, and may hold it for a request
+ * that waits for this program. For the same reason this is a thread of its own, apart from all
+ * threads that complete requests.
  *
- * What this mount changed itself the kernel knows, with exceptions:
- * - a new file comes into the log when it is flushed, long after the kernel
- *   made the name: the directory's times change once more;
- * - ranges written here are merged with what others wrote meanwhile;
- * - a new expiry means another time limit;
- * - entries that any event purges are gone for everybody.
+ * The kernel knows the changes made through this mount, with exceptions:
+ * - a new file is logged when it is flushed, long after the kernel created the name: the
+ *   directory's times change once more;
+ * - ranges written here are merged with ranges that others wrote meanwhile;
+ * - a new expiry means a new time limit;
+ * - entries that any event purges are gone for all clients.
  *
- * An fsync of a directory is answered when everything before it is told (inval_sync()).
- * The kernel keeps the directory locked until then, and a process that waits for that
- * lock may hold others. So this thread waits for no lock of the kernel meanwhile, but
- * tells all names at once (tell.c). If it is waiting for one already, perhaps for the
- * very directory, a new thread takes over the queue, with the item that the old one is
- * at; the old one ends when it gets its lock.
+ * An fsync of a directory is answered after all earlier invalidations (inval_sync()). The
+ * kernel keeps the directory locked until then, and a process that waits for that lock may
+ * hold others. So meanwhile this thread waits for no lock of the kernel, but invalidates all
+ * names at once (notifier.c). If it waits for one already, perhaps for that very directory, a
+ * new thread takes over the queue with the current item; the old one ends when it gets its
+ * lock.
  *
  * Lock: inval->lock protects the queue, a leaf. */
 #include "fs/frozen.h"
 #include "fs/mount.h"
-#include "fs/tell.h"
+#include "fs/notifier.h"
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
@@ -43,25 +43,25 @@
 struct inval {
 	struct mount *mount;
 	_Atomic uint64_t own_proc; /* of the mount's node; 0 until inval_start() */
-	uint64_t told;             /* atomic: see inval_told() */
+	uint64_t told;             /* atomic: see inval_offset() */
 	pthread_mutex_t lock;      /* protects what follows */
 	pthread_cond_t wake;       /* on the monotonic clock */
 	pthread_cond_t ended;      /* a thread has */
-	struct item *first;
-	struct item **last;
-	struct item *syncs; /* those of the queue that are not answered, by next_sync */
-	uint64_t offset;    /* of the last event that was followed */
-	bool wanted;        /* there is something to do or to acknowledge */
+	struct invalidation *first;
+	struct invalidation **last;
+	struct invalidation *syncs; /* those of the queue that are not answered, by next_sync */
+	uint64_t offset;            /* of the last event that was followed */
+	bool wanted;                /* there is something to do or to acknowledge */
 	bool stop;
 	unsigned nthreads;
-	struct teller *teller; /* of the thread that works; NULL: not started */
+	struct notifier *notifier; /* of the thread that works; NULL: not started */
 	/* Of that thread alone. */
-	struct item *current; /* is being told */
-	struct item *round;   /* taken off the queue, to be told next ... */
+	struct invalidation *current; /* is being told */
+	struct invalidation *round;   /* taken off the queue, to be told next ... */
 	uint64_t round_offset;
 	bool round_acks;
-	struct item *again; /* to be told once more, oldest first */
-	struct item **again_last;
+	struct invalidation *again; /* to be told once more, oldest first */
+	struct invalidation **again_last;
 	size_t nagain;
 };
 
@@ -89,10 +89,10 @@ int inval_new(struct mount *m, struct inval **ret)
 	return 0;
 }
 
-static void free_items(struct item *item)
+static void free_items(struct invalidation *item)
 {
 	while (item) {
-		struct item *next = item->next;
+		struct invalidation *next = item->next;
 
 		free(item);
 		item = next;
@@ -105,31 +105,32 @@ void inval_free(struct inval *inval)
 		return;
 	free_items(inval->first);
 	free_items(inval->again);
-	free(inval->teller);
+	free(inval->notifier);
 	pthread_cond_destroy(&inval->ended);
 	pthread_cond_destroy(&inval->wake);
 	pthread_mutex_destroy(&inval->lock);
 	free(inval);
 }
 
-uint64_t inval_told(const struct inval *inval)
+uint64_t inval_offset(const struct inval *inval)
 {
 	return __atomic_load_n(&inval->told, __ATOMIC_ACQUIRE);
 }
 
 /* --- queueing -------------------------------------------------------------- */
 
-/* Where an item comes from; see struct item. */
+/* Where an item comes from; see struct invalidation. */
 struct origin {
 	uint64_t proc;
 	bool own_as_well;
 };
 
 /* INVAL->lock is held. */
-static struct item *push(struct inval *inval, struct origin origin, enum item_kind kind,
-                         uint64_t ino, uint64_t parent, struct bytes name)
+static struct invalidation *push(struct inval *inval, struct origin origin,
+                                 enum invalidation_kind kind, uint64_t ino, uint64_t parent,
+                                 struct bytes name)
 {
-	struct item *item = malloc(sizeof(*item) + name.len + 1);
+	struct invalidation *item = malloc(sizeof(*item) + name.len + 1);
 
 	inval->wanted = true;
 	if (!item) {
@@ -138,7 +139,7 @@ static struct item *push(struct inval *inval, struct origin origin, enum item_ki
 		       (unsigned long long)ino);
 		return NULL;
 	}
-	*item = (struct item){
+	*item = (struct invalidation){
 		.kind = kind,
 		.ino = ino,
 		.parent = parent,
@@ -154,8 +155,8 @@ static struct item *push(struct inval *inval, struct origin origin, enum item_ki
 	return item;
 }
 
-static void push_one(struct inval *inval, enum item_kind kind, uint64_t ino, uint64_t parent,
-                     struct bytes name)
+static void push_one(struct inval *inval, enum invalidation_kind kind, uint64_t ino,
+                     uint64_t parent, struct bytes name)
 {
 	if (!inval)
 		return;
@@ -169,24 +170,25 @@ static void push_one(struct inval *inval, enum item_kind kind, uint64_t ino, uin
 
 void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t len)
 {
-	push_one(inval, ITEM_NAME, 0, parent, (struct bytes){ name, len });
+	push_one(inval, INVALIDATE_NAME, 0, parent, (struct bytes){ name, len });
 }
 
 void inval_value(struct inval *inval, uint64_t ino)
 {
-	push_one(inval, ITEM_VALUE, ino, 0, (struct bytes){ 0 });
+	push_one(inval, INVALIDATE_VALUE, ino, 0, (struct bytes){ 0 });
 }
 
 void inval_thaw(struct inval *inval, struct file *f)
 {
-	struct item *item = NULL;
+	struct invalidation *item = NULL;
 
 	if (!inval)
 		return;
 	file_ref(&inval->mount->files, f);
 	pthread_mutex_lock(&inval->lock);
 	if (!inval->stop)
-		item = push(inval, (struct origin){ 0 }, ITEM_THAW, f->ino, 0, (struct bytes){ 0 });
+		item = push(inval, (struct origin){ 0 }, INVALIDATE_THAW, f->ino, 0,
+		            (struct bytes){ 0 });
 	if (item) {
 		item->file = f;
 		pthread_cond_signal(&inval->wake);
@@ -199,12 +201,12 @@ void inval_thaw(struct inval *inval, struct file *f)
 
 void inval_reply(struct inval *inval, struct fuse_req *req, int error)
 {
-	struct item *item = NULL;
+	struct invalidation *item = NULL;
 
 	if (inval) {
 		pthread_mutex_lock(&inval->lock);
 		if (!inval->stop)
-			item = push(inval, (struct origin){ 0 }, ITEM_REPLY, 0, 0,
+			item = push(inval, (struct origin){ 0 }, INVALIDATE_REPLY, 0, 0,
 			            (struct bytes){ 0 });
 		if (item) {
 			item->req = req;
@@ -235,7 +237,7 @@ static bool is_added(const struct feed_event *ev, uint64_t ino)
 }
 
 /* ITEM, NULL without memory, is to be announced as well. */
-static void mark(struct item *item, enum announcement announce)
+static void mark(struct invalidation *item, enum announcement announce)
 {
 	if (item)
 		item->announce = announce;
@@ -250,45 +252,47 @@ static void push_effect(struct inval *inval, const struct feed_event *ev,
 	const struct origin nobody = { 0 };
 	enum announcement gone = e->dir ? ANNOUNCE_GONE_DIR : ANNOUNCE_GONE;
 	struct bytes name = name_of(e), none = { 0 };
-	struct item *item;
+	struct invalidation *item;
 	bool new_expiry = ev->op == EVENT_EXPIRE || ev->op == EVENT_PERSIST;
 	bool in_place = ev->op == EVENT_WRITE || ev->op == EVENT_APPEND || ev->op == EVENT_TRUNCATE;
 
 	switch (e->kind) {
 	case FEED_ADDED:
-		push(inval, others, ITEM_NAME, e->ino, e->parent, name);
-		mark(push(inval, others, ITEM_LISTING, e->parent, 0, name), ANNOUNCE_MADE);
+		push(inval, others, INVALIDATE_NAME, e->ino, e->parent, name);
+		mark(push(inval, others, INVALIDATE_LISTING, e->parent, 0, name), ANNOUNCE_MADE);
 		if (ev->op == EVENT_SET || ev->op == EVENT_APPEND)
-			push(inval, any, ITEM_ATTR, e->parent, 0, none);
+			push(inval, any, INVALIDATE_ATTR, e->parent, 0, none);
 		/* A directory's default TTL: not known when the name was made. */
 		if (e->expiry_ms)
-			push(inval, any, ITEM_NAME, e->ino, e->parent, name);
+			push(inval, any, INVALIDATE_NAME, e->ino, e->parent, name);
 		break;
 	case FEED_REMOVED:
-		mark(push(inval, others, is_added(ev, e->ino) ? ITEM_NAME : ITEM_REMOVED, e->ino,
+		mark(push(inval, others,
+		          is_added(ev, e->ino) ? INVALIDATE_NAME : INVALIDATE_REMOVED, e->ino,
 		          e->parent, name),
 		     gone);
-		push(inval, others, ITEM_LISTING, e->parent, 0, name);
+		push(inval, others, INVALIDATE_LISTING, e->parent, 0, name);
 		break;
 	case FEED_EXPIRED:
 	case FEED_EVICTED:
-		mark(push(inval, nobody, ITEM_REMOVED, e->ino, e->parent, name), gone);
-		push(inval, nobody, ITEM_LISTING, e->parent, 0, name);
+		mark(push(inval, nobody, INVALIDATE_REMOVED, e->ino, e->parent, name), gone);
+		push(inval, nobody, INVALIDATE_LISTING, e->parent, 0, name);
 		break;
 	case FEED_DATA:
-		item = push(inval, ev->op == EVENT_WRITE ? any : others, ITEM_VALUE, e->ino,
+		item = push(inval, ev->op == EVENT_WRITE ? any : others, INVALIDATE_VALUE, e->ino,
 		            e->parent, name);
 		mark(item, ANNOUNCE_VALUE);
 		if (item)
 			item->replaced = !in_place;
 		if (e->expiry_ms)
-			push(inval, others, ITEM_NAME, e->ino, e->parent, name);
+			push(inval, others, INVALIDATE_NAME, e->ino, e->parent, name);
 		break;
 	case FEED_ATTR:
-		mark(push(inval, new_expiry ? any : others, ITEM_ATTR, e->ino, e->parent, name),
+		mark(push(inval, new_expiry ? any : others, INVALIDATE_ATTR, e->ino, e->parent,
+		          name),
 		     ANNOUNCE_ATTR);
 		if (new_expiry)
-			push(inval, any, ITEM_NAME, e->ino, e->parent, name);
+			push(inval, any, INVALIDATE_NAME, e->ino, e->parent, name);
 		break;
 	}
 }
@@ -300,7 +304,7 @@ void inval_follow(void *arg, const struct feed_event *ev, bool gap)
 
 	pthread_mutex_lock(&inval->lock);
 	if (gap) {
-		push(inval, (struct origin){ 0 }, ITEM_ALL, 0, 0, (struct bytes){ 0 });
+		push(inval, (struct origin){ 0 }, INVALIDATE_ALL, 0, 0, (struct bytes){ 0 });
 	} else {
 		for (size_t i = 0; i < ev->neffects && !inval->stop; i++)
 			push_effect(inval, ev, &ev->effects[i]);
@@ -316,10 +320,10 @@ void inval_follow(void *arg, const struct feed_event *ev, bool gap)
 
 /* --- the threads ----------------------------------------------------------- */
 
-static void keep_for_later(struct inval *inval, struct item *item)
+static void keep_for_later(struct inval *inval, struct invalidation *item)
 {
 	/* One is enough for a directory. */
-	for (struct item *kept = inval->again; kept; kept = kept->next) {
+	for (struct invalidation *kept = inval->again; kept; kept = kept->next) {
 		if (kept->kind == item->kind && kept->ino == item->ino) {
 			free(item);
 			return;
@@ -333,19 +337,19 @@ static void keep_for_later(struct inval *inval, struct item *item)
 }
 
 /* Once it is told that ITEM has changed. */
-static void announce_item(const struct inval *inval, struct item *item)
+static void announce_item(const struct inval *inval, struct invalidation *item)
 {
-	bool listing = item->kind == ITEM_LISTING;
+	bool listing = item->kind == INVALIDATE_LISTING;
 
-	announce(inval->mount->announcer, item->announce, listing ? 0 : item->ino,
-	         listing ? item->ino : item->parent, item->name, item->len);
+	announce_change(inval->mount->announcer, item->announce, listing ? 0 : item->ino,
+	                listing ? item->ino : item->parent, item->name, item->len);
 	item->announce = ANNOUNCE_NOTHING;
 }
 
 /* Answer the fsync of ITEM, unless that is done. */
-static void answer_sync(struct inval *inval, struct item *item)
+static void answer_sync(struct inval *inval, struct invalidation *item)
 {
-	struct item **link = &inval->syncs;
+	struct invalidation **link = &inval->syncs;
 
 	pthread_mutex_lock(&inval->lock);
 	struct fuse_req *req = item->req;
@@ -361,16 +365,16 @@ static void answer_sync(struct inval *inval, struct item *item)
 
 /* Tell ITEM, and keep it if it has to be told again. Own it. False if another thread has
  * taken over meanwhile. */
-static bool tell_or_keep(struct teller *teller, struct item *item, bool insist)
+static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, bool insist)
 {
-	struct inval *inval = teller->inval;
+	struct inval *inval = notifier->inval;
 
 	pthread_mutex_lock(&inval->lock);
 	inval->current = item;
 	pthread_mutex_unlock(&inval->lock);
-	bool again = tell(teller, item, insist);
+	bool again = notify_kernel(notifier, item, insist);
 	pthread_mutex_lock(&inval->lock);
-	bool works = inval->teller == teller;
+	bool works = inval->notifier == notifier;
 	if (works)
 		inval->current = NULL;
 	pthread_mutex_unlock(&inval->lock);
@@ -379,7 +383,7 @@ static bool tell_or_keep(struct teller *teller, struct item *item, bool insist)
 		return false;
 	}
 	announce_item(inval, item);
-	if (item->kind == ITEM_SYNC)
+	if (item->kind == INVALIDATE_SYNC)
 		answer_sync(inval, item);
 	if (again && !insist)
 		keep_for_later(inval, item);
@@ -390,13 +394,13 @@ static bool tell_or_keep(struct teller *teller, struct item *item, bool insist)
 
 /* Tell what was kept for later and is due; when stopping, all of it. False if another
  * thread has taken over meanwhile. */
-static bool tell_again(struct teller *teller, bool stop)
+static bool tell_again(struct notifier *notifier, bool stop)
 {
-	struct inval *inval = teller->inval;
+	struct inval *inval = notifier->inval;
 	int64_t now = clock_mono_ms();
 
 	for (size_t n = inval->nagain; n; n--) {
-		struct item *item = inval->again;
+		struct invalidation *item = inval->again;
 
 		if (item->not_before_ms > now && inval->nagain <= AGAIN_MAX && !stop)
 			return true;
@@ -404,7 +408,7 @@ static bool tell_again(struct teller *teller, bool stop)
 		if (!inval->again)
 			inval->again_last = &inval->again;
 		inval->nagain--;
-		if (!tell_or_keep(teller, item, stop || inval->nagain >= AGAIN_MAX))
+		if (!tell_or_keep(notifier, item, stop || inval->nagain >= AGAIN_MAX))
 			return false;
 	}
 	return true;
@@ -454,23 +458,24 @@ static void take_round(struct inval *inval)
 
 /* Return whether the kernel has several numbers for the inode of ITEM, of which a write of
  * this mount has changed the pages of one. */
-static bool has_numbers(const struct inval *inval, const struct item *item)
+static bool has_numbers(const struct inval *inval, const struct invalidation *item)
 {
-	return item->kind == ITEM_VALUE && files_alias(&inval->mount->files, item->ino, 0) != 0;
+	return item->kind == INVALIDATE_VALUE &&
+	       files_alias(&inval->mount->files, item->ino, 0) != 0;
 }
 
 /* Tell what the round still has. False if another thread has taken over meanwhile. */
-static bool tell_round(struct teller *teller)
+static bool tell_round(struct notifier *notifier)
 {
-	struct inval *inval = teller->inval;
+	struct inval *inval = notifier->inval;
 
-	teller->bumped = false;
+	notifier->bumped = false;
 	thaw_expired(inval);
-	if (!tell_again(teller, false))
+	if (!tell_again(notifier, false))
 		return false;
 	uint64_t own = atomic_load(&inval->own_proc);
 	while (inval->round) {
-		struct item *item = inval->round;
+		struct invalidation *item = inval->round;
 		bool is_own = item->proc == own;
 
 		inval->round = item->next;
@@ -480,7 +485,7 @@ static bool tell_round(struct teller *teller)
 		}
 		if (is_own && !item->own_as_well && !has_numbers(inval, item))
 			free(item);
-		else if (!tell_or_keep(teller, item, false))
+		else if (!tell_or_keep(notifier, item, false))
 			return false;
 	}
 	if (inval->round_offset) {
@@ -493,8 +498,8 @@ static bool tell_round(struct teller *teller)
 
 static void *work(void *arg)
 {
-	struct teller *teller = arg;
-	struct inval *inval = teller->inval;
+	struct notifier *notifier = arg;
+	struct inval *inval = notifier->inval;
 	bool works = true;
 
 	pthread_mutex_lock(&inval->lock);
@@ -502,13 +507,13 @@ static void *work(void *arg)
 		if (!inval->round)
 			take_round(inval);
 		pthread_mutex_unlock(&inval->lock);
-		works = tell_round(teller);
+		works = tell_round(notifier);
 		pthread_mutex_lock(&inval->lock);
 	}
 	pthread_mutex_unlock(&inval->lock);
-	works = works && tell_again(teller, true);
+	works = works && tell_again(notifier, true);
 	if (!works)
-		free(teller);
+		free(notifier);
 	pthread_mutex_lock(&inval->lock);
 	inval->nthreads--;
 	pthread_cond_signal(&inval->ended);
@@ -519,18 +524,18 @@ static void *work(void *arg)
 /* Start a thread that works from now on; inval->lock is held. 0 or -errno. */
 static int start_thread(struct inval *inval)
 {
-	struct teller *teller = calloc(1, sizeof(*teller)), *before = inval->teller;
+	struct notifier *notifier = calloc(1, sizeof(*notifier)), *before = inval->notifier;
 	pthread_t thread;
 
-	if (!teller)
+	if (!notifier)
 		return -ENOMEM;
-	teller->mount = inval->mount;
-	teller->inval = inval;
-	inval->teller = teller;
-	int r = -pthread_create(&thread, NULL, work, teller);
+	notifier->mount = inval->mount;
+	notifier->inval = inval;
+	inval->notifier = notifier;
+	int r = -pthread_create(&thread, NULL, work, notifier);
 	if (r < 0) {
-		inval->teller = before;
-		free(teller);
+		inval->notifier = before;
+		free(notifier);
 		return r;
 	}
 	inval->nthreads++;
@@ -570,7 +575,7 @@ void inval_stop(struct inval *inval)
 static int take_over(struct inval *inval)
 {
 	size_t size = sizeof(*inval->current) + inval->current->len + 1;
-	struct item *copy = malloc(size);
+	struct invalidation *copy = malloc(size);
 
 	if (!copy)
 		return -ENOMEM;
@@ -588,15 +593,17 @@ static int take_over(struct inval *inval)
 
 void inval_sync(struct inval *inval, struct fuse_req *req)
 {
-	struct item *item = NULL;
+	struct invalidation *item = NULL;
 	int r = 0;
 
 	pthread_mutex_lock(&inval->lock);
-	if (!inval->stop && inval->teller && inval->teller->inside && !inval->teller->no_epoch)
+	if (!inval->stop && inval->notifier && inval->notifier->inside &&
+	    !inval->notifier->no_epoch)
 		r = take_over(inval);
-	bool wait = r == 0 && !inval->stop && inval->teller && !inval->teller->inside;
+	bool wait = r == 0 && !inval->stop && inval->notifier && !inval->notifier->inside;
 	if (wait)
-		item = push(inval, (struct origin){ 0 }, ITEM_SYNC, 0, 0, (struct bytes){ 0 });
+		item = push(inval, (struct origin){ 0 }, INVALIDATE_SYNC, 0, 0,
+		            (struct bytes){ 0 });
 	if (item) {
 		item->req = req;
 		item->next_sync = inval->syncs;
@@ -615,7 +622,7 @@ static void answer_syncs(struct inval *inval)
 {
 	pthread_mutex_lock(&inval->lock);
 	while (inval->syncs) {
-		struct item *item = inval->syncs;
+		struct invalidation *item = inval->syncs;
 		struct fuse_req *req = item->req;
 
 		item->req = NULL;
@@ -627,23 +634,23 @@ static void answer_syncs(struct inval *inval)
 	pthread_mutex_unlock(&inval->lock);
 }
 
-bool inval_enter(struct teller *teller, bool must)
+bool inval_enter(struct notifier *notifier, bool must)
 {
-	struct inval *inval = teller->inval;
+	struct inval *inval = notifier->inval;
 
 	if (must)
 		answer_syncs(inval);
 	pthread_mutex_lock(&inval->lock);
-	bool may = must || (!inval->syncs && inval->teller == teller);
+	bool may = must || (!inval->syncs && inval->notifier == notifier);
 	if (may)
-		teller->inside = true;
+		notifier->inside = true;
 	pthread_mutex_unlock(&inval->lock);
 	return may;
 }
 
-void inval_leave(struct teller *teller)
+void inval_leave(struct notifier *notifier)
 {
-	pthread_mutex_lock(&teller->inval->lock);
-	teller->inside = false;
-	pthread_mutex_unlock(&teller->inval->lock);
+	pthread_mutex_lock(&notifier->inval->lock);
+	notifier->inside = false;
+	pthread_mutex_unlock(&notifier->inval->lock);
 }

@@ -14,20 +14,20 @@
  * the old name is forgotten then.
  *
  * Lock: recall->lock, a leaf. */
-#include "fs/recall.h"
+#include "fs/lookup_cache.h"
 
 #include <assert.h>
 #include <string.h>
 
-void recall_init(struct recall *recall)
+void lookup_cache_init(struct recall *recall)
 {
 	*recall = (struct recall){ 0 };
 	pthread_mutex_init(&recall->lock, NULL);
 }
 
-static struct recall_slot *slot_of(struct recall *recall, uint64_t ino)
+static struct lookup_slot *slot_of(struct recall *recall, uint64_t ino)
 {
-	return &recall->slots[ino % RECALL_SLOTS];
+	return &recall->slots[ino % LOOKUP_CACHE_SLOTS];
 }
 
 static bool is_name(const struct recalled *r, uint64_t parent, const char *name, size_t len)
@@ -35,15 +35,15 @@ static bool is_name(const struct recalled *r, uint64_t parent, const char *name,
 	return r->parent == parent && r->len == len && memcmp(r->name, name, len) == 0;
 }
 
-void recall_note(struct recall *recall, uint64_t ino, uint64_t parent, const char *name,
-                 int64_t now_ms)
+void lookup_cache_add(struct recall *recall, uint64_t ino, uint64_t parent, const char *name,
+                      int64_t now_ms)
 {
-	struct recall_slot *slot = slot_of(recall, ino);
+	struct lookup_slot *slot = slot_of(recall, ino);
 	size_t len = strlen(name);
 
 	assert(len <= KEY_NAME_MAX);
 	pthread_mutex_lock(&recall->lock);
-	if (slot->ino != ino || now_ms - slot->since_ms > RECALL_MS)
+	if (slot->ino != ino || now_ms - slot->since_ms > LOOKUP_CACHE_MS)
 		slot->renamed_ms = 0;
 	else if (!is_name(&slot->was, parent, name, len))
 		slot->renamed_ms = now_ms;
@@ -55,11 +55,11 @@ void recall_note(struct recall *recall, uint64_t ino, uint64_t parent, const cha
 	pthread_mutex_unlock(&recall->lock);
 }
 
-void recall_renamed(struct recall *recall, uint64_t parent, const char *name, size_t len)
+void lookup_cache_renamed(struct recall *recall, uint64_t parent, const char *name, size_t len)
 {
 	pthread_mutex_lock(&recall->lock);
-	for (size_t i = 0; i < RECALL_SLOTS; i++) {
-		struct recall_slot *slot = &recall->slots[i];
+	for (size_t i = 0; i < LOOKUP_CACHE_SLOTS; i++) {
+		struct lookup_slot *slot = &recall->slots[i];
 
 		if (slot->ino && is_name(&slot->was, parent, name, len))
 			slot->ino = 0;
@@ -67,13 +67,13 @@ void recall_renamed(struct recall *recall, uint64_t parent, const char *name, si
 	pthread_mutex_unlock(&recall->lock);
 }
 
-bool recall_name(struct recall *recall, uint64_t ino, int64_t now_ms, struct recalled *ret)
+bool lookup_cache_find(struct recall *recall, uint64_t ino, int64_t now_ms, struct recalled *ret)
 {
-	const struct recall_slot *slot = slot_of(recall, ino);
+	const struct lookup_slot *slot = slot_of(recall, ino);
 
 	pthread_mutex_lock(&recall->lock);
-	bool known = slot->ino == ino && now_ms - slot->since_ms <= RECALL_MS &&
-	             (!slot->renamed_ms || now_ms - slot->renamed_ms > RECALL_MS);
+	bool known = slot->ino == ino && now_ms - slot->since_ms <= LOOKUP_CACHE_MS &&
+	             (!slot->renamed_ms || now_ms - slot->renamed_ms > LOOKUP_CACHE_MS);
 	if (known)
 		*ret = slot->was;
 	pthread_mutex_unlock(&recall->lock);

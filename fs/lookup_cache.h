@@ -1,4 +1,4 @@
-/* Recall: by which name the kernel has just looked a key up. */
+/* Lookup cache: the name by which the kernel has just looked up a key. */
 #ifndef KEYDIR_FS_RECALL_H
 #define KEYDIR_FS_RECALL_H
 
@@ -9,10 +9,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Keys share a slot by chance; then the older one is not known any more. */
-#define RECALL_SLOTS 128
-/* An open that comes later than this after the look-up is no part of it. */
-#define RECALL_MS 1000
+/* Keys can share a slot; then the older one is lost. */
+#define LOOKUP_CACHE_SLOTS 128
+/* An open later than this after the look-up does not belong to it. */
+#define LOOKUP_CACHE_MS 1000
 
 /* A name in a directory (the store's inode). */
 struct recalled {
@@ -22,28 +22,27 @@ struct recalled {
 };
 
 struct recall {
-	pthread_mutex_t lock; /* protects what follows */
-	struct recall_slot {
+	pthread_mutex_t lock; /* protects the slots */
+	struct lookup_slot {
 		uint64_t ino;        /* 0: empty */
 		int64_t since_ms;    /* the last look-up */
-		int64_t renamed_ms;  /* when it had another name before; 0: not lately */
-		struct recalled was; /* its name */
-	} slots[RECALL_SLOTS];
+		int64_t renamed_ms;  /* last change of the name; 0: not recently */
+		struct recalled was; /* the name */
+	} slots[LOOKUP_CACHE_SLOTS];
 };
 
-void recall_init(struct recall *recall);
+void lookup_cache_init(struct recall *recall);
 
-/* The kernel is about to be told that NAME of PARENT, which is no longer than a
- * name may be, leads to INO. NOW_MS is of clock_mono_ms(). Thread-safe, as all
- * of these. */
-void recall_note(struct recall *recall, uint64_t ino, uint64_t parent, const char *name,
-                 int64_t now_ms);
+/* Note that the kernel gets INO for NAME (at most KEY_NAME_MAX bytes) in PARENT. NOW_MS is from
+ * clock_mono_ms(). Thread-safe, like all functions here. */
+void lookup_cache_add(struct recall *recall, uint64_t ino, uint64_t parent, const char *name,
+                      int64_t now_ms);
 
-/* The kernel has renamed what was called NAME in PARENT by itself. */
-void recall_renamed(struct recall *recall, uint64_t parent, const char *name, size_t len);
+/* Note that the kernel itself has renamed the entry NAME in PARENT. */
+void lookup_cache_renamed(struct recall *recall, uint64_t parent, const char *name, size_t len);
 
-/* The one name by which the kernel can have come to INO. False if that is not
- * known: too long ago, or there were several. */
-bool recall_name(struct recall *recall, uint64_t ino, int64_t now_ms, struct recalled *ret);
+/* Find the only name by which the kernel can have reached INO. Returns false if it is not known:
+ * too long ago, or several names. */
+bool lookup_cache_find(struct recall *recall, uint64_t ino, int64_t now_ms, struct recalled *ret);
 
 #endif

@@ -54,7 +54,7 @@ static int run_in_foreground(const struct fs_options *options)
 {
 	char why[WHY_MAX] = "";
 
-	if (serve(options, ready_in_foreground, NULL, why, sizeof(why)) == 0)
+	if (fs_serve(options, ready_in_foreground, NULL, why, sizeof(why)) == 0)
 		return EXIT_SUCCESS;
 	logger(LOGGER_ERROR, "%s", why);
 	if (first_stderr != STDERR_FILENO)
@@ -70,7 +70,7 @@ struct child {
 	bool keep_stderr; /* it is the log */
 };
 
-static void tell(const struct child *child, const char *text, size_t len)
+static void notify_kernel(const struct child *child, const char *text, size_t len)
 {
 	while (len) {
 		ssize_t n = write(child->to_parent, text, len);
@@ -98,8 +98,8 @@ static void ready_in_background(void *arg, const char *warning)
 			dup2(null, STDERR_FILENO);
 		close(null);
 	}
-	tell(child, warning, strlen(warning));
-	tell(child, &word, 1);
+	notify_kernel(child, warning, strlen(warning));
+	notify_kernel(child, &word, 1);
 	close(child->to_parent);
 	child->to_parent = -1;
 }
@@ -129,9 +129,9 @@ static int run_child(const struct fs_options *options, int to_parent)
 	setsid();
 	if (chdir("/") < 0)
 		logger(LOGGER_WARN, "cannot change to / why=\"%s\"", strerror(errno));
-	if (serve(options, ready_in_background, &child, why, sizeof(why)) == 0)
+	if (fs_serve(options, ready_in_background, &child, why, sizeof(why)) == 0)
 		return EXIT_SUCCESS;
-	tell(&child, why, strlen(why));
+	notify_kernel(&child, why, strlen(why));
 	return EXIT_FAILURE;
 }
 

@@ -1,7 +1,7 @@
 /* The mount point: what is there before we mount.
  *
  * A process that was killed leaves its mount behind, and every call on it fails
- * with ENOTCONN; in the worst case (tell.c) it hangs. Attributes of the root
+ * with ENOTCONN; in the worst case (notifier.c) it hangs. Attributes of the root
  * may still be answered by the kernel alone, so the question that tells is
  * statfs(2), which is always passed on, and which a living mount answers at
  * once. It is asked by a child, as a call that hangs can only be killed. */

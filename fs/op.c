@@ -1,21 +1,19 @@
-/* Ops: events on their way from this mount into the log, and who waits for them.
+/* Ops: events on their way from this mount into the log, and requests that wait for them.
  *
- * The events of one file are submitted in the order in which they were queued:
- * whoever queues one submits everything that is ready, unless another thread
- * is doing so (file->pumping). So no lock is held around node_submit, and yet
- * a flush cannot overtake the one before it. While the event that creates the
- * file is on its way, its other events wait in the queue, because only the
- * outcome tells their inode.
+ * The events of one file are submitted in the order in which they were queued: the thread that
+ * queues one submits all that are ready, unless another thread is doing so (file->pumping). So
+ * no lock is held around node_submit, and still a flush cannot overtake an earlier one. While
+ * the event that creates the file is in flight, its other events wait in the queue, because
+ * only the outcome has their inode.
  *
- * A request that must see these events (a read of what was appended, a flush)
- * is parked with the number of the last of them, and goes on when all up to
- * that one are done; no thread waits. Completions come from any thread and in
- * nearly any order, so what they do depends on what is outstanding, not on
- * what they are.
+ * A request that must see these events (a read of appended bytes, a flush) is parked with the
+ * number of the last of them, and continues when all up to that one are done; no thread waits.
+ * Completions come from any thread and almost in any order, so their effect depends on the
+ * events that are still outstanding, not on their own kind.
  *
  * Lock: file->lock, not held around node_submit, a reply or a callback. */
 #include "fs/op.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 
 #include "common/base/logger.h"
 
@@ -57,18 +55,18 @@ int op_value(struct op *op, const void *data, size_t len)
 	return 0;
 }
 
-void op_hold(struct op *op, uint64_t ino)
+void op_mark_locked(struct op *op, uint64_t ino)
 {
-	op->holds[op->holds[0] != 0] = ino;
+	op->locked_inodes[op->locked_inodes[0] != 0] = ino;
 	busy_begin(&op->mount->busy, ino);
 }
 
 static void release_holds(struct op *op)
 {
 	for (int i = 0; i < 2; i++) {
-		if (op->holds[i])
-			busy_end(&op->mount->busy, op->holds[i]);
-		op->holds[i] = 0;
+		if (op->locked_inodes[i])
+			busy_end(&op->mount->busy, op->locked_inodes[i]);
+		op->locked_inodes[i] = 0;
 	}
 }
 
@@ -101,8 +99,8 @@ static void run_parked(struct parked *p)
 	struct file *f = p->file;
 
 	p->run(p);
-	if (p->holds)
-		busy_end(&p->mount->busy, p->holds);
+	if (p->locked_inodes)
+		busy_end(&p->mount->busy, p->locked_inodes);
 	free(p);
 	files_unref(files, f);
 }
@@ -172,7 +170,7 @@ static void settle_birth(struct mount *m, struct file *f, const struct outcome *
 
 	if (out->code == OUTCOME_EXISTS)
 		real = find_ino(m, f->parent, f->name, f->name_len);
-	f->birth = FILE_BORN;
+	f->creation = FILE_LOGGED;
 	if (real) {
 		f->real = real;
 	} else {
@@ -180,7 +178,7 @@ static void settle_birth(struct mount *m, struct file *f, const struct outcome *
 		if (out->code != OUTCOME_EXISTS)
 			f->lost = out->code;
 	}
-	if (files_settle(&m->files, f, real) < 0)
+	if (files_resolve(&m->files, f, real) < 0)
 		logger(LOGGER_WARN, "no memory to remember the inode of a new file ino=%llu",
 		       (unsigned long long)f->ino);
 	if (real != f->ino)
@@ -193,7 +191,7 @@ static bool is_failure(const struct op *op, const struct outcome *out)
 {
 	if (out->code == OUTCOME_OK)
 		return false;
-	if (op->births)
+	if (op->is_create)
 		return out->code != OUTCOME_EXISTS || op->ev.cond != IF_ABSENT;
 	return out->code != OUTCOME_NOT_FOUND;
 }
@@ -201,7 +199,7 @@ static bool is_failure(const struct op *op, const struct outcome *out)
 /* The op that this thread is sending. */
 static _Thread_local const struct op *sending;
 
-bool op_leave(struct op *op, bool closing, bool must)
+bool op_detach(struct op *op, bool closing, bool must)
 {
 	op->has_closer = closing;
 	op->closer = pthread_self();
@@ -244,7 +242,7 @@ static void settle(struct op *op, const struct outcome *out, int error)
 		f->nappends--;
 		f->append_bytes -= op->size;
 	}
-	if (op->births)
+	if (op->is_create)
 		settle_birth(m, f, out);
 	else if (out->code == OUTCOME_NOT_FOUND)
 		f->gone = true;
@@ -301,7 +299,7 @@ static void complete(void *arg, const struct outcome *out)
 		pthread_mutex_unlock(&f->lock);
 	}
 	if (changes_value(op) && out->ino)
-		shown_changed(&m->files, out->ino);
+		kernel_cache_changed(&m->files, out->ino);
 	if (op->done)
 		op->done(op, out);
 	if (op->pending_seq)
@@ -344,9 +342,9 @@ void op_queue(struct op *op)
 	struct file *f = op->file;
 
 	op->seq = ++f->last_seq;
-	shown_drop(f);
-	if (op->births)
-		f->birth = FILE_BIRTH;
+	kernel_cache_drop(f);
+	if (op->is_create)
+		f->creation = FILE_CREATING;
 	if (op->ev.op == EVENT_APPEND) {
 		f->nappends++;
 		f->append_bytes += op->size;
@@ -365,13 +363,13 @@ void op_pump(struct mount *m, struct file *f)
 		return;
 	}
 	f->pumping = true;
-	while ((op = f->queue) && (op->births || f->birth != FILE_BIRTH)) {
+	while ((op = f->queue) && (op->is_create || f->creation != FILE_CREATING)) {
 		enum event_outcome lost = f->lost ? (enum event_outcome)f->lost : OUTCOME_NOT_FOUND;
-		bool send = !f->gone || op->births;
+		bool send = !f->gone || op->is_create;
 
 		DL_DELETE(f->queue, op);
 		DL_APPEND(f->flight, op);
-		if (!op->births)
+		if (!op->is_create)
 			op->ev.at = f->real;
 		pthread_mutex_unlock(&f->lock);
 		if (send)
@@ -402,7 +400,7 @@ void op_send(struct op *op)
 	files_unref(&m->files, f);
 }
 
-int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **ret)
+int op_new_create(struct mount *m, struct file *f, enum event_op what, struct op **ret)
 {
 	struct path path;
 	struct view view;
@@ -417,7 +415,7 @@ int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **re
 	struct op *op = op_new(m, what, &path, f, (struct bytes){ 0 }, NULL);
 	if (!op)
 		return -ENOMEM;
-	op->births = true;
+	op->is_create = true;
 	op->is_data = true;
 	op->done = NULL;
 	op->ev.ttl = TTL_KEEP;
@@ -433,7 +431,7 @@ int op_birth(struct mount *m, struct file *f, enum event_op what, struct op **re
  * the file is closed. F->lock is held. */
 static void say_written(struct op *op, const struct file *f)
 {
-	int64_t ns = f->changed_ns ? f->changed_ns : op->births ? f->last.mtime_ns : 0;
+	int64_t ns = f->changed_ns ? f->changed_ns : op->is_create ? f->last.mtime_ns : 0;
 
 	if (ns) {
 		op->ev.flags |= EVENT_HAS_MTIME;
@@ -446,7 +444,7 @@ static void say_written(struct op *op, const struct file *f)
 static int birth_op(struct mount *m, struct file *f, struct op **ret)
 {
 	struct op *op;
-	int r = op_birth(m, f, EVENT_SET, &op);
+	int r = op_new_create(m, f, EVENT_SET, &op);
 
 	if (r < 0)
 		return r;
@@ -510,7 +508,7 @@ static int drop_changes(struct mount *m, struct file *f)
 	file_drop_buffer(f);
 	f->ndropped++;
 	f->dropped_error = error;
-	if (f->birth == FILE_UNBORN)
+	if (f->creation == FILE_UNLOGGED)
 		settle_birth(m, f, &(struct outcome){ .code = outcome_of(error) });
 	inval_value(m->inval, f->ino);
 	return -error;
@@ -524,7 +522,7 @@ int op_queue_flush(struct mount *m, struct file *f)
 		return drop_changes(m, f);
 	if (!file_is_dirty(f))
 		return 0;
-	int r = f->birth == FILE_UNBORN ? birth_op(m, f, &op) : change_op(m, f, &op);
+	int r = f->creation == FILE_UNLOGGED ? birth_op(m, f, &op) : change_op(m, f, &op);
 	if (r < 0)
 		return r;
 	op_queue(op);
@@ -547,9 +545,9 @@ void *op_new_parked(struct mount *m, struct file *f, size_t size, fuse_req_t req
 	return p;
 }
 
-void parked_hold(struct parked *p, uint64_t ino)
+void parked_mark_locked(struct parked *p, uint64_t ino)
 {
-	p->holds = ino;
+	p->locked_inodes = ino;
 	busy_begin(&p->mount->busy, ino);
 }
 

@@ -45,7 +45,7 @@ int path_inode(struct mount *m, uint64_t ino, struct path *ret)
 	return 0;
 }
 
-int check_name(const char *name)
+int fs_check_name(const char *name)
 {
 	return strlen(name) > KEY_NAME_MAX ? -ENAMETOOLONG : 0;
 }

@@ -24,6 +24,6 @@ int path_child(const struct view *view, uint64_t parent, const char *name, bool 
 int path_inode(struct mount *m, uint64_t ino, struct path *ret);
 
 /* 0, or -ENAMETOOLONG for a name that no entry can have. */
-int check_name(const char *name);
+int fs_check_name(const char *name);
 
 #endif

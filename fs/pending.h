@@ -1,4 +1,4 @@
-/* Pending: changes that nobody waits for, because their close has returned. */
+/* Pending: changes whose close has returned already (-o async_close). */
 #ifndef KEYDIR_FS_PENDING_H
 #define KEYDIR_FS_PENDING_H
 
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Beyond these, closing waits. */
+/* Above these limits close waits. */
 #define PENDING_MAX 4096
 #define PENDING_BYTES_MAX (64u << 20)
 
@@ -21,28 +21,28 @@ struct pending_wait {
 };
 
 struct pending {
-	pthread_mutex_t lock; /* protects what follows */
+	pthread_mutex_t lock; /* protects all fields below */
 	struct op *first;     /* oldest first */
 	uint64_t last_seq;
 	unsigned count;
 	uint64_t bytes;
 	struct pending_wait *waits; /* oldest first */
-	int error;                  /* of a change, to be told; 0: none */
+	int error;                  /* errno of a change, not reported yet; 0: none */
 };
 
 void pending_init(struct pending *pending);
 
-/* OP, not sent yet, becomes a change that nobody waits for; pending_done() ends
- * that, with the errno that it came to (0: fine). Without MUST false, and
- * nothing changes, if there are too many. Thread-safe, as all of these. */
+/* Add OP, which was not sent yet; pending_done() removes it, with its errno (0: success). Without
+ * MUST, returns false and changes nothing above the limits. Thread-safe, like all functions
+ * here. */
 bool pending_add(struct pending *pending, struct op *op, bool must);
 void pending_done(struct pending *pending, struct op *op, int error);
 
-/* Lets WAIT->run be called when all that are pending now are done. False if
- * there is none: then it is not. */
+/* Let WAIT->run be called when all changes that are pending now are done. Returns false, and does
+ * not call it, if there are none. */
 bool pending_wait(struct pending *pending, struct pending_wait *wait);
 
-/* Takes the first error that was not told to anybody; 0 for none. */
+/* Return the first error that was not reported, 0 for none, and clear it. */
 int pending_take_error(struct pending *pending);
 
 #endif

@@ -406,8 +406,8 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 	return r;
 }
 
-int serve(const struct fs_options *options, serve_ready *ready, void *arg, char *why,
-          size_t why_size)
+int fs_serve(const struct fs_options *options, serve_ready *ready, void *arg, char *why,
+             size_t why_size)
 {
 	struct mount m = {
 		.read_only = options->read_only,
@@ -425,7 +425,7 @@ int serve(const struct fs_options *options, serve_ready *ready, void *arg, char 
 		return r;
 	pthread_mutex_init(&m.open.lock, NULL);
 	pending_init(&m.pending);
-	recall_init(&m.recall);
+	lookup_cache_init(&m.recall);
 	spin_init(&m.spin, options->spin_us);
 	r = gate_init(&m.gate, &m);
 	if (r == 0)

@@ -6,14 +6,14 @@
 
 #include <stddef.h>
 
-/* Called once, by a thread of its own, when the mount is there and nothing of this program
- * uses it any more. WARNING says why what is mounted cannot be used yet, or is "". */
+/* Called once, by a thread of its own, when the mount exists and no part of this program uses it any
+ * more. WARNING says why the mount cannot be used yet, or is "". */
 typedef void serve_ready(void *arg, const char *warning);
 
-/* Opens the node, mounts, serves until unmounted or told to stop by a signal
- * (SIGTERM, SIGINT), then flushes and closes. READY gets ARG. OPTIONS must outlive
- * the call. Returns 0, or -errno with a sentence in WHY if it never came to be ready. */
-int serve(const struct fs_options *options, serve_ready *ready, void *arg, char *why,
-          size_t why_size);
+/* Open the node, mount, serve until the file system is unmounted or a signal arrives (SIGTERM,
+ * SIGINT), then flush and close. READY gets ARG. OPTIONS must outlive the call. Returns 0, or
+ * -errno with a sentence in WHY if the mount never became ready. */
+int fs_serve(const struct fs_options *options, serve_ready *ready, void *arg, char *why,
+             size_t why_size);
 
 #endif

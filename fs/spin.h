@@ -1,4 +1,4 @@
-/* Spinning: looking for the next request for a moment before sleeping. */
+/* Spin: poll for the next request for a short time before sleeping. */
 #ifndef KEYDIR_FS_SPIN_H
 #define KEYDIR_FS_SPIN_H
 
@@ -6,19 +6,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Beyond that nobody can want it. */
+/* Longest time to spin for. */
 #define SPIN_MAX_US 10000
 
 struct spin {
 	int64_t for_ns;   /* 0: off */
 	int64_t last_ns;  /* atomic: when the last request came */
-	int64_t quiet_ns; /* atomic: until then nobody spins */
-	bool taken;       /* atomic: some thread spins */
+	int64_t quiet_ns; /* atomic: no thread spins until then */
+	bool taken;       /* atomic: a thread is spinning */
 };
 
 void spin_init(struct spin *spin, uint64_t for_us);
 
-/* Reads a request from FD, as read(2). Thread-safe. */
+/* Read a request from FD, like read(2). Thread-safe. */
 ssize_t spin_read(struct spin *spin, int fd, void *buf, size_t size);
 
 #endif

@@ -1,10 +1,10 @@
-/* The worker: runs what a completion must not do itself. */
+/* Worker: runs jobs that a completion must not run itself. */
 #ifndef KEYDIR_FS_WORKER_H
 #define KEYDIR_FS_WORKER_H
 
 #include <stdbool.h>
 
-/* One thing to run; part of what it is about, so that queueing cannot fail. */
+/* One job, embedded in the object that it is about, so that queueing cannot fail. */
 struct job {
 	struct job *next;
 	void (*run)(struct job *job); /* may free JOB */
@@ -12,14 +12,14 @@ struct job {
 
 struct worker;
 
-/* Starts the thread. 0 and *RET, or -errno. */
+/* Start the thread. Returns 0 and *RET, or -errno. */
 int worker_start(struct worker **ret);
-/* Runs what is queued, then ends the thread. NULL is fine. */
+/* Run the queued jobs, then end the thread. NULL is fine. */
 void worker_stop(struct worker *worker);
-/* True if nothing is queued or running. Thread-safe. */
+/* Return whether no job is queued or running. Thread-safe. */
 bool worker_idle(struct worker *worker);
-/* Queues JOB, which is not queued already. Thread-safe, never waits. Once the
- * worker is stopped (or NULL) nothing is run any more. */
+/* Queue JOB, which must not be queued already. Thread-safe, never waits. After worker_stop(), or
+ * with NULL, the job is not run. */
 void worker_add(struct worker *worker, struct job *job);
 
 #endif

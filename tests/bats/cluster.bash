@@ -149,7 +149,7 @@ node_kill() {
 		kill -KILL "${NODE_FS[n]}"
 		wait_for 10 not is_running "${NODE_FS[n]}"
 		# By force: a thread that was telling the kernel what to forget may wait
-		# there for a request that will never be answered (fs/tell.c), and the
+		# there for a request that will never be answered (fs/notifier.c), and the
 		# process is not gone before that.
 		umount -f -l "${NODE_MNT[n]}"
 		forget "${NODE_FS[n]}"

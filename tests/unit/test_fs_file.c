@@ -51,7 +51,7 @@ static void test_an_inode_has_one_file(void **state)
 	assert_ptr_equal(files_get(files, 7), f);
 	assert_ptr_equal(files_find(files, 7), f);
 	assert_ptr_not_equal(files_find(files, 8), f);
-	assert_int_equal(f->birth, FILE_BORN);
+	assert_int_equal(f->creation, FILE_LOGGED);
 	assert_int_equal(f->real, 7);
 	files_unref(files, f);
 	files_unref(files, f);
@@ -66,7 +66,7 @@ static void test_a_new_file_is_found_by_its_name(void **state)
 	struct files *files = *state;
 	struct file *f = create_file(files, 100, 1, "new"), *other;
 
-	assert_int_equal(f->birth, FILE_UNBORN);
+	assert_int_equal(f->creation, FILE_UNLOGGED);
 	assert_true(file_is_dirty(f));
 	assert_true(file_is_private(f));
 	assert_ptr_equal(files_find_name(files, 1, "new"), f);
@@ -128,8 +128,8 @@ static void test_a_logged_file_leaves_the_table_of_names(void **state)
 	struct files *files = *state;
 	struct file *f = create_file(files, 100, 1, "new");
 
-	files_told(files, f);
-	assert_int_equal(files_settle(files, f, 100), 0);
+	files_add_lookup(files, f);
+	assert_int_equal(files_resolve(files, f, 100), 0);
 	assert_null(files_find_name(files, 1, "new"));
 	assert_int_equal(files_real(files, 100), 100);
 	assert_int_equal(files_alias(files, 100, 0), 0);
@@ -144,9 +144,9 @@ static void test_an_alias_lives_as_long_as_the_kernel_uses_it(void **state)
 	struct files *files = *state;
 	struct file *f = create_file(files, 100, 1, "new");
 
-	files_told(files, f);
-	files_told(files, f);
-	assert_int_equal(files_settle(files, f, 55), 0);
+	files_add_lookup(files, f);
+	files_add_lookup(files, f);
+	assert_int_equal(files_resolve(files, f, 55), 0);
 	assert_int_equal(files_real(files, 100), 55);
 	assert_int_equal(files_alias(files, 55, 0), 100);
 	assert_int_equal(files_alias(files, 55, 1), 0);
@@ -155,7 +155,7 @@ static void test_an_alias_lives_as_long_as_the_kernel_uses_it(void **state)
 	/* A later open of the number finds the entry as well. */
 	f = files_get(files, 100);
 	assert_int_equal(f->real, 55);
-	files_told(files, f);
+	files_add_lookup(files, f);
 	files_unref(files, f);
 	files_forget(files, 100, 2);
 	assert_int_equal(files_real(files, 100), 55);
@@ -169,9 +169,9 @@ static void test_a_forgotten_inode_needs_no_alias(void **state)
 	struct files *files = *state;
 	struct file *f = create_file(files, 100, 1, "new");
 
-	files_told(files, f);
+	files_add_lookup(files, f);
 	files_forget(files, 100, 1);
-	assert_int_equal(files_settle(files, f, 55), 0);
+	assert_int_equal(files_resolve(files, f, 55), 0);
 	assert_int_equal(files->naliases, 0);
 	/* Forgetting more lookups than there were is the same as forgetting all. */
 	files_forget(files, 100, 9);
@@ -185,14 +185,14 @@ static void test_a_replaced_file_is_redirected_until_closed(void **state)
 	struct file *f = files_get(files, 100);
 
 	f->gone = true;
-	assert_int_equal(files_lead(files, f, 55), 0);
+	assert_int_equal(files_redirect(files, f, 55), 0);
 	assert_false(f->gone);
 	assert_int_equal(f->real, 55);
 	assert_int_equal(files_real(files, 100), 55);
 	assert_int_equal(files_alias(files, 55, 0), 100);
 	/* The second entry is replaced too. */
 	f->gone = true;
-	assert_int_equal(files_lead(files, f, 56), 0);
+	assert_int_equal(files_redirect(files, f, 56), 0);
 	assert_int_equal(files_real(files, 100), 56);
 	assert_int_equal(files_alias(files, 55, 0), 0);
 	files_forget(files, 100, 9);
@@ -207,9 +207,9 @@ static void test_a_file_with_an_alias_can_be_redirected(void **state)
 	struct files *files = *state;
 	struct file *f = create_file(files, 100, 1, "new");
 
-	files_told(files, f);
-	assert_int_equal(files_settle(files, f, 55), 0);
-	assert_int_equal(files_lead(files, f, 56), 0);
+	files_add_lookup(files, f);
+	assert_int_equal(files_resolve(files, f, 55), 0);
+	assert_int_equal(files_redirect(files, f, 56), 0);
 	assert_int_equal(files_real(files, 100), 56);
 	/* The kernel still knows the number. */
 	files_unref(files, f);
@@ -352,8 +352,8 @@ static void *use_files(void *arg)
 		assert_non_null(f);
 		uint64_t ino = atomic_fetch_add(&next_ino, 1);
 		if (files_create(files, ino, 1, "shared", S_IFREG, 0, &made) == 0) {
-			files_told(files, made);
-			files_settle(files, made, 55);
+			files_add_lookup(files, made);
+			files_resolve(files, made, 55);
 			files_forget(files, ino, 1);
 			files_unref(files, made);
 		}

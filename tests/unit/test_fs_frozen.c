@@ -2,7 +2,7 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "fs/frozen.h"
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 #include "tests/unit/fixture.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ static int load_at(struct frozen_fixture *s, int64_t now_ms)
 	int r = view_open(s->fixture.store, &view);
 
 	assert_int_equal(r, 0);
-	r = shown_load(s->f, &view, now_ms);
+	r = kernel_cache_load(s->f, &view, now_ms);
 	view_close(&view);
 	return r;
 }
@@ -88,7 +88,7 @@ static void thaw_file(struct frozen_fixture *s, struct file *f)
 
 static void expect_shown(struct file *f, const char *text)
 {
-	struct content *content = shown_content(f);
+	struct content *content = kernel_cache_content(f);
 
 	assert_non_null(content);
 	assert_int_equal(content->size, strlen(text));
@@ -108,9 +108,9 @@ static void test_readers_keep_their_version_and_names_lead_to_the_new_one(void *
 	assert_true(s->f->untold_name);
 	/* Neither time nor a notification to the kernel changes that. */
 	set_key(s, "three");
-	shown_told(&s->files, real);
-	shown_changed(&s->files, real);
-	assert_int_equal(load_at(s, NOW + 10 * SHOWN_MAX_MS), 0);
+	kernel_cache_invalidate(&s->files, real);
+	kernel_cache_changed(&s->files, real);
+	assert_int_equal(load_at(s, NOW + 10 * KERNEL_CACHE_MAX_MS), 0);
 	expect_shown(s->f, "one");
 	assert_false(try_at(s, s->f, NOW));
 
@@ -128,7 +128,7 @@ static void test_readers_keep_their_version_and_names_lead_to_the_new_one(void *
 	assert_int_equal(second->st_ino, real);
 	struct view view;
 	assert_int_equal(view_open(s->fixture.store, &view), 0);
-	assert_int_equal(shown_load(second, &view, NOW), 0);
+	assert_int_equal(kernel_cache_load(second, &view, NOW), 0);
 	view_close(&view);
 	second->nopen = 1;
 	second->active_ms = NOW;
@@ -171,7 +171,7 @@ static void test_only_active_readers_keep_their_version(void **state)
 	assert_false(try_at(s, f, NOW));
 	f->flight = NULL;
 	/* Another reader has read the new value already. */
-	f->given = f->shown->version + 1;
+	f->given = f->kernel_content->version + 1;
 	assert_false(try_at(s, f, NOW));
 	f->given = 0;
 	assert_true(try_at(s, f, NOW + FROZEN_ACTIVE_MS - 1));
@@ -196,7 +196,7 @@ static void test_long_values_are_compared_to_their_end(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	set_key(s, text);
-	shown_told(&s->files, s->f->ino);
+	kernel_cache_invalidate(&s->files, s->f->ino);
 	assert_int_equal(load_at(s, NOW), 0);
 	text[9999] = 'y';
 	set_key(s, text);

@@ -1,7 +1,7 @@
-/* Tests of fs/shown.c: which version of a value the kernel is given. */
+/* Tests of fs/kernel_cache.c: which version of a value the kernel is given. */
 #include "tests/unit/cmocka_all.h"
 
-#include "fs/shown.h"
+#include "fs/kernel_cache.h"
 #include "tests/unit/fixture.h"
 
 #include <stdlib.h>
@@ -47,13 +47,13 @@ static void load_at(struct shown_fixture *s, int64_t now_ms)
 	struct view view;
 
 	assert_int_equal(view_open(s->fixture.store, &view), 0);
-	assert_int_equal(shown_load(s->f, &view, now_ms), 0);
+	assert_int_equal(kernel_cache_load(s->f, &view, now_ms), 0);
 	view_close(&view);
 }
 
 static void expect_shown(struct shown_fixture *s, const char *text)
 {
-	struct content *content = shown_content(s->f);
+	struct content *content = kernel_cache_content(s->f);
 
 	assert_non_null(content);
 	assert_int_equal(content->size, strlen(text));
@@ -80,10 +80,10 @@ static void test_one_version_is_shown_until_the_kernel_is_notified(void **state)
 	/* The other attributes are those of the store. */
 	assert_int_equal(s->f->last.size, 5);
 	set_key(s, "four");
-	load_at(s, NOW + SHOWN_MAX_MS - 1);
+	load_at(s, NOW + KERNEL_CACHE_MAX_MS - 1);
 	expect_shown(s, "one");
-	shown_told(&s->files, s->f->ino);
-	load_at(s, NOW + SHOWN_MAX_MS - 1);
+	kernel_cache_invalidate(&s->files, s->f->ino);
+	load_at(s, NOW + KERNEL_CACHE_MAX_MS - 1);
 	expect_shown(s, "four");
 }
 
@@ -108,20 +108,20 @@ static void test_an_old_version_is_shown_for_a_limited_time(void **state)
 
 	load_at(s, NOW);
 	set_key(s, "three");
-	load_at(s, NOW + 10 * SHOWN_MAX_MS); /* Only now found to be outdated. */
+	load_at(s, NOW + 10 * KERNEL_CACHE_MAX_MS); /* Only now found to be outdated. */
 	expect_shown(s, "one");
-	load_at(s, NOW + 11 * SHOWN_MAX_MS - 1);
+	load_at(s, NOW + 11 * KERNEL_CACHE_MAX_MS - 1);
 	expect_shown(s, "one");
-	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	load_at(s, NOW + 11 * KERNEL_CACHE_MAX_MS);
 	expect_shown(s, "three");
 	/* The time starts again for the next version. */
 	set_key(s, "four");
-	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	load_at(s, NOW + 11 * KERNEL_CACHE_MAX_MS);
 	expect_shown(s, "three");
-	shown_told(&s->files, s->f->ino);
-	load_at(s, NOW + 11 * SHOWN_MAX_MS);
+	kernel_cache_invalidate(&s->files, s->f->ino);
+	load_at(s, NOW + 11 * KERNEL_CACHE_MAX_MS);
 	set_key(s, "five");
-	load_at(s, NOW + 12 * SHOWN_MAX_MS);
+	load_at(s, NOW + 12 * KERNEL_CACHE_MAX_MS);
 	expect_shown(s, "four");
 }
 
@@ -136,22 +136,22 @@ static void test_changes_of_this_mount_are_shown_at_once(void **state)
 	s->f->flight = (struct op *)&nothing;
 	load_at(s, NOW);
 	expect_shown(s, "three");
-	assert_null(s->f->shown);
+	assert_null(s->f->kernel_content);
 	set_key(s, "four");
 	load_at(s, NOW);
 	expect_shown(s, "four");
 	s->f->flight = NULL;
 	load_at(s, NOW);
-	assert_non_null(s->f->shown);
+	assert_non_null(s->f->kernel_content);
 	/* Changed through another number of the same inode. */
 	set_key(s, "five");
-	shown_changed(&s->files, s->f->ino);
+	kernel_cache_changed(&s->files, s->f->ino);
 	load_at(s, NOW);
 	expect_shown(s, "five");
 	assert_int_equal(file_make_private(s->f, false), 0);
-	assert_null(s->f->shown);
+	assert_null(s->f->kernel_content);
 	load_at(s, NOW);
-	assert_null(s->f->shown);
+	assert_null(s->f->kernel_content);
 }
 
 static void test_an_older_view_does_not_replace_a_newer_version(void **state)
@@ -162,10 +162,10 @@ static void test_an_older_view_does_not_replace_a_newer_version(void **state)
 	assert_int_equal(view_open(s->fixture.store, &old), 0);
 	set_key(s, "three");
 	load_at(s, NOW);
-	assert_int_equal(shown_load(s->f, &old, NOW), 0);
+	assert_int_equal(kernel_cache_load(s->f, &old, NOW), 0);
 	expect_shown(s, "three");
-	shown_drop(s->f);
-	assert_int_equal(shown_load(s->f, &old, NOW), 0);
+	kernel_cache_drop(s->f);
+	assert_int_equal(kernel_cache_load(s->f, &old, NOW), 0);
 	expect_shown(s, "three");
 	view_close(&old);
 }
@@ -178,9 +178,9 @@ static void test_a_removed_file_keeps_its_shown_version(void **state)
 	EXPECT(&s->fixture, OK, "removed k=3", .op = EVENT_DEL, .key = B("k"));
 	load_at(s, NOW);
 	assert_true(s->f->gone);
-	load_at(s, NOW + 2 * SHOWN_MAX_MS);
+	load_at(s, NOW + 2 * KERNEL_CACHE_MAX_MS);
 	expect_shown(s, "one");
-	shown_told(&s->files, s->f->ino);
+	kernel_cache_invalidate(&s->files, s->f->ino);
 	load_at(s, NOW);
 	expect_shown(s, "one");
 }
