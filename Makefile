@@ -35,7 +35,7 @@ WARNINGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpoi
 	$(if $(filter 1,$(WERROR)),-Werror)
 # Includes with "" name the path from the top. -iquote does not apply to includes with <>,
 # so a header of Keydir cannot replace one of a library.
-KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=314 -iquote .
+KD_CPPFLAGS = -D_GNU_SOURCE -DKEYDIR_VERSION='"$(VERSION)"' -DFUSE_USE_VERSION=317 -iquote .
 KD_CFLAGS = -std=gnu11 -pthread -fPIE -fno-common $(WARNINGS)
 KD_LDFLAGS = -pthread -pie
 ifeq ($(SANITIZER),)

@@ -67,8 +67,8 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 }
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
-/* A descriptor of its own for a thread of the loop, for the connection of MASTER: since
- * 3.17 libfuse leaves that to those who read and write themselves. */
+/* Open another descriptor of MASTER's connection, for one thread of the loop. Return
+ * it, or -1. Since 3.17 libfuse does not do so itself for a custom io. */
 static int clone_channel(int master)
 {
 	uint32_t connection = (uint32_t)master;
@@ -84,13 +84,17 @@ static int clone_channel(int master)
 
 int channel_open(struct mount *m)
 {
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
 	const struct fuse_custom_io io = {
 		.read = read_request,
 		.writev = write_reply,
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
 		.clone_fd = clone_channel,
-#endif
 	};
 
+	return fuse_session_custom_io(m->session, &io, sizeof(io), fuse_session_fd(m->session));
+#else
+	const struct fuse_custom_io io = { .read = read_request, .writev = write_reply };
+
 	return fuse_session_custom_io(m->session, &io, fuse_session_fd(m->session));
+#endif
 }
