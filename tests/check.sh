@@ -15,7 +15,7 @@ mapfile -t shell < <(printf '%s\n' "${shell[@]}" | sort -u)
 mapfile -t manuals < <(find fs httpd -name '*.[1-8]' | sort)
 
 jobs=$(nproc)
-flags=(-std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -iquote .)
+flags=(-std=gnu11 -D_GNU_SOURCE -DFUSE_USE_VERSION=317 '-DKEYDIR_VERSION="0"' -iquote .)
 read -ra pkg_flags < <(pkg-config --cflags fuse3 libmicrohttpd jansson rdkafka | tr '\n' ' ')
 flags+=("${pkg_flags[@]}")
 build=${BUILD:-build}/check
@@ -40,7 +40,7 @@ check_cppcheck() {
 		--enable=warning,performance,portability --cppcheck-build-dir="$build/cppcheck" \
 		--suppress=missingIncludeSystem --suppress=unusedFunction --suppress=shiftTooManyBitsSigned \
 		--suppress=uninitvar --suppress=ctuuninitvar --suppress=nullPointer \
-		-D_GNU_SOURCE -D__linux__ -DFUSE_USE_VERSION=314 '-DKEYDIR_VERSION="0"' -I . \
+		-D_GNU_SOURCE -D__linux__ -DFUSE_USE_VERSION=317 '-DKEYDIR_VERSION="0"' -I . \
 		"${sources[@]}"
 }
 
