@@ -53,7 +53,7 @@
 #include <unistd.h>
 
 #define ANNOUNCER_NAME "keydir-announce"
-/* Looked up in the root at the start; nobody minds if there is such a key. */
+/* Looked up in the root at the start; a key of that name does no harm. */
 #define PROBE_NAME ".keydir-announce"
 #define QUEUE_MAX 4096
 
@@ -65,10 +65,10 @@ struct announcement_item {
 	char name[];
 };
 
-/* What the other process is told to do. */
+/* An order to the announcing process. */
 struct order {
 	enum announcement what; /* NOTHING: look PROBE_NAME up in the root */
-	mode_t type;            /* of what was made */
+	mode_t type;            /* of the entry created */
 	char dir[KEY_MAX + 1];  /* below the root; empty: the root */
 	char name[KEY_NAME_MAX + 1];
 };
@@ -144,13 +144,13 @@ void announce_change(struct announcer *a, enum announcement what, uint64_t ino, 
 
 /* --- one announcement ------------------------------------------------------ */
 
-/* Takes no lock of the kernel. False if it does not know INO. */
+/* Return whether the kernel knows INO, without taking a lock of the kernel. */
 static bool forget_attributes(const struct mount *m, uint64_t ino)
 {
 	return fuse_lowlevel_notify_inval_inode(m->session, kernel_ino(m, ino), -1, 0) != -ENOENT;
 }
 
-/* The path of PARENT below the root of the mount. False if it has none that fits. */
+/* Write the path of PARENT below the root of the mount. Returns false if it has none that fits. */
 static bool path_below(const struct mount *m, const struct view *view, uint64_t parent,
                        char dir[KEY_MAX + 1])
 {
@@ -168,8 +168,8 @@ static bool path_below(const struct mount *m, const struct view *view, uint64_t 
 	return true;
 }
 
-/* Fills ORDER for ITEM as things are now. False if it is not to be announced any more:
- * what was gone is back, or the reverse. *RET_INO is what the name leads to, 0: nothing. */
+/* Fill ORDER for ITEM from the store's current state. Returns false if it need not be announced any
+ * more: a removed name exists again, or the reverse. *RET_INO is the inode of the name, 0: none. */
 static bool prepare(const struct mount *m, const struct announcement_item *item,
                     struct order *order, uint64_t *ret_ino)
 {
@@ -193,7 +193,7 @@ static bool prepare(const struct mount *m, const struct announcement_item *item,
 	return true;
 }
 
-/* Has ORDER done. False when the other process is gone, or is to be. */
+/* Have ORDER done. Returns false when the announcing process has ended, or shall end. */
 static bool have_done(const struct announcer *a, const struct order *order)
 {
 	char done;
@@ -209,18 +209,18 @@ static bool announce_one(struct announcer *a, const struct announcement_item *it
 	struct mount *m = a->mount;
 	uint64_t ino;
 
-	/* What the kernel does not know, nobody can be watching. */
+	/* An inode that the kernel does not know cannot be watched. */
 	if (!forget_attributes(m, item->parent) && !forget_attributes(m, item->ino))
 		return true;
 	if (!prepare(m, item, order, &ino))
 		return true;
-	/* It may have been looked up since the kernel was told. */
+	/* It may have been looked up since the notification. */
 	if (item->what == ANNOUNCE_MADE && !busy_lately(&m->busy, item->parent))
 		fuse_lowlevel_notify_inval_entry(m->session, kernel_ino(m, item->parent),
 		                                 item->name, strlen(item->name));
 	if (!have_done(a, order))
 		return false;
-	/* If what is gone came back just then, the kernel may think that this was removed. */
+	/* If the removed name was created again just then, the kernel may take that for removed. */
 	if (item->what == ANNOUNCE_GONE || item->what == ANNOUNCE_GONE_DIR) {
 		prepare(m, item, order, &ino);
 		if (ino)
@@ -401,7 +401,7 @@ static void show_value(int dir, const char *name)
 	close(fd);
 }
 
-/* What fails is not announced: nobody could do anything about it. */
+/* A failed system call is not announced; no caller could act on the error. */
 static void show_made(int dir, const struct order *order)
 {
 	if (S_ISDIR(order->type)) {

@@ -60,7 +60,7 @@ void buffer_close(struct buffer *buf)
 	*buf = (struct buffer){ 0 };
 }
 
-/* The first range that ends at or behind OFF, so that it touches or follows. */
+/* Find the first range that ends at or after OFF, so that it touches OFF or follows it. */
 static size_t first_touching(const struct buffer *buf, uint64_t off)
 {
 	size_t low = 0, high = buf->nranges;

@@ -31,8 +31,8 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Positions in a directory stream: 1 is behind ".", 2 is behind "..", and behind a
- * name it is more than that, and never negative as a long. */
+/* Positions in a directory stream: 1 is after ".", 2 after "..", and after a name it is larger,
+ * and never negative as a long. */
 #define BEHIND_DOTS 2
 #define HASH_SHIFT 2
 /* Names of a directory that come with attributes in any case. */
@@ -40,7 +40,7 @@
 
 struct name {
 	uint64_t ino;
-	uint64_t position; /* of what comes behind it */
+	uint64_t position; /* of the next entry */
 	size_t text;       /* offset in texts, NUL-ended */
 	uint32_t type;     /* S_IFREG, S_IFDIR, S_IFLNK */
 	bool unlogged;
@@ -57,7 +57,7 @@ struct dir {
 	struct dir *prev, *next; /* of open_list->dirs */
 	uint64_t real;           /* the store's inode */
 	struct file *file;       /* keeps its attributes when it is removed; NULL: the root */
-	pthread_mutex_t lock;    /* protects what follows */
+	pthread_mutex_t lock;    /* protects all fields below */
 	struct name *names;
 	size_t nnames, names_cap;
 	char *texts;
@@ -66,7 +66,7 @@ struct dir {
 	size_t nunlogged, unlogged_cap;
 	bool complete;
 	unsigned looks; /* look_ups() of it when the last answer was made */
-	bool fill;      /* all names have attributes: somebody wants them */
+	bool fill;      /* all names have attributes, because they are used */
 };
 
 static struct dir *dir_of(const struct fuse_file_info *fi)
@@ -93,7 +93,7 @@ void dir_looked_up(struct mount *m, uint64_t ino)
 	__atomic_add_fetch(look_ups(m, ino), 1, __ATOMIC_RELAXED);
 }
 
-/* Room for one element more in a growing array; NULL without memory. */
+/* Make room for one more element in a growing array. Returns NULL without memory. */
 static void *grow(void *array, size_t n, size_t *cap, size_t size)
 {
 	if (n < *cap)
@@ -207,7 +207,7 @@ static int add_unlogged(struct mount *m, struct dir *d, const struct unlogged *u
 	return r;
 }
 
-/* Whether entries can be in the tables whose time is over. */
+/* Return whether the tables can have expired entries. */
 static bool any_expired(const struct view *view)
 {
 	int64_t expiry_ms = 0;
@@ -250,13 +250,13 @@ static int by_position(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/* Collects all names. 0 or -errno. */
+/* Collect all names. Returns 0 or -errno. */
 static int collect(struct mount *m, struct dir *d)
 {
 	struct view view;
 
 	reset(d);
-	/* First those that are not logged: what comes into the log meanwhile is
+	/* Begin with names that are not logged: a name that is logged meanwhile is
 	 * seen twice and not missed. */
 	int r = files_each_name(&m->files, d->real, note_unlogged, d);
 	if (r != 0)
@@ -276,7 +276,7 @@ static int collect(struct mount *m, struct dir *d)
 		return r;
 	if (d->nnames)
 		qsort(d->names, d->nnames, sizeof(*d->names), by_position);
-	/* Two of one hash, once in a blue moon. */
+	/* Two names with one hash (rare). */
 	for (size_t i = 1; i < d->nnames; i++) {
 		if (d->names[i].position <= d->names[i - 1].position)
 			d->names[i].position = d->names[i - 1].position + 1;
@@ -299,7 +299,7 @@ struct listing {
 	size_t used;
 };
 
-/* Adds one entry; false if it has no room. */
+/* Add one entry. Returns false if there is no room for it. */
 static bool put(struct listing *l, const char *name, const struct fuse_entry_param *param,
                 off_t next)
 {
@@ -328,8 +328,8 @@ static bool put_dots(struct listing *l, off_t off)
 	return put(l, off == 0 ? "." : "..", &param, off + 1);
 }
 
-/* Whether names behind the first ones have attributes: if any was looked up since
- * the answer before. D->lock is held. */
+/* Return whether names after the first ones have attributes: if any was looked up since the last
+ * answer. Called with D->lock held. */
 static void decide_fill(struct mount *m, struct dir *d, bool first)
 {
 	unsigned looks = __atomic_load_n(look_ups(m, d->real), __ATOMIC_RELAXED);
@@ -339,8 +339,8 @@ static void decide_fill(struct mount *m, struct dir *d, bool first)
 	d->looks = looks;
 }
 
-/* What is known of a name, of this moment. False if it is gone. Without an inode
- * number in it the kernel looks the name up when it needs to. */
+/* Get the current attributes of a name. Returns false if it is gone. Without an inode number in them
+ * the kernel looks the name up when it needs to. */
 static bool look(struct listing *l, const struct name *n, const char *text,
                  struct fuse_entry_param *param)
 {
@@ -363,7 +363,7 @@ static bool look(struct listing *l, const struct name *n, const char *text,
 	return true;
 }
 
-/* The first name behind POSITION. */
+/* Find the first name after POSITION. */
 static size_t first_behind(const struct dir *d, uint64_t position)
 {
 	size_t low = 0, high = d->nnames;
@@ -379,7 +379,7 @@ static size_t first_behind(const struct dir *d, uint64_t position)
 	return low;
 }
 
-/* Fills the answer from OFF on. */
+/* Fill the answer from OFF on. */
 static void list(struct listing *l, off_t off)
 {
 	const struct dir *d = l->d;
@@ -539,7 +539,7 @@ void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void dir_close_all(struct mount *m)
 {
 	while (m->open.dirs)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is out of the list */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it was removed from the list */
 		dir_close(m, m->open.dirs);
 }
 
@@ -563,7 +563,7 @@ static void barrier_done(void *arg, const struct outcome *out)
 	if (!error)
 		error = pending_take_error(&m->pending);
 	busy_end(&m->busy, sync->dir);
-	/* What was applied the kernel has to be told as well. */
+	/* The kernel must also be notified of all applied changes. */
 	if (error || !m->inval)
 		fuse_reply_err(sync->req, error);
 	else
@@ -585,8 +585,8 @@ static void nothing_pending(struct pending_wait *wait)
 	worker_add(sync->mount->worker, &sync->job);
 }
 
-/* Answered when all that was closed before is applied, this node is as new as the log's
- * end at the call, and this mount's kernel has been told so; with the error of what was
+/* Answer when all files closed before are applied, this node has reached the log's end at the call,
+ * and this mount's kernel was notified of all changes up to it; with the error of a file that was
  * closed and then failed. */
 void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {

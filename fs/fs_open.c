@@ -158,7 +158,7 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->stale_size;
-	/* A flush concerns who can write, and who has created. */
+	/* A flush concerns handles that can write, or have created the file. */
 	fi->noflush = is_reader(h);
 	/* The kernel's idea of where an append lands is only a guess. */
 	fi->direct_io = h->appends || h->whole;
@@ -461,7 +461,7 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 /* --- flush and fsync ------------------------------------------------------- */
 
-/* Takes what F has to tell; F->lock is held. */
+/* Take the error that F has to report, with F->lock held. */
 static int take_error(struct mount *m, struct file *f)
 {
 	int error = file_take_error(&m->files, f);
@@ -582,7 +582,7 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOSYS); /* and the kernel asks no more */
 		return;
 	}
-	/* Who only reads is not told the errors of those who write. */
+	/* Readers do not get the errors of writers. */
 	if (is_reader(h) || is_redirection(req, h))
 		fuse_reply_err(req, 0);
 	else if (!m->async || !flush_and_detach(m, req, h->file))

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Room for what is passed on to libfuse. */
+/* Room for the options passed on to libfuse. */
 #define FS_PASS_MAX 1024
 
 struct fs_options {
@@ -28,7 +28,7 @@ struct fs_options {
 	bool no_cache;
 	bool async_close;
 	bool no_symlinks; /* nosymfollow */
-	bool remount;     /* change the flags of what is mounted already */
+	bool remount;     /* change the flags of an existing mount */
 	bool writable;    /* rw was given */
 	bool inotify;
 	uint64_t spin_us;

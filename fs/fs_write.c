@@ -32,7 +32,7 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	view_close(&view);
 	if (r == 0)
 		r = file_make_private(f, empty);
-	/* What is on its way may put something there. */
+	/* An event in flight may write there. */
 	if (r == 0 && empty && (f->last.size > 0 || file_busy(f))) {
 		f->buffer->changed = true;
 		f->changed_ns = wall_now_ns();
@@ -304,7 +304,7 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
 	if (r == 0 && !later) {
-		/* What has failed by now is told now. */
+		/* Report an earlier failure now. */
 		pthread_mutex_lock(&f->lock);
 		r = -file_take_error(&m->files, f);
 		pthread_mutex_unlock(&f->lock);
@@ -381,7 +381,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	int64_t wait_ms;
 	int error;
 
-	/* Who writes through a mapping is told by msync(2) or close(2) anyway. */
+	/* Writers through a mapping get the error from msync(2) or close(2). */
 	if (fi->writepage || (error = gate_check(&m->gate, &wait_ms)) == 0) {
 		write_now(req, data, size, off, fi);
 		return;

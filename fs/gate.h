@@ -34,7 +34,7 @@ void gate_stop(struct gate *gate);
 
 /* Return the errno with which a change must fail now, or 0. *RET_WAIT_MS, not 0 only with
  * an errno: the log has not been away for as long as the write timeout, and the change may
- * wait so long for it. Cheap, thread-safe. */
+ * wait that long for it. Cheap, thread-safe. */
 int gate_check(struct gate *gate, int64_t *ret_wait_ms);
 /* Let G wait at most WAIT_MS for the log. Never waits; G->run may be called at once. */
 void gate_wait(struct gate *gate, struct gated *g, int64_t wait_ms);

@@ -35,8 +35,8 @@
 #include <string.h>
 #include <time.h>
 
-/* What could not be told is told again after this; if there are more than so
- * many, the oldest whatever it takes. */
+/* A failed invalidation is tried again after AGAIN_MS. Above AGAIN_MAX of them the oldest one waits
+ * for the kernel's lock. */
 #define AGAIN_MS 5
 #define AGAIN_MAX 4096
 
@@ -44,23 +44,23 @@ struct inval {
 	struct mount *mount;
 	_Atomic uint64_t own_proc; /* of the mount's node; 0 until inval_start() */
 	uint64_t told;             /* atomic: see inval_offset() */
-	pthread_mutex_t lock;      /* protects what follows */
+	pthread_mutex_t lock;      /* protects all fields below */
 	pthread_cond_t wake;       /* on the monotonic clock */
 	pthread_cond_t ended;      /* a thread has */
 	struct invalidation *first;
 	struct invalidation **last;
 	struct invalidation *syncs; /* those of the queue that are not answered, by next_sync */
-	uint64_t offset;            /* of the last event that was followed */
-	bool wanted;                /* there is something to do or to acknowledge */
+	uint64_t offset;            /* of the last event followed */
+	bool wanted;                /* there is work, or an offset to acknowledge */
 	bool stop;
 	unsigned nthreads;
 	struct notifier *notifier; /* of the thread that works; NULL: not started */
-	/* Of that thread alone. */
-	struct invalidation *current; /* is being told */
-	struct invalidation *round;   /* taken off the queue, to be told next ... */
+	/* Only used by that thread. */
+	struct invalidation *current; /* in progress */
+	struct invalidation *round;   /* taken off the queue, to do next ... */
 	uint64_t round_offset;
 	bool round_acks;
-	struct invalidation *again; /* to be told once more, oldest first */
+	struct invalidation *again; /* to repeat, oldest first */
 	struct invalidation **again_last;
 	size_t nagain;
 };
@@ -236,14 +236,14 @@ static bool is_added(const struct feed_event *ev, uint64_t ino)
 	return false;
 }
 
-/* ITEM, NULL without memory, is to be announced as well. */
+/* Let ITEM (NULL without memory) be announced, too. */
 static void mark(struct invalidation *item, enum announcement announce)
 {
 	if (item)
 		item->announce = announce;
 }
 
-/* Queues what the kernel has to be told of one effect. */
+/* Queue the invalidations for one effect. */
 static void push_effect(struct inval *inval, const struct feed_event *ev,
                         const struct feed_effect *e)
 {
@@ -309,7 +309,7 @@ void inval_follow(void *arg, const struct feed_event *ev, bool gap)
 		for (size_t i = 0; i < ev->neffects && !inval->stop; i++)
 			push_effect(inval, ev, &ev->effects[i]);
 		inval->offset = ev->offset;
-		/* Somebody may wait for the acknowledgement of another's event. */
+		/* A request may wait until this process acknowledges another's event. */
 		if (ev->proc != own_proc)
 			inval->wanted = true;
 	}
@@ -336,7 +336,7 @@ static void keep_for_later(struct inval *inval, struct invalidation *item)
 	inval->nagain++;
 }
 
-/* Once it is told that ITEM has changed. */
+/* Announce the change of ITEM after the kernel was notified of it. */
 static void announce_item(const struct inval *inval, struct invalidation *item)
 {
 	bool listing = item->kind == INVALIDATE_LISTING;
@@ -363,8 +363,8 @@ static void answer_sync(struct inval *inval, struct invalidation *item)
 		fuse_reply_err(req, 0);
 }
 
-/* Tell ITEM, and keep it if it has to be told again. Own it. False if another thread has
- * taken over meanwhile. */
+/* Notify the kernel of ITEM, which is freed, or kept if it must be repeated. Returns false if
+ * another thread has taken over meanwhile. */
 static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, bool insist)
 {
 	struct inval *inval = notifier->inval;
@@ -392,8 +392,8 @@ static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, b
 	return true;
 }
 
-/* Tell what was kept for later and is due; when stopping, all of it. False if another
- * thread has taken over meanwhile. */
+/* Repeat the invalidations that are due; when stopping, all. Returns false if another thread has
+ * taken over meanwhile. */
 static bool tell_again(struct notifier *notifier, bool stop)
 {
 	struct inval *inval = notifier->inval;
@@ -414,7 +414,7 @@ static bool tell_again(struct notifier *notifier, bool stop)
 	return true;
 }
 
-/* Waits until there is something to do; inval->lock is held. */
+/* Wait until there is work, with inval->lock held. */
 static void wait_for_work(struct inval *inval)
 {
 	bool frozen = __atomic_load_n(&inval->mount->files.nfrozen, __ATOMIC_ACQUIRE) != 0;
@@ -443,7 +443,7 @@ static void thaw_expired(struct inval *inval)
 	}
 }
 
-/* Take what is queued as the next round; inval->lock is held. */
+/* Take the queue as the next round, with inval->lock held. */
 static void take_round(struct inval *inval)
 {
 	if (!inval->wanted)
@@ -464,7 +464,7 @@ static bool has_numbers(const struct inval *inval, const struct invalidation *it
 	       files_alias(&inval->mount->files, item->ino, 0) != 0;
 }
 
-/* Tell what the round still has. False if another thread has taken over meanwhile. */
+/* Do the rest of the round. Returns false if another thread has taken over meanwhile. */
 static bool tell_round(struct notifier *notifier)
 {
 	struct inval *inval = notifier->inval;
@@ -521,7 +521,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Start a thread that works from now on; inval->lock is held. 0 or -errno. */
+/* Start a thread that takes over, with inval->lock held. Returns 0 or -errno. */
 static int start_thread(struct inval *inval)
 {
 	struct notifier *notifier = calloc(1, sizeof(*notifier)), *before = inval->notifier;
@@ -570,7 +570,7 @@ void inval_stop(struct inval *inval)
 
 /* --- fsync of a directory -------------------------------------------------- */
 
-/* Let a new thread go on with what the one that works now is at; inval->lock is held. 0 or
+/* Let a new thread continue with the current one's item, with inval->lock held. Returns 0 or
  * -errno. */
 static int take_over(struct inval *inval)
 {
@@ -617,7 +617,7 @@ void inval_sync(struct inval *inval, struct fuse_req *req)
 		fuse_reply_err(req, -r);
 }
 
-/* Answer all that wait. */
+/* Answer all waiting requests. */
 static void answer_syncs(struct inval *inval)
 {
 	pthread_mutex_lock(&inval->lock);

@@ -1,4 +1,4 @@
-/* The mount point: what is there before we mount. */
+/* Mount point: checks and clears the directory before mounting. */
 #ifndef KEYDIR_FS_MOUNTPOINT_H
 #define KEYDIR_FS_MOUNTPOINT_H
 

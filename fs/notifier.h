@@ -30,7 +30,7 @@ struct invalidation {
 	int64_t not_before_ms; /* clock_mono_ms(); 0: at once */
 	enum invalidation_kind kind;
 	uint64_t proc;        /* that submitted the event; 0: none */
-	bool own_as_well;     /* also to be told if that is this process */
+	bool own_as_well;     /* also needed if that is this process */
 	bool replaced;        /* the value, as a whole, by another client */
 	uint64_t ino;         /* of the store */
 	struct file *file;    /* a reference */

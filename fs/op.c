@@ -206,7 +206,7 @@ bool op_detach(struct op *op, bool closing, bool must)
 	return pending_add(&op->mount->pending, op, must);
 }
 
-/* The errno of OP if it failed and nobody is there to be told, or 0. */
+/* Return the errno of OP if it failed and no caller can get it, or 0. */
 static int untold_error(const struct op *op, const struct outcome *out)
 {
 	if (!op->pending_seq || !is_failure(op, out))
@@ -267,7 +267,7 @@ static void settle(struct op *op, const struct outcome *out, int error)
 	}
 }
 
-/* Goes on with a file's queue; nobody else will, after a creation. */
+/* Continue with a file's queue; no other thread does, after a creation. */
 static void pump_job(struct job *job)
 {
 	struct op *op = (struct op *)((char *)job - offsetof(struct op, job));

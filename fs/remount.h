@@ -1,4 +1,4 @@
-/* Remounting: other flags for what is mounted already. */
+/* Remount: change the flags of an existing mount. */
 #ifndef KEYDIR_FS_REMOUNT_H
 #define KEYDIR_FS_REMOUNT_H
 

@@ -31,7 +31,7 @@
 
 #define MAX_THREADS 16
 #define POLL_US 10000
-#define SETTLE_MS 5000 /* a start waits so long for the guard */
+#define SETTLE_MS 5000 /* longest wait for the guard at the start */
 /* Sent to the thread in the loop, whose wait a signal ends. */
 #define SIGNAL_WAKE SIGUSR1
 

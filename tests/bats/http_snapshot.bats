@@ -107,7 +107,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 		node_httpd "$n" --peers "$PEER,${NODE_URL[1]}"
 		case $mode in
 		cut) why='no snapshot, or one without the checksum' ;;
-		die) why='transfer closed|Recv failure' ;;
+		die) why='transfer closed|Recv failure|bytes missing' ;;
 		html) why='no snapshot: too short' ;;
 		page) why='damaged' ;;
 		*) why='damaged on its way: its checksum differs' ;;
