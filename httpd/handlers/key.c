@@ -69,11 +69,13 @@ static void read_attributes(const struct view *view, const struct entry *e, stru
 
 /* Add Cache-Control: no-cache, unless the writer gave a max age, which the TTL cuts. The TTL
  * alone is no max age: a key can be overwritten or deleted before it ends, and an HTTP cache
- * would then answer with the old value. */
-static void add_cache_control(struct MHD_Response *response, const struct found *f)
+ * would then answer with the old value. A reader that asks for how new the answer must be
+ * (?consistent, ?wait, X-Keydir-Offset) never gets one that a cache kept. */
+static void add_cache_control(const struct request *rq, struct MHD_Response *response,
+                              const struct found *f)
 {
 	char text[sizeof(MAX_AGE_PREFIX) + 20];
-	uint64_t max_age_s = f->max_age_s;
+	uint64_t max_age_s = rq->url.query_len ? 0 : f->max_age_s;
 	if (f->ttl_ms >= 0 && max_age_s > (uint64_t)f->ttl_ms / 1000)
 		max_age_s = (uint64_t)f->ttl_ms / 1000;
 	if (!max_age_s) {
@@ -82,10 +84,12 @@ static void add_cache_control(struct MHD_Response *response, const struct found 
 	}
 	snprintf(text, sizeof(text), MAX_AGE_PREFIX "%llu", (unsigned long long)max_age_s);
 	response_header_own(response, "Cache-Control", text);
+	response_header_own(response, "Vary", "X-Keydir-Offset");
 }
 
 /* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
-static void add_headers(struct MHD_Response *response, const struct found *f)
+static void add_headers(const struct request *rq, struct MHD_Response *response,
+                        const struct found *f)
 {
 	char date[CONDITIONS_DATE_SIZE];
 	/* Never later than Date, which MHD takes from the same clock (RFC 9110, 8.8.2.1):
@@ -96,7 +100,7 @@ static void add_headers(struct MHD_Response *response, const struct found *f)
 	response_header_own(response, "Last-Modified", date);
 	if (f->ttl_ms >= 0)
 		response_header_u64(response, "X-Keydir-TTL", (uint64_t)((f->ttl_ms + 999) / 1000));
-	add_cache_control(response, f);
+	add_cache_control(rq, response, f);
 }
 
 static void add_type(struct MHD_Response *response, const struct found *f)
@@ -237,10 +241,10 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 		return unsatisfiable(rq, &f);
 	if (status == 304) {
 		response = response_size(f.size);
-		add_headers(response, &f);
+		add_headers(rq, response, &f);
 		return respond_send(rq, 304, f.offset, response);
 	}
-	add_headers(response, &f);
+	add_headers(rq, response, &f);
 	add_type(response, &f);
 	if (rq->method == HTTP_HEAD) /* who wants to know asks with HEAD */
 		response_header(response, "Accept-Ranges", "bytes");

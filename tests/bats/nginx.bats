@@ -277,4 +277,18 @@ EOF
 	rest PUT /v1/kv/cached -d new -H 'Cache-Control: max-age=600'
 	rest GET /v1/kv/cached
 	same "200 old" "$status $(body)"
+	# Not to a reader that says how new it must be.
+	local offset
+	for i in newer newest; do
+		rest PUT /v1/kv/cached -d "$i" -H 'Cache-Control: max-age=600'
+		offset=$(header X-Keydir-Offset)
+		rest GET '/v1/kv/cached?consistent'
+		same "200 $i" "$status $(body)"
+		rest GET '/v1/kv/cached?wait=1ms'
+		same "200 $i" "$status $(body)"
+		rest GET /v1/kv/cached -H "X-Keydir-Offset: $offset"
+		same "200 $i" "$status $(body)"
+		rest GET /v1/kv/cached
+		same "200 old" "$status $(body)"
+	done
 }
