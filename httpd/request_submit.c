@@ -99,6 +99,30 @@ enum MHD_Result request_submit(struct request *rq, const struct event *ev, void 
 	return MHD_YES;
 }
 
+enum MHD_Result request_submit_with_xattr(struct request *rq, const struct event *set,
+                                          struct bytes name, struct bytes value,
+                                          enum MHD_Result (*next)(struct request *rq))
+{
+	struct event ops[] = {
+		*set,
+		{ .op = EVENT_SETXATTR, .key = set->key, .name = name, .value = value },
+	};
+	struct event txn = { .op = EVENT_TXN, .idem = set->idem, .ops = ops, .nops = 2 };
+	ops[0].idem = (struct bytes){ 0 };
+	return request_submit(rq, &txn, NULL, next);
+}
+
+void request_result_of_set(struct request_result *result)
+{
+	if (result->code == OUTCOME_OK && result->nops) {
+		result->created = result->ops[0].created;
+		result->version = result->ops[result->nops - 1].version;
+	} else if (result->code == OUTCOME_TXN_FAILED && result->number >= 0 &&
+	           (size_t)result->number < result->nops) {
+		result->code = result->ops[result->number].outcome;
+	}
+}
+
 enum MHD_Result request_submit_round(struct request *rq)
 {
 	/* The other requests of the round have come. The first one of them to be here

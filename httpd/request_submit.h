@@ -7,13 +7,22 @@
 #include <microhttpd.h>
 
 struct request;
+struct request_result;
 
-/* Submits EV and goes on with NEXT when it is done and, if it was done well,
- * when the mounts of this node have forgotten what it changed, so that a
- * client reads its own write there too (DESIGN.md 6). NEXT finds the outcome in
- * rq->written. OWNED as in node_submit(). */
+/* Submit EV and go on with NEXT when it is done and, if it was done well, when the mounts of
+ * this node have dropped their old data, so that a client reads its own write there too.
+ * NEXT finds the outcome in rq->written. OWNED is as in node_submit(). */
 enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
                                enum MHD_Result (*next)(struct request *rq));
+/* Submit SET, an event `set`, together with its key's attribute NAME, which gets VALUE: as one
+ * event, so that no reader sees one without the other. All is copied. NEXT calls
+ * request_result_of_set() first. */
+enum MHD_Result request_submit_with_xattr(struct request *rq, const struct event *set,
+                                          struct bytes name, struct bytes value,
+                                          enum MHD_Result (*next)(struct request *rq));
+/* Make RESULT look as if SET of request_submit_with_xattr() had been an event of its own. Does
+ * nothing to the result of another event than a transaction. */
+void request_result_of_set(struct request_result *result);
 /* MHD calls again, for a request whose event was queued (REQUEST_GATHERED). */
 enum MHD_Result request_submit_round(struct request *rq);
 

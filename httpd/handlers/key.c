@@ -62,9 +62,8 @@ static void read_attributes(const struct view *view, const struct entry *e, stru
 		memcpy(f->type, value.data, value.len);
 		f->type[value.len] = '\0';
 	}
-	if (!store_xattr_get(view->txn, e->ino, MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1, &value) &&
-	    max_age_parse(value.data, value.len, &f->max_age_s))
-		f->max_age_s = 0;
+	if (!store_xattr_get(view->txn, e->ino, MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1, &value))
+		max_age_parse(value.data, value.len, &f->max_age_s); /* 0 if it is none */
 }
 
 /* Add Cache-Control: no-cache, unless the writer gave a max age, which the TTL cuts. The TTL

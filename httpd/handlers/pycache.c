@@ -172,8 +172,7 @@ static bool is_cache_item(const struct json_check *value)
 static enum MHD_Result post_done(struct request *rq)
 {
 	struct request_result *w = &rq->written;
-	if (w->code == OUTCOME_TXN_FAILED && w->number >= 0 && (size_t)w->number < w->nops)
-		w->code = w->ops[w->number].outcome; /* see submit_long() */
+	request_result_of_set(w);
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, false);
 	return respond_json_text(rq, 201, w->offset, "application/json", &rq->prepared);
@@ -196,18 +195,11 @@ static enum MHD_Result refuse_body(struct request *rq, const struct json_check *
 /* Submit SET, whose key is a derived one, together with the name that it stands for. */
 static enum MHD_Result submit_long(struct request *rq, const struct event *set)
 {
-	static const char attribute[] = LONG_KEY_ATTRIBUTE;
+	static const struct bytes attribute = { LONG_KEY_ATTRIBUTE,
+		                                sizeof(LONG_KEY_ATTRIBUTE) - 1 };
 	size_t start = key_name_start(rq->own_key, rq->own_key_len);
-	struct event ops[] = {
-		*set,
-		{ .op = EVENT_SETXATTR,
-		  .key = set->key,
-		  .name = { attribute, sizeof(attribute) - 1 },
-		  .value = { rq->own_key + start, rq->own_key_len - start } },
-	};
-	struct event txn = { .op = EVENT_TXN, .idem = set->idem, .ops = ops, .nops = 2 };
-	ops[0].idem = (struct bytes){ 0 };
-	return request_submit(rq, &txn, NULL, post_done); /* copies it */
+	struct bytes name = { rq->own_key + start, rq->own_key_len - start };
+	return request_submit_with_xattr(rq, set, attribute, name, post_done);
 }
 
 enum MHD_Result handle_pycache_post(struct request *rq)

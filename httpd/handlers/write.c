@@ -32,7 +32,8 @@ static void add_location(struct request *rq, struct MHD_Response *response)
 
 static enum MHD_Result put_done(struct request *rq)
 {
-	const struct request_result *w = &rq->written;
+	struct request_result *w = &rq->written;
+	request_result_of_set(w);
 	if (w->code != OUTCOME_OK)
 		return problem_outcome(rq, w, write_event_is_conditional(rq));
 	struct volume_tag tag;
@@ -45,38 +46,15 @@ static enum MHD_Result put_done(struct request *rq)
 	return respond_send(rq, w->created ? 201 : 200, w->offset, response);
 }
 
-/* Answer a PUT that was two operations as if it had been the first one alone. */
-static enum MHD_Result put_with_max_age_done(struct request *rq)
-{
-	struct request_result *w = &rq->written;
-	if (w->code == OUTCOME_OK && w->nops) {
-		w->created = w->ops[0].created;
-		w->version = w->ops[w->nops - 1].version;
-	} else if (w->code == OUTCOME_TXN_FAILED && w->number >= 0 && (size_t)w->number < w->nops) {
-		w->code = w->ops[w->number].outcome;
-	}
-	return put_done(rq);
-}
-
-/* Submit SET, a PUT whose writer lets HTTP caches keep the value. The attribute goes into the
- * same event, so that no reader sees the one without the other. */
+/* Submit SET, a PUT whose writer lets HTTP caches keep the value. */
 static enum MHD_Result put_with_max_age(struct request *rq, const struct event *set,
                                         uint32_t max_age_s)
 {
+	static const struct bytes name = { MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1 };
 	char text[sizeof(MAX_AGE_PREFIX) + 10];
 	int len = snprintf(text, sizeof(text), MAX_AGE_PREFIX "%u", max_age_s);
-	struct event ops[] = {
-		*set,
-		{
-		        .op = EVENT_SETXATTR,
-		        .key = set->key,
-		        .name = { MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1 },
-		        .value = { text, (size_t)len },
-		},
-	};
-	struct event txn = { .op = EVENT_TXN, .idem = set->idem, .ops = ops, .nops = 2 };
-	ops[0].idem = (struct bytes){ 0 };
-	return request_submit(rq, &txn, NULL, put_with_max_age_done);
+	return request_submit_with_xattr(rq, set, name, (struct bytes){ text, (size_t)len },
+	                                 put_done);
 }
 
 /* A directory: no value, no type, no TTL. */
