@@ -41,6 +41,7 @@
 #define DEFAULT_DIR "/dev/shm/keydir"
 #define PATH_BYTES 4096
 #define START_LOCK "start.lock"
+#define MAX_ATTEMPTS 100 /* to open a directory that other processes remove */
 
 /* All files of a store. start.lock must be the last: it matters only during startup. */
 static const char *const names[] = {
@@ -359,29 +360,39 @@ static void warn_if_shared(const struct store_place *place)
 		       place->path, st.st_mode & 07777u);
 }
 
+/* Open the store directory PATH and lock it. Returns 0, -ENOENT if another process removed
+ * the directory meanwhile, or another -errno. */
+static int open_locked(const char *path, struct store_place **ret, char *why, size_t why_size)
+{
+	struct store_place *place;
+	int r = store_place_open(path, &place, why, why_size);
+
+	if (r < 0)
+		return r;
+	r = place->lock_fd = store_place_file(place, START_LOCK, O_RDWR | O_CREAT);
+	if (r >= 0)
+		r = wait_for_lock(place, place->lock_fd);
+	if (r == 0 && !lock_counts(place))
+		r = -ENOENT;
+	if (r < 0) {
+		refuse(r, why, why_size, "cannot lock %s/%s: %s", path, START_LOCK, strerror(-r));
+		store_place_close(place);
+		return r;
+	}
+	*ret = place;
+	return 0;
+}
+
 int store_place_begin(const char *path, struct store_place **ret, char *why, size_t why_size)
 {
-	for (;;) {
-		struct store_place *place;
-		int r = store_place_open(path, &place, why, why_size);
-		if (r < 0)
-			return r;
-		r = place->lock_fd = store_place_file(place, START_LOCK, O_RDWR | O_CREAT);
-		if (r >= 0)
-			r = wait_for_lock(place, place->lock_fd);
-		if (r < 0) {
-			refuse(r, why, why_size, "cannot lock %s/%s: %s", path, START_LOCK,
-			       strerror(-r));
-			store_place_close(place);
-			return r;
-		}
-		if (lock_counts(place)) {
-			warn_if_shared(place);
-			*ret = place;
-			return 0;
-		}
-		store_place_close(place); /* the lock file was removed while we waited */
-	}
+	int r, attempts = 0;
+
+	do
+		r = open_locked(path, ret, why, why_size);
+	while (r == -ENOENT && ++attempts < MAX_ATTEMPTS);
+	if (r == 0)
+		warn_if_shared(*ret);
+	return r;
 }
 
 /* --- the store that is still there --- */

@@ -343,6 +343,42 @@ static void test_a_directory_removed_while_waiting_is_replaced(void **state)
 	temp_dir_remove(parent);
 }
 
+static void keep_removing(void *arg)
+{
+	struct start *start = arg;
+	char *elsewhere = strdup(path_below(start->dir, "../elsewhere"));
+
+	CHILD_CHECK(elsewhere);
+	while (!atomic_load(&start->locked)) {
+		rename(start->dir, elsewhere);
+		unlink(path_below(elsewhere, "start.lock"));
+		rmdir(elsewhere);
+		usleep(rand() % 100);
+	}
+	free(elsewhere);
+}
+
+/* Whichever step of a start the removal falls into, the start creates a new directory. */
+static void test_a_directory_removed_at_any_moment_is_replaced(void **state)
+{
+	struct start *start = child_share(sizeof(*start));
+	char *parent = temp_dir_new();
+	char *dir = strdup(path_below(parent, "store"));
+	struct store_place *place;
+
+	(void)state;
+	start->dir = dir;
+	pid_t child = child_start(keep_removing, start);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(store_place_begin(dir, &place, NULL, 0), 0);
+		store_place_close(place);
+	}
+	atomic_store(&start->locked, true);
+	child_join(child);
+	free(dir);
+	temp_dir_remove(parent);
+}
+
 /* --- a store that is removed --- */
 
 static struct store *open_store(const char *dir)
@@ -398,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_the_default_depends_on_the_user),
 		cmocka_unit_test(test_a_second_process_uses_the_store_of_the_first),
 		cmocka_unit_test(test_a_directory_removed_while_waiting_is_replaced),
+		cmocka_unit_test(test_a_directory_removed_at_any_moment_is_replaced),
 		cmocka_unit_test(test_a_removed_store_is_detected),
 	};
 
