@@ -21,6 +21,15 @@ struct alias *alias_find(struct files *files, uint64_t ino)
 	return alias;
 }
 
+/* Put ALIAS, which leads from INO to REAL, into the table. */
+static void add_alias(struct files *files, struct alias *alias, uint64_t ino, uint64_t real)
+{
+	alias->ino = ino;
+	alias->real = real;
+	HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+	count_add(&files->naliases, 1);
+}
+
 /* Look-ups do not get ALIAS any more. */
 static void retire_alias(struct files *files, struct alias *alias)
 {
@@ -61,11 +70,8 @@ int files_resolve(struct files *files, struct file *f, uint64_t real)
 	pthread_mutex_lock(&files->lock);
 	file_leave_names(files, f);
 	if (alias && f->nlookup) {
-		alias->ino = f->ino;
-		alias->real = real;
 		alias->nlookup = f->nlookup;
-		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
-		count_add(&files->naliases, 1);
+		add_alias(files, alias, f->ino, real);
 		alias = NULL;
 	}
 	pthread_mutex_unlock(&files->lock);
@@ -84,10 +90,8 @@ int files_redirect(struct files *files, struct file *f, uint64_t real)
 	if (!alias) {
 		alias = more;
 		more = NULL;
-		alias->ino = f->ino;
 		alias->of_file = true;
-		HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
-		count_add(&files->naliases, 1);
+		add_alias(files, alias, f->ino, real);
 	}
 	retire_alias(files, alias);
 	alias->real = real;
@@ -144,13 +148,10 @@ static struct alias *renumber(struct files *files, uint64_t real, uint64_t spare
 
 	if (!alias)
 		return NULL;
-	alias->ino = spare;
-	alias->real = real;
 	alias->renumbers = true;
 	alias->current = true;
-	HASH_ADD(hh, files->aliases, ino, sizeof(alias->ino), alias);
+	add_alias(files, alias, spare, real);
 	HASH_ADD(hh_real, files->by_real, real, sizeof(alias->real), alias);
-	count_add(&files->naliases, 1);
 	return alias;
 }
 

@@ -169,9 +169,8 @@ void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 		fuse_reply_err(req, EPERM);
 }
 
-/* A symbolic link is a key whose value is the target (DESIGN.md section 6 says
- * EPERM; but copying a source tree with cp -a, git, tar or npm needs links, and
- * one flag of a set is all that they cost). */
+/* A symbolic link is a key whose value is the target: copying a source tree with cp -a, git,
+ * tar or npm needs links, and they cost one flag of a set. */
 void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);

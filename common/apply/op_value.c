@@ -81,13 +81,17 @@ int apply_set(struct apply *ap, const struct event *ev)
 	return r ? r : target_save(ap, &t, old_size, created ? FEED_ADDED : FEED_DATA);
 }
 
+/* Find the entry to change, or the place for a new one. Refuse an entry without bytes. */
+static int find_or_place(struct apply *ap, const struct event *ev, struct target *ret)
+{
+	int r = target_find(ap, ev, true, ret);
+	return r || !ret->found ? r : (int)target_check_bytes(&ret->self.e);
+}
+
 int apply_append(struct apply *ap, const struct event *ev)
 {
 	struct target t;
-	int r = target_find(ap, ev, true, &t);
-	if (r)
-		return r;
-	r = t.found ? target_check_bytes(&t.self.e) : 0;
+	int r = find_or_place(ap, ev, &t);
 	if (r)
 		return r;
 	if ((t.found ? t.self.e.size : 0) + ev->value.len > EVENT_VALUE_MAX)
@@ -201,10 +205,7 @@ int apply_incr(struct apply *ap, const struct event *ev)
 	struct target t;
 	int64_t number = 0;
 	bool newline = false;
-	int r = target_find(ap, ev, true, &t);
-	if (r)
-		return r;
-	r = t.found ? target_check_bytes(&t.self.e) : 0;
+	int r = find_or_place(ap, ev, &t);
 	if (r)
 		return r;
 	if (t.found && t.self.e.size) {

@@ -1,14 +1,11 @@
-/* The node: do the work, wait for an offset, start and stop.
+/* Node: start and stop, the node's own thread, and its status.
  *
- * Whoever has something to do becomes the worker, if nobody is: it applies all that
- * is queued (embedded log, node/local_log.c), follows the feed (node/follow.c), and makes
- * the callbacks, for itself and for those who came meanwhile. What nobody came for,
- * time passing and what other processes applied, is the node's own thread's.
+ * The thread does what no worker came for (node/work.c): it applies queued events, follows
+ * the feed when another process applied, ticks, ends waits that timed out, and checks store
+ * and clock. Submitting is in node/submit.c, the logs are reached through node/log.h.
  *
- * Submitting is node/submit.c's, and a log outside node/kafka_log.c's.
- *
- * Locks: work_lock, then queue_lock (THREADS.md); none is held when a callback
- * is made, but the follow callback, which runs under work_lock. */
+ * Locks: work_lock, then queue_lock (THREADS.md); none is held when a callback is made, except
+ * the follow callback, which runs under work_lock. */
 #include "common/node/node.h"
 
 #include "common/base/clock.h"

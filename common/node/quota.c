@@ -1,6 +1,6 @@
 /* Limits: how much an event would let the cache, or a value, grow.
  *
- * Asked where an event is submitted, never while applying (DESIGN.md 4): nodes
+ * Asked where an event is submitted, never while applying (DESIGN.md, invariant 4): nodes
  * may have different quotas and must still apply alike. With an embedded log
  * the answer is exact: what may not fit is applied in a part of the transaction
  * that can be undone, and looked at (node/local_log.c). With a log outside it is foreseen

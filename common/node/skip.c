@@ -3,7 +3,7 @@
  * The order is given to one process with --skip-record. It is carried out by that
  * process, whether or not it is the one that applies: the node is stopped at a record if
  * some process reports so, the store ends just before that record, and the record needs
- * a newer version. Skipping itself is the consumer's (node/kafka_log.c), on all nodes.
+ * a newer version. The consumer of each node skips the record (node/kafka_apply.c).
  *
  * No lock: the consumer's thread carries the order out; `waits` is atomic because the log's
  * thread sets it again when the record could not be logged. */

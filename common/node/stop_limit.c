@@ -64,6 +64,13 @@ static void *watch_writes(void *arg)
 	return NULL;
 }
 
+static void free_limit(struct stop_limit *limit)
+{
+	pthread_cond_destroy(&limit->wake);
+	pthread_mutex_destroy(&limit->lock);
+	free(limit);
+}
+
 struct stop_limit *stop_limit_begin(struct store *store, void (*last)(void *arg), void *arg)
 {
 	struct stop_limit *limit = calloc(1, sizeof(*limit));
@@ -73,7 +80,7 @@ struct stop_limit *stop_limit_begin(struct store *store, void (*last)(void *arg)
 	pthread_mutex_init(&limit->lock, NULL);
 	clock_cond_init(&limit->wake);
 	if (pthread_create(&limit->thread, NULL, watch_writes, limit)) {
-		free(limit);
+		free_limit(limit);
 		return NULL;
 	}
 	return limit;
@@ -88,7 +95,5 @@ void stop_limit_end(struct stop_limit *limit)
 	pthread_cond_signal(&limit->wake);
 	pthread_mutex_unlock(&limit->lock);
 	pthread_join(limit->thread, NULL);
-	pthread_cond_destroy(&limit->wake);
-	pthread_mutex_destroy(&limit->lock);
-	free(limit);
+	free_limit(limit);
 }
