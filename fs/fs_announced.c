@@ -3,7 +3,8 @@
  * Each handler here answers those, and hands all others on. Attributes in the answers
  * must not be kept: for what has a name already, as here, the kernel takes them over
  * even if it has been told since that they are old. */
-#include "fs/handle.h"
+#include "fs/fs_ops.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <string.h>

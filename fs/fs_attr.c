@@ -4,6 +4,8 @@
  * order and the request is answered when the last one is done, with the first
  * error or the attributes as they then are. Times set on a file with changes
  * come after its changes, or those would set them again. */
+#include "fs/fs_ops.h"
+#include "fs/fs_write.h"
 #include "fs/handle.h"
 
 #include <errno.h>
@@ -31,8 +33,8 @@ struct setattr {
 	struct mount *mount;
 	fuse_req_t req;
 	fuse_ino_t ino;
-	unsigned left; /* atomic: events not done, and one for who sends them */
-	int error;     /* atomic: the first */
+	_Atomic unsigned left; /* events not done, plus one until all are sent */
+	_Atomic int error;     /* the first error */
 };
 
 static void setattr_step(struct setattr *sa, int error)
@@ -40,12 +42,13 @@ static void setattr_step(struct setattr *sa, int error)
 	int none = 0;
 
 	if (error)
-		__atomic_compare_exchange_n(&sa->error, &none, error, false, __ATOMIC_ACQ_REL,
-		                            __ATOMIC_ACQUIRE);
-	if (__atomic_sub_fetch(&sa->left, 1, __ATOMIC_ACQ_REL) != 0)
+		atomic_compare_exchange_strong_explicit(&sa->error, &none, error,
+		                                        memory_order_acq_rel, memory_order_acquire);
+	if (atomic_fetch_sub_explicit(&sa->left, 1, memory_order_acq_rel) != 1)
 		return;
-	if (sa->error)
-		fuse_reply_err(sa->req, sa->error);
+	error = atomic_load_explicit(&sa->error, memory_order_acquire);
+	if (error)
+		fuse_reply_err(sa->req, error);
 	else
 		attr_reply_changed(sa->mount, sa->req, sa->ino);
 	free(sa);
@@ -134,7 +137,7 @@ static void send_changes(struct setattr *sa, struct file *f, uint64_t real, cons
 		r = new_setattr_op(sa, f, real, &path, steps[i].what, c, &op);
 		if (r < 0)
 			break;
-		__atomic_add_fetch(&sa->left, 1, __ATOMIC_ACQ_REL);
+		atomic_fetch_add_explicit(&sa->left, 1, memory_order_acq_rel);
 		op_send(op);
 	}
 	setattr_step(sa, -r);
@@ -196,7 +199,7 @@ static int flush_step(struct setattr *sa, struct file *f)
 	op->req = sa->req;
 	op->arg = sa;
 	op->done = setattr_done;
-	__atomic_add_fetch(&sa->left, 1, __ATOMIC_ACQ_REL);
+	atomic_fetch_add_explicit(&sa->left, 1, memory_order_acq_rel);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * nobody sees it half-written: it gets a proposed inode and a name that only
  * this mount knows (file.h). With O_EXCL, and for directories, the one event
  * decides which node won, and its outcome is the answer. */
+#include "fs/fs_ops.h"
 #include "fs/handle.h"
 
 #include <errno.h>

@@ -1,13 +1,7 @@
-/* Directories: opening, listing and syncing them.
+/* Directory operations: opening, listing and syncing directories.
  *
- * An open directory collects its names from one snapshot at the first read, adds those that
- * this mount has created and not logged yet, and lists them in the order of their hashes;
- * the hash of a name is its position. So a position means the same in every open directory,
- * whatever is created or removed meanwhile. The kernel may continue in one listing where
- * another ended, as it does when its cached listing was dropped, and a name that exists
- * throughout is still listed exactly once. (An index in a list, or the store's order, would
- * ensure that only within one opendir.) Attributes (readdirplus) are current when the answer
- * is made. rewinddir collects the names anew.
+ * dir.c collects the names. The attributes in a listing (readdirplus) are those at the time of the
+ * answer.
  *
  * The kernel requests a cached listing again when one of its pages is gone: once for the
  * names after that page, and the next time as a whole. That does not need low memory:
@@ -15,279 +9,29 @@
  *
  * This file decides whether a listing includes attributes, which create inodes in the kernel.
  * The kernel's own choice (READDIRPLUS_AUTO) requests them in the first request and then only
- * while they are used. That suits programs that read and stat in turn (`ls -l`), but makes one
+ * while they are used. That suits programs that read and stat in turn (`ls -l`), but causes one
  * look-up per name for programs that read all names first (du, cp -r, tar, grep -r, git). So
  * the first names always have attributes, and in a larger directory the further names have
  * them once a name of it was looked up. A program that reads 100,000 names before its first
- * stat (fts: du, find -printf %s) still makes a look-up for each, because until then it cannot
- * be told apart from one that needs names only (ls -f, find). tests/bench/RESULTS.md has the
+ * stat (fts: du, find -printf %s) still causes a look-up for each, because until then it cannot
+ * be told apart from one that needs only names (ls -f, find). tests/bench/RESULTS.md has the
  * times of the three ways.
  *
- * Lock: dir->lock, held while an answer is made, not while it is sent. */
-#include "fs/handle.h"
+ * Lock: dir->lock, held while an answer is built, not while it is sent. */
+#include "fs/dir.h"
+#include "fs/fs_ops.h"
+#include "fs/op.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utlist.h>
 
-/* Positions in a directory stream: 1 is after ".", 2 after "..", and after a name it is larger,
- * and never negative as a long. */
-#define BEHIND_DOTS 2
-#define HASH_SHIFT 2
-/* Names of a directory that come with attributes in any case. */
+/* The first names of a directory, which always have attributes. */
 #define FILL_FIRST 10000
 
-struct name {
-	uint64_t ino;
-	uint64_t position; /* of the next entry */
-	size_t text;       /* offset in texts, NUL-ended */
-	uint32_t type;     /* S_IFREG, S_IFDIR, S_IFLNK */
-	bool unlogged;
-};
+/* --- listing --------------------------------------------------------------- */
 
-/* A name that was not in the log when the listing began. */
-struct unlogged {
-	uint64_t ino;
-	bool seen;
-	char name[KEY_NAME_MAX + 1];
-};
-
-struct dir {
-	struct dir *prev, *next; /* of open_list->dirs */
-	uint64_t real;           /* the store's inode */
-	struct file *file;       /* keeps its attributes when it is removed; NULL: the root */
-	pthread_mutex_t lock;    /* protects all fields below */
-	struct name *names;
-	size_t nnames, names_cap;
-	char *texts;
-	size_t ntexts, texts_cap;
-	struct unlogged *unlogged; /* by name */
-	size_t nunlogged, unlogged_cap;
-	bool complete;
-	unsigned looks; /* look_ups() of it when the last answer was made */
-	bool fill;      /* all names have attributes, because they are used */
-};
-
-static struct dir *dir_of(const struct fuse_file_info *fi)
-{
-	return (struct dir *)(uintptr_t)fi->fh;
-}
-
-static void reset(struct dir *d)
-{
-	d->nnames = 0;
-	d->ntexts = 0;
-	d->nunlogged = 0;
-	d->complete = false;
-	d->fill = false;
-}
-
-static unsigned *look_ups(struct mount *m, uint64_t ino)
-{
-	return &m->look_ups[ino % LOOK_UP_SLOTS];
-}
-
-void dir_looked_up(struct mount *m, uint64_t ino)
-{
-	__atomic_add_fetch(look_ups(m, ino), 1, __ATOMIC_RELAXED);
-}
-
-/* Make room for one more element in a growing array. Returns NULL without memory. */
-static void *grow(void *array, size_t n, size_t *cap, size_t size)
-{
-	if (n < *cap)
-		return array;
-	size_t more = *cap ? *cap * 2 : 64;
-	void *bigger = realloc(array, more * size);
-	if (bigger)
-		*cap = more;
-	return bigger;
-}
-
-/* --- collecting names ------------------------------------------------------ */
-
-/* FNV-1a, and its bits mixed well, as the high ones count most. */
-static uint64_t hash_position(const char *name, size_t len)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	for (size_t i = 0; i < len; i++)
-		h = (h ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
-	h = (h ^ h >> 33) * UINT64_C(0xff51afd7ed558ccd);
-	h = (h ^ h >> 33) * UINT64_C(0xc4ceb9fe1a85ec53);
-	return ((h ^ h >> 33) >> HASH_SHIFT) + BEHIND_DOTS + 1;
-}
-
-static int add_name(struct dir *d, const char *name, size_t len, uint64_t ino, uint32_t type,
-                    bool unlogged)
-{
-	struct name *names = grow(d->names, d->nnames, &d->names_cap, sizeof(*names));
-
-	if (!names)
-		return -ENOMEM;
-	d->names = names;
-	while (d->ntexts + len + 1 > d->texts_cap) {
-		size_t cap = d->texts_cap ? d->texts_cap * 2 : 4096;
-		char *texts = realloc(d->texts, cap);
-
-		if (!texts)
-			return -ENOMEM;
-		d->texts = texts;
-		d->texts_cap = cap;
-	}
-	memcpy(d->texts + d->ntexts, name, len);
-	d->texts[d->ntexts + len] = '\0';
-	d->names[d->nnames++] = (struct name){
-		.ino = ino,
-		.position = hash_position(name, len),
-		.text = d->ntexts,
-		.type = type,
-		.unlogged = unlogged,
-	};
-	d->ntexts += len + 1;
-	return 0;
-}
-
-static int note_unlogged(void *arg, struct file *f)
-{
-	struct dir *d = arg;
-	struct unlogged *more = grow(d->unlogged, d->nunlogged, &d->unlogged_cap, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	d->unlogged = more;
-	more = &d->unlogged[d->nunlogged++];
-	more->ino = f->ino;
-	more->seen = false;
-	memcpy(more->name, f->name, f->name_len + 1);
-	return 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(((const struct unlogged *)a)->name, ((const struct unlogged *)b)->name);
-}
-
-static void mark_seen(struct dir *d, const char *name, size_t len)
-{
-	struct unlogged key;
-
-	if (d->nunlogged == 0)
-		return;
-	memcpy(key.name, name, len);
-	key.name[len] = '\0';
-	struct unlogged *found = bsearch(&key, d->unlogged, d->nunlogged, sizeof(*d->unlogged),
-	                                 by_name);
-	if (found)
-		found->seen = true;
-}
-
-/* Adds a name that the snapshot did not have, if it still exists: it may have
- * come into the log since, or be removed. */
-static int add_unlogged(struct mount *m, struct dir *d, const struct unlogged *u)
-{
-	size_t len = strlen(u->name);
-	struct view view;
-	struct entry e;
-
-	struct file *f = files_find_name(&m->files, d->real, u->name);
-	if (f) {
-		int r = add_name(d, u->name, len, f->ino, S_IFREG, true);
-
-		files_unref(&m->files, f);
-		return r;
-	}
-	int r = view_open(m->store, &view);
-	if (r < 0)
-		return r;
-	if (view_name(&view, d->real, u->name, len, &e) == 0)
-		r = add_name(d, u->name, len, e.ino, e.mode & S_IFMT, false);
-	view_close(&view);
-	return r;
-}
-
-/* Return whether the tables can have expired entries. */
-static bool any_expired(const struct view *view)
-{
-	int64_t expiry_ms = 0;
-	uint64_t ino;
-
-	return store_first_expiry(view->txn, &expiry_ms, &ino) == 0 && expiry_ms <= view->now_ms;
-}
-
-static int add_logged(const struct view *view, struct dir *d)
-{
-	bool check = any_expired(view);
-	struct scan *scan = NULL;
-	int r = scan_open(view->txn, d->real, NULL, 0, &scan);
-
-	if (r < 0)
-		return r;
-	while (r == 0) {
-		const char *name;
-		size_t len;
-		uint64_t ino;
-		struct entry e;
-
-		r = scan_next(scan, &name, &len, &ino, NULL);
-		if (r < 0)
-			break;
-		mark_seen(d, name, len);
-		if (check && view_inode(view, ino, &e) < 0)
-			continue;
-		r = add_name(d, name, len, ino, scan_type(scan), false);
-	}
-	scan_close(scan);
-	return r == -ENOENT ? 0 : r;
-}
-
-static int by_position(const void *a, const void *b)
-{
-	uint64_t left = ((const struct name *)a)->position;
-	uint64_t right = ((const struct name *)b)->position;
-
-	return left < right ? -1 : left > right;
-}
-
-/* Collect all names. Returns 0 or -errno. */
-static int collect(struct mount *m, struct dir *d)
-{
-	struct view view;
-
-	reset(d);
-	/* Begin with names that are not logged: a name that is logged meanwhile is
-	 * seen twice and not missed. */
-	int r = files_each_name(&m->files, d->real, note_unlogged, d);
-	if (r != 0)
-		return r;
-	r = view_open(m->store, &view);
-	if (r < 0)
-		return r;
-	if (d->nunlogged)
-		qsort(d->unlogged, d->nunlogged, sizeof(*d->unlogged), by_name);
-	r = add_logged(&view, d);
-	view_close(&view);
-	for (size_t i = 0; i < d->nunlogged && r == 0; i++) {
-		if (!d->unlogged[i].seen)
-			r = add_unlogged(m, d, &d->unlogged[i]);
-	}
-	if (r < 0)
-		return r;
-	if (d->nnames)
-		qsort(d->names, d->nnames, sizeof(*d->names), by_position);
-	/* Two names with one hash (rare). */
-	for (size_t i = 1; i < d->nnames; i++) {
-		if (d->names[i].position <= d->names[i - 1].position)
-			d->names[i].position = d->names[i - 1].position + 1;
-	}
-	d->complete = true;
-	return 0;
-}
-
-/* --- answering ------------------------------------------------------------- */
-
-/* An answer being made. */
+/* An answer while it is built. */
 struct listing {
 	struct mount *m;
 	fuse_req_t req;
@@ -299,9 +43,9 @@ struct listing {
 	size_t used;
 };
 
-/* Add one entry. Returns false if there is no room for it. */
-static bool put(struct listing *l, const char *name, const struct fuse_entry_param *param,
-                off_t next)
+/* Append one entry to the answer. Returns false if there is no room for it. */
+static bool append_entry(struct listing *l, const char *name, const struct fuse_entry_param *param,
+                         off_t next)
 {
 	size_t left = l->size - l->used;
 	size_t need;
@@ -316,7 +60,8 @@ static bool put(struct listing *l, const char *name, const struct fuse_entry_par
 	return true;
 }
 
-static bool put_dots(struct listing *l, off_t off)
+/* Append "." if OFF is 0, ".." if it is 1. Returns false if there is no room for it. */
+static bool append_dots(struct listing *l, off_t off)
 {
 	struct fuse_entry_param param = { .attr.st_mode = S_IFDIR };
 	uint64_t parent = l->d->real;
@@ -325,24 +70,24 @@ static bool put_dots(struct listing *l, off_t off)
 	if (view_inode(&l->view, l->d->real, &e) == 0 && e.parent && l->d->real != l->m->root)
 		parent = e.parent;
 	param.attr.st_ino = off == 0 ? l->d->real : parent;
-	return put(l, off == 0 ? "." : "..", &param, off + 1);
+	return append_entry(l, off == 0 ? "." : "..", &param, off + 1);
 }
 
-/* Return whether names after the first ones have attributes: if any was looked up since the last
- * answer. Called with D->lock held. */
+/* Decide whether the names after the first ones have attributes: they do if a name of the directory
+ * was looked up since the last answer. Called with D->lock held. */
 static void decide_fill(struct mount *m, struct dir *d, bool first)
 {
-	unsigned looks = __atomic_load_n(look_ups(m, d->real), __ATOMIC_RELAXED);
+	unsigned lookups = dir_lookups(m, d->real);
 
-	if (!first && looks != d->looks)
+	if (!first && lookups != d->lookups)
 		d->fill = true;
-	d->looks = looks;
+	d->lookups = lookups;
 }
 
-/* Get the current attributes of a name. Returns false if it is gone. Without an inode number in them
- * the kernel looks the name up when it needs to. */
-static bool look(struct listing *l, const struct name *n, const char *text,
-                 struct fuse_entry_param *param)
+/* Fill *PARAM with the current attributes of a name. Returns false if it is gone. If they contain
+ * no inode number, the kernel looks the name up when it needs to. */
+static bool fill_param(struct listing *l, const struct dir_name *n, const char *text,
+                       struct fuse_entry_param *param)
 {
 	struct entry e;
 	size_t len = strlen(text);
@@ -363,38 +108,23 @@ static bool look(struct listing *l, const struct name *n, const char *text,
 	return true;
 }
 
-/* Find the first name after POSITION. */
-static size_t first_behind(const struct dir *d, uint64_t position)
-{
-	size_t low = 0, high = d->nnames;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (d->names[mid].position > position)
-			high = mid;
-		else
-			low = mid + 1;
-	}
-	return low;
-}
-
-/* Fill the answer from OFF on. */
-static void list(struct listing *l, off_t off)
+/* Fill the answer with the entries after position OFF. */
+static void list_entries(struct listing *l, off_t off)
 {
 	const struct dir *d = l->d;
 
-	while (off < BEHIND_DOTS) {
-		if (!put_dots(l, off))
+	while (off < DIR_AFTER_DOTS) {
+		if (!append_dots(l, off))
 			return;
 		off++;
 	}
-	for (size_t i = first_behind(d, (uint64_t)off); i < d->nnames; i++) {
-		const struct name *n = &d->names[i];
+	for (size_t i = dir_first_after(d, (uint64_t)off); i < d->nnames; i++) {
+		const struct dir_name *n = &d->names[i];
 		const char *text = d->texts + n->text;
 		struct fuse_entry_param param;
 
-		if (look(l, n, text, &param) && !put(l, text, &param, (off_t)n->position)) {
+		if (fill_param(l, n, text, &param) &&
+		    !append_entry(l, text, &param, (off_t)n->position)) {
 			files_forget(&l->m->files, param.ino, 1);
 			return;
 		}
@@ -415,12 +145,12 @@ static void read_dir(fuse_req_t req, size_t size, off_t off, struct dir *d, bool
 
 	pthread_mutex_lock(&d->lock);
 	if (r == 0 && (off == 0 || !d->complete))
-		r = collect(l.m, d);
+		r = dir_collect(l.m, d);
 	decide_fill(l.m, d, off == 0);
 	if (r == 0)
 		r = view_open(l.m->store, &l.view);
 	if (r == 0) {
-		list(&l, off);
+		list_entries(&l, off);
 		view_close(&l.view);
 	}
 	pthread_mutex_unlock(&d->lock);
@@ -446,69 +176,6 @@ void fs_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 /* --- opening and closing --------------------------------------------------- */
 
-static void dir_free(struct mount *m, struct dir *d)
-{
-	files_unref(&m->files, d->file);
-	pthread_mutex_destroy(&d->lock);
-	free(d->names);
-	free(d->texts);
-	free(d->unlogged);
-	free(d);
-}
-
-static void dir_close(struct mount *m, struct dir *d)
-{
-	pthread_mutex_lock(&m->open.lock);
-	DL_DELETE(m->open.dirs, d);
-	pthread_mutex_unlock(&m->open.lock);
-	dir_free(m, d);
-}
-
-/* Looks at the directory, and keeps what it shows. 0 or -errno. */
-static int dir_look(struct mount *m, struct dir *d)
-{
-	struct view view;
-	struct entry e;
-	int r = view_open(m->store, &view);
-
-	if (r < 0)
-		return r;
-	r = view_inode(&view, d->real, &e);
-	if (r == 0 && d->file) {
-		pthread_mutex_lock(&d->file->lock);
-		file_note(d->file, &e);
-		pthread_mutex_unlock(&d->file->lock);
-	}
-	view_close(&view);
-	return r == -ENOENT ? -ESTALE : r;
-}
-
-static int dir_open(struct mount *m, fuse_ino_t ino, struct dir **ret)
-{
-	struct dir *d = calloc(1, sizeof(*d));
-
-	if (!d)
-		return -ENOMEM;
-	int r = -pthread_mutex_init(&d->lock, NULL);
-	if (r < 0) {
-		free(d);
-		return r;
-	}
-	d->real = store_ino(m, ino);
-	if (ino != FUSE_ROOT_ID) {
-		d->file = files_get(&m->files, ino);
-		r = d->file ? 0 : -ENOMEM;
-	}
-	if (r == 0)
-		r = dir_look(m, d);
-	if (r < 0) {
-		dir_free(m, d);
-		return r;
-	}
-	*ret = d;
-	return 0;
-}
-
 void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
@@ -519,9 +186,6 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	pthread_mutex_lock(&m->open.lock);
-	DL_PREPEND(m->open.dirs, d);
-	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)d;
 	fi->cache_readdir = m->caching;
 	fi->keep_cache = m->caching;
@@ -536,27 +200,20 @@ void fs_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_err(req, 0);
 }
 
-void dir_close_all(struct mount *m)
-{
-	while (m->open.dirs)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it was removed from the list */
-		dir_close(m, m->open.dirs);
-}
-
 /* --- fsync of a directory -------------------------------------------------- */
 
-/* An fsync of a directory. */
-struct sync {
+/* An fsync of a directory that waits. */
+struct dir_sync {
 	struct pending_wait wait;
 	struct job job;
 	struct mount *mount;
 	fuse_req_t req;
-	uint64_t dir; /* the store's inode; the kernel keeps it locked */
+	uint64_t dir; /* the store's inode; the kernel keeps it locked until the answer */
 };
 
 static void barrier_done(void *arg, const struct outcome *out)
 {
-	struct sync *sync = arg;
+	struct dir_sync *sync = arg;
 	struct mount *m = sync->mount;
 	int error = op_errno(out);
 
@@ -573,27 +230,28 @@ static void barrier_done(void *arg, const struct outcome *out)
 
 static void send_barrier(struct job *job)
 {
-	struct sync *sync = (struct sync *)((char *)job - offsetof(struct sync, job));
+	struct dir_sync *sync = (struct dir_sync *)((char *)job - offsetof(struct dir_sync, job));
 
 	node_barrier(sync->mount->node, sync->mount->timeout_ms, barrier_done, sync);
 }
 
-static void nothing_pending(struct pending_wait *wait)
+/* Called when all files closed before the request are applied. */
+static void closed_done(struct pending_wait *wait)
 {
-	struct sync *sync = (struct sync *)((char *)wait - offsetof(struct sync, wait));
+	struct dir_sync *sync = (struct dir_sync *)((char *)wait - offsetof(struct dir_sync, wait));
 
 	worker_add(sync->mount->worker, &sync->job);
 }
 
-/* Answer when all files closed before are applied, this node has reached the log's end at the call,
- * and this mount's kernel was notified of all changes up to it; with the error of a file that was
- * closed and then failed. */
+/* Answer when all files closed before the request are applied, this node has reached the end that
+ * the log had at the request, and this mount's kernel was notified of all changes up to it. If a
+ * file failed after its close, answer with its error. */
 void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
 	struct mount *m = mount_of(req);
 
 	(void)datasync, (void)fi;
-	struct sync *sync = calloc(1, sizeof(*sync));
+	struct dir_sync *sync = calloc(1, sizeof(*sync));
 	if (!sync) {
 		fuse_reply_err(req, ENOMEM);
 		return;
@@ -603,7 +261,7 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	sync->dir = store_ino(m, ino);
 	busy_begin(&m->busy, sync->dir);
 	sync->job.run = send_barrier;
-	sync->wait.run = nothing_pending;
+	sync->wait.run = closed_done;
 	if (!pending_wait(&m->pending, &sync->wait))
 		send_barrier(&sync->job);
 }

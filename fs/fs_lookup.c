@@ -7,7 +7,8 @@
  * A new node that has not read its log yet must not answer from its empty store. The
  * kernel comes to everything by a look-up, or by opening the root: these fail with EIO
  * until the node may show what it has (node_can_read()). */
-#include "fs/handle.h"
+#include "fs/dir.h"
+#include "fs/fs_ops.h"
 
 #include "common/base/clock.h"
 
@@ -28,7 +29,7 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 	r = view_name(&view, parent, name, strlen(name), &e);
 	if (r == 0) {
 		attr_entry(m, &view, &e, &param);
-		dir_looked_up(m, parent);
+		dir_count_lookup(m, parent);
 		if (S_ISREG(e.mode))
 			lookup_cache_add(&m->recall, param.ino, parent, name, clock_mono_ms());
 	}

@@ -1,174 +1,33 @@
-/* Opening, reading, flushing and closing files.
+/* File operations: opening, reading, flushing and closing files.
  *
- * A file opened for reading gets a copy of its value, shared by all its readers and renewed when
- * the store has a newer version. So it stays readable to its end after it is deleted, replaced
- * or expired, and every read returns one version. Values that changed recently are read past the
- * kernel's cache, so that a sequence of reads returns one version, too. kernel_cache.c chooses
- * the version for reads through that cache, and frozen.c keeps it for open files. A key that is
- * replaced after the kernel has looked up its name, and before it is opened, is opened as the key
- * that has the name then (lookup_cache.c).
+ * An open file gets a copy of its value (handle.c), so every read returns one version. Values that
+ * changed recently are read past the kernel's page cache, so that a sequence of reads returns one
+ * version, too. kernel_cache.c chooses the version for reads through that cache, and frozen.c keeps
+ * it for open files. If a key is replaced after the kernel has looked up its name and before it is
+ * opened, the key that has the name by then is opened (lookup_cache.c).
  *
- * Changes go to the log at flush (close) and fsync, which are answered when they are applied, with
- * the outcome. Changes after the last flush (a mapping outlives its descriptor) are logged at
+ * Changes are logged at flush (close) and fsync. Both are answered when the changes are applied,
+ * with the outcome. Changes after the last flush (a mapping outlives its descriptor) are logged at
  * release. */
-#include "fs/frozen.h"
+#include "fs/fs_ops.h"
 #include "fs/handle.h"
-#include "fs/kernel_cache.h"
 
 #include "common/base/clock.h"
+#include "fs/frozen.h"
 #include "fs/holder.h"
-#include "common/base/logger.h"
+#include "fs/kernel_cache.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <utlist.h>
 
-#define WHOLE_MAX (128 << 10) /* bytes that one request reads for sure */
-#define FLUX_MS 1000          /* a value that changed since then may do so again */
-#define FOLLOW_MAX 8          /* keys of one name, each gone when it is opened */
+#define FOLLOW_MAX 8 /* keys of one name, each of them gone when it is opened */
 
 /* --- open ------------------------------------------------------------------ */
 
-/* What a look at the store is for. */
-enum refresh {
-	REFRESH_ENTRY,  /* attributes */
-	REFRESH_VALUE,  /* the newest value as well */
-	REFRESH_CACHED, /* what the kernel may be given for its cache */
-	REFRESH_OPENED, /* both, for a reader */
-};
-
-static int load(struct mount *m, struct file *f, const struct view *view, enum refresh what)
-{
-	bool cached = m->caching && what >= REFRESH_CACHED;
-	bool newest = what != REFRESH_ENTRY && !(cached && what == REFRESH_CACHED);
-	int r = file_load(f, view, newest);
-
-	return r == 0 && cached ? kernel_cache_choose(f, view, clock_mono_ms()) : r;
-}
-
-/* Looks at the store; F->lock is held. */
-static int refresh(struct mount *m, struct file *f, enum refresh what)
-{
-	struct view view;
-
-	if (file_is_private(f) || f->creation != FILE_LOGGED)
-		return 0;
-	int r = view_open(m->store, &view);
-	if (r < 0)
-		return r;
-	r = load(m, f, &view, what);
-	view_close(&view);
-	return r;
-}
-
-/* O_TRUNC; F->lock is held. */
-static int truncate_at_open(struct mount *m, struct file *f)
-{
-	if (!file_is_private(f))
-		return write_begin(m, f, true);
-	int r = buffer_truncate(f->buffer, 0);
-	if (f->creation == FILE_UNLOGGED)
-		f->truncated = true;
-	return r;
-}
-
-/* Whether a reader of F must not go through the kernel's cache; F->lock is held.
- * The kernel asks for size and pages apart, and a change in between would show the
- * new value cut, or filled up, to the old length. So what has changed lately, and
- * may again, is read with one request. */
-static bool is_in_flux(const struct mount *m, const struct file *f)
-{
-	int64_t age_ms = clock_wall_ms() - f->last.ctime_ns / 1000000;
-
-	return m->maps_direct && m->caching && f->content && !file_is_private(f) &&
-	       f->content->size <= WHOLE_MAX && age_ms < FLUX_MS && age_ms > -FLUX_MS;
-}
-
-static bool is_reader(const struct handle *h)
-{
-	return !h->writes && !h->creates;
-}
-
-/* Count H, a new handle of F; F->lock is held. */
-static void count_open(struct file *f, const struct handle *h)
-{
-	f->nopen++;
-	f->nwriting += !is_reader(h);
-	if (is_reader(h)) {
-		f->active_ms = clock_mono_ms();
-		f->follows = false;
-	}
-}
-
-/* Let F, which is about to be opened, follow its entry again if it is frozen. Return
- * whether the kernel may have pages of an older version. F->lock is held. */
-static bool thaw(struct mount *m, struct file *f)
-{
-	struct view view;
-
-	if (f->frozen == FILE_THAWED || view_open(m->store, &view) < 0)
-		return false;
-	frozen_thaw(f, &view);
-	view_close(&view);
-	if (f->frozen == FILE_THAWING && !f->thaws)
-		inval_thaw(m->inval, f);
-	return f->frozen == FILE_THAWING;
-}
-
-int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
-{
-	struct handle *h = calloc(1, sizeof(*h));
-	int access = fi->flags & O_ACCMODE;
-	int r;
-
-	if (!h)
-		return -ENOMEM;
-	h->mount = m;
-	h->reads = access != O_WRONLY;
-	h->writes = access != O_RDONLY;
-	h->creates = fi->flags & (O_CREAT | O_TRUNC);
-	h->appends = h->writes && (fi->flags & O_APPEND);
-
-	pthread_mutex_lock(&f->lock);
-	bool thawed = thaw(m, f);
-	r = refresh(m, f, h->reads && !(fi->flags & O_TRUNC) ? REFRESH_OPENED : REFRESH_ENTRY);
-	/* The name may lead to another inode by now: ESTALE makes the kernel ask
-	 * for it again, and say ENOENT if there is none. */
-	if (r == 0 && f->gone && !f->content && !f->buffer)
-		r = -ESTALE;
-	if (r == 0 && (fi->flags & O_TRUNC))
-		r = truncate_at_open(m, f);
-	uint64_t real = f->real;
-	if (r == 0)
-		count_open(f, h);
-	h->ndropped = f->ndropped;
-	h->stale_size = r == 0 && (thawed || (f->kernel_content &&
-	                                      f->kernel_content->version > inval_offset(m->inval)));
-	h->whole = r == 0 && is_reader(h) && is_in_flux(m, f);
-	pthread_mutex_unlock(&f->lock);
-	if (r < 0) {
-		free(h);
-		return r;
-	}
-	node_pin(m->node, real);
-	h->file = file_ref(&m->files, f);
-	pthread_mutex_lock(&m->open.lock);
-	DL_PREPEND(m->open.handles, h);
-	pthread_mutex_unlock(&m->open.lock);
-	fi->fh = (uintptr_t)h;
-	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->stale_size;
-	/* A flush concerns handles that can write, or have created the file. */
-	fi->noflush = is_reader(h);
-	/* The kernel's idea of where an append lands is only a guess. */
-	fi->direct_io = h->appends || h->whole;
-	return 0;
-}
-
-/* F's entry is gone, but the kernel came to it by a name that leads to another key
- * now: F stands for that from here on. Only if nobody has F open, who would find
- * another value in it. The kernel forgets the old size and times; pages it drops
- * itself when F is opened (keep_cache). */
+/* If the entry of F is gone, but the name by which the kernel reached F leads to another key now,
+ * let F represent that key from now on. Returns whether it does. F must not be open: another
+ * program would find a different value in its open file. This function makes the kernel forget the
+ * old size and times; the kernel drops the pages itself when F is opened (keep_cache). */
 static bool follow_name(struct mount *m, fuse_req_t req, struct file *f, int flags)
 {
 	struct view view;
@@ -189,14 +48,15 @@ static bool follow_name(struct mount *m, fuse_req_t req, struct file *f, int fla
 	return followed;
 }
 
-/* Of what F stands for the kernel may not know the mode yet. */
-static bool may_open(struct mount *m, fuse_req_t req, struct file *f, int flags)
+/* Return whether the caller may open F. The kernel has checked that already, unless F represents
+ * another key than the one that the kernel has looked up. */
+static bool is_allowed(struct mount *m, fuse_req_t req, struct file *f, int flags)
 {
 	bool may = true;
 
 	pthread_mutex_lock(&f->lock);
 	if (f->real != f->ino)
-		may = refresh(m, f, REFRESH_ENTRY) == 0 &&
+		may = handle_refresh(m, f, REFRESH_ENTRY) == 0 &&
 		      attr_access(m, req, &f->last, flags) == 0;
 	pthread_mutex_unlock(&f->lock);
 	return may;
@@ -204,16 +64,16 @@ static bool may_open(struct mount *m, fuse_req_t req, struct file *f, int flags)
 
 static int open_file(struct mount *m, fuse_req_t req, struct file *f, struct fuse_file_info *fi)
 {
-	int r = may_open(m, req, f, fi->flags) ? handle_open(m, f, fi) : -ESTALE;
+	int r = is_allowed(m, req, f, fi->flags) ? handle_open(m, f, fi) : -ESTALE;
 
 	for (int i = 0; i < FOLLOW_MAX && r == -ESTALE && follow_name(m, req, f, fi->flags); i++) {
 		r = handle_open(m, f, fi);
 		fi->keep_cache = false;
 	}
-	/* What is opened is newer than what the kernel was told of, so the size and pages
-	 * that it has may be of a version before. The pages it drops itself (keep_cache).
-	 * To forget the size waits for nothing: without a range the kernel takes no lock of
-	 * a page or a directory (fs/fuse/inode.c, fuse_reverse_inval_inode). */
+	/* The opened version is newer than the last one that the kernel was notified of, so the
+	 * kernel may have the size and pages of an older version. It drops the pages itself
+	 * (keep_cache). Invalidating the size waits for nothing: without a range the kernel locks
+	 * no page and no directory (fs/fuse/inode.c, fuse_reverse_inval_inode). */
 	if (r == 0 && handle_of(fi)->stale_size)
 		fuse_lowlevel_notify_inval_inode(m->session, f->ino, -1, 0);
 	return r;
@@ -240,7 +100,7 @@ struct gated_open {
 	struct fuse_file_info fi;
 };
 
-static void open_gated(struct gated *g, int error)
+static void continue_open(struct gated *g, int error)
 {
 	struct gated_open *go = (struct gated_open *)g;
 
@@ -250,8 +110,9 @@ static void open_gated(struct gated *g, int error)
 		open_now(go->req, go->ino, &go->fi);
 }
 
-/* What only reads, or may do only that, opens while the log is away. */
-static bool opens_to_change(const struct fuse_file_info *fi)
+/* Return whether an open will certainly change the file. Other opens succeed while the log cannot
+ * be reached. */
+static bool changes_file(const struct fuse_file_info *fi)
 {
 	return (fi->flags & O_ACCMODE) == O_WRONLY || (fi->flags & O_TRUNC);
 }
@@ -266,7 +127,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, ENOSYS);
 		return;
 	}
-	if (!opens_to_change(fi) || (error = gate_check(&m->gate, &wait_ms)) == 0) {
+	if (!changes_file(fi) || (error = gate_check(&m->gate, &wait_ms)) == 0) {
 		open_now(req, ino, fi);
 		return;
 	}
@@ -275,7 +136,7 @@ void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, error);
 		return;
 	}
-	go->g.run = open_gated;
+	go->g.run = continue_open;
 	go->req = req;
 	go->ino = ino;
 	go->fi = *fi;
@@ -312,7 +173,8 @@ static void reply_content(fuse_req_t req, const struct content *content, size_t 
 	fuse_reply_buf(req, (const char *)content->bytes + off, size);
 }
 
-/* F->lock is held and F is private: its bytes can change once it is not. */
+/* Answer from the buffer of F, and unlock F. Called with F->lock held; F must be private. The bytes
+ * are copied, because they can change once F is unlocked. */
 static void reply_buffer_and_unlock(fuse_req_t req, struct file *f, size_t size, off_t off)
 {
 	uint64_t left = (uint64_t)off < f->buffer->size ? f->buffer->size - (uint64_t)off : 0;
@@ -330,9 +192,9 @@ static void reply_buffer_and_unlock(fuse_req_t req, struct file *f, size_t size,
 	free(copy);
 }
 
-/* Note a read from OFF on that is answered with CONTENT, which may be NULL; F->lock is
- * held. Reads past the kernel's cache come without a request for the size, so one of the
- * start, or at the end, counts as such. */
+/* Note a read from OFF on that is answered with CONTENT, which may be NULL. Before a read past its
+ * page cache the kernel does not request the size, so a read at the start or at the end counts as a
+ * request for the size. Called with F->lock held. */
 static void note_read(struct mount *m, struct file *f, const struct content *content, off_t off,
                       bool cached)
 {
@@ -345,7 +207,8 @@ static void note_read(struct mount *m, struct file *f, const struct content *con
 		inval_thaw(m->inval, f);
 }
 
-/* With CACHED it is the kernel that keeps it. */
+/* Answer a read of F. CACHED: the kernel reads for its page cache. WAITED: the read has waited for
+ * the events of F already. */
 static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
                       bool cached, bool waited)
 {
@@ -370,7 +233,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 			fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	int r = refresh(m, f, cached ? REFRESH_CACHED : REFRESH_VALUE);
+	int r = handle_refresh(m, f, cached ? REFRESH_CACHED : REFRESH_VALUE);
 	struct content *content = cached || f->frozen == FILE_FROZEN ? kernel_cache_content(f) :
 	                                                               file_content(f);
 	note_read(m, f, content, off, cached);
@@ -382,9 +245,10 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 	content_unref(content);
 }
 
-/* From a handle whose readings are each of one version: from the start, or from
- * where there is none yet, what the store has now; behind the end of it that is over.
- * False if this mount has changes of its own: those are to be seen at once. */
+/* Answer a read through H so that all reads from start to end return one version. A read at offset
+ * 0, or the first one, pins the store's newest version, and a read at its end unpins it. Returns
+ * false without an answer if this mount has changes of its own, because reads must return those at
+ * once. */
 static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t size, off_t off)
 {
 	struct file *f = h->file;
@@ -398,7 +262,7 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 		h->pinned = NULL;
 	}
 	if (!own && !h->pinned) {
-		r = refresh(m, f, REFRESH_VALUE);
+		r = handle_refresh(m, f, REFRESH_VALUE);
 		h->pinned = f->frozen == FILE_FROZEN ? kernel_cache_content(f) : file_content(f);
 		h->pinned_seq = f->last_seq;
 	}
@@ -422,7 +286,7 @@ static bool read_whole(struct mount *m, fuse_req_t req, struct handle *h, size_t
 	return true;
 }
 
-/* Without a handle: what the store has now. */
+/* Answer a read without a handle with the store's newest version. */
 static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 {
 	struct mount *m = mount_of(req);
@@ -449,7 +313,7 @@ static void read_inode(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off)
 void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct handle *h = fi->fh ? handle_of(fi) : NULL;
-	/* What the kernel reads for its cache (a mapping, a splice) nobody owns
+	/* A read for the kernel's page cache (a mapping, a splice) has no lock owner
 	 * (fs/fuse/file.c, fuse_send_read). */
 	bool cached = fi->lock_owner == 0;
 
@@ -461,7 +325,8 @@ void fs_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse
 
 /* --- flush and fsync ------------------------------------------------------- */
 
-/* Take the error that F has to report, with F->lock held. */
+/* Return the error that F has to report, or 0, and clear it unless it is permanent. Called with
+ * F->lock held. */
 static int take_error(struct mount *m, struct file *f)
 {
 	int error = file_take_error(&m->files, f);
@@ -484,14 +349,14 @@ static void flush_done(struct parked *p)
 		fuse_reply_err(p->req, error);
 		return;
 	}
-	/* Another creator of that name was faster, and the kernel knows two numbers
-	 * of one file: what was written through one, the other must not hide. */
+	/* Another client created the name first, so the kernel has two inode numbers for one
+	 * file. A read through one number must return what was written through the other. */
 	inval_value(m->inval, other);
 	inval_reply(m->inval, p->req, error);
 }
 
-/* Answer a flush or fsync with ERROR. R is what op_queue_flush() gave: if it has dropped
- * what was written, the kernel forgets that first. */
+/* Answer a flush or fsync with ERROR. R is the result of op_queue_flush(). If that has dropped
+ * written bytes, invalidate them in the kernel before the answer. */
 static void reply_flush(struct mount *m, fuse_req_t req, int r, int error)
 {
 	if (r < 0)
@@ -500,7 +365,7 @@ static void reply_flush(struct mount *m, fuse_req_t req, int r, int error)
 		fuse_reply_err(req, error);
 }
 
-/* Logs what F has, and answers when all that it sent is applied. */
+/* Log the changes of F, and answer when all its events are applied. */
 static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 {
 	struct parked *p = op_new_parked(m, f, sizeof(*p), req, flush_done);
@@ -534,8 +399,8 @@ static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 	files_unref(&m->files, f);
 }
 
-/* Hands what F has to the log, and answers with what is known by then. False:
- * nothing is done, as too much is on its way already. */
+/* Hand the changes of F to the log, and answer without waiting, with the error known by then.
+ * Returns false and does nothing if too many changes are in flight already. */
 static bool flush_and_detach(struct mount *m, fuse_req_t req, struct file *f)
 {
 	file_ref(&m->files, f);
@@ -555,15 +420,15 @@ static bool flush_and_detach(struct mount *m, fuse_req_t req, struct file *f)
 	return left;
 }
 
-/* A shell opens what `> key` names, moves the descriptor to its place, and closes
- * the first one, before the command has written anything. Logging then would
- * show everybody an empty value, and cost two events. So the first flush of a
- * file that was only created or emptied is no end of writing, unless the process
- * has closed all of it: a later flush, or the release, logs it. */
+/* Return whether this flush comes from a shell's redirection. For `> key` a shell opens the file,
+ * duplicates the descriptor and closes the first one, before the command writes anything. Logging
+ * then would show an empty value to other clients, and cost two events. So the first flush of a
+ * file that was only created or truncated is not the end of writing if the process still has the
+ * file open: a later flush, or the release, logs the file. */
 static bool is_redirection(fuse_req_t req, struct handle *h)
 {
 	struct file *f = h->file;
-	bool first = !__atomic_exchange_n(&h->flushed, true, __ATOMIC_RELAXED);
+	bool first = !atomic_exchange_explicit(&h->flushed, true, memory_order_relaxed);
 
 	pthread_mutex_lock(&f->lock);
 	bool empty = file_is_dirty(f) && f->buffer && f->buffer->whole && f->buffer->size == 0 &&
@@ -579,11 +444,11 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	(void)ino;
 	if (!h) {
-		fuse_reply_err(req, ENOSYS); /* and the kernel asks no more */
+		fuse_reply_err(req, ENOSYS); /* the kernel sends no more flushes */
 		return;
 	}
 	/* Readers do not get the errors of writers. */
-	if (is_reader(h) || is_redirection(req, h))
+	if (handle_is_reader(h) || is_redirection(req, h))
 		fuse_reply_err(req, 0);
 	else if (!m->async || !flush_and_detach(m, req, h->file))
 		flush_and_wait(m, req, h->file);
@@ -600,101 +465,6 @@ void fs_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 }
 
 /* --- release --------------------------------------------------------------- */
-
-static void close_handle(struct handle *h)
-{
-	struct mount *m = h->mount;
-	struct file *f = h->file;
-
-	pthread_mutex_lock(&m->open.lock);
-	DL_DELETE(m->open.handles, h);
-	pthread_mutex_unlock(&m->open.lock);
-	pthread_mutex_lock(&f->lock);
-	if (!is_reader(h) && file_is_dirty(f)) {
-		int r = op_queue_flush(m, f);
-
-		if (r < 0)
-			logger(LOGGER_ERROR, "changes lost after close ino=%llu why=\"%s\"",
-			       (unsigned long long)f->ino, strerror(-r));
-		else
-			op_detach(f->queue->prev, false, true);
-	}
-	bool last = --f->nopen == 0;
-	f->nwriting -= !is_reader(h);
-	if (last && frozen_closed(&m->files, f))
-		inval_thaw(m->inval, f);
-	uint64_t real = f->real;
-	pthread_mutex_unlock(&f->lock);
-	if (last)
-		node_unpin(m->node, real);
-	op_pump(m, f);
-	content_unref(h->pinned);
-	files_unref(&m->files, f);
-	free(h);
-}
-
-void handle_close(struct fuse_file_info *fi)
-{
-	close_handle(handle_of(fi));
-}
-
-static void close_job(struct job *job)
-{
-	close_handle((struct handle *)((char *)job - offsetof(struct handle, job)));
-}
-
-void handle_close_later(struct mount *m, const struct fuse_file_info *fi)
-{
-	struct handle *h = handle_of(fi);
-
-	h->job.run = close_job;
-	worker_add(m->worker, &h->job);
-}
-
-/* The inodes of all handles that write; one may come several times. */
-static uint64_t *written_inodes(struct mount *m, size_t *ret_n)
-{
-	const struct handle *h;
-	uint64_t *inos = NULL;
-	size_t n = 0;
-
-	pthread_mutex_lock(&m->open.lock);
-	DL_FOREACH (m->open.handles, h)
-		n += h->writes;
-	if (n)
-		inos = malloc(n * sizeof(*inos));
-	if (!inos && n)
-		logger(LOGGER_WARN, "no memory to collect what was written through mappings");
-	n = 0;
-	DL_FOREACH (m->open.handles, h) {
-		if (inos && h->writes)
-			inos[n++] = h->file->ino;
-	}
-	pthread_mutex_unlock(&m->open.lock);
-	*ret_n = n;
-	return inos;
-}
-
-/* To drop a page the kernel first writes it, if it was changed through a mapping,
- * and waits for our answer. */
-void handle_collect_mapped(struct mount *m)
-{
-	size_t n;
-	uint64_t *inos = written_inodes(m, &n);
-
-	for (size_t i = 0; i < n; i++)
-		fuse_lowlevel_notify_inval_inode(m->session, inos[i], 0, 0);
-	free(inos);
-}
-
-/* What was written and not closed is logged: the writer was told that it is
- * written. */
-void handle_close_all(struct mount *m)
-{
-	while (m->open.handles)
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is out of the list */
-		close_handle(m->open.handles);
-}
 
 void fs_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {

@@ -1,5 +1,6 @@
 /* The table of operations, and what is agreed with the kernel at the start. */
-#include "fs/handle.h"
+#include "fs/fs_ops.h"
+#include "fs/mount.h"
 
 #include "common/base/logger.h"
 

@@ -4,7 +4,8 @@
  * what an unlink or a rename meets, for directories of any size. A name that
  * this mount has created and not logged yet is either dropped (unlink) or
  * logged first; the request then goes on from there. */
-#include "fs/handle.h"
+#include "fs/fs_ops.h"
+#include "fs/op.h"
 
 #include <errno.h>
 #include <linux/fs.h>

@@ -9,6 +9,8 @@
  * Limits are checked where the program can still be told: the size of a value
  * here exactly, the quota here if it is surely exceeded, and in the end by the
  * outcome of the event. */
+#include "fs/fs_write.h"
+#include "fs/fs_ops.h"
 #include "fs/handle.h"
 
 #include <errno.h>

@@ -10,7 +10,8 @@
  *
  * The list leaves out user.version and user.expires: what copies a file with
  * its attributes (cp -a, rsync -X) then gives the copy the same TTL. */
-#include "fs/handle.h"
+#include "fs/fs_ops.h"
+#include "fs/op.h"
 
 #include "common/base/max_age.h"
 #include "common/base/ttl.h"

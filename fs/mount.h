@@ -2,6 +2,8 @@
 #ifndef KEYDIR_FS_MOUNT_H
 #define KEYDIR_FS_MOUNT_H
 
+#include "common/base/key.h"
+#include "common/node/node.h"
 #include "fs/announce.h"
 #include "fs/attr.h"
 #include "fs/busy.h"
@@ -10,35 +12,35 @@
 #include "fs/gate.h"
 #include "fs/handshake.h"
 #include "fs/inval.h"
-#include "common/base/key.h"
-#include "common/node/node.h"
+#include "fs/lookup_cache.h"
 #include "fs/path.h"
 #include "fs/pending.h"
-#include "fs/lookup_cache.h"
 #include "fs/spin.h"
 #include "fs/worker.h"
 
 #include <fuse_lowlevel.h>
+#include <stdatomic.h>
 
-/* Seconds for which the kernel may cache an entry without expiry: in effect without limit, since
- * an invalidation ends it. */
+/* Seconds for which the kernel may cache an entry without expiry: practically without limit,
+ * because an invalidation ends it. */
 #define KEEP_LONG_S (365.0 * 24 * 3600)
 
-/* Directories can share a counter; then one may be listed in more detail than needed. */
-#define LOOK_UP_SLOTS 1024
+/* Directories can share a counter; then one may be listed with attributes that nothing needs. */
+#define LOOKUP_COUNTERS 1024
 
 struct handle;
 struct dir;
 
-/* Open handles and directories: the kernel does not close them when a signal ends the mount. */
+/* All open handles and directories, which the mount closes itself at its end: when a signal ends it,
+ * the kernel sends no releases. */
 struct open_list {
 	pthread_mutex_t lock; /* protects the lists */
 	struct handle *handles;
 	struct dir *dirs;
 };
 
-/* Set before the session starts, then only read, except for members with locks of their own and
- * atomics. */
+/* The fields are set before the session starts and only read afterwards, except for members with
+ * locks of their own and atomics. */
 struct mount {
 	struct fs_options options;
 	struct node *node;
@@ -63,12 +65,12 @@ struct mount {
 	gid_t gid;
 	mode_t umask;
 	bool read_only;
-	bool async;                       /* close does not wait for the log */
-	bool caching;                     /* the kernel may cache */
-	bool no_open;                     /* read-only: the kernel opens files without asking */
-	bool maps_direct;                 /* files opened with direct_io can be mapped */
-	unsigned nops;                    /* atomic: events on their way */
-	unsigned look_ups[LOOK_UP_SLOTS]; /* atomic: names found, by directory (fs_dir.c) */
+	bool async;            /* close does not wait for the log */
+	bool caching;          /* the kernel may cache */
+	bool no_open;          /* read-only: the kernel opens files without a request */
+	bool maps_direct;      /* files opened with direct_io can be mapped */
+	_Atomic unsigned nops; /* events in flight */
+	_Atomic unsigned lookups[LOOKUP_COUNTERS]; /* names found, by directory (dir.h) */
 };
 
 static inline struct mount *mount_of(fuse_req_t req)
@@ -88,10 +90,7 @@ static inline fuse_ino_t kernel_ino(const struct mount *m, uint64_t ino)
 	return ino == m->root ? FUSE_ROOT_ID : ino;
 }
 
-/* The operations table (fs_ops.c). */
-extern const struct fuse_lowlevel_ops fs_ops;
-
-/* Find the key that now has the name by which the kernel has just looked up INO, which is gone
+/* Find the key that now has the name by which the kernel has just looked up INO, whose key is gone
  * (lookup_cache.h). Returns 0 and *RET, or -ENOENT. (fs_lookup.c) */
 int fs_look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret);
 

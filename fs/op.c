@@ -312,7 +312,7 @@ static void complete(void *arg, const struct outcome *out)
 	} else {
 		op_free(op);
 	}
-	__atomic_sub_fetch(&m->nops, 1, __ATOMIC_RELEASE);
+	atomic_fetch_sub_explicit(&m->nops, 1, memory_order_release);
 }
 
 /* --- sending --------------------------------------------------------------- */
@@ -322,7 +322,7 @@ static void submit(struct op *op)
 	void *owned = op->owned;
 
 	op->owned = NULL;
-	__atomic_add_fetch(&op->mount->nops, 1, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&op->mount->nops, 1, memory_order_relaxed);
 	sending = op;
 	node_submit(op->mount->node, &op->ev, owned, complete, op);
 	sending = NULL;
@@ -333,7 +333,7 @@ static void complete_here(struct op *op, enum event_outcome code)
 {
 	struct outcome out = { .code = code };
 
-	__atomic_add_fetch(&op->mount->nops, 1, __ATOMIC_RELAXED);
+	atomic_fetch_add_explicit(&op->mount->nops, 1, memory_order_relaxed);
 	complete(op, &out);
 }
 

@@ -12,6 +12,8 @@
  * something to mount by one that ends the program at once (base/early_stop.h). */
 #include "fs/channel.h"
 #include "fs/guard.h"
+#include "fs/dir.h"
+#include "fs/fs_ops.h"
 #include "fs/handle.h"
 #include "fs/serve.h"
 
@@ -266,12 +268,12 @@ static void drain(struct mount *m)
 {
 	int64_t deadline = clock_mono_ms() + m->timeout_ms;
 
-	while (__atomic_load_n(&m->nops, __ATOMIC_ACQUIRE) || !worker_idle(m->worker)) {
+	while (atomic_load_explicit(&m->nops, memory_order_acquire) || !worker_idle(m->worker)) {
 		if (clock_mono_ms() > deadline) {
 			logger(LOGGER_ERROR,
 			       "changes on their way when stopping; they may be lost "
 			       "events=%u",
-			       __atomic_load_n(&m->nops, __ATOMIC_ACQUIRE));
+			       atomic_load_explicit(&m->nops, memory_order_acquire));
 			return;
 		}
 		usleep(1000);
