@@ -1,7 +1,8 @@
 #!/bin/bash
 # `make check`: formatting, static analysis, house rules, shell scripts, man
-# pages. Names every fault; the last line counts the checks, and the status is
-# 0 if and only if all passed. CHECKS="format rules" picks some.
+# pages, the English of comments. Names every fault; the last line counts the
+# checks, and the status is 0 if and only if all passed. CHECKS="format rules"
+# picks some.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -170,8 +171,13 @@ check_manuals() {
 	found "man(1) shows them with groff, which says" "$out"
 }
 
+check_prose() {
+	python3 tests/prose.py common fs httpd tests .ci README.md Makefile Dockerfile \
+		nginx.conf docker-compose.yml
+}
+
 passed=0 failed=0
-for check in ${CHECKS:-format rules headers shell manuals cppcheck tidy}; do
+for check in ${CHECKS:-format rules headers shell manuals prose cppcheck tidy}; do
 	begin=$SECONDS
 	if out=$("check_$check" 2>&1); then
 		passed=$((passed + 1))

@@ -40,3 +40,27 @@ found() {
 	found "libfuse belongs in fs/ only" common/node/node.c '#include <fuse_lowlevel.h>'
 	found "libmicrohttpd belongs in httpd/ only" fs/op.c '#include <microhttpd.h>'
 }
+
+prose() { (cd "$T/tree" && CHECKS=prose tests/check.sh); }
+
+# hard_to_read FILE SIGN: with 100 bad comments, each after SIGN, the check names FILE.
+hard_to_read() {
+	local i
+	cp "$T/tree/$1" "$T/before"
+	for ((i = 0; i < 100; i++)); do
+		echo "$2 Of what is told, nobody is none."
+	done >>"$T/tree/$1"
+	fails_with "$1: " prose
+	cp "$T/before" "$T/tree/$1"
+}
+
+@test "a file whose comments are hard to read is refused, in each language" {
+	prose
+	hard_to_read common/base/ttl.h //
+	hard_to_read httpd/console/api.js //
+	hard_to_read tests/check.sh '#'
+	hard_to_read tests/prose.py '#'
+	hard_to_read fs/keydir-fs.8 ''
+	hard_to_read common/EVENTS.md ''
+	prose
+}
