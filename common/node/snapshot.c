@@ -188,6 +188,15 @@ static int check_sum(int fd, char *why, size_t why_size)
 	int r = read_at(fd, there, sizeof(there), len);
 	if (r < 0)
 		return r;
+	if (memcmp(there, trailer_mark, sizeof(trailer_mark) - 1) == 0 && there[7] > '1' &&
+	    there[7] <= '9') {
+		snprintf(
+		        why, why_size,
+		        "the snapshot has format %c, and keydir %s reads format 1 only: use a newer "
+		        "version of Keydir",
+		        there[7], KEYDIR_VERSION);
+		return -EOPNOTSUPP;
+	}
 	if (memcmp(there, trailer_mark, sizeof(trailer_mark)) != 0) {
 		snprintf(why, why_size,
 		         "what it sent is no snapshot, or one without the checksum at its end");

@@ -28,8 +28,9 @@ int store_error_of(int rc)
 		return -EAGAIN;
 	case MDB_INVALID:
 	case MDB_CORRUPTED:
-	case MDB_VERSION_MISMATCH:
 		return -EPROTO;
+	case MDB_VERSION_MISMATCH:
+		return -EOPNOTSUPP;
 	default:
 		return rc > 0 ? -rc : -EIO;
 	}

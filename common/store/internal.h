@@ -19,8 +19,7 @@
 struct idle_slot {
 	_Alignas(64) _Atomic(struct txn *) txn;
 };
-#define STORE_FORMAT_VERSION 2 /* value of the row "format" in meta */
-#define STORE_IDLE_SLOTS 16    /* more threads than this share slots */
+#define STORE_IDLE_SLOTS 16 /* more threads than this share slots */
 
 struct store {
 	MDB_env *env;

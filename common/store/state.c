@@ -74,10 +74,9 @@ static int check_data(const char *dir, char *why, size_t why_size)
 	char found[256] = "";
 	int r = store_file_check(dir, NULL, NULL, found, sizeof(found));
 	if (r < 0)
-		snprintf(why, why_size,
-		         "cannot open the store %s: %s: restore a complete copy of data.mdb, or "
-		         "remove it",
-		         dir, found[0] ? found : strerror(-r));
+		snprintf(why, why_size, "cannot open the store %s: %s%s", dir,
+		         found[0] ? found : strerror(-r),
+		         r == -EPROTO ? ": restore a complete copy of data.mdb, or remove it" : "");
 	return r;
 }
 

@@ -15,7 +15,8 @@ struct store_state {
 /* Lock the store in DIR, which exists. If no process has it open and it may be damaged,
  * check its file with store_file_check(). It may be damaged after an unclean stop if it is
  * ON_DISK, or if the file is not the one that was left. Waits for a process that does the
- * same. Returns 0 and *RET, or -errno with a sentence in WHY: -EPROTO for a damaged file. */
+ * same. Returns 0 and *RET, or -errno with a sentence in WHY: -EPROTO for a damaged file,
+ * -EOPNOTSUPP for one of another version. */
 int store_state_begin(const char *dir, bool on_disk, struct store_state *ret, char *why,
                       size_t why_size);
 /* Record that the file is open. From now on other processes may open it too. */

@@ -20,6 +20,8 @@
  * No lock: after store_open() nothing here changes until store_close(). */
 #include "common/store/internal.h"
 
+#include "common/store/format.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -40,15 +42,17 @@ _Static_assert(sizeof(void *) == 8, "the map needs a 64-bit address space");
 
 /* --- opening --- */
 
-static int fail_open(int err, char *why, size_t why_size, const char *what, const char *dir)
+/* Write why the store in DIR cannot be opened: REASON or, if it is "", the text of ERR.
+ * Returns ERR. */
+static int fail_open(int err, char *why, size_t why_size, const char *dir, const char *reason)
 {
-	const char *text = strerror(-err);
+	const char *text = *reason ? reason : strerror(-err);
 	if (err == -EPROTO)
-		text = "not a store of this version, or damaged";
+		text = "not a store, or damaged";
 	if (err == -EACCES)
 		text = "no permission; if it is another user's, choose one with --store";
 	if (why && why_size)
-		snprintf(why, why_size, "%s %s: %s", what, dir, text);
+		snprintf(why, why_size, "cannot open the store %s: %s", dir, text);
 	return err;
 }
 
@@ -59,24 +63,28 @@ static bool dir_in_memory(const struct store_place *place)
 	       ((unsigned long)fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
 
-/* Create the tables, the format row and the root in a new store; check an existing one. */
-static int open_tables(struct store *store)
+/* Create the tables, the format row and the root in a new store; check an existing one.
+ * Returns 0 or -errno, with a sentence in REASON for -EOPNOTSUPP. */
+static int open_tables(struct store *store, char *reason, size_t reason_size)
 {
 	struct txn *txn;
 	int r = txn_write(store, &txn);
 	if (r < 0)
 		return r;
+	int known = store_format_check(txn->mdb, reason, reason_size);
+	if (known < 0 && known != -ENOENT) {
+		r = known;
+		goto err_abort;
+	}
 	for (int t = 0; t < TABLES; t++) {
 		r = store_error(mdb_dbi_open(txn->mdb, table_name((enum table)t), MDB_CREATE,
 		                             &store->dbi[t]));
 		if (r < 0)
 			goto err_abort;
 	}
-	uint32_t format = STORE_FORMAT_VERSION;
-	MDB_val key = { 6, (void *)"format" }, val;
-	r = store_error(mdb_get(txn->mdb, store->dbi[META], &key, &val));
-	if (r == -ENOENT) {
-		val = (MDB_val){ sizeof(format), &format };
+	if (known == -ENOENT) {
+		uint32_t format = STORE_FORMAT;
+		MDB_val key = { 6, (void *)"format" }, val = { sizeof(format), &format };
 		r = table_put(txn, META, &key, &val, 0);
 		if (r < 0)
 			goto err_abort;
@@ -88,11 +96,7 @@ static int open_tables(struct store *store)
 			goto err_abort;
 		return txn_commit(txn);
 	}
-	if (r == 0 &&
-	    (val.mv_size != sizeof(format) || memcmp(val.mv_data, &format, sizeof(format)) != 0))
-		r = -EPROTO;
-	if (r == 0)
-		r = txn_load_meta(txn);
+	r = txn_load_meta(txn);
 	if (r < 0)
 		goto err_abort;
 	/* The commit keeps the tables open and writes nothing: meta stays unchanged, and a
@@ -150,14 +154,14 @@ static void store_free(struct store *store)
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size)
 {
 	struct store_place *place;
-	char opened[64];
+	char opened[64], reason[256] = "";
 	int r = store_place_open(config->dir, &place, why, why_size);
 	if (r < 0)
 		return r;
 	struct store *store = aligned_alloc(_Alignof(struct store), sizeof(*store));
 	if (!store) {
 		store_place_close(place);
-		return fail_open(-ENOMEM, why, why_size, "cannot open the store", config->dir);
+		return fail_open(-ENOMEM, why, why_size, config->dir, reason);
 	}
 	memset(store, 0, sizeof(*store));
 	store->place = place;
@@ -203,7 +207,10 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	mdb_env_set_mapsize(store->env, MAP_BYTES);
 	mdb_env_set_maxdbs(store->env, TABLES);
 	mdb_env_set_maxreaders(store->env, MAX_READERS);
-	r = store_error(mdb_env_open(store->env, opened, flags, 0600));
+	int rc = mdb_env_open(store->env, opened, flags, 0600);
+	r = store_error(rc);
+	if (rc == MDB_VERSION_MISMATCH)
+		store_format_say_lmdb(reason, sizeof(reason));
 	if (r == 0)
 		r = store_error(mdb_env_get_fd(store->env, &store->fd));
 	if (r < 0)
@@ -215,7 +222,7 @@ int store_open(const struct store_config *config, struct store **ret, char *why,
 	store->page_bytes = st.ms_psize;
 	int dead;
 	mdb_reader_check(store->env, &dead);
-	r = open_tables(store);
+	r = open_tables(store, reason, sizeof(reason));
 	if (r < 0)
 		goto err_env;
 	store_state_opened(&store->state, config->dir);
@@ -229,7 +236,7 @@ err_state:
 	store_state_end(&store->state, config->dir, false);
 err_free:
 	store_free(store);
-	return fail_open(r, why, why_size, "cannot open the store", config->dir);
+	return fail_open(r, why, why_size, config->dir, reason);
 }
 
 void store_close(struct store *store)

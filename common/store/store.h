@@ -27,8 +27,8 @@ struct store_config {
 
 /* Open the store, creating it if necessary. Several processes may have it open. Returns 0
  * and *RET (store_close()), or -errno with a sentence in WHY (may be NULL): -ENOSPC,
- * -EACCES, -EPERM if another user could change it, -EPROTO for another format version or a
- * damaged file, ... */
+ * -EACCES, -EPERM if another user could change it, -EPROTO for a damaged file, -EOPNOTSUPP
+ * for the format of another version, ... */
 int store_open(const struct store_config *config, struct store **ret, char *why, size_t why_size);
 /* Close the store after all transactions have ended. NULL is allowed. */
 void store_close(struct store *store);

@@ -16,7 +16,7 @@
  *   feed    offset              -> event                store/feed_rows.c
  *   idem    idempotency key     -> offset               store/feed_rows.c
  *   meta    "meta"              -> struct store_meta    store/txn.c
- *           "format"            -> u32                  store/store.c
+ *           "format"            -> u32                  store/format.c
  *           "whole_from"        -> u64                  store/txn.c
  *           "log"               -> bytes                store/log_rows.c
  *           "skipped"           -> struct store_skipped store/skipped.c

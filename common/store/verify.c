@@ -12,6 +12,7 @@
 #include "common/store/verify.h"
 
 #include "common/store/audit.h"
+#include "common/store/format.h"
 #include "common/store/internal.h"
 
 #include <errno.h>
@@ -91,24 +92,14 @@ static int check_size(struct source *s, bool is_copy)
 	return s->map ? 0 : -EPROTO;
 }
 
-static int check_format(const struct store *store, MDB_txn *mdb)
-{
-	const uint32_t format = STORE_FORMAT_VERSION;
-	MDB_val key = { 6, (void *)"format" }, val;
-	int r = store_error(mdb_get(mdb, store->dbi[META], &key, &val));
-	if (r == 0 &&
-	    (val.mv_size != sizeof(format) || memcmp(val.mv_data, &format, sizeof(format)) != 0))
-		r = -EPROTO;
-	return r;
-}
-
 /* Check the format and open the tables, which must have no LMDB flags. */
-static int open_tables(struct store *store)
+static int open_tables(struct store *store, char *why, size_t why_size)
 {
 	MDB_txn *mdb;
 	int r = store_error(mdb_txn_begin(store->env, NULL, MDB_RDONLY, &mdb));
 	if (r < 0)
 		return r;
+	r = store_format_check(mdb, why, why_size);
 	for (int t = 0; t < TABLES && r == 0; t++) {
 		unsigned flags = 0;
 		r = store_error(mdb_dbi_open(mdb, table_name((enum table)t), 0, &store->dbi[t]));
@@ -117,8 +108,6 @@ static int open_tables(struct store *store)
 		if (r == 0 && flags)
 			r = -EPROTO;
 	}
-	if (r == 0)
-		r = check_format(store, mdb);
 	if (r < 0) {
 		mdb_txn_abort(mdb);
 		return r == -ENOENT ? -EPROTO : r;
@@ -135,8 +124,8 @@ static void close_source(struct source *s)
 }
 
 /* Open DIR/data.mdb, which IS_COPY says is a copy from elsewhere, for reading. Returns 0 or
- * -errno: -EPROTO if it is not a store. */
-static int open_source(const char *dir, bool is_copy, struct source *s)
+ * -errno: -EPROTO if it is not a store, -EOPNOTSUPP with a sentence in WHY. */
+static int open_source(const char *dir, bool is_copy, struct source *s, char *why, size_t why_size)
 {
 	s->store = aligned_alloc(_Alignof(struct store), sizeof(*s->store));
 	if (!s->store)
@@ -146,14 +135,16 @@ static int open_source(const char *dir, bool is_copy, struct source *s)
 	int r = store_error(mdb_env_create(&s->store->env));
 	if (r == 0) {
 		mdb_env_set_maxdbs(s->store->env, TABLES);
-		r = store_error(mdb_env_open(s->store->env, dir,
-		                             MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD,
-		                             0600));
+		int rc = mdb_env_open(s->store->env, dir,
+		                      MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+		r = store_error(rc);
+		if (rc == MDB_VERSION_MISMATCH)
+			store_format_say_lmdb(why, why_size);
 	}
 	if (r == 0)
 		r = check_size(s, is_copy);
 	if (r == 0)
-		r = open_tables(s->store);
+		r = open_tables(s->store, why, why_size);
 	if (r < 0)
 		close_source(s);
 	return r;
@@ -307,7 +298,7 @@ int store_file_read(const char *dir, const char *copy_dir, struct store_meta *re
 {
 	struct source from;
 	why[0] = '\0';
-	int r = open_source(dir, copy_dir, &from);
+	int r = open_source(dir, copy_dir, &from, why, why_size);
 	if (r == 0) {
 		r = copy_dir ? copy_and_audit(&from, copy_dir, ret, why, why_size) :
 		               audit_file(&from, ret, why, why_size);
@@ -322,7 +313,7 @@ int store_file_read(const char *dir, const char *copy_dir, struct store_meta *re
 	if (r == -EIO || r == -EINVAL || r == -ENOENT)
 		r = -EPROTO;
 	if (r == -EPROTO && !why[0])
-		snprintf(why, why_size, "the store is damaged, cut short, or of another version");
+		snprintf(why, why_size, "the store is damaged or cut short");
 	return r;
 }
 

@@ -10,9 +10,9 @@
  * format and everything that store_audit() checks. With COPY_DIR, an empty directory, first
  * write each row to a new store there and audit that instead: its pages were written by
  * LMDB here, not by the writer of the original. Returns 0 and its meta row (RET may be NULL);
- * -EPROTO with a sentence in WHY; -ENOSPC; -EIO; or -ENOMEM. LMDB may end the process when
- * it reads a damaged page: call store_file_check() instead, or call this in a process that
- * may die. */
+ * -EPROTO for a damaged file or -EOPNOTSUPP for the format of another version, with a
+ * sentence in WHY; -ENOSPC; -EIO; or -ENOMEM. LMDB may end the process when it reads a
+ * damaged page: call store_file_check() instead, or call this in a process that may die. */
 int store_file_read(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
                     size_t why_size);
 

@@ -483,6 +483,32 @@ static void test_wrong_totals_are_refused(void **state)
 	expect_refused("the store is damaged");
 }
 
+/* Set the row of the store's format in the answer. */
+static void set_format(uint32_t format)
+{
+	static const char key[] = "format";
+	size_t len = good_len - SNAPSHOT_TRAILER_BYTES;
+	unsigned char *row = memmem(answer->body, len, key, strlen(key));
+
+	assert_non_null(row);
+	memcpy(row + strlen(key), &format, sizeof(format));
+	append_trailer(answer->body, len);
+}
+
+static void test_other_formats_are_named(void **state)
+{
+	(void)state;
+	set_answer(good, good_len);
+	set_format(3);
+	expect_refused("the store has format 3, and keydir " KEYDIR_VERSION
+	               " reads format 2 only: use a newer version");
+	/* The format of the stream. */
+	set_answer(good, good_len);
+	answer->body[good_len - SNAPSHOT_TRAILER_BYTES + 7] = '2';
+	expect_refused("the snapshot has format 2, and keydir " KEYDIR_VERSION
+	               " reads format 1 only");
+}
+
 static void test_a_snapshot_that_does_not_fit_is_refused(void **state)
 {
 	(void)state;
@@ -520,6 +546,7 @@ int main(void)
 		cmocka_unit_test(test_changed_bits_are_detected),
 		cmocka_unit_test(test_damaged_pages_are_refused_or_harmless),
 		cmocka_unit_test(test_wrong_totals_are_refused),
+		cmocka_unit_test(test_other_formats_are_named),
 		cmocka_unit_test(test_a_snapshot_that_does_not_fit_is_refused),
 		cmocka_unit_test(test_a_full_file_system_is_reported),
 	};

@@ -20,8 +20,8 @@
 
 #define SEED 7
 
-/* Expect that the store in DIR is refused with ERR. */
-static void expect_refused(const char *dir, int err)
+/* Expect that the store in DIR is refused with ERR and a message that contains TEXT. */
+static void expect_refused_with(const char *dir, int err, const char *text)
 {
 	struct store_config config = { .dir = dir };
 	struct store *store;
@@ -29,6 +29,15 @@ static void expect_refused(const char *dir, int err)
 
 	assert_int_equal(store_open(&config, &store, why, sizeof(why)), err);
 	assert_non_null(strstr(why, dir));
+	if (!strstr(why, text))
+		fail_msg("\"%s\" is not in: %s", text, why);
+	if (err == -EOPNOTSUPP && (strstr(why, "damaged") || strstr(why, "remove")))
+		fail_msg("a whole store is called damaged: %s", why);
+}
+
+static void expect_refused(const char *dir, int err)
+{
+	expect_refused_with(dir, err, "");
 }
 
 /* Add a name, an inode and a value of VALUE_SIZE bytes, and update the totals. Return
@@ -427,24 +436,82 @@ static void put_meta(const char *dir, const char *key, const void *data, size_t 
 	mdb_env_close(env);
 }
 
+/* Let the store in DIR look as if processes had it open, so that its file is not checked. */
+static void pretend_in_use(const char *dir)
+{
+	char path[4200], text[128];
+	struct stat st;
+
+	data_path(path, sizeof(path), dir);
+	assert_int_equal(stat(path, &st), 0);
+	int len = snprintf(text, sizeof(text), "open %ju %ju", (uintmax_t)st.st_dev,
+	                   (uintmax_t)st.st_ino);
+	snprintf(path, sizeof(path), "%s/state", dir);
+	int fd = open(path, O_WRONLY | O_TRUNC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, (size_t)len), len);
+	close(fd);
+}
+
+#define NEWER_FORMAT                                                                               \
+	"the store has format 999, and keydir " KEYDIR_VERSION                                     \
+	" reads format 2 only: use a newer version"
+#define OLDER_FORMAT                                                                               \
+	"the store has format 1, and keydir " KEYDIR_VERSION                                       \
+	" reads format 2 only: use the older version"
+
 static void test_other_formats_are_refused(void **state)
 {
-	char *dir = temp_dir_new();
+	char *dir = temp_dir_new(), why[256] = "";
 	uint32_t format = 999;
 
 	(void)state;
 	store_close(store_fixture_open(dir));
 	store_close(store_fixture_open(dir));
 	put_meta(dir, "format", &format, sizeof(format));
-	expect_refused(dir, -EPROTO);
+	/* First by the check of a file that this version did not close, then without it. */
+	expect_refused_with(dir, -EOPNOTSUPP, NEWER_FORMAT);
+	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof(why)), -EOPNOTSUPP);
+	assert_non_null(strstr(why, NEWER_FORMAT));
+	pretend_in_use(dir);
+	expect_refused_with(dir, -EOPNOTSUPP, NEWER_FORMAT);
+	format = 1;
+	put_meta(dir, "format", &format, sizeof(format));
+	expect_refused_with(dir, -EOPNOTSUPP, OLDER_FORMAT);
 	put_meta(dir, "format", "1", 1);
 	expect_refused(dir, -EPROTO);
+	temp_dir_remove(dir);
+	/* A store whose other tables are unknown here. */
+	dir = temp_dir_new();
+	format = 3;
+	put_meta(dir, "format", &format, sizeof(format));
+	expect_refused_with(dir, -EOPNOTSUPP, "the store has format 3");
 	temp_dir_remove(dir);
 	/* A row of totals with a wrong size. */
 	dir = temp_dir_new();
 	store_close(store_fixture_open(dir));
 	put_meta(dir, "meta", "short", 5);
 	expect_refused(dir, -EPROTO);
+	temp_dir_remove(dir);
+}
+
+/* The version of LMDB's own format, in both meta pages (struct MDB_meta). */
+static void test_another_lmdb_is_named(void **state)
+{
+	char *dir = temp_dir_new(), path[4200];
+	const uint32_t lmdb_format = 999;
+
+	(void)state;
+	store_close(store_fixture_open(dir));
+	data_path(path, sizeof(path), dir);
+	int fd = open(path, O_WRONLY);
+	assert_true(fd >= 0);
+	for (int page = 0; page < 2; page++)
+		assert_int_equal(pwrite(fd, &lmdb_format, 4, page * 4096 + 16 + 4), 4);
+	close(fd);
+	expect_refused_with(dir, -EOPNOTSUPP, "another LMDB than this program's");
+	pretend_in_use(dir);
+	expect_refused_with(dir, -EOPNOTSUPP, "another LMDB than this program's");
 	temp_dir_remove(dir);
 }
 
@@ -500,6 +567,7 @@ int main(void)
 		cmocka_unit_test(test_damaged_files_are_refused),
 		cmocka_unit_test(test_truncated_copies_are_refused),
 		cmocka_unit_test(test_other_formats_are_refused),
+		cmocka_unit_test(test_another_lmdb_is_named),
 		cmocka_unit_test(test_a_copy_is_a_whole_store),
 	};
 
