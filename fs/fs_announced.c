@@ -1,8 +1,9 @@
-/* Requests of the announcing process (announce.c), which change nothing.
+/* Announced operations: requests of the announcing process (announce.c), which change nothing.
  *
- * Each handler here answers those, and hands all others on. Attributes in the answers
- * must not be kept: for what has a name already, as here, the kernel takes them over
- * even if it has been told since that they are old. */
+ * Each callback here answers the requests of that process, and passes the requests of all others on
+ * to the callback that does the work. The kernel must not cache the attributes in these answers:
+ * for an entry that it knows already, as here, it takes over the attributes of an answer even if
+ * they were invalidated after the answer was made. No state, no lock. */
 #include "fs/fs_ops.h"
 #include "fs/mount.h"
 
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Numbers that nothing has: of what is shown to be removed. */
+/* Inode numbers that no entry has: those of announced removals. */
 #define INO_GONE (UINT64_MAX - 1)
 #define INO_GONE_DIR (UINT64_MAX - 2)
 
@@ -19,7 +20,8 @@ static bool is_announced(fuse_req_t req)
 	return announcer_is(mount_of(req)->announcer, fuse_req_ctx(req)->pid);
 }
 
-/* An entry that is removed already, for the removal to meet. */
+/* Answer a look-up with an entry that is removed already, so that the kernel goes on to remove
+ * it. */
 static void reply_gone(fuse_req_t req, bool dir)
 {
 	const struct mount *m = mount_of(req);
@@ -60,8 +62,8 @@ void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	}
 }
 
-/* The entry that is there, as if it had been made just now. */
-static void reply_made(fuse_req_t req, fuse_ino_t parent, const char *name)
+/* Answer with the existing entry as if this request had created it. */
+static void reply_created(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
 	struct fuse_entry_param param;
@@ -87,7 +89,7 @@ static void reply_made(fuse_req_t req, fuse_ino_t parent, const char *name)
 void announced_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
 	if (is_announced(req))
-		reply_made(req, parent, name);
+		reply_created(req, parent, name);
 	else
 		fs_mknod(req, parent, name, mode, rdev);
 }
@@ -95,7 +97,7 @@ void announced_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 void announced_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	if (is_announced(req))
-		reply_made(req, parent, name);
+		reply_created(req, parent, name);
 	else
 		fs_mkdir(req, parent, name, mode);
 }
@@ -103,7 +105,7 @@ void announced_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 void announced_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
 	if (is_announced(req))
-		reply_made(req, parent, name);
+		reply_created(req, parent, name);
 	else
 		fs_symlink(req, link, parent, name);
 }
@@ -133,7 +135,7 @@ void announced_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to
 		fs_setattr(req, ino, attr, to_set, fi);
 }
 
-/* It gets no handle. */
+/* Open without a handle for the announcing process. */
 void announced_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	if (!is_announced(req)) {
@@ -146,7 +148,7 @@ void announced_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
-/* By a kernel that does not know noflush. */
+/* Only kernels that do not know noflush send a flush for the announcing process. */
 void announced_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	if (is_announced(req))
@@ -155,7 +157,7 @@ void announced_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fs_flush(req, ino, fi);
 }
 
-/* The kernel names no process here, but a handle. */
+/* A release carries no process id, so the missing handle identifies the announcing process. */
 void announced_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	if (!fi->fh)

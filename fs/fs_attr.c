@@ -1,9 +1,12 @@
-/* getattr, setattr, statfs.
+/* Attribute operations: getattr, setattr, statfs.
  *
- * A setattr can be several events (size, mode, times). They are sent in that
- * order and the request is answered when the last one is done, with the first
- * error or the attributes as they then are. Times set on a file with changes
- * come after its changes, or those would set them again. */
+ * A setattr can be several events (size, mode, times). They are sent in that order, and the request
+ * is answered when the last one is done: with the first error, or with the attributes at that time.
+ * Times that are set on a file with unlogged changes are logged after the changes, which would
+ * overwrite them otherwise.
+ *
+ * Lock: file->lock, while a change is applied to an open file; it is not held while events are
+ * sent. */
 #include "fs/fs_ops.h"
 #include "fs/fs_write.h"
 #include "fs/handle.h"
@@ -22,13 +25,13 @@ void fs_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* --- setattr --------------------------------------------------------------- */
 
-/* What a setattr asks for, apart from the owner. */
+/* The changes that a setattr requests, apart from the owner. */
 struct change {
 	bool size, mode, atime, mtime, atime_now, mtime_now;
 	struct stat attr;
 };
 
-/* A setattr whose events are on their way. */
+/* A setattr whose events are in flight. */
 struct setattr {
 	struct mount *mount;
 	fuse_req_t req;
@@ -59,15 +62,15 @@ static void setattr_done(struct op *op, const struct outcome *out)
 	struct setattr *sa = op->arg;
 	int error = op_errno(out);
 
-	/* A file that is open and deleted has attributes of its own. */
+	/* A deleted file that is still open has attributes of its own. */
 	if (out->code == OUTCOME_NOT_FOUND)
 		error = op->file ? 0 : ESTALE;
 	setattr_step(sa, error);
 }
 
-/* Of a time before 1677-09-21 or after 2262-04-11 the nearest that 64 bits hold, as the
- * kernel does for file systems that store less. */
-static int64_t ns_of(struct timespec t)
+/* Convert T to nanoseconds since 1970. A time before 1677-09-21 or after 2262-04-11 becomes the
+ * nearest one that 64 bits can hold, as the kernel does for file systems with a smaller range. */
+static int64_t clamp_ns(struct timespec t)
 {
 	if (t.tv_sec >= INT64_MAX / 1000000000)
 		return INT64_MAX;
@@ -86,11 +89,11 @@ static void fill_times(struct event *ev, const struct change *c)
 		ev->flags |= EVENT_ATIME_NOW;
 	else if (c->atime)
 		ev->flags |= EVENT_HAS_ATIME;
-	ev->mtime_ns = ns_of(c->attr.st_mtim);
-	ev->atime_ns = ns_of(c->attr.st_atim);
+	ev->mtime_ns = clamp_ns(c->attr.st_mtim);
+	ev->atime_ns = clamp_ns(c->attr.st_atim);
 }
 
-/* One event of a setattr on inode REAL; FILE may be NULL. */
+/* Create one event of a setattr on the store's inode REAL. F may be NULL. Returns 0 or -ENOMEM. */
 static int new_setattr_op(struct setattr *sa, struct file *f, uint64_t real, const struct path *key,
                           enum event_op what, const struct change *c, struct op **ret)
 {
@@ -114,7 +117,7 @@ static int new_setattr_op(struct setattr *sa, struct file *f, uint64_t real, con
 	return 0;
 }
 
-/* Sends the events of C for inode REAL, which F (may be NULL) is the file of. */
+/* Send the events of C for the store's inode REAL. F is its file, or NULL. */
 static void send_changes(struct setattr *sa, struct file *f, uint64_t real, const struct change *c)
 {
 	const struct {
@@ -157,25 +160,26 @@ static struct setattr *setattr_new(struct mount *m, fuse_req_t req, fuse_ino_t i
 struct parked_setattr {
 	struct parked p;
 	fuse_ino_t ino;
-	struct handle *handle; /* through which, or NULL */
+	struct handle *handle; /* of an ftruncate, or NULL */
 	struct change c;
 };
 
 static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
                      struct change c, struct handle *handle, bool waited);
 
-static void set_again(struct parked *p)
+static void resume_setattr(struct parked *p)
 {
 	const struct parked_setattr *ps = (struct parked_setattr *)p;
 
 	set_file(p->mount, p->req, ps->ino, p->file, ps->c, ps->handle, true);
 }
 
-/* F->lock is held and F is busy. */
+/* Let the setattr wait for the events of F. Called with F->lock held; F must be busy. Returns 0 or
+ * -ENOMEM. */
 static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
                         const struct change *c, struct handle *handle)
 {
-	struct parked_setattr *ps = op_new_parked(m, f, sizeof(*ps), req, set_again);
+	struct parked_setattr *ps = op_new_parked(m, f, sizeof(*ps), req, resume_setattr);
 
 	if (!ps)
 		return -ENOMEM;
@@ -187,7 +191,8 @@ static int park_setattr(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct 
 	return 0;
 }
 
-/* Queues what F has to log, as a step of SA. */
+/* Queue the event that logs the changes of F, as a step of SA. Called with F->lock held. Returns 0
+ * or -errno. */
 static int flush_step(struct setattr *sa, struct file *f)
 {
 	if (!file_is_dirty(f))
@@ -203,23 +208,24 @@ static int flush_step(struct setattr *sa, struct file *f)
 	return 0;
 }
 
-/* Does what needs no event of its own, and takes it out of C. F->lock is held.
- * 0, or -errno. */
-static int set_here(struct setattr *sa, struct file *f, struct change *c, struct handle *handle)
+/* Apply the changes that need no event of their own to F, and remove them from C. Called with
+ * F->lock held. Returns 0 or -errno. */
+static int apply_to_file(struct setattr *sa, struct file *f, struct change *c,
+                         struct handle *handle)
 {
 	struct mount *m = sa->mount;
 	struct view view;
 	int r = view_open(m->store, &view);
 
-	/* One that is deleted has attributes of its own. */
+	/* Update F first: a deleted file has attributes of its own. */
 	if (r == 0) {
 		r = file_load(f, &view, false);
 		view_close(&view);
 	}
 	if (r < 0)
 		return r;
-	/* ftruncate: part of what the next flush logs. truncate of a file with
-	 * changes: the same, but logged at once, as the caller has no flush. */
+	/* An ftruncate is logged with the next flush. A truncate of a file with changes is logged
+	 * with those, but at once, because no flush will follow it. */
 	if (c->size && (handle || file_is_private(f))) {
 		r = write_begin(m, f, false);
 		if (r == 0)
@@ -238,16 +244,16 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, struct
 			c->mode = false;
 		}
 	}
-	/* A new file gets the time of its creation, when that is logged. */
+	/* An unlogged file gets the current time when its creation is logged. */
 	if (f->creation == FILE_UNLOGGED && !f->buffer->changed && c->atime_now && c->mtime_now)
 		c->atime = c->mtime = false;
 	if (f->gone) {
 		if (c->mtime) {
 			f->changed_ns = 0;
-			f->last.mtime_ns = c->mtime_now ? wall_now_ns() : ns_of(c->attr.st_mtim);
+			f->last.mtime_ns = c->mtime_now ? wall_now_ns() : clamp_ns(c->attr.st_mtim);
 		}
 		if (c->atime)
-			f->last.atime_ns = c->atime_now ? wall_now_ns() : ns_of(c->attr.st_atim);
+			f->last.atime_ns = c->atime_now ? wall_now_ns() : clamp_ns(c->attr.st_atim);
 		c->atime = c->mtime = false;
 	}
 	if (c->atime || c->mtime) {
@@ -257,7 +263,7 @@ static int set_here(struct setattr *sa, struct file *f, struct change *c, struct
 	return r;
 }
 
-/* With WAITED, F was waited for already. */
+/* Apply C to F and answer REQ. WAITED: the request has waited for the events of F already. */
 static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
                      struct change c, struct handle *handle, bool waited)
 {
@@ -272,7 +278,7 @@ static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fil
 		park = r == 0;
 	}
 	if (r == 0 && !park)
-		r = set_here(sa, f, &c, handle);
+		r = apply_to_file(sa, f, &c, handle);
 	uint64_t real = f->real;
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
@@ -287,7 +293,8 @@ static void set_file(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct fil
 	files_unref(&m->files, f);
 }
 
-/* Only to what it is already: the mount has one owner. */
+/* Return 0 if the owner and group to set are those that the mount shows for all files, or
+ * -EPERM. */
 static int check_owner(const struct mount *m, const struct stat *attr, int to_set)
 {
 	if ((to_set & FUSE_SET_ATTR_UID) && attr->st_uid != m->uid)
@@ -312,7 +319,8 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 	};
 	int r = check_owner(m, attr, to_set);
 
-	/* The kernel sends the time along with a size; the change sets it. */
+	/* With a size the kernel also sends the current time, which the event of the size sets
+	 * anyway. */
 	if (c.size)
 		c.mtime = c.mtime && !c.mtime_now;
 	if (r == 0 && c.size && (uint64_t)attr->st_size > node_max_value(m->node))
@@ -336,8 +344,9 @@ void fs_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set,
 
 /* --- statfs ---------------------------------------------------------------- */
 
-/* Answer with the smaller of two limits: the quota, and the space that the store can
- * take from its file system. Every entry has a cost, so this bounds their number too. */
+/* Answer with the smaller of two limits: the quota, and the space that the store can take from its
+ * file system. Every entry counts a fixed number of bytes, so this also bounds the number of
+ * entries. */
 void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct mount *m = mount_of(req);

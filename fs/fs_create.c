@@ -1,9 +1,11 @@
-/* Making entries: create, mknod, mkdir, symlink; and what cannot be made.
+/* Creating operations: create, mknod, mkdir, symlink; and link, which is refused.
  *
- * A file created without O_EXCL is not logged before its first flush, so that
- * nobody sees it half-written: it gets a proposed inode and a name that only
- * this mount knows (file.h). With O_EXCL, and for directories, the one event
- * decides which node won, and its outcome is the answer. */
+ * A file created without O_EXCL is logged at its first flush, so that other clients never see it
+ * half-written. Until then it has a proposed inode number, and a name that only this mount knows
+ * (file.h). With O_EXCL, and for directories, a single event decides which node creates the entry,
+ * and its outcome is the answer.
+ *
+ * Lock: file->lock, briefly, in open_created(). */
 #include "fs/fs_ops.h"
 #include "fs/handle.h"
 
@@ -11,12 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CREATE_TRIES 8 /* while other clients make and remove the name */
+#define CREATE_TRIES 8 /* attempts while other clients create and remove the name */
 
-/* --- entries made by one event --------------------------------------------- */
+/* --- entries created by one event ------------------------------------------ */
 
-/* Return the entry that OP made, as it was then. */
-static struct entry made_entry(const struct op *op, const struct outcome *out)
+/* Return the entry that OP created, as it was then. */
+static struct entry created_entry(const struct op *op, const struct outcome *out)
 {
 	int64_t now = wall_now_ns();
 
@@ -31,9 +33,10 @@ static struct entry made_entry(const struct op *op, const struct outcome *out)
 	};
 }
 
-/* Fill PARAM for the entry that OP made. If another client has removed it since, PARAM
- * describes it as it was made: the caller did make it. */
-static void param_of_made(struct op *op, const struct outcome *out, struct fuse_entry_param *param)
+/* Fill PARAM for the entry that OP created. If another client has removed it since, PARAM describes
+ * it as it was created, because the caller did create it. */
+static void fill_created_param(struct op *op, const struct outcome *out,
+                               struct fuse_entry_param *param)
 {
 	struct mount *m = op->mount;
 	struct view view;
@@ -48,7 +51,7 @@ static void param_of_made(struct op *op, const struct outcome *out, struct fuse_
 	}
 	if (r == 0)
 		return;
-	e = made_entry(op, out);
+	e = created_entry(op, out);
 	*param = (struct fuse_entry_param){ .ino = out->ino };
 	attr_fill(m, &e, &param->attr);
 }
@@ -61,21 +64,21 @@ static void entry_done(struct op *op, const struct outcome *out)
 		fuse_reply_err(op->req, op_errno(out));
 		return;
 	}
-	param_of_made(op, out, &param);
+	fill_created_param(op, out, &param);
 	fuse_reply_entry(op->req, &param);
 }
 
-/* Open F, which OP made, as OP->fi says. If another client has removed it since, the
- * caller gets an open file without a name, as if it had been removed after the open.
- * -ESTALE would make the kernel repeat the call, and the caller would be told that the
- * name that it made exists already. 0 or -errno. */
-static int open_made(struct op *op, const struct outcome *out, struct file *f)
+/* Open F, which OP created, with the flags in OP->fi. If another client has removed it since, the
+ * caller gets an open file without a name, as if it had been removed after the open. (-ESTALE would
+ * make the kernel repeat the call, which could then fail with EEXIST although the caller itself has
+ * created the name.) Returns 0 or -errno. */
+static int open_created(struct op *op, const struct outcome *out, struct file *f)
 {
 	int r = handle_open(op->mount, f, &op->fi);
 
 	if (r != -ESTALE)
 		return r;
-	struct entry e = made_entry(op, out);
+	struct entry e = created_entry(op, out);
 	pthread_mutex_lock(&f->lock);
 	r = file_end_empty(f, &e);
 	pthread_mutex_unlock(&f->lock);
@@ -91,9 +94,9 @@ static void create_done(struct op *op, const struct outcome *out)
 		fuse_reply_err(op->req, op_errno(out));
 		return;
 	}
-	param_of_made(op, out, &param);
+	fill_created_param(op, out, &param);
 	struct file *f = files_get(&m->files, out->ino);
-	int r = f ? open_made(op, out, f) : -ENOMEM;
+	int r = f ? open_created(op, out, f) : -ENOMEM;
 	files_unref(&m->files, f);
 	if (r < 0)
 		fuse_reply_err(op->req, -r);
@@ -101,7 +104,8 @@ static void create_done(struct op *op, const struct outcome *out)
 		handle_close_later(m, &op->fi);
 }
 
-/* Makes the op that creates NAME in DIR, if there is none yet. 0 or -errno. */
+/* Create the op that creates NAME in DIR (the store's inode). Returns 0, -EEXIST if this mount has
+ * created the name and not logged it yet, or -errno. */
 static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const char *name,
                         mode_t mode, struct op **ret)
 {
@@ -121,7 +125,7 @@ static int new_entry_op(struct mount *m, enum event_op what, uint64_t dir, const
 	if (r < 0)
 		return r;
 	r = path_child(&view, dir, name, false, &path);
-	/* What is made below belongs to the same group, all the way down. */
+	/* A directory inherits the setgid bit, so that all entries below get the same group. */
 	if (what == EVENT_MKDIR && view_inode(&view, dir, &parent) == 0)
 		mode |= parent.mode & S_ISGID;
 	view_close(&view);
@@ -170,8 +174,8 @@ void fs_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 		fuse_reply_err(req, EPERM);
 }
 
-/* A symbolic link is a key whose value is the target: copying a source tree with cp -a, git,
- * tar or npm needs links, and they cost one flag of a set. */
+/* Create a symbolic link: a key with a flag, whose value is the target. cp -a, git, tar and npm
+ * need links to copy a source tree. */
 void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
 	struct mount *m = mount_of(req);
@@ -193,7 +197,7 @@ void fs_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char 
 	op_send(op);
 }
 
-/* A key has one name: hard links would need several, in every node's mind. */
+/* Refuse hard links: they would need several names per key on every node. */
 void fs_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const char *name)
 {
 	(void)ino, (void)parent, (void)name;
@@ -215,15 +219,16 @@ static void create_exclusive(fuse_req_t req, uint64_t dir, const char *name, mod
 	}
 	op->req = req;
 	op->fi = *fi;
-	/* Just made, and empty: there is nothing to cut. */
+	/* The new file is empty, so there is nothing to truncate. */
 	op->fi.flags &= ~O_TRUNC;
 	op->done = create_done;
-	node_pin(m->node, op->ev.ino); /* from the moment that it exists */
+	node_pin(m->node,
+	         op->ev.ino); /* Before it exists, so that it cannot be evicted unopened. */
 	op_send(op);
 }
 
-/* Open F, which PARAM describes, as the answer to a create. 0: answered; -ESTALE: another
- * client has removed F meanwhile; -errno. */
+/* Open F, which PARAM describes, and answer a create with it. Returns 0 if REQ was answered,
+ * -ESTALE if another client has removed F in the meantime, or another -errno. */
 static int reply_opened(struct mount *m, fuse_req_t req, struct file *f,
                         const struct fuse_entry_param *param, struct fuse_file_info *fi)
 {
@@ -236,8 +241,8 @@ static int reply_opened(struct mount *m, fuse_req_t req, struct file *f,
 	return 0;
 }
 
-/* Opens NAME if the store has it. 0: answered; -ENOENT: it has not; -ESTALE: look again;
- * -errno. */
+/* Open NAME if the store has it. Returns 0 if REQ was answered, -ENOENT if the store does not have
+ * it, -ESTALE if the caller must try again, or another -errno. */
 static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                          struct fuse_file_info *fi)
 {
@@ -252,12 +257,13 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	if (r == 0 && entry_is_dir(&e))
 		r = -EISDIR;
 	if (r == 0 && S_ISLNK(e.mode))
-		r = -ESTALE; /* the kernel asks again, and follows it */
+		r = -ESTALE; /* The kernel looks the name up again, and follows the link. */
 	if (r == 0)
 		attr_entry(m, &view, &e, &param);
 	view_close(&view);
-	/* The kernel asked to create what exists: another writer was faster, or it
-	 * never looked. It has not checked permissions then. */
+	/* The kernel has not checked permissions: it requests a creation only if it does not know
+	 * that the name exists, because another client has created it or because the kernel has
+	 * not looked it up. */
 	if (r != 0)
 		return r;
 	r = attr_access(m, req, &e, fi->flags);
@@ -273,7 +279,7 @@ static int open_existing(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	return r;
 }
 
-/* Whether DIR can take a new key called NAME. */
+/* Return 0 if the key NAME can be created in DIR, or -errno. */
 static int check_new(struct mount *m, uint64_t dir, const char *name)
 {
 	struct path path;
@@ -315,8 +321,8 @@ static int create_new(struct mount *m, fuse_req_t req, uint64_t dir, const char 
 	return r;
 }
 
-/* Open a name that this mount created and has not logged yet. 0: answered; -ENOENT: there
- * is none; -ESTALE: look again; -errno. */
+/* Open a name that this mount has created and not logged yet. Returns 0 if REQ was answered,
+ * -ENOENT if there is no such name, -ESTALE if the caller must try again, or another -errno. */
 static int open_unlogged(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                          struct fuse_file_info *fi)
 {
@@ -331,8 +337,8 @@ static int open_unlogged(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	return r;
 }
 
-/* Open or make NAME. 0: answered; -ESTALE: another client has made or removed the name
- * meanwhile; -errno. */
+/* Open or create NAME. Returns 0 if REQ was answered, -ESTALE if another client has created or
+ * removed the name in the meantime, or another -errno. */
 static int open_or_create(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                           mode_t mode, struct fuse_file_info *fi)
 {

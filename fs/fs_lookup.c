@@ -1,12 +1,11 @@
-/* Looking names up, and forgetting them.
+/* Look-up operations: looking names up, forgetting inodes, reading symbolic links.
  *
- * Names come from the store, and before it from those that this mount has
- * created and not logged yet. A name that does not exist is an answer that the
- * kernel may keep as well: the feed tells it when somebody makes one.
+ * Names that this mount has created and not logged yet take precedence over those in the store. The
+ * kernel may also cache that a name does not exist: it is notified when the name is created.
  *
- * A new node that has not read its log yet must not answer from its empty store. The
- * kernel comes to everything by a look-up, or by opening the root: these fail with EIO
- * until the node may show what it has (node_can_read()). */
+ * A new node that has not read its log yet must not answer from its empty store. The kernel reaches
+ * every entry by a look-up, or by opening the root, so these fail with EIO until the node can be
+ * read (node_can_read()). No state, no lock. */
 #include "fs/dir.h"
 #include "fs/fs_ops.h"
 
@@ -49,7 +48,8 @@ int fs_look_up_again(struct mount *m, const struct view *view, uint64_t ino, str
 	struct recalled at;
 	struct entry e;
 
-	/* Pages of a file that is opened without a request must be of one key. */
+	/* An inode number must stay with one key if the kernel opens files without a request: the
+	 * kernel would keep the pages of the old key. */
 	if (m->no_open || !lookup_cache_find(&m->recall, ino, clock_mono_ms(), &at) ||
 	    view_name(view, at.parent, at.name, at.len, &e) < 0 || !S_ISREG(e.mode))
 		return -ENOENT;

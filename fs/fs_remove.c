@@ -1,9 +1,10 @@
-/* Removing and renaming.
+/* Removing operations: unlink, rmdir, rename.
  *
- * One event each, whose outcome is the answer: the order of the log decides
- * what an unlink or a rename meets, for directories of any size. A name that
- * this mount has created and not logged yet is either dropped (unlink) or
- * logged first; the request then goes on from there. */
+ * Each request is one event, for directories of any size, and its outcome is the answer: the order
+ * of the log decides which entries an unlink or a rename affects. A name that this mount has
+ * created and not logged yet is either dropped (unlink) or logged first, while the request waits.
+ *
+ * Lock: file->lock of a file with that name; it is not held while an event is sent. */
 #include "fs/fs_ops.h"
 #include "fs/op.h"
 
@@ -14,39 +15,42 @@
 
 /* --- names that are not in the log yet ------------------------------------- */
 
+/* An unlink or a rename that waits for the events of a file. */
 struct parked_name {
 	struct parked p;
 	void (*again)(fuse_req_t req, const struct parked_name *pn);
 	fuse_ino_t parent;
 	fuse_ino_t newparent;
 	unsigned flags;
-	bool waited; /* for the file that goes, whose events have no end */
+	bool waited; /* for the removed file; do not wait again: its writers may send more events */
 	const char *name;
 	const char *newname;
 	char text[];
 };
 
-static void name_again(struct parked *p)
+static void resume_parked(struct parked *p)
 {
 	const struct parked_name *pn = (struct parked_name *)p;
 
 	pn->again(p->req, pn);
 }
 
-/* A copy of CALL that waits for F, whose creation is queued if it is not yet.
- * F->lock is held. */
+/* Queue the creation of F, if it is not queued yet, and let a copy of CALL wait for the events of
+ * F. Called with F->lock held. Returns 0, -EAGAIN if there is nothing to wait for, or another
+ * -errno. */
 static int park_name(struct mount *m, fuse_req_t req, struct file *f,
                      const struct parked_name *call)
 {
 	size_t len = strlen(call->name) + 1;
 	size_t newlen = call->newname ? strlen(call->newname) + 1 : 0;
-	struct parked_name *pn = op_new_parked(m, f, sizeof(*pn) + len + newlen, req, name_again);
+	struct parked_name *pn = op_new_parked(m, f, sizeof(*pn) + len + newlen, req,
+	                                       resume_parked);
 	int r = pn ? op_queue_flush(m, f) : -ENOMEM;
 
 	if (r == 0 && !file_busy(f))
-		r = -EAGAIN; /* it came into the log meanwhile */
+		r = -EAGAIN; /* F was logged in the meantime. */
 	if (r < 0 && f->lost)
-		r = -EAGAIN; /* it never will: a write to it has failed */
+		r = -EAGAIN; /* F will never be logged: a write to it has failed. */
 	if (r < 0) {
 		if (pn)
 			files_unref(&m->files, pn->p.file);
@@ -66,8 +70,8 @@ static int park_name(struct mount *m, fuse_req_t req, struct file *f,
 	return 0;
 }
 
-/* If NAME of DIR is not in the log yet, lets CALL wait until it is. Returns 1
- * if it does, 0 if there is nothing to wait for, or -errno. */
+/* If this mount has created NAME in DIR and not logged it yet, let CALL wait until it is logged.
+ * Returns 1 if CALL waits, 0 if there is nothing to wait for, or -errno. */
 static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
                          const struct parked_name *call)
 {
@@ -84,9 +88,9 @@ static int wait_for_name(struct mount *m, fuse_req_t req, uint64_t dir, const ch
 	return r == -EAGAIN ? 0 : r < 0 ? r : 1;
 }
 
-/* keep_open() for one number of the entry. */
-static int keep_number(struct mount *m, fuse_req_t req, const struct view *view, uint64_t ino,
-                       const struct parked_name *call)
+/* Do the work of keep_value() for INO, one of the kernel's numbers of the entry. */
+static int keep_value_of(struct mount *m, fuse_req_t req, const struct view *view, uint64_t ino,
+                         const struct parked_name *call)
 {
 	struct parked_name again = *call;
 	struct file *f = files_find(&m->files, ino);
@@ -96,7 +100,7 @@ static int keep_number(struct mount *m, fuse_req_t req, const struct view *view,
 		return 0;
 	pthread_mutex_lock(&f->lock);
 	if (file_is_private(f)) {
-		/* Its value is here anyway. */
+		/* Its buffer has the value. */
 	} else if (file_busy(f) && !call->waited) {
 		again.waited = true;
 		r = park_name(m, req, f, &again);
@@ -109,11 +113,11 @@ static int keep_number(struct mount *m, fuse_req_t req, const struct view *view,
 	return r;
 }
 
-/* If NAME is about to go and is open here, takes the last of its value, which
- * those who have it open go on reading. What was written last may be on its
- * way; then CALL waits for it first. Returns as wait_for_name(). */
-static int keep_open(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
-                     const struct parked_name *call)
+/* If NAME is about to be removed or replaced and is open on this mount, load its last value, so
+ * that its open handles can go on reading it. If events of the file are in flight, let CALL wait
+ * for them first. Returns as wait_for_name(). */
+static int keep_value(struct mount *m, fuse_req_t req, uint64_t dir, const char *name,
+                      const struct parked_name *call)
 {
 	struct view view;
 	struct entry e;
@@ -125,7 +129,7 @@ static int keep_open(struct mount *m, fuse_req_t req, uint64_t dir, const char *
 		uint64_t ino = e.ino;
 
 		for (unsigned n = 0; ino && r == 0; n++) {
-			r = keep_number(m, req, &view, ino, call);
+			r = keep_value_of(m, req, &view, ino, call);
 			ino = files_alias(&m->files, e.ino, n);
 		}
 	}
@@ -133,20 +137,20 @@ static int keep_open(struct mount *m, fuse_req_t req, uint64_t dir, const char *
 	return r;
 }
 
-static int any_name(void *arg, struct file *f)
+static int stop_at_first(void *arg, struct file *f)
 {
 	(void)arg, (void)f;
 	return 1;
 }
 
-/* Whether NAME is a directory with files that were made here and are not
- * logged yet: the store would find it empty. */
+/* Return whether NAME is a directory with files that this mount has created and not logged yet. The
+ * store would find it empty. */
 static bool has_unlogged(struct mount *m, const struct view *view, uint64_t dir, const char *name)
 {
 	struct entry e;
 
 	return view_name(view, dir, name, strlen(name), &e) == 0 &&
-	       files_each_name(&m->files, e.ino, any_name, NULL) != 0;
+	       files_each_name(&m->files, e.ino, stop_at_first, NULL) != 0;
 }
 
 /* --- unlink and rmdir ------------------------------------------------------ */
@@ -173,18 +177,18 @@ static void send_removal(fuse_req_t req, enum event_op what, uint64_t dir, const
 	op_send(op);
 }
 
-/* Drops a file that was never logged. Returns 1 if F was one. */
-static int drop_unborn(struct mount *m, struct file *f)
+/* Drop F if it was never logged. Returns whether it was dropped. */
+static int drop_unlogged(struct mount *m, struct file *f)
 {
 	pthread_mutex_lock(&f->lock);
-	bool unborn = f->creation == FILE_UNLOGGED;
-	if (unborn) {
+	bool unlogged = f->creation == FILE_UNLOGGED;
+	if (unlogged) {
 		f->creation = FILE_LOGGED;
 		f->gone = true;
 		files_resolve(&m->files, f, 0);
 	}
 	pthread_mutex_unlock(&f->lock);
-	return unborn;
+	return unlogged;
 }
 
 static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool waited);
@@ -204,7 +208,7 @@ static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
 	struct file *f = files_find_name(&m->files, dir, name);
 
 	if (f) {
-		bool dropped = drop_unborn(m, f);
+		bool dropped = drop_unlogged(m, f);
 
 		files_unref(&m->files, f);
 		if (dropped) {
@@ -214,7 +218,7 @@ static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
 	}
 	int r = wait_for_name(m, req, dir, name, &call);
 	if (r == 0)
-		r = keep_open(m, req, dir, name, &call);
+		r = keep_value(m, req, dir, name, &call);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (r == 0)
@@ -253,7 +257,7 @@ void fs_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 /* --- rename ---------------------------------------------------------------- */
 
-/* The last name of a key. */
+/* Take the last name of KEY, in DIR, out of the lookup cache. */
 static void forget_name(struct mount *m, uint64_t dir, struct bytes key)
 {
 	size_t skip = key_name_start(key.data, key.len);
@@ -317,7 +321,7 @@ static void rename_name(fuse_req_t req, const struct parked_name *call)
 	if (r == 0)
 		r = wait_for_name(m, req, newdir, call->newname, call);
 	if (r == 0)
-		r = keep_open(m, req, newdir, call->newname, call);
+		r = keep_value(m, req, newdir, call->newname, call);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (r == 0)

@@ -1,14 +1,15 @@
-/* Writing.
+/* Writing operations: write and fallocate.
  *
- * A write changes the file's private buffer; flush logs it. A write through a
- * descriptor opened with O_APPEND is an event of its own, sent at once, so
- * that every node appends it whole, where the log puts it: the offset that the
- * kernel gives is not looked at. It is answered at once too, unless many are
- * on their way; reads of this mount wait for them.
+ * A write changes the file's private buffer, which flush logs. A write through a descriptor with
+ * O_APPEND is an event of its own, sent at once: every node appends it as a whole, in the order of
+ * the log, and the offset in the kernel's request is ignored. It is also answered at once, unless
+ * many appends are in flight; reads on this mount wait for them.
  *
- * Limits are checked where the program can still be told: the size of a value
- * here exactly, the quota here if it is surely exceeded, and in the end by the
- * outcome of the event. */
+ * A write that exceeds a limit should fail itself, not only the close. The size of a value is
+ * checked here exactly; the quota is checked here only if it is certainly exceeded, and finally by
+ * the outcome of the event.
+ *
+ * Lock: file->lock, while a write changes the buffer. */
 #include "fs/fs_write.h"
 #include "fs/fs_ops.h"
 #include "fs/handle.h"
@@ -17,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Appends of one file on their way before a writer has to wait. */
+/* Appends in flight of one file from which on a writer must wait. */
 #define APPENDS_MAX 256
 #define APPEND_BYTES_MAX (8u << 20)
 
@@ -34,7 +35,8 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	view_close(&view);
 	if (r == 0)
 		r = file_make_private(f, empty);
-	/* An event in flight may write there. */
+	/* Truncating is a change, unless the value is empty already and no event in flight writes
+	 * to it. */
 	if (r == 0 && empty && (f->last.size > 0 || file_busy(f))) {
 		f->buffer->changed = true;
 		f->changed_ns = wall_now_ns();
@@ -42,7 +44,7 @@ int write_begin(struct mount *m, struct file *f, bool empty)
 	return r;
 }
 
-/* Whether the cache can hold F at SIZE bytes, as far as it can be told now. */
+/* Return 0 if the cache can hold F at SIZE bytes, as far as is known now, or -errno. */
 static int check_room(struct mount *m, const struct file *f, uint64_t size)
 {
 	struct view view;
@@ -54,7 +56,7 @@ static int check_room(struct mount *m, const struct file *f, uint64_t size)
 	int r = view_open(m->store, &view);
 	if (r < 0)
 		return r;
-	/* All but this value may be evicted. */
+	/* Everything except this value may be evicted. */
 	uint64_t used = evict_possible(m->evict, view.txn) ? STORE_ENTRY_COST + f->base_size :
 	                                                     txn_meta(view.txn)->used_bytes;
 	view_close(&view);
@@ -85,19 +87,19 @@ struct parked_write {
 static void write_file(struct mount *m, fuse_req_t req, struct handle *h, const char *data,
                        size_t size, off_t off, bool waited);
 
-static void write_again(struct parked *p)
+static void resume_write(struct parked *p)
 {
 	const struct parked_write *pw = (struct parked_write *)p;
 
 	write_file(p->mount, p->req, pw->handle, pw->data, pw->size, pw->off, true);
 }
 
-/* F->lock is held. */
+/* Let the write wait for the events of the file. Called with its lock held. */
 static int park_write(struct mount *m, fuse_req_t req, struct handle *h, const char *data,
                       size_t size, off_t off)
 {
 	struct file *f = h->file;
-	struct parked_write *pw = op_new_parked(m, f, sizeof(*pw) + size, req, write_again);
+	struct parked_write *pw = op_new_parked(m, f, sizeof(*pw) + size, req, resume_write);
 
 	if (!pw)
 		return -ENOMEM;
@@ -112,15 +114,16 @@ static int park_write(struct mount *m, fuse_req_t req, struct handle *h, const c
 
 /* --- writes ---------------------------------------------------------------- */
 
-/* Writes into the buffer of F, which is made if need be; F->lock is held. */
-static int change(struct mount *m, struct file *f, const char *data, size_t size, uint64_t off)
+/* Write to the buffer of F. Called with F->lock held. Returns 0 or -errno. */
+static int write_buffer(struct mount *m, struct file *f, const char *data, size_t size,
+                        uint64_t off)
 {
 	int r = check_room(m, f, off + size);
 
 	if (r == 0)
 		r = buffer_write(f->buffer, off, data, size);
 	if (r == -ENOBUFS) {
-		/* More ranges than an event holds: these first. */
+		/* The buffer has as many ranges as an event can hold: log those first. */
 		r = op_queue_flush(m, f);
 		if (r == 0)
 			r = buffer_write(f->buffer, off, data, size);
@@ -130,13 +133,13 @@ static int change(struct mount *m, struct file *f, const char *data, size_t size
 	return r;
 }
 
-/* Write as much as a value may hold, which is what POSIX asks for. What was not written
- * the buffer notes, so that a cut value is not logged. F->lock is held. Returns how many
- * bytes were written, or -errno. */
-static int64_t change_partly(struct mount *m, struct file *f, const char *data, size_t size,
-                             uint64_t off)
+/* Write as many bytes as a value may hold, as POSIX requires. The buffer notes the bytes that were
+ * not written, so that a truncated value is not logged. Called with F->lock held. Returns the
+ * number of bytes written, or -errno. */
+static int64_t write_within_limit(struct mount *m, struct file *f, const char *data, size_t size,
+                                  uint64_t off)
 {
-	uint64_t most = node_max_value(m->node); /* it can change meanwhile */
+	uint64_t most = node_max_value(m->node); /* read once: it can change */
 	uint64_t fits = off >= most ? 0 : most - off;
 	int r = write_begin(m, f, false);
 
@@ -145,7 +148,7 @@ static int64_t change_partly(struct mount *m, struct file *f, const char *data, 
 	if (fits > size)
 		fits = size;
 	if (fits > 0 || size == 0)
-		r = change(m, f, data, fits, off);
+		r = write_buffer(m, f, data, fits, off);
 	else
 		r = -EFBIG;
 	if (r < 0)
@@ -155,8 +158,8 @@ static int64_t change_partly(struct mount *m, struct file *f, const char *data, 
 	return r < 0 ? r : (int64_t)fits;
 }
 
-/* Return the negative errno for which nothing can be written through H now, or 0. Its
- * file's lock is held. */
+/* Return 0 if H can be written, or the -errno with which all its writes fail. Called with the
+ * file's lock held. */
 static int check_writable(const struct handle *h)
 {
 	const struct file *f = h->file;
@@ -178,7 +181,7 @@ static void write_file(struct mount *m, fuse_req_t req, struct handle *h, const 
 	if (park)
 		r = park_write(m, req, h, data, size, off);
 	else if (r == 0)
-		r = change_partly(m, f, data, size, (uint64_t)off);
+		r = write_within_limit(m, f, data, size, (uint64_t)off);
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
 	files_unref(&m->files, f);
@@ -188,8 +191,9 @@ static void write_file(struct mount *m, fuse_req_t req, struct handle *h, const 
 		fuse_reply_write(req, (size_t)r);
 }
 
-/* A write of SIZE bytes at OFF through H failed with ERROR before it came this far. */
-static void note_failure(struct mount *m, const struct handle *h, size_t size, off_t off, int error)
+/* Note in the buffer that a write of SIZE bytes at OFF through H has failed with ERROR. */
+static void note_failed_write(struct mount *m, const struct handle *h, size_t size, off_t off,
+                              int error)
 {
 	struct file *f = h->file;
 
@@ -231,8 +235,8 @@ static int new_append(struct mount *m, struct file *f, const char *data, size_t 
 		op = op_new(m, EVENT_APPEND, &path, f, (struct bytes){ 0 }, NULL);
 		if (!op)
 			return -ENOMEM;
-		/* Its inode stands in when it is submitted; this only says that
-		 * it is not found by its key. */
+		/* op.c replaces the inode when it submits the event. Setting it here marks an
+		 * event that finds the entry by inode instead of by key. */
 		op->ev.at = f->real;
 		op->is_data = true;
 	}
@@ -249,9 +253,10 @@ static int new_append(struct mount *m, struct file *f, const char *data, size_t 
 	return 0;
 }
 
-/* Queues an append; F->lock is held. *RET_LATER: REQ is answered by the op. */
-static int append(struct mount *m, fuse_req_t req, struct file *f, const char *data, size_t size,
-                  bool *ret_later)
+/* Queue an append. Sets *RET_LATER if the op will answer REQ. Called with F->lock held. Returns 0
+ * or -errno. */
+static int queue_append(struct mount *m, fuse_req_t req, struct file *f, const char *data,
+                        size_t size, bool *ret_later)
 {
 	struct op *op = NULL;
 	struct view view;
@@ -269,10 +274,9 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 		return r;
 	if (f->gone) {
 		r = write_begin(m, f, false);
-		return r < 0 ? r : change(m, f, data, size, f->buffer->size);
+		return r < 0 ? r : write_buffer(m, f, data, size, f->buffer->size);
 	}
-	/* What was written otherwise comes first. A new file that nothing was
-	 * written to begins with the append. */
+	/* Log other changes first. An unlogged file without changes is created by the append. */
 	bool fresh = f->creation == FILE_UNLOGGED && !f->buffer->changed && !f->truncated;
 	if (!fresh)
 		r = op_queue_flush(m, f);
@@ -282,7 +286,7 @@ static int append(struct mount *m, fuse_req_t req, struct file *f, const char *d
 		return r;
 	file_drop_buffer(f);
 	*ret_later = f->nappends >= APPENDS_MAX || f->append_bytes + size > APPEND_BYTES_MAX;
-	/* Without waiting at close, they are bounded all together. */
+	/* If close does not wait, all changes in flight share one limit. */
 	if (!*ret_later && m->async)
 		*ret_later = !op_detach(op, true, false);
 	if (*ret_later)
@@ -302,7 +306,7 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 	}
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
-	int r = append(m, req, f, data, size, &later);
+	int r = queue_append(m, req, f, data, size, &later);
 	pthread_mutex_unlock(&f->lock);
 	op_pump(m, f);
 	if (r == 0 && !later) {
@@ -322,9 +326,8 @@ static void append_file(struct mount *m, fuse_req_t req, struct file *f, const c
 
 /* --- FUSE_WRITE ------------------------------------------------------------ */
 
-/* Whether a write through H goes to the end, wherever that is. Pages of a mapping know
- * their place, whatever descriptor they use. And O_APPEND can be taken away again, by
- * fcntl(2). */
+/* Return whether a write through H appends. The pages of a mapping have an offset, whatever the
+ * flags of the descriptor. fcntl(2) can clear O_APPEND after the open. */
 static bool is_append(const struct handle *h, const struct fuse_file_info *fi)
 {
 	return h->appends && (fi->flags & O_APPEND) && !fi->writepage;
@@ -342,14 +345,14 @@ static void write_now(fuse_req_t req, const char *data, size_t size, off_t off,
 		write_file(m, req, h, data, size, off, false);
 }
 
-/* Answer a write with ERROR. */
+/* Refuse a write with ERROR, and note that it has failed. */
 static void refuse_write(fuse_req_t req, size_t size, off_t off, const struct fuse_file_info *fi,
                          int error)
 {
 	const struct handle *h = handle_of(fi);
 
 	if (!is_append(h, fi))
-		note_failure(mount_of(req), h, size, off, error);
+		note_failed_write(mount_of(req), h, size, off, error);
 	fuse_reply_err(req, error);
 }
 
@@ -357,19 +360,19 @@ static void refuse_write(fuse_req_t req, size_t size, off_t off, const struct fu
 struct gated_write {
 	struct gated g;
 	fuse_req_t req;
-	uint64_t locked_inodes; /* inode that is busy until then */
+	uint64_t locked_ino; /* the store's inode, busy until the write continues */
 	size_t size;
 	off_t off;
 	struct fuse_file_info fi;
 	char data[];
 };
 
-static void write_gated(struct gated *g, int error)
+static void continue_write(struct gated *g, int error)
 {
 	const struct gated_write *gw = (struct gated_write *)g;
 
-	/* First: the request, and with it the handle, may be gone afterwards. */
-	busy_end(&mount_of(gw->req)->busy, gw->locked_inodes);
+	/* Do this first: once the request is answered, it and the handle may be gone. */
+	busy_end(&mount_of(gw->req)->busy, gw->locked_ino);
 	if (error)
 		refuse_write(gw->req, gw->size, gw->off, &gw->fi, error);
 	else
@@ -383,7 +386,7 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 	int64_t wait_ms;
 	int error;
 
-	/* Writers through a mapping get the error from msync(2) or close(2). */
+	/* Pages of a mapping do not wait: msync(2) or close(2) reports their error. */
 	if (fi->writepage || (error = gate_check(&m->gate, &wait_ms)) == 0) {
 		write_now(req, data, size, off, fi);
 		return;
@@ -393,20 +396,21 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 		refuse_write(req, size, off, fi, error);
 		return;
 	}
-	gw->g.run = write_gated;
+	gw->g.run = continue_write;
 	gw->req = req;
-	gw->locked_inodes = store_ino(m, ino);
+	gw->locked_ino = store_ino(m, ino);
 	gw->size = size;
 	gw->off = off;
 	gw->fi = *fi;
 	memcpy(gw->data, data, size);
-	busy_begin(&m->busy, gw->locked_inodes);
+	busy_begin(&m->busy, gw->locked_ino);
 	gate_wait(&m->gate, &gw->g, wait_ms);
 }
 
 /* --- fallocate ------------------------------------------------------------- */
 
-/* Only what needs no holes: reserving room does nothing here but lengthen. */
+/* Lengthen the file, or only check that there is room for it (KEEP_SIZE). Nothing is reserved.
+ * Modes that create holes are refused. */
 void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
                   struct fuse_file_info *fi)
 {

@@ -62,7 +62,8 @@ void handle_close_later(struct mount *m, const struct fuse_file_info *fi);
 /* Make the kernel write back the dirty pages of all mappings of open files, and return when they
  * have arrived. Other threads must serve requests meanwhile. */
 void handle_collect_mapped(struct mount *m);
-/* Close all remaining handles and log their changes. Call it when no request can arrive any more. */
+/* Close all remaining handles and log their changes. Call it when no request can arrive any
+ * more. */
 void handle_close_all(struct mount *m);
 
 #endif

@@ -31,8 +31,8 @@
 struct handle;
 struct dir;
 
-/* All open handles and directories, which the mount closes itself at its end: when a signal ends it,
- * the kernel sends no releases. */
+/* All open handles and directories, which the mount closes itself at its end: when a signal ends
+ * it, the kernel sends no releases. */
 struct open_list {
 	pthread_mutex_t lock; /* protects the lists */
 	struct handle *handles;
