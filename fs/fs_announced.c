@@ -5,6 +5,7 @@
  * for an entry that it knows already, as here, it takes over the attributes of an answer even if
  * they were invalidated after the answer was made. No state, no lock. */
 #include "fs/fs_ops.h"
+
 #include "fs/mount.h"
 
 #include <errno.h>

@@ -8,6 +8,7 @@
  * Lock: file->lock, while a change is applied to an open file; it is not held while events are
  * sent. */
 #include "fs/fs_ops.h"
+
 #include "fs/fs_write.h"
 #include "fs/handle.h"
 

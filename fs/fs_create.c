@@ -7,6 +7,7 @@
  *
  * Lock: file->lock, briefly, in open_created(). */
 #include "fs/fs_ops.h"
+
 #include "fs/handle.h"
 
 #include <errno.h>

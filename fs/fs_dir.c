@@ -18,8 +18,9 @@
  * times of the three ways.
  *
  * Lock: dir->lock, held while an answer is built, not while it is sent. */
-#include "fs/dir.h"
 #include "fs/fs_ops.h"
+
+#include "fs/dir.h"
 #include "fs/op.h"
 
 #include <errno.h>

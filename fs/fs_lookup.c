@@ -6,10 +6,10 @@
  * A new node that has not read its log yet must not answer from its empty store. The kernel reaches
  * every entry by a look-up, or by opening the root, so these fail with EIO until the node can be
  * read (node_can_read()). No state, no lock. */
-#include "fs/dir.h"
 #include "fs/fs_ops.h"
 
 #include "common/base/clock.h"
+#include "fs/dir.h"
 
 #include <errno.h>
 #include <string.h>

@@ -10,10 +10,10 @@
  * with the outcome. Changes after the last flush (a mapping outlives its descriptor) are logged at
  * release. */
 #include "fs/fs_ops.h"
-#include "fs/handle.h"
 
 #include "common/base/clock.h"
 #include "fs/frozen.h"
+#include "fs/handle.h"
 #include "fs/holder.h"
 #include "fs/kernel_cache.h"
 

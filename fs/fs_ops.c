@@ -1,9 +1,9 @@
 /* Operations: the table of FUSE callbacks, and the features negotiated with the kernel at the
  * start. No state, no lock. */
 #include "fs/fs_ops.h"
-#include "fs/mount.h"
 
 #include "common/base/logger.h"
+#include "fs/mount.h"
 
 /* Maximum number of background requests (read-ahead) that the kernel sends at a time. */
 #define BACKGROUND_MAX 64

@@ -1,10 +1,10 @@
-/* Options of keydir-fs: the command line, and what mount(8) passes with -o.
+/* Options of keydir-fs: those of the command line, and those that mount(8) passes with -o.
  *
- * Two tables: long options, and the names that -o takes. Every long option is
- * also a name of -o, so that one line in fstab can say everything. Of what else
- * mount(8) may pass, the rest of -o, libfuse gets what it knows, things meant
- * for others are dropped, and anything unknown is an error that names it.
- * Paths are made absolute here, because a daemon changes its directory. */
+ * One table has the long options, another one the names that only -o accepts. -o accepts every long
+ * option as well, so that a line in fstab can set everything. Of the other names that mount(8) may
+ * pass, those that libfuse knows are passed on to it, those meant for other programs are ignored,
+ * and an unknown name is an error. Paths are made absolute here, because a daemon changes its
+ * directory. No state, no lock. */
 #include "fs/fs_options.h"
 
 #include <errno.h>
@@ -15,10 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct option_row rows[] = {
+static const struct option_row long_rows[] = {
 	NODE_OPTION_ROWS(struct fs_options, node),
 	{ "options", 'o', NULL, OPTION_LIST, "NAME[=VALUE],...", NULL,
-	  "mount options, as listed below; each long option is one, too",
+	  "mount options, listed below; the long options can be given here, too",
 	  offsetof(struct fs_options, mount_options) },
 	{ "foreground", 'f', NULL, OPTION_FLAG, NULL, NULL,
 	  "stay in the foreground and log to stderr", offsetof(struct fs_options, foreground) },
@@ -36,53 +36,53 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_row mount_rows[] = {
-	{ "ro", 0, NULL, OPTION_FLAG, NULL, NULL, "nothing can be changed through this mount",
+	{ "ro", 0, NULL, OPTION_FLAG, NULL, NULL, "refuse all changes through this mount",
 	  offsetof(struct fs_options, read_only) },
 	{ "allow_other", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "other users may use the mount, as far as modes allow",
+	  "let other users use the mount, as far as modes allow",
 	  offsetof(struct fs_options, allow_other) },
 	{ "uid", 0, NULL, OPTION_COUNT, "UID", NULL,
-	  "owner that all files show (otherwise who mounts)", offsetof(struct fs_options, uid) },
+	  "owner of all files (default: the user who mounts)", offsetof(struct fs_options, uid) },
 	{ "gid", 0, NULL, OPTION_COUNT, "GID", NULL,
-	  "group that all files show (otherwise who mounts)", offsetof(struct fs_options, gid) },
-	{ "umask", 0, NULL, OPTION_TEXT, "OCTAL", NULL, "mode bits that no file shows",
+	  "group of all files (default: that of the user who mounts)",
+	  offsetof(struct fs_options, gid) },
+	{ "umask", 0, NULL, OPTION_TEXT, "OCTAL", NULL, "mode bits to clear in all files",
 	  offsetof(struct fs_options, umask) },
 	{ "subdir", 0, NULL, OPTION_TEXT, "KEY", NULL,
 	  "mount this directory of the cache instead of all of it",
 	  offsetof(struct fs_options, subdir) },
 	{ "nocache", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "the kernel asks each time instead of keeping names, attributes and pages",
+	  "keep the kernel from caching names, attributes and pages",
 	  offsetof(struct fs_options, no_cache) },
 	{ "async_close", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "close does not wait for the log; fsync does, and tells what went wrong since",
+	  "do not wait for the log in close; fsync waits, and reports earlier failures",
 	  offsetof(struct fs_options, async_close) },
 	{ "nosymfollow", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "symbolic links on the mount are not followed",
-	  offsetof(struct fs_options, no_symlinks) },
+	  "do not follow symbolic links on the mount", offsetof(struct fs_options, no_symlinks) },
 	{ "remount", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "with ro or rw and the like: change the flags of what is mounted, start nothing",
+	  "change the flags (ro, rw, nodev ...) of an existing mount, and start nothing",
 	  offsetof(struct fs_options, remount) },
-	{ "rw", 0, NULL, OPTION_FLAG, NULL, NULL, "the opposite of ro, unless ro follows",
+	{ "rw", 0, NULL, OPTION_FLAG, NULL, NULL, "allow changes, unless ro follows",
 	  offsetof(struct fs_options, writable) },
 	{ "inotify", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "who watches the mount (inotify) is told of changes made elsewhere, too",
+	  "also report changes made elsewhere to programs that watch the mount (inotify)",
 	  offsetof(struct fs_options, inotify) },
 	{ "spin", 0, NULL, OPTION_COUNT, "MICROSECONDS", "0",
-	  "while requests follow each other, look so long for the next one before sleeping; "
+	  "after a request, poll for the next one for this long before sleeping; "
 	  "0: sleep at once",
 	  offsetof(struct fs_options, spin_us) },
 	{ 0 },
 };
 
-/* Passed on to libfuse and the kernel as they are. */
+/* Options that are passed on unchanged to libfuse and the kernel. */
 static const char *const passed[] = {
 	"dev",      "nodev",      "suid",        "nosuid",       "exec",
 	"noexec",   "sync",       "dirsync",     "noatime",      "fsname=",
 	"context=", "fscontext=", "defcontext=", "rootcontext=", NULL,
 };
 
-/* For mount(8), systemd and others, or what holds anyway: reading never changes access
- * times, and mount(8)'s async is the opposite of sync, which is the default. */
+/* Options for mount(8), systemd and others, and those that are always in effect: reading never
+ * changes access times, and mount(8)'s async is the opposite of sync, and the default. */
 static const char *const ignored[] = {
 	"defaults",
 	"async",
@@ -119,7 +119,7 @@ static const char *const ignored[] = {
 	"subtype=",
 	"uhelper=",
 	"helper=",
-	/* What the kernel shows of the mount, as mount(8) gives it back for a remount. */
+	/* The kernel shows these of the mount, and mount(8) passes them back for a remount. */
 	"user_id=",
 	"group_id=",
 	"rootmode=",
@@ -129,8 +129,8 @@ static const char *const ignored[] = {
 	NULL,
 };
 
-__attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, const char *fmt,
-                                                        ...)
+__attribute__((format(printf, 3, 4))) static int refuse_option(char *why, size_t size,
+                                                               const char *fmt, ...)
 {
 	va_list args;
 
@@ -140,8 +140,8 @@ __attribute__((format(printf, 3, 4))) static int refuse(char *why, size_t size, 
 	return -EINVAL;
 }
 
-/* Whether NAME (with its value) is in LIST; an entry that ends in '=' or '-'
- * is a beginning. */
+/* Return whether ITEM (with its value) is in LIST. An entry of the list that ends in '=' or '-'
+ * matches all items that begin with it. */
 static bool is_listed(const char *const *list, const char *item)
 {
 	for (; *list; list++) {
@@ -170,11 +170,11 @@ static int pass_on(struct fs_options *options, const char *item, char *why, size
 	size_t used = strlen(options->pass);
 	char *to = options->pass + used;
 
-	/* libfuse takes the list apart again, by commas. */
+	/* libfuse splits the list at commas. */
 	if (strchr(item, ','))
-		return refuse(why, why_size, "-o %s: cannot have a comma", item);
+		return refuse_option(why, why_size, "-o %s: must not contain a comma", item);
 	if ((size_t)snprintf(to, FS_PASS_MAX - used, ",%s", item) >= FS_PASS_MAX - used)
-		return refuse(why, why_size, "-o %s: too many mount options", item);
+		return refuse_option(why, why_size, "-o %s: too many mount options", item);
 	return 0;
 }
 
@@ -185,18 +185,18 @@ static int set_mount_option(struct fs_options *options, char *item, char *why, s
 	const struct option_row *row = find_row(mount_rows, item, len);
 	char reason[200];
 
-	/* Without a value `sync` is mount(8)'s, and no --sync WHEN. */
+	/* Without a value, `sync` is the option of mount(8) and not --sync WHEN. */
 	if (!row && (value || !is_listed(passed, item)))
-		row = find_row(rows, item, len);
+		row = find_row(long_rows, item, len);
 	if (row && row->type == OPTION_LIST && row->letter == 'o')
 		row = NULL;
 	if (row && row->type != OPTION_FLAG && !value)
-		return refuse(why, why_size, "-o %s: needs a value", item);
+		return refuse_option(why, why_size, "-o %s: needs a value", item);
 	if (row) {
 		item[len] = '\0';
 		if (options_set(row, value ? value : "yes", options, reason, sizeof(reason)) < 0)
-			return refuse(why, why_size, "-o %s", reason);
-		/* The last of them counts. */
+			return refuse_option(why, why_size, "-o %s", reason);
+		/* The last one of ro and rw wins. */
 		if (strcmp(item, "ro") == 0)
 			options->writable = false;
 		else if (strcmp(item, "rw") == 0)
@@ -207,11 +207,11 @@ static int set_mount_option(struct fs_options *options, char *item, char *why, s
 		return 0;
 	if (is_listed(passed, item))
 		return pass_on(options, item, why, why_size);
-	return refuse(why, why_size, "-o %s: no such mount option; see --help", item);
+	return refuse_option(why, why_size, "-o %s: no such mount option; see --help", item);
 }
 
-/* Takes the next item off *REST: ends it at its comma, and undoes the
- * backslashes that keep commas in it. */
+/* Take the next item off the list *REST: terminate it at its comma, and remove the backslashes that
+ * escape commas in it. */
 static char *next_item(char **rest)
 {
 	char *item = *rest, *to = item, *from = item;
@@ -235,7 +235,7 @@ static int set_mount_options(struct fs_options *options, char *why, size_t why_s
 		len += strlen(given.items[i]) + 1;
 	options->text = calloc(1, len);
 	if (!options->text) {
-		refuse(why, why_size, "out of memory");
+		refuse_option(why, why_size, "out of memory");
 		return -ENOMEM;
 	}
 	char *end = options->text;
@@ -257,14 +257,14 @@ static int set_mount_options(struct fs_options *options, char *why, size_t why_s
 static int check_inotify(const struct fs_options *options, char *why, size_t why_size)
 {
 	if (options->inotify && options->read_only)
-		return refuse(why, why_size, "-o inotify needs a mount that can be written to");
+		return refuse_option(why, why_size, "-o inotify cannot be combined with ro");
 	if (options->inotify && options->no_cache)
-		return refuse(why, why_size, "-o inotify does not go with nocache");
+		return refuse_option(why, why_size, "-o inotify cannot be combined with nocache");
 	return 0;
 }
 
-/* A path that stays right in another directory; owned by the program's life. */
-static const char *absolute(const char *path)
+/* Return PATH as an absolute path, which is never freed. */
+static const char *make_absolute(const char *path)
 {
 	char cwd[PATH_MAX], *full;
 
@@ -273,14 +273,18 @@ static const char *absolute(const char *path)
 	return asprintf(&full, "%s/%s", cwd, path) < 0 ? path : full;
 }
 
-/* SOURCE MOUNTPOINT or MOUNTPOINT. */
+/* Set the operands: SOURCE MOUNTPOINT, or MOUNTPOINT alone. */
 static int set_operands(struct fs_options *options, char **args, int n, char *why, size_t why_size)
 {
 	if (n < 1)
-		return refuse(why, why_size, "where to mount? give a directory; see --help");
+		return refuse_option(why, why_size,
+		                     "no mount point given: name a directory; see --help");
 	if (n > 2)
-		return refuse(why, why_size, "\"%s\" is one operand too many", args[2]);
-	options->mountpoint = absolute(args[n - 1]);
+		return refuse_option(
+		        why, why_size,
+		        "unexpected operand \"%s\": give at most a source and a mount point",
+		        args[2]);
+	options->mountpoint = make_absolute(args[n - 1]);
 	options->source = n == 2 ? args[0] : NULL;
 	if (n == 1 || strcmp(args[0], "keydir") == 0 || strcmp(args[0], "none") == 0)
 		return 0;
@@ -289,13 +293,15 @@ static int set_operands(struct fs_options *options, char **args, int n, char *wh
 	else if (strchr(args[0], '/'))
 		options->node.store = args[0];
 	else
-		return refuse(why, why_size,
-		              "\"%s\": a source is keydir, a store's directory, or kafka://...",
-		              args[0]);
+		return refuse_option(
+		        why, why_size,
+		        "invalid source \"%s\": use keydir, a store's directory, or kafka://...",
+		        args[0]);
 	return 0;
 }
 
-/* mount(8) gives its helpers flags that mean nothing here. */
+/* Remove the flags that mount(8) passes to its helpers, if this program was called as one. Returns
+ * the new number of arguments. */
 static int drop_helper_flags(int argc, char **argv)
 {
 	char name[NAME_MAX + 1];
@@ -323,13 +329,13 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 	int first, r;
 
 	*ret = (struct fs_options){ .uid = UINT64_MAX, .gid = UINT64_MAX };
-	/* Not for people: the man page is made with it. */
+	/* Undocumented: the Makefile builds the manual with it. */
 	if (argc == 2 && strcmp(argv[1], "--man-options") == 0) {
 		ret->man = true;
 		return 0;
 	}
 	argc = drop_helper_flags(argc, argv);
-	r = options_parse(rows, argc, argv, ret, &first, why, why_size);
+	r = options_parse(long_rows, argc, argv, ret, &first, why, why_size);
 	if (r < 0 || ret->help || ret->version)
 		return r;
 	r = set_mount_options(ret, why, why_size);
@@ -341,11 +347,11 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 		fs_options_close(ret);
 		return r;
 	}
-	ret->node.store = absolute(ret->node.store);
-	ret->node.peer_access.token_file = absolute(ret->node.peer_access.token_file);
-	ret->node.peer_access.ca_file = absolute(ret->node.peer_access.ca_file);
-	ret->log_file = absolute(ret->log_file);
-	ret->metrics_file = absolute(ret->metrics_file);
+	ret->node.store = make_absolute(ret->node.store);
+	ret->node.peer_access.token_file = make_absolute(ret->node.peer_access.token_file);
+	ret->node.peer_access.ca_file = make_absolute(ret->node.peer_access.ca_file);
+	ret->log_file = make_absolute(ret->log_file);
+	ret->metrics_file = make_absolute(ret->metrics_file);
 	return 0;
 }
 
@@ -358,10 +364,10 @@ void fs_options_close(struct fs_options *options)
 void fs_options_help(FILE *to)
 {
 	fputs("Usage: keydir-fs [OPTION...] [SOURCE] MOUNTPOINT\n"
-	      "Mounts a Keydir cache: a file is a key, its content the value.\n"
+	      "Mounts a Keydir cache: each file is a key, and its content is the value.\n"
 	      "SOURCE, as in fstab, is keydir, a store's directory, or kafka://...\n\n",
 	      to);
-	options_help(rows, to);
+	options_help(long_rows, to);
 	fputs("\nMount options (-o):\n", to);
 	for (const struct option_row *row = mount_rows; row->name; row++)
 		fprintf(to, "  %s%s%-*s %s\n", row->name, row->arg ? "=" : "",
@@ -371,8 +377,8 @@ void fs_options_help(FILE *to)
 
 void fs_options_man(FILE *to)
 {
-	options_man(rows, to);
-	fputs(".Pp\nNames that\n.Fl o\ntakes:\n.Bl -tag -width Ds\n", to);
+	options_man(long_rows, to);
+	fputs(".Pp\nNames that\n.Fl o\naccepts:\n.Bl -tag -width Ds\n", to);
 	for (const struct option_row *row = mount_rows; row->name; row++) {
 		if (row->arg)
 			fprintf(to, ".It Cm %s Ns = Ns Ar %s\n", row->name, row->arg);

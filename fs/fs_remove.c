@@ -6,6 +6,7 @@
  *
  * Lock: file->lock of a file with that name; it is not held while an event is sent. */
 #include "fs/fs_ops.h"
+
 #include "fs/op.h"
 
 #include <errno.h>

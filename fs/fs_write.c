@@ -11,6 +11,7 @@
  *
  * Lock: file->lock, while a write changes the buffer. */
 #include "fs/fs_write.h"
+
 #include "fs/fs_ops.h"
 #include "fs/handle.h"
 

@@ -1,21 +1,21 @@
-/* Extended attributes: TTL and metadata, and whatever users add.
+/* Extended attribute operations: TTLs, versions, and attributes that users store.
  *
- * user.ttl, user.expires, user.default_ttl and user.version are views of what
- * an entry has anyway; setting them sends the event that changes it. All other
- * user.* attributes are stored; user.evict (node/evict.h) and user.cache_control
- * (base/max_age.h) only with values that have an effect. The
- * namespaces of the system are not: asking
- * for one is answered with "no such attribute", so that tools which look for
- * labels and lists of access rights do not stumble.
+ * user.ttl, user.expires, user.default_ttl and user.version show fields of the entry; setting one
+ * of them sends the event that changes the field. All other user.* attributes are stored;
+ * user.evict (node/evict.h) and user.cache_control (base/max_age.h) are accepted only with values
+ * that have an effect. Other namespaces are not supported (EOPNOTSUPP), so that tools which read
+ * labels and access lists do not ask for each file.
  *
- * The list leaves out user.version and user.expires: what copies a file with
- * its attributes (cp -a, rsync -X) then gives the copy the same TTL. */
+ * The list leaves out user.version and user.expires, so that programs which copy a file with its
+ * attributes (cp -a, rsync -X) give the copy the same TTL.
+ *
+ * Lock: file->lock, while a change is queued; it is not held while the change is sent. */
 #include "fs/fs_ops.h"
-#include "fs/op.h"
 
 #include "common/base/max_age.h"
 #include "common/base/ttl.h"
 #include "common/node/evict.h"
+#include "fs/op.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -58,7 +58,7 @@ static enum attr attr_of(const char *name)
 
 /* --- reading --------------------------------------------------------------- */
 
-/* A TTL as it was set: whole seconds without a unit, as user.ttl shows them. */
+/* Format TTL_MS as it was set: whole seconds without a unit, as in user.ttl. Returns the length. */
 static int format_default(int64_t ttl_ms, char *buf, size_t size)
 {
 	if (ttl_ms % 1000 == 0)
@@ -66,10 +66,10 @@ static int format_default(int64_t ttl_ms, char *buf, size_t size)
 	return snprintf(buf, size, "%" PRId64 "ms", ttl_ms);
 }
 
-/* Finds an attribute of E; *RET points into the snapshot or TEXT (of SIZE
- * bytes). -ENODATA if E has none of that name. */
-static int find(const struct view *view, const struct entry *e, const char *name, char *text,
-                size_t size, struct bytes *ret)
+/* Find the attribute NAME of E. *RET points into the snapshot or to TEXT (SIZE bytes). Returns 0,
+ * -ENODATA if E has no such attribute, or another -errno. */
+static int find_attr(const struct view *view, const struct entry *e, const char *name, char *text,
+                     size_t size, struct bytes *ret)
 {
 	int n = 0;
 
@@ -101,7 +101,7 @@ static int find(const struct view *view, const struct entry *e, const char *name
 	return n > 0 ? 0 : -ENODATA;
 }
 
-/* Answers with DATA, or with its size if SIZE is 0. */
+/* Answer with DATA, or with its length if SIZE is 0. */
 static void reply_sized(fuse_req_t req, const char *data, size_t len, size_t size)
 {
 	if (size == 0)
@@ -120,8 +120,8 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct bytes found = { NULL, 0 };
 	char text[64], *copy = NULL;
 
-	/* That there are none at all, and not just none here: ls -l asks twice for
-	 * each file otherwise, and the kernel would pass on all of that. */
+	/* EOPNOTSUPP means that no file has such attributes. With ENODATA, `ls -l` would ask twice
+	 * for each file, and the kernel would pass each request on. */
 	if (attr_of(name) == ATTR_FOREIGN) {
 		fuse_reply_err(req, EOPNOTSUPP);
 		return;
@@ -129,8 +129,8 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	int r = view_open(m->store, &view);
 	if (r == 0) {
 		r = view_inode(&view, store_ino(m, ino), &e);
-		/* Not in the log yet, or not any more: it has none. */
-		r = r == 0       ? find(&view, &e, name, text, sizeof(text), &found) :
+		/* An entry that is not logged yet, or was removed, has no attributes. */
+		r = r == 0       ? find_attr(&view, &e, name, text, sizeof(text), &found) :
 		    r == -ENOENT ? -ENODATA :
 		                   r;
 		if (r == 0) {
@@ -149,13 +149,13 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	free(copy);
 }
 
-/* A list of names being made. */
-struct list {
+/* A list of names while it is built: NUL-terminated names, one after the other. */
+struct name_list {
 	char *names;
 	size_t len, cap;
 };
 
-static int add(struct list *list, const char *name, size_t len)
+static int append_name(struct name_list *list, const char *name, size_t len)
 {
 	if (list->len + len + 1 > list->cap) {
 		size_t cap = (list->len + len + 1) * 2;
@@ -172,36 +172,36 @@ static int add(struct list *list, const char *name, size_t len)
 	return 0;
 }
 
-static int add_stored(void *arg, struct bytes name, struct bytes value)
+static int append_stored(void *arg, struct bytes name, struct bytes value)
 {
 	(void)value;
-	return add(arg, name.data, name.len);
+	return append_name(arg, name.data, name.len);
 }
 
-static int add_all(const struct view *view, const struct entry *e, struct list *list)
+static int append_all(const struct view *view, const struct entry *e, struct name_list *list)
 {
 	int r = 0;
 
 	if (e->expiry_ms)
-		r = add(list, "user.ttl", strlen("user.ttl"));
+		r = append_name(list, "user.ttl", strlen("user.ttl"));
 	if (r == 0 && e->default_ttl_ms)
-		r = add(list, "user.default_ttl", strlen("user.default_ttl"));
+		r = append_name(list, "user.default_ttl", strlen("user.default_ttl"));
 	if (r == 0 && e->has_xattrs)
-		r = store_xattr_each(view->txn, e->ino, add_stored, list);
+		r = store_xattr_each(view->txn, e->ino, append_stored, list);
 	return r;
 }
 
 void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct mount *m = mount_of(req);
-	struct list list = { 0 };
+	struct name_list list = { 0 };
 	struct view view;
 	struct entry e;
 	int r = view_open(m->store, &view);
 
 	if (r == 0) {
 		r = view_inode(&view, store_ino(m, ino), &e);
-		r = r == 0 ? add_all(&view, &e, &list) : r == -ENOENT ? 0 : r;
+		r = r == 0 ? append_all(&view, &e, &list) : r == -ENOENT ? 0 : r;
 		view_close(&view);
 	}
 	if (r < 0)
@@ -224,7 +224,7 @@ static void change_done(struct op *op, const struct outcome *out)
 	fuse_reply_err(op->req, error);
 }
 
-/* Sends OP, behind the events of the file if that is open. */
+/* Send OP, after the queued events of F. F is NULL if the file is not open. */
 static void send_change(struct mount *m, struct op *op, struct file *f)
 {
 	int r = 0;
@@ -246,8 +246,8 @@ static void send_change(struct mount *m, struct op *op, struct file *f)
 	}
 }
 
-/* The op that an attribute's change is, addressed but for what it changes.
- * NULL: answered with an error. */
+/* Create the op that changes the attribute NAME; the caller adds the value. If that fails, answer
+ * REQ with the error and return NULL. */
 static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, struct file *f,
                              enum event_op what, const char *name)
 {
@@ -268,8 +268,8 @@ static struct op *new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, st
 	return op;
 }
 
-/* Whether INO can have ATTR set to VALUE with FLAGS; fills in what the event
- * needs. 0 or -errno. */
+/* Check whether ATTR of INO can be set to VALUE with FLAGS, and fill the operation, TTL and flags
+ * of EV. Returns 0 or -errno. */
 static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct bytes value, int flags,
                      struct event *ev)
 {
@@ -309,8 +309,8 @@ static int check_set(struct mount *m, fuse_ino_t ino, enum attr attr, struct byt
 	return r;
 }
 
-/* Return whether the attribute NAME, which Keydir itself reads, cannot have VALUE. A value
- * without effect must not look as if it had one. */
+/* Return whether NAME is an attribute that Keydir itself reads, and VALUE would have no effect.
+ * Such a value is refused, so that it does not look as if it had an effect. */
 static bool is_without_effect(const char *name, struct bytes value)
 {
 	uint32_t max_age_s;

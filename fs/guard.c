@@ -1,28 +1,27 @@
-/* The guard: a process that frees what a killed mount would leave hanging.
+/* Guard: a process that aborts the FUSE connection of a killed mount.
  *
- * To invalidate, a thread of ours waits inside the kernel for a lock that
- * somebody may hold whose request we have not answered yet; that wait cannot be
- * interrupted. busy.h keeps us from waiting for requests that we know; one that
- * is still in the kernel's queue we do not. If the process is killed then, the
- * request is never answered, the thread never ends, so the connection is never
- * closed, which alone would answer the request: process, mount, locks and all
- * hang until somebody aborts the connection. No flag of any notification
- * avoids the lock, and nothing inside the process survives its kill.
+ * To invalidate a name, the invalidator waits inside the kernel for a lock. The holder of the lock
+ * may be a program whose request this mount has not answered yet, and the wait cannot be
+ * interrupted. busy.h avoids that wait for requests that the mount has read, but cannot know those
+ * that are still in the kernel's queue. If the process is killed during such a wait, it deadlocks:
+ * the request is never answered, so the thread never ends, so the connection is never closed; and
+ * only closing it would answer the request. Process, mount and locks then hang until the connection
+ * is aborted. No flag of any notification avoids the lock, and no thread of the process survives
+ * SIGKILL.
  *
- * So a small process of its own waits for the death of our main thread, and if
- * the others do not follow it, aborts the connection: by its control file, or,
- * where that is not mounted, as `umount -f` does, with the root held open, so
- * that the mount itself stays and tells its users that it is dead. It is this
- * program started anew under another name, so that it shares no memory and no
- * descriptor with us, and that who kills us by name does not kill it.
+ * So the guard waits for the death of the main thread. If other threads remain, it aborts the
+ * connection: through its control file, or, where that is not mounted, with a forced unmount as in
+ * `umount -f`. It holds the root open meanwhile, so that the mount stays in place and its users get
+ * errors. The guard is this program, executed again under another name: it shares no memory and no
+ * descriptor with the mount's process, and a signal sent to that by name does not reach the guard.
  *
- * Who kills both in one moment (cgroup.kill) gets a mount that is dead as usual,
- * unless a thread waits just then: that mount hangs until somebody unmounts it by
- * force (`umount -f`) or starts anew on that directory (mountpoint.c).
+ * If both are killed at the same time (cgroup.kill), the mount is dead as usual, unless a thread
+ * waits in the kernel at that moment. In that case the mount hangs until it is unmounted by force
+ * (`umount -f`) or keydir-fs is started on that directory again (mountpoint.c).
  *
- * It also sets how far the kernel reads ahead: that can only be done once the
- * mount has answered its first request. It uses the mount for that, so the start of
- * the mount counts as over only then: an umount(2) right after it must not fail. */
+ * The guard also sets the kernel's read-ahead, which is possible only after the mount has answered
+ * its first request. That uses the mount, so its start is complete only afterwards: an umount(2)
+ * right after the start must not fail with EBUSY. No lock. */
 #include "fs/guard.h"
 
 #include "common/base/logger.h"
@@ -42,15 +41,16 @@
 
 #define GUARD_NAME "keydir-guard"
 #define SIGNAL_DEAD SIGUSR1
-/* Between two looks at a process that dies. */
-#define LOOK_US 10000
-#define LOOKS_MAX 6000
-/* The largest request that libfuse takes. The kernel's own choice is an eighth. */
+/* Interval between two checks of a dying process, and their number. */
+#define CHECK_US 10000
+#define CHECKS_MAX 6000
+/* The largest request that libfuse accepts. The kernel's default is an eighth of it. */
 #define READ_AHEAD_KIB 1024
 
 /* --- the process that is guarded ------------------------------------------- */
 
-/* *RET_END is one end of a pipe whose other end is the guard's standard input. */
+/* Start the guard. Returns 0 and sets *RET to its process id and *RET_END to one end of a pipe
+ * whose other end is the guard's standard input, or returns -errno. */
 static int spawn_guard(unsigned connection, const char *dir, pid_t *ret, int *ret_end)
 {
 	char pid[16], number[16], name[] = GUARD_NAME;
@@ -81,7 +81,7 @@ pid_t guard_start(const char *dir, int *ret_settled)
 	if (r == 0)
 		return pid;
 	logger(LOGGER_WARN,
-	       "without a guard: if this process is killed, its mount may hang why=\"%s\"",
+	       "cannot start the guard: if this process is killed, its mount may hang why=\"%s\"",
 	       strerror(-r));
 	return 0;
 }
@@ -115,8 +115,8 @@ static void abort_by_umount(unsigned connection, const char *dir)
 
 	if (fd < 0)
 		return;
-	/* Held open, it is not unmounted: what is written there must not end up
-	 * below it. */
+	/* The open root keeps the kernel from unmounting it: writes to the path must not end up in
+	 * the directory under the mount. */
 	if (mountpoint_connection(dir) == connection)
 		umount2(dir, MNT_FORCE);
 	close(fd);
@@ -137,21 +137,23 @@ int guard_main(char **argv)
 
 	if (subprocess_begin(GUARD_NAME) < 0)
 		return EXIT_FAILURE;
-	/* Sent when the thread ends that started us, whatever the others do. */
+	/* The kernel sends this signal when the thread that started the guard ends, even if other
+	 * threads remain. */
 	if (prctl(PR_SET_PDEATHSIG, SIGNAL_DEAD) < 0)
 		return EXIT_FAILURE;
 	sigemptyset(&dead);
 	sigaddset(&dead, SIGNAL_DEAD);
 	mountpoint_read_ahead(dir, connection, READ_AHEAD_KIB);
-	/* Settled: the end of the pipe goes, /dev/null takes its place. */
+	/* Replace the end of the pipe by /dev/null: that reports that the guard no longer uses the
+	 * mount. */
 	dup2(STDOUT_FILENO, STDIN_FILENO);
-	/* As long as a thread of it is left, that is our parent. */
+	/* The guarded process is the parent as long as one of its threads is left. */
 	if (getppid() == guarded)
 		sigwait(&dead, &number);
-	for (int i = 0; i < LOOKS_MAX && getppid() == guarded; i++) {
+	for (int i = 0; i < CHECKS_MAX && getppid() == guarded; i++) {
 		if (!abort_by_file(connection))
 			abort_by_umount(connection, dir);
-		usleep(LOOK_US);
+		usleep(CHECK_US);
 	}
 	return EXIT_SUCCESS;
 }

@@ -1,16 +1,15 @@
-/* keydir-fs: a node of Keydir that is a file system.
+/* keydir-fs: a Keydir node that is mounted as a file system.
  *
- * A daemon forks before it opens anything, because neither the store nor
- * threads survive a fork. The parent waits at a pipe for what the child has to
- * say, "ready" or why not, and ends with the status that this means. */
+ * A daemon forks before it opens anything, because neither the store nor threads survive a fork.
+ * The parent reads the child's report, READY or an error message, from a pipe, and exits with the
+ * matching status. No lock. */
+#include "common/base/logger.h"
+#include "common/node/node.h"
 #include "fs/announce.h"
 #include "fs/fs_options.h"
 #include "fs/guard.h"
 #include "fs/remount.h"
 #include "fs/serve.h"
-
-#include "common/base/logger.h"
-#include "common/node/node.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,12 +21,13 @@
 
 #define EXIT_USAGE 2
 #define WHY_MAX NODE_WHY_MAX
-#define READY '\n' /* the child's last byte once it is ready; before it may stand a warning */
+#define READY '\n' /* last byte of the child's report if it is ready, after an optional warning */
 
-/* The terminal's, or whoever's who started us. */
+/* Standard error of the caller, for errors after the log has replaced it. */
 static int first_stderr = STDERR_FILENO;
 
-/* Appends stderr, where the logger writes, to a file. */
+/* Redirect standard error, where the logger writes, to the end of the file PATH. Returns 0, or -EIO
+ * with a sentence in WHY. */
 static int open_log_file(const char *path, char *why, size_t why_size)
 {
 	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
@@ -47,7 +47,7 @@ static int open_log_file(const char *path, char *why, size_t why_size)
 
 static void ready_in_foreground(void *arg, const char *warning)
 {
-	(void)arg, (void)warning; /* it is in the log */
+	(void)arg, (void)warning; /* The warning is in the log. */
 }
 
 static int run_in_foreground(const struct fs_options *options)
@@ -64,13 +64,14 @@ static int run_in_foreground(const struct fs_options *options)
 
 /* --- daemon ---------------------------------------------------------------- */
 
-/* The child's side of it. */
+/* What the child needs to report to its parent. */
 struct child {
 	int to_parent;
-	bool keep_stderr; /* it is the log */
+	bool keep_stderr; /* standard error is the log */
 };
 
-static void notify_kernel(const struct child *child, const char *text, size_t len)
+/* Send LEN bytes of the report to the parent. */
+static void report_to_parent(const struct child *child, const char *text, size_t len)
 {
 	while (len) {
 		ssize_t n = write(child->to_parent, text, len);
@@ -84,7 +85,7 @@ static void notify_kernel(const struct child *child, const char *text, size_t le
 	}
 }
 
-/* Lets go of the terminal, and of the parent. */
+/* Report READY, after WARNING (may be empty), and detach from the terminal and the parent. */
 static void ready_in_background(void *arg, const char *warning)
 {
 	struct child *child = arg;
@@ -98,15 +99,15 @@ static void ready_in_background(void *arg, const char *warning)
 			dup2(null, STDERR_FILENO);
 		close(null);
 	}
-	notify_kernel(child, warning, strlen(warning));
-	notify_kernel(child, &word, 1);
+	report_to_parent(child, warning, strlen(warning));
+	report_to_parent(child, &word, 1);
 	close(child->to_parent);
 	child->to_parent = -1;
 }
 
-/* Close all that the caller has open, but standard input, output and error: its locks would
- * be held, and the readers of its pipes would wait, for as long as the daemon runs
- * (daemon(7)). *FD stays, as another number. 0 or -errno. */
+/* Close all inherited descriptors except standard input, output and error, and *FD, which gets
+ * another number: otherwise the caller's locks would stay held, and the readers of its pipes would
+ * wait, until the daemon ends (daemon(7)). Returns 0 or -errno. */
 static int close_inherited(int *fd)
 {
 	const int kept = STDERR_FILENO + 1;
@@ -124,17 +125,17 @@ static int run_child(const struct fs_options *options, int to_parent)
 	int r = close_inherited(&child.to_parent);
 
 	if (r < 0)
-		logger(LOGGER_WARN, "cannot close what the caller has open why=\"%s\"",
-		       strerror(-r));
+		logger(LOGGER_WARN, "cannot close inherited descriptors why=\"%s\"", strerror(-r));
 	setsid();
 	if (chdir("/") < 0)
 		logger(LOGGER_WARN, "cannot change to / why=\"%s\"", strerror(errno));
 	if (fs_serve(options, ready_in_background, &child, why, sizeof(why)) == 0)
 		return EXIT_SUCCESS;
-	notify_kernel(&child, why, strlen(why));
+	report_to_parent(&child, why, strlen(why));
 	return EXIT_FAILURE;
 }
 
+/* Wait for the child's report, and pass on its warning or error. Returns the exit status. */
 static int wait_for_child(pid_t pid, int from_child)
 {
 	char text[WHY_MAX];
@@ -159,7 +160,7 @@ static int wait_for_child(pid_t pid, int from_child)
 	if (len)
 		dprintf(first_stderr, "keydir-fs: %.*s\n", (int)len, text);
 	else
-		dprintf(first_stderr, "keydir-fs: died before it was ready\n");
+		dprintf(first_stderr, "keydir-fs: exited before it was ready; see the log\n");
 	return EXIT_FAILURE;
 }
 

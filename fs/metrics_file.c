@@ -1,15 +1,15 @@
-/* The metrics file: a mount's metrics, for a program that collects such files.
+/* Metrics file: periodically writes a mount's metrics to a file.
  *
- * keydir-fs has no port to be asked at. Where a keydir-httpd runs on the same store, that
- * one writes the mount's counters as well (node/metrics.c); a mount that is alone writes a
- * file for the textfile collector of Prometheus' node exporter, which reads *.prom in one
- * directory (https://github.com/prometheus/node_exporter#textfile-collector) and exports
- * the time of the file, by which an old one is found out.
+ * keydir-fs does not listen on a port. If a keydir-httpd runs on the same store, its /metrics
+ * include the mount's counters (node/metrics.c). Without one, the mount can write a file for the
+ * textfile collector of Prometheus' node exporter, which reads *.prom in one directory
+ * (https://github.com/prometheus/node_exporter#textfile-collector) and exports the modification
+ * time of the file, which shows a file that is no longer updated.
  *
- * The file is written under another name and then renamed, so that a reader gets a whole
- * one. It is removed at the end: a mount that is gone has no metrics.
+ * The file is written under another name and then renamed, so that readers never see a part of it.
+ * It is removed at the end, so that a stopped mount has no metrics.
  *
- * Lock: file->lock, a leaf, for the wish to stop; it is not held while writing. */
+ * Lock: file->lock, a leaf, protects `stop`; it is not held while the file is written. */
 #include "fs/metrics_file.h"
 
 #include "common/base/clock.h"
@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define EVERY_MS 10000
+#define INTERVAL_MS 10000
 
 struct metrics_file {
 	struct node *node;
@@ -41,7 +41,7 @@ static int write_file(struct metrics_file *file)
 	if (!to)
 		return -errno;
 	node_metrics_write(file->node, to);
-	/* For a collector of another user. */
+	/* The collector may run as another user. */
 	int r = fchmod(fileno(to), 0644) < 0 ? -errno : 0;
 	if (ferror(to) && r == 0)
 		r = -EIO;
@@ -54,15 +54,15 @@ static int write_file(struct metrics_file *file)
 	return r;
 }
 
-static void *run(void *arg)
+static void *write_periodically(void *arg)
 {
 	struct metrics_file *file = arg;
 	int failed = 0;
 	pthread_mutex_lock(&file->lock);
 	while (!file->stop) {
-		struct timespec until = clock_mono_in(EVERY_MS);
+		struct timespec until = clock_mono_in(INTERVAL_MS);
 		if (pthread_cond_timedwait(&file->wake, &file->lock, &until) == 0)
-			continue; /* to stop, or for no reason */
+			continue; /* Woken to stop, or spuriously. */
 		pthread_mutex_unlock(&file->lock);
 		int r = write_file(file);
 		if (r < 0 && r != failed)
@@ -92,12 +92,12 @@ int metrics_file_start(struct node *node, const char *path, struct metrics_file 
 	clock_cond_init(&file->wake);
 	int r = -ENAMETOOLONG;
 	if ((size_t)snprintf(file->path, sizeof(file->path), "%s", path) < sizeof(file->path)) {
-		/* Not *.prom, which is collected. */
+		/* The draft's name must not end in .prom, or the collector reads it. */
 		snprintf(file->draft, sizeof(file->draft), "%s.%d", path, (int)getpid());
 		r = write_file(file);
 	}
 	if (r == 0)
-		r = -pthread_create(&file->thread, NULL, run, file);
+		r = -pthread_create(&file->thread, NULL, write_periodically, file);
 	if (r < 0) {
 		destroy(file);
 		return r;

@@ -1,10 +1,10 @@
-/* The mount point: what is there before we mount.
+/* Mount point: checks and clears a directory before mounting, and finds the mount on it.
  *
- * A process that was killed leaves its mount behind, and every call on it fails
- * with ENOTCONN; in the worst case (notifier.c) it hangs. Attributes of the root
- * may still be answered by the kernel alone, so the question that tells is
- * statfs(2), which is always passed on, and which a living mount answers at
- * once. It is asked by a child, as a call that hangs can only be killed. */
+ * A killed process leaves its mount in place, and every call on it fails with ENOTCONN; in the
+ * worst case (notifier.c) it hangs. The kernel may still answer stat(2) of the root from its cache,
+ * so the check uses statfs(2), which always reaches the process, and which a working mount answers
+ * at once. A child process calls it, because a call that hangs can only be ended by killing its
+ * process. No state, no lock. */
 #include "fs/mountpoint.h"
 
 #include "common/base/clock.h"
@@ -23,15 +23,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ANSWER_MS 3000
+#define STATFS_TIMEOUT_MS 3000
 #define POLL_US 1000
 
 extern char **environ;
 
-/* Errno of statfs on DIR, 0 if it is fine, ETIMEDOUT if it gives no answer. */
-static int ask(const char *dir)
+/* Return the errno of a statfs of DIR: 0 if it succeeds, ETIMEDOUT if it is not answered. */
+static int statfs_errno(const char *dir)
 {
-	int64_t deadline = clock_mono_ms() + ANSWER_MS;
+	int64_t deadline = clock_mono_ms() + STATFS_TIMEOUT_MS;
 	int status;
 	pid_t pid = fork();
 
@@ -53,16 +53,16 @@ static int ask(const char *dir)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
-/* As root, or through fusermount3. */
-static void take_away(const char *dir)
+/* Unmount DIR: as root directly, otherwise with fusermount3. */
+static void unmount_dead(const char *dir)
 {
 	const char *const argv[] = { "fusermount3", "-u", "-z", "--", dir, NULL };
 	pid_t pid;
 	int status;
 
-	/* First of all whoever waits for an answer gets an error. */
+	/* First abort the connection, so that requests in flight fail. */
 	umount2(dir, MNT_FORCE | MNT_DETACH);
-	if (ask(dir) == 0 || umount2(dir, MNT_DETACH) == 0)
+	if (statfs_errno(dir) == 0 || umount2(dir, MNT_DETACH) == 0)
 		return;
 	if (posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ) == 0)
 		waitpid(pid, &status, 0);
@@ -71,13 +71,14 @@ static void take_away(const char *dir)
 int mountpoint_check(const char *dir, char *why, size_t why_size)
 {
 	struct stat st;
-	int error = ask(dir);
+	int error = statfs_errno(dir);
 
 	if (error == ENOTCONN || error == ECONNABORTED || error == ETIMEDOUT) {
-		logger(LOGGER_WARN, "unmounting what a dead process left mountpoint=%s why=\"%s\"",
-		       dir, strerror(error));
-		take_away(dir);
-		error = ask(dir);
+		logger(LOGGER_WARN,
+		       "unmounting the mount of a dead process mountpoint=%s why=\"%s\"", dir,
+		       strerror(error));
+		unmount_dead(dir);
+		error = statfs_errno(dir);
 	}
 	if (!error && stat(dir, &st) < 0)
 		error = errno;
@@ -88,9 +89,9 @@ int mountpoint_check(const char *dir, char *why, size_t why_size)
 	return -error;
 }
 
-/* --- what is mounted ------------------------------------------------------- */
+/* --- the mount on a directory ---------------------------------------------- */
 
-/* The number of the mount that FD is in, -1 if that is not known. */
+/* Return the id of the mount that FD is on, or -1 if it is not known. */
 static int mount_of_fd(int fd)
 {
 	char path[64], line[128];
@@ -108,7 +109,7 @@ static int mount_of_fd(int fd)
 	return id;
 }
 
-/* The minor number of the device of a mount; 0 if that is not known. */
+/* Return the minor device number of a mount, or 0 if it is not known. */
 static unsigned device_of(int mount)
 {
 	FILE *table = fopen("/proc/self/mountinfo", "re");
@@ -119,7 +120,7 @@ static unsigned device_of(int mount)
 	while (table && !minor && getline(&line, &room, table) > 0) {
 		char *rest;
 
-		/* "36 35 0:98 / /mnt ...": number, parent, device */
+		/* "36 35 0:98 / /mnt ...": id, parent, device. */
 		if (strtol(line, &rest, 10) != mount)
 			continue;
 		strtol(rest, &rest, 10);
@@ -135,7 +136,7 @@ static unsigned device_of(int mount)
 
 unsigned mountpoint_connection(const char *dir)
 {
-	/* Opened like this, nobody is asked for anything. */
+	/* O_PATH opens the directory without a request to its process. */
 	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -153,7 +154,8 @@ bool mountpoint_read_ahead(const char *dir, unsigned connection, unsigned kib)
 	snprintf(path, sizeof(path), "/sys/class/bdi/0:%u/read_ahead_kb", connection);
 	if (access(path, W_OK) < 0)
 		return false;
-	/* Once this is answered, the kernel has taken over what we agreed on. */
+	/* Once this is answered, the kernel has processed the reply to FUSE_INIT, which also sets
+	 * the read-ahead. */
 	if (statfs(dir, &st) < 0)
 		return false;
 	FILE *file = fopen(path, "we");

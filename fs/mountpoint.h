@@ -1,21 +1,22 @@
-/* Mount point: checks and clears the directory before mounting. */
+/* Mount point: checks and clears a directory before mounting, and finds the mount on it. */
 #ifndef KEYDIR_FS_MOUNTPOINT_H
 #define KEYDIR_FS_MOUNTPOINT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes sure that DIR is a directory that can be mounted on. A mount whose
- * process is dead, or does not answer, is taken away first, with a line in the
- * log. 0, or -errno with a sentence in WHY. */
+/* Check that DIR is a directory that can be mounted on. If a mount is on it whose process is dead
+ * or does not answer, unmount that first and log a warning. Returns 0, or -errno with a sentence in
+ * WHY. */
 int mountpoint_check(const char *dir, char *why, size_t why_size);
 
-/* The number of the connection that is mounted at DIR: the minor number of its
- * device. 0 if that is not known. Sends no request. */
+/* Return the number of the FUSE connection that is mounted at DIR, which is its minor device
+ * number, or 0 if it is not known. Sends no request. */
 unsigned mountpoint_connection(const char *dir);
 
-/* Sets how far ahead the kernel reads files of the mount at DIR. Waits for its
- * process to answer. False if we may not. */
+/* Set the kernel's read-ahead for files of the mount at DIR. Waits until the process of the mount
+ * has answered a request. Returns false if it could not be set, for lack of permission or because
+ * the mount does not answer. */
 bool mountpoint_read_ahead(const char *dir, unsigned connection, unsigned kib);
 
 #endif

@@ -1,8 +1,8 @@
-/* Remounting: other flags for what is mounted already.
+/* Remount: changes the flags of an existing mount.
  *
- * Flags are the kernel's business alone: the process that serves the mount is not asked. A
- * mount that was started with ro stays so, as its process writes nothing: after a
- * remount,rw changes fail with EIO. No state, no lock. */
+ * Only the kernel knows the flags; the process that serves the mount takes no part. If that process
+ * was started with ro, it writes nothing, so after a remount with rw changes fail with EIO. No
+ * state, no lock. */
 #include "fs/remount.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
-/* mount(8)'s names, and what each sets or clears. */
+/* The option names of mount(8), and the flags that each sets or clears. */
 static const struct {
 	const char *name;
 	unsigned long set, clear;
@@ -28,7 +28,7 @@ static const struct {
 	{ "dirsync", MS_DIRSYNC, 0 },
 };
 
-/* Change *RET as NAME says, if it is a flag. */
+/* Set and clear the flags in *RET that NAME stands for. Other names have no effect. */
 static void add_flag(const char *name, size_t len, unsigned long *ret)
 {
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
@@ -43,7 +43,7 @@ int remount(const struct fs_options *options, char *why, size_t why_size)
 	int r = statvfs(options->mountpoint, &st) < 0 ? -errno : 0;
 
 	if (r == 0) {
-		/* The kernel's numbers of these flags are those of mount(2). */
+		/* statvfs(3) and mount(2) use the same bits for these flags. */
 		unsigned long now = st.f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC |
 		                                 MS_SYNCHRONOUS | MS_NOATIME | MS_RELATIME);
 

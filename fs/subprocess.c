@@ -1,7 +1,7 @@
-/* Starting this program anew: guard.c and announce.c say what for.
+/* Subprocess: executes this program again as a helper process (guard.c, announce.c).
  *
- * Not by fork(): the new process must hold no memory, no lock and no descriptor of
- * this one. No state, no lock. */
+ * fork() alone would not do: the new process must hold no memory, no lock and no descriptor of this
+ * one. No state, no lock. */
 #include "fs/subprocess.h"
 
 #include <errno.h>
@@ -21,7 +21,8 @@ int subprocess_start(char *const argv[], int stdin_fd, pid_t *ret)
 
 	if (r < 0)
 		return r;
-	/* Whoever reads what we write must not wait for the new process as well. */
+	/* The new process must not keep our standard output open: readers of a pipe there would
+	 * wait for its end as well. */
 	for (int fd = 0; fd <= 2 && r == 0; fd++) {
 		bool given = fd == 0 && stdin_fd >= 0;
 

@@ -1,17 +1,18 @@
-/* Starting this program anew, as a process that helps this one. */
+/* Subprocess: executes this program again as a helper process. */
 #ifndef KEYDIR_FS_SUBPROCESS_H
 #define KEYDIR_FS_SUBPROCESS_H
 
 #include <sys/types.h>
 
-/* Starts the program that this is with ARGV (ARGV[0] is its name) in directory /,
- * with STDIN as its standard input, or none if that is -1, and no other descriptor
- * of ours that is not close-on-exec. 0 and *RET, or -errno. Thread-safe. */
+/* Execute this program again with ARGV, whose ARGV[0] is the name of the new process. It starts in
+ * the directory /, with STDIN_FD as its standard input (-1: /dev/null), and with /dev/null as
+ * standard output and error. It inherits no descriptors that are close-on-exec. Returns 0 and sets
+ * *RET to the process id, or returns -errno. Thread-safe. */
 int subprocess_start(char *const argv[], int stdin_fd, pid_t *ret);
 
-/* What the new process does first: takes NAME, blocks all signals (none that a
- * terminal or a service manager sends is for it), and closes what it inherited
- * beyond stderr. 0 or -errno. */
+/* Prepare the new process; call it first there. Sets the process name to NAME, blocks all signals
+ * (those of a terminal or a service manager are not meant for a helper), starts a session, and
+ * closes all descriptors after standard error. Returns 0 or -errno. */
 int subprocess_begin(const char *name);
 
 #endif

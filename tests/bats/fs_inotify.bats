@@ -186,8 +186,8 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 }
 
 @test "it needs a mount that can be written to, and that caches" {
-	fails_with "-o inotify needs a mount that can be written to" \
+	fails_with "-o inotify cannot be combined with ro" \
 		"$KEYDIR_FS" -o ro,inotify --store "$STORE" "$T"
-	fails_with "-o inotify does not go with nocache" \
+	fails_with "-o inotify cannot be combined with nocache" \
 		"$KEYDIR_FS" -o inotify,nocache --store "$STORE" "$T"
 }
