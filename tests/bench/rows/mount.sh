@@ -35,7 +35,7 @@ bench_hot_read() {
 	hot_read_only() { "$TOOLS/file_load" hot "$DIR/read-only/key" "$PERIOD"; }
 	hot_bare() { "$TOOLS/file_load" hot "$DIR/bare/key" "$PERIOD"; }
 	hot_tmpfs() { "$TOOLS/file_load" hot "$DIR/tmpfs/key" "$PERIOD"; }
-	# A file that has just changed is read without the kernel's cache (fs/fs_open.c).
+	# A file that has just changed is read without the kernel's cache (fs/handle.c).
 	sleep 1.1
 	# The time of a round trip depends on the cores on which the scheduler puts the two
 	# processes; many short rounds average that out.
@@ -92,7 +92,7 @@ bench_sequential() {
 		name="$((bytes / 1024)) KiB"
 		rounds keydir store_keydir tmpfs store_tmpfs || return
 		line "write a file of $name" MB/s keydir tmpfs
-		# A file that has just changed is read without the kernel's cache (fs/fs_open.c).
+		# A file that has just changed is read without the kernel's cache (fs/handle.c).
 		sleep 1.1
 		rounds keydir fetch_keydir tmpfs fetch_tmpfs || return
 		line "read it again" MB/s keydir tmpfs
