@@ -1,14 +1,14 @@
 // Requests to the server that this page came from.
 //
-// The token is kept for this tab only (sessionStorage). Every answer says which
-// offset of the log it shows; asking for the highest one seen makes reads
-// through a load balancer see what was written through another node. A node that
-// does not reach it in time says 412 "not-there-yet": then the answer is taken
-// as it is (the log may have been emptied).
+// The token is kept for this tab only (sessionStorage). Every response names the
+// offset of the log that it shows. Each request asks for the highest offset seen,
+// so that a read through a load balancer sees a write made through another node.
+// A node that does not reach the offset in time returns 412 "not-there-yet": then
+// the request is repeated without an offset, because the log may have been emptied.
 
 const TOKEN = 'keydir-token';
 let offset = 0;
-let askToken = null; // () => Promise<boolean>: was one given?
+let askToken = null; // () => Promise<boolean>: true if the user entered a token
 let asking = null;
 
 export const KV = '/v1/kv/';
@@ -25,7 +25,7 @@ export class Problem extends Error {
 export const token = () => sessionStorage.getItem(TOKEN);
 export const setToken = (text) => sessionStorage.setItem(TOKEN, text);
 export const forgetToken = () => sessionStorage.removeItem(TOKEN);
-// Reads must not be older than what the page has heard of.
+// Make later reads at least as new as offset N of the log.
 export function sawOffset(n) {
 	if (n > offset) offset = n;
 }
@@ -33,7 +33,7 @@ export function onTokenNeeded(ask) {
 	askToken = ask;
 }
 
-// What an answer that is not a success says; proxies speak HTML.
+// Return the Problem of an error response; a proxy sends HTML instead of JSON.
 async function problemOf(response) {
 	try {
 		const doc = JSON.parse(await response.text());
@@ -44,15 +44,16 @@ async function problemOf(response) {
 	}
 }
 
-// One dialog for all requests that wait for a token.
+// Ask for a token in one dialog, however many requests wait for it.
 async function gotToken(sent) {
 	if (token() && token() !== sent) return true;
 	asking ??= askToken(sent !== null).finally(() => (asking = null));
 	return asking;
 }
 
-// method, path, { headers, body, signal, any: no matter how old, quiet: no dialog }.
-// Returns the Response of a success; throws a Problem, or an AbortError.
+// Send a request. Options: { headers, body, signal, any, quiet }; `any` accepts a
+// response of any age, `quiet` opens no dialog for a token. Return the Response of
+// a success; throw a Problem or an AbortError.
 export async function send(method, path, options = {}) {
 	for (;;) {
 		const headers = new Headers(options.headers);
@@ -89,7 +90,7 @@ export async function getJson(path, options) {
 	return (await send('GET', path, options)).json();
 }
 
-// A page of a directory: { entries: [{ path, dir, size, version, modified, expires }], cursor }.
+// Return a page of a directory: { entries: [{ path, dir, size, version, expires }], cursor }.
 export async function list(dir, { cursor, limit = 1000, recurse, signal } = {}) {
 	const query = new URLSearchParams({ limit });
 	if (cursor) query.set('cursor', cursor);
@@ -106,7 +107,7 @@ export async function list(dir, { cursor, limit = 1000, recurse, signal } = {}) 
 	return page;
 }
 
-// A key, or at most `most` bytes of it.
+// Read a key, or the first `most` bytes of it.
 export async function read(path, { most, signal } = {}) {
 	const headers = most ? { Range: `bytes=0-${most - 1}` } : {};
 	let response;
@@ -132,9 +133,9 @@ export async function read(path, { most, signal } = {}) {
 	};
 }
 
-// Changes carry an idempotency key, so that one which a proxy repeats is done once.
+// Changes carry an idempotency key, so that a change repeated by a proxy is made once.
 
-// Sets a key; `ttl` as the server reads it. Answers its new tag.
+// Set a key and return its new tag; `ttl` has the server's syntax.
 export async function put(path, bytes, { type, ttl, match, isNew } = {}) {
 	const headers = { 'Idempotency-Key': onceKey() };
 	if (type) headers['Content-Type'] = type;
@@ -151,15 +152,15 @@ export async function remove(path, { match, recurse } = {}) {
 	await send('DELETE', KV + path + (recurse ? '?recurse' : ''), { headers });
 }
 
-// POST with a query such as "op=rename&to=PATH" (a path is encoded already). The
-// same `once` makes a repetition harmless.
+// Send a POST with a query such as "op=rename&to=PATH"; the path is already encoded.
+// A repetition with the same `once` changes nothing.
 export async function operate(path, query, once = onceKey()) {
 	const headers = { 'Idempotency-Key': once };
 	return (await send('POST', `${KV}${path}?${query}`, { headers })).json();
 }
 
-// The same for something that the user may try again: what was not known to have
-// failed is not done twice.
+// Return a form of operate() for a dialog in which the user may try again. If the
+// outcome of an attempt is unknown, the next one carries the same idempotency key.
 export function repeatable() {
 	let once, asked;
 	return async (path, query) => {

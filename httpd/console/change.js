@@ -1,5 +1,5 @@
-// Changes that are asked for in a dialog: create, rename, TTL, delete. Each
-// resolves to what came of it, or to null.
+// Dialogs that change keys: create, rename, set a TTL, delete. Each resolves to its
+// result, or to null if the user cancelled.
 
 import * as api from './api.js';
 import { ask, field, textInput } from './dialog.js';
@@ -17,7 +17,7 @@ function fault(title, text) {
 function typedPath(text) {
 	const path = parse(text);
 	const names = (path.endsWith('/') ? path.slice(0, -1) : path).split('/');
-	if (names.includes('')) throw fault('Not a key', 'A name between slashes must not be empty.');
+	if (names.includes('')) throw fault('Not a key', 'The names between slashes must not be empty.');
 	return path;
 }
 
@@ -25,7 +25,7 @@ async function fileBytes(input) {
 	return new Uint8Array(await input.files[0].arrayBuffer());
 }
 
-// A text field with buttons for usual times.
+// Return a text field with buttons for common durations.
 function ttlField(input) {
 	const chips = ['1m', '15m', '1h', '1d', '7d'].map((t) => el('button.chip', {
 		type: 'button', onclick: () => {
@@ -37,7 +37,7 @@ function ttlField(input) {
 	return box;
 }
 
-// Resolves to the new path.
+// Create a key or a directory; resolve to its path.
 export function create(dir, name = '') {
 	const key = textInput({ value: show(dir) + name, required: true, placeholder: 'users/42/name' });
 	const value = el('textarea', { rows: 6, spellcheck: false });
@@ -45,7 +45,7 @@ export function create(dir, name = '') {
 	const type = textInput({ placeholder: 'application/json, text/plain ...' });
 	const ttl = textInput();
 	return ask({
-		title: 'New key', select: false, // what is typed goes on after the directory
+		title: 'New key', select: false, // the user types the name after the directory
 		body: [
 			field('Key', key, `${NAME_HINT} With a slash at its end it becomes a directory.`),
 			field('Value', value),
@@ -59,12 +59,12 @@ export function create(dir, name = '') {
 				if (!path.endsWith('/'))
 					await api.put(path, bytes, { type: type.value.trim(), ttl: ttl.value.trim(), isNew: true });
 				else if (bytes.length)
-					throw fault('A directory has no value', 'Leave the slash at the end away to create a key.');
+					throw fault('A directory has no value', 'To create a key, remove the slash at the end.');
 				else
 					await api.put(path, null, { isNew: true });
 			} catch (error) {
 				if (error.status !== 412) throw error;
-				throw fault('There is one already', `${show(path)} exists; nothing was changed.`);
+				throw fault('It already exists', `${show(path)} exists; nothing was changed.`);
 			}
 			toast(`Created ${show(path)}`);
 			return path;
@@ -91,7 +91,7 @@ export function rename(path) {
 				await operate(path, `op=rename&to=${target}${how}`);
 			} catch (error) {
 				if (error.type === 'conflict' && !replace.checked)
-					throw fault('There is one already', `${show(target)} exists; nothing was changed.`);
+					throw fault('It already exists', `${show(target)} exists; nothing was changed.`);
 				throw error;
 			}
 			toast(`Renamed to ${show(target)}`);
@@ -107,7 +107,7 @@ export function setTtl(path, expires) {
 	box.querySelector('.hint').textContent = 'From now on, as 90s, 15m, 2h or 7d.';
 	const keep = { label: 'Remove the TTL', run: async () => {
 		await api.operate(path, 'op=persist');
-		toast('It does not expire any more');
+		toast('It no longer expires');
 	} };
 	return ask({
 		title: `Time to live of ${show(last(path))}`,
@@ -120,10 +120,10 @@ export function setTtl(path, expires) {
 	});
 }
 
-// With `tag`, only as long as it is what was looked at.
+// Delete a key; with `tag`, only if it still has that version.
 export function removeKey(path, tag) {
 	let match = tag;
-	const note = el('p', {}, 'Its value, TTL and attributes are gone for every node.');
+	const note = el('p', {}, 'Its value, TTL and attributes are deleted on every node.');
 	return ask({
 		title: `Delete ${show(path)}?`,
 		body: [note],
@@ -133,7 +133,7 @@ export function removeKey(path, tag) {
 			} catch (error) {
 				if (error.status !== 412) throw error;
 				match = undefined;
-				throw fault('It was changed meanwhile', 'Somebody else wrote it after you looked. Delete once more to delete it nevertheless.');
+				throw fault('The key has changed', 'Another client wrote it after you opened it. Press Delete again to delete it anyway.');
 			}
 			toast(`Deleted ${show(path)}`);
 		} }],
@@ -144,10 +144,10 @@ export function removeDir(path) {
 	const name = show(last(path));
 	const typed = textInput({ placeholder: name });
 	const asked = ask({
-		title: `Delete ${show(path)} and all below it?`,
+		title: `Delete ${show(path)} and everything below it?`,
 		body: [
-			el('p', {}, 'Every key and directory in it is deleted on every node, at once.'),
-			field(`Type its name to go on: ${name}`, typed),
+			el('p', {}, 'Every key and directory in it is deleted on every node, in one step.'),
+			field(`Type its name to confirm: ${name}`, typed),
 		],
 		actions: [{ label: 'Delete all', danger: true, run: async () => {
 			await api.remove(path, { recurse: true });

@@ -1,15 +1,15 @@
-// Dialogs: modal, closed by Escape, focus back where it was. The browser's own
-// <dialog> keeps focus inside.
+// Modal dialogs. Escape closes them, and the focus returns to the element that had
+// it. The browser's <dialog> keeps the focus inside.
 
 import { el, errorBox } from './dom.js';
 
 let titles = 0;
 
-// Asks. `body` is what stands in the form; `actions` are its buttons, the first
-// one done by Enter: { label, danger, run }. `run` may be asynchronous; what it
-// throws is shown and the dialog stays. The first field's text is selected, or with
-// `select` false the cursor stands after it. Resolves to what `run` returned, or to
-// null if the user went away.
+// Show a dialog. `body` lists the elements of the form. `actions` are its buttons,
+// { label, danger, run }; Enter presses the first one. `run` may be asynchronous; if
+// it throws, the error is shown and the dialog stays open. The text of the first
+// field is selected; with `select` false the cursor stands after it. Resolve to the
+// result of `run`, or to null if the user cancelled.
 export function ask({ title, body = [], actions, cancel = 'Cancel', wide, focus, select = true }) {
 	const id = `dialog-${++titles}`;
 	const before = document.activeElement;
@@ -58,7 +58,7 @@ export function ask({ title, body = [], actions, cancel = 'Cancel', wide, focus,
 	});
 }
 
-// A labelled field; `hint` explains it.
+// Return a labelled field; `hint` explains it.
 export function field(label, input, hint) {
 	input.id ||= `field-${++titles}`;
 	const parts = [el('label', { htmlFor: input.id }, label), input];

@@ -1,9 +1,9 @@
-// Elements and the texts in them. Whatever comes from the server becomes a text
-// node or an attribute that is no markup; there is no way to HTML from here.
+// Elements and their text. Data from the server becomes a text node or a plain
+// attribute; no function here parses HTML.
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-// el('button.quiet', { onclick, disabled }, 'text', child ...)
+// Create an element: el('button.quiet', { onclick, disabled }, 'text', child ...).
 export function el(what, props = {}, ...children) {
 	const [tag, ...classes] = what.split('.');
 	const node = document.createElement(tag || 'div');
@@ -27,7 +27,7 @@ export function svg(tag, attributes = {}, ...children) {
 
 export const $ = (id) => document.getElementById(id);
 
-// Said to those who see it, and to those who hear it.
+// Show a message on the screen and pass it to screen readers.
 export function toast(text) {
 	const box = $('toasts');
 	const note = el('div.toast', {}, text);
@@ -36,7 +36,7 @@ export function toast(text) {
 }
 
 export function errorBox(error, retry) {
-	const box = el('div.error', { role: 'alert' }, el('strong', {}, error.title || 'It failed'));
+	const box = el('div.error', { role: 'alert' }, el('strong', {}, error.title || 'The request failed'));
 	if (error.message) box.append(el('p', {}, error.message));
 	if (retry) box.append(el('button', { type: 'button', onclick: retry }, 'Try again'));
 	return box;
@@ -58,7 +58,7 @@ export function size(bytes) {
 	return `${n < 10 ? n.toFixed(1) : Math.round(n)} ${['KiB', 'MiB', 'GiB', 'TiB', 'PiB'][i]}`;
 }
 
-// Seconds as people say them: "42 s", "3 min 5 s", "2 h 10 min", "4 d 3 h".
+// Format a number of seconds: "42 s", "3 min 5 s", "2 h 10 min", "4 d 3 h".
 export function duration(seconds) {
 	const s = Math.max(0, Math.ceil(seconds));
 	const units = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];

@@ -1,8 +1,8 @@
-// Editing a value. It is saved only over the version that was read (If-Match);
-// if somebody was faster, both values are shown and the user chooses.
+// The editor of a value. It saves only over the version that it read (If-Match); if
+// another client wrote first, it shows both values and the user chooses.
 //
-// A text field makes all line ends LF, so CRLF is put back on the way out, and a
-// value that mixes them, or is no text, is replaced from a file only.
+// A text field turns every line end into LF, so CRLF is restored when the value is
+// saved. A value that mixes both, or is not text, can only be replaced from a file.
 
 import * as api from './api.js';
 import { ask, field, textInput } from './dialog.js';
@@ -26,8 +26,8 @@ function preview(bytes) {
 	return el(text === null ? 'pre.value.hex' : 'pre.value', { tabindex: '0' }, all.slice(0, 50_000));
 }
 
-// Asks what becomes of a conflict: { put: options } to save over it, 'theirs', or
-// null to go on editing.
+// Ask how to resolve a conflict. Resolve to { put: options } to overwrite, to
+// 'theirs', or to null to continue editing.
 async function resolveConflict(path, mine) {
 	let theirs = null;
 	try {
@@ -38,11 +38,11 @@ async function resolveConflict(path, mine) {
 	const side = (id, title, bytes, none) => el('section', { 'aria-labelledby': id },
 		el('h3', { id }, title), none ? el('p.quiet', {}, none) : preview(bytes));
 	return ask({
-		title: 'Somebody else changed this key',
+		title: 'Another client changed this key',
 		wide: true,
-		cancel: 'Go on editing',
+		cancel: 'Continue editing',
 		body: [
-			el('p', {}, 'It is not the version any more that you began with. Which value shall it have?'),
+			el('p', {}, 'It is no longer the version that you started from. Which value do you want to keep?'),
 			el('div.sides', {},
 				side('conflict-mine', `Yours, ${size(mine.length)}`, mine),
 				theirs
@@ -56,11 +56,12 @@ async function resolveConflict(path, mine) {
 	});
 }
 
-// Can the value of that size be edited as text? Else only a file replaces it.
+// Return whether a value of that size can be edited as text; a larger one can only be
+// replaced from a file.
 export const isEditable = (bytes) => bytes <= EDIT_MOST;
 
-// An editor of KEY, an api.read() of the whole value (but for one that is not
-// editable): { element, focus, dirty, changed }. DONE is called once, with the
+// Return an editor of KEY: { element, focus, dirty, changed }. KEY is the result of
+// api.read(), with the whole value if it is editable. DONE is called once, with the
 // new tag or null.
 export function edit(key, done) {
 	const whole = key.bytes.length === key.size;
@@ -85,7 +86,7 @@ export function edit(key, done) {
 
 	async function value() {
 		if (file.files.length) return new Uint8Array(await file.files[0].arrayBuffer());
-		if (!whole) throw Object.assign(new Error('Choose the file that has the new value.'), { title: 'No file' });
+		if (!whole) throw Object.assign(new Error('Choose a file with the new value.'), { title: 'No file' });
 		if (!end) return key.bytes;
 		return encoder.encode(end === '\r\n' ? area.value.replaceAll('\n', '\r\n') : area.value);
 	}
@@ -126,7 +127,7 @@ export function edit(key, done) {
 	const element = el('form.edit', { onsubmit: submit, noValidate: true, onkeydown: (event) => {
 		if ((event.ctrlKey || event.metaKey) && (event.key === 's' || event.key === 'Enter')) submit(event);
 		else if (event.key === 'Escape' && !event.isComposing) {
-			event.preventDefault(); // it would close the question as well
+			event.preventDefault(); // else Escape would also close the dialog
 			quit();
 		}
 	} },
@@ -135,23 +136,23 @@ export function edit(key, done) {
 	errors,
 	el('div.buttons', {}, save, el('button', { type: 'button', onclick: quit }, 'Cancel'),
 		el('span.hint', {}, 'Ctrl+S saves, Escape cancels. The TTL stays.')),
-	news); // below the buttons: nothing moves under the pointer
+	news); // below the buttons, so that they do not move under the pointer
 
 	return {
 		element,
 		dirty,
 		focus,
 		changed: (event) => news.replaceChildren(
-			event.version ? `Somebody else changed it meanwhile: version ${event.version}.` : 'It was deleted or moved meanwhile.'),
+			event.version ? `Another client changed it: version ${event.version}.` : 'Another client deleted or moved it.'),
 	};
 }
 
-// May what was typed be lost?
+// Ask whether unsaved changes may be discarded.
 export function discard() {
 	return ask({
 		title: 'Discard your changes?',
 		body: [el('p', {}, 'They are not saved.')],
-		cancel: 'Go on editing',
+		cancel: 'Continue editing',
 		actions: [{ label: 'Discard', danger: true, run: () => true }],
 	});
 }

@@ -1,5 +1,5 @@
-// The pane of one entry: a key with its value and what is known of it, or a
-// directory. It follows what others change.
+// The pane of one entry: a key with its value and metadata, or a directory. It
+// follows changes made by other clients.
 
 import * as api from './api.js';
 import * as change from './change.js';
@@ -9,16 +9,16 @@ import { ancestors, isDir, last, parent, show } from './names.js';
 import { sizeOf } from './tree.js';
 import { forms } from './value.js';
 
-const PREVIEW = 64 << 10; // bytes of a value that are read to be shown
+const PREVIEW = 64 << 10; // bytes of a value that are read for display
 
 const pane = $('entry');
-let path = null; // what is shown; null: nothing
-let key = null; // its api.read(), if it is a key that is there
+let path = null; // path of the entry shown; null: no entry
+let key = null; // its api.read(), if it is an existing key
 let drawn = null; // tag of the key that the pane shows
 let editor = null; // { dirty(), changed() } while editing
 let form = ''; // name of the form last chosen
 let reading = null; // AbortController
-let soon = 0; // timer of the next look at what others changed; 0: none
+let soon = 0; // timer of the next read after a change by another client; 0: not set
 let go = () => {};
 
 export const isDirty = () => Boolean(editor?.dirty());
@@ -53,7 +53,8 @@ function fact(name, ...value) {
 	return el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
 }
 
-// Shows something else. What had the focus has it again, if it is still there.
+// Replace the content of the pane. An element that had the focus gets it back if it
+// still exists.
 function fill(...parts) {
 	const had = pane.contains(document.activeElement) ? document.activeElement : null;
 	drawn = null;
@@ -130,7 +131,7 @@ function drawKey() {
 
 async function download() {
 	const link = el('a', { download: last(path).replace(/%../g, '_') || 'value' });
-	if (api.token()) { // a link could not carry it
+	if (api.token()) { // a link cannot send a token
 		try {
 			const { bytes } = await api.read(path);
 			link.href = URL.createObjectURL(new Blob([bytes], { type: 'application/octet-stream' }));
@@ -181,7 +182,7 @@ async function doCreate(name) {
 	if (made) go(made);
 }
 
-// --- a directory, and what is not there --------------------------------------------
+// --- a directory, a missing entry --------------------------------------------------
 
 async function loadDir(signal) {
 	const page = await api.list(path, { signal });
@@ -194,14 +195,14 @@ async function loadDir(signal) {
 		n ? el('dl.facts', {},
 			fact('Entries', page.cursor ? `more than ${count(n)}` : count(n)),
 			fact('Directories', count(page.entries.filter((e) => e.dir).length) + (page.cursor ? ' or more' : '')))
-			: el('div.empty', {}, el('p', {}, path ? 'Nothing is in this directory.' : 'There are no keys yet.'),
-				el('p.quiet', {}, 'Make one here, with curl -X PUT, or with echo on a mount.')));
+			: el('div.empty', {}, el('p', {}, path ? 'This directory is empty.' : 'There are no keys yet.'),
+				el('p.quiet', {}, 'Create one here, with curl -X PUT, or with echo on a mount.')));
 }
 
 function drawMissing() {
 	key = null;
 	fill(el('div.empty', {},
-		el('p', {}, isDir(path) ? 'There is no such directory.' : 'There is no such key (any more).'),
+		el('p', {}, isDir(path) ? 'This directory does not exist.' : 'This key does not exist.'),
 		isDir(path) ? null : button('Create it', () => createHere(), '.primary')));
 }
 
@@ -214,7 +215,7 @@ async function createHere() {
 // --- reading ----------------------------------------------------------------------
 
 async function load() {
-	clearTimeout(soon); // this read shows every change that the page has heard of
+	clearTimeout(soon); // this read shows every change received so far
 	soon = 0;
 	reading?.abort();
 	reading = new AbortController();
@@ -225,9 +226,9 @@ async function load() {
 		if (isDir(at)) {
 			await loadDir(signal);
 		} else {
-			const most = sizeOf(at) === 0 ? 0 : PREVIEW; // what is empty has no ranges
+			const most = sizeOf(at) === 0 ? 0 : PREVIEW; // an empty value has no ranges
 			const got = await api.read(at, { most, signal });
-			if (path !== at || editor) return; // the editor says itself what others change
+			if (path !== at || editor) return; // the editor reports changes by other clients itself
 			key = got;
 			if (drawn !== got.tag) drawKey();
 		}
@@ -246,7 +247,8 @@ export function stopEditing() {
 	load();
 }
 
-// Shows PATH; null: nothing. The caller has asked whether edits may be lost.
+// Show PATH, or an empty pane if it is null. The caller has asked whether unsaved
+// changes may be discarded.
 export function open(to, { focus } = {}) {
 	editor = null;
 	key = null;
@@ -256,12 +258,12 @@ export function open(to, { focus } = {}) {
 	fill(loading());
 	const before = document.activeElement;
 	return load().then(() => {
-		// unless the user went elsewhere meanwhile
+		// unless the user has opened another entry in the meantime
 		if (focus && document.activeElement === before) $('entry-title')?.focus();
 	});
 }
 
-// A message of the watch stream. Several in a row are one look.
+// Handle a message of the watch stream. Several in a row cause one read.
 export function apply(event) {
 	if (path === null) return;
 	const mine = event.path === path;

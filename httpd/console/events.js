@@ -1,5 +1,5 @@
-// The view of live events: the newest on top, a bounded number of them. While it
-// is paused they are kept, and shown when it goes on.
+// The view of live events: a bounded number of them, newest first. While it is
+// paused, events are collected; they are shown when it resumes.
 
 import { $, clock, count, el, size } from './dom.js';
 import { show } from './names.js';
@@ -11,7 +11,7 @@ const list = $('event-list');
 const filter = $('event-filter');
 const pauseButton = $('event-pause');
 let kept = []; // newest last
-let waiting = 0; // of those, not shown yet
+let waiting = 0; // how many of `kept` are not shown yet
 let paused = false;
 let visible = false;
 let due = 0;
@@ -30,14 +30,14 @@ function row(e) {
 }
 
 function texts() {
-	pauseButton.textContent = paused ? (waiting ? `Go on (${count(waiting)} new)` : 'Go on') : 'Pause';
+	pauseButton.textContent = paused ? (waiting ? `Resume (${count(waiting)} new)` : 'Resume') : 'Pause';
 	pauseButton.setAttribute('aria-pressed', String(paused));
 	const { text, up, error } = watch.getState();
 	$('event-state').textContent = paused ? 'Paused' : error ? `${text}: ${error.message}` : text;
 	$('event-state').classList.toggle('up', up && !paused);
 	$('event-empty').hidden = Boolean(list.firstChild);
-	$('event-empty').textContent = filter.value ? 'No event fits the filter.'
-		: 'Nothing has happened since this page was opened. Events show here as they come.';
+	$('event-empty').textContent = filter.value ? 'No event matches the filter.'
+		: 'There have been no events since this page was opened. New ones appear here.';
 }
 
 function drawNew() {

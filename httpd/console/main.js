@@ -1,7 +1,7 @@
-// The console: which view is shown, the token, and the keys of the keyboard.
+// The console: the choice of the view, the token, keyboard shortcuts.
 //
-// The place is in the address behind the #, so that the browser's buttons and
-// links work: #/keys, #/keys/PATH (percent-encoded), #/events, #/nodes.
+// The address names the view after its #, so that links and the browser's Back and
+// Forward work: #/keys, #/keys/PATH (percent-encoded), #/events, #/nodes.
 
 import * as api from './api.js';
 import * as change from './change.js';
@@ -18,10 +18,10 @@ import * as watch from './watch.js';
 
 const ROOT = 'keydir-root';
 
-// --- where we are ----------------------------------------------------------------
+// --- the current view ------------------------------------------------------------
 
 let shown = ''; // the hash that is shown
-let leaving = false; // the user is being asked
+let leaving = false; // a dialog asks whether to discard changes
 
 function setView(view) {
 	for (const name of ['keys', 'events', 'nodes']) $(`view-${name}`).hidden = name !== view;
@@ -75,14 +75,14 @@ function go(path) {
 async function askToken(wrong) {
 	const input = el('input', { type: 'password', autocomplete: 'off', required: true });
 	const given = await ask({
-		title: wrong ? 'This token is not known' : 'A token is needed',
+		title: wrong ? 'Unknown token' : 'Token required',
 		body: [
-			el('p', {}, wrong ? 'The server does not know the token. Give another one.'
-				: 'This server shows its data to those who have a token.'),
+			el('p', {}, wrong ? 'The server does not accept this token. Enter another one.'
+				: 'This server requires a token.'),
 			field('Token', input, 'It is kept in this tab until you log out or close it.'),
 		],
 		actions: [{ label: 'Use it', run: () => {
-			if (!input.value.trim()) throw Object.assign(new Error('Type or paste it.'), { title: 'No token' });
+			if (!input.value.trim()) throw Object.assign(new Error('Type or paste the token.'), { title: 'No token' });
 			api.setToken(input.value.trim());
 		} }],
 	});
@@ -101,12 +101,12 @@ function afterToken() {
 $('log-out').addEventListener('click', () => {
 	api.forgetToken();
 	sessionStorage.removeItem(ROOT);
-	location.reload(); // nothing that it had read stays
+	location.reload(); // discards everything that was read with the token
 });
 
-// --- the tree's top --------------------------------------------------------------
+// --- the root of the tree --------------------------------------------------------
 
-// A token may have no right on everything, but on a directory.
+// Read the tree. A token may grant one directory only: then ask for the directory.
 async function startTree(root) {
 	await tree.start(root);
 	const error = tree.rootError();
@@ -120,14 +120,14 @@ async function startTree(root) {
 			const path = parse(dir.value).replace(/\/*$/, '/').replace(/^\/+/, '');
 			sessionStorage.setItem(ROOT, path);
 			startTree(path);
-		} }, field('Or begin at a directory', dir), el('button', { type: 'submit' }, 'Open')));
+		} }, field('Or start at a directory', dir), el('button', { type: 'submit' }, 'Open')));
 	}
 	if (!error || error.status !== 401) watch.start(tree.rootPath());
 }
 
-// --- hands -----------------------------------------------------------------------
+// --- shortcuts -------------------------------------------------------------------
 
-// Is what is shown this entry, or below it?
+// Return whether the entry shown is PATH or lies below it.
 const concerns = (path) => entry.current() === path || (isDir(path) && Boolean(entry.current()?.startsWith(path)));
 
 async function removeEntry(path) {
@@ -139,8 +139,8 @@ async function renameEntry(path) {
 	if (to && concerns(path)) go(to + entry.current().slice(path.length));
 }
 
-// The entry that a key of the keyboard means outside the tree: the search result
-// that has the focus, or else the entry that is shown.
+// Return the entry that a shortcut outside the tree acts on: the search result with
+// the focus, or else the entry shown.
 function meant() {
 	if ($('view-keys').hidden) return null;
 	return search.focused() ?? entry.current();
@@ -178,7 +178,7 @@ document.addEventListener('keydown', (event) => {
 addEventListener('hashchange', route);
 addEventListener('beforeunload', (event) => entry.isDirty() && event.preventDefault());
 
-// --- the beginning ---------------------------------------------------------------
+// --- start -----------------------------------------------------------------------
 
 watch.listen({
 	event(e) {

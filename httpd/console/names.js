@@ -1,9 +1,9 @@
-// Names: keys are bytes. Here they are paths as URLs write them (percent-encoded,
-// slashes kept, a slash at the end of a directory), which is also how the server
-// names them; people see and type a form that is text.
+// Names: keys are bytes. The modules pass them as paths in the form of URLs, which is
+// also the server's: percent-encoded, slashes kept, a slash at the end of a directory.
+// The user sees and types a text form of them.
 //
-// That form is the text itself, where it is UTF-8 that can be seen; every other
-// byte is \xHH, and a backslash is doubled. parse(show(path)) is path.
+// The text form shows visible UTF-8 as it is, every other byte as \xHH, and doubles a
+// backslash. parse(show(path)) equals path.
 
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/u;
 const PLAIN = /^[A-Za-z0-9._~-]$/;
@@ -11,7 +11,7 @@ const PLAIN = /^[A-Za-z0-9._~-]$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-// Bytes of a percent-encoded name, as a string of characters up to U+00FF.
+// Decode a percent-encoded name into a string of characters up to U+00FF, one a byte.
 export function binary(encoded) {
 	return encoded.replace(/%([0-9A-Fa-f]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
 }
@@ -45,7 +45,7 @@ function showText(text) {
 	return out;
 }
 
-// Length of the UTF-8 sequence at `at`, or 0.
+// Return the length of the UTF-8 sequence at `at`, or 0.
 function sequence(bytes, at) {
 	const b = bytes[at];
 	const n = b < 0x80 ? 1 : b >= 0xf0 ? 4 : b >= 0xe0 ? 3 : 2;
@@ -56,7 +56,7 @@ function sequence(bytes, at) {
 	}
 }
 
-// What people see of a path, or of a part of it.
+// Return the text form of a path, or of a part of it.
 export function show(encoded) {
 	const bytes = bytesOf(encoded);
 	try {
@@ -73,8 +73,8 @@ export function show(encoded) {
 	}
 }
 
-// The path that somebody typed. Slashes join names; a backslash that begins no
-// escape is a backslash.
+// Return the path of a typed text form. Slashes separate names; a backslash that does
+// not begin an escape stands for itself.
 export function parse(text) {
 	let out = '';
 	const part = /\\x([0-9A-Fa-f]{2})|\\\\|([\s\S])/gu;
@@ -90,19 +90,19 @@ export function parse(text) {
 export const isDir = (path) => path === '' || path.endsWith('/');
 const trim = (path) => (path.endsWith('/') ? path.slice(0, -1) : path);
 
-// The directory that holds a path: "" or one with a slash at its end.
+// Return the directory of a path: "", or a path with a slash at its end.
 export function parent(path) {
 	const at = trim(path).lastIndexOf('/');
 	return at < 0 ? '' : path.slice(0, at + 1);
 }
 
-// Its last name, encoded, without a slash.
+// Return the last name of a path, encoded, without a slash.
 export function last(path) {
 	const p = trim(path);
 	return p.slice(p.lastIndexOf('/') + 1);
 }
 
-// Each directory on the way to a path, from the top; without the root.
+// Return the directories above a path, from the top, without the root.
 export function ancestors(path) {
 	const out = [];
 	for (let p = parent(path); p; p = parent(p)) out.unshift(p);

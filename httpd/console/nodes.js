@@ -1,21 +1,21 @@
-// The view of the nodes. A load balancer lets another node answer each time, so
-// several answers of /v1/status together show them all; they are told apart by
-// their id. What a node says of its peers fills in those that never answer here.
+// The view of the nodes. A load balancer sends each request to another node, so
+// several responses of /v1/status together show all nodes; their ids distinguish
+// them. A node that never responds here is shown from the reports of its peers.
 
 import * as api from './api.js';
 import { $, count, duration, el, errorBox, size } from './dom.js';
 import { plot } from './plot.js';
 
 const EVERY_MS = 2000;
-const ASK_MOST = 6; // answers at a time
-const ASK_MS = 4000; // behind a balancer, a node that hangs would keep its answer for longer
-const SILENT_MS = 10_000; // a node that did not answer so long is marked
-const LATE_MS = 1000; // behind for so long is worth saying
+const ASK_MOST = 6; // requests at a time
+const ASK_MS = 4000; // a load balancer waits longer for a node that hangs
+const SILENT_MS = 10_000; // a node without a response for this long is marked
+const LATE_MS = 1000; // a lag of this long is shown
 const FORGET_MS = 300_000;
 
 const nodes = new Map(); // id -> { id, status, seen, rate, direct }
-const names = new Map(); // a peer's URL -> its id, once it was heard of
-let answered = null; // id of the one that answered last
+const names = new Map(); // a peer's URL -> its id, once known
+let answered = null; // id of the node that responded last
 let failure = null;
 let visible = false;
 let offsets = null; // { at, end }: for the rate of events
@@ -61,7 +61,7 @@ function notePeer(peer, now) {
 	const id = peer.id ?? names.get(peer.url) ?? peer.url;
 	const known = nodes.get(id);
 	if (known?.direct && now - known.seen < SILENT_MS) return;
-	// of one that does not answer, what it said last
+	// an unreachable peer keeps its last known status
 	const status = peer.reachable ? { ...peer, log: { lag: peer.lag, lag_ms: peer.lag_ms, up: peer.log_up } }
 		: { ...known?.status, reachable: false, error: peer.error };
 	nodes.set(id, { ...known, id, status, seen: peer.reachable ? now : (known?.seen ?? now), direct: false });
@@ -73,7 +73,7 @@ function sum(pick) {
 	return known.length ? known.reduce((a, b) => a + b, 0) : null;
 }
 
-// The one that has applied most: what the volume holds is what it holds.
+// Return the node that has applied most events: its store shows the volume's state.
 function fullest() {
 	const live = [...nodes.values()].filter((n) => n.direct && n.status.store && performance.now() - n.seen < SILENT_MS);
 	return live.reduce((a, b) => (a && a.status.offset >= b.status.offset ? a : b), nodes.get(answered));
@@ -115,7 +115,7 @@ function health(node) {
 	if (node.status.reachable === false) return ['bad', 'no answer', node.status.error];
 	if (silent > SILENT_MS) return ['bad', `silent for ${duration(silent / 1000)}`];
 	if (node.status.ready === false) return ['warn', 'not ready', node.status.why];
-	if (node.status.log?.up === false) return ['warn', 'log away', 'writes fail, reads go on'];
+	if (node.status.log?.up === false) return ['warn', 'log unreachable', 'writes fail, reads continue'];
 	if (node.status.log?.lag && node.status.log.lag_ms >= LATE_MS) return ['warn', 'behind'];
 	return ['good', 'ready'];
 }
@@ -133,7 +133,7 @@ function cell(label, ...content) {
 function nodeRow(node) {
 	const s = node.status;
 	const [kind, text, why] = health(node);
-	// what an absent node misses, the others know
+	// the lag of an absent node follows from the other nodes' offsets
 	const lag = kind !== 'bad' ? s.log?.lag : s.offset === undefined ? undefined : Math.max(0, newest() - s.offset);
 	const late = s.log?.lag_ms && kind !== 'bad' ? ` (${duration(s.log.lag_ms / 1000)})` : '';
 	const behind = lag === undefined ? '\u2013' : `${count(lag)}${late}`;

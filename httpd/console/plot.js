@@ -1,4 +1,4 @@
-// Small plots: a line over the last two minutes, its newest value as text.
+// Small plots: a line of the last two minutes and its newest value as text.
 
 import { el, svg } from './dom.js';
 
@@ -6,8 +6,8 @@ const WIDTH = 240;
 const HEIGHT = 56;
 export const SAMPLES = 60;
 
-// A plot with a title; `text` makes a value readable, `least` is the least top of
-// its scale, `top(values)` another one.
+// Return a plot with a title. `text` formats a value, `least` is the lowest top of the
+// scale, and `top(values)` may choose another top.
 export function plot(title, text, least = 1) {
 	const line = svg('polyline', { class: 'line', 'vector-effect': 'non-scaling-stroke' });
 	const area = svg('polygon', { class: 'area' });

@@ -1,10 +1,10 @@
-// Search: keys that hold what is typed anywhere in their path, or the entries of
-// one directory that begin with it.
+// Search: keys whose path contains the typed text, or the entries of one directory
+// that begin with it.
 //
-// The server has no index of names, so pages of the listing are looked through,
-// in order, until enough was found or enough was read; "Search on" goes on from
-// there. For a beginning that is one directory without those below it, up to
-// where names become greater.
+// The server has no index of names, so the search reads pages of the listing in order
+// until it has enough results or has read enough entries; "Search further" continues from
+// there. A search by a beginning reads one directory, not those below it, and ends at
+// the first greater name.
 
 import * as api from './api.js';
 import { $, count, el, errorBox, size } from './dom.js';
@@ -12,7 +12,7 @@ import { binary, parse, show } from './names.js';
 import { rootPath } from './tree.js';
 
 const PAGE = 5000;
-const ENOUGH = 200; // found
+const ENOUGH = 200; // results
 const PATIENCE = { anywhere: 50_000, beginning: 500_000 }; // entries read at a time
 const PAUSE_MS = 150;
 
@@ -73,7 +73,7 @@ async function run(text, prefix, from) {
 	box.replaceChildren(status, stop, list);
 	const searchOn = () => {
 		const next = { match, list, cursor, read, found };
-		box.append(el('button', { type: 'button', onclick: () => run(text, prefix, next) }, 'Search on'));
+		box.append(el('button', { type: 'button', onclick: () => run(text, prefix, next) }, 'Search further'));
 	};
 	try {
 		do {
@@ -90,16 +90,16 @@ async function run(text, prefix, from) {
 					list.append(resultRow(entry));
 				}
 			}
-			status.textContent = `Searching \u2026 ${count(found)} found, ${count(read)} keys looked at`;
+			status.textContent = `Searching \u2026 ${count(found)} found, ${count(read)} keys read`;
 		} while (cursor && found - foundBefore < ENOUGH && read - readBefore < match.patience);
 		status.textContent = (cursor ? 'Paused: ' : '') + (found
-			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys looked at`
-			: `${cursor ? 'nothing found so far' : 'Nothing found'}, ${count(read)} keys looked at`);
+			? `${count(found)} ${cursor ? 'found so far' : 'found'}, ${count(read)} keys read`
+			: `${cursor ? 'nothing found so far' : 'Nothing found'}, ${count(read)} keys read`);
 		if (cursor) searchOn();
 	} catch (error) {
 		if (error.name === 'AbortError') {
-			if (running !== mine) return; // another search took its place
-			status.textContent = `Stopped: ${count(found)} found, ${count(read)} keys looked at`;
+			if (running !== mine) return; // another search has replaced this one
+			status.textContent = `Stopped: ${count(found)} found, ${count(read)} keys read`;
 			searchOn();
 		} else if (error.status === 404) status.textContent = 'Nothing found: there is no such directory';
 		else box.replaceChildren(errorBox(error, () => run(text, prefix)));
@@ -138,13 +138,13 @@ export function focus() {
 	input.select();
 }
 
-// The path of the result that has the focus, or null.
+// Return the path of the result that has the focus, or null.
 export function focused() {
 	const link = document.activeElement.closest('#results a');
 	return link ? link.getAttribute('href').slice('#/keys/'.length) : null;
 }
 
-// Arrows go through the results, from the field and back to it.
+// Arrow keys move through the results, from the field and back to it.
 function step(event) {
 	const links = [...box.querySelectorAll('a')];
 	const at = links.indexOf(document.activeElement);

@@ -1,19 +1,19 @@
-// The tree of keys: one list of visible rows, of which only those in the window
-// are elements, so that a directory of any size scrolls alike. A directory is
-// read page by page, the next one when its end comes into sight.
+// The tree of keys: a list of rows. Only the rows in the window are elements, so that
+// a directory of any size scrolls equally fast. A directory is read page by page, the
+// next page when the end of the last one comes into view.
 //
-// The keyboard moves an active row (aria-activedescendant); focus stays on the
-// tree itself, so rows can come and go.
+// The keyboard moves an active row (aria-activedescendant). The focus stays on the
+// tree itself, so that rows can be added and removed.
 
 import * as api from './api.js';
 import { $, duration, el, size } from './dom.js';
 import { ancestors, binary, isDir, last, parent, show } from './names.js';
 
-const SPARE = 8; // rows drawn beyond each edge
+const SPARE = 8; // rows drawn past each edge
 const INDENT = 16; // pixels for each level of depth
-const ROW_WIDTH = 220; // pixels that a row has at least, besides its indentation
-const SEEK_PAGE = 5000; // entries read at once on the way to one that a link names
-const SEEK_MOST = 500_000; // entries of one directory that are read for it at most
+const ROW_WIDTH = 220; // smallest width of a row in pixels, without its indentation
+const SEEK_PAGE = 5000; // entries per page while looking for one that a link names
+const SEEK_MOST = 500_000; // most entries of one directory read for it
 
 const tree = $('tree');
 const sizer = $('tree-rows');
@@ -22,14 +22,14 @@ const onePane = matchMedia('(max-width: 760px)');
 
 let root = null;
 let rows = [];
-const loaded = new Map(); // path of a directory that is open or was -> node
+const loaded = new Map(); // path of a directory that is or was open -> node
 let active = 0;
 let selected = null; // path
-let sought = null; // the same, while it is not in the tree: what was made here comes by the feed, too
-let drawn = new Map(); // what a row looks like -> its element
+let sought = null; // the selected path until it is in the tree: a new key may arrive by the stream only
+let drawn = new Map(); // appearance of a row -> its element
 let due = 0;
 let depth = 1; // of the deepest row
-let hidden = false; // the active row is to be brought into sight
+let hidden = false; // the active row must be scrolled into view
 let hooks = { open() {}, remove() {}, rename() {} };
 
 const rowHeight = () => (large.matches ? 44 : 28);
@@ -70,7 +70,7 @@ function rebuild() {
 	refresh();
 }
 
-// Draws once, before the next frame, however often it is called.
+// Draw once before the next frame, however often it is called.
 let stale = false;
 function refresh(changed = false) {
 	stale ||= changed;
@@ -88,8 +88,8 @@ function ttlText(row) {
 	return row.expires ? duration((row.expires - Date.now()) / 1000) : '';
 }
 
-// All that an element shows: one that would look the same stays, so that a click
-// does not fall between two of them.
+// Describe everything that a row shows. An element that would look the same is kept,
+// so that the press and the release of a click reach the same element.
 function looks(row, i, height) {
 	return [i, height, onePane.matches, i === active, row.path === selected, row.path, row.label, row.kind, row.depth,
 		row.open, row.size, ttlText(row)].join('\n');
@@ -119,8 +119,8 @@ function drawRow(row, i, height) {
 	return node;
 }
 
-// Gives the list the size of all its rows. A deep tree scrolls sideways rather than
-// squeezing its names to nothing.
+// Set the size of the list to that of all its rows. A deep tree scrolls sideways
+// instead of cutting its names off.
 function measure() {
 	sizer.style.height = `${rows.length * rowHeight()}px`;
 	sizer.style.minWidth = `${indent(depth) + ROW_WIDTH}px`;
@@ -151,9 +151,9 @@ function draw() {
 }
 
 function intoSight(i) {
-	hidden = !tree.clientHeight; // then when it is seen again
+	hidden = !tree.clientHeight; // if the tree is hidden: when it is shown again
 	const height = rowHeight();
-	measure(); // rows that are not drawn yet can be scrolled to
+	measure(); // so that a row that is not drawn yet can be scrolled to
 	if (i * height < tree.scrollTop) tree.scrollTop = i * height;
 	else if ((i + 1) * height > tree.scrollTop + tree.clientHeight)
 		tree.scrollTop = (i + 1) * height - tree.clientHeight;
@@ -172,13 +172,13 @@ async function more(node, limit) {
 	try {
 		const page = await api.list(node.path, { cursor: node.cursor, limit });
 		const fresh = page.entries.map((e) => makeNode(e, node.depth + 1));
-		// the feed may have put the first of them there already
+		// the stream may have added the first of them already
 		const after = node.children?.at(-1)?.order;
 		const known = after === undefined ? fresh : fresh.filter((e) => e.order > after);
 		node.children = node.children ? node.children.concat(known) : fresh;
 		node.cursor = page.cursor;
 	} catch (error) {
-		if (error.status === 404) { // gone meanwhile
+		if (error.status === 404) { // deleted in the meantime
 			node.children = [];
 			node.cursor = null;
 		} else {
@@ -203,7 +203,7 @@ function collapse(node) {
 	refresh(true);
 }
 
-// --- changes that others made --------------------------------------------------
+// --- changes by other clients ---------------------------------------------------
 
 function place(children, order) {
 	let low = 0;
@@ -218,11 +218,11 @@ function place(children, order) {
 
 const GONE = new Set(['del', 'expired', 'evicted', 'rename_from']);
 
-// A message of the watch stream.
+// Apply a message of the watch stream.
 export function apply(event) {
 	const node = loaded.get(parent(event.path));
 	if (!node || !event.path) return;
-	if (node.state === 'loading') return void node.missed.push(event); // newer than the page, perhaps
+	if (node.state === 'loading') return void node.missed.push(event); // it may be newer than the page
 	if (!node.children) return;
 	const order = binary(last(event.path));
 	const at = place(node.children, order);
@@ -255,13 +255,13 @@ function entryOf(event) {
 	};
 }
 
-// --- from outside ----------------------------------------------------------------
+// --- for other modules -----------------------------------------------------------
 
 export function setHooks(given) {
 	hooks = given;
 }
 
-// Begins at a directory: "" is everything.
+// Show the tree below a directory; "" is the root.
 export function start(path = '') {
 	root = makeNode({ path, dir: true }, 0);
 	root.open = true;
@@ -275,9 +275,9 @@ export const rootPath = () => root?.path ?? '';
 export const rootError = () => root?.error;
 export const reload = () => start(rootPath());
 
-// The node of PATH, whose directory is open. It may stand on a page that was not read
-// yet: pages are read up to it, in order, because the list has no holes. Undefined if
-// there is none, it is too far, or another entry was chosen meanwhile.
+// Return the node of PATH, whose directory is open. If its page has not been read yet,
+// read pages in order up to it, because the list has no gaps. Undefined if the entry
+// does not exist, is too far away, or another entry was chosen in the meantime.
 async function seek(path) {
 	const wanted = selected;
 	const node = loaded.get(parent(path));
@@ -293,7 +293,7 @@ async function seek(path) {
 	return there?.path === path ? there : undefined;
 }
 
-// Opens what leads to PATH, and marks it.
+// Open the directories above PATH and select it.
 export async function reveal(path) {
 	selected = sought = path;
 	refresh();
@@ -314,7 +314,7 @@ export async function reveal(path) {
 	refresh();
 }
 
-// The size of a key as far as it is known here.
+// Return the size of a key if the tree knows it.
 export function sizeOf(path) {
 	const children = loaded.get(parent(path))?.children ?? [];
 	const order = binary(last(path));
@@ -324,7 +324,7 @@ export function sizeOf(path) {
 
 export const focus = () => tree.focus();
 
-// --- hands -----------------------------------------------------------------------
+// --- mouse and keyboard ----------------------------------------------------------
 
 function enter(row) {
 	if (row.kind) {
@@ -382,7 +382,7 @@ tree.addEventListener('keydown', (event) => {
 });
 
 tree.addEventListener('click', (event) => {
-	// a row that was drawn anew between press and release is found by its place
+	// a row that was redrawn between press and release is found by its position
 	const hit = event.target.closest('.row') ? event.target : document.elementFromPoint(event.clientX, event.clientY);
 	const at = hit?.closest('.row');
 	if (!at) return;

@@ -1,24 +1,23 @@
-// Values as people read them: JSON, text or bytes. Everything ends as a text
-// node.
+// Display forms of values: JSON, text or bytes. Each form consists of text nodes.
 
 import { el } from './dom.js';
 
-const COLOURED = 200_000; // characters of JSON up to which tokens get colours
+const COLOURED = 200_000; // JSON of more characters than this is shown without colours
 const HEX_ROWS = 4096;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 // eslint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\x7f]/;
 
-// The text of bytes, or null if they are none. With `cut` the last character may
-// be incomplete.
+// Return the text that BYTES encode, or null if they are not text. With `cut` the last
+// character may be incomplete.
 export function textOf(bytes, cut = false) {
 	for (let less = 0; less <= (cut ? Math.min(3, bytes.length) : 0); less++) {
 		try {
 			const text = decoder.decode(bytes.subarray(0, bytes.length - less));
 			return CONTROL.test(text) ? null : text;
 		} catch {
-			// not UTF-8, or cut
+			// not UTF-8, or a character was cut
 		}
 	}
 	return null;
@@ -36,8 +35,8 @@ export function isJson(text) {
 
 const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{},:]|[^\s"[\]{},:]+/g;
 
-// Valid JSON on several lines, as [kind, text] pairs. Tokens stay as they were
-// written: numbers of any length, members given twice.
+// Return valid JSON on several lines, as [kind, text] pairs. Tokens are kept as they
+// were written: numbers of any length, duplicate members.
 export function prettyTokens(text) {
 	const out = [];
 	const push = (kind, t) => out.push([kind, t]);
@@ -88,7 +87,7 @@ export function hexLines(bytes) {
 	return out;
 }
 
-// The forms that a value has, the best one first: [{ name, make() }].
+// Return the forms that a value has, the best one first: [{ name, make() }].
 export function forms(bytes, cut) {
 	const out = [];
 	const text = textOf(bytes, cut);

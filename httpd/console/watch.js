@@ -1,7 +1,7 @@
 // The stream of changes, /v1/watch. It is read with fetch, because EventSource
-// cannot send a token. After a break it comes back with the id of the last
-// message, to whichever node, and misses nothing; if the server no longer knows
-// that place, listeners are told that something was lost.
+// cannot send a token. After a break it reconnects, to any node, with the id of the
+// last message and misses nothing. If the server no longer has that position, the
+// listeners' lost() is called.
 
 import * as api from './api.js';
 
@@ -89,7 +89,7 @@ async function follow(prefix, mine) {
 	}
 }
 
-// Follows everything below a directory; "" is everything.
+// Follow every change below a directory; "" is the root.
 export function start(prefix) {
 	stop();
 	running = { stop() {} };

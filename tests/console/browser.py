@@ -1,8 +1,8 @@
-"""Headless Chromium, driven as a user would: by mouse, keys and what is seen.
+"""Headless Chromium, driven as by a user: mouse, keyboard, and checks of the screen.
 
 Speaks the DevTools protocol over two pipes (--remote-debugging-pipe), so that
-nothing but Chromium and Python is needed. What a page reports (errors on the
-console, uncaught exceptions, violations of its policy) is collected.
+only Chromium and Python are needed. Errors on the page's console, uncaught
+exceptions and violations of its policy are collected.
 """
 import base64
 import fcntl
@@ -18,7 +18,7 @@ PATIENCE = float(os.environ.get("PATIENCE", "1"))
 SHIFT = 8
 CTRL = 2
 
-# key: code, Windows' number, text
+# Key: code, number on Windows, text.
 KEYS = {
     "Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, ""), "Escape": ("Escape", 27, ""),
     " ": ("Space", 32, " "), "ArrowUp": ("ArrowUp", 38, ""), "ArrowDown": ("ArrowDown", 40, ""),
@@ -28,7 +28,7 @@ KEYS = {
     "Backspace": ("Backspace", 8, ""), "/": ("Slash", 191, "/"),
 }
 
-# In the page: elements that are seen, by their accessible text.
+# Functions for the page: they find visible elements by their accessible text.
 HELPERS = """
 window.seen = (e) => Boolean(e) && e.getClientRects().length > 0 && getComputedStyle(e).visibility !== 'hidden';
 window.label = (e) => (e.getAttribute('aria-label') || e.labels?.[0]?.textContent || e.textContent || '').trim();
@@ -73,8 +73,8 @@ class Browser:
         self.answers = {}
         self.changed = threading.Condition()
         self.session = None
-        self.reports = []  # what the page should not have said
-        self.statuses = []  # (status, method, path) of answers that are no success
+        self.reports = []  # errors and warnings of the page
+        self.statuses = []  # (status, method, path) of error responses
         self.requests = {}
         self.hosts = set()
         threading.Thread(target=self._read, daemon=True).start()
@@ -118,7 +118,7 @@ class Browser:
         elif what == "Runtime.consoleAPICalled" and p["type"] in ("error", "warning", "assert"):
             self.reports.append("console: " + " ".join(str(a.get("value", a.get("description"))) for a in p["args"]))
         elif what == "Log.entryAdded" and p["entry"]["level"] in ("error", "warning"):
-            # answers that are no success are told of by `statuses`
+            # error responses are in `statuses`
             if p["entry"]["source"] != "network":
                 self.reports.append(f"log: {p['entry']['source']}: {p['entry']['text']}")
         elif what == "Audits.issueAdded" and "Policy" in p["issue"]["code"]:
@@ -152,10 +152,10 @@ class Browser:
             raise Failed(f"{method}: {answer['error']['message']}")
         return answer["result"]
 
-    # --- what is there ---
+    # --- the page ---
 
     def js(self, expression, **values):
-        """The value of an expression in the page; VALUES are its variables."""
+        """Return the value of an expression in the page; VALUES are its variables."""
         names = ", ".join(values)
         args = ", ".join(json.dumps(v) for v in values.values())
         r = self._evaluate(expression=f"(async ({names}) => {{ const v = await ({expression}); return v instanceof Node ? true : v; }})({args})", returnByValue=True,
@@ -166,7 +166,7 @@ class Browser:
         return r["result"].get("value")
 
     def _evaluate(self, **what):
-        """Once more if the page went away meanwhile, as when it is reloaded."""
+        """Evaluate, and repeat if the page was unloaded in the meantime, as by a reload."""
         end = time.monotonic() + 10 * PATIENCE
         while True:
             try:
@@ -177,7 +177,7 @@ class Browser:
             time.sleep(0.02)
 
     def wait(self, expression, seconds=10, **values):
-        """Waits until an expression is true, and returns its value."""
+        """Wait until an expression is true, and return its value."""
         end = time.monotonic() + seconds * PATIENCE
         while True:
             value = self.js(expression, **values)
@@ -191,22 +191,22 @@ class Browser:
         return self.js("document.body.innerText")[:3000]
 
     def same(self, expression, wanted, **values):
-        """Waits until an expression has a value."""
+        """Wait until an expression has the value WANTED."""
         end = time.monotonic() + 10 * PATIENCE
         while (value := self.js(expression, **values)) != wanted:
             if time.monotonic() > end:
                 raise Failed(f"{expression} {values or ''}\nexpected: {wanted!r}\nactual:   {value!r}\n{self.page_text()}")
             time.sleep(0.02)
 
-    # --- hands ---
+    # --- mouse and keyboard ---
 
     def open(self, url):
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete' && location.href.startsWith(url)", url=url.split("#")[0])
 
     def click(self, expression, **values):
-        """Clicks into the middle of the element that an expression gives, when
-        it is there, stands still, and nothing lies over it."""
+        """Click the middle of the element that an expression returns, once it exists,
+        is enabled, and no other element covers it."""
         spot = f"""(() => {{
             const e = {expression};
             if (!seen(e) || e.disabled) return null;
@@ -232,7 +232,7 @@ class Browser:
         self.call("Input.insertText", text=text)
 
     def fill(self, name, text):
-        """Puts TEXT into a field, found by its label."""
+        """Replace the text of the field with the label NAME."""
         self.click("fieldOf(name)", name=name)
         self.press("a", CTRL)
         if text:
@@ -244,7 +244,7 @@ class Browser:
         self.click("control(text)", text=text)
 
     def downloaded(self, name):
-        """The bytes of a download once it is whole."""
+        """Wait for a complete download and return its bytes."""
         end = time.monotonic() + 20 * PATIENCE
         while not os.path.exists(f"{self.dir}/downloads/{name}"):
             if time.monotonic() > end:
@@ -258,7 +258,7 @@ class Browser:
         handle = self.call("Runtime.evaluate", expression=f"fieldOf({json.dumps(name)})")["result"]["objectId"]
         self.call("DOM.setFileInputFiles", files=[file], objectId=handle)
 
-    # --- surroundings ---
+    # --- the window ---
 
     def viewport(self, width, height, phone=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=2 if phone else 1,

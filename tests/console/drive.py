@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""The console, used as people use it. One scenario each run:
+"""Use the web console as a user does. Each run plays one scenario:
 
     tests/console/drive.py URL SCENARIO [PORT...]
 
-URL is where the page is, through Nginx; the ports are those of the servers
-behind it. A scenario prepares keys over REST,
-drives the page, and looks at what is on the screen and in the store. Fails if
-anything is not as it must be, and also if the page logged an error, broke its
-policy, asked another host, or got an answer that the scenario did not provoke.
+URL is the page's address, through Nginx; the ports are those of the servers that
+Nginx distributes to. A scenario prepares keys over REST, drives the page, and checks
+the screen and the store. The run also fails if the page logged an error, violated its
+policy, contacted another host, or received an error response that the scenario did
+not expect.
 
 SHOT=FILE in the environment leaves a picture of the page if it fails.
 """
 import os
 import signal
 import sys
+import time
 import traceback
 import urllib.error
 import urllib.request
@@ -23,7 +24,7 @@ import scenarios_hands
 import scenarios_keys
 import scenarios_names
 import scenarios_views
-from browser import Browser, Failed
+from browser import PATIENCE, Browser, Failed
 
 SCENARIOS = {
     f.__name__: f for f in (
@@ -34,7 +35,7 @@ SCENARIOS = {
 
 
 class Server:
-    """The store, over REST."""
+    """A client of the store, over REST."""
 
     def __init__(self, url, token=None):
         self.url = url
@@ -60,16 +61,22 @@ class Server:
         return headers
 
     def get(self, path):
-        """The value, or None."""
+        """Return the value, or None."""
         status, _, body = self.ask("GET", "/v1/kv/" + path + "?consistent")
         return body if status == 200 else None
 
     def break_connections(self):
-        """Kills Nginx's workers; it starts new ones at once."""
+        """Kill Nginx's workers and wait until they are gone; it starts new ones."""
         nginx = os.environ["NGINX_PID"]
         with open(f"/proc/{nginx}/task/{nginx}/children") as children:
-            for pid in children.read().split():
-                os.kill(int(pid), signal.SIGKILL)
+            workers = children.read().split()
+        for pid in workers:
+            os.kill(int(pid), signal.SIGKILL)
+        end = time.monotonic() + 10 * PATIENCE
+        while any(os.path.exists(f"/proc/{pid}") for pid in workers):
+            if time.monotonic() > end:
+                raise Failed(f"Nginx's workers do not end: {workers}")
+            time.sleep(0.02)
 
     def headers(self, path):
         return self.ask("HEAD", "/v1/kv/" + path + "?consistent")[1]

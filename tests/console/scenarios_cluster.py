@@ -1,8 +1,8 @@
-"""Nodes that follow one Kafka topic, seen through Nginx.
+"""The view of nodes that follow one Kafka topic, through Nginx.
 
-A scenario takes the browser and the server, and returns the answers that are no
-success and yet in order, as (status, part of the path). SHOTS=DIR in the
-environment keeps pictures of each state.
+A scenario takes the browser and the server, and returns the error responses that it
+expects, as (status, part of the path). With SHOTS=DIR in the environment it saves a
+picture of each state.
 """
 import os
 import signal
@@ -32,7 +32,7 @@ def fits(b):
 
 
 def cluster(b, server):
-    """Three nodes: one stops answering, one has a full disk; both come back."""
+    """Of three nodes, one stops responding and one has a full disk; both recover."""
     ports = server.ports
     stopped, full = int(os.environ["STOP_PID"]), os.environ["SMALL_DISK"]
     for i in range(20):
@@ -49,23 +49,23 @@ def cluster(b, server):
     all_well()
     b.same("document.querySelectorAll('#node-rows tr.bad').length", 0)
     picture(b, "well")
-    # the third one's disk is full: what it cannot apply, it is behind
+    # the disk of the third node is full: it stops applying the log
     first = type(server)(f"http://127.0.0.1:{ports[0]}")
     for i in range(40):
         first.put(f"big/{i}", b"x" * 500000)
     b.wait(cell("State") + ".startsWith('not ready')", seconds=40, port=ports[2])
     b.wait(cell("State") + ".length > 20", port=ports[2])
     b.wait(f"parseInt({cell('Lag')}) > 0", port=ports[2])
-    # it refuses writes, which Nginx gives to another; none waits in vain
+    # it refuses writes, and Nginx passes them to another node; no write waits for it
     for i in range(6):
         server.put(f"passed/{i}", b"1")
     status, _, answer = type(server)(f"http://127.0.0.1:{ports[2]}").ask("PUT", "/v1/kv/refused", b"1")
     assert status == 503 and b"No space left" in answer, (status, answer)
-    # the second one hangs: the others say so, and the pane goes on
+    # the second node hangs: the others report it, and the view stays current
     os.kill(stopped, signal.SIGSTOP)
     try:
         b.wait(cell("State") + ".startsWith('no answer')", seconds=60, port=ports[1])
-        b.wait(cell("State") + ".length > 20", port=ports[1])  # and why
+        b.wait(cell("State") + ".length > 20", port=ports[1])  # with the reason
         before = b.js(cell("Offset"), port=ports[0])
         first.put("while/stopped", b"1")
         b.wait(cell("Offset") + " !== before", seconds=40, port=ports[0], before=before)
@@ -78,5 +78,5 @@ def cluster(b, server):
     subprocess.run(["mount", "-o", "remount,size=256M", full], check=True)
     all_well()
     picture(b, "again")
-    # while one hung, Nginx may have said so
+    # while one node hung, Nginx may have returned an error
     return [(502, ""), (503, ""), (504, "")]

@@ -1,7 +1,7 @@
-"""The keyboard, the phone, a great many keys, tokens.
+"""The keyboard, a phone, a directory of many keys, tokens.
 
-A scenario takes the browser and the server, and returns the answers that are no
-success and yet in order, as (status, part of the path).
+A scenario takes the browser and the server, and returns the error responses that it
+expects, as (status, part of the path).
 """
 import json
 import time
@@ -16,13 +16,13 @@ def focused(b):
 
 
 def keyboard(b, server):
-    """Everything by keyboard alone; what has the focus is seen and has a name."""
+    """Everything works by keyboard; the focused element is visible and has a name."""
     for i in range(50):
         server.put(f"a/k{i:02}", b"v%d" % i)
     server.put("b", b"last")
     b.open(server.url + "/")
     b.wait("row('a/')")
-    # the tree is one stop; arrows move in it
+    # the tree is one stop of Tab; arrow keys move in it
     for _ in range(20):
         b.press("Tab")
         if b.js("document.activeElement.id === 'tree'"):
@@ -59,7 +59,7 @@ def keyboard(b, server):
     b.same(active, "b")
     b.press(" ")
     b.same("text('#entry pre.value')", "last")
-    # edit, save
+    # edit and save
     b.press("e")
     b.same("document.activeElement === fieldOf('Value')", True)
     b.press("a", CTRL)
@@ -82,7 +82,7 @@ def keyboard(b, server):
     b.press("Enter")
     b.same("text('#entry pre.value')", "value")
     assert server.get("c/new") == b"value"
-    # search: to it, through the results, out of it
+    # into the search, through its results, out of it
     b.press("/")
     b.same("document.activeElement.id", "search")
     b.type("k3")
@@ -91,7 +91,7 @@ def keyboard(b, server):
     b.press("ArrowDown")
     b.press("ArrowDown")
     b.same("document.activeElement.querySelector('.name').textContent", "a/k31")
-    # a result that has the focus is renamed and deleted by the same keys
+    # the same keys rename and delete the focused result
     for key, title in (("F2", "Rename key"), ("Delete", "Delete a/k31?")):
         b.press(key)
         b.wait("text('dialog h2') === title", title=title)
@@ -99,7 +99,7 @@ def keyboard(b, server):
         b.wait("!document.querySelector('dialog')")
     b.press("Enter")
     b.same("text('#entry pre.value')", "v31")
-    # a new key goes into the directory that is open: typing goes on after it
+    # the name of a new key begins with the open directory, and the cursor is after it
     b.press("n")
     b.same("fieldOf('Key').value", "a/")
     b.type("x")
@@ -112,7 +112,7 @@ def keyboard(b, server):
     b.press("Escape")
     b.wait("seen(document.querySelector('#tree')) && !seen(document.querySelector('#results'))")
     b.same("document.activeElement.id", "search")
-    # rename and delete from the tree; the focus comes back
+    # rename and delete from the tree; the focus returns to it
     b.js("document.querySelector('#tree').focus()")
     b.wait(active + " === 'k31'")
     b.press("F2")
@@ -134,7 +134,7 @@ def keyboard(b, server):
     b.wait("!row('zz')")
     assert server.get("a/zz") is None
     b.same("document.activeElement.id", "tree")
-    # and from the pane of the entry itself
+    # and from the pane of the entry
     b.js("void (location.hash = '#/keys/b')")
     b.same("text('#entry-title')", "b")
     b.js("document.querySelector('#entry-title').focus()")
@@ -143,7 +143,7 @@ def keyboard(b, server):
         b.wait("text('dialog h2') === title", title=title)
         b.press("Escape")
         b.wait("!document.querySelector('dialog')")
-    # every control has a name for those who cannot see it
+    # every control has a name for screen readers
     for view in ("keys/b", "events", "nodes"):
         b.js("void (location.hash = '#/' + view)", view=view)
         b.wait("seen(document.querySelector('#view-' + name))", name=view.split("/")[0])
@@ -170,7 +170,7 @@ def overflow(b, where):
 
 
 def phone(b, server):
-    """360 x 740, by finger: every view and dialog fits, and one pane at a time."""
+    """At 360 x 740, by touch, every view and dialog fits, and one pane is shown at a time."""
     long = "w" * 120
     server.put(f"a/{long}/key?ttl=5m", b'{"member": "' + b"x" * 300 + b'"}')
     server.put("bytes", bytes(range(256)) * 4)
@@ -181,7 +181,7 @@ def phone(b, server):
     overflow(b, "tree")
     assert not b.js("seen(document.querySelector('#entry-pane'))")
     b.same("[...document.querySelectorAll('#tree .row')].every((e) => e.offsetHeight >= 44)", True)
-    # a directory opens in place; its own page is behind the dots
+    # a tap opens a directory in place; its dots open its own page
     b.click("row('a/')?.querySelector('.name')")
     b.wait("row(name)", name=long + "/")
     b.same("location.hash.includes('a/')", False)
@@ -235,7 +235,7 @@ def phone(b, server):
     b.button("Nodes")
     b.wait("document.querySelectorAll('#node-rows tr').length === 3")
     overflow(b, "nodes")
-    # the dark colours are others, and are enough of a contrast
+    # the dark colours differ from the light ones and have enough contrast
     luminance = """(() => {
         const l = (c) => c.match(/[\\d.]+/g).slice(0, 3).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
             .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
@@ -252,7 +252,7 @@ def phone(b, server):
 
 
 def many(b, server):
-    """100,000 keys in one directory: few elements, all of them reachable."""
+    """A directory of 100,000 keys needs few elements, and every key can be reached."""
     n = 100_000
     for i in range(0, n, 1000):
         ops = [{"op": "set", "key": f"big/k{k:06}", "value": "v"} for k in range(i, i + 1000)]
@@ -263,7 +263,7 @@ def many(b, server):
     b.wait("row('k000000')")
     assert b.js("document.querySelectorAll('#tree [role=treeitem]').length") < 100
     b.js("document.querySelector('#tree').focus()")
-    # End goes to the end of what was read, which brings the next page
+    # the End key goes to the last row that was read, which loads the next page
     b.wait("""(() => {
         const tree = document.querySelector('#tree');
         tree.scrollTop = tree.scrollHeight;
@@ -273,38 +273,38 @@ def many(b, server):
     b.same("Math.round(document.querySelector('#tree-rows').offsetHeight / 28)", n + 1)
     b.click("row('k099999')")
     b.same("text('#entry pre.value')", "v")
-    # a change in the midst of it
+    # a change in the middle of the directory
     server.put("big/k050000a", b"between")
     b.same("Math.round(document.querySelector('#tree-rows').offsetHeight / 28)", n + 2)
-    # search by a beginning reads only its directory, up to where it ends
+    # a search by a beginning reads only its directory, up to the first greater name
     b.fill("Search keys", "big/k05000")
     b.button("Beginning")
     b.same("document.querySelectorAll('#results a').length", 11)
-    # and anywhere: the user may stop it, and go on
+    # the user can stop a search anywhere, and continue it
     b.js("void (window.asked = [], window.fetch_ = fetch, window.fetch = (path, o) => "
          "(asked.push(path), path.includes('cursor') ? new Promise((_, no) => o.signal.addEventListener('abort', () => no(o.signal.reason))) : fetch_(path, o)))")
     b.button("Anywhere")
     b.fill("Search keys", "99999")
-    b.wait("text('#results p') === 'Searching \u2026 0 found, 5,000 keys looked at'")
+    b.wait("text('#results p') === 'Searching \u2026 0 found, 5,000 keys read'")
     b.button("Stop")
-    b.wait("text('#results p') === 'Stopped: 0 found, 5,000 keys looked at'")
+    b.wait("text('#results p') === 'Stopped: 0 found, 5,000 keys read'")
     b.same("Boolean(control('Stop'))", False)
     b.js("void (window.fetch = fetch_)")
-    b.button("Search on")
-    b.wait("text('#results p') === 'Paused: nothing found so far, 55,000 keys looked at'")
-    # never all at once
+    b.button("Search further")
+    b.wait("text('#results p') === 'Paused: nothing found so far, 55,000 keys read'")
+    # the search does not read all keys at once
     b.same("asked.every((path) => !path.includes('recurse') || path.includes('limit=5000'))", True)
-    # some at a time
+    # it reads a part at a time
     b.fill("Search keys", "99999")
     for read in ("50,000", "100,000"):
-        b.wait("text('#results p') === `Paused: nothing found so far, ${read} keys looked at`", read=read)
-        b.button("Search on")
+        b.wait("text('#results p') === `Paused: nothing found so far, ${read} keys read`", read=read)
+        b.button("Search further")
     b.same("[...document.querySelectorAll('#results a .name')].map((e) => e.textContent)", ["big/k099999"])
-    # a link into the midst of it selects the row, which is brought into sight
+    # a link to a key in the middle selects its row and scrolls it into view
     b.call("Page.navigate", url="about:blank")
     b.open(server.url + "/#/keys/big/k070000")
     b.wait("row('k070000')?.getAttribute('aria-selected') === 'true' && seen(row('k070000'))", seconds=60)
-    # one directory goes at once
+    # a directory is deleted in one step
     b.js("void (location.hash = '#/keys/big/')")
     b.wait("text('#entry').includes('more than 1,000')")
     b.button("Delete")
@@ -314,23 +314,23 @@ def many(b, server):
 
 
 def token(b, server):
-    """Asks for a token, keeps it for the tab alone, and forgets it."""
+    """The console asks for a token, keeps it for this tab only, and forgets it."""
     server.token = "writer-of-all"
     server.put("app/k", b"secret")
     server.put("other", b"2")
     b.open(server.url + "/#/keys/app/k")
-    b.wait("text('dialog h2') === 'A token is needed'")
+    b.wait("text('dialog h2') === 'Token required'")
     b.same("document.querySelectorAll('dialog').length", 1)
     assert "secret" not in b.page_text()
     b.same("document.activeElement.type", "password")
     b.type("wrong")
     b.press("Enter")
-    b.wait("text('dialog h2') === 'This token is not known'")
+    b.wait("text('dialog h2') === 'Unknown token'")
     b.type("writer-of-all")
     b.press("Enter")
     b.same("text('#entry pre.value')", "secret")
     b.wait("row('other')")
-    # the stream has the token too; so has a change
+    # the stream and a change send the token, too
     server.put("app/k", b"secret 2")
     b.same("text('#entry pre.value')", "secret 2")
     b.button("Edit")
@@ -338,23 +338,23 @@ def token(b, server):
     b.button("Save")
     b.same("text('#entry pre.value')", "secret 3")
     assert server.get("app/k") == b"secret 3"
-    # a link could not carry the token
+    # a link cannot send a token
     b.button("Download")
     assert b.downloaded("k") == b"secret 3"
-    # in this tab, nowhere else, and it survives a reload
+    # the token is in this tab only, and survives a reload
     b.same("[document.cookie, localStorage.length, Object.values(sessionStorage).includes('writer-of-all')]", ["", 0, True])
     b.same("location.href.includes('writer')", False)
     b.call("Page.reload")
     b.same("text('#entry pre.value')", "secret 3")
     b.button("Log out")
-    b.wait("text('dialog h2') === 'A token is needed'")
+    b.wait("text('dialog h2') === 'Token required'")
     b.same("Object.values(sessionStorage).includes('writer-of-all')", False)
     assert "secret" not in b.page_text()
-    # one that may see a part only: it says so, and shows that part
+    # a token for a part of the keys: the console says so and shows that part
     b.type("reader-of-app")
     b.press("Enter")
     b.wait("text('#tree-error').includes('needs the right \"read\" on everything')")
-    b.fill("Or begin at a directory", "app")
+    b.fill("Or start at a directory", "app")
     b.button("Open")
     b.wait("row('k')")
     b.button("Events")

@@ -1,13 +1,13 @@
-"""Keys: looked at, edited, made, renamed, deleted.
+"""Keys: browsed, edited, created, renamed, deleted.
 
-A scenario takes the browser and the server, and returns the answers that are no
-success and yet in order, as (status, part of the path).
+A scenario takes the browser and the server, and returns the error responses that it
+expects, as (status, part of the path).
 """
 from browser import CTRL
 
 
 def browse(b, server):
-    """The tree, each kind of value, and what is known of a key."""
+    """The tree, each kind of value, and the metadata of a key."""
     server.put("dir/sub/deep", b"down here")
     server.put("doc", b'{"b":[1,{"big":12345678901234567890}],"a":"x","e":{}}', Content_Type="application/json")
     server.put("text", "plain text, ünïcödé\n<b>not bold</b>".encode(), Content_Type="text/plain")
@@ -59,7 +59,7 @@ def browse(b, server):
     b.button("Download all of it")
     assert b.downloaded("large") == b"a line of a large value\n" * 40000
 
-    # a directory, back, a link from outside, what is not there
+    # a directory, the Back button, a link from outside, a missing key
     b.click("document.querySelector('.brand')")
     b.wait("text('#entry-none').includes('Choose a key')")
     b.js("location.hash = '#/keys/dir'")
@@ -69,15 +69,15 @@ def browse(b, server):
     b.same("text('#entry pre.value')", "down here")
     b.wait("row('deep').getAttribute('aria-selected') === 'true'")
     b.js("location.hash = '#/keys/dir/nothing'")
-    b.wait("text('#entry').includes('There is no such key')")
+    b.wait("text('#entry').includes('This key does not exist')")
     b.js("location.hash = '#/keys/dir/sub/deep/below'")
-    b.wait("text('#entry').includes('There is no such key')")
-    # what others change shows by itself
+    b.wait("text('#entry').includes('This key does not exist')")
+    # changes by other clients appear without a reload
     server.put("dir/sub/newer", b"1")
     b.wait("row('newer')")
     server.ask("DELETE", "/v1/kv/dir/sub/newer")
     b.wait("!row('newer')")
-    # a name deep down is not squeezed to nothing: the tree scrolls sideways to it
+    # a deep name is not cut off: the tree scrolls sideways to it
     deep = "/".join(f"level{i:02}" for i in range(30))
     server.put(deep + "/at-the-bottom", b"1")
     b.open(server.url + "/#/keys/" + deep + "/at-the-bottom")
@@ -91,7 +91,7 @@ def browse(b, server):
 
 
 def hold_reads(b, path):
-    """Has the page's next reads of a key wait for letGo(); `asked` counts them from now on."""
+    """Hold the page's next reads of a key until letGo(); `asked` counts them from now on."""
     b.js("""void ((was) => {
         window.asked = 0;
         const gate = new Promise((go) => (window.letGo = go));
@@ -111,7 +111,7 @@ def open_key(b, server, path):
 
 
 def edit(b, server):
-    """Editing: what is kept, conflicts, and what must not be lost."""
+    """The editor keeps TTL and type, resolves conflicts, and loses no unsaved change."""
     server.put("note?ttl=1h", b"one\ntwo\n", Content_Type="text/plain")
     b.open(server.url + "/#/keys/note")
     b.button("Edit")
@@ -125,19 +125,19 @@ def edit(b, server):
     h = server.headers("note")
     assert h["Content-Type"] == "text/plain" and 3000 < int(h["X-Keydir-TTL"]) <= 3600, h.items()
     b.same("document.activeElement.id", "entry-title")
-    # what others change leaves the focus where it is
+    # a change by another client does not move the focus
     b.js("control('Rename').focus()")
     server.put("note?ttl=keep", b"changed")
     b.same("text('#entry pre.value')", "changed")
     b.same("document.activeElement.textContent", "Rename")
 
-    # somebody is faster: both values, and a choice
+    # another client writes first: both values and a choice are shown
     b.button("Edit")
     b.fill("Value", "mine")
     server.put("note?ttl=keep", b"theirs <b>x</b>")
-    b.wait("text('.news').includes('Somebody else changed it meanwhile: version')")
+    b.wait("text('.news').includes('Another client changed it: version')")
     b.button("Save")
-    b.wait("text('dialog h2') === 'Somebody else changed this key'")
+    b.wait("text('dialog h2') === 'Another client changed this key'")
     b.same("[...document.querySelectorAll('dialog .sides pre')].map((e) => e.innerText)", ["mine", "theirs <b>x</b>"])
     b.press("Escape")
     b.wait("!document.querySelector('dialog')")
@@ -156,7 +156,7 @@ def edit(b, server):
     b.button("Take theirs")
     b.same("text('#entry pre.value')", "theirs again")
     assert server.get("note") == b"theirs again"
-    # it was deleted meanwhile
+    # another client deletes the key
     b.button("Edit")
     b.fill("Value", "back from the dead")
     server.ask("DELETE", "/v1/kv/note")
@@ -167,12 +167,12 @@ def edit(b, server):
     b.same("text('#entry pre.value')", "back from the dead")
     assert server.get("note") == b"back from the dead"
 
-    # unsaved changes are not left by accident
+    # the console asks before it discards unsaved changes
     b.button("Edit")
     b.fill("Value", "half")
     b.button("Events")
     b.wait("text('dialog h2') === 'Discard your changes?'")
-    b.button("Go on editing")
+    b.button("Continue editing")
     b.same("fieldOf('Value').value", "half")
     b.same("location.hash", "#/keys/note")
     b.button("Events")
@@ -181,7 +181,7 @@ def edit(b, server):
     b.button("Keys")
     open_key(b, server, "note")
     b.same("text('#entry pre.value')", "back from the dead")
-    # Escape asks as well, and cancels at once if nothing was changed
+    # Escape asks as well, but cancels at once if nothing was changed
     b.button("Edit")
     b.fill("Value", "half")
     b.press("Escape")
@@ -197,7 +197,7 @@ def edit(b, server):
     b.press("Escape")
     b.same("text('#entry pre.value')", "back from the dead")
 
-    # line ends stay what they were; values that are no text come from files
+    # line ends are kept; a value that is not text is replaced from a file
     server.put("dos", b"a\r\nb\r\n")
     open_key(b, server, "dos")
     b.button("Edit")
@@ -216,7 +216,7 @@ def edit(b, server):
     b.button("Save")
     b.wait("text('.cut').includes('250 KiB')")
     assert server.get("raw") == bytes(range(256)) * 1000
-    # a large text is read whole before it is edited
+    # the whole of a large text is read before it is edited
     server.put("long", b"0123456789abcde\n" * 5000)
     open_key(b, server, "long")
     b.button("Edit")
@@ -226,20 +226,20 @@ def edit(b, server):
     b.press("s", CTRL)
     b.wait("text('#toasts').includes('Saved') && document.querySelector('.cut')")
     assert server.get("long") == b"0123456789abcde\n" * 5000 + b"the end"
-    # what is too large for a text field is not read at all, and a file replaces it
+    # a value too large for a text field is not read, and can be replaced from a file
     server.put("huge", b"x" * ((1 << 20) + 1))
     open_key(b, server, "huge")
     b.button("Edit")
     b.wait("text('form.edit').includes('too large for a text field')")
     b.fill("Content type", "text/plain")
     b.button("Save")
-    b.wait("text('form.edit .error').includes('Choose the file')")
+    b.wait("text('form.edit .error').includes('Choose a file')")
     b.upload("From a file", file)
     b.button("Save")
     b.wait("text('.cut').includes('250 KiB')")
     assert server.get("huge") == bytes(range(256)) * 1000
     assert server.headers("huge")["Content-Type"] == "text/plain"
-    # who opens a link and goes on typing elsewhere keeps on typing there
+    # the focus stays in a field where the user types while a link opens
     hold_reads(b, "note")
     b.click("row('note')")
     b.same("asked", 1)
@@ -251,13 +251,13 @@ def edit(b, server):
 
 
 def late(b, server):
-    """The pane of a key, when an answer or a message of the stream comes later than what the user does."""
+    """A response or a message that arrives after the user has moved on changes nothing."""
     server.put("one", b"1")
     server.put("two", b"2")
     b.open(server.url + "/#/keys/one")
     b.same("text('#entry pre.value')", "1")
-    # Somebody changes one key, and the user opens another as soon as the list shows it:
-    # that is read once. (A timer that is set later and longer ends later.)
+    # Another client changes one key, and the user opens another as soon as the list shows
+    # the change: the other key is read once. (A timer set later for longer ends later.)
     hold_reads(b, "two")
     b.js("void letGo()")
     server.put("one", b"1234")
@@ -290,10 +290,10 @@ def late(b, server):
 
 
 def change(b, server):
-    """Create, time to live, rename, delete."""
-    # what the feed tells later than the answer is found in the tree all the same
+    """Create a key, set its time to live, rename it, delete it."""
+    # a new key appears in the tree even if the stream reports it after the response
     b.open(server.url + "/#/keys/late/one/key")
-    b.wait("text('#tree').includes('Empty') && text('#entry').includes('no such key')")
+    b.wait("text('#tree').includes('Empty') && text('#entry').includes('This key does not exist')")
     server.put("late/one/key", b"1")
     b.wait("row('key') && row('one/').getAttribute('aria-expanded') === 'true'")
     b.same("row('key').getAttribute('aria-selected')", "true")
@@ -315,11 +315,11 @@ def change(b, server):
     assert h["Content-Type"] == "application/json" and 800 < int(h["X-Keydir-TTL"]) <= 900
     b.wait("/in 14 min \\d+ s/.test(text('#entry-ttl'))")
     b.wait("row('config') && row('app/').getAttribute('aria-expanded') === 'true'")
-    # not twice; what is wrong is said where it happened, and can be put right
+    # a second key of that name is refused; the dialog shows the error and can be corrected
     b.button("New key")
     b.fill("Key", "app/config")
     b.button("Create")
-    b.wait("text('dialog .error').includes('There is one already')")
+    b.wait("text('dialog .error').includes('It already exists')")
     b.fill("Key", "app//x")
     b.button("Create")
     b.wait("text('dialog .error').includes('must not be empty')")
@@ -328,9 +328,9 @@ def change(b, server):
     b.wait("text('dialog .error').includes('is a key and not a directory')")
     b.fill("Key", "app/dir/")
     b.button("Create")
-    b.wait("text('#entry').includes('Nothing is in this directory')")
+    b.wait("text('#entry').includes('This directory is empty')")
     assert server.ask("GET", "/v1/kv/app/dir/")[0] == 200
-    # several times the live countdown
+    # several times to live, with a live countdown
     open_key(b, server, "app/config")
     b.click("document.querySelector('.facts button')")
     b.fill("Time to live", "nonsense")
@@ -346,21 +346,21 @@ def change(b, server):
     b.same("text('#entry-ttl')", "never")
     b.wait("!row('config').querySelector('.ttl')")
     assert "X-Keydir-TTL" not in server.headers("app/config")
-    # one that expires goes by itself
+    # a key that expires disappears from the page
     server.put("app/soon?ttl=1500ms", b"x")
     open_key(b, server, "app/soon")
     b.wait("row('soon')")
-    b.wait("text('#entry').includes('no such key')")
+    b.wait("text('#entry').includes('This key does not exist')")
     b.wait("!row('soon')")
 
-    # rename: a key, onto another one, a directory
+    # rename a key, replace another key, rename a directory
     server.put("app/other", b"other")
     open_key(b, server, "app/config")
     b.button("Rename")
     b.same("fieldOf('New name').value", "app/config")
     b.fill("New name", "app/other")
     b.button("Rename")
-    b.wait("text('dialog .error').includes('There is one already')")
+    b.wait("text('dialog .error').includes('It already exists')")
     assert server.get("app/other") == b"other"
     b.button("Replace a key of that name")
     b.click("[...document.querySelectorAll('dialog button')].find((e) => e.textContent === 'Rename')")
@@ -376,7 +376,7 @@ def change(b, server):
     assert server.get("moved/here/other") == b'{"debug": true}'
     b.wait("row('moved/') && !row('app/')")
 
-    # delete: asked for, taken back, changed meanwhile, done
+    # delete: ask, cancel, refuse after a change by another client, delete
     open_key(b, server, "moved/here/other")
     b.button("Delete")
     b.wait("text('dialog h2') === 'Delete moved/here/other?'")
@@ -386,19 +386,19 @@ def change(b, server):
     b.button("Delete")
     server.put("moved/here/other", b"newer")
     b.click("document.querySelector('dialog .danger')")
-    b.wait("text('dialog .error').includes('changed meanwhile')")
+    b.wait("text('dialog .error').includes('The key has changed')")
     assert server.get("moved/here/other") == b"newer"
     b.click("document.querySelector('dialog .danger')")
     b.same("location.hash", "#/keys/moved/here/")
     assert server.get("moved/here/other") is None
     b.wait("!row('other')")
-    # a directory with all below it, only after its name was typed
+    # a directory with everything below it, after its name was typed
     for i in range(20):
         server.put(f"moved/here/d{i}/k", b"1")
     server.put("stays", b"1")
     open_key(b, server, "moved/")
     b.button("Delete")
-    b.wait("text('dialog h2') === 'Delete moved/ and all below it?'")
+    b.wait("text('dialog h2') === 'Delete moved/ and everything below it?'")
     b.same("document.querySelector('dialog .danger').disabled", True)
     b.type("move")
     b.press("Enter")

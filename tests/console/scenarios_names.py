@@ -1,12 +1,12 @@
 """Names and values of any bytes.
 
-A scenario takes the browser and the server, and returns the answers that are no
-success and yet in order, as (status, part of the path).
+A scenario takes the browser and the server, and returns the error responses that it
+expects, as (status, part of the path).
 """
 from browser import CTRL
 
 
-# Names as they are, and as the console shows them.
+# Names, and how the console shows them.
 STRANGE = [
     (b"<img src=x onerror=window.hacked=1>", None),
     (b"\"'><script>window.hacked=2<", None),
@@ -31,7 +31,7 @@ def quote(name):
 
 
 def names(b, server):
-    """Names and values of any bytes are shown as text, and all works on them."""
+    """Names and values of any bytes are shown as text, and every action works on them."""
     hostile = b"<script>window.hacked=5</script><img src=x onerror=window.hacked=6>"
     for name, _ in STRANGE:
         server.put("s/" + quote(name), hostile, Content_Type="text/html")
@@ -49,7 +49,7 @@ def names(b, server):
         b.same("location.hash", "#/keys/s/" + quote(name))
         b.same("document.querySelector('#entry-title').textContent", shown)
         b.same("document.querySelector('#entry pre.value')?.textContent", hostile.decode())
-        # edited, renamed and moved back, all by its name
+        # edit it, rename it, rename it back, by its shown name
         b.button("Edit")
         b.wait("fieldOf('Value')")
         b.press("a", CTRL)
@@ -71,7 +71,7 @@ def names(b, server):
         assert server.get("t/" + quote(name)) is None
         b.js("void (location.hash = '#/keys/s/')")
         b.wait("row('dir <b>\\\\xFF/')")
-    # a directory of such a name
+    # a directory with such a name
     b.click("row('dir <b>\\\\xFF/')")
     b.click("row('\\\\x01')")
     b.same("document.querySelector('#entry pre.value')?.textContent", hostile.decode())
@@ -79,13 +79,13 @@ def names(b, server):
     b.click("[...document.querySelectorAll('.trail a')].at(-1)")
     b.wait("document.querySelector('#entry-title').textContent.startsWith('dir <b>')")
     b.button("Delete")
-    b.wait("document.querySelector('dialog h2')?.textContent.includes('all below it')")
+    b.wait("document.querySelector('dialog h2')?.textContent.includes('everything below it')")
     b.type("dir <b>\\xFF")
     b.press("Enter")
     b.wait("!document.querySelector('dialog')")
     b.same("location.hash", "#/keys/s/")
     assert server.ask("GET", "/v1/kv/s/" + quote(b"dir <b>\xff") + "/")[0] == 404
-    # made here
+    # created in the console
     b.button("New key")
     b.fill("Key", "s/\\xFE<b>%20\\\\")
     b.button("Create")
@@ -93,13 +93,13 @@ def names(b, server):
     # found by search
     b.fill("Search keys", "<B>%20")
     b.same("[...document.querySelectorAll('#results a bdi')].map((e) => e.textContent)", ["s/\\xFE<b>%20\\\\"])
-    # events showed all of it as text
+    # the events show all of it as text
     b.button("Events")
     b.wait("[...document.querySelectorAll('#event-list .name')].some((e) => e.textContent === 't/' + shown)",
            shown=STRANGE[0][0].decode())
     b.same("window.hacked", None)
     b.same("[document.scripts.length, document.images.length, document.querySelectorAll('main b, main i').length]", [1, 1, 0])
-    # what is shown and what is typed are each other's reverse, for any bytes
+    # parse() reverses show(), for any bytes
     b.same("""(async () => {
         const { show, parse, encodeBytes } = await import('/console/names.js');
         let seed = 7;

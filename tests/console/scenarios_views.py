@@ -1,17 +1,17 @@
-"""Events and nodes.
+"""The views of events and nodes.
 
-A scenario takes the browser and the server, and returns the answers that are no
-success and yet in order, as (status, part of the path).
+A scenario takes the browser and the server, and returns the error responses that it
+expects, as (status, part of the path).
 """
 import json
 import time
 
 
 def events(b, server):
-    """Live events: each kind, pause, filter, coming back after a break."""
+    """Live events: each kind, pause, filter, reconnecting after a break."""
     b.open(server.url + "/#/events")
     b.wait("text('#event-state') === 'Live'")
-    b.wait("text('#event-empty').includes('Nothing has happened')")
+    b.wait("text('#event-empty').includes('There have been no events')")
     rows = "[...document.querySelectorAll('#event-list li')].map((e) => [e.querySelector('.tag').textContent, e.querySelector('.name').textContent])"
     server.put("e/a", b"1")
     b.same(rows, [["set", "e/a"], ["mkdir", "e/"]])
@@ -27,9 +27,9 @@ def events(b, server):
     b.wait("text('#event-state') === 'Paused'")
     for i in range(5):
         server.put(f"p/{i}", b"1")
-    b.wait("text('#event-pause') === 'Go on (6 new)'")
+    b.wait("text('#event-pause') === 'Resume (6 new)'")
     b.same(rows + "[0].join()", "del,e/c")
-    b.button("Go on (6 new)")
+    b.button("Resume (6 new)")
     b.same(rows + "[0].join()", "set,p/4")
     b.fill("Show only keys with", "P/3")
     b.same(rows, [["set", "p/3"]])
@@ -42,13 +42,13 @@ def events(b, server):
     b.same(rows, [])
     b.js("""void (window.states = [], new MutationObserver(() => states.push(text('#event-state')))
         .observe(document.querySelector('#event-state'), { childList: true, characterData: true, subtree: true }))""")
-    # a break: nothing is missed, nothing comes twice
+    # after a break no event is missing and none is repeated
     server.break_connections()
     for i in range(10):
         server.put(f"q/{i}", b"1")
     b.same(rows, [["set", f"q/{i}"] for i in range(9, 0, -1)] + [["set", "q/0"], ["mkdir", "q/"]])
     assert "Reconnecting" in b.js("states"), b.js("states")
-    # a flood is shown, and bounded
+    # of a thousand events at once the newest are shown
     ops = [{"op": "set", "key": f"flood/{i}", "value": "v"} for i in range(1000)]
     server.ask("POST", "/v1/txn", json.dumps(ops).encode(), Content_Type="application/json")
     b.wait(rows + ".length === 500")
@@ -56,7 +56,7 @@ def events(b, server):
 
 
 def nodes(b, server):
-    """The nodes behind Nginx, found by asking several times; the plots."""
+    """Several requests through Nginx find all its nodes; the plots move."""
     ports = sorted(server.ports)
     for i in range(30):
         server.put(f"n/{i}", b"x" * 1000)
@@ -64,7 +64,7 @@ def nodes(b, server):
     ids = "[...document.querySelectorAll('#node-rows tr:not(.bad) th bdi')].map((e) => e.textContent.split(':').at(-1))"
     b.same(ids, ports)
     b.same("document.querySelectorAll('#node-rows .mark').length", 1)
-    # a peer that only the nodes know of
+    # a peer that only the nodes know
     b.same("[...document.querySelectorAll('#node-rows tr.bad th bdi')].map((e) => e.textContent)", ["http://127.0.0.1:1"])
     b.wait("text('#node-rows tr.bad [data-label=State]').includes('no answer')")
     b.wait("text('#answered-name').endsWith(':' + text('#node-rows tr:has(.mark) th bdi').split(':').at(-1))")
@@ -74,7 +74,7 @@ def nodes(b, server):
     b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=Lag]')].map((e) => e.textContent)", ["0"] * 3)
     b.same("[...document.querySelectorAll('#node-rows tr:not(.bad) [data-label=State]')].every((e) => e.textContent === 'ready')", True)
     b.wait("text('#node-store').startsWith('30 keys, 1 directory,')")
-    # the plots move with what is done
+    # the plots follow the requests
     value = "Object.fromEntries([...document.querySelectorAll('.plot')].map((p) => [p.querySelector('figcaption').firstChild.data, p.querySelector('strong').textContent]))"
     b.wait(f"{value}.Keys === '30'")
     b.wait("document.querySelectorAll('.plot polyline[points]').length >= 3")
