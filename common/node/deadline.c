@@ -1,18 +1,18 @@
 /* Write deadlines: answer every write that has waited too long.
  *
- * A separate thread does this, because a hung disk, or another process stopped inside
- * the store's write transaction, blocks the thread that applies as well. The answer
- * states the truth. A queued event is removed from the queue: it was not done (LATE).
- * An event in the hands of a worker, or of an external log, may still be done (UNKNOWN).
+ * A separate thread does this, because a hung disk, or another process stopped inside the store's
+ * write transaction, blocks the thread that applies as well. The answer states the truth. A
+ * queued event is removed from the queue: it was not done (LATE). An event in the hands of a
+ * worker, or of a Kafka log, may still be done (UNKNOWN).
  *
- * An event in the hands of a worker stays in the index, without a callback, until the
- * worker finishes it. Its age tells readiness how long applying has been blocked.
+ * An event in the hands of a worker stays in the index, without a callback, until the worker
+ * finishes it. The readiness check uses its age to see how long applying has been blocked.
  *
- * All writes have the same timeout, so the index is ordered by deadline, and sleeping
- * for one timeout never misses a deadline.
+ * All writes have the same timeout, so the index is ordered by deadline, and sleeping for one
+ * timeout never misses a deadline.
  *
- * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue.
- * Callbacks run without a lock. */
+ * Locks: deadline_lock for sleeping, a leaf; queue_lock for the index and the queue. Callbacks run
+ * without a lock. */
 #include "common/node/deadline.h"
 
 #include "common/base/clock.h"
@@ -28,7 +28,7 @@
 #define OVERDUE_MS 1000
 
 /* Return the timeout of a write in ms. */
-static int64_t write_patience_ms(const struct node *node)
+static int64_t write_limit_ms(const struct node *node)
 {
 	return node->config.write_timeout_ms + DEADLINE_LOG_GRACE_MS;
 }
@@ -53,8 +53,7 @@ static void expire_queued(struct node *node, int64_t now_ms, struct completions 
 	node->queue_last = link;
 }
 
-/* Answer the caller of P, which a worker or the evictor still uses. Call with queue_lock
- * waiting. */
+/* Answer the caller of P, which a worker or the evictor still uses. Call with queue_lock held. */
 static void answer_taken(struct submission *p, struct completions *done)
 {
 	struct submission *copy = calloc(1, sizeof(*copy));
@@ -69,9 +68,9 @@ static void answer_taken(struct submission *p, struct completions *done)
 }
 
 /* Answer all late writes. Returns the ms until the next deadline. */
-static int64_t expire(struct node *node)
+static int64_t expire_writes(struct node *node)
 {
-	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + write_patience_ms(node);
+	int64_t now_ms = clock_mono_ms(), next_ms = now_ms + write_limit_ms(node);
 	struct completions done;
 	struct submission *p, *tmp;
 	completions_init(&done);
@@ -100,13 +99,13 @@ static int64_t expire(struct node *node)
 	return next_ms - now_ms;
 }
 
-static void *run(void *arg)
+static void *run_deadlines(void *arg)
 {
 	struct node *node = arg;
 	pthread_mutex_lock(&node->deadline_lock);
 	while (!node->deadlines_stop) {
 		pthread_mutex_unlock(&node->deadline_lock);
-		struct timespec until = clock_mono_in(expire(node));
+		struct timespec until = clock_mono_in(expire_writes(node));
 		pthread_mutex_lock(&node->deadline_lock);
 		if (!node->deadlines_stop)
 			pthread_cond_timedwait(&node->deadline_wake, &node->deadline_lock, &until);
@@ -119,7 +118,7 @@ int deadline_open(struct node *node)
 {
 	pthread_mutex_init(&node->deadline_lock, NULL);
 	int r = clock_cond_init(&node->deadline_wake);
-	return r < 0 ? r : -pthread_create(&node->deadline_thread, NULL, run, node);
+	return r < 0 ? r : -pthread_create(&node->deadline_thread, NULL, run_deadlines, node);
 }
 
 void deadline_close(struct node *node)
@@ -135,13 +134,13 @@ void deadline_close(struct node *node)
 
 int64_t deadline_from_now(const struct node *node)
 {
-	return clock_mono_ms() + write_patience_ms(node);
+	return clock_mono_ms() + write_limit_ms(node);
 }
 
 int64_t deadline_oldest_ms(struct node *node)
 {
 	pthread_mutex_lock(&node->queue_lock);
-	int64_t since_ms = node->pending ? node->pending->deadline_ms - write_patience_ms(node) :
+	int64_t since_ms = node->pending ? node->pending->deadline_ms - write_limit_ms(node) :
 	                                   INT64_MAX;
 	pthread_mutex_unlock(&node->queue_lock);
 	int64_t now_ms = clock_mono_ms();
@@ -150,5 +149,5 @@ int64_t deadline_oldest_ms(struct node *node)
 
 bool deadline_is_overdue(const struct node *node, int64_t oldest_ms)
 {
-	return oldest_ms > write_patience_ms(node) + OVERDUE_MS;
+	return oldest_ms > write_limit_ms(node) + OVERDUE_MS;
 }

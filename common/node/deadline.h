@@ -17,8 +17,7 @@ int deadline_open(struct node *node);
 void deadline_close(struct node *node);
 /* Return the deadline (monotonic ms) of a write that is submitted now. */
 int64_t deadline_from_now(const struct node *node);
-/* Return the age in ms of the oldest write without an outcome, 0 if there is none.
- * Thread-safe. */
+/* Return the age in ms of the oldest write without an outcome, or 0. Thread-safe. */
 int64_t deadline_oldest_ms(struct node *node);
 /* Return true if an age of OLDEST_MS shows that applying is blocked. */
 bool deadline_is_overdue(const struct node *node, int64_t oldest_ms);

@@ -1,30 +1,28 @@
 /* Eviction: which entries have to go when the cache is full.
  *
- * Two policies (--evict). `ttl`: the keys that expire soonest, exactly, from the
- * table of expiry; a key without an expiry is never evicted. `lru`: about the
- * least recently used of all keys. Last used is the later of the last change,
- * which the entry has, and the last read, which the recency table (node/recency.h) has.
+ * There are two policies (--evict). `ttl` evicts exactly the keys that expire soonest, from the
+ * expiry table; a key without an expiry is never evicted. `lru` evicts approximately the least
+ * recently used of all keys. The last use of an entry is the later of its last change, which the
+ * entry stores, and its last read, which the recency table (node/recency.h) stores.
  *
- * `lru` looks at SAMPLES entries for each victim, takes the oldest of all that it
- * looked at, and keeps a pool of the next oldest, which are looked at again the
- * next time; so the cost does not depend on how many keys there are. A sample
- * must be fair, and inode numbers are not: each process counts its own up, and
- * what was evicted leaves gaps, so that a random number would hit the survivors
- * before gaps again and again. So the choice is made by rank: a survey, which
- * walks on by a few rows with each choice, notes the inode of every Nth row as a
- * fence; a sample begins a random number of rows behind a random fence, and is a
- * few rows long. One lap of the survey takes as long as to evict a twentieth of
- * the keys, so that fences are never far off.
+ * For each victim, `lru` samples SAMPLES entries, takes the oldest of them all, and keeps the next
+ * oldest in a pool, whose entries compete again in the next choice. So the cost does not depend on
+ * the number of keys. Sampling random inode numbers would not be uniform: each process counts up
+ * its own numbers, and evicted entries leave gaps, so the entry after a gap would be hit again and
+ * again. Therefore the choice is made by rank. A survey walks on by a few rows with each choice and
+ * notes the inode number of every Nth row as a fence. A sample begins a random number of rows after
+ * a random fence and is a few rows long. A lap of the survey takes as long as the eviction of a
+ * twentieth of the keys, so the fences stay nearly accurate.
  *
- * Never evicted: directories, but for empty ones that setting a key made on the
- * way (a number of the store's own, no attributes, no default TTL): or a cache of
- * a/N/value would fill up with them; symbolic links; what a mount holds open
- * (recency_hold); the root; and what has the attribute EVICT_ATTR, or lies anywhere
+ * These are never evicted: directories, except empty ones that were created implicitly with a key
+ * (they have an inode number of the store's own, no attributes and no default TTL), since otherwise
+ * a cache of a/N/value would fill up with them; symbolic links; the root; entries that a mount
+ * holds open (recency_hold()); and every entry that has the attribute EVICT_ATTR or lies anywhere
  * below a directory that has it.
  *
- * Nothing here changes the store: a victim is only named, with its version, and
- * goes by an event like any other (node/evictor.c), or stays if it is newer by
- * then. No lock: the caller's thread, and its snapshot. */
+ * Nothing here changes the store. A victim is named with its version and is removed by an event
+ * like any other (node/evictor.c); it stays if it has changed by then. No lock: all runs in the
+ * caller's thread, on its snapshot. */
 #include "common/node/evict.h"
 
 #include "common/base/key.h"
@@ -35,34 +33,35 @@
 #include <string.h>
 
 #define SAMPLES 10 /* entries looked at for each victim */
-#define RUN 8      /* entries in a row */
-#define SURVEY 20  /* rows that the survey walks on for each victim */
-#define POOL 64    /* of the oldest that were not taken */
+#define RUN 8      /* consecutive entries of one sample */
+#define SURVEY 20  /* rows that the survey advances for each victim */
+#define POOL 64    /* oldest entries kept for the next choice */
 #define FENCES 16384
 #define MIN_STRIDE 16
-#define LEAST 4 /* victims to look for */
+#define LEAST 4 /* minimum number of victims to sample for */
 #define CANDIDATES (EVICT_MAX * SAMPLES + POOL)
-#define DIRS 256 /* whose answer is remembered while choosing; a power of two */
+#define DIRS 256 /* directories cached during a choice; a power of two */
 
 struct evict {
 	enum evict_policy policy;
 	const struct recency *recency;
-	uint64_t dice;
+	uint64_t random_state;
 
-	uint64_t fences[FENCES]; /* of the last lap */
+	uint64_t fences[FENCES]; /* of the last complete lap */
 	size_t nfences;
-	bool surveyed; /* one lap is done */
+	bool surveyed; /* a lap is complete */
 	uint64_t stride;
 
-	uint64_t next[FENCES]; /* of the lap under way */
+	uint64_t next[FENCES]; /* of the current lap */
 	size_t nnext;
 	uint64_t next_stride;
-	uint64_t survey_at; /* inode where the lap goes on */
+	uint64_t survey_at; /* inode number at which the lap continues */
 
 	struct evict_victim candidates[CANDIDATES]; /* the pool first */
 	size_t ncandidates;
 
-	/* Directories of the snapshot that were looked at, by their lowest bits. */
+	/* Cache of the directories of the snapshot that were checked, indexed by their lowest
+	 * bits. */
 	struct {
 		uint64_t ino; /* 0: none */
 		bool kept;
@@ -109,7 +108,7 @@ int evict_new(enum evict_policy policy, const struct recency *recency, uint64_t 
 		return -ENOMEM;
 	evict->policy = policy;
 	evict->recency = recency;
-	evict->dice = seed;
+	evict->random_state = seed;
 	*ret = evict;
 	return 0;
 }
@@ -119,10 +118,10 @@ void evict_free(struct evict *evict)
 	free(evict);
 }
 
-/* splitmix64: a random number below N. */
-static uint64_t dice_below(struct evict *evict, uint64_t n)
+/* Return a random number below N (splitmix64). */
+static uint64_t random_below(struct evict *evict, uint64_t n)
 {
-	uint64_t z = evict->dice += UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t z = evict->random_state += UINT64_C(0x9e3779b97f4a7c15);
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
 	return (z ^ z >> 31) % n;
@@ -149,9 +148,9 @@ static void lap_end(struct evict *evict)
 	evict->nnext = 0;
 }
 
-static void plant(struct evict *evict, uint64_t ino)
+static void add_fence(struct evict *evict, uint64_t ino)
 {
-	/* More entries than when the lap began: every other fence goes. */
+	/* There are more entries than when the lap began: drop every other fence. */
 	if (evict->nnext == FENCES) {
 		for (size_t i = 0; i < FENCES / 2; i++)
 			evict->next[i] = evict->next[2 * i];
@@ -162,7 +161,7 @@ static void plant(struct evict *evict, uint64_t ino)
 	evict->survey_at = ino;
 }
 
-/* Walks on by about N rows. Returns 1 at the end of a lap, 0, or -EIO. */
+/* Advance the survey by about N rows. Returns 1 at the end of a lap, 0, or -EIO. */
 static int survey_walk(struct evict *evict, struct walk *walk, struct txn *txn, uint64_t n)
 {
 	struct entry e;
@@ -170,15 +169,15 @@ static int survey_walk(struct evict *evict, struct walk *walk, struct txn *txn, 
 		lap_begin(evict, txn);
 	int r = walk_seek(walk, evict->survey_at, &e);
 	if (r == 0 && evict->nnext == 0)
-		plant(evict, e.ino);
+		add_fence(evict, e.ino);
 	while (r == 0 && n) {
-		/* From fence to fence; only those are looked at. */
+		/* Skip from fence to fence; only the rows at fences are read. */
 		uint64_t left = evict->next_stride;
 		r = walk_skip(walk, left - 1);
 		if (r == 0)
 			r = walk_next(walk, &e);
 		if (r == 0)
-			plant(evict, e.ino);
+			add_fence(evict, e.ino);
 		n -= n < left ? n : left;
 	}
 	if (r != -ENOENT)
@@ -231,9 +230,9 @@ static bool has_attr(struct txn *txn, const struct entry *e)
 	       value.len == strlen(EVICT_NEVER) && memcmp(value.data, EVICT_NEVER, value.len) == 0;
 }
 
-/* Return whether the directory INO, or one above it, keeps what is below it. What cannot
- * be read is kept. */
-static bool keeps(struct evict *evict, struct txn *txn, uint64_t ino)
+/* Return whether the directory INO, or one above it, protects the entries below it. An entry that
+ * cannot be read counts as protected. */
+static bool is_protected(struct evict *evict, struct txn *txn, uint64_t ino)
 {
 	uint64_t above[KEY_MAX / 2 + 1];
 	size_t n = 0;
@@ -259,12 +258,12 @@ static bool keeps(struct evict *evict, struct txn *txn, uint64_t ino)
 	return kept;
 }
 
-/* Fills *RET from E; false for what is not to be evicted. */
-static bool consider(struct evict *evict, struct txn *txn, const struct entry *e, int64_t now_ms,
-                     struct evict_victim *ret)
+/* Fill *RET from E. Returns false if E must not be evicted. */
+static bool make_victim(struct evict *evict, struct txn *txn, const struct entry *e, int64_t now_ms,
+                        struct evict_victim *ret)
 {
 	int64_t last_ms = INT64_MIN;
-	if (!is_evictable(e, now_ms) || has_attr(txn, e) || keeps(evict, txn, e->parent))
+	if (!is_evictable(e, now_ms) || has_attr(txn, e) || is_protected(evict, txn, e->parent))
 		return false;
 	if (evict->recency)
 		last_ms = recency_last_ms(evict->recency, e->ino, now_ms);
@@ -289,11 +288,11 @@ static void add_candidate(struct evict *evict, struct txn *txn, const struct ent
                           int64_t now_ms)
 {
 	if (evict->ncandidates < CANDIDATES &&
-	    consider(evict, txn, e, now_ms, &evict->candidates[evict->ncandidates]))
+	    make_victim(evict, txn, e, now_ms, &evict->candidates[evict->ncandidates]))
 		evict->ncandidates++;
 }
 
-/* What was left from the last time may be gone, newer or in use by now. */
+/* Check the pool again: its entries may have been removed, changed or opened since. */
 static void refresh_pool(struct evict *evict, struct txn *txn, int64_t now_ms)
 {
 	size_t n = evict->ncandidates;
@@ -305,18 +304,18 @@ static void refresh_pool(struct evict *evict, struct txn *txn, int64_t now_ms)
 	}
 }
 
-/* Looks at RUN entries somewhere. 0 or -EIO. */
+/* Add RUN consecutive entries at a random position. Returns 0 or -EIO. */
 static int sample_run(struct evict *evict, struct txn *txn, struct walk *walk, int64_t now_ms)
 {
 	struct entry e;
-	uint64_t skip = dice_below(evict, evict->stride);
-	int r = walk_seek(walk, evict->fences[dice_below(evict, evict->nfences)], &e);
+	uint64_t skip = random_below(evict, evict->stride);
+	int r = walk_seek(walk, evict->fences[random_below(evict, evict->nfences)], &e);
 	if (r == 0 && skip) {
 		r = walk_skip(walk, skip - 1);
 		if (r == 0)
 			r = walk_next(walk, &e);
 	}
-	/* Behind the last: with few rows left, most runs would look at none. */
+	/* Wrap around at the end: with few rows, most samples would start after the last one. */
 	if (r == -ENOENT)
 		r = walk_seek(walk, 0, &e);
 	for (int i = 0; r == 0 && i < RUN; i++) {
@@ -336,7 +335,7 @@ static int by_age(const void *a, const void *b)
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-static int sample(struct evict *evict, struct txn *txn, int64_t now_ms, uint64_t want_bytes)
+static int sample_entries(struct evict *evict, struct txn *txn, int64_t now_ms, uint64_t want_bytes)
 {
 	struct store_meta *meta = txn_meta(txn);
 	struct walk *walk = NULL;
@@ -363,7 +362,7 @@ static int choose_lru(struct evict *evict, struct txn *txn, int64_t now_ms, uint
                       uint64_t spare, struct evict_victim ret[EVICT_MAX])
 {
 	refresh_pool(evict, txn, now_ms);
-	int r = sample(evict, txn, now_ms, want_bytes);
+	int r = sample_entries(evict, txn, now_ms, want_bytes);
 	if (r < 0)
 		return r;
 	struct evict_victim *c = evict->candidates;
@@ -401,7 +400,7 @@ static int choose_ttl(struct evict *evict, struct txn *txn, int64_t now_ms, uint
 			r = store_get(txn, ino, &e);
 		if (r != 0)
 			break;
-		if (ino == spare || !consider(evict, txn, &e, now_ms, &ret[n]))
+		if (ino == spare || !make_victim(evict, txn, &e, now_ms, &ret[n]))
 			continue;
 		bytes += ret[n++].bytes;
 	}

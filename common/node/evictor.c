@@ -1,33 +1,32 @@
-/* The node's part that makes room: eviction, and writes that wait for it.
+/* Evictor: a thread that makes space, and writes that wait for it.
  *
- * A write into a cache that is nearly full wakes the evictor, a thread of this
- * process. It chooses victims from a snapshot (node/evict.c), submits an event for each,
- * waits until all of them are applied, and looks again, until the cache is at the
- * low mark. It starts at the high mark, a little below the quota, so that writers
- * seldom see the quota at all. Only who writes evicts: several nodes that write at
- * once evict each for itself, and since each looks again after every round, at what
- * all of them did, they go below the low mark by a round of each at most.
+ * A write into a cache that is nearly full wakes the evictor's thread in the same process. The
+ * thread chooses victims from a snapshot (node/evict.c), submits an event for each, waits until all
+ * of them are applied, and checks again, until usage is down to the low mark. It starts at the high
+ * mark, a little below the quota, so that writers seldom reach the quota itself. Only processes
+ * that write evict. When several nodes write at once, each of them evicts; since each checks again
+ * after every round, with the evictions of all nodes applied, together they go below the low mark
+ * by at most one round of each node.
  *
- * With the embedded log the evictor would have to hold what writers need, the right
- * to apply and the store's write transaction, and they would wait for it, for long
- * when the machine is busy. So it leaves its events for them to take along: each
- * batch of writes applies a few, in its own transaction. What nobody takes, or what
- * is needed now, it applies itself, a few at a time.
+ * With the embedded log, evicting needs work_lock and the store's write transaction, for which
+ * writers would have to wait, a long time on a busy machine. So the evictor leaves its events in a
+ * list, and each batch of writes applies a few of them in its own transaction. The evictor itself
+ * applies those that no writer takes, or that are needed now, a few at a time.
  *
- * A write that finds no room is held: it waits in the queue, with all that came
- * after it (an append must not overtake another), until the evictor has made room
- * or found nothing to evict: that is the old ENOSPC. It waits as long as for the log
- * (--write-timeout). What could never fit is refused at once, and nothing evicted
- * for it. With the embedded log, applying finds out (node/local_log.c) and puts what it
- * took back; with a log outside, submitting does, and what is held goes to the
- * producer from here.
+ * A write that finds no space waits in the queue, together with all later writes (an append must
+ * not overtake another), until the evictor has made space or has found nothing to evict; then it
+ * fails with ENOSPC. It waits at most for --write-timeout, the same as for the log. A write that
+ * could never fit is refused at once, and nothing is evicted for it. With the embedded log,
+ * applying finds that there is no space (node/local_log.c) and puts the submissions back into the
+ * queue. With a Kafka log, submitting finds it, and the evictor passes the waiting writes to the
+ * producer when there is space.
  *
- * A victim is named by inode and version, so an event of this kind does nothing if
- * the entry was changed, moved or evicted by another in the meantime: see EVENTS.md.
- * The entry that the first held write is about is no victim.
+ * An event of an eviction names its victim by inode number and version, so it does nothing if the
+ * entry has been changed, moved or evicted by another node in the meantime (EVENTS.md). The entry
+ * that the first waiting write concerns is not evicted.
  *
- * Locks: evictor.lock guards what the thread waits for. It is taken inside work_lock
- * and with none held inside; queue_lock guards the queue and `held`. */
+ * Locks: evictor.lock guards the fields that the thread waits for. It is taken inside work_lock,
+ * and no lock is taken inside it. queue_lock guards the queue and `waiting_for_space`. */
 #include "common/node/evictor.h"
 
 #include "common/base/clock.h"
@@ -49,39 +48,40 @@
 #include <string.h>
 #include <time.h>
 
-#define IN_USE_MS 1000 /* how often is asked what is in use */
-#define MARGIN 32      /* a part of the quota that is kept free ... */
+#define IN_USE_MS 1000 /* interval of the queries for entries in use */
+#define MARGIN 32      /* this fraction of the quota is kept free ... */
 #define MARGIN_MAX (UINT64_C(64) << 20)
-#define UNTAKEN_MS 10    /* after which the evictor applies what nobody took */
-#define DRY_ROUNDS 8     /* without a victim: there is none */
-#define DRY_MS 10        /* pause between those */
-#define SURVEY_ROWS 8192 /* in one snapshot */
+#define UNTAKEN_MS 10    /* after this the evictor applies evictions that no writer has taken */
+#define DRY_ROUNDS 8     /* rounds without a victim until there is nothing to evict */
+#define DRY_MS 10        /* pause between them */
+#define SURVEY_ROWS 8192 /* rows of the survey read from one snapshot */
 
 struct evictor {
 	struct node *node;
 	struct evict *evict;
-	uint64_t high, low; /* bytes: starts above, stops below */
+	uint64_t high, low; /* bytes: evict above `high`, down to `low` */
 	pthread_t thread;
 	bool runs;
 	atomic_bool stopping;
-	atomic_bool wanted; /* set with the lock; read without to save taking it */
-	int64_t asked_ms;   /* when it was last asked what is in use; the thread's own */
+	atomic_bool wanted; /* written with the lock; read without it on the fast path */
+	int64_t pinned_ms; /* time of the last query for entries in use; used by the thread alone */
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 
-	unsigned under_way;         /* evictions; protected by lock, and so are ... */
-	unsigned failed;            /* ... those that were not logged, and ... */
-	enum event_outcome failure; /* ... why */
+	unsigned
+	        under_way; /* submitted evictions without an outcome; protected by lock, like ... */
+	unsigned failed;   /* ... the number of those that were not logged, and ... */
+	enum event_outcome failure; /* ... the reason */
 
-	/* The thread's own. */
+	/* Used by the thread alone. */
 	struct evict_victim victims[EVICT_MAX];
 	struct submission *round; /* events of the victims, not submitted yet */
 };
 
 /* --- waking and waiting --- */
 
-static void wake(struct evictor *ev)
+static void request_space(struct evictor *ev)
 {
 	pthread_mutex_lock(&ev->lock);
 	atomic_store(&ev->wanted, true);
@@ -93,16 +93,16 @@ void evictor_note_usage(struct node *node, uint64_t used_bytes)
 {
 	struct evictor *ev = node->evictor;
 	if (ev && used_bytes > ev->high && !atomic_load(&ev->wanted))
-		wake(ev);
+		request_space(ev);
 }
 
 void evictor_wake(struct node *node)
 {
 	metrics_add(METRIC_WRITES_HELD, 1);
-	wake(node->evictor);
+	request_space(node->evictor);
 }
 
-/* Waits until it is wanted or MS have passed; true if it is wanted. */
+/* Wait until the evictor is wanted or MS have passed. Returns true if it is wanted. */
 static bool wait_wanted(struct evictor *ev, int64_t ms)
 {
 	struct timespec until = clock_mono_in(ms);
@@ -115,16 +115,16 @@ static bool wait_wanted(struct evictor *ev, int64_t ms)
 	return wanted;
 }
 
-static void nap(struct evictor *ev)
+static void pause_dry(struct evictor *ev)
 {
 	if (!atomic_load(&ev->stopping))
 		nanosleep(&(struct timespec){ .tv_nsec = DRY_MS * 1000000 }, NULL);
 }
 
-/* --- what may wait --- */
+/* --- which writes may wait --- */
 
-/* Whether P's time is not over yet. */
-static bool in_time(const struct submission *p)
+/* Return whether P has not timed out yet. */
+static bool is_in_time(const struct submission *p)
 {
 	return clock_mono_ms() < p->deadline_ms - DEADLINE_LOG_GRACE_MS;
 }
@@ -135,7 +135,7 @@ bool evictor_may_wait(struct node *node, const struct submission *p, uint64_t gr
 	struct evictor *ev = node->evictor;
 	uint64_t size = node->config.size_bytes;
 	return ev && !atomic_load(&ev->stopping) && growth <= size &&
-	       longest + STORE_ENTRY_COST <= size && in_time(p);
+	       longest + STORE_ENTRY_COST <= size && is_in_time(p);
 }
 
 bool evictor_event_may_wait(struct node *node, struct txn *txn, const struct event *event)
@@ -145,24 +145,23 @@ bool evictor_event_may_wait(struct node *node, struct txn *txn, const struct eve
 	       quota_can_fit(txn, event, node->config.size_bytes);
 }
 
-void evictor_requeue(struct node *node, struct submission *pendings)
+void evictor_requeue(struct node *node, struct submission *list)
 {
-	struct submission **end = &pendings;
+	struct submission **end = &list;
 	pthread_mutex_lock(&node->queue_lock);
 	for (; *end; end = &(*end)->next)
 		(*end)->queued = true;
 	*end = node->queue;
 	if (!node->queue)
 		node->queue_last = end;
-	node->queue = pendings;
+	node->queue = list;
 	atomic_store(&node->waiting_for_space, true);
 	pthread_mutex_unlock(&node->queue_lock);
 	evictor_wake(node);
 }
 
-/* --- what is held --- */
+/* --- writes that wait --- */
 
-/* Finishes the first of what is held, or ALL of it. */
 void evictor_refuse_waiting(struct node *node, enum event_outcome code, bool all)
 {
 	struct completions done;
@@ -186,12 +185,13 @@ void evictor_refuse_waiting(struct node *node, enum event_outcome code, bool all
 
 /* --- evicting --- */
 
-static void evicted(void *arg, const struct outcome *out)
+static void eviction_done(void *arg, const struct outcome *out)
 {
 	struct evictor *ev = arg;
 	pthread_mutex_lock(&ev->lock);
 	ev->under_way--;
-	/* A changed or missing entry is no failure: something else happened. */
+	/* A changed or missing entry is not a failure: the eviction was logged and had no
+	 * effect. */
 	if (out->offset == 0 && out->code != OUTCOME_OK) {
 		ev->failed++;
 		ev->failure = out->code;
@@ -201,8 +201,8 @@ static void evicted(void *arg, const struct outcome *out)
 	pthread_mutex_unlock(&ev->lock);
 }
 
-/* Adds EVENT to the round. */
-static void plan(struct evictor *ev, const struct event *event)
+/* Add EVENT to the round. */
+static void plan_event(struct evictor *ev, const struct event *event)
 {
 	struct submission *p = calloc(1, sizeof(*p));
 	struct event *copy = p ? event_dup(event) : NULL;
@@ -211,7 +211,7 @@ static void plan(struct evictor *ev, const struct event *event)
 		return;
 	}
 	p->ev = copy;
-	p->done = evicted;
+	p->done = eviction_done;
 	p->arg = ev;
 	p->deadline_ms = deadline_from_now(ev->node);
 	p->next = ev->round;
@@ -230,10 +230,10 @@ static void plan_victim(struct evictor *ev, const struct view *view, const struc
 		.cond = IF_VERSION,
 		.if_version = v->version,
 	};
-	plan(ev, &event);
+	plan_event(ev, &event);
 }
 
-/* The inode that EVENT is about, or 0. */
+/* Return the inode number of the entry that EVENT concerns, or 0. */
 static uint64_t target_of(const struct view *view, const struct event *event)
 {
 	struct entry e;
@@ -256,8 +256,8 @@ static int by_inode(const void *a, const void *b)
 	return x->ino < y->ino ? -1 : x->ino > y->ino;
 }
 
-/* Chooses and plans. Returns how many victims there are; 0 with *RET_MORE: none was
- * found, and without: there is room enough. -errno. */
+/* Choose victims and add their events to the round. Returns the number of victims or -errno.
+ * *RET_MORE is false if there is enough space; with 0 victims, true means that none was found. */
 static int plan_round(struct evictor *ev, bool *ret_more)
 {
 	struct node *node = ev->node;
@@ -280,30 +280,32 @@ static int plan_round(struct evictor *ev, bool *ret_more)
 	int64_t expiry_ms;
 	uint64_t ino;
 	int n = want ? evict_choose(ev->evict, view.txn, view.now_ms, want, spare, ev->victims) : 0;
-	/* What is that large is left until somebody needs the room. */
+	/* Do not evict values that large as long as no write waits for the space. */
 	for (int i = 0; !waiting && i < n; i++) {
 		if (ev->victims[i].bytes > node->config.size_bytes - ev->high) {
 			n = i;
 			*ret_more = n > 0;
 		}
 	}
-	/* All of them go; neighbours together cost less, for they share pages. */
+	/* All of them are evicted: in order of inode number neighbours share pages, which costs
+	 * less. */
 	if (n > 1)
 		qsort(ev->victims, (size_t)n, sizeof(ev->victims)[0], by_inode);
 	for (int i = n - 1; i >= 0; i--)
 		plan_victim(ev, &view, &ev->victims[i]);
-	/* What has expired gives room as well, and may wait behind what is held. */
+	/* Purging expired entries makes space, too. A tick submitted the usual way may have to wait
+	 * in the queue after the writes that wait for space. */
 	if (waiting && store_first_expiry(view.txn, &expiry_ms, &ino) == 0 &&
 	    expiry_ms <= view.now_ms) {
 		struct event tick = { .op = EVENT_TICK };
-		plan(ev, &tick);
+		plan_event(ev, &tick);
 	}
 	view_close(&view);
 	return n;
 }
 
-/* Waits until writers have taken the whole round along; returns when none does any
- * more, or none can. */
+/* Wait until writers have taken the whole round. Returns early when they take no more, or
+ * cannot. */
 static void wait_taken(struct evictor *ev)
 {
 	pthread_mutex_lock(&ev->lock);
@@ -317,8 +319,8 @@ static void wait_taken(struct evictor *ev)
 	pthread_mutex_unlock(&ev->lock);
 }
 
-/* Submits what was planned and waits for all of it. False if none of it got into
- * the log. */
+/* Submit the round and wait until all of it has ended. Returns false if none of it got into the
+ * log. */
 static bool run_round(struct evictor *ev)
 {
 	unsigned n = 0;
@@ -347,25 +349,25 @@ static bool run_round(struct evictor *ev)
 	return !all_failed;
 }
 
-/* Asks what is in use, now and then. */
-static void ask_in_use(struct evictor *ev)
+/* Query the entries in use, at most every IN_USE_MS. */
+static void pin_entries_in_use(struct evictor *ev)
 {
 	const struct node_config *config = &ev->node->config;
 	int64_t now = clock_mono_ms();
-	if (!config->in_use || now < ev->asked_ms + IN_USE_MS)
+	if (!config->in_use || now < ev->pinned_ms + IN_USE_MS)
 		return;
-	ev->asked_ms = now;
+	ev->pinned_ms = now;
 	config->in_use(config->in_use_arg, ev->node);
 }
 
-/* Evicts until there is room, or nothing to evict. */
-static void make_room(struct evictor *ev)
+/* Evict until there is enough space or nothing to evict. */
+static void make_space(struct evictor *ev)
 {
 	struct node *node = ev->node;
 	int dry = 0;
 	while (!atomic_load(&ev->stopping)) {
 		bool more, ticks;
-		ask_in_use(ev);
+		pin_entries_in_use(ev);
 		int n = plan_round(ev, &more);
 		if (!more)
 			return;
@@ -373,25 +375,26 @@ static void make_room(struct evictor *ev)
 		dry = n > 0 ? 0 : dry + 1;
 		struct submission *waiting = submission_first_waiting(node);
 		if (!run_round(ev)) {
-			/* A remote log refuses the other writes as well. */
+			/* A Kafka log refuses the other writes as well. */
 			evictor_refuse_waiting(node, ev->failure, !node->log->workers_apply);
 			if (!waiting)
 				return;
-		} else if (dry == DRY_ROUNDS || (waiting && !in_time(waiting))) {
+		} else if (dry == DRY_ROUNDS || (waiting && !is_in_time(waiting))) {
 			if (!waiting)
 				return;
 			evictor_refuse_waiting(node, OUTCOME_NO_SPACE, false);
 			dry = 0;
 		} else if (n < 0 || ticks) {
-			nap(ev); /* what has expired by our clock may not have by the log's */
+			pause_dry(
+			        ev); /* an entry expired by our clock may not have expired by the log's */
 		}
 		if (atomic_load(&node->waiting_for_space))
 			node->log->resume_waiting(node);
 	}
 }
 
-/* Learns how the keys lie before there is a need. */
-static void survey(struct evictor *ev)
+/* Survey the keys before the cache is full. */
+static void survey_keys(struct evictor *ev)
 {
 	bool more = true;
 	while (more && !atomic_load(&ev->stopping) && !atomic_load(&ev->wanted)) {
@@ -404,17 +407,17 @@ static void survey(struct evictor *ev)
 	}
 }
 
-static void *run(void *arg)
+static void *run_evictor(void *arg)
 {
 	struct evictor *ev = arg;
-	/* Waking it takes no processor from a writer; failing that, it may. */
+	/* Waking this thread must not preempt a writer. If the call fails, it may. */
 	const struct sched_param param = { 0 };
 	pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 	while (!atomic_load(&ev->stopping)) {
-		survey(ev);
-		ask_in_use(ev);
+		survey_keys(ev);
+		pin_entries_in_use(ev);
 		if (wait_wanted(ev, IN_USE_MS))
-			make_room(ev);
+			make_space(ev);
 	}
 	return NULL;
 }
@@ -445,7 +448,7 @@ int evictor_open(struct node *node)
 		r = evict_new(config->evict, node->recency, seed, &ev->evict);
 	node->evictor = ev;
 	if (r == 0)
-		r = -pthread_create(&ev->thread, NULL, run, ev);
+		r = -pthread_create(&ev->thread, NULL, run_evictor, ev);
 	ev->runs = r == 0;
 	return r;
 }

@@ -13,14 +13,15 @@ int evictor_open(struct node *node);
 void evictor_stop(struct node *node);
 void evictor_free(struct node *node);
 
-/* Tell the evictor that USED_BYTES of the quota are used, or will be. Cheap; does nothing
+/* Report to the evictor that USED_BYTES of the quota are used, or will be. Cheap; does nothing
  * without an evictor. Thread-safe. */
 void evictor_note_usage(struct node *node, uint64_t used_bytes);
 /* Return whether P may wait for space: it adds GROWTH bytes, and the longest value that it
  * makes has LONGEST bytes. False without an evictor. */
 bool evictor_may_wait(struct node *node, const struct submission *p, uint64_t growth,
                       uint64_t longest);
-/* Return whether EV, which was not submitted yet, may wait for space. */
+/* Return whether EV, which has not been submitted yet, may wait for space. False without an
+ * evictor. */
 bool evictor_event_may_wait(struct node *node, struct txn *txn, const struct event *ev);
 /* Put LIST, whose first submission waits for space, back at the front of the queue and wake
  * the evictor. */

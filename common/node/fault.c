@@ -1,22 +1,22 @@
-/* The node's part that says what is wrong with it, whichever process saw it.
+/* Faults: what keeps the node from working, whichever of its processes sees it.
  *
- * A process publishes what it sees to the others of its node (node/procs.h), so that each of
- * them answers for the node: node_status(), and with it /readyz, /v1/status, the metrics
- * and a mount that starts. What no process can say of itself, that it was stopped or waits
- * for a device, the others see: its beats stay away.
+ * A process publishes the faults that it sees to the other processes of its node (node/procs.h), so
+ * that each of them can answer for the node: in node_status(), and so in /readyz, /v1/status and
+ * the metrics, and in a mount that starts. A process that is stopped, or waits for a device, cannot
+ * report that itself; the other processes detect it by its missing beats.
  *
- * There are two of them. The node's thread beats at least once a second; it waits for no
- * device with a log outside, so a process whose beat is FROZEN_MS old was stopped or gets
- * no processor time. The consumer beats between its steps, which include waiting for a
- * broker and committing; STUCK_MS is longer than any of them on a device that works.
+ * There are two beats. The node's thread beats at least once a second; with a Kafka log it waits
+ * for no device, so a process whose last beat is FROZEN_MS old was stopped or gets no processor
+ * time. The consumer beats between its steps, which include waiting for a broker and committing;
+ * STUCK_MS is longer than any of these steps on a working device.
  *
- * A store that is removed under its processes is seen by each of them: the page that they
- * share may be gone with it, and a process that starts makes another store. A process that
- * has lost its store goes on answering reads from it, is not ready, and changes nothing.
+ * Each process detects that its store was removed, because the page that they share may have been
+ * removed with it, and a process that starts then creates another store. A process that has lost
+ * its store continues to answer reads from it, is not ready, and refuses changes.
  *
- * Another process does not take over from one that is alive: a stopped process keeps the
- * lock of consumer.lock, and may keep the store's write transaction as well. It is not
- * ready instead, so that a load balancer uses another node. */
+ * No other process takes over from a process that is alive: a stopped one keeps the lock of
+ * consumer.lock, and may keep the store's write transaction. Instead the node is not ready, so that
+ * a load balancer uses another node. */
 #include "common/node/fault.h"
 
 #include "common/base/clock.h"
@@ -30,15 +30,15 @@
 
 #define FROZEN_MS 5000
 #define STUCK_MS 20000
-#define STORE_MS 900 /* between two looks at the store's files */
+#define STORE_MS 900 /* between two checks of the store's files */
 
-/* What the log says when a fault comes, and when it goes. */
+/* The log messages when a fault begins and when it ends. */
 static const struct {
 	const char *comes, *goes;
 } texts[FAULT_COUNT] = {
 	[FAULT_STORE] = { "the store cannot be used", "the store can be used" },
 	[FAULT_LOG] = { "the log cannot be used", "the log can be used" },
-	[FAULT_APPLY] = { "applying stopped", "applying goes on" },
+	[FAULT_APPLY] = { "applying stopped", "applying continues" },
 	[FAULT_BLOCKED] = { "the log cannot be used", "the log can be used" },
 };
 
@@ -60,7 +60,7 @@ void fault_set_stalled(struct node *node, int err)
 		return;
 	if (err && !old)
 		metrics_add(METRIC_APPLY_STALLS, 1);
-	do { /* another thread may say something else meanwhile: the last word counts */
+	do { /* another thread may have set a newer value: report the latest */
 		err = atomic_load(&node->stalled);
 		why[0] = '\0';
 		if (err)
@@ -82,7 +82,7 @@ int64_t fault_check_store(struct node *node)
 	return node->store_check_ms - now_ms;
 }
 
-/* Return whether the process that applies lives, but has been silent for too long. */
+/* Return whether the process that applies is alive but has been silent for too long. */
 static bool applier_is_silent(struct node *node, struct procs_info *ret)
 {
 	int64_t now_ms = clock_mono_ms();
@@ -108,8 +108,8 @@ void fault_explain(struct node *node, char why[NODE_WHY_MAX])
 	bool frozen = now_ms - info.beat_ms > FROZEN_MS;
 	int64_t since_ms = frozen ? info.beat_ms : info.applied_ms;
 	snprintf(why, NODE_WHY_MAX,
-	         "%s (process %d), which applies the log for this node, %s for %lld s: let it go "
-	         "on, or end it, and another process of the node takes over",
+	         "%s (process %d), which applies the log for this node, %s for %lld s: resume "
+	         "it, or end it so that another process of the node takes over",
 	         info.program, info.pid,
 	         frozen ? "has been stopped" : "has waited for the store or the log",
 	         (long long)(now_ms - since_ms) / 1000);

@@ -1,12 +1,12 @@
-/* The node's part that follows the feed and finishes what was submitted.
+/* Follow: read the feed, and finish the submissions of this process.
  *
- * Every outcome comes from the feed, whichever process applied the event: the
- * worker finds its own process's events there by their id. What is finished is
- * gathered in a struct completions while locks are held, and called afterwards.
+ * Every outcome comes from the feed, whichever process applied the event: the thread that follows
+ * recognizes its own process's events by their id. Finished submissions are collected in a struct
+ * completions while locks are held; their callbacks are made afterwards.
  *
- * Locks: the feed is followed under work_lock, queue_lock is taken inside
- * (THREADS.md); none is held when a callback is made, but the follow callback,
- * which runs under work_lock. */
+ * Locks: the feed is followed under work_lock, and queue_lock is taken inside it (THREADS.md). No
+ * lock is held when a callback is made, except by the follow callback, which runs under
+ * work_lock. */
 #include "common/node/follow.h"
 
 #include "common/base/clock.h"
@@ -24,7 +24,7 @@
 
 #define FOLLOW_ROWS 256 /* feed rows read from one snapshot */
 
-static void complete(struct node *node, struct feed_event *ev, struct completions *done)
+static void complete_submission(struct node *node, struct feed_event *ev, struct completions *done)
 {
 	struct submission *p;
 	pthread_mutex_lock(&node->queue_lock);
@@ -49,9 +49,9 @@ static void complete(struct node *node, struct feed_event *ev, struct completion
 	completions_add(done, p);
 }
 
-/* The feed ends before FROM. Offsets from there to the last one applied have no event:
- * they are a foreign producer's transaction markers, and a barrier may wait for them.
- * (Or their rows were left out; then the next row shows that some are missing.) */
+/* Move on to the last applied offset if the feed ends before FROM. The offsets in between have no
+ * event: they are a foreign producer's transaction markers, and a barrier may wait for them. (Or
+ * their rows were left out; then the next row shows that some are missing.) */
 static void pass_markers(struct node *node, struct txn *txn, uint64_t from)
 {
 	const struct store_meta *meta = txn_meta(txn);
@@ -62,14 +62,14 @@ static void pass_markers(struct node *node, struct txn *txn, uint64_t from)
 	atomic_store(&node->followed, meta->applied);
 }
 
-/* Follows at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end
- * of the feed, -errno if it cannot be read now. */
+/* Follow at most FOLLOW_ROWS rows. Returns 1 if there may be more, 0 at the end of the feed, or
+ * -errno if it cannot be read now. */
 static int follow_some(struct node *node, struct completions *done)
 {
 	struct txn *txn;
 	int r = txn_read(node->store, &txn);
 	if (r < 0)
-		return r; /* no slot or memory now: the next round will do it */
+		return r; /* no reader slot or memory now; retried in the next round */
 	uint64_t from = atomic_load(&node->followed) + (node->any_followed ? 1 : 0), found;
 	struct bytes row;
 	int n = 0;
@@ -92,7 +92,8 @@ static int follow_some(struct node *node, struct completions *done)
 					node->config.follow(node->config.follow_arg, NULL, true);
 				node->config.follow(node->config.follow_arg, ev, false);
 			}
-			tick_note(node, ev);
+			if (ev->op == EVENT_TICK)
+				atomic_store(&node->ticker.last_proc, ev->proc);
 			for (size_t i = 0; i < ev->neffects; i++) {
 				int64_t expiry = ev->effects[i].expiry_ms;
 				if (expiry && expiry < atomic_load(&node->wake_ms)) {
@@ -101,7 +102,7 @@ static int follow_some(struct node *node, struct completions *done)
 				}
 			}
 			if (ev->proc == node->proc)
-				complete(node, ev, done);
+				complete_submission(node, ev, done);
 			else
 				free(ev);
 		} else {
@@ -119,8 +120,9 @@ static int follow_some(struct node *node, struct completions *done)
 	return n == FOLLOW_ROWS ? 1 : r == -ENOENT ? 0 : r;
 }
 
-/* After a gap: what is neither queued nor was found in the feed was applied, and
- * its row is gone. (With a log outside it may still come, or its time ends.) */
+/* After a gap, finish the submissions that are neither queued nor found in the feed: they were
+ * applied, and their rows are gone. (With a Kafka log their rows may still come, or they
+ * time out.) */
 static void finish_lost(struct node *node, struct completions *done)
 {
 	struct submission *p, *tmp;
@@ -142,7 +144,8 @@ void follow_feed(struct node *node, struct completions *done)
 {
 	int r;
 	do {
-		procs_beat(node->procs); /* a long way to follow is no standstill */
+		procs_beat(
+		        node->procs); /* following many rows takes long, but the thread is not stuck */
 		r = follow_some(node, done);
 	} while (r > 0);
 	if (r == 0 && node->lost) {

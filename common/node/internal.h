@@ -21,10 +21,10 @@ struct node {
 	struct node_shm *shm;
 	struct procs *procs;
 	const struct log_ops *log;
-	void *log_state;               /* of that implementation */
+	void *log_state;               /* the state of that implementation */
 	struct stop_limit *stop_limit; /* NULL: not stopping */
 	struct recency *recency;       /* NULL: nothing is evicted */
-	struct evictor *evictor;       /* NULL: this process evicts nothing */
+	struct evictor *evictor;       /* NULL: this process does not evict */
 	uint64_t proc;                 /* see node_proc() */
 	_Atomic uint64_t ino_tag, ino_count;
 
@@ -53,15 +53,15 @@ struct node {
 	_Atomic uint64_t followed; /* offset */
 	_Atomic uint64_t acked;    /* offset that all mounts have acknowledged, or a lower one */
 	bool any_followed;         /* protected by work_lock */
-	bool lost;                 /* rows left the feed unread; protected by work_lock */
-	atomic_bool again;         /* a thread found work_lock taken: look for work again */
+	bool lost; /* feed rows were dropped before they were read; protected by work_lock */
+	atomic_bool again; /* a thread found work_lock taken: look for work again */
 
 	_Atomic int64_t wake_ms; /* wall time at which the node's thread looks at expiry */
 	struct ticker ticker;
 	int64_t store_check_ms;  /* monotonic time of the next look at the store's files; the
 	                          * node's thread only */
-	int64_t published_ms;    /* monotonic time of the last node_publish_numbers(); likewise */
-	_Atomic int stalled;     /* errno that applying waits for, or 0 */
+	int64_t published_ms;    /* monotonic time of the last numbers_publish(); likewise */
+	_Atomic int stalled;     /* the error (errno) that applying waits for, or 0 */
 	_Atomic int64_t away_ms; /* monotonic time since which the log is away; 0: it is not */
 	atomic_bool ready;       /* has caught up with the log's end at the start */
 };

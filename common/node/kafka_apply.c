@@ -54,10 +54,10 @@ static int append_format(struct kafka *k)
 #define POLL_MS 500
 #define POLL_RECORDS 4096
 #define BATCH_BYTES (8u << 20) /* of values in one transaction, approximately */
-/* A log that is longer is read ahead of what is applied. */
+/* If the log has more records than this, a thread prefetches them. */
 #define READ_AHEAD_RECORDS 10000
-/* After the newest record there may be some that only transactions of a foreign producer
- * know: the feed's ring is kept whole for so many more. */
+/* After the newest record there may be offsets of transaction markers of a foreign producer, so the
+ * feed is kept for this many more offsets. */
 #define FEED_SPARE 1024
 /* An open transaction is reported as a fault after this time. */
 #define BLOCKED_MS 3000
@@ -67,13 +67,13 @@ struct batch {
 	struct txn *txn;
 	size_t bytes;
 	uint64_t count;
-	uint64_t next;              /* offset behind the last one applied */
+	uint64_t next;              /* offset after the last record applied */
 	struct log_identity newest; /* of the records in txn */
-	struct log_identity proof;  /* of the record that must come first ... */
-	bool prove;                 /* ... until it came */
-	bool stopped;               /* at `next`; looking for the record that says to skip it */
-	uint64_t feed_skip_below;   /* before this offset, events need no row in the feed */
-	int fatal;                  /* why applying must stop, or 0 */
+	struct log_identity proof;  /* of the record that must come first, ... */
+	bool prove;                 /* ... while this is set */
+	bool stopped; /* stopped at `next`, reading on for the record that orders to skip it */
+	uint64_t feed_skip_below; /* events before this offset get no feed row */
+	int fatal;                /* why applying must stop, or 0 */
 	char why[NODE_WHY_MAX];
 };
 
@@ -102,7 +102,7 @@ static int batch_commit(struct batch *b)
 	return r;
 }
 
-/* The value of the header NAME for people: printable, cut to SIZE, or WITHOUT. */
+/* Return the value of the header NAME in printable characters, cut to SIZE, or WITHOUT. */
 static const char *header_text(const struct record *rec, const char *name, const char *without,
                                char *buf, size_t size)
 {
@@ -121,8 +121,8 @@ static const char *header_text(const struct record *rec, const char *name, const
 	return without;
 }
 
-/* Everything before POSITION was given. What lies behind the last record applied are
- * markers of transactions, and then counts as applied. 0 or -errno. */
+/* Mark the offsets up to POSITION, before which all records were read, as applied: after the last
+ * record applied there are only transaction markers. Returns 0 or -errno. */
 static int pass_markers(struct batch *b, uint64_t position)
 {
 	if (position <= b->next)
@@ -136,7 +136,7 @@ static int pass_markers(struct batch *b, uint64_t position)
 	return 0;
 }
 
-/* REC needs a newer version: applying stops, and says why. */
+/* Stop applying at REC, which needs a newer version, and report the fault. */
 static int stop_at(struct batch *b, const struct log_record *rec)
 {
 	struct record raw;
@@ -154,8 +154,8 @@ static int stop_at(struct batch *b, const struct log_record *rec)
 	         "the record at offset %llu (op %s, format version %s) needs a newer "
 	         "version of Keydir than %s, which has format version %d: %s. Update "
 	         "this node and start it again; until then it applies nothing, and "
-	         "reads go on. If no version knows it, start one program of one node with "
-	         "--skip-record %llu: then all nodes go on without it",
+	         "reads continue. If no version knows it, start one program of one node with "
+	         "--skip-record %llu: then all nodes skip it",
 	         offset, header_text(&raw, "op", "none", op, sizeof(op)),
 	         header_text(&raw, "v", "1", v, sizeof(v)), KEYDIR_VERSION, RECORD_VERSION,
 	         rec->why ? rec->why : "it is unknown", offset);
@@ -163,8 +163,8 @@ static int stop_at(struct batch *b, const struct log_record *rec)
 	return 0;
 }
 
-/* Decide whether REC says to skip the record at which applying stopped. 0 if not; else
- * -ESTALE, to begin anew. */
+/* Check whether REC orders to skip the record at which applying stopped. Returns 0 if not; else
+ * -ESTALE, to start again. */
 static int look_for_skip(struct batch *b, const struct log_record *rec)
 {
 	uint64_t at = b->k->stopped_at - 1;
@@ -184,8 +184,7 @@ static void log_rejected(const struct log_record *rec)
 	       rec->why ? rec->why : "malformed");
 }
 
-/* The log differs from what was applied. Applying stops; the check that comes next finds
- * out more. */
+/* Stop applying because the log differs from the records applied. The next check finds out more. */
 static int stop_differing(struct batch *b)
 {
 	struct log_kafka_topic topic = { .first = 0 };
@@ -197,7 +196,7 @@ static int stop_differing(struct batch *b)
 }
 
 /* Compare REC with the newest record that this node applied, which must come first. */
-static int prove(struct batch *b, const struct log_record *rec)
+static int compare_newest(struct batch *b, const struct log_record *rec)
 {
 	struct log_identity is = log_record_identity(rec);
 	if (!log_identity_equal(&is, &b->proof))
@@ -211,8 +210,9 @@ static int apply_record(void *arg, const struct log_record *rec)
 	struct batch *b = arg;
 	enum event_outcome outcome;
 	if (b->prove)
-		return prove(b, rec);
-	if (rec->offset < b->next) /* where no reader saw a record before */
+		return compare_newest(b, rec);
+	if (rec->offset <
+	    b->next) /* at an offset at which there was no record for readers before */
 		return stop_differing(b);
 	if (rec->err && rec->err != -EBADMSG && rec->err != -ENOTSUP)
 		return rec->err;
@@ -252,16 +252,16 @@ static int apply_record(void *arg, const struct log_record *rec)
 	return enough ? batch_commit(b) : 0;
 }
 
-/* The offset before which the feed's ring will have lost all rows when this node
- * has caught up. Only the first time: later, somebody may wait for an outcome. */
+/* Return the offset before which the feed will have dropped all rows when this node has caught up.
+ * Only for the first time: later, a caller may wait for an outcome. */
 static uint64_t feed_skip_below(struct kafka *k)
 {
 	uint64_t target = atomic_load(&k->target), keep = STORE_FEED_SIZE + FEED_SPARE;
 	return target != UINT64_MAX && target > keep ? target - keep : 0;
 }
 
-/* Say whether applying goes on, or what is in its way. */
-static void report(struct kafka *k)
+/* Report whether applying continues or is blocked by a transaction. */
+static void report_progress(struct kafka *k)
 {
 	char why[NODE_WHY_MAX];
 	uint64_t offset;
@@ -274,10 +274,10 @@ static void report(struct kafka *k)
 		return;
 	}
 	snprintf(why, sizeof(why),
-	         "an open transaction of a foreign producer at offset %llu holds back all that "
-	         "comes behind it: the change of every writer waits until that producer commits "
+	         "an open transaction of a foreign producer at offset %llu withholds all "
+	         "later records: the changes of all writers wait until that producer commits "
 	         "or aborts, or the broker ends the transaction (transaction.timeout.ms of the "
-	         "producer, usually 60 s). End one that hangs for longer with Kafka's tools: "
+	         "producer, usually 60 s). If it hangs for longer, end it with Kafka's tools: "
 	         "kafka-transactions.sh --bootstrap-server %.*s abort --topic %s --partition 0 "
 	         "--start-offset %llu",
 	         (unsigned long long)offset, (int)(topic - brokers), brokers, topic + 1,
@@ -285,7 +285,7 @@ static void report(struct kafka *k)
 	fault_set(k->node, FAULT_BLOCKED, why);
 }
 
-/* Where to begin to read: at the newest record that is known, if the log has it. */
+/* Return the offset at which to start reading: the newest record applied, if the log has it. */
 static uint64_t find_proof(struct batch *b, uint64_t first)
 {
 	struct log_identities applied;
@@ -301,8 +301,6 @@ static uint64_t find_proof(struct batch *b, uint64_t first)
 	return b->proof.offset;
 }
 
-/* Reads and applies until something is wrong. Returns what. NEXT is the offset to be
- * applied next, FIRST the first one that the log has. */
 int kafka_apply_run(struct kafka *k, uint64_t first, uint64_t next)
 {
 	struct batch b = { .k = k, .next = next, .feed_skip_below = feed_skip_below(k) };
@@ -318,7 +316,7 @@ int kafka_apply_run(struct kafka *k, uint64_t first, uint64_t next)
 			break;
 		}
 		if (!named && b.next >= atomic_load(&k->end)) {
-			/* Read to the end, and nobody has named the volume. */
+			/* The log was read to its end, and no record names the volume. */
 			r = volume_read_meta(k->node->store, &meta);
 			if (r == 0 && !meta.volume[0])
 				r = append_format(k);
@@ -330,16 +328,17 @@ int kafka_apply_run(struct kafka *k, uint64_t first, uint64_t next)
 			r = 0; /* no broker now; librdkafka connects again by itself */
 		uint64_t position = log_kafka_position(k->log);
 		if (b.prove && position > b.proof.offset)
-			r = stop_differing(&b); /* nothing is there */
+			r = stop_differing(&b); /* no record is there any more */
 		int c = r >= 0 && !b.stopped ? pass_markers(&b, position) : 0;
 		if (c >= 0 && r >= 0)
 			c = batch_commit(&b);
 		if (c < 0)
 			r = c;
 		if (r >= 0) {
-			/* Only now: the next record may be what stopped it. */
+			/* Only report it now: the next record may be the one that stopped
+			 * applying. */
 			if (!b.prove && b.next >= k->stopped_at)
-				report(k);
+				report_progress(k);
 			if (position >= atomic_load(&k->end))
 				skip_carry_out(&k->order, true);
 			if (r > 0) {
@@ -349,7 +348,7 @@ int kafka_apply_run(struct kafka *k, uint64_t first, uint64_t next)
 			r = 0;
 		}
 	}
-	/* What came before the log changed, or before a connection was lost, is applied. */
+	/* Keep the records read before the log changed or a connection was lost. */
 	if (b.fatal || r == -ESTALE)
 		batch_commit(&b);
 	if (b.txn)

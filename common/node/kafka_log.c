@@ -16,7 +16,9 @@
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
+#include "common/base/metrics.h"
 #include "common/log/kafka.h"
+#include "common/node/completions.h"
 #include "common/node/evictor.h"
 #include "common/node/fault.h"
 #include "common/node/internal.h"
@@ -57,7 +59,28 @@ struct append {
 	uint64_t seq;
 };
 
-static void appended(void *arg, enum log_append how, uint64_t offset)
+/* End the submission SEQ with CODE, without a feed event, and call its callback; do nothing if it
+ * has ended. Call with no lock held. Thread-safe. */
+static void finish_submission(struct node *node, uint64_t seq, enum event_outcome code,
+                              uint64_t offset)
+{
+	struct completions done;
+	struct submission *p;
+	completions_init(&done);
+	pthread_mutex_lock(&node->queue_lock);
+	HASH_FIND(hh, node->pending, &seq, sizeof(seq), p);
+	if (p) {
+		submission_unregister(node, p);
+		p->out = (struct outcome){ .code = code, .offset = offset };
+		completions_add(&done, p);
+	}
+	pthread_mutex_unlock(&node->queue_lock);
+	if (p && code == OUTCOME_UNKNOWN)
+		metrics_add(METRIC_WRITES_UNKNOWN, 1);
+	completions_run(&done);
+}
+
+static void event_appended(void *arg, enum log_append how, uint64_t offset)
 {
 	struct append *append = arg;
 	static const enum event_outcome codes[] = {
@@ -66,7 +89,7 @@ static void appended(void *arg, enum log_append how, uint64_t offset)
 		[LOG_TOO_LARGE] = OUTCOME_TOO_LARGE,
 	};
 	if (how != LOG_APPENDED)
-		submission_finish(append->node, append->seq, codes[how], 0);
+		finish_submission(append->node, append->seq, codes[how], 0);
 	else if (offset != LOG_NO_OFFSET)
 		kafka_topic_raise_end(append->node->log_state, offset + 1);
 	free(append);
@@ -78,14 +101,14 @@ static bool kafka_submit(struct node *node, const struct event *ev, uint64_t seq
 	struct append *append = malloc(sizeof(*append));
 	(void)later;
 	if (!append) {
-		submission_finish(node, seq, OUTCOME_NO_MEMORY, 0);
+		finish_submission(node, seq, OUTCOME_NO_MEMORY, 0);
 		return false;
 	}
 	*append = (struct append){ node, seq };
 	struct event with_id = *ev;
 	with_id.proc = node->proc;
 	with_id.seq = seq;
-	log_kafka_append(k->log, &with_id, appended, append);
+	log_kafka_append(k->log, &with_id, event_appended, append);
 	return false;
 }
 
@@ -146,7 +169,7 @@ static void kafka_resume_waiting(struct node *node)
 		kafka_submit(node, event, seq, false);
 		event_free(event);
 		free(owned);
-		/* Only now, so that an event that is submitted meanwhile comes after it. */
+		/* Only clear it now, so that an event that is submitted meanwhile comes after P. */
 		pthread_mutex_lock(&node->queue_lock);
 		if (!node->queue)
 			atomic_store(&node->waiting_for_space, false);
@@ -223,8 +246,8 @@ static void *run_consumer(void *arg)
 
 /* --- starting and stopping --- */
 
-/* Wait for the outcomes of what the log has, or is about to get. */
-static void drain(struct node *node)
+/* Wait for the outcomes of the events that are in the log or about to be. */
+static void wait_for_outcomes(struct node *node)
 {
 	int64_t deadline_ms = clock_mono_ms() + DRAIN_MS;
 	bool left = true;
@@ -241,7 +264,7 @@ static void kafka_stop(struct node *node)
 {
 	struct kafka *k = node->log_state;
 	evictor_refuse_waiting(node, OUTCOME_STOPPING, true);
-	drain(node);
+	wait_for_outcomes(node);
 	pthread_mutex_lock(&k->lock);
 	atomic_store(&k->stopping, true);
 	pthread_cond_broadcast(&k->wake);

@@ -21,12 +21,12 @@ struct kafka {
 	pthread_t consumer;
 	bool consumer_runs;
 	atomic_bool stopping;
-	atomic_bool applies;     /* this process has consumer.lock */
-	_Atomic uint64_t end;    /* of the log, as last heard: the offset after its newest record */
+	atomic_bool applies;  /* this process has consumer.lock */
+	_Atomic uint64_t end; /* of the log, as last reported: the offset after its newest record */
 	_Atomic uint64_t target; /* the end at the start; UINT64_MAX: not known yet */
 	uint64_t stopped_at;     /* offset after the record that stopped applying; the
 	                          * consumer's thread only */
-	uint64_t skip;           /* offset of a record that the log says to skip; likewise */
+	uint64_t skip;           /* offset of a record that the log orders to skip; likewise */
 	struct skip_order order; /* --skip-record */
 
 	pthread_mutex_t lock;      /* protects warned; not held across a call of the log */

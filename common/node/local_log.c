@@ -1,13 +1,11 @@
-/* The node's part that the embedded log needs: applying is all there is of it.
+/* Embedded log: the implementation of log.h in which the store is the log.
  *
- * What is queued is applied in one transaction, which also puts it into the
- * feed; so the log is the store, and a batch is there whole or not at all. Who
- * works (work_run) holds work_lock; other processes of the node are kept out by
- * the store's write transaction.
+ * A worker (work_run()) applies a batch of queued events in one transaction, which also adds them
+ * to the feed. So the store is the log, and a batch is either complete or absent. The worker holds
+ * work_lock; the store's write transaction excludes the other processes of the node.
  *
- * Limits (quota, value size) are this node's to refuse, before an event counts
- * as logged: what may exceed one is applied in a part of the transaction that
- * can be undone, and looked at. */
+ * The limits (quota, value size) are checked by this node before an event counts as logged: an
+ * event that may exceed one is applied in a nested transaction, which is undone if it did. */
 #include "common/node/log.h"
 
 #include "common/apply/apply.h"
@@ -32,7 +30,7 @@
 #include <string.h>
 
 #define EVICTIONS_PER_EVENT 2  /* applied along with each event of a batch ... */
-#define EVICTION_BYTES 1024    /* ... and one more for so many bytes of its values */
+#define EVICTION_BYTES 1024    /* ... and one more for each of these bytes of its values */
 #define EVICTIONS_AT_ONCE 32   /* applied in one transaction by the evictor itself */
 #define BATCH_EVENTS 512       /* events applied in one transaction ... */
 #define BATCH_BYTES (8u << 20) /* ... or this many bytes of values */
@@ -83,7 +81,7 @@ static struct submission *take_batch(struct node *node)
 	return batch;
 }
 
-/* Whether a tick still has anything to purge; another process may have done it. */
+/* Return whether a tick still has an entry to purge; another process may have done it. */
 static bool tick_due(struct txn *txn, int64_t now_ms)
 {
 	int64_t expiry_ms;
@@ -91,7 +89,8 @@ static bool tick_due(struct txn *txn, int64_t now_ms)
 	return store_first_expiry(txn, &expiry_ms, &ino) == 0 && expiry_ms <= now_ms;
 }
 
-/* The longest value that the event at OFFSET changed; 0 or a negative errno. */
+/* Write the bytes of the longest value that the event at OFFSET changed to *RET. Returns 0 or
+ * -errno. */
 static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
 {
 	struct feed_event *ev;
@@ -110,15 +109,15 @@ static int longest_value(struct txn *txn, uint64_t offset, uint64_t *ret)
 	return 0;
 }
 
-/* Applies P's event and looks whether that went over a limit; if so, undoes it
- * and leaves P out. 0 or a negative errno. */
+/* Apply P's event in a nested transaction and check the limits. If it exceeds one, undo it and set
+ * P's outcome, or make P wait for space. Returns 0 or -errno. */
 static int apply_within_limits(struct node *node, struct txn *txn, struct submission *p,
                                int64_t now_ms)
 {
 	struct txn *inner;
 	uint64_t before = txn_meta(txn)->used_bytes, offset = txn_meta(txn)->applied + 1;
 	uint64_t longest = 0;
-	/* A longer name is no reason to refuse a rename; new directories are. */
+	/* A rename may make a name longer, but not create directories. */
 	uint64_t slack = p->ev->op == EVENT_RENAME ? KEY_NAME_MAX : 0;
 	int r = txn_nest(txn, &inner);
 	if (r < 0)
@@ -145,7 +144,7 @@ static int apply_within_limits(struct node *node, struct txn *txn, struct submis
 	return 0;
 }
 
-/* Whether it can be told without applying that EV stays within the limits. */
+/* Return whether EV certainly stays within the limits, without applying it. */
 static bool is_surely_within(struct node *node, struct txn *txn, const struct event *ev)
 {
 	bool appends = ev->op == EVENT_APPEND;
@@ -157,11 +156,10 @@ static bool is_surely_within(struct node *node, struct txn *txn, const struct ev
 	return !appends || quota_append_fits(txn, ev, node_max_value(node));
 }
 
-/* Applies the events of BATCH in one transaction, as many as go well into one;
- * *RET_REST is the first that it did not come to, or that is held: it has to wait
- * for room. Those that the limits do not allow, and needless ticks, are marked
- * unlogged. 0 or a negative errno, with
- * nothing applied of what is before *RET_REST. */
+/* Apply the events of BATCH in one transaction, up to its maximum size. *RET_REST is the first
+ * event that was not applied because the transaction is full, or because the event waits for space.
+ * Events that exceed a limit, and needless ticks, are marked unlogged. Returns 0, or -errno with no
+ * event before *RET_REST applied. */
 static int apply_batch(struct node *node, struct submission *batch, struct submission **ret_rest)
 {
 	struct txn *txn;
@@ -219,7 +217,7 @@ static enum event_outcome outcome_of_error(int r)
 	                      OUTCOME_LOG_DOWN;
 }
 
-/* Finishes those of BATCH that get no feed event. */
+/* Finish the submissions of BATCH that get no feed event. */
 static void finish_unlogged(struct node *node, struct submission *batch, struct completions *done)
 {
 	struct submission *next;
@@ -246,8 +244,8 @@ static int apply_alone(struct node *node, struct submission *p, struct submissio
 	return r;
 }
 
-/* After what begins at P failed as a whole: event by event, up to END or to the
- * first that is held. Returns what is left. */
+/* Apply the events from P up to END one by one, after they failed as a batch. Returns the first one
+ * that waits for space, or END. */
 static struct submission *apply_one_by_one(struct node *node, struct submission *p,
                                            const struct submission *end, struct completions *done)
 {
@@ -273,7 +271,7 @@ static struct submission *apply_one_by_one(struct node *node, struct submission 
 /* Apply BATCH as a whole or, if that fails, event by event, so that one that finds no space
  * does not take the others with it. Adds the events that get no feed row to DONE. Call with
  * work_lock held. */
-static void apply(struct node *node, struct submission *batch, struct completions *done)
+static void apply_all(struct node *node, struct submission *batch, struct completions *done)
 {
 	while (batch) {
 		struct submission *rest, *last = batch;
@@ -302,7 +300,7 @@ static void local_apply_queued(struct node *node, struct completions *done)
 	struct submission *batch = take_batch(node);
 	if (!batch)
 		return;
-	apply(node, batch, done);
+	apply_all(node, batch, done);
 	node_shm_wake_others(node->shm);
 }
 
@@ -480,7 +478,7 @@ static void local_apply_evictions(struct node *node)
 		struct submission *some = submission_cut(&log->evictions, EVICTIONS_AT_ONCE);
 		pthread_mutex_unlock(&node->queue_lock);
 		if (some) {
-			apply(node, some, &done);
+			apply_all(node, some, &done);
 			node_shm_wake_others(node->shm);
 			follow_feed(node, &done);
 		}

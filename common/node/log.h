@@ -23,7 +23,7 @@ struct log_ops {
 	/* Faults (1 << enum procs_fault) during which the log still takes events. */
 	unsigned tolerated_faults;
 
-	/* Return whether the log is the one that --log URL means. */
+	/* Return whether URL, the value of --log, means this log. */
 	bool (*matches)(const char *url);
 	/* Open the log of node->config.log and start its threads; the store is open. Refuse a
 	 * store that belongs to another log. Set node->ready, at once or when the node has
@@ -32,7 +32,7 @@ struct log_ops {
 	/* Answer the submissions that can get no outcome any more, wait for the others with a
 	 * deadline, and end the log's threads. The evictor has ended. */
 	void (*stop)(struct node *node);
-	/* Free what is left after stop(). */
+	/* Free the state after stop(). */
 	void (*free)(struct node *node);
 
 	/* Decide whether EV, which is valid by itself, may be submitted. Returns OUTCOME_OK
@@ -61,12 +61,12 @@ struct log_ops {
 	/* Return how many bytes must be freed before P, which waits for space, fits. TXN is a
 	 * snapshot. For the evictor's thread, like the functions that follow. */
 	uint64_t (*missing_bytes)(struct node *node, struct txn *txn, const struct submission *p);
-	/* Let submissions that wait for space and fit by now go, in order. */
+	/* Submit, in order, the waiting submissions that fit by now. */
 	void (*resume_waiting)(struct node *node);
 	/* Submit LIST, which has events of evictions, not registered yet. Takes ownership. */
 	void (*submit_evictions)(struct node *node, struct submission *list);
-	/* Apply those evictions that no submitting thread has taken along. NULL: there are
-	 * none. */
+	/* Apply the evictions that no submitting thread has applied. NULL if submit_evictions()
+	 * leaves none. */
 	void (*apply_evictions)(struct node *node);
 };
 

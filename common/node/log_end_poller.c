@@ -1,19 +1,19 @@
-/* The node's part that asks a log outside for its end.
+/* Log-end poller: a thread that asks the Kafka log for its end, and audits the log.
  *
- * A barrier waits until what was in the log at the call is applied here: the broker
- * is asked for the log's end, and then that offset waited for. Asking blocks, so a
- * thread of its own does it, for all that came before it asked, and every END_EVERY_MS
- * without being asked: what the status says of the log's end is not older. So this thread
- * also knows since when the log has been away, and asks more often then, for its return to
- * be noticed soon.
+ * A barrier waits until everything that was in the log at the time of the call has been applied
+ * here: the broker is asked for the log's end, and then the barrier waits for that offset. The
+ * query blocks, so a separate thread makes it, once for all barriers that arrived before it, and
+ * also every END_EVERY_MS without a barrier, so that the log's end in the status is never older
+ * than that. This thread therefore knows since when the log has been away; while it is, the thread
+ * asks more often, to notice its return soon.
  *
- * In the process that applies it also audits: whether the log still has the newest record
- * that was applied a round ago. A topic that is deleted and made anew breaks no connection,
- * so nothing else would show it. What it finds is a hint, which the consumer looks into.
- * And it looks at the topic's settings, every LOOK_EVERY_MS.
+ * In the process that applies, the thread also audits the log: it checks that the log still has the
+ * newest record that was applied one round ago. Deleting and recreating a topic breaks no
+ * connection, so only an audit can detect it. The result is a hint, which the consumer verifies.
+ * The thread also checks the topic's settings every RECHECK_MS.
  *
- * Lock: poller.lock guards the queue and the audit; it is not held across a call of the
- * log, nor when a callback is made. */
+ * Lock: poller.lock guards the queue and the audit. It is not held across a call of the log or a
+ * callback. */
 #include "common/node/log_end_poller.h"
 
 #include "common/base/clock.h"
@@ -27,7 +27,7 @@
 #define END_EVERY_MS 1000
 #define END_AWAY_MS 100
 #define END_TIMEOUT_MS 2000
-#define LOOK_EVERY_MS 10000 /* two small questions */
+#define RECHECK_MS 10000 /* costs two small requests */
 
 struct barrier {
 	int64_t deadline_ms;
@@ -45,11 +45,11 @@ struct log_end_poller {
 	pthread_cond_t wake;
 	struct barrier *barriers; /* protected by lock */
 	bool stopping;            /* protected by lock */
-	/* The audit. */
+	/* The state of the audit. */
 	bool begun;                       /* protected by lock */
 	struct log_identity newest, sure; /* protected by lock */
 	atomic_bool doubts;
-	int64_t look_ms; /* when to look at the topic again; the thread's own */
+	int64_t recheck_ms; /* when to check the topic again; used by the thread alone */
 };
 
 void log_end_poller_begin_audit(struct log_end_poller *poller, const struct log_identity *newest)
@@ -84,9 +84,9 @@ bool log_end_poller_has_doubts(struct log_end_poller *poller, struct log_identit
 	return true;
 }
 
-/* Ask whether a record that was sure still is there. The newest one of now is sure the
- * next time: it was applied before this question, so it is of the log that it is about. */
-static void audit(struct log_end_poller *poller, int64_t timeout_ms, uint64_t end)
+/* Check that the `sure` record is still in the log. If it is, the newest record becomes `sure`: it
+ * was applied before this query, so it belongs to the log that was queried. */
+static void audit_log(struct log_end_poller *poller, int64_t timeout_ms, uint64_t end)
 {
 	pthread_mutex_lock(&poller->lock);
 	struct log_identity newest = poller->newest, sure = poller->sure;
@@ -96,7 +96,7 @@ static void audit(struct log_end_poller *poller, int64_t timeout_ms, uint64_t en
 		return;
 	int r = sure.offset < end ? log_kafka_audit(poller->log, &sure, timeout_ms) : -ESTALE;
 	pthread_mutex_lock(&poller->lock);
-	/* Unless it began anew meanwhile. */
+	/* The audit may have been restarted meanwhile. */
 	if (log_identity_equal(&poller->sure, &sure)) {
 		if (r == -ESTALE)
 			atomic_store(&poller->doubts, true);
@@ -108,8 +108,8 @@ static void audit(struct log_end_poller *poller, int64_t timeout_ms, uint64_t en
 		log_kafka_wake(poller->log);
 }
 
-/* Note whether the log is away. It is if it gave no answer and no broker is connected: one
- * that is only slow may still take changes in time. ASKED_MS is when it was asked. */
+/* Record whether the log is away: it did not answer, and no broker is connected. A broker that is
+ * only slow may still accept changes in time. ASKED_MS is the time of the query. */
 static void note_answer(struct log_end_poller *poller, bool answered, int64_t asked_ms)
 {
 	struct node *node = poller->node;
@@ -119,8 +119,8 @@ static void note_answer(struct log_end_poller *poller, bool answered, int64_t as
 		atomic_store(&node->away_ms, asked_ms);
 }
 
-/* Asks once, for all of LIST, which it frees. */
-static void ask(struct log_end_poller *poller, struct barrier *list)
+/* Query the log's end once for all barriers of LIST, and free them. */
+static void query_end(struct log_end_poller *poller, struct barrier *list)
 {
 	int64_t timeout_ms = END_TIMEOUT_MS, now = clock_mono_ms();
 	for (struct barrier *b = list; b; b = b->next) {
@@ -146,23 +146,23 @@ static void ask(struct log_end_poller *poller, struct barrier *list)
 		free(b);
 	}
 	if (answered)
-		audit(poller, timeout_ms, end);
+		audit_log(poller, timeout_ms, end);
 }
 
-/* Look at the topic's settings again: somebody may have changed them. */
-static void look(struct log_end_poller *poller)
+/* Check the topic's settings again if it is time: an operator may have changed them. */
+static void recheck_topic(struct log_end_poller *poller)
 {
 	int64_t now = clock_mono_ms();
-	if (now < poller->look_ms)
+	if (now < poller->recheck_ms)
 		return;
-	poller->look_ms = now + LOOK_EVERY_MS;
+	poller->recheck_ms = now + RECHECK_MS;
 	if (kafka_topic_recheck(poller->k, END_TIMEOUT_MS) == 0)
 		return;
 	atomic_store(&poller->doubts, true);
 	log_kafka_wake(poller->log);
 }
 
-static void *run(void *arg)
+static void *run_poller(void *arg)
 {
 	struct log_end_poller *poller = arg;
 	pthread_mutex_lock(&poller->lock);
@@ -170,8 +170,8 @@ static void *run(void *arg)
 		struct barrier *list = poller->barriers;
 		poller->barriers = NULL;
 		pthread_mutex_unlock(&poller->lock);
-		ask(poller, list);
-		look(poller);
+		query_end(poller, list);
+		recheck_topic(poller);
 		bool away = atomic_load(&poller->node->away_ms);
 		struct timespec until = clock_mono_in(away ? END_AWAY_MS : END_EVERY_MS);
 		pthread_mutex_lock(&poller->lock);
@@ -193,7 +193,7 @@ int log_end_poller_open(struct kafka *k, struct log_end_poller **ret)
 	poller->log = k->log;
 	pthread_mutex_init(&poller->lock, NULL);
 	clock_cond_init(&poller->wake);
-	int r = -pthread_create(&poller->thread, NULL, run, poller);
+	int r = -pthread_create(&poller->thread, NULL, run_poller, poller);
 	if (r == 0)
 		*ret = poller;
 	else

@@ -1,74 +1,21 @@
-/* The node's part that writes its metrics, those of its other processes among them.
+/* Metrics: write the metrics of this process and of the other processes of its node.
  *
- * A node is scraped at its REST server, which need not be the process that applies. So each
- * process publishes its counters to the others (node/procs.h), at most NUMBERS_MS old, and the
- * one that is asked writes them with the labels "process" and "mount"; its own have none.
- * A mount that is alone writes a file instead (fs/metrics_file.c). */
-#include "common/node/metrics.h"
+ * Prometheus scrapes the REST server of a node, which need not be the process that applies. So the
+ * process that is scraped also writes the counters that the others publish (node/numbers.h), with the
+ * labels "process" and "mount"; its own have no labels. A mount without a REST server writes a file
+ * instead (fs/metrics_file.c). No state, no lock. */
+#include "common/node/node.h"
 
 #include "common/base/clock.h"
-#include "common/base/logger.h"
 #include "common/base/metrics.h"
 #include "common/node/internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define NUMBERS_MS 500
 #define LABELS_MAX (2 * (PROCS_PROGRAM_MAX + PROCS_PLACE_MAX) + 32)
 
-/* The last numbers of a process's slot: the limits that it puts on changes, 0 if it makes
- * none. Its counters come first, and more of both may come in between. */
-#define NUMBER_MAX_VALUE (PROCS_NUMBERS - 2)
-#define NUMBER_SIZE (PROCS_NUMBERS - 1)
-_Static_assert(METRIC_COUNTERS <= NUMBER_MAX_VALUE, "a slot has room for the counters");
-
-void node_publish_numbers(struct node *node)
-{
-	uint64_t numbers[PROCS_NUMBERS] = { 0 };
-	int64_t now_ms = clock_mono_ms();
-	if (now_ms - node->published_ms < NUMBERS_MS)
-		return;
-	node->published_ms = now_ms;
-	for (int i = 0; i < METRIC_COUNTERS; i++)
-		numbers[i] = metrics_get((enum metrics_counter)i);
-	if (!node->config.read_only) {
-		numbers[NUMBER_MAX_VALUE] = node->config.max_value;
-		numbers[NUMBER_SIZE] = node->config.size_bytes;
-	}
-	procs_set_numbers(node->procs, numbers, PROCS_NUMBERS);
-}
-
-static void warn_not_in_force(const struct node_config *config, const struct procs_info *info,
-                              uint64_t size, uint64_t max_value)
-{
-	logger(LOGGER_WARN,
-	       "--size %" PRIu64 " and --max-value %" PRIu64 " bytes are not in force: %s "
-	       "(process %d) runs on the same store with %" PRIu64 " and %" PRIu64
-	       ", which this program takes over; give both programs the same, and restart both "
-	       "to change it",
-	       config->size_bytes, config->max_value, info->program, info->pid, size, max_value);
-}
-
-void node_adopt_limits(struct node *node)
-{
-	struct node_config *config = &node->config;
-	struct procs_info info;
-	for (int i = 0; (i = procs_next(node->procs, i, &info)) >= 0; i++) {
-		uint64_t size = info.numbers[NUMBER_SIZE];
-		uint64_t max_value = info.numbers[NUMBER_MAX_VALUE];
-		if (info.own || !size)
-			continue;
-		if (!config->read_only &&
-		    (size != config->size_bytes || max_value != config->max_value))
-			warn_not_in_force(config, &info, size, max_value);
-		config->size_bytes = size;
-		config->max_value = max_value;
-		return;
-	}
-}
-
-/* The processes of a node as they are at one moment, and the counters of all but this one. */
+/* The processes of a node at one moment, and the counters of all except this one. */
 struct census {
 	size_t n, nothers;
 	struct procs_info info[PROCS_MAX];
@@ -76,7 +23,7 @@ struct census {
 	struct metrics_other others[PROCS_MAX];
 };
 
-/* Write NAME="VALUE", escaped as the format wants it. */
+/* Write NAME="VALUE", with VALUE escaped as the format requires. Returns the end of the text. */
 static char *add_label(char *to, const char *name, const char *value)
 {
 	while (*name)
@@ -143,11 +90,11 @@ static void write_store(struct node *node, FILE *to)
 	txn_abort(txn);
 	int64_t ahead_ms = meta.log_time_ms - clock_wall_ms();
 	metrics_gauge(to, "keydir_log_time_ahead_seconds",
-	              "How far the log's time is ahead of this machine's clock; 0: it is not",
+	              "How far the log's time is ahead of this machine's clock, or 0",
 	              ahead_ms > 0 ? (double)ahead_ms / 1000 : 0.0);
 	metrics_gauge(to, "keydir_keys", "Keys stored", (double)meta.nkeys);
 	metrics_gauge(to, "keydir_directories", "Directories stored", (double)meta.ndirs);
-	metrics_gauge(to, "keydir_used_bytes", "What counts against the quota",
+	metrics_gauge(to, "keydir_used_bytes", "Bytes that count against the quota",
 	              (double)meta.used_bytes);
 	metrics_gauge(to, "keydir_quota_bytes", "The quota (--size)",
 	              (double)node->config.size_bytes);
@@ -157,7 +104,7 @@ static void write_store(struct node *node, FILE *to)
 	              (double)store_bytes(node->store));
 	write_counter(to, "keydir_keys_expired_total", "Entries removed after their expiry",
 	              meta.nexpired);
-	write_counter(to, "keydir_keys_evicted_total", "Entries evicted to make room",
+	write_counter(to, "keydir_keys_evicted_total", "Entries evicted to make space",
 	              meta.nevicted);
 }
 
@@ -168,7 +115,7 @@ void node_metrics_write(struct node *node, FILE *to)
 	if (census)
 		take_census(node, census);
 	metrics_write(to, census ? census->others : NULL, census ? census->nothers : 0);
-	if (census) /* without memory, the rest is better than nothing */
+	if (census) /* without memory, write the rest */
 		write_processes(to, census);
 	free(census);
 	node_status(node, &status);
@@ -187,7 +134,7 @@ void node_metrics_write(struct node *node, FILE *to)
 	metrics_gauge(to, "keydir_pending_writes", "Writes that wait for their outcome",
 	              (double)status.pending);
 	metrics_gauge(to, "keydir_oldest_write_seconds",
-	              "Age of the oldest write that waits for its outcome; 0: none waits",
+	              "Age of the oldest write that waits for its outcome, or 0",
 	              (double)status.oldest_ms / 1000);
 	write_counter(to, "keydir_changes_lost_total",
 	              "Changes through a mount that failed after their close had returned",

@@ -18,7 +18,7 @@
 #include "common/node/fault.h"
 #include "common/node/internal.h"
 #include "common/node/log.h"
-#include "common/node/metrics.h"
+#include "common/node/numbers.h"
 #include "common/node/recency.h"
 #include "common/node/size.h"
 #include "common/node/snapshot.h"
@@ -36,9 +36,9 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define IDLE_MS 1000 /* the thread looks around at least this often */
-/* Proposed inode numbers have 53 bits, as many as JavaScript's numbers hold exactly, and 28
- * of them count. */
+#define IDLE_MS 1000 /* maximum time between two rounds of the thread */
+/* Proposed inode numbers have 53 bits, the most that a JavaScript number holds exactly; 28 of them
+ * are the counter. */
 #define INO_TAG_MASK ((1u << 25) - 1)
 
 void node_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
@@ -58,26 +58,26 @@ void node_count_lost(struct node *node)
 
 /* --- the node's thread --- */
 
-/* Log once that the wall clock jumped ahead. *TOLD_MS is the jump logged, or 0. */
-static void look_at_clock(int64_t *told_ms)
+/* Log once that the wall clock jumped ahead. *LOGGED_MS is the jump that was logged, or 0. */
+static void warn_clock_jump(int64_t *logged_ms)
 {
 	int64_t jump_ms = clock_jump_ms();
-	if (jump_ms && !*told_ms)
+	if (jump_ms && !*logged_ms)
 		logger(LOGGER_WARN,
 		       "the machine's clock jumped ahead by %lld s; Keydir follows it after %d s, "
 		       "so correct it before that if it is wrong",
 		       (long long)(jump_ms / 1000), CLOCK_BELIEVE_MS / 1000);
-	*told_ms = jump_ms;
+	*logged_ms = jump_ms;
 }
 
-static void *run(void *arg)
+static void *run_node(void *arg)
 {
 	struct node *node = arg;
 	int64_t jump_ms = 0;
 	while (!atomic_load(&node->stopping)) {
 		uint32_t wake_count = node_shm_wake_count(node->shm);
 		procs_beat(node->procs);
-		node_publish_numbers(node);
+		numbers_publish(node);
 		work_run(node);
 		int64_t wait_ms = IDLE_MS, ms = tick_if_due(node, IDLE_MS);
 		if (ms < wait_ms)
@@ -87,7 +87,7 @@ static void *run(void *arg)
 			wait_ms = ms;
 		if (node->log->retry_stalled && atomic_load(&node->stalled))
 			node->log->retry_stalled(node);
-		look_at_clock(&jump_ms);
+		warn_clock_jump(&jump_ms);
 		ms = fault_check_store(node);
 		if (ms < wait_ms)
 			wait_ms = ms;
@@ -98,13 +98,13 @@ static void *run(void *arg)
 
 /* --- starting and stopping --- */
 
-static int fail(int err, char *why, size_t why_size, const char *what)
+static int format_error(int err, char *why, size_t why_size, const char *what)
 {
 	snprintf(why, why_size, "%s: %s", what, strerror(-err));
 	return err;
 }
 
-/* A new node starts from a peer's store, if one gives it; else from the log. */
+/* Start a new store from the snapshot of a peer, if one has it. Otherwise the log is replayed. */
 static void take_snapshot(const struct node_config *config, const struct store_place *place)
 {
 	char answers[NODE_WHY_MAX];
@@ -133,18 +133,19 @@ static int open_store(struct node *node, char *why, size_t why_size)
 		goto out;
 	r = node_shm_open(store_dir(node->store), config->is_mount, &node->shm);
 	if (r < 0) {
-		fail(r, why, why_size, "cannot open the page shared by the node's processes");
+		format_error(r, why, why_size,
+		             "cannot open the page shared by the node's processes");
 		goto err_store;
 	}
 	r = procs_open(store_dir(node->store), program_invocation_short_name, config->place,
 	               &node->procs);
 	if (r < 0) {
-		fail(r, why, why_size, "cannot enter the store's list of processes");
+		format_error(r, why, why_size, "cannot enter the store's list of processes");
 		goto err_shm;
 	}
-	node_adopt_limits(node);
+	numbers_adopt_limits(node);
 	atomic_store(&node->max_value, config->max_value);
-	node_publish_numbers(node);
+	numbers_publish(node);
 	goto out;
 err_shm:
 	node_shm_close(node->shm);
@@ -185,7 +186,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	}
 	struct node *node = calloc(1, sizeof(*node));
 	if (!node)
-		return fail(-ENOMEM, why, why_size, "cannot start the node");
+		return format_error(-ENOMEM, why, why_size, "cannot start the node");
 	node->config = *config;
 	node->config.store.logged = log->keeps_events;
 	node->log = log;
@@ -197,10 +198,10 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	if (r == 0)
 		r = random_u64(&tag);
 	if (r < 0) {
-		r = fail(r, why, why_size, "no random numbers");
+		r = format_error(r, why, why_size, "cannot get random numbers");
 		goto err_free;
 	}
-	/* 28 random bits, not too small, and 28 that count. */
+	/* The tag is random and not too small; the counter has 28 bits (node_propose_ino()). */
 	atomic_store(&node->ino_tag, (tag & INO_TAG_MASK) | 0x1000);
 	r = open_store(node, why, why_size);
 	if (r < 0)
@@ -212,7 +213,7 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	struct txn *txn;
 	r = txn_read(node->store, &txn);
 	if (r < 0) {
-		r = fail(r, why, why_size, "cannot read the store");
+		r = format_error(r, why, why_size, "cannot read the store");
 		goto err_log;
 	}
 	atomic_store(&node->followed, txn_meta(txn)->applied);
@@ -221,18 +222,18 @@ int node_open(const struct node_config *config, struct node **ret, char *why, si
 	node_shm_ack(node->shm, atomic_load(&node->followed));
 	r = evictor_open(node);
 	if (r < 0) {
-		r = fail(r, why, why_size, "cannot prepare for --evict");
+		r = format_error(r, why, why_size, "cannot prepare for --evict");
 		goto err_evictor;
 	}
-	store_place_remember(store_place(node->store)); /* now it has all its files */
+	store_place_remember(store_place(node->store)); /* All its files exist now. */
 	r = deadline_open(node);
 	if (r < 0) {
-		r = fail(r, why, why_size, "cannot start the node's thread");
+		r = format_error(r, why, why_size, "cannot start the node's thread");
 		goto err_evictor;
 	}
-	r = -pthread_create(&node->thread, NULL, run, node);
+	r = -pthread_create(&node->thread, NULL, run_node, node);
 	if (r < 0) {
-		r = fail(r, why, why_size, "cannot start the node's thread");
+		r = format_error(r, why, why_size, "cannot start the node's thread");
 		goto err_deadlines;
 	}
 	*ret = node;
@@ -272,8 +273,8 @@ void node_close(struct node *node)
 	node_shm_wake_self(node->shm);
 	pthread_join(node->thread, NULL);
 	deadline_close(node);
-	/* What was submitted before is applied; with a log outside, what has
-	 * not come back by now is unknown. */
+	/* Apply everything that was submitted before. With a Kafka log, the submissions that have
+	 * not come back by now have an unknown outcome. */
 	pthread_mutex_lock(&node->work_lock);
 	pthread_mutex_unlock(&node->work_lock);
 	do
@@ -302,7 +303,7 @@ void node_limit_stop(struct node *node, void (*last)(void *arg), void *arg)
 	node->stop_limit = stop_limit_begin(node->store, last, arg);
 }
 
-/* --- asking --- */
+/* --- status and properties --- */
 
 struct store *node_store(struct node *node)
 {
@@ -317,11 +318,6 @@ uint64_t node_proc(const struct node *node)
 const struct node_config *node_get_config(const struct node *node)
 {
 	return &node->config;
-}
-
-uint64_t node_max_value(const struct node *node)
-{
-	return atomic_load_explicit(&node->max_value, memory_order_relaxed);
 }
 
 void node_touch(struct node *node, uint64_t ino, int64_t now_ms)
@@ -368,7 +364,7 @@ void node_status(struct node *node, struct node_status *ret)
 	fault_explain(node, ret->why);
 	if (!ret->why[0] && deadline_is_overdue(node, ret->oldest_ms))
 		snprintf(ret->why, sizeof(ret->why),
-		         "a write has waited for %lld s: applying is held up (store %.80s)",
+		         "a write has waited for %lld s: applying is blocked (store %.80s)",
 		         (long long)(ret->oldest_ms / 1000), store_dir(node->store));
 	node->log->status(node, ret);
 	if (ret->why[0])

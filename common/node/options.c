@@ -1,21 +1,20 @@
-/* Options of the node: from the options table's fields to a node_config.
+/* Options of the node: from the fields of the option table to a node_config.
  *
- * Both programs put the same rows into their tables, so that a mount and a
- * REST server that share a store are told the same things in the same words.
- * What a type in the table cannot check (a choice, a range, the form of an
- * address) is checked here, before anything is opened, and the sentence names
- * the option. No state, no lock. */
+ * Both programs include the same rows in their tables, so that a mount and a REST server that share
+ * a store take the same options. Constraints that the types of the table cannot express (a choice,
+ * a range, the form of an address) are checked here, before anything is opened, and the error
+ * message names the option. No state, no lock. */
 #include "common/node/options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Well within the range of librdkafka's message.timeout.ms, an int (CONFIGURATION.md). */
+/* Far below the maximum of librdkafka's message.timeout.ms, an int (CONFIGURATION.md). */
 #define WRITE_TIMEOUT_MAX_MS 86400000
 
-static int fault(char *why, size_t why_size, const char *option, const char *value,
-                 const char *wants)
+static int refuse_option(char *why, size_t why_size, const char *option, const char *value,
+                         const char *wants)
 {
 	if (why)
 		snprintf(why, why_size, "--%s: \"%s\" is not %s", option, value ? value : "",
@@ -23,7 +22,16 @@ static int fault(char *why, size_t why_size, const char *option, const char *val
 	return -EINVAL;
 }
 
-/* "kafka://hosts/topic" with neither part empty. */
+static int refuse_number(char *why, size_t why_size, const char *option, int64_t value,
+                         const char *wants)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)value);
+	return refuse_option(why, why_size, option, text, wants);
+}
+
+/* Return whether TEXT is "kafka://hosts/topic" with neither part empty. */
 static bool is_kafka_address(const char *text)
 {
 	const char prefix[] = "kafka://";
@@ -42,9 +50,10 @@ int node_options_config(const struct node_options *options, struct node_config *
 	bool local = strcmp(log, "local") == 0;
 
 	if (options->store && !options->store[0])
-		return fault(why, why_size, "store", "", "a directory");
+		return refuse_option(why, why_size, "store", "", "a directory");
 	if (!local && !is_kafka_address(log))
-		return fault(why, why_size, "log", log, "local or kafka://HOST:PORT,.../TOPIC");
+		return refuse_option(why, why_size, "log", log,
+		                     "local or kafka://HOST:PORT,.../TOPIC");
 
 	enum store_sync sync;
 	if (options->sync && strcmp(options->sync, "auto") == 0)
@@ -52,26 +61,29 @@ int node_options_config(const struct node_options *options, struct node_config *
 	else if (options->sync && strcmp(options->sync, "off") == 0)
 		sync = STORE_SYNC_OFF;
 	else
-		return fault(why, why_size, "sync", options->sync, "auto or off");
+		return refuse_option(why, why_size, "sync", options->sync, "auto or off");
 
 	enum evict_policy evict;
 	if (!options->evict || evict_policy_parse(options->evict, &evict) < 0)
-		return fault(why, why_size, "evict", options->evict, "none, ttl or lru");
+		return refuse_option(why, why_size, "evict", options->evict, "none, ttl or lru");
 
 	if (options->max_value == 0 || options->max_value > EVENT_VALUE_MAX)
-		return fault(why, why_size, "max-value", "given", "from 1 byte to 1G");
+		return refuse_number(why, why_size, "max-value", (int64_t)options->max_value,
+		                     "from 1 byte to 1G");
 	if (options->write_timeout_ms <= 0 || options->write_timeout_ms > WRITE_TIMEOUT_MAX_MS)
-		return fault(why, why_size, "write-timeout", "given", "from 1ms to 1d");
+		return refuse_number(why, why_size, "write-timeout", options->write_timeout_ms,
+		                     "from 1 ms to 1d");
 	for (size_t i = 0; i < options->settings.n; i++) {
 		const char *eq = strchr(options->settings.items[i], '=');
 
 		if (!eq || eq == options->settings.items[i])
-			return fault(why, why_size, "log-setting", options->settings.items[i],
-			             "NAME=VALUE");
+			return refuse_option(why, why_size, "log-setting",
+			                     options->settings.items[i], "NAME=VALUE");
 	}
 
 	if (options->skip_record && local)
-		return fault(why, why_size, "skip-record", "given", "of use with --log local");
+		return refuse_number(why, why_size, "skip-record", (int64_t)options->skip_record,
+		                     "possible with --log local");
 
 	int r = peer_access_check(&options->peer_access, why, why_size);
 	if (r < 0)
@@ -112,5 +124,6 @@ int node_options_level(const struct node_options *options, enum logger_level *re
 			return 0;
 		}
 	}
-	return fault(why, why_size, "log-level", options->log_level, "error, warn, info or debug");
+	return refuse_option(why, why_size, "log-level", options->log_level,
+	                     "error, warn, info or debug");
 }

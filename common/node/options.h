@@ -6,8 +6,8 @@
 #include "common/node/node.h"
 #include "common/base/options.h"
 
-/* What the rows below fill; part of a program's own struct. The texts are
- * borrowed from argv or the environment. */
+/* The fields that the rows below set; part of a program's own struct. The texts are borrowed from
+ * argv or the environment. */
 struct node_options {
 	const char *store; /* NULL: store_place_default() */
 	const char *log;
@@ -23,8 +23,8 @@ struct node_options {
 	const char *log_level;
 };
 
-/* Rows of struct option_row for the struct node_options that is MEMBER of
- * STRUCT_TYPE, to be put into a program's table. */
+/* Rows of struct option_row for a program's table, where the struct node_options is MEMBER of
+ * STRUCT_TYPE. */
 /* clang-format off */
 #define NODE_OPTION_ROWS(STRUCT_TYPE, MEMBER)                                                      \
 	{ "store", 's', "KEYDIR_STORE", OPTION_TEXT, "DIR", NULL,                                  \
@@ -35,10 +35,10 @@ struct node_options {
 	  "the commit log: local, or kafka://HOST:PORT,.../TOPIC",                                 \
 	  offsetof(STRUCT_TYPE, MEMBER.log) },                                                     \
 	{ "size", 0, "KEYDIR_SIZE", OPTION_BYTES, "BYTES", "256M",                                 \
-	  "quota: writes that would grow the cache over it are refused, or evict others",          \
+	  "quota: writes that would exceed it are refused, or evict other keys",                   \
 	  offsetof(STRUCT_TYPE, MEMBER.size_bytes) },                                              \
 	{ "evict", 0, "KEYDIR_EVICT", OPTION_TEXT, "POLICY", "none",                               \
-	  "what a full cache gives up: none, ttl (what expires soonest) or lru (what is least "    \
+	  "which keys a full cache evicts: none, ttl (those that expire soonest) or lru (the least " \
 	  "recently used)",                                                                        \
 	  offsetof(STRUCT_TYPE, MEMBER.evict) },                                                   \
 	{ "max-value", 0, "KEYDIR_MAX_VALUE", OPTION_BYTES, "BYTES", "16M",                        \
@@ -65,22 +65,21 @@ struct node_options {
 	  "a setting of librdkafka, passed on as it is",                                           \
 	  offsetof(STRUCT_TYPE, MEMBER.settings) },                                                \
 	{ "skip-record", 0, NULL, OPTION_COUNT, "OFFSET", NULL,                                    \
-	  "if this node is stopped at this record of the log, which it does not know, have all "   \
-	  "nodes go on without it",                                                                \
+	  "if this node is stopped at this record of the log, which it does not know, make all "   \
+	  "nodes skip it",                                                                \
 	  offsetof(STRUCT_TYPE, MEMBER.skip_record) },                                             \
 	{ "log-level", 0, "KEYDIR_LOG_LEVEL", OPTION_TEXT, "LEVEL", "info",                        \
 	  "least level logged: error, warn, info or debug",                                        \
 	  offsetof(STRUCT_TYPE, MEMBER.log_level) }
 /* clang-format on */
 
-/* Checks OPTIONS and fills the fields of CONFIG that come from them; the
- * others (read_only, is_mount, follow ...) are left alone. CONFIG borrows from
- * OPTIONS, which must outlive it. Returns 0, or -EINVAL with a sentence in WHY
- * that names the option. */
+/* Check OPTIONS and fill the fields of CONFIG that come from them; leave the others (read_only,
+ * is_mount, follow ...) unchanged. CONFIG borrows from OPTIONS, which must outlive it. Returns 0,
+ * or -EINVAL with a sentence in WHY that names the option. */
 int node_options_config(const struct node_options *options, struct node_config *config, char *why,
                         size_t why_size);
 
-/* The level that --log-level names. 0, or -EINVAL with a sentence in WHY. */
+/* Return in *RET the level that --log-level names. Returns 0, or -EINVAL with a sentence in WHY. */
 int node_options_level(const struct node_options *options, enum logger_level *ret, char *why,
                        size_t why_size);
 

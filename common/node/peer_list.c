@@ -1,14 +1,13 @@
-/* Peer list.
+/* Peer list: the nodes that --peers names.
  *
- * A cluster whose nodes come and go names them once: all have one name in the DNS, or in a
- * container network, and --peers names that. libcurl takes a name with several addresses
- * for one server and asks the first that answers, so the addresses are looked up here, and
- * each is asked as a peer of its own, under the common name: the Host and the certificate
- * that the peer expects have that. A URL says with "dns+" that it is meant so, because a
- * single node can have several addresses too (IPv4 and IPv6).
+ * A cluster whose nodes come and go has one name for all of them, in the DNS or in a container
+ * network, and --peers gives that name. libcurl treats a name with several addresses as one server
+ * and uses the first address that answers. So the addresses are resolved here, and each becomes a
+ * peer of its own, which keeps the common name for the Host header and the certificate. The prefix
+ * "dns+" asks for this, because a single node can have several addresses, too (IPv4 and IPv6).
  *
- * This node's own address may be among them: what it says of itself is left out
- * (httpd/peers.c), and it has no snapshot to give while it has no store.
+ * The list may contain this node's own address: its own status is left out (httpd/peers.c), and it
+ * has no snapshot to offer while it has no store.
  *
  * No lock. */
 #include "common/node/peer_list.h"
@@ -22,9 +21,9 @@
 
 #define DNS "dns+"
 
-/* Append a peer with copies of the texts. 0 or -ENOMEM. */
-static int add(struct peer_list *list, const char *url, const char *base, const char *address,
-               const char *error)
+/* Append a peer with copies of the texts. Returns 0 or -ENOMEM. */
+static int add_peer(struct peer_list *list, const char *url, const char *base, const char *address,
+                    const char *error)
 {
 	struct peer *peers = realloc(list->peers, (list->n + 1) * sizeof(*peers));
 
@@ -51,7 +50,7 @@ static bool has_url(const struct peer_list *list, const char *url)
 	return false;
 }
 
-/* Write the address in INFO as a URL has it to TEXT. 0 or an error of getnameinfo(3). */
+/* Write the address in INFO, as a URL has it, to TEXT. Returns 0 or an error of getnameinfo(3). */
 static int write_address(const struct addrinfo *info, char *text, size_t size)
 {
 	bool six = info->ai_family == AF_INET6;
@@ -77,13 +76,13 @@ static int add_address(struct peer_list *list, const char *base, CURLU *parts, c
 		size_t len = strlen(url);
 		if (len && url[len - 1] == '/')
 			url[len - 1] = '\0';
-		r = has_url(list, url) ? 0 : add(list, url, base, address, NULL);
+		r = has_url(list, url) ? 0 : add_peer(list, url, base, address, NULL);
 	}
 	curl_free(url);
 	return r;
 }
 
-/* Append a peer for each address of NAME, the host in BASE, whose parts are in PARTS. 0 or
+/* Append a peer for each address of NAME, the host in BASE, whose parts are in PARTS. Returns 0 or
  * -ENOMEM. */
 static int add_addresses(struct peer_list *list, const char *dns_url, const char *base,
                          CURLU *parts, const char *name)
@@ -100,10 +99,10 @@ static int add_addresses(struct peer_list *list, const char *dns_url, const char
 	}
 	if (found)
 		freeaddrinfo(found);
-	return error ? add(list, dns_url, base, NULL, gai_strerror(error)) : r;
+	return error ? add_peer(list, dns_url, base, NULL, gai_strerror(error)) : r;
 }
 
-/* Append the peers of DNS_URL, which begins with "dns+". 0 or -ENOMEM. */
+/* Append the peers of DNS_URL, which begins with "dns+". Returns 0 or -ENOMEM. */
 static int add_dns(struct peer_list *list, const char *dns_url, bool resolve)
 {
 	const char *base = dns_url + strlen(DNS);
@@ -114,11 +113,11 @@ static int add_dns(struct peer_list *list, const char *dns_url, bool resolve)
 	if (!parts)
 		return -ENOMEM;
 	if (!resolve)
-		r = add(list, dns_url, base, NULL, "not asked yet");
+		r = add_peer(list, dns_url, base, NULL, "not asked yet");
 	else if (curl_url_set(parts, CURLUPART_URL, base, 0) ||
 	         curl_url_get(parts, CURLUPART_HOST, &name, 0))
-		r = add(list, dns_url, base, NULL,
-		        "it is no URL: write it like dns+http://nodes:8080");
+		r = add_peer(list, dns_url, base, NULL,
+		             "it is no URL: write it like dns+http://nodes:8080");
 	else
 		r = add_addresses(list, dns_url, base, parts, name);
 	curl_free(name);
@@ -140,7 +139,7 @@ int peer_list_new(const char *urls, bool resolve, struct peer_list *ret)
 		else if (strncmp(url, DNS, strlen(DNS)) == 0)
 			r = add_dns(&list, url, resolve);
 		else if (len)
-			r = add(&list, url, url, NULL, NULL);
+			r = add_peer(&list, url, url, NULL, NULL);
 		free(url);
 		at += len + (at[len] == ',');
 	}

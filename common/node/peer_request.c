@@ -24,7 +24,7 @@ static void curl_start(void)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* Read the first line of FILE into TOKEN. 0 or -EINVAL with a sentence in WHY. */
+/* Read the first line of FILE into TOKEN. Returns 0, or -EINVAL with a sentence in WHY. */
 static int read_token(const char *file, char token[TOKEN_BYTES], char *why, size_t why_size)
 {
 	FILE *from = fopen(file, "re");
@@ -60,7 +60,7 @@ int peer_access_check(const struct peer_access *given, char *why, size_t why_siz
 	return given->token_file ? read_token(given->token_file, token, why, why_size) : 0;
 }
 
-/* Have REQUEST connect to ADDRESS, whatever the name in its URL means. False without
+/* Make REQUEST connect to ADDRESS, whatever the name in its URL resolves to. Returns false without
  * memory. */
 static bool connect_to(CURL *request, const char *address)
 {

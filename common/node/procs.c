@@ -1,20 +1,20 @@
-/* Processes: what the processes of one node say of themselves to each other.
+/* Processes: the state that the processes of one node publish to each other.
  *
- * A node's programs share a store, and one of them applies the log for all. Whether the
- * node can do its work is known to that one, and asked of any. So each process has a slot
- * in a shared file (node/slots.h) for what it knows: whether it applies, when it last ran, and
- * what is wrong. A fault belongs to the process that saw it and ends with it.
+ * The programs of a node share a store, and one of them applies the log for all. Only that process
+ * knows whether the node can do its work, but clients ask any of them. So each process has a slot
+ * in a shared file (node/slots.h) that says whether it applies, when it last ran, and which faults
+ * it sees. A fault belongs to the process that saw it and ends with it.
  *
- * Only its owner writes a slot, one thread at a time (procs.lock). Text is published with a
- * sequence number, odd while it is being written; its words are atomics that are written
- * with release and read with acquire order, so a reader that got one word of a newer text
- * also gets its number. A reader tries a bounded number of times, since a writer may have
- * been stopped or killed half-way. What a dead process left counts for nothing: readers ask
- * slots_taken() before they believe a slot that matters. Texts are other processes' bytes
- * and are cut and cleaned when read.
+ * Only its owner writes a slot, one thread at a time (procs.lock). The text is published with a
+ * sequence number, which is odd while the text is being written. Its words are atomics, written
+ * with release and read with acquire order, so a reader that got one word of a newer text also gets
+ * its number. A reader tries a bounded number of times, since the writer may have been stopped or
+ * killed while writing. The contents of a dead process's slot do not count: readers call
+ * slots_taken() before they rely on a slot. Texts are bytes of other processes and are cut and
+ * cleaned when read.
  *
- * The file's name has the number of its layout: programs of two versions, as there are
- * during an upgrade, do not see each other here. */
+ * The file's name contains the version of its layout: programs of two versions, as during an
+ * upgrade, do not see each other here. */
 #include "common/node/procs.h"
 
 #include "common/base/clock.h"
@@ -52,8 +52,8 @@ struct slot {
 };
 
 struct page {
-	/* Bits of slots, to find those that matter without a look at the others; of
-	 * appliers at most one is set. */
+	/* One bit per slot, to find the relevant ones without reading the others. At most one bit
+	 * of `appliers` is set. */
 	_Atomic uint64_t faulty, appliers;
 	struct slot slots[PROCS_MAX];
 };
@@ -62,22 +62,22 @@ struct procs {
 	struct slots slots;
 	struct page *page;
 	struct slot *own;
-	pthread_mutex_t lock; /* a leaf: the right to write the slot, and what follows */
+	pthread_mutex_t lock; /* a leaf; protects writing the slot, and the fields below */
 	char program[PROCS_PROGRAM_MAX];
 	char place[PROCS_PLACE_MAX];
 	char why[FAULT_COUNT][PROCS_WHY_MAX];
 };
 
-/* What is told of a fault whose text cannot be read. */
-static const char *const kinds[FAULT_COUNT] = {
+/* Shown for a fault whose text cannot be read. */
+static const char *const fault_kinds[FAULT_COUNT] = {
 	[FAULT_STORE] = "the store cannot be used",
 	[FAULT_LOG] = "the log cannot be used",
-	[FAULT_APPLY] = "applying waits",
-	[FAULT_BLOCKED] = "the log holds back its newest records",
+	[FAULT_APPLY] = "applying is stalled",
+	[FAULT_BLOCKED] = "the log withholds its newest records",
 };
 
-/* Return the gravest of FAULTS, or FAULT_COUNT. */
-static unsigned gravest(unsigned faults)
+/* Return the most severe of FAULTS, or FAULT_COUNT. */
+static unsigned most_severe(unsigned faults)
 {
 	unsigned i = 0;
 	while (i < FAULT_COUNT && !(faults & 1u << i))
@@ -93,8 +93,8 @@ static void set_bit(_Atomic uint64_t *bits, int i, bool on)
 		atomic_fetch_and(bits, ~(UINT64_C(1) << i));
 }
 
-/* Write the slot's faults and text anew. With procs.lock held. */
-static void publish(struct procs *procs)
+/* Write the slot's faults and text. Call with procs.lock held. */
+static void publish_text(struct procs *procs)
 {
 	struct slot *slot = procs->own;
 	struct text text = { 0 };
@@ -107,9 +107,9 @@ static void publish(struct procs *procs)
 	memcpy(text.program, procs->program, sizeof(text.program));
 	memcpy(text.place, procs->place, sizeof(text.place));
 	if (faults)
-		snprintf(text.why, sizeof(text.why), "%s", procs->why[gravest(faults)]);
+		snprintf(text.why, sizeof(text.why), "%s", procs->why[most_severe(faults)]);
 	memcpy(words, &text, sizeof(words));
-	uint32_t seq = atomic_load(&slot->seq) | 1; /* odd already: its last owner was killed */
+	uint32_t seq = atomic_load(&slot->seq) | 1; /* already odd if its last owner was killed */
 	atomic_store(&slot->seq, seq);
 	for (size_t i = 0; i < TEXT_WORDS; i++)
 		atomic_store_explicit(&slot->words[i], words[i], memory_order_release);
@@ -133,8 +133,8 @@ int procs_open(const char *dir, const char *program, const char *place, struct p
 	pthread_mutex_init(&procs->lock, NULL);
 	snprintf(procs->program, sizeof(procs->program), "%s", program);
 	snprintf(procs->place, sizeof(procs->place), "%s", place ? place : "");
-	procs_set_applier(procs, false); /* its last owner may have been */
-	publish(procs);
+	procs_set_applier(procs, false); /* the slot's last owner may have been the applier */
+	publish_text(procs);
 	atomic_store(&procs->own->pid, getpid());
 	procs_beat(procs);
 	procs_beat_applier(procs);
@@ -160,18 +160,18 @@ bool procs_set_fault(struct procs *procs, enum procs_fault fault, const char *wh
 {
 	char *text = procs->why[fault];
 	pthread_mutex_lock(&procs->lock);
-	bool news = strncmp(text, why, PROCS_WHY_MAX - 1) != 0;
-	if (news) {
+	bool changed = strncmp(text, why, PROCS_WHY_MAX - 1) != 0;
+	if (changed) {
 		snprintf(text, PROCS_WHY_MAX, "%s", why);
-		publish(procs);
+		publish_text(procs);
 	}
 	pthread_mutex_unlock(&procs->lock);
-	return news;
+	return changed;
 }
 
 void procs_set_applier(struct procs *procs, bool applies)
 {
-	if (applies) /* nobody else can: one that was killed may have left its bit */
+	if (applies) /* no other process applies now; a killed one may have left its bit */
 		atomic_store(&procs->page->appliers, UINT64_C(1) << procs->slots.own);
 	else
 		set_bit(&procs->page->appliers, procs->slots.own, false);
@@ -198,8 +198,9 @@ void procs_set_numbers(struct procs *procs, const uint64_t *numbers, size_t n)
 		atomic_store_explicit(&procs->own->numbers[i], numbers[i], memory_order_relaxed);
 }
 
-/* End TEXT within its room and replace what no terminal or log should get. */
-static void clean(char *text, size_t size)
+/* Terminate TEXT within SIZE and replace control characters, which must not reach a terminal or
+ * log. */
+static void sanitize_text(char *text, size_t size)
 {
 	text[size - 1] = '\0';
 	for (; *text; text++) {
@@ -208,7 +209,7 @@ static void clean(char *text, size_t size)
 	}
 }
 
-/* Read the text of SLOT; false if its writer does not come to an end. */
+/* Read the text of SLOT. Returns false if its writer does not finish. */
 static bool read_text(struct slot *slot, struct text *ret)
 {
 	uint64_t words[TEXT_WORDS];
@@ -219,9 +220,9 @@ static bool read_text(struct slot *slot, struct text *ret)
 		if (seq % 2 || atomic_load(&slot->seq) != seq)
 			continue;
 		memcpy(ret, words, sizeof(*ret));
-		clean(ret->program, sizeof(ret->program));
-		clean(ret->place, sizeof(ret->place));
-		clean(ret->why, sizeof(ret->why));
+		sanitize_text(ret->program, sizeof(ret->program));
+		sanitize_text(ret->place, sizeof(ret->place));
+		sanitize_text(ret->why, sizeof(ret->why));
 		return true;
 	}
 	*ret = (struct text){ .program = "?" };
@@ -244,13 +245,13 @@ unsigned procs_faults(struct procs *procs, char *why)
 		struct text text;
 		if (!(faulty >> i & 1) || !is_alive(procs, i))
 			continue;
-		unsigned faults = atomic_load(&slot->faults), worst = gravest(faults);
+		unsigned faults = atomic_load(&slot->faults), worst = most_severe(faults);
 		all |= faults;
 		if (!why || worst >= shown)
 			continue;
 		shown = worst;
-		bool told = read_text(slot, &text) && text.why[0];
-		snprintf(why, PROCS_WHY_MAX, "%s", told ? text.why : kinds[worst]);
+		bool readable = read_text(slot, &text) && text.why[0];
+		snprintf(why, PROCS_WHY_MAX, "%s", readable ? text.why : fault_kinds[worst]);
 	}
 	return all;
 }

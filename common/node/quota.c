@@ -1,19 +1,19 @@
-/* Limits: how much an event would let the cache, or a value, grow.
+/* Quota: how much an event would grow the cache or a value.
  *
- * Asked where an event is submitted, never while applying (DESIGN.md, invariant 4): nodes
- * may have different quotas and must still apply alike. With an embedded log
- * the answer is exact: what may not fit is applied in a part of the transaction
- * that can be undone, and looked at (node/local_log.c). With a log outside it is foreseen
- * here, as exactly as the node is up to date. */
+ * Limits are checked where an event is submitted, never while applying (DESIGN.md, invariant 4):
+ * nodes may have different quotas and must still apply alike. With the embedded log the answer is
+ * exact: an event that may not fit is applied in a nested transaction, which is undone if it
+ * exceeded a limit (node/local_log.c). With a Kafka log the growth is predicted here, as exactly as
+ * the node is up to date. */
 #include "common/node/quota.h"
 
 #include "common/base/key.h"
 #include "common/store/view.h"
 
-#define TYPE_COST (sizeof "user.content_type" - 1) /* the attribute that a type becomes */
+#define TYPE_COST (sizeof "user.content_type" - 1) /* a content type is stored as this attribute */
 #define NUMBER_MAX 21 /* the longest text of a 64-bit number, and a newline */
 
-/* The entry that a path names, with all directories that may be missing. */
+/* Return the cost of the entry that PATH names, with all directories that may be missing. */
 static uint64_t path_cost(struct bytes path, bool from_root)
 {
 	const char *p = path.data;
@@ -60,9 +60,10 @@ uint64_t quota_growth(const struct event *ev)
 	}
 }
 
-/* What of path_cost() is there already; *RET_FOUND and *RET say if all of it is. */
-static uint64_t existing(struct txn *txn, struct bytes path, uint64_t at, uint64_t dir,
-                         bool *ret_found, struct entry *ret)
+/* Return how much of path_cost() exists already. *RET_FOUND says whether the entry exists; then it
+ * is in *RET. */
+static uint64_t existing_cost(struct txn *txn, struct bytes path, uint64_t at, uint64_t dir,
+                              bool *ret_found, struct entry *ret)
 {
 	const char *key = path.data, *name;
 	size_t len = path.len, name_len;
@@ -72,7 +73,7 @@ static uint64_t existing(struct txn *txn, struct bytes path, uint64_t at, uint64
 		*ret_found = store_get(txn, at, ret) == 0;
 		return *ret_found ? path_cost(path, false) : 0;
 	}
-	if (dir) { /* only the last name counts */
+	if (dir) { /* only the last name is looked up */
 		size_t skip = key_name_start(key, len);
 		cost = skip;
 		key += skip;
@@ -87,12 +88,12 @@ static uint64_t existing(struct txn *txn, struct bytes path, uint64_t at, uint64
 	return cost;
 }
 
-/* What of the growth is replaced: the entry and its value exist already. */
-static uint64_t replaced(struct txn *txn, const struct event *ev)
+/* Return how much of the growth replaces existing bytes: entry and value may exist already. */
+static uint64_t replaced_bytes(struct txn *txn, const struct event *ev)
 {
 	struct entry e;
 	bool found;
-	uint64_t cost = existing(txn, ev->key, ev->at, ev->dir, &found, &e);
+	uint64_t cost = existing_cost(txn, ev->key, ev->at, ev->dir, &found, &e);
 	switch (ev->op) {
 	case EVENT_SET:
 	case EVENT_INCR:
@@ -104,13 +105,13 @@ static uint64_t replaced(struct txn *txn, const struct event *ev)
 	case EVENT_TRUNCATE:
 		return found ? e.size : 0;
 	case EVENT_RENAME:
-		/* Its name may grow a little: never a reason to refuse. */
-		cost = existing(txn, ev->to, 0, ev->to_dir, &found, &e);
+		/* A longer name is never a reason to refuse a rename. */
+		cost = existing_cost(txn, ev->to, 0, ev->to_dir, &found, &e);
 		return cost + KEY_NAME_MAX;
 	case EVENT_TXN: {
 		uint64_t sum = 0;
 		for (size_t i = 0; i < ev->nops; i++)
-			sum += replaced(txn, &ev->ops[i]);
+			sum += replaced_bytes(txn, &ev->ops[i]);
 		return sum;
 	}
 	default:
@@ -125,8 +126,8 @@ uint64_t quota_lack(struct txn *txn, const struct event *ev, uint64_t quota, uin
 	if (growth == 0 || used + growth <= quota)
 		return 0;
 	if (ev->idem.len && store_idem_get(txn, ev->idem, &first) == 0)
-		return 0; /* it was done already, and does nothing now */
-	uint64_t gone = replaced(txn, ev);
+		return 0; /* it is a repetition, which changes nothing */
+	uint64_t gone = replaced_bytes(txn, ev);
 	return growth <= gone || used + (growth - gone) <= quota ? 0 :
 	                                                           used + (growth - gone) - quota;
 }
@@ -136,8 +137,8 @@ bool quota_fits(struct txn *txn, const struct event *ev, uint64_t quota, uint64_
 	return quota_lack(txn, ev, quota, ahead) == 0;
 }
 
-/* Bytes of the longest value that EV writes whole. */
-static uint64_t longest(const struct event *ev)
+/* Return the bytes of the longest value that EV writes as a whole. */
+static uint64_t longest_value(const struct event *ev)
 {
 	uint64_t max = ev->op == EVENT_WRITE || ev->op == EVENT_TRUNCATE ? quota_growth(ev) :
 	                                                                   ev->value.len;
@@ -145,7 +146,7 @@ static uint64_t longest(const struct event *ev)
 		return max;
 	max = 0;
 	for (size_t i = 0; i < ev->nops; i++) {
-		uint64_t one = longest(&ev->ops[i]);
+		uint64_t one = longest_value(&ev->ops[i]);
 		if (one > max)
 			max = one;
 	}
@@ -154,12 +155,12 @@ static uint64_t longest(const struct event *ev)
 
 bool quota_can_fit(struct txn *txn, const struct event *ev, uint64_t quota)
 {
-	if (longest(ev) + STORE_ENTRY_COST > quota)
+	if (longest_value(ev) + STORE_ENTRY_COST > quota)
 		return false;
 	if (ev->op == EVENT_APPEND && !quota_append_fits(txn, ev, quota - STORE_ENTRY_COST))
 		return false;
 	uint64_t growth = quota_growth(ev);
-	return growth <= quota || growth <= quota + replaced(txn, ev);
+	return growth <= quota || growth <= quota + replaced_bytes(txn, ev);
 }
 
 bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max)

@@ -1,7 +1,7 @@
-/* The size asked for (--size), compared with what the machine has.
+/* Size: compare --size with what the machine has.
  *
- * A quota that cannot be what was meant still starts: it is a limit, and the store's file
- * system may grow later. But the log names it, before the first write is refused. */
+ * A quota that is probably a mistake does not prevent the start: it is only a limit, and the
+ * store's file system may grow later. But a warning names it before the first write is refused. */
 #include "common/node/size.h"
 
 #include "common/base/logger.h"
@@ -16,11 +16,11 @@
 #define SMALL_BYTES MIB
 #define USUAL_MIB 256 /* the default of --size */
 
-/* Warn that the size is more than BYTES, which is all that WHAT has. */
+/* Warn that the size exceeds the BYTES that WHAT has. */
 static void warn_large(uint64_t size, uint64_t bytes, const char *what, const char *where,
                        const char *remedy)
 {
-	/* Half: a store needs more than the values in it. */
+	/* Suggest half of it, since a store needs more than its values. */
 	uint64_t fit = bytes / 2 / MIB;
 	logger(LOGGER_WARN,
 	       "--size %" PRIu64 " (%" PRIu64 "M) is more than %s%s has (%" PRIu64

@@ -1,11 +1,11 @@
-/* The node's part that has all nodes skip a record which stops them (EVENTS.md, skip).
+/* Skip: have all nodes skip a record that stops them (EVENTS.md, skip).
  *
- * The order is given to one process with --skip-record. It is carried out by that
- * process, whether or not it is the one that applies: the node is stopped at a record if
- * some process reports so, the store ends just before that record, and the record needs
- * a newer version. The consumer of each node skips the record (node/kafka_apply.c).
+ * The order is given to one process with --skip-record. That process carries it out, whether or not
+ * it is the one that applies, if the node is stopped at that record: some process reports the
+ * fault, the store ends just before the record, and the record needs a newer version. The consumer
+ * of each node skips the record (node/kafka_apply.c).
  *
- * No lock: the consumer's thread carries the order out; `waits` is atomic because the log's
+ * No lock: the consumer's thread carries the order out; `pending` is atomic because the log's
  * thread sets it again when the record could not be logged. */
 #include "common/node/skip.h"
 
@@ -24,7 +24,7 @@ void skip_init(struct skip_order *order, struct node *node, struct log_kafka *lo
 	atomic_store(&order->pending, node->config.skip_record != 0);
 }
 
-static void appended(void *arg, enum log_append how, uint64_t offset)
+static void skip_appended(void *arg, enum log_append how, uint64_t offset)
 {
 	struct skip_order *order = arg;
 	unsigned long long skipped = order->node->config.skip_record;
@@ -39,7 +39,7 @@ static void appended(void *arg, enum log_append how, uint64_t offset)
 	atomic_store(&order->pending, true);
 }
 
-/* Find out whether the record at OFFSET needs a newer version: 1, 0, or -EAGAIN. */
+/* Find out whether the record at OFFSET needs a newer version. Returns 1, 0 or -EAGAIN. */
 static int is_unknown(struct log_kafka *log, uint64_t offset)
 {
 	struct event *ev;
@@ -75,7 +75,7 @@ void skip_carry_out(struct skip_order *order, bool at_end)
 		return;
 	}
 	struct event skip = { .op = EVENT_SKIP, .proc = node->proc, .at = offset };
-	log_kafka_append(order->log, &skip, appended, order);
+	log_kafka_append(order->log, &skip, skip_appended, order);
 }
 
 uint64_t skip_count(struct node *node, uint64_t *ret_newest)

@@ -1,10 +1,9 @@
-/* Slots: a small file that the processes of a node map, with a place for each of them.
+/* Slots: a small file that the processes of a node map, with a slot for each of them.
  *
- * A slot belongs to the process that holds the lock of that byte of the file. It is an
- * open-file-description lock: the kernel releases it when the process ends, however that
- * happens, and two nodes in one test process have different ones (fcntl(2)). What a dead
- * process left in its slot stays there, so readers ask slots_taken() before they believe
- * what matters.
+ * The owner of a slot is the process that holds a lock on the byte of the file with the slot's
+ * number. It is an open-file-description lock: the kernel releases it when the process ends in any
+ * way, and two nodes in one test process have different ones (fcntl(2)). The contents of a dead
+ * process's slot stay in the file, so readers call slots_taken() before they rely on a slot.
  *
  * No lock in memory: the struct does not change between open and close. */
 #include "common/node/slots.h"
@@ -32,7 +31,7 @@ int slots_open(const char *dir, const char *name, size_t size, int n, struct slo
 	slots.fd = store_place_file_in(dir, name, O_RDWR | O_CREAT);
 	if (slots.fd < 0)
 		return slots.fd;
-	/* Backed now, so that a full tmpfs is an error here and no SIGBUS later. */
+	/* Allocate it now, so that a full tmpfs is an error here and not a SIGBUS later. */
 	int r = -posix_fallocate(slots.fd, 0, (off_t)size);
 	if (r < 0)
 		goto err_close;

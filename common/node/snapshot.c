@@ -1,24 +1,23 @@
-/* Snapshots: a new store taken whole from a peer.
+/* Snapshots: a new store copied from a peer.
  *
- * The peer streams LMDB's own consistent copy, with a checksum behind it. It is
- * written beside the store's place, checked, and only then renamed to it, so a
- * kill at any point leaves either no store or a whole one. Three checks, each
- * for what the one before it cannot see:
+ * The peer streams LMDB's own consistent copy, followed by a checksum. It is written to a directory
+ * inside the store's place, checked, and only then renamed to the store's file, so a kill at any
+ * point leaves either no store or a complete one. There are three checks, each for faults that the
+ * previous ones cannot detect:
  *
- * - the checksum: what the peer sent is what lies here, byte for byte;
- * - the rows: a child process copies them to a new store, in which they must agree
- *   with each other (store_file_check). That store is put in place, so
- *   no program that serves opens a page of LMDB's that another node made. There must
- *   be room for both meanwhile;
- * - that it is of this volume, and of a time from which the log can go on
- *   (`fits`, the node's part).
+ * - the checksum: the received bytes are those that the peer sent;
+ * - the rows: a child process copies them to a new store and checks that they agree with each other
+ *   (store_file_check()). That new store is installed, so no program that serves requests opens
+ *   LMDB pages that another node wrote. Both files need space at the same time;
+ * - the volume: the store is of this volume, and the log still has the records that follow it
+ *   (`fits`).
  *
- * What a peer sends is bounded: by what a store of this size may need and the file
- * system has left, by a time, and by a rate. A peer that exceeds one of them is passed
- * over, so it can neither fill the memory nor hold up a start for long.
+ * The size of a snapshot is limited by how much a store of this size may need and how much the file
+ * system has left; its duration and its rate are limited, too. A peer that exceeds a limit is
+ * skipped, so it can neither fill the memory nor delay a start for long.
  *
- * Lock: the caller holds the directory's (store_place_begin()), so that the processes
- * of one node do not fetch twice, and none makes a store meanwhile. */
+ * Lock: the caller holds the directory's lock (store_place_begin()), so that two processes of a
+ * node do not fetch at once, and none creates a store meanwhile. */
 #include "common/node/snapshot.h"
 
 #include "common/base/crc64.h"
@@ -34,23 +33,23 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define CONNECT_S 3L /* a peer that does not answer is passed over */
-#define SLOW_S 10L   /* and one that sends less than SLOW_BYTES a second for so long */
+#define CONNECT_S 3L /* a peer that does not answer is skipped */
+#define SLOW_S 10L   /* and one that sends less than SLOW_BYTES a second for this time */
 #define SLOW_BYTES (64L << 10)
-/* A whole snapshot may take WHOLE_S and as long as its limit takes at this rate. As
- * few are nearly as long as the limit, most may come at a fraction of it. */
+/* A snapshot may take WHOLE_S plus the time for its maximum size at this rate. Most snapshots are
+ * much smaller than the maximum and may come at a fraction of the rate. */
 #define WHOLE_S 60
 #define WHOLE_BYTES_PER_S (4 << 20)
-/* The longest snapshot: pages that are partly filled, and a peer whose quota is
- * larger, within reason. */
+/* The maximum size of a snapshot allows for partly filled pages and for a peer whose quota is a few
+ * times larger. */
 #define LONGEST_SIZES 4
 #define LONGEST_MORE (64 << 20)
-#define LEAVE_BYTES (1 << 20) /* of the file system */
+#define LEAVE_BYTES (1 << 20) /* of the file system's free space */
 #define PATH_BYTES 4096
 #define WHY_BYTES 256
 #define BLOCK_BYTES (256 << 10)
 
-static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
+static const char trailer_mark[8] = "keydir-1"; /* without a NUL */
 
 /* --- fetching --- */
 
@@ -58,13 +57,13 @@ static const char trailer_mark[8] = "keydir-1"; /* no NUL behind it */
 struct download {
 	int fd;
 	uint64_t bytes;
-	uint64_t limit; /* of them */
+	uint64_t limit; /* maximum number of bytes */
 	const char *limit_text;
-	char *why; /* gets a sentence if it is given up */
+	char *why; /* receives the reason for giving up */
 	size_t why_size;
 };
 
-/* Set the limit of what may be fetched to FD. */
+/* Set how many bytes may be written to D's file. */
 static void set_limit(struct download *d, uint64_t size_bytes)
 {
 	struct statvfs fs;
@@ -79,25 +78,25 @@ static void set_limit(struct download *d, uint64_t size_bytes)
 	room = room > LEAVE_BYTES ? room - LEAVE_BYTES : 0;
 	if (room < d->limit) {
 		d->limit = room;
-		d->limit_text = "the file system of the store has room for";
+		d->limit_text = "the file system of the store has space for";
 	}
 }
 
-static void say_too_long(const struct download *d)
+static void report_too_long(const struct download *d)
 {
 	snprintf(d->why, d->why_size, "it sends more than the %llu bytes that %s",
 	         (unsigned long long)d->limit, d->limit_text);
 }
 
-/* curl's write callback; a short count ends the transfer. */
-static size_t to_file(char *data, size_t size, size_t n, void *arg)
+/* Write received data to the file, for curl. A short count ends the transfer. */
+static size_t write_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct download *d = arg;
 	size_t done = 0, len = size * n;
 
 	d->bytes += len;
 	if (d->bytes > d->limit) {
-		say_too_long(d);
+		report_too_long(d);
 		return 0;
 	}
 	while (done < len) {
@@ -114,9 +113,9 @@ static size_t to_file(char *data, size_t size, size_t n, void *arg)
 	return len;
 }
 
-/* Fetch the snapshot of PEER into FD. 0, or -EIO with what went wrong in WHY. */
-static int fetch(const struct snapshot_source *source, const struct peer *peer, int fd, char *why,
-                 size_t why_size)
+/* Fetch the snapshot of PEER into FD. Returns 0, or -EIO with the reason in WHY. */
+static int fetch_snapshot(const struct snapshot_source *source, const struct peer *peer, int fd,
+                          char *why, size_t why_size)
 {
 	struct download d = { .fd = fd, .why = why, .why_size = why_size };
 	char error[CURL_ERROR_SIZE];
@@ -135,7 +134,7 @@ static int fetch(const struct snapshot_source *source, const struct peer *peer, 
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, SLOW_BYTES);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)longest_s);
 	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 512L * 1024);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, to_file);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, write_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &d);
 	int r = peer_request_run(curl, error);
 	if (r < 0 && !why[0])
@@ -159,7 +158,7 @@ void snapshot_trailer(uint64_t len, uint64_t crc, unsigned char out[SNAPSHOT_TRA
 	put_le64(out + 16, crc);
 }
 
-/* Reads exactly LEN bytes at OFFSET. 0 or -errno. */
+/* Read exactly LEN bytes at OFFSET. Returns 0 or -errno. */
 static int read_at(int fd, void *buf, size_t len, off_t offset)
 {
 	size_t done = 0;
@@ -174,32 +173,32 @@ static int read_at(int fd, void *buf, size_t len, off_t offset)
 	return 0;
 }
 
-/* Checks the trailer of the file that was fetched, and cuts it off. 0, or -errno
- * with a sentence in WHY. */
+/* Check the trailer of the fetched file and cut it off. Returns 0, or -errno with a sentence in
+ * WHY. */
 static int check_sum(int fd, char *why, size_t why_size)
 {
-	unsigned char there[SNAPSHOT_TRAILER_BYTES], right[SNAPSHOT_TRAILER_BYTES];
+	unsigned char found[SNAPSHOT_TRAILER_BYTES], expected[SNAPSHOT_TRAILER_BYTES];
 	off_t len = lseek(fd, 0, SEEK_END) - SNAPSHOT_TRAILER_BYTES;
 	uint64_t crc = 0;
 	if (len < 0) {
-		snprintf(why, why_size, "what it sent is no snapshot: too short");
+		snprintf(why, why_size, "it sent no snapshot: too short");
 		return -EPROTO;
 	}
-	int r = read_at(fd, there, sizeof(there), len);
+	int r = read_at(fd, found, sizeof(found), len);
 	if (r < 0)
 		return r;
-	if (memcmp(there, trailer_mark, sizeof(trailer_mark) - 1) == 0 && there[7] > '1' &&
-	    there[7] <= '9') {
+	if (memcmp(found, trailer_mark, sizeof(trailer_mark) - 1) == 0 && found[7] > '1' &&
+	    found[7] <= '9') {
 		snprintf(
 		        why, why_size,
 		        "the snapshot has format %c, and keydir %s reads format 1 only: use a newer "
 		        "version of Keydir",
-		        there[7], KEYDIR_VERSION);
+		        found[7], KEYDIR_VERSION);
 		return -EOPNOTSUPP;
 	}
-	if (memcmp(there, trailer_mark, sizeof(trailer_mark)) != 0) {
+	if (memcmp(found, trailer_mark, sizeof(trailer_mark)) != 0) {
 		snprintf(why, why_size,
-		         "what it sent is no snapshot, or one without the checksum at its end");
+		         "it sent no snapshot, or one without the checksum at its end");
 		return -EPROTO;
 	}
 	char *block = malloc(BLOCK_BYTES);
@@ -215,10 +214,10 @@ static int check_sum(int fd, char *why, size_t why_size)
 	free(block);
 	if (r < 0)
 		return r;
-	snapshot_trailer((uint64_t)len, crc, right);
-	if (memcmp(there, right, sizeof(right)) != 0) {
+	snapshot_trailer((uint64_t)len, crc, expected);
+	if (memcmp(found, expected, sizeof(expected)) != 0) {
 		snprintf(why, why_size,
-		         "the snapshot was damaged on its way: its checksum differs");
+		         "the snapshot was damaged in transfer: its checksum differs");
 		return -EPROTO;
 	}
 	return ftruncate(fd, len) < 0 || fsync(fd) < 0 ? -errno : 0;
@@ -243,12 +242,12 @@ static int check_and_copy(const struct snapshot_source *source, const char *dir,
 
 /* --- taking --- */
 
-/* Where a snapshot is made a store, beside the store's place. */
-#define PART "snapshot.part" /* what the peer sent */
-#define COPY "snapshot.copy" /* the store that is made of it */
+/* Directories inside the store's place in which a snapshot becomes a store. */
+#define PART "snapshot.part" /* received from the peer */
+#define COPY "snapshot.copy" /* the store copied from it */
 
-/* Remove the directory NAME in PLACE, and the store in it. Another user may have put
- * something of that name there (store/place.c): no link is followed. */
+/* Remove the directory NAME in PLACE, with the store in it. Another user may have created a file of
+ * that name there (store/place.c), so no link is followed. */
 static void remove_dir(const struct store_place *place, const char *name)
 {
 	static const char *const files[] = { "data.mdb", "lock.mdb", "state" };
@@ -261,8 +260,8 @@ static void remove_dir(const struct store_place *place, const char *name)
 		close(fd);
 }
 
-/* Make the path of FILE in the directory NAME in PLACE, which is made anew if FILE is
- * "". 0 or -errno. */
+/* Write the path of FILE in the directory NAME in PLACE to PATH. If FILE is "", create that
+ * directory anew. Returns 0 or -errno. */
 static int path_in(const struct store_place *place, const char *name, const char *file,
                    char path[PATH_BYTES])
 {
@@ -271,11 +270,11 @@ static int path_in(const struct store_place *place, const char *name, const char
 		return -ENAMETOOLONG;
 	if (file[0])
 		return 0;
-	remove_dir(place, name); /* of a process that was killed */
+	remove_dir(place, name); /* left by a process that was killed */
 	return mkdir(path, 0700) < 0 ? -errno : 0;
 }
 
-/* Fetch from one peer, check, and put the store that is made of it in place. */
+/* Fetch from one peer, check, and install the store that is copied from it. */
 static int take_from(const struct snapshot_source *source, const struct peer *peer,
                      const struct store_place *place, char *why, size_t why_size)
 {
@@ -299,12 +298,13 @@ static int take_from(const struct snapshot_source *source, const struct peer *pe
 		r = fd < 0 ? -errno : 0;
 	}
 	if (r == 0)
-		r = fetch(source, peer, fd, why, why_size);
+		r = fetch_snapshot(source, peer, fd, why, why_size);
 	if (r == 0)
 		r = check_and_copy(source, part, copy, fd, why, why_size);
 	if (fd >= 0)
 		close(fd);
-	/* It says of the store that it is whole: else it would be checked once more. */
+	/* The state file marks the store as checked; without it, opening would check the store
+	 * again. */
 	if (r == 0 && (rename(copy_state, state) < 0 || rename(copy_file, file) < 0))
 		r = -errno;
 	remove_dir(place, PART);
@@ -312,8 +312,8 @@ static int take_from(const struct snapshot_source *source, const struct peer *pe
 	return r;
 }
 
-/* Ask one peer after the other. 1 if one gave a snapshot, or 0 with all their
- * answers in WHY. */
+/* Ask the peers in turn. Returns 1 if one had a usable snapshot, or 0 with the answers of all in
+ * WHY. */
 static int ask_peers(const struct snapshot_source *source, const struct store_place *place,
                      char *why, size_t why_size)
 {

@@ -1,10 +1,10 @@
-/* Stop limit: a program that is told to stop ends, whatever the store's other users do.
+/* Stop limit: end a stopping program even if another process blocks the store.
  *
- * LMDB has one write transaction for all processes and no way to give up waiting for it. If
- * a process is stopped inside of it (SIGSTOP, a debugger, a hung disk), the threads of the
- * others that apply events wait for ever, and joining them would, too. A limit for the whole
- * stop would cut off a slow but healthy one, so this looks at single waits: a stop may take
- * as long as write transactions begin now and then.
+ * LMDB has one write transaction for all processes and no way to give up waiting for it. If a
+ * process is stopped inside a write transaction (SIGSTOP, a debugger, a hung disk), the applying
+ * threads of the other processes wait forever, and so would a thread that joins them. A time limit
+ * for the whole stop would also end a slow but healthy one, so the limit is for a single wait: a
+ * stop may take any time as long as write transactions begin now and then.
  *
  * Lock: limit->lock, a leaf, to wake the thread. */
 #include "common/node/stop_limit.h"

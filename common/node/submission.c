@@ -7,8 +7,6 @@
  * Lock: queue_lock guards the index. */
 #include "common/node/submission.h"
 
-#include "common/base/metrics.h"
-#include "common/node/completions.h"
 #include "common/node/internal.h"
 
 #include <stdlib.h>
@@ -35,24 +33,6 @@ void submission_unregister(struct node *node, struct submission *p)
 {
 	HASH_DEL(node->pending, p);
 	atomic_fetch_sub(&node->inflight_bytes, p->growth);
-}
-
-void submission_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset)
-{
-	struct completions done;
-	struct submission *p;
-	completions_init(&done);
-	pthread_mutex_lock(&node->queue_lock);
-	HASH_FIND(hh, node->pending, &seq, sizeof(seq), p);
-	if (p) {
-		submission_unregister(node, p);
-		p->out = (struct outcome){ .code = code, .offset = offset };
-		completions_add(&done, p);
-	}
-	pthread_mutex_unlock(&node->queue_lock);
-	if (p && code == OUTCOME_UNKNOWN)
-		metrics_add(METRIC_WRITES_UNKNOWN, 1);
-	completions_run(&done);
 }
 
 struct submission *submission_dequeue(struct node *node)

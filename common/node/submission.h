@@ -11,13 +11,13 @@ struct submission {
 	uint64_t seq;
 	struct event *ev;       /* owned; NULL once the log has a copy */
 	void *owned;            /* the caller's block with the bytes of ev->value; or NULL */
-	uint64_t growth;        /* its part of node->inflight_bytes */
+	uint64_t growth;        /* its share of node->inflight_bytes */
 	int64_t deadline_ms;    /* monotonic */
-	bool unlogged;          /* never logged; `out` has the outcome */
+	bool unlogged;          /* it was not logged; `out` has the outcome */
 	bool queued;            /* in node->queue; protected by queue_lock */
 	bool waiting_for_space; /* until the evictor has freed ... */
 	uint64_t missing_bytes; /* ... this much */
-	node_done *done;        /* NULL: called already; protected by queue_lock */
+	node_done *done;        /* NULL: already called; protected by queue_lock */
 	void *arg;
 	struct outcome out;      /* for the callback */
 	struct feed_event *feed; /* owned */
@@ -27,14 +27,11 @@ struct submission {
 /* Free P and what it owns. NULL is fine. */
 void submission_free(struct submission *p);
 
-/* Draw the next sequence number for P and enter it in the node's index. Returns the
- * number. Call with queue_lock held. */
+/* Assign the next sequence number to P and add P to the node's index. Returns the number. Call with
+ * queue_lock held. */
 uint64_t submission_register(struct node *node, struct submission *p);
 /* Remove P from the node's index. Call with queue_lock held. */
 void submission_unregister(struct node *node, struct submission *p);
-/* End the submission SEQ with CODE, without a feed event, and call its callback; do nothing
- * if it has ended. Call with no lock held. Thread-safe. */
-void submission_finish(struct node *node, uint64_t seq, enum event_outcome code, uint64_t offset);
 
 /* Take the first submission off the queue, which is not empty. Call with queue_lock held. */
 struct submission *submission_dequeue(struct node *node);

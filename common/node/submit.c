@@ -1,17 +1,16 @@
-/* Submitting events to the node.
+/* Submit: accept events from the callers of the node.
  *
- * A submitted event is queued with its callback. With the embedded log whoever
- * submits tries to become the worker at once (work_run), which applies everything
- * that is queued in one transaction. So a lone write needs no change of thread, and
- * a crowd shares its commits. A thread that has several events at once (HTTP requests
- * that came together) queues them all first, node_submit_later(), for one commit. If
- * the store syncs to a disk, or another thread works already, the node's own thread
- * or that other one does it. With a log outside, events go to its producer, and the
- * applying process brings them back through the feed.
+ * A submitted event is queued together with its callback. With the embedded log, the submitting
+ * thread tries to become the worker (work_run()), which applies all queued events in one
+ * transaction. So a lone write does not switch threads, and concurrent writes share a commit. A
+ * thread that has several events at once (HTTP requests that arrived together) first queues all of
+ * them with node_submit_later(), for one commit. If the store syncs to a disk, or another thread is
+ * working already, the node's own thread or that worker applies them. With a Kafka log, events go
+ * to its producer, and the applying process reads them back and puts them into the feed.
  *
- * Outcomes are node/follow.c's: they come from the feed, whoever applied.
+ * Outcomes come from the feed (node/follow.c), whichever process applied the event.
  *
- * Lock: queue_lock, around numbering and queueing an event; none while calling. */
+ * Lock: queue_lock, held while an event is numbered and queued, not during a callback. */
 #include "common/node/node.h"
 
 #include "common/base/clock.h"
@@ -27,14 +26,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static void refuse(enum event_outcome code, void *owned, node_done *done, void *arg)
+static void refuse_event(enum event_outcome code, void *owned, node_done *done, void *arg)
 {
 	struct outcome out = { .code = code };
 	free(owned);
 	done(arg, &out);
 }
 
-/* The largest value that the event makes or carries. */
+/* Return whether every value that EV carries or creates has at most MAX bytes. */
 static bool value_fits(const struct event *ev, uint64_t max)
 {
 	bool carries_value = ev->op != EVENT_TXN && ev->op != EVENT_SETXATTR;
@@ -53,7 +52,8 @@ static bool value_fits(const struct event *ev, uint64_t max)
 	return true;
 }
 
-/* Sets *RET_HOLD if there is no room now, but may be some soon. */
+/* Decide whether EV may be submitted. Sets *RET_WAIT if there is no space now but may be some
+ * soon. */
 static enum event_outcome check_submit(struct node *node, const struct event *ev, bool *ret_wait)
 {
 	*ret_wait = false;
@@ -68,8 +68,8 @@ static enum event_outcome check_submit(struct node *node, const struct event *ev
 	return node->log->admit(node, ev, ret_wait);
 }
 
-/* A copy of EV that owns all but a value that is handed over. */
-static struct event *take_event(const struct event *ev, const void *owned)
+/* Return a copy of EV that owns everything except a value that was handed over. */
+static struct event *copy_event(const struct event *ev, const void *owned)
 {
 	struct event borrowed = *ev;
 	if (owned)
@@ -80,26 +80,26 @@ static struct event *take_event(const struct event *ev, const void *owned)
 	return copy;
 }
 
-/* Submits EV and, unless it is to be done LATER, works. Returns whether that is
- * left to do. */
-static bool submit(struct node *node, const struct event *ev, void *owned, node_done *done,
-                   void *arg, bool later)
+/* Submit EV and, unless LATER, apply the queue. Returns whether node_flush() has something to
+ * do. */
+static bool submit_event(struct node *node, const struct event *ev, void *owned, node_done *done,
+                         void *arg, bool later)
 {
 	bool wait;
 	enum event_outcome code = check_submit(node, ev, &wait);
 	if (code != OUTCOME_OK) {
 		if (code == OUTCOME_TOO_LARGE || code == OUTCOME_NO_SPACE)
 			metrics_add(METRIC_WRITES_REFUSED, 1);
-		refuse(code, owned, done, arg);
+		refuse_event(code, owned, done, arg);
 		return false;
 	}
-	/* A log outside copies the event itself, unless it waits for space. */
+	/* A Kafka log copies the event itself, unless the event waits for space. */
 	bool queue = node->log->workers_apply || wait;
-	struct event *queued = queue ? take_event(ev, owned) : NULL;
+	struct event *queued = queue ? copy_event(ev, owned) : NULL;
 	struct submission *p = queued || !queue ? malloc(sizeof(*p)) : NULL;
 	if (!p) {
 		event_free(queued);
-		refuse(OUTCOME_NO_MEMORY, owned, done, arg);
+		refuse_event(OUTCOME_NO_MEMORY, owned, done, arg);
 		return false;
 	}
 	*p = (struct submission){
@@ -109,7 +109,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		.arg = arg,
 		.growth = queue ? 0 : quota_growth(ev),
 		.waiting_for_space = wait,
-		/* The log gives up first: it knows whether the event got there. */
+		/* The log times out first, since it knows whether it has the event. */
 		.deadline_ms = deadline_from_now(node),
 	};
 
@@ -118,7 +118,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 		pthread_mutex_unlock(&node->queue_lock);
 		event_free(queued);
 		free(p);
-		refuse(OUTCOME_STOPPING, owned, done, arg);
+		refuse_event(OUTCOME_STOPPING, owned, done, arg);
 		return false;
 	}
 	uint64_t seq = submission_register(node, p);
@@ -134,7 +134,7 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 	pthread_mutex_unlock(&node->queue_lock);
 	metrics_add(METRIC_EVENTS_SUBMITTED, 1);
 
-	/* P may be gone by now: its outcome can come at any time. */
+	/* P may have been freed by now: its outcome can come at any time. */
 	if (wait) {
 		evictor_wake(node);
 		return false;
@@ -147,13 +147,13 @@ static bool submit(struct node *node, const struct event *ev, void *owned, node_
 
 void node_submit(struct node *node, const struct event *ev, void *owned, node_done *done, void *arg)
 {
-	submit(node, ev, owned, done, arg, false);
+	submit_event(node, ev, owned, done, arg, false);
 }
 
 bool node_submit_later(struct node *node, const struct event *ev, void *owned, node_done *done,
                        void *arg)
 {
-	return submit(node, ev, owned, done, arg, true);
+	return submit_event(node, ev, owned, done, arg, true);
 }
 
 void node_flush(struct node *node)

@@ -1,21 +1,22 @@
-/* The node's part that logs ticks, so that what has expired is removed while nobody writes.
+/* Ticks: events that move log time, so that expired entries are removed while there are no writes.
  *
- * Readers hide an expired entry by their own clock. A tick moves log time past the expiry,
- * so that applying removes the entry, frees its quota and lets watchers and mounts know. One
- * for the whole volume is enough, and each is a record in a log that is kept.
+ * Readers hide an expired entry by their own clock. A tick moves log time past the expiry, so that
+ * applying removes the entry, frees its quota and notifies watchers and mounts. One tick is enough
+ * for the whole volume, and each is a record that the log keeps.
  *
- * With the embedded log, applying leaves out a tick that finds nothing to remove
- * (node/local_log.c), so each process may submit one. With a log outside:
+ * With the embedded log, applying drops a tick that finds nothing to remove (node/local_log.c), so
+ * each process may submit one. With a Kafka log:
  *
- * - Of a node's processes, the one that has the role (procs_take_ticks()) logs ticks; the
- *   others only if an entry is still there LATE_MS later, for it may have been stopped.
- * - Of the nodes, the one whose tick came last in the log goes on at once, and all others
- *   wait for a random time from HAND_OVER_MS on. Whatever moves log time past the expiry
- *   meanwhile removes the entry, and then there is nothing left to wait for.
- * - A tick that changed nothing was too early for the log's clock. How far that is behind
- *   is remembered, and the next tick comes so much later.
+ * - Among the processes of a node, the one that has the role (procs_take_ticks()) logs ticks. The
+ *   others do so only if an entry is still there LATE_MS later, since that process may have been
+ *   stopped.
+ * - Among the nodes, the one that logged the latest tick continues without delay; all others wait
+ *   for HAND_OVER_MS and a random time. If anything moves log time past the expiry meanwhile, the
+ *   entry is removed and no tick is needed.
+ * - A tick that removed nothing was too early by the log's clock. The lag is remembered, and the
+ *   next tick is delayed by it.
  *
- * All but the callback runs in the node's thread. No lock. */
+ * Everything except the callback runs in the node's thread. No lock. */
 #include "common/node/tick.h"
 
 #include "common/base/clock.h"
@@ -25,8 +26,8 @@
 
 #define HAND_OVER_MS 500
 #define LATE_MS 5000
-#define SPREAD_MS 500 /* of what is random, of either */
-#define RETRY_MS 1000 /* an entry that a tick did not remove gets another one */
+#define SPREAD_MS 500 /* maximum of the random part of either delay */
+#define RETRY_MS 1000 /* an entry that a tick did not remove gets another one after this time */
 #define BEHIND_MAX_MS 60000
 
 static void tick_done(void *arg, const struct outcome *out)
@@ -39,20 +40,14 @@ static void tick_done(void *arg, const struct outcome *out)
 		atomic_store(&ticker->behind_ms, behind_ms > 0 ? behind_ms : 0);
 	}
 	atomic_store(&ticker->submitted, false);
-	node_shm_wake_self(node->shm); /* more may be due than one event removes */
+	node_shm_wake_self(node->shm); /* more entries may be due than one event removes */
 }
 
-void tick_note(struct node *node, const struct feed_event *ev)
-{
-	if (ev->op == EVENT_TICK)
-		atomic_store(&node->ticker.last_proc, ev->proc);
-}
-
-/* Return how long this process leaves it to others to log a tick. */
+/* Return how long this process waits for others to log the tick. */
 static int64_t delay_ms(struct node *node)
 {
 	uint64_t n = 0;
-	random_u64(&n); /* 0 without random numbers: earlier than others is no harm */
+	random_u64(&n); /* 0 without random numbers: being early does no harm */
 	n %= SPREAD_MS;
 	if (node->log->drops_idle_ticks)
 		return 0;
@@ -67,7 +62,7 @@ int64_t tick_if_due(struct node *node, int64_t idle_ms)
 	struct txn *txn;
 	int64_t expiry_ms = INT64_MAX;
 	uint64_t ino = 0;
-	/* Set first: an event that comes meanwhile lowers it again. */
+	/* Set it first: an event that arrives meanwhile lowers it again. */
 	atomic_store(&node->wake_ms, INT64_MAX);
 	if (node->config.read_only || txn_read(node->store, &txn) < 0)
 		return idle_ms;
@@ -77,7 +72,8 @@ int64_t tick_if_due(struct node *node, int64_t idle_ms)
 	if (!any)
 		return idle_ms;
 	int64_t now_ms = clock_wall_ms(), mono_ms = clock_mono_ms();
-	/* What log time has reached is left over from an event that removed others. */
+	/* An entry whose expiry log time has reached was left by an event that removed others: no
+	 * delay. */
 	int64_t due_ms = expiry_ms + (reached ? 0 : atomic_load(&ticker->behind_ms));
 	if (due_ms > now_ms) {
 		if (expiry_ms < atomic_load(&node->wake_ms))

@@ -1,16 +1,15 @@
-/* Whether a store and a Kafka log belong together.
+/* Volume: whether a store and a Kafka log belong together.
  *
- * A store knows the volume that it came from and where in the log that was said;
- * the record there must say the same. It knows how far it has applied; the log
- * must still have what comes next. And it knows the newest record that it applied;
- * the log must have that one at its offset (log/identity.h). Asked of a node's own
- * store each time that it is about to follow the log, and of a snapshot before it
- * becomes one: a store that was put in place and does not fit would need somebody to
- * remove it.
+ * A store knows three things about its log, and each must agree with the log: the name of its
+ * volume and the offset of the record that set it; the offset up to which it has applied, from
+ * which on the log must still have its records; and the newest record that it applied, which the
+ * log must have at its offset (log/identity.h). A node checks its own store each time before it
+ * follows the log. It checks a snapshot before it is installed as the store, because an operator
+ * would have to remove a store that does not fit.
  *
- * A store that differs from its log is left as it is: it may hold the only copy of
- * what the log has lost, and another process of the node may have it open. If the log
- * gets its records back, the node goes on by itself.
+ * A store that differs from its log is left unchanged: it may hold the only copy of records that
+ * the log has lost, and another process of the node may have it open. If the log gets its records
+ * back, the node continues by itself.
  *
  * No state. */
 #include "common/node/volume.h"
@@ -23,10 +22,11 @@
 #include <string.h>
 
 #define GET_MS 5000
-#define CHECK_MS 3000 /* a start waits so long for a broker */
+#define CHECK_MS 3000 /* how long a start waits for a broker */
 
-/* Whether LOG has the format event that META came from. 0, -EAGAIN or -EXDEV. */
-static int check_name(struct log_kafka *log, const struct store_meta *meta)
+/* Check that LOG has the format event from which META took the volume. Returns 0, -EAGAIN or
+ * -EXDEV. */
+static int check_volume_name(struct log_kafka *log, const struct store_meta *meta)
 {
 	struct event *ev;
 	int r = log_kafka_get(log, meta->volume_offset, GET_MS, &ev);
@@ -39,22 +39,22 @@ static int check_name(struct log_kafka *log, const struct store_meta *meta)
 	return same ? 0 : -EXDEV;
 }
 
-/* Find out where LOG parts from what was applied. *RET_SAME: the newest offset known
- * that is the same in both, UINT64_MAX: none is. 0 or -EAGAIN. */
-static int find_parting(struct log_kafka *log, const struct log_identities *applied, uint64_t first,
-                        uint64_t *ret_same)
+/* Find the last record that LOG and the store have in common. *RET_SAME is the newest known offset
+ * with the same record in both, or UINT64_MAX if none is known. Returns 0 or -EAGAIN. */
+static int find_last_common(struct log_kafka *log, const struct log_identities *applied,
+                            uint64_t first, uint64_t *ret_same)
 {
 	int same = LOG_IDENTITY_LEVELS, differs = 0;
 	while (same - differs > 1) {
 		int level = (same + differs) / 2;
 		const struct log_identity *was = &applied->at[level];
 		struct log_identity is;
-		/* A record after the one that was sure may have come from the new log. */
+		/* A record after the `sure` one may have come from the new log. */
 		if (was->offset > applied->sure.offset) {
 			differs = level;
 			continue;
 		}
-		if (was->offset < first) { /* not there any more: unknown */
+		if (was->offset < first) { /* no longer in the log: unknown */
 			same = level;
 			continue;
 		}
@@ -72,7 +72,7 @@ static int find_parting(struct log_kafka *log, const struct log_identities *appl
 	return 0;
 }
 
-/* Decide whether LOG still has the record ID. 0, -EAGAIN, or -ESTALE. */
+/* Check whether LOG still has the record ID. Returns 0, -EAGAIN or -ESTALE. */
 static int check_record(struct log_kafka *log, const struct log_identity *id)
 {
 	struct log_identity is;
@@ -98,17 +98,17 @@ int volume_check(struct log_kafka *log, const struct store_meta *meta,
 		if (r == 0 && applied->sure.offset >= first &&
 		    applied->sure.offset != applied->at[0].offset)
 			r = check_record(log, &applied->sure);
-		if (r != -ESTALE) /* what was applied before is the same, too */
+		if (r != -ESTALE) /* then all records applied before are the same, too */
 			return r;
 	}
 	if (meta->volume[0] && meta->volume_offset >= first && meta->volume_offset < end) {
-		int c = check_name(log, meta);
+		int c = check_volume_name(log, meta);
 		if (c < 0)
 			return c;
 	}
 	if (r == 0)
 		return next > end ? -EOVERFLOW : 0;
-	int p = find_parting(log, applied, first, ret_same);
+	int p = find_last_common(log, applied, first, ret_same);
 	return p < 0 ? p : r;
 }
 
@@ -175,7 +175,7 @@ void volume_explain(const struct node *node, int err, const struct store_meta *m
 	case -EOVERFLOW:
 		n = snprintf(why, why_size,
 		             "the store %.60s has applied %llu records of its log, and topic "
-		             "%.250s has no more than %llu: it is another topic, was made anew, or "
+		             "%.250s has no more than %llu: it is another topic, was recreated, or "
 		             "lost its newest records",
 		             dir, next, name, (unsigned long long)topic->end);
 		break;
@@ -183,7 +183,7 @@ void volume_explain(const struct node *node, int err, const struct store_meta *m
 		n = snprintf(why, why_size,
 		             "topic %.250s has other records than those that the store %.60s has "
 		             "applied up to offset %llu: it lost its newest records and got others "
-		             "(unclean election, broker without its disk), or was made anew",
+		             "(unclean election, broker without its disk), or was recreated",
 		             name, dir, next ? next - 1 : 0);
 		if (same != UINT64_MAX && n > 0 && (size_t)n < why_size)
 			n += snprintf(why + n, why_size - (size_t)n,
@@ -209,7 +209,7 @@ struct log_kafka_config volume_log_config(const struct node_config *config)
 		                          .write_timeout_ms = config->write_timeout_ms };
 }
 
-static const char *misfit(int err)
+static const char *explain_misfit(int err)
 {
 	switch (err) {
 	case -ENOTSUP:
@@ -217,7 +217,7 @@ static const char *misfit(int err)
 	case -EOVERFLOW:
 		return "it is ahead of this topic, so it is of another one";
 	case -ENODATA:
-		return "it is too old: the topic no longer has what comes next";
+		return "it is too old: the topic no longer has its next record";
 	case -ESTALE:
 		return "it applied other records than the topic has now";
 	default:
@@ -235,13 +235,13 @@ int volume_fits(void *arg, const struct store_meta *meta, char *why, size_t why_
 	int r = log_kafka_open(&config, &log, why, why_size);
 	if (r < 0)
 		return r;
-	/* An unfit topic is the node's to tell, which looks at it next. */
+	/* Ignore an unfit topic here: the node checks it next and reports it. */
 	if (log_kafka_check(log, CHECK_MS, true, &topic, ignored, sizeof(ignored)) == 0) {
 		r = volume_check(log, meta, NULL, topic.first, topic.end, &same);
 		if (r == -EAGAIN)
 			r = 0;
 		if (r < 0)
-			snprintf(why, why_size, "%s", misfit(r));
+			snprintf(why, why_size, "%s", explain_misfit(r));
 	}
 	log_kafka_close(log, 0);
 	return r;

@@ -12,8 +12,8 @@
 int volume_new_name(const char *kind, char ret[VOLUME_NAME_MAX]);
 /* Read the meta data of STORE. Returns 0 or -errno. */
 int volume_read_meta(struct store *store, struct store_meta *ret);
-/* Read what STORE knows of its log. Returns 1, 0 (it remembers no record yet: *RET_APPLIED
- * is not written), or -errno. */
+/* Read the meta data of STORE and the records of its log that it remembers. Returns 1, 0 (it
+ * remembers no record yet, and *RET_APPLIED is unchanged), or -errno. */
 int volume_load(struct store *store, struct store_meta *ret, struct log_identities *ret_applied);
 /* Decide whether a store with META, which remembers the records APPLIED (NULL: unknown), can
  * continue with LOG, which has the offsets from FIRST to just before END. Returns 0, -EAGAIN
@@ -29,7 +29,7 @@ int volume_load(struct store *store, struct store_meta *ret, struct log_identiti
 int volume_check(struct log_kafka *log, const struct store_meta *meta,
                  const struct log_identities *applied, uint64_t first, uint64_t end,
                  uint64_t *ret_same);
-/* Write to WHY what an error of volume_check() means for NODE, and what to do. */
+/* Write to WHY what the error ERR of volume_check() means for NODE, and how to repair it. */
 void volume_explain(const struct node *node, int err, const struct store_meta *meta,
                     const struct log_kafka_topic *topic, uint64_t same, char *why, size_t why_size);
 /* Return 0 if the node of ARG, a struct node_config, can use a store with META, or if no

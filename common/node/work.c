@@ -14,7 +14,7 @@
 #include "common/node/internal.h"
 #include "common/node/log.h"
 
-/* After so many rounds for other threads, a worker leaves the rest to the node's thread. */
+/* After this many rounds a worker leaves the rest to the node's thread. */
 #define WORK_ROUNDS 64
 
 void work_run(struct node *node)

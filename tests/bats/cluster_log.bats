@@ -466,7 +466,7 @@ refused() { # TEXT [OPTION...]
 	TOPIC=${first##*/}
 	topic delete
 	wait_for 10 topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=67108864
-	refused "made anew"
+	refused "recreated"
 	seq 10 | produce
 	refused "another volume"
 	# The embedded log and Kafka do not mix.

@@ -110,7 +110,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 		die) why='transfer closed|Recv failure|bytes missing' ;;
 		html) why='no snapshot: too short' ;;
 		page) why='damaged' ;;
-		*) why='damaged on its way: its checksum differs' ;;
+		*) why='damaged in transfer: its checksum differs' ;;
 		esac
 		log_of | grep -E "warn .*no snapshot peer=$PEER why=\".*($why)" || {
 			log_of

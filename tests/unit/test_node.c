@@ -570,7 +570,7 @@ static void test_blocked_writes_are_answered_at_their_deadline(void **state)
 	do
 		node_status(fixture->node, &status);
 	while (status.ready);
-	assert_non_null(strstr(status.why, "held up"));
+	assert_non_null(strstr(status.why, "applying is blocked"));
 	assert_true(status.oldest_ms > 0);
 	assert_int_equal(status.pending, 1);
 	txn_abort(txn);
