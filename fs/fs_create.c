@@ -223,8 +223,8 @@ static void create_exclusive(fuse_req_t req, uint64_t dir, const char *name, mod
 	/* The new file is empty, so there is nothing to truncate. */
 	op->fi.flags &= ~O_TRUNC;
 	op->done = create_done;
-	node_pin(m->node,
-	         op->ev.ino); /* Before it exists, so that it cannot be evicted unopened. */
+	/* Pin the key before it exists, so that it cannot be evicted before it is open. */
+	node_pin(m->node, op->ev.ino);
 	op_send(op);
 }
 

@@ -14,7 +14,7 @@
  * the first names always have attributes, and in a larger directory the further names have
  * them once a name of it was looked up. A program that reads 100,000 names before its first
  * stat (fts: du, find -printf %s) still causes a look-up for each, because until then it cannot
- * be told apart from one that needs only names (ls -f, find). tests/bench/RESULTS.md has the
+ * be distinguished from one that needs only names (ls -f, find). tests/bench/RESULTS.md has the
  * times of the three ways.
  *
  * Lock: dir->lock, held while an answer is built, not while it is sent. */
@@ -237,7 +237,7 @@ static void send_barrier(struct job *job)
 }
 
 /* Called when all files closed before the request are applied. */
-static void closed_done(struct pending_wait *wait)
+static void closed_files_applied(struct pending_wait *wait)
 {
 	struct dir_sync *sync = (struct dir_sync *)((char *)wait - offsetof(struct dir_sync, wait));
 
@@ -262,7 +262,7 @@ void fs_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
 	sync->dir = store_ino(m, ino);
 	busy_begin(&m->busy, sync->dir);
 	sync->job.run = send_barrier;
-	sync->wait.run = closed_done;
+	sync->wait.run = closed_files_applied;
 	if (!pending_wait(&m->pending, &sync->wait))
 		send_barrier(&sync->job);
 }

@@ -8,7 +8,9 @@
  *
  * Changes are logged at flush (close) and fsync. Both are answered when the changes are applied,
  * with the outcome. Changes after the last flush (a mapping outlives its descriptor) are logged at
- * release. */
+ * release.
+ *
+ * Lock: file->lock; it is not held while a request is answered. */
 #include "fs/fs_ops.h"
 
 #include "common/base/clock.h"
@@ -25,9 +27,9 @@
 /* --- open ------------------------------------------------------------------ */
 
 /* If the entry of F is gone, but the name by which the kernel reached F leads to another key now,
- * let F represent that key from now on. Returns whether it does. F must not be open: another
- * program would find a different value in its open file. This function makes the kernel forget the
- * old size and times; the kernel drops the pages itself when F is opened (keep_cache). */
+ * let F represent that key from now on, unless F is open: another program would find a different
+ * value in its open file. Returns whether F represents it. This function makes the kernel forget
+ * the old size and times; the kernel drops the pages itself when F is opened (keep_cache). */
 static bool follow_name(struct mount *m, fuse_req_t req, struct file *f, int flags)
 {
 	struct view view;
@@ -155,7 +157,7 @@ struct parked_read {
 static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t size, off_t off,
                       bool cached, bool waited);
 
-static void read_again(struct parked *p)
+static void resume_read(struct parked *p)
 {
 	struct parked_read *pr = (struct parked_read *)p;
 
@@ -218,7 +220,7 @@ static void read_file(struct mount *m, fuse_req_t req, struct file *f, size_t si
 		return;
 	}
 	if (file_busy(f) && !waited) {
-		struct parked_read *pr = op_new_parked(m, f, sizeof(*pr), req, read_again);
+		struct parked_read *pr = op_new_parked(m, f, sizeof(*pr), req, resume_read);
 
 		if (pr) {
 			pr->size = size;
@@ -375,7 +377,7 @@ static void flush_and_wait(struct mount *m, fuse_req_t req, struct file *f)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	/* The request may be answered, and the handle closed, before pumping ends. */
+	/* The request may be answered, and the handle closed, before op_pump() returns. */
 	file_ref(&m->files, f);
 	pthread_mutex_lock(&f->lock);
 	int r = op_queue_flush(m, f);

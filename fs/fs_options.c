@@ -1,10 +1,10 @@
 /* Options of keydir-fs: those of the command line, and those that mount(8) passes with -o.
  *
  * One table has the long options, another one the names that only -o accepts. -o accepts every long
- * option as well, so that a line in fstab can set everything. Of the other names that mount(8) may
- * pass, those that libfuse knows are passed on to it, those meant for other programs are ignored,
- * and an unknown name is an error. Paths are made absolute here, because a daemon changes its
- * directory. No state, no lock. */
+ * option as well, so that a line in fstab can set everything. Names that libfuse knows are passed
+ * on to it, names that mount(8) passes but that are meant for other programs are ignored, and an
+ * unknown name is an error. Paths are made absolute here, because a daemon changes its directory.
+ * No state, no lock. */
 #include "fs/fs_options.h"
 
 #include <errno.h>
@@ -165,7 +165,7 @@ static const struct option_row *find_row(const struct option_row *table, const c
 	return NULL;
 }
 
-static int pass_on(struct fs_options *options, const char *item, char *why, size_t why_size)
+static int pass_to_libfuse(struct fs_options *options, const char *item, char *why, size_t why_size)
 {
 	size_t used = strlen(options->pass);
 	char *to = options->pass + used;
@@ -206,7 +206,7 @@ static int set_mount_option(struct fs_options *options, char *item, char *why, s
 	if (is_listed(ignored, item))
 		return 0;
 	if (is_listed(passed, item))
-		return pass_on(options, item, why, why_size);
+		return pass_to_libfuse(options, item, why, why_size);
 	return refuse_option(why, why_size, "-o %s: no such mount option; see --help", item);
 }
 

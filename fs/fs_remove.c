@@ -194,7 +194,7 @@ static int drop_unlogged(struct mount *m, struct file *f)
 
 static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, bool waited);
 
-static void unlink_again(fuse_req_t req, const struct parked_name *pn)
+static void resume_unlink(fuse_req_t req, const struct parked_name *pn)
 {
 	unlink_name(req, pn->parent, pn->name, pn->waited);
 }
@@ -204,7 +204,7 @@ static void unlink_name(fuse_req_t req, fuse_ino_t parent, const char *name, boo
 	struct mount *m = mount_of(req);
 	uint64_t dir = store_ino(m, parent);
 	const struct parked_name call = {
-		.again = unlink_again, .parent = parent, .name = name, .waited = waited
+		.again = resume_unlink, .parent = parent, .name = name, .waited = waited
 	};
 	struct file *f = files_find_name(&m->files, dir, name);
 

@@ -20,8 +20,8 @@
  * (`umount -f`) or keydir-fs is started on that directory again (mountpoint.c).
  *
  * The guard also sets the kernel's read-ahead, which is possible only after the mount has answered
- * its first request. That uses the mount, so its start is complete only afterwards: an umount(2)
- * right after the start must not fail with EBUSY. No lock. */
+ * its first request. The guard uses the mount for that, so the start of the mount is complete only
+ * afterwards: an umount(2) right after the start must not fail with EBUSY. No lock. */
 #include "fs/guard.h"
 
 #include "common/base/logger.h"

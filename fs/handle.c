@@ -140,9 +140,9 @@ int handle_open(struct mount *m, struct file *f, struct fuse_file_info *fi)
 	pthread_mutex_unlock(&m->open.lock);
 	fi->fh = (uintptr_t)h;
 	fi->keep_cache = m->caching && !(fi->flags & O_TRUNC) && !h->stale_size;
-	/* A flush concerns handles that can write, or have created the file. */
+	/* Only handles that can write, or have created or truncated the file, need a flush. */
 	fi->noflush = handle_is_reader(h);
-	/* The kernel's idea of where an append lands is only a guess. */
+	/* The kernel only guesses the offset of an append, so its page cache must not be used. */
 	fi->direct_io = h->appends || h->whole;
 	return 0;
 }

@@ -35,7 +35,7 @@ struct metrics_file {
 	bool stop; /* protected by lock */
 };
 
-static int write_file(struct metrics_file *file)
+static int write_metrics(struct metrics_file *file)
 {
 	FILE *to = fopen(file->draft, "we");
 	if (!to)
@@ -64,7 +64,7 @@ static void *write_periodically(void *arg)
 		if (pthread_cond_timedwait(&file->wake, &file->lock, &until) == 0)
 			continue; /* Woken to stop, or spuriously. */
 		pthread_mutex_unlock(&file->lock);
-		int r = write_file(file);
+		int r = write_metrics(file);
 		if (r < 0 && r != failed)
 			logger(LOGGER_ERROR, "cannot write the metrics file %s: %s", file->path,
 			       strerror(-r));
@@ -75,7 +75,7 @@ static void *write_periodically(void *arg)
 	return NULL;
 }
 
-static void destroy(struct metrics_file *file)
+static void free_metrics_file(struct metrics_file *file)
 {
 	pthread_cond_destroy(&file->wake);
 	pthread_mutex_destroy(&file->lock);
@@ -94,12 +94,12 @@ int metrics_file_start(struct node *node, const char *path, struct metrics_file 
 	if ((size_t)snprintf(file->path, sizeof(file->path), "%s", path) < sizeof(file->path)) {
 		/* The draft's name must not end in .prom, or the collector reads it. */
 		snprintf(file->draft, sizeof(file->draft), "%s.%d", path, (int)getpid());
-		r = write_file(file);
+		r = write_metrics(file);
 	}
 	if (r == 0)
 		r = -pthread_create(&file->thread, NULL, write_periodically, file);
 	if (r < 0) {
-		destroy(file);
+		free_metrics_file(file);
 		return r;
 	}
 	*ret = file;
@@ -116,5 +116,5 @@ void metrics_file_stop(struct metrics_file *file)
 	pthread_mutex_unlock(&file->lock);
 	pthread_join(file->thread, NULL);
 	unlink(file->path);
-	destroy(file);
+	free_metrics_file(file);
 }

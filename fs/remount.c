@@ -29,7 +29,7 @@ static const struct {
 };
 
 /* Set and clear the flags in *RET that NAME stands for. Other names have no effect. */
-static void add_flag(const char *name, size_t len, unsigned long *ret)
+static void apply_flag(const char *name, size_t len, unsigned long *ret)
 {
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
 		if (strlen(flags[i].name) == len && memcmp(flags[i].name, name, len) == 0)
@@ -55,7 +55,7 @@ int remount(const struct fs_options *options, char *why, size_t why_size)
 			name++; /* a comma */
 			size_t len = strcspn(name, ",");
 
-			add_flag(name, len, &now);
+			apply_flag(name, len, &now);
 			name += len;
 		}
 		r = mount(NULL, options->mountpoint, NULL, MS_REMOUNT | now, NULL) < 0 ? -errno : 0;

@@ -1,7 +1,7 @@
 /* Subprocess: executes this program again as a helper process (guard.c, announce.c).
  *
- * fork() alone would not do: the new process must hold no memory, no lock and no descriptor of this
- * one. No state, no lock. */
+ * fork() alone is not enough: the new process must hold no memory, no lock and no descriptor of
+ * this one. No state, no lock. */
 #include "fs/subprocess.h"
 
 #include <errno.h>
