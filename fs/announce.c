@@ -42,6 +42,7 @@
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,7 +79,7 @@ struct announcer {
 	pthread_t thread;
 	int socket;
 	pid_t pid;
-	bool proven; /* atomic: the kernel names it so */
+	atomic_bool proven; /* the kernel names it so */
 	bool stopped;
 	pthread_mutex_t lock;
 	/* Protected by lock. */
@@ -134,7 +135,8 @@ static void add(struct announcer *a, enum announcement what, uint64_t ino, uint6
 void announce_change(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
                      const char *name, size_t len)
 {
-	if (!a || what == ANNOUNCE_NOTHING || !__atomic_load_n(&a->proven, __ATOMIC_ACQUIRE))
+	if (!a || what == ANNOUNCE_NOTHING ||
+	    !atomic_load_explicit(&a->proven, memory_order_acquire))
 		return;
 	pthread_mutex_lock(&a->lock);
 	if (!a->stop)
@@ -235,7 +237,7 @@ static void *work(void *arg)
 	struct order order = { .what = ANNOUNCE_NOTHING };
 	bool alive = have_done(a, &order);
 
-	if (alive && !__atomic_load_n(&a->proven, __ATOMIC_ACQUIRE))
+	if (alive && !atomic_load_explicit(&a->proven, memory_order_acquire))
 		logger(LOGGER_WARN, "changes made elsewhere are not announced: the kernel does not "
 		                    "name the announcing process as we do");
 	pthread_mutex_lock(&a->lock);
@@ -373,7 +375,7 @@ bool announcer_probed(struct announcer *a, pid_t pid, const char *name)
 {
 	if (!announcer_is(a, pid) || strcmp(name, PROBE_NAME) != 0)
 		return false;
-	__atomic_store_n(&a->proven, true, __ATOMIC_RELEASE);
+	atomic_store_explicit(&a->proven, true, memory_order_release);
 	return true;
 }
 

@@ -22,28 +22,28 @@ static struct busy_slot *slot_of(struct busy *busy, uint64_t ino)
 
 void busy_begin(struct busy *busy, uint64_t ino)
 {
-	__atomic_add_fetch(&slot_of(busy, ino)->count, 1, __ATOMIC_SEQ_CST);
+	atomic_fetch_add(&slot_of(busy, ino)->count, 1);
 }
 
 void busy_end(struct busy *busy, uint64_t ino)
 {
 	struct busy_slot *slot = slot_of(busy, ino);
 
-	__atomic_store_n(&slot->last_ms, clock_mono_ms(), __ATOMIC_SEQ_CST);
-	__atomic_sub_fetch(&slot->count, 1, __ATOMIC_SEQ_CST);
+	atomic_store(&slot->last_ms, clock_mono_ms());
+	atomic_fetch_sub(&slot->count, 1);
 }
 
 bool busy_now(struct busy *busy, uint64_t ino)
 {
-	return __atomic_load_n(&slot_of(busy, ino)->count, __ATOMIC_SEQ_CST) != 0;
+	return atomic_load(&slot_of(busy, ino)->count) != 0;
 }
 
 bool busy_lately(struct busy *busy, uint64_t ino)
 {
 	const struct busy_slot *slot = slot_of(busy, ino);
 
-	if (__atomic_load_n(&slot->count, __ATOMIC_SEQ_CST) != 0)
+	if (atomic_load(&slot->count) != 0)
 		return true;
-	int64_t last_ms = __atomic_load_n(&slot->last_ms, __ATOMIC_SEQ_CST);
+	int64_t last_ms = atomic_load(&slot->last_ms);
 	return last_ms && clock_mono_ms() - last_ms <= BUSY_QUIET_MS;
 }

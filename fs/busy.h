@@ -2,6 +2,7 @@
 #ifndef KEYDIR_FS_BUSY_H
 #define KEYDIR_FS_BUSY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,8 +13,8 @@
 
 struct busy {
 	struct busy_slot {
-		unsigned count;  /* atomic: requests that are not answered */
-		int64_t last_ms; /* atomic: when the last one was */
+		atomic_uint count;       /* requests that are not answered */
+		_Atomic int64_t last_ms; /* when the last one was answered; 0: never */
 	} slots[BUSY_SLOTS];
 };
 

@@ -32,13 +32,13 @@
 struct content *content_ref(struct content *content)
 {
 	if (content)
-		__atomic_add_fetch(&content->refs, 1, __ATOMIC_RELAXED);
+		atomic_fetch_add_explicit(&content->refs, 1, memory_order_relaxed);
 	return content;
 }
 
 void content_unref(struct content *content)
 {
-	if (!content || __atomic_sub_fetch(&content->refs, 1, __ATOMIC_ACQ_REL) != 0)
+	if (!content || atomic_fetch_sub_explicit(&content->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	free(content->bytes);
 	free(content);
@@ -455,7 +455,7 @@ static int fill_buffer(struct file *f, struct buffer *buffer)
 {
 	struct content *content = f->content;
 
-	if (__atomic_load_n(&content->refs, __ATOMIC_ACQUIRE) > 1)
+	if (atomic_load_explicit(&content->refs, memory_order_acquire) > 1)
 		return buffer_init(buffer, content->bytes, content->size);
 	*buffer = (struct buffer){ .bytes = content->bytes,
 		                   .cap = content->size,

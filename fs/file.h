@@ -6,6 +6,7 @@
 #include "common/store/view.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uthash.h>
 
 struct op;
@@ -13,7 +14,7 @@ struct parked;
 
 /* An immutable value, shared by its readers. */
 struct content {
-	unsigned refs;    /* atomic */
+	atomic_uint refs;
 	uint64_t version; /* 0: certainly not the store's current one */
 	uint64_t size;
 	unsigned char *bytes;
@@ -121,12 +122,12 @@ struct files {
 	struct alias *by_real; /* numbers that look-ups get instead of an entry's own */
 	struct file *frozen;
 	uint64_t frozen_bytes;
-	/* Atomic, to check without the lock whether a table has entries. */
-	unsigned nkept; /* protected by lock */
-	unsigned nfiles;
-	unsigned nnamed;
-	unsigned naliases;
-	unsigned nfrozen;
+	unsigned nkept;
+	/* Changed with the lock, read also without it to skip an empty table. */
+	atomic_uint nfiles;
+	atomic_uint nnamed;
+	atomic_uint naliases;
+	atomic_uint nfrozen;
 };
 
 /* Limits of the frozen files: their number and their bytes. */

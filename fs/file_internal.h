@@ -4,14 +4,14 @@
 
 #include "fs/file.h"
 
-static inline unsigned count_load(const unsigned *count)
+static inline unsigned count_load(const atomic_uint *count)
 {
-	return __atomic_load_n(count, __ATOMIC_ACQUIRE);
+	return atomic_load_explicit(count, memory_order_acquire);
 }
 
-static inline void count_add(unsigned *count, int n)
+static inline void count_add(atomic_uint *count, int n)
 {
-	__atomic_add_fetch(count, (unsigned)n, __ATOMIC_ACQ_REL);
+	atomic_fetch_add_explicit(count, (unsigned)n, memory_order_acq_rel);
 }
 
 /* --- the caller holds files->lock ------------------------------------------ */

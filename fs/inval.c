@@ -42,11 +42,11 @@
 
 struct inval {
 	struct mount *mount;
-	_Atomic uint64_t own_proc; /* of the mount's node; 0 until inval_start() */
-	uint64_t told;             /* atomic: see inval_offset() */
-	pthread_mutex_t lock;      /* protects all fields below */
-	pthread_cond_t wake;       /* on the monotonic clock */
-	pthread_cond_t ended;      /* a thread has */
+	_Atomic uint64_t own_proc;           /* of the mount's node; 0 until inval_start() */
+	_Atomic uint64_t invalidated_offset; /* see inval_offset() */
+	pthread_mutex_t lock;                /* protects all fields below */
+	pthread_cond_t wake;                 /* on the monotonic clock */
+	pthread_cond_t ended;                /* a thread has */
 	struct invalidation *first;
 	struct invalidation **last;
 	struct invalidation *syncs; /* those of the queue that are not answered, by next_sync */
@@ -114,7 +114,7 @@ void inval_free(struct inval *inval)
 
 uint64_t inval_offset(const struct inval *inval)
 {
-	return __atomic_load_n(&inval->told, __ATOMIC_ACQUIRE);
+	return atomic_load_explicit(&inval->invalidated_offset, memory_order_acquire);
 }
 
 /* --- queueing -------------------------------------------------------------- */
@@ -417,7 +417,7 @@ static bool tell_again(struct notifier *notifier, bool stop)
 /* Wait until there is work, with inval->lock held. */
 static void wait_for_work(struct inval *inval)
 {
-	bool frozen = __atomic_load_n(&inval->mount->files.nfrozen, __ATOMIC_ACQUIRE) != 0;
+	bool frozen = atomic_load_explicit(&inval->mount->files.nfrozen, memory_order_acquire) != 0;
 
 	if (!inval->again && !frozen) {
 		pthread_cond_wait(&inval->wake, &inval->lock);
@@ -489,7 +489,8 @@ static bool tell_round(struct notifier *notifier)
 			return false;
 	}
 	if (inval->round_offset) {
-		__atomic_store_n(&inval->told, inval->round_offset, __ATOMIC_RELEASE);
+		atomic_store_explicit(&inval->invalidated_offset, inval->round_offset,
+		                      memory_order_release);
 		if (inval->round_acks)
 			node_ack(inval->mount->node, inval->round_offset);
 	}
@@ -548,7 +549,8 @@ int inval_start(struct inval *inval)
 {
 	atomic_store(&inval->own_proc, node_proc(inval->mount->node));
 	/* The kernel caches nothing from before the mount. */
-	inval->told = node_offset(inval->mount->node);
+	atomic_store_explicit(&inval->invalidated_offset, node_offset(inval->mount->node),
+	                      memory_order_relaxed);
 	pthread_mutex_lock(&inval->lock);
 	int r = start_thread(inval);
 	pthread_mutex_unlock(&inval->lock);

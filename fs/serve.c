@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -210,7 +211,7 @@ struct stopper {
 	pthread_t thread;
 	pthread_t loop;
 	sigset_t signals;
-	bool ended; /* atomic: the loop is over */
+	atomic_bool ended; /* the loop has returned */
 };
 
 static void wake(int number)
@@ -235,7 +236,7 @@ static void *wait_for_signal(void *arg)
 		;
 	/* A write that waits for the log may keep pages locked. */
 	gate_stop(&s->mount->gate);
-	if (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
+	if (!atomic_load_explicit(&s->ended, memory_order_acquire)) {
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
 		handle_collect_mapped(s->mount);
 	}
@@ -243,7 +244,7 @@ static void *wait_for_signal(void *arg)
 	inval_stop(s->mount->inval);
 	announcer_stop(s->mount->announcer);
 	fuse_session_exit(s->mount->session);
-	while (!__atomic_load_n(&s->ended, __ATOMIC_ACQUIRE)) {
+	while (!atomic_load_explicit(&s->ended, memory_order_acquire)) {
 		pthread_kill(s->loop, SIGNAL_WAKE);
 		usleep(POLL_US);
 	}
@@ -348,7 +349,7 @@ static int run(struct mount *m, struct starter *starter, char *why, size_t why_s
 	r = loop(m);
 	if (r < 0)
 		logger(LOGGER_ERROR, "the session ended why=\"%s\"", strerror(-r));
-	__atomic_store_n(&stopper.ended, true, __ATOMIC_RELEASE);
+	atomic_store_explicit(&stopper.ended, true, memory_order_release);
 	pthread_kill(stopper.thread, SIGINT);
 	pthread_join(stopper.thread, NULL);
 	/* Nobody answers the guard any more, so the starter must not wait for it. What it

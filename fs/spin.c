@@ -50,7 +50,8 @@ static void look(struct spin *spin, int fd)
 		sched_yield();
 		now = now_mono_ns();
 		if (now - before > YIELD_NS) {
-			__atomic_store_n(&spin->quiet_ns, now + QUIET_NS, __ATOMIC_RELAXED);
+			atomic_store_explicit(&spin->quiet_ns, now + QUIET_NS,
+			                      memory_order_relaxed);
 			return;
 		}
 	}
@@ -61,14 +62,15 @@ ssize_t spin_read(struct spin *spin, int fd, void *buf, size_t size)
 	if (!spin->for_ns)
 		return read(fd, buf, size);
 
-	int64_t last = __atomic_load_n(&spin->last_ns, __ATOMIC_RELAXED);
+	int64_t last = atomic_load_explicit(&spin->last_ns, memory_order_relaxed);
 	int64_t now = now_mono_ns();
-	if (now - last < spin->for_ns && now > __atomic_load_n(&spin->quiet_ns, __ATOMIC_RELAXED) &&
-	    !__atomic_exchange_n(&spin->taken, true, __ATOMIC_ACQUIRE)) {
+	if (now - last < spin->for_ns &&
+	    now > atomic_load_explicit(&spin->quiet_ns, memory_order_relaxed) &&
+	    !atomic_exchange_explicit(&spin->taken, true, memory_order_acquire)) {
 		look(spin, fd);
-		__atomic_store_n(&spin->taken, false, __ATOMIC_RELEASE);
+		atomic_store_explicit(&spin->taken, false, memory_order_release);
 	}
 	ssize_t n = read(fd, buf, size);
-	__atomic_store_n(&spin->last_ns, now_mono_ns(), __ATOMIC_RELAXED);
+	atomic_store_explicit(&spin->last_ns, now_mono_ns(), memory_order_relaxed);
 	return n;
 }

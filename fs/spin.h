@@ -2,6 +2,7 @@
 #ifndef KEYDIR_FS_SPIN_H
 #define KEYDIR_FS_SPIN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -10,10 +11,10 @@
 #define SPIN_MAX_US 10000
 
 struct spin {
-	int64_t for_ns;   /* 0: off */
-	int64_t last_ns;  /* atomic: when the last request came */
-	int64_t quiet_ns; /* atomic: no thread spins until then */
-	bool taken;       /* atomic: a thread is spinning */
+	int64_t for_ns;           /* 0: off */
+	_Atomic int64_t last_ns;  /* when the last request came */
+	_Atomic int64_t quiet_ns; /* no thread spins until then */
+	atomic_bool taken;        /* a thread is spinning */
 };
 
 void spin_init(struct spin *spin, uint64_t for_us);
