@@ -1,23 +1,21 @@
-/* Access.
+/* Access: authorization of requests.
  *
- * What a request may do follows from its token, its route and the keys that it
- * names, and is decided before the store is looked at: an answer 403 tells
- * nothing about which keys there are. Every route states its need in its row;
- * one that forgets to is open to nobody but an admin.
+ * A request is authorized by its token, its route and the keys that it names, before the store is
+ * read: a 403 response does not reveal which keys exist. Every route states the right that it
+ * requires in its row; a row without one requires admin.
  *
- * A request keeps the table that it was measured by, so that a reload never
- * pulls it away; the lock protects only the pointer to the table in force.
+ * A request keeps a reference to the token table that it was checked against, so a reload never
+ * frees it early; the lock protects only the pointer to the table in force.
  *
- * A browser sends a page's "simple" requests anywhere without asking, so any
- * page on the web could POST to a node on loopback. Browsers say where such a
- * request comes from: in Sec-Fetch-Site if they trust the address (HTTPS,
- * localhost), and always in Origin. A change from another site is refused
- * unless --cors-origin names it. Other methods that change something are not
- * simple, and so not sent without the permission that cors.c gives; unless the
- * page made its own name one of this server, which hosts.c is about.
+ * A browser sends the "simple" requests of a page to any address without asking, so any page on the
+ * web could POST to a node on loopback. Browsers report the origin of such a request: in
+ * Sec-Fetch-Site if they trust the address (HTTPS, localhost), and always in Origin. A change from
+ * another site is refused unless --cors-origin names it. Other methods that change something are
+ * not simple, so browsers send them only with the permission that cors.c gives, or if the page's
+ * own name resolves to this server, which hosts.c prevents.
  *
- * Each refusal is one line in the log, with what an investigation needs. Lines beyond
- * logger_allow()'s bound are left out and counted: who is refused must not fill a disk. */
+ * Each refusal is logged in one line with the details that an investigation needs. Lines above the
+ * rate of logger_allow() are counted and dropped, so that a refused client cannot fill a disk. */
 #include "httpd/access.h"
 
 #include "common/base/key.h"
@@ -101,7 +99,7 @@ int access_reload(struct access *access, char *why, size_t why_size)
 	return 0;
 }
 
-/* A reference to the table in force, or NULL without tokens. */
+/* Return a reference to the table in force, or NULL without tokens. */
 static struct tokens *in_force(struct access *access)
 {
 	if (!access->file)
@@ -112,7 +110,7 @@ static struct tokens *in_force(struct access *access)
 	return tokens;
 }
 
-/* The secret in an Authorization header, or NULL if it is of another scheme. */
+/* Return the secret in an Authorization header, or NULL for another scheme. */
 static const char *bearer(const char *header, size_t *ret_len)
 {
 	if (!header || strncasecmp(header, "Bearer", 6) != 0 || header[6] != ' ')
@@ -122,14 +120,15 @@ static const char *bearer(const char *header, size_t *ret_len)
 		header++;
 	size_t len = strlen(header);
 	while (len && (header[len - 1] == ' ' || header[len - 1] == '\t'))
-		len--; /* blanks around a value are no part of it (RFC 9110, 5.5) */
+		len--; /* Blanks around a value do not belong to it (RFC 9110, 5.5). */
 	*ret_len = len;
 	return header;
 }
 
-/* --- refusing -------------------------------------------------------------- */
+/* --- refuse ---------------------------------------------------------------- */
 
-/* A header's text that cannot pass for another pair of a log line. */
+/* Copy TEXT, a header's value, without the bytes that would let it imitate another field of a log
+ * line. */
 static void tame(const char *text, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -143,8 +142,8 @@ static void tame(const char *text, char *buf, size_t size)
 	buf[n] = '\0';
 }
 
-/* One line for the refusal. The key is shown as URLs write it: no byte of it can
- * look like something else. */
+/* Log a refusal in one line. The key is percent-encoded, so that no byte of it can imitate another
+ * field. */
 static void note(struct request *rq, enum refusal why, unsigned status, enum token_right right,
                  const char *key, size_t len)
 {
@@ -216,7 +215,7 @@ static bool refuse_host(struct request *rq, enum MHD_Result *ret)
 	return false;
 }
 
-/* --- deciding -------------------------------------------------------------- */
+/* --- decide ---------------------------------------------------------------- */
 
 static bool is_foreign_change(const struct request *rq)
 {
@@ -241,7 +240,7 @@ bool access_check(struct request *rq, enum MHD_Result *ret)
 	const char *secret;
 	size_t len;
 	rq->tokens = in_force(rq->server->access);
-	/* Behind tokens nothing is to be had by a foreign page. */
+	/* With tokens, a page of another site has no token and gets nothing. */
 	if (!rq->tokens && rq->headers.host && !hosts_allow(rq->server->hosts, rq->headers.host))
 		return refuse_host(rq, ret);
 	if (is_foreign_change(rq))

@@ -1,15 +1,15 @@
-/* The access log.
+/* Access log: one JSON object per request.
  *
- * A line is made in memory and goes out with one write(2) to a descriptor that
- * appends, so lines of many threads never mix. A line that cannot be written
- * (a full disk) is counted and dropped: serving goes on.
+ * A line is built in memory and written with one write(2) to a descriptor in append mode, so lines
+ * of several threads never mix. A line that cannot be written (a full disk) is counted and dropped;
+ * the server goes on.
  *
- * What clients say stands in JSON strings, escaped and cut: they can neither
- * forge a line nor make one longer than a pipe takes in one piece. A token is
- * never written, only the name it has in the file of tokens.
+ * Text from clients is written as escaped, truncated JSON strings: it can neither forge a line nor
+ * make one longer than a pipe accepts in one piece. A token is never written, only its name in the
+ * token file.
  *
- * Opening anew puts the new file under the old descriptor (dup3), in one step
- * that no writer sees; so there is no lock. */
+ * access_log_reopen() puts the new file under the old descriptor with dup3(), atomically for
+ * writers, so there is no lock. */
 #include "httpd/access_log.h"
 
 #include "common/base/clock.h"
@@ -28,8 +28,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-/* Of each text of a client; a line stays below PIPE_BUF (4096) even if all of
- * its bytes are escaped. */
+/* Longest text of a client; a line stays below PIPE_BUF (4096) even if all of its bytes are
+ * escaped. */
 #define TEXT_MAX 120
 #define PATH_TEXT_MAX 240
 
@@ -39,7 +39,7 @@ struct access_log {
 };
 
 static _Atomic uint64_t lost;
-static atomic_bool told; /* of the first loss since all was well */
+static atomic_bool told; /* the current run of failures was logged */
 
 /* --- request ids ----------------------------------------------------------- */
 
@@ -78,7 +78,7 @@ const char *request_id(struct request *rq)
 	return rq->id;
 }
 
-/* --- opening --------------------------------------------------------------- */
+/* --- open ------------------------------------------------------------------ */
 
 static int open_file(const char *file, char *why, size_t why_size)
 {
@@ -145,7 +145,7 @@ void access_log_close(struct access_log *log)
 	free(log);
 }
 
-/* --- writing --------------------------------------------------------------- */
+/* --- write ----------------------------------------------------------------- */
 
 static void member(struct json_text *t, const char *name, const char *text, size_t len, size_t most)
 {
@@ -182,7 +182,7 @@ void access_log_write(struct access_log *log, const struct request *rq, bool gon
 	json_text_raw(&t, "{\"time\":\"");
 	json_text_raw(&t, moment);
 	json_text_raw(&t, "\"");
-	/* a request that has ended is ours alone: its id may be made now */
+	/* Only this thread uses a request that has ended, so its id may be created now. */
 	const char *id = request_id((struct request *)(uintptr_t)rq);
 	member(&t, "id", id, strlen(id), REQUEST_ID_MAX);
 	client_address(rq->conn, text, sizeof(text));
@@ -191,7 +191,7 @@ void access_log_write(struct access_log *log, const struct request *rq, bool gon
 	header(&t, "method", rq->method_text ? rq->method_text : "-");
 	if (rq->url.path)
 		member(&t, "path", rq->url.path, rq->url.path_len, PATH_TEXT_MAX);
-	/* As it was sent: a route that ignores the query has none in rq->url. */
+	/* Log the query as sent: a route that ignores it has none in rq->url. */
 	const char *query = strchr(rq->target, '?');
 	if (query && query[1])
 		member(&t, "query", query + 1, strlen(query + 1), TEXT_MAX);

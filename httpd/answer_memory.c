@@ -1,14 +1,14 @@
-/* Answer memory.
+/* Answer memory: a limit on the memory of all responses.
  *
- * A client decides how long an answer takes to be sent, and how many there are at a
- * time. So every buffer that holds a stored value, or text made of stored values, is
- * counted here until it is freed, and one that would go beyond the bound is refused:
- * the request is answered 503, or its value is read in pieces (value_pieces.c).
+ * Clients decide how many responses are sent at a time and how long each takes. So every buffer
+ * that holds a stored value, or text built from stored values, is counted here until it is freed,
+ * and one that would exceed the limit is refused: the request is answered 503, or its value is read
+ * in pieces (value_pieces.c).
  *
- * A block begins with its size, because libmicrohttpd frees an answer by its address
- * alone.
+ * A block begins with its size, because libmicrohttpd passes only the address when it frees a
+ * response.
  *
- * No lock: one counter for the process, which is added to once for each block. */
+ * No lock: one counter for the process, updated once per block. */
 #include "httpd/answer_memory.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ struct block {
 
 static _Atomic uint64_t taken;
 static _Atomic uint64_t refused;
-static uint64_t limit = ANSWER_MEMORY_DEFAULT; /* written before the threads start */
+static uint64_t limit = ANSWER_MEMORY_DEFAULT; /* set before the threads start */
 
 void answer_memory_limit(uint64_t bytes)
 {

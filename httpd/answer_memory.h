@@ -1,4 +1,4 @@
-/* Answer memory: a bound on the memory of all answers that are made or sent. */
+/* Answer memory: a limit on the memory of all responses being built or sent. */
 #ifndef KEYDIR_HTTPD_ANSWER_MEMORY_H
 #define KEYDIR_HTTPD_ANSWER_MEMORY_H
 
@@ -7,32 +7,32 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* The bound unless answer_memory_limit() sets another. */
+/* The limit unless answer_memory_limit() sets another. */
 #define ANSWER_MEMORY_DEFAULT (UINT64_C(256) << 20)
 
-/* Sets the bound of the whole process, in bytes. Call it before the first answer. */
+/* Set the limit of the whole process, in bytes. Call it before the first response. */
 void answer_memory_limit(uint64_t bytes);
 
-/* Counts BYTES. Returns 0, or -EBUSY if they would go beyond the bound; then nothing
- * is counted. These functions are thread-safe, all of them. */
+/* Reserve BYTES. Returns 0, or -EBUSY if they would exceed the limit; then nothing is reserved. All
+ * functions here are thread-safe. */
 int answer_memory_take(uint64_t bytes);
-/* Gives back BYTES that were counted. */
+/* Return BYTES that were reserved. */
 void answer_memory_give(uint64_t bytes);
 
-/* Resizes *BLOCK (NULL: allocates it) to SIZE bytes, and counts them. Returns 0,
- * -ENOMEM, or -EBUSY beyond the bound; after an error *BLOCK is as it was. The caller
- * frees it with answer_memory_free(). */
+/* Resize *BLOCK (NULL: allocate it) to SIZE bytes, and reserve them. Returns 0, -ENOMEM, or -EBUSY
+ * beyond the limit; after an error *BLOCK is unchanged. The caller frees it with
+ * answer_memory_free(). */
 int answer_memory_resize(void **block, size_t size);
-/* Allocates like answer_memory_resize(), but only from the half of the bound that
- * values may take: the other half is for answers that cannot be sent in pieces. */
+/* Allocate like answer_memory_resize(), but only from the half of the limit that values may use:
+ * the other half is for responses that cannot be sent in pieces. */
 int answer_memory_value(void **ret, size_t size);
-/* Frees BLOCK; NULL is fine. */
+/* Free BLOCK and return its bytes; NULL is fine. */
 void answer_memory_free(void *block);
 
-/* Returns true while more than half of the bound is taken. */
+/* Return whether more than half of the limit is in use. */
 bool answer_memory_is_short(void);
 
-/* Writes the bytes taken, the bound, and the refusals as Prometheus metrics. */
+/* Write the bytes in use, the limit and the refusals as Prometheus metrics. */
 void answer_memory_metrics_write(FILE *to);
 
 #endif

@@ -1,16 +1,16 @@
 /* Change ring: the newest changes as text, formatted once for all watchers.
  *
- * A thousand watchers of the same changes are sent the same bytes. So the hub formats an
- * event once, if it changed something that a watcher reads, and each woken watcher copies
- * the text from here. An event that was left out concerned no watcher of that time;
- * watchers that were added later do not read the ring before that (watch_hub.c checks it).
+ * A thousand watchers of the same changes are sent the same bytes. So the hub formats an event
+ * once, if it changed something that a watcher reads, and each woken watcher copies the text from
+ * here. An event that was left out concerned no watcher of that time; watchers that were added
+ * later do not read the ring before that (watch_hub.c checks it).
  *
- * The ring is bounded; the oldest events are dropped first. A watcher that is slower, or
- * begins further back, or needs a text too long for the ring, reads the feed instead
- * (handlers/watch.c). That is slower, but loses nothing.
+ * The ring is bounded; the oldest events are dropped first. A watcher that is slower, starts at an
+ * older offset, or needs a text too long for the ring reads the feed instead (handlers/watch.c).
+ * That is slower, but loses nothing.
  *
- * Lock: ring->lock, a leaf: held for reading while text is copied, for writing while the
- * hub's thread adds formatted events. */
+ * Lock: ring->lock, a leaf: held for reading while text is copied, for writing while the hub's
+ * thread adds formatted events. */
 #include "httpd/change_ring.h"
 
 #include "httpd/change_text.h"
@@ -43,7 +43,7 @@ struct change_lines {
 	uint64_t offset;
 	size_t id_len;
 	struct json_text text;
-	bool none; /* without lines, because they are too long */
+	bool none; /* too long, so there are no lines */
 	size_t n;
 	struct line lines[];
 };
@@ -65,7 +65,7 @@ int change_ring_new(struct change_ring **ret)
 	if (!ring)
 		return -ENOMEM;
 	pthread_rwlockattr_init(&attr);
-	/* Otherwise readers could lock the hub out for ever. */
+	/* Otherwise a steady flow of readers could block the hub forever. */
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&ring->lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
@@ -84,7 +84,7 @@ static size_t lines_bytes(const struct change_lines *lines)
 	return sizeof(*lines) + lines->n * sizeof(lines->lines[0]) + lines->text.cap;
 }
 
-/* --- formatting ------------------------------------------------------------ */
+/* --- format ---------------------------------------------------------------- */
 
 /* Format the lines of one kind, or none of them if they are too long. */
 static void format_kind(struct change_lines *lines, const struct feed_event *ev,
@@ -198,7 +198,7 @@ void change_ring_put(struct change_ring *ring, uint64_t from, uint64_t end,
 	pthread_rwlock_unlock(&ring->lock);
 }
 
-/* --- reading --------------------------------------------------------------- */
+/* --- read ------------------------------------------------------------------ */
 
 /* A buffer that is being filled. */
 struct fill {
@@ -260,7 +260,7 @@ static bool put_event(struct fill *fill, const struct change_lines *lines, enum 
 	return true;
 }
 
-/* Return the index of the oldest event from OFFSET on; ring->n without one. */
+/* Return the index of the first event at OFFSET or later; ring->n if there are none. */
 static size_t find_event(const struct change_ring *ring, uint64_t offset)
 {
 	size_t low = 0;

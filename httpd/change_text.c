@@ -21,8 +21,8 @@ static bool has_other(const struct feed_event *ev, size_t i, enum feed_effect_ki
 	return false;
 }
 
-/* What changed an entry that is not gone. A transaction does not say which of
- * its operations it was. */
+/* Return the name of the operation on an entry that still exists. A transaction does not record
+ * which of its operations changed it: IN_TXN then. */
 static const char *operation(const struct feed_event *ev, const char *in_txn)
 {
 	return ev->op == EVENT_TXN ? in_txn : event_op_text(ev->op);
@@ -55,7 +55,7 @@ bool change_is_whole(const struct feed_event *ev, size_t i)
 	const struct feed_effect *effect = &ev->effects[i];
 	if (!effect->dir || effect->kind == FEED_DATA || effect->kind == FEED_ATTR)
 		return false;
-	/* a directory that is made has nothing below it yet */
+	/* A new directory is still empty, unless it was moved here. */
 	return effect->kind != FEED_ADDED || has_other(ev, i, FEED_REMOVED);
 }
 

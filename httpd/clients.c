@@ -1,31 +1,29 @@
-/* Clients.
+/* Clients: deadlines and limits of connections.
  *
- * libmicrohttpd closes a connection that is silent. One that sends a byte now
- * and then is not silent, and ten thousand of them leave no room for others
- * ("slow loris"). So each connection has a record that says since when it does
- * what, and one thread looks at all records once a second:
- *  - a request must arrive, and its answer be taken, within a time that grows
- *    with the bytes moved, which the kernel counts (TCP_INFO); an answer must be
- *    taken sooner while answers take much memory (answer_memory.h);
- *  - an idle connection must bring a whole request line in time;
- *  - a client that waits for a change, or follows changes, must still be there, and
- *    take what it is sent: its connection is suspended, so libmicrohttpd does not
- *    notice the end of it;
- *  - when room gets short, connections that nothing is lost with are closed:
- *    those that never asked anything, then idle ones, then those that wait for a
- *    change (they are answered first: there is none yet), then slow ones, within
- *    each the longest first. So whoever opens thousands of connections closes
- *    their own, and others are served.
- * Not more than half of the connections may wait for changes. A few connections beyond
- * --connections are a reserve: there only requests that look at the node (/healthz ...)
- * are answered, all others with 503.
- * Closing is shutdown(2) on the socket: its MHD thread sees the end of the
- * connection and frees it. The record is taken off the list, under the lock,
- * before MHD closes the descriptor, so a number that was given out again is
- * never shut down.
+ * libmicrohttpd closes a connection that is silent. A connection that sends a byte now and then is
+ * not silent, and ten thousand of them leave no room for others ("slow loris"). So each connection
+ * has a record of its state and when it began, and one thread checks all records once a second:
+ * - a request must arrive, and its response must be read, within a time that grows with the bytes
+ *   moved, which the kernel counts (TCP_INFO); a response must be read sooner while responses take
+ *   much memory (answer_memory.h);
+ * - an idle connection must send a whole request line in time;
+ * - a client that waits for a change, or follows changes, must still be connected and must read its
+ *   stream: its connection is suspended, so libmicrohttpd does not notice when it closes;
+ * - when room gets short, connections are closed that lose nothing by it: first those that never
+ *   sent a request, then idle ones, then those that wait for a change (they are answered first,
+ *   without one), then slow ones; of each kind the oldest first. So a client that opens thousands
+ *   of connections loses its own, and others are served.
  *
- * `since` is written by the connection's thread and read by ours, relaxed: a
- * second more or less is nothing. The lock protects the list and `n`. */
+ * At most half of the connections may wait for changes. A few connections beyond --connections are
+ * a reserve: on them only requests that inspect the node (/healthz ...) are served, all others are
+ * answered 503.
+ *
+ * A connection is closed with shutdown(2) on its socket: its MHD thread then reads the end of the
+ * stream and frees it. The record is unlinked, under the lock, before MHD closes the descriptor, so
+ * a descriptor number that was reused is never shut down.
+ *
+ * `since` is written by the connection's thread and read by ours, relaxed: a second more or less
+ * does not matter. The lock protects the list and `n`. */
 #include "httpd/clients.h"
 
 #include "common/base/clock.h"
@@ -43,42 +41,42 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define HASH_NONFATAL_OOM 1 /* then an address that was not added has no table */
+#define HASH_NONFATAL_OOM 1 /* an entry that could not be added then has no table */
 #include <uthash.h>
 
-/* Ages beyond this are the same when room is made. */
+/* Older connections count as equal when room is made. */
 #define AGE_MAX 255
-/* What is this young is not closed to make room: a request may be on its way. */
+/* A younger connection is not closed to make room: a request may be on its way. */
 #define IDLE_MIN_S 1
 #define SLOW_MIN_S 5
-/* How long MHD may take to notice that a client is gone. */
+/* Time that MHD may take to notice a closed connection. */
 #define GONE_MIN_S 2
-/* TCP_CLOSE and TCP_CLOSE_WAIT of <netinet/tcp.h>, which does not go with <linux/tcp.h>: the
+/* TCP_CLOSE and TCP_CLOSE_WAIT of <netinet/tcp.h>, which conflicts with <linux/tcp.h>: the
  * connection was reset or timed out; the client has closed, we have not. */
 #define TCP_CLOSE_STATE 7
 #define TCP_CLOSE_WAIT_STATE 8
 
 struct client {
-	_Atomic uint64_t since; /* phase in the highest byte, below it the second it began */
+	_Atomic uint64_t since; /* state in the highest byte, below it the second it began */
 	struct clients *clients;
 	struct client *next; /* clients.lock */
 	struct client *prev; /* clients.lock */
 	int fd;
-	_Atomic bool asked;      /* a request came */
+	_Atomic bool asked;      /* it has sent a request */
 	atomic_bool released;    /* see client_released() */
 	bool waits;              /* clients.lock */
-	struct address *address; /* clients.lock; while it waits, if addresses are counted */
-	void *request;           /* of the connection's thread alone */
-	/* of our thread alone */
-	bool closing;  /* was shut down: on its way out */
-	uint64_t seen; /* the phase for which the two below are where counting began */
+	struct address *address; /* clients.lock; set while it waits, if addresses are counted */
+	void *request;           /* used by the connection's thread only */
+	/* used by our thread only */
+	bool closing;  /* was shut down and is about to close */
+	uint64_t seen; /* the state in which the two counts below began */
 	uint64_t received;
 	uint64_t acked;
 	int64_t moved_s;    /* CLIENT_WAITING: when bytes were acknowledged last */
 	int64_t released_s; /* when it was released */
 };
 
-/* An address from which clients wait; clients.lock. */
+/* An address from which clients wait. Protected by clients.lock. */
 struct address {
 	UT_hash_handle hh;
 	unsigned char bytes[16];
@@ -88,23 +86,23 @@ struct address {
 struct clients {
 	struct clients_config config;
 	pthread_t thread;
-	pthread_mutex_t lock; /* protects all below but the counters */
+	pthread_mutex_t lock; /* protects all fields below except the counters */
 	pthread_cond_t wake;
 	struct client *first;
-	_Atomic uint64_t n; /* written with the lock */
+	_Atomic uint64_t n; /* written under the lock */
 	uint64_t waiting;
 	struct address *addresses;
 	bool stopping;
-	bool told_released; /* some were released, and config.released is to be called */
-	bool crowded;       /* there is little room: `wake` was signalled */
+	bool told_released; /* config.released must be called for released clients */
+	bool crowded;       /* room is short: `wake` was signalled */
 	_Atomic uint64_t closed_slow;
 	_Atomic uint64_t closed_gone;
 	_Atomic uint64_t closed_room;
 	_Atomic uint64_t closed_waiting;
-	int64_t told_s; /* when the log last told of it; our thread's */
+	int64_t told_s; /* when the last warning was logged; used by our thread only */
 };
 
-/* Seconds of a clock that costs nothing to ask. */
+/* Return the seconds of a clock that is cheap to read. */
 static int64_t coarse_s(void)
 {
 	struct timespec t;
@@ -127,7 +125,7 @@ static int64_t age_of(uint64_t since, int64_t now_s)
 	return now_s - (int64_t)(since & ((UINT64_C(1) << 56) - 1));
 }
 
-/* Connections from which on room is made, and down to which. */
+/* Number of connections at which room is made, and number to which. */
 static uint64_t high_water(const struct clients *c)
 {
 	return c->config.most - c->config.most / 8;
@@ -138,13 +136,13 @@ static uint64_t low_water(const struct clients *c)
 	return c->config.most - c->config.most / 4;
 }
 
-/* --- from MHD's threads ---------------------------------------------------- */
+/* --- MHD's threads --------------------------------------------------------- */
 
 static struct client *add(struct clients *clients, int fd)
 {
 	struct client *client = calloc(1, sizeof(*client));
 	if (!client)
-		return NULL; /* it is served, only not watched */
+		return NULL; /* The connection is served, but has no deadlines. */
 	client->clients = clients;
 	client->fd = fd;
 	client->since = pack(CLIENT_IDLE, coarse_s());
@@ -186,7 +184,7 @@ const atomic_bool *client_released(const struct client *client)
 	return client ? &client->released : NULL;
 }
 
-/* Writes the address of CONN's peer; all zeros if it is unknown. */
+/* Write the address of CONN's peer; all zeros if it is unknown. */
 static void address_bytes(struct MHD_Connection *conn, unsigned char *bytes)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
@@ -199,8 +197,8 @@ static void address_bytes(struct MHD_Connection *conn, unsigned char *bytes)
 		memcpy(bytes, &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr, 16);
 }
 
-/* Counts one more that waits from the address BYTES. Returns NULL if there are too
- * many, or no memory. With the lock held. */
+/* Count one more waiting client from the address BYTES. Returns NULL if there are too many, or no
+ * memory. Called with the lock held. */
 static struct address *address_take(struct clients *c, const unsigned char *bytes)
 {
 	struct address *address;
@@ -222,7 +220,7 @@ static struct address *address_take(struct clients *c, const unsigned char *byte
 	return address;
 }
 
-/* Lock held. */
+/* Uncount a waiting client of ADDRESS. Called with the lock held. */
 static void address_give(struct clients *c, struct address *address)
 {
 	if (!address || --address->waiting)
@@ -334,9 +332,9 @@ static bool ask_kernel(int fd, struct tcp_info *ret)
 	return !getsockopt(fd, IPPROTO_TCP, TCP_INFO, ret, &len);
 }
 
-/* Did the client go away without MHD noticing? It reads until a read is short,
- * and does not see the end that came with the last bytes. An idle connection is
- * asked only while that can be news. */
+/* Return whether the client has closed without MHD noticing. MHD reads until a read is short, and
+ * misses an end of stream that came with the last bytes. An idle connection is checked only for as
+ * long as that can happen. */
 static bool is_gone(const struct client *client, uint64_t since, int64_t now_s)
 {
 	struct tcp_info info;
@@ -348,7 +346,7 @@ static bool is_gone(const struct client *client, uint64_t since, int64_t now_s)
 	return ask_kernel(client->fd, &info) && info.tcpi_state == TCP_CLOSE_WAIT_STATE;
 }
 
-/* How long an answer may take to be taken, without the time for its bytes. */
+/* Return the time a client has to read a response, without the allowance for its bytes. */
 static int64_t sending_ms(const struct clients_config *config)
 {
 	bool is_short = config->request_ms > SLOW_MIN_S * 1000 && answer_memory_is_short();
@@ -365,7 +363,7 @@ static bool count_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
 	return true;
 }
 
-/* Has a client that waits gone away, or does it not take what it is sent? */
+/* Return whether a waiting client has gone, or does not read its stream. */
 static bool is_lost(struct client *client, const struct clients_config *config, int64_t now_s,
                     bool *ret_slow)
 {
@@ -384,7 +382,7 @@ static bool is_lost(struct client *client, const struct clients_config *config, 
 	return *ret_slow;
 }
 
-/* True if CLIENT takes longer than it may. */
+/* Return whether CLIENT has exceeded the deadline of its state. */
 static bool is_overdue(struct client *client, const struct clients_config *config, uint64_t since,
                        int64_t now_s)
 {
@@ -398,7 +396,7 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 		bool asked = atomic_load_explicit(&client->asked, memory_order_relaxed);
 		return age_s * 1000 > (asked ? config->idle_ms : config->request_ms);
 	}
-	if (client->seen != since) { /* new to us: its bytes count from here on */
+	if (client->seen != since) { /* A new state: count its bytes from here on. */
 		client->seen = since;
 		count_bytes(client->fd, &client->received, &client->acked);
 		return false;
@@ -411,7 +409,7 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 	return age_s * 1000 > most_ms + (int64_t)(moved * 1000 / CLIENTS_BYTES_PER_S);
 }
 
-/* How little is lost with CLIENT: 4 the least; 0: it stays. */
+/* Return the order in which CLIENT may be closed: 4 first, 1 last; 0: never. */
 static int dispensable(const struct client *client, uint64_t since, int64_t age_s)
 {
 	switch (phase_of(since)) {
@@ -430,7 +428,7 @@ static int dispensable(const struct client *client, uint64_t since, int64_t age_
 	return 0;
 }
 
-/* A place in the order in which room is made; 0: it stays. */
+/* Return the place of CLIENT in the order in which room is made; 0: never closed. */
 static unsigned rank_of(const struct client *client, int64_t now_s)
 {
 	if (client->closing || atomic_load_explicit(&client->released, memory_order_relaxed))
@@ -449,7 +447,7 @@ static bool hang_up(struct client *client)
 	return client->closing;
 }
 
-/* Lets a client that waits be answered, and its connection close then. */
+/* Release a waiting client: it is answered, and then its connection closes. */
 static void let_go(struct clients *c, struct client *client, int64_t now_s)
 {
 	atomic_store(&client->released, true);
@@ -457,7 +455,7 @@ static void let_go(struct clients *c, struct client *client, int64_t now_s)
 	c->told_released = true;
 }
 
-/* Makes room by CLIENT. */
+/* Close or release CLIENT to make room. */
 static bool dismiss(struct clients *c, struct client *client, int64_t now_s)
 {
 	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
@@ -468,11 +466,11 @@ static bool dismiss(struct clients *c, struct client *client, int64_t now_s)
 	return true;
 }
 
-/* Closes connections, the most dispensable first, until only low_water() are
- * left or all others are needed. Returns how many. With the lock held. */
+/* Close connections in order of rank, until only low_water() remain or all others are in use.
+ * Returns how many. Called with the lock held. */
 static uint64_t make_room(struct clients *c, int64_t now_s)
 {
-	static uint32_t ranks[5 * (AGE_MAX + 1)]; /* one thread uses it */
+	static uint32_t ranks[5 * (AGE_MAX + 1)]; /* used by one thread only */
 	uint64_t left = c->n;
 	uint64_t closed = 0;
 	uint64_t sum = 0;
@@ -493,7 +491,7 @@ static uint64_t make_room(struct clients *c, int64_t now_s)
 	return closed;
 }
 
-/* One look at all of them. With the lock held. */
+/* Check all connections once. Called with the lock held. */
 static void look(struct clients *c)
 {
 	int64_t now_s = coarse_s();
@@ -506,15 +504,16 @@ static void look(struct clients *c)
 		if (client->closing)
 			continue;
 		if (phase_of(since) == CLIENT_WAITING) {
-			if (client->seen != since) { /* new to us */
+			if (client->seen != since) { /* a new state */
 				client->seen = since;
 				client->moved_s = now_s;
 			}
 			bool lost = is_lost(client, &c->config, now_s, &is_slow);
 			bool late = client->released_s && now_s - client->released_s >= GONE_MIN_S;
 			if (lost || late) {
-				/* It is suspended: its thread looks at the socket only once it is
-				 * released. One that was reset cannot be shut down any more. */
+				/* The connection is suspended: its thread looks at the socket only
+				 * once it is released. One that was reset cannot be shut down any
+				 * more. */
 				hang_up(client);
 				client->closing = true;
 				let_go(c, client, now_s);
@@ -523,7 +522,7 @@ static void look(struct clients *c)
 			}
 			continue;
 		}
-		/* a stream has no header that says that the connection closes after it */
+		/* A stream has no header to announce that the connection closes after it. */
 		if (client->released_s && phase_of(since) == CLIENT_IDLE)
 			hang_up(client);
 		else if (is_gone(client, since, now_s))
@@ -545,8 +544,8 @@ static void look(struct clients *c)
 	}
 }
 
-/* Waits for MS, or until it is time to stop, or, with CROWDED, there is little
- * room. With the lock held. */
+/* Wait for MS, or until the thread must stop or, with CROWDED, room is short. Called with the lock
+ * held. */
 static void pause_ms(struct clients *c, long ms, bool crowded)
 {
 	struct timespec until = clock_mono_in(ms);
@@ -567,7 +566,7 @@ static void *watch(void *arg)
 			c->config.released(c->config.released_arg);
 			pthread_mutex_lock(&c->lock);
 		}
-		/* however many come: a look at all of them is not for nothing */
+		/* Each check visits all connections, so pause however many arrive. */
 		pause_ms(c, 100, false);
 		pause_ms(c, 900, true);
 	}

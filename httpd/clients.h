@@ -1,4 +1,4 @@
-/* Clients: the connections, how long each may take, and which go first. */
+/* Clients: deadlines of connections, and which are closed first when there are too many. */
 #ifndef KEYDIR_HTTPD_CLIENTS_H
 #define KEYDIR_HTTPD_CLIENTS_H
 
@@ -12,70 +12,70 @@
 struct clients;
 struct client;
 
-/* What a connection does. Only WORKING and WAITING may last. */
+/* State of a connection. Only WORKING and WAITING have no deadline. */
 enum client_phase {
-	CLIENT_IDLE,      /* no request line is here: keep-alive, a handshake, silence */
-	CLIENT_RECEIVING, /* headers and body come in */
-	CLIENT_WORKING,   /* it waits for our answer */
-	CLIENT_WAITING,   /* it waits for a change, or follows a stream of changes */
-	CLIENT_SENDING,   /* the answer goes out */
+	CLIENT_IDLE,      /* no request line yet: keep-alive, a handshake, silence */
+	CLIENT_RECEIVING, /* headers and body arrive */
+	CLIENT_WORKING,   /* the client waits for our response */
+	CLIENT_WAITING,   /* the client waits for a change, or follows a stream of changes */
+	CLIENT_SENDING,   /* the response is sent */
 };
 
 struct clients_config {
-	uint64_t most;                /* connections that there may be at once, without a reserve */
-	uint64_t waiting_most;        /* of them, those that may be CLIENT_WAITING */
-	uint64_t waiting_per_address; /* of those, from one address; 0: no limit */
-	int64_t idle_ms;              /* the longest CLIENT_IDLE of one that had a request */
-	int64_t request_ms;           /* the longest RECEIVING, and SENDING, not counting a second
-	                     * for each CLIENTS_BYTES_PER_S */
+	uint64_t most;                /* open connections at most, without the reserve */
+	uint64_t waiting_most;        /* of them, CLIENT_WAITING at most */
+	uint64_t waiting_per_address; /* of those, from one address at most; 0: no limit */
+	int64_t idle_ms;    /* longest CLIENT_IDLE of a connection that has had a request */
+	int64_t request_ms; /* longest RECEIVING, and SENDING, plus a second for each
+	                               * CLIENTS_BYTES_PER_S */
 	void (*forgotten)(void *request); /* see client_request() */
-	void (*released)(void *arg);      /* called after clients were released, on our thread */
+	void (*released)(void *arg);      /* called on our thread after clients were released */
 	void *released_arg;
 };
 
-/* A client slower than this is taken for one that does not want to end. */
+/* A client below this rate is treated as one that stalls on purpose. */
 #define CLIENTS_BYTES_PER_S (UINT64_C(64) << 10)
 
-/* Starts the thread that watches over them. 0 and *RET, or -errno. */
+/* Start the thread that enforces the deadlines. Returns 0 and *RET, or -errno. */
 int clients_new(const struct clients_config *config, struct clients **ret);
-/* Ends the thread; no connection may be left. NULL is fine. */
+/* Stop the thread and free CLIENTS; no connection may be open. NULL is fine. */
 void clients_free(struct clients *clients);
 
-/* MHD's callback for connections that come and go; CLIENTS is its argument. */
+/* Note that a connection opened or closed. This is MHD's callback; CLIENTS is its argument. */
 void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_context,
                     enum MHD_ConnectionNotificationCode code);
 
-/* The record of CONN: it lives as long as the connection; NULL without memory. */
+/* Return the record of CONN; it lives as long as the connection. NULL if there was no memory for
+ * it. */
 struct client *client_of(struct MHD_Connection *conn);
-/* Names the request that CLIENT (may be NULL) is at; NULL: none. Should the
- * connection be closed with one, `forgotten` is called for it, on the
- * connection's thread: libmicrohttpd (0.9.75) does not end every request that
- * it began, such as one with more cookies than fit. */
+/* Set the request that CLIENT (may be NULL) is processing; NULL: none. If the connection closes
+ * while one is set, `forgotten` is called for it, on the connection's thread: libmicrohttpd
+ * (0.9.75) does not end every request that it began, such as one with more cookies than fit. */
 void client_request(struct client *client, void *request);
-/* What client_request() named; on the connection's own thread. */
+/* Return the request that client_request() set; call it on the connection's own thread. */
 void *client_request_now(const struct client *client);
-/* Says what CLIENT (may be NULL) does from now on. Cheap: no lock, no system
- * call. On the connection's own thread. */
+/* Set the state of CLIENT (may be NULL). Cheap: no lock, no system call. Call it on the
+ * connection's own thread. */
 void client_enter(struct client *client, enum client_phase phase);
 
-/* Enters CLIENT_WAITING. Returns 0, or -EBUSY if too many wait, in all or from this
- * address; the phase is then as it was. CLIENT may be NULL. On the connection's own
- * thread, as client_wait_end(), which must be called before the connection closes. */
+/* Enter CLIENT_WAITING. Returns 0, or -EBUSY if too many clients wait, in all or from this address;
+ * the state is then unchanged. CLIENT may be NULL. Call it on the connection's own thread, like
+ * client_wait_end(), which must be called before the connection closes. */
 int client_wait_begin(struct client *client, struct MHD_Connection *conn);
 void client_wait_end(struct client *client);
-/* Returns a flag that is set when CLIENT is to be answered at once and its connection
- * closed after that, to make room or because it is gone. The flag lives as long as the
- * connection; NULL without a record. */
+/* Return a flag that is set when CLIENT must be answered at once and its connection closed after
+ * that, to make room or because the client has gone. The flag lives as long as the connection; NULL
+ * without a record. */
 const atomic_bool *client_released(const struct client *client);
-/* Returns true while more than `most` connections are open: those in the reserve, for
- * requests that look at the node. Costs one load. */
+/* Return whether more than `most` connections are open: those in the reserve, for requests that
+ * inspect the node. Costs one load. */
 bool clients_is_full(const struct clients *clients);
 
-/* The peer's address as text, without its port, into BUF; "-" if unknown. */
+/* Write the peer's address without its port into BUF; "-" if unknown. */
 #define CLIENT_ADDRESS_SIZE INET6_ADDRSTRLEN
 void client_address(struct MHD_Connection *conn, char *buf, size_t size);
 
-/* Connections now, and those closed and why, in the Prometheus text format. */
+/* Write the number of connections, and of closed ones by reason, in the Prometheus text format. */
 void clients_metrics_write(const struct clients *clients, FILE *to);
 
 #endif

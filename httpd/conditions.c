@@ -1,9 +1,8 @@
-/* Conditions.
+/* Conditions: preconditions and ranges, parsed from header values.
  *
- * Parsing only: what a condition means for a request is decided by the
- * handlers, for reads at the view and for writes while applying. Malformed
- * entity tags are told apart from tags that do not match, because a write with
- * a lost precondition is worse than a refused one.
+ * Parsing only: the handlers decide what a condition means for a request, for reads on the view and
+ * for writes while applying. Malformed entity tags are distinguished from tags that do not match,
+ * because a write that lost its precondition is worse than a refused one.
  *
  * Nothing here allocates, keeps state or depends on the locale. */
 #include "httpd/conditions.h"
@@ -27,7 +26,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* A whole number without sign that fits; *AT moves behind it. */
+/* Parse an unsigned integer that fits; *AT advances past it. */
 static bool read_number(const char **at, uint64_t *ret)
 {
 	const char *p = *at;
@@ -44,8 +43,8 @@ static bool read_number(const char **at, uint64_t *ret)
 	return true;
 }
 
-/* The version that the opaque part of an entity tag names; false for a foreign one.
- * Leading zeros make it foreign: tags are compared byte by byte. */
+/* Parse the version in the opaque part of an entity tag; false for a foreign tag. Leading zeros
+ * make a tag foreign: tags are compared byte by byte. */
 static bool tag_version(const char *text, size_t len, const struct volume_tag *tag, uint64_t *ret)
 {
 	const char *at = text;
@@ -65,7 +64,7 @@ int conditions_tags(const char *text, const struct volume_tag *tag, struct condi
 	}
 	bool some = false;
 	for (;;) {
-		/* empty list elements are allowed (RFC 9110, 5.6.1) */
+		/* Empty list elements are allowed (RFC 9110, 5.6.1). */
 		while (*at == ',' || *at == ' ' || *at == '\t')
 			at++;
 		if (!*at)
@@ -114,7 +113,7 @@ static int month_number(const char *text)
 	return -1;
 }
 
-/* Checks the fields and makes seconds of them. */
+/* Check the fields and convert them to seconds. */
 static int date_seconds(int day, int month, int year, int hour, int minute, int second,
                         int64_t *ret_s)
 {
@@ -135,17 +134,17 @@ int conditions_date_parse(const char *text, int64_t *ret_s)
 {
 	int day, year, hour, minute, second, end = 0;
 	char month[4];
-	/* IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT */
+	/* IMF-fixdate: Sun, 06 Nov 1994 08:49:37 GMT. */
 	if (sscanf(text, "%*3[A-Za-z], %2d %3[A-Za-z] %4d %2d:%2d:%2d GMT%n", &day, month, &year,
 	           &hour, &minute, &second, &end) == 6 &&
 	    end && !text[end])
 		return date_seconds(day, month_number(month), year, hour, minute, second, ret_s);
-	/* RFC 850: Sunday, 06-Nov-94 08:49:37 GMT */
+	/* RFC 850: Sunday, 06-Nov-94 08:49:37 GMT. */
 	end = 0;
 	if (sscanf(text, "%*[A-Za-z], %2d-%3[A-Za-z]-%2d %2d:%2d:%2d GMT%n", &day, month, &year,
 	           &hour, &minute, &second, &end) == 6 &&
 	    end && !text[end]) {
-		/* two digits: what lies over 50 years ahead is past (RFC 9110, 5.6.7) */
+		/* A two-digit year more than 50 years ahead is in the past (RFC 9110, 5.6.7). */
 		time_t now = time(NULL);
 		struct tm tm;
 		gmtime_r(&now, &tm);
@@ -155,7 +154,7 @@ int conditions_date_parse(const char *text, int64_t *ret_s)
 			year -= 100;
 		return date_seconds(day, month_number(month), year, hour, minute, second, ret_s);
 	}
-	/* asctime: Sun Nov  6 08:49:37 1994 */
+	/* asctime: Sun Nov  6 08:49:37 1994. */
 	end = 0;
 	if (sscanf(text, "%*3[A-Za-z] %3[A-Za-z] %2d %2d:%2d:%2d %4d%n", month, &day, &hour,
 	           &minute, &second, &year, &end) == 6 &&
@@ -179,11 +178,11 @@ static char *put_text(char *at, const char *text, size_t len)
 	return at + len;
 }
 
-/* Day, month (from 0) and year of a day counted from 1970-01-01, by Howard
- * Hinnant's civil_from_days: no time zone, so no lock as in gmtime_r(). */
+/* Convert days since 1970-01-01 to day, month (from 0) and year, with Howard Hinnant's
+ * civil_from_days: no time zone, so no lock as in gmtime_r(). */
 static void civil_from_days(int64_t day, int *ret_day, int *ret_month, int *ret_year)
 {
-	day += 719468; /* from 0000-03-01 */
+	day += 719468; /* since 0000-03-01 */
 	int64_t era = day / 146097;
 	int in_era = (int)(day - era * 146097);
 	int year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
@@ -196,13 +195,13 @@ static void civil_from_days(int64_t day, int *ret_day, int *ret_month, int *ret_
 
 void conditions_date_format(int64_t s, char *buf)
 {
-	/* four digits of year are all that the form has room for */
+	/* The format has room for four digits of year. */
 	const int64_t max_s = INT64_C(253402300799);
 	int day, month, year;
 	s = s < 0 ? 0 : s > max_s ? max_s : s;
 	int in_day = (int)(s % 86400);
 	civil_from_days(s / 86400, &day, &month, &year);
-	char *at = put_text(buf, days[(s / 86400 + 4) % 7], 3); /* 1970-01-01: a Thursday */
+	char *at = put_text(buf, days[(s / 86400 + 4) % 7], 3); /* 1970-01-01 was a Thursday */
 	at = put_text(at, ", ", 2);
 	at = put_digits(at, day, 2);
 	*at++ = ' ';

@@ -1,15 +1,14 @@
-/* Console files.
+/* Console files: the web console, built into the program.
  *
- * The assembler puts the files of httpd/console/ into the program as they are,
- * so that there is one file to install, no step between writing and serving
- * them, and nothing to find at run time. A new file is one more row. Paths are
- * seen from the top of the sources, where make runs; the Makefile knows that
- * the object depends on the files.
+ * The assembler includes the files of httpd/console/ unchanged, so there is one file to install, no
+ * build step for the console, and no path to look up at run time. A new file is one more row. Paths
+ * are relative to the top of the sources, where make runs; the Makefile makes the object depend on
+ * the files.
  *
- * The API's description is here too; its name is none that a path can have, and
- * handlers/openapi.c serves it.
+ * The API's description is here too, under a name that no path can have; handlers/openapi.c serves
+ * it.
  *
- * Nothing here changes after the tags were made, which happens once. */
+ * Nothing changes after the tags are computed, once. */
 #include "httpd/console_files.h"
 
 #include <pthread.h>
@@ -65,7 +64,7 @@ static struct console_file files[] = {
 
 #define NFILES (sizeof(files) / sizeof(files[0]))
 
-/* FNV-1a: it need only differ when a file did. */
+/* FNV-1a: it only has to differ between versions of a file. */
 static uint64_t hash(const unsigned char *data, size_t len)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);

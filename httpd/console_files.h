@@ -1,4 +1,4 @@
-/* Console files: the page and what it loads, as parts of the program. */
+/* Console files: the web console, built into the program. */
 #ifndef KEYDIR_HTTPD_CONSOLE_FILES_H
 #define KEYDIR_HTTPD_CONSOLE_FILES_H
 
@@ -7,14 +7,13 @@
 
 struct console_file {
 	const char *name; /* "main.js" */
-	const char *type; /* as Content-Type has it */
+	const char *type; /* its Content-Type */
 	const void *data;
 	size_t len;
-	uint64_t tag; /* of the content: its ETag */
+	uint64_t tag; /* hash of the content, for its ETag */
 };
 
-/* The file of a NAME of LEN bytes, or NULL. It lasts as long as the program.
- * Thread-safe. */
+/* Return the file of a NAME of LEN bytes, or NULL. It lasts as long as the program. Thread-safe. */
 const struct console_file *console_file_find(const char *name, size_t len);
 
 #endif

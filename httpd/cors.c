@@ -1,8 +1,8 @@
-/* CORS.
+/* CORS: which origins' pages may use this server from a browser.
  *
- * Off unless --cors-origin is given: then browsers show pages of other origins
- * nothing of ours. A token is sent by the page itself and never by the browser
- * (no cookie, no Basic), so credentials in the sense of CORS do not exist here.
+ * Off unless --cors-origin is given: then browsers do not let pages of other origins read our
+ * responses. The page sends a token itself and the browser never does (no cookie, no Basic), so
+ * there are no credentials in the sense of CORS.
  *
  * Reads settings, changes nothing: thread-safe. */
 #include "httpd/cors.h"
@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-/* "scheme://host" or "scheme://host:port", as browsers write origins. */
+/* Return whether TEXT is "scheme://host" or "scheme://host:port", as browsers write origins. */
 static bool is_origin(const char *text, size_t len)
 {
 	const char *host = memmem(text, len, "://", 3);
@@ -67,7 +67,7 @@ void cors_add(const struct request *rq, struct MHD_Response *response)
 	if (!allowed)
 		return;
 	bool any = !strcmp(allowed, "*");
-	if (!any) /* a cache must not show one origin's answer to another */
+	if (!any) /* A shared cache must not serve one origin's response to another. */
 		response_header(response, "Vary", "Origin");
 	if (!cors_allows(rq))
 		return;

@@ -2,7 +2,7 @@
 #ifndef KEYDIR_HTTPD_HEX_H
 #define KEYDIR_HTTPD_HEX_H
 
-/* The value of the digit C, of either case, or -1. */
+/* Return the value of the digit C, of either case, or -1. */
 static inline int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

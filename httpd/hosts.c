@@ -1,13 +1,13 @@
-/* Hosts.
+/* Hosts: the names under which clients may address this server.
  *
- * A page of somebody else can give its own name the address of this server (DNS
- * rebinding); then its browser takes page and server for one site, and shows the page
- * what is stored. The Host that the browser sends is the only difference. So without
- * tokens a request is answered only under a name that no stranger can point here: an
- * address; a name without a dot, which only the local network resolves (a container's or
- * a machine's name); a name of this machine; or one in --listen, --peers or --allow-host.
+ * A hostile page can point its own name at the address of this server (DNS rebinding); the
+ * visitor's browser then takes both for one site and shows the page what is stored. Only the Host
+ * that the browser sends differs. So without tokens a request is answered only under a name that
+ * strangers cannot point here: an address; a name without a dot, which only the local network
+ * resolves (a container's or a machine's name); a name of this machine; or one in --listen, --peers
+ * or --allow-host.
  *
- * The list is made at the start and never changes: thread-safe. */
+ * The list is built at the start and never changes: thread-safe. */
 #include "httpd/hosts.h"
 
 #include <arpa/inet.h>
@@ -22,13 +22,13 @@
 
 struct hosts {
 	bool any;    /* "*" */
-	char *names; /* NUL behind each, an empty one at the end */
+	char *names; /* names, each NUL-ended; an empty one ends the list */
 	size_t len;
 	size_t cap;
 };
 
-/* The name in an authority (NAME, NAME:PORT, [ADDRESS]:PORT), without brackets and
- * without the dot that may end it. */
+/* Return the name in an authority (NAME, NAME:PORT, [ADDRESS]:PORT), without brackets and without a
+ * trailing dot. */
 static const char *name_of(const char *authority, size_t len, size_t *ret_len)
 {
 	const char *end = authority + len;
@@ -57,7 +57,7 @@ static bool is_address(const char *name, size_t len)
 	return inet_pton(AF_INET, text, &address) == 1 || inet_pton(AF_INET6, text, &address) == 1;
 }
 
-/* Is NAME, the name in HOST, one that only the local network resolves? */
+/* Return whether only the local network resolves NAME, the name in HOST. */
 static bool is_local_name(const char *host, const char *name, size_t len)
 {
 	return len && *host != '[' && !memchr(name, '.', len) &&
@@ -68,7 +68,7 @@ static bool is_localhost(const char *name, size_t len)
 {
 	static const char top[] = "localhost";
 	size_t n = sizeof(top) - 1;
-	/* *.localhost never leaves the machine (RFC 6761, 6.3) */
+	/* Names under localhost never leave the machine (RFC 6761, 6.3). */
 	return len >= n && !strncasecmp(name + len - n, top, n) &&
 	       (len == n || name[len - n - 1] == '.');
 }
@@ -92,7 +92,7 @@ static bool add(struct hosts *hosts, const char *name, size_t len)
 	return true;
 }
 
-/* Adds each of LIST (may be NULL), joined by commas: names, with URLS of base URLs. */
+/* Add the names in LIST (may be NULL), joined by commas; with URLS it is a list of base URLs. */
 static bool add_list(struct hosts *hosts, const char *list, bool urls)
 {
 	for (const char *at = list; at && *at;) {

@@ -1,4 +1,4 @@
-/* Hosts: under which names a request may come to this server. */
+/* Hosts: the names under which clients may address this server. */
 #ifndef KEYDIR_HTTPD_HOSTS_H
 #define KEYDIR_HTTPD_HOSTS_H
 
@@ -8,18 +8,19 @@
 
 struct hosts;
 
-/* Is LIST what --allow-host may be: names joined by commas, or "*"? */
+/* Return whether LIST is valid for --allow-host: names joined by commas, or "*". */
 bool hosts_are_valid(const char *list);
 
-/* The names that SETTINGS allow: 0 and *RET (hosts_free()), or -ENOMEM. */
+/* Collect the names that SETTINGS allow. Returns 0 and *RET, to be freed with hosts_free(), or
+ * -ENOMEM. */
 int hosts_new(const struct settings *settings, struct hosts **ret);
-/* NULL is fine. */
+/* Free HOSTS; NULL is fine. */
 void hosts_free(struct hosts *hosts);
 
-/* May a request have this Host ("NAME" or "NAME:PORT")? Thread-safe. */
+/* Return whether a request may have this Host ("NAME" or "NAME:PORT"). Thread-safe. */
 bool hosts_allow(const struct hosts *hosts, const char *host);
-/* Is ORIGIN, as browsers write it ("SCHEME://NAME:PORT"), that of pages that come from
- * HOST? Schemes are not compared: TLS may end at a proxy. */
+/* Return whether ORIGIN, as browsers write it ("SCHEME://NAME:PORT"), is the origin of pages from
+ * HOST. Schemes are not compared: a proxy may terminate TLS. */
 bool hosts_is_origin(const char *origin, const char *host);
 
 #endif

@@ -1,18 +1,18 @@
-/* HTTP metrics.
+/* HTTP metrics: requests, statuses and latencies by route.
  *
- * A counter that every thread adds to costs a cache line transfer for each
- * request. So every thread has a block of its own, which only it writes and
- * which lives as long as the process; writing the metrics adds the blocks up.
- * A sum read while requests run can be a request off, never torn.
+ * A counter shared by all threads costs a cache line transfer for each request. So every thread has
+ * a block of its own, which only it writes and which lives as long as the process; the writer of
+ * the metrics sums the blocks. A sum read while requests run can be off by a request, but is never
+ * torn.
  *
- * The list of blocks is prepended to with a compare-and-swap; no lock. */
+ * The list of blocks is prepended to with a compare-and-swap; there is no lock. */
 #include "httpd/http_metrics.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Upper bounds of the latency buckets in ns, and as the metrics write them. */
+/* Upper bounds of the latency buckets in ns, and their labels. */
 #define BUCKETS(X)                                                                                 \
 	X(100000, "0.0001")                                                                        \
 	X(250000, "0.00025")                                                                       \
@@ -49,7 +49,7 @@ static const char *const route_names[] = {
 };
 static const char *const method_names[] = { "GET",    "HEAD",    "PUT",  "POST",
 	                                    "DELETE", "OPTIONS", "other" };
-/* 2xx to 5xx, and clients that went away */
+/* 2xx to 5xx, and clients that left */
 static const char *const class_names[] = { "2xx", "3xx", "4xx", "5xx", "gone" };
 #define NCLASSES (sizeof(class_names) / sizeof(class_names[0]))
 
@@ -64,7 +64,7 @@ struct block {
 
 static _Atomic(struct block *) blocks;
 static _Thread_local struct block *mine;
-/* For a thread that got no memory for its own: correct, only slower. */
+/* For a thread that had no memory for its own block: correct, only slower. */
 static struct block shared_block;
 static atomic_bool shared_linked;
 
@@ -94,7 +94,7 @@ static void add(struct block *b, _Atomic uint64_t *counter, uint64_t n)
 {
 	if (b == &shared_block)
 		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-	else /* the only writer: no locked instruction */
+	else /* The only writer needs no locked instruction. */
 		atomic_store_explicit(counter,
 		                      atomic_load_explicit(counter, memory_order_relaxed) + n,
 		                      memory_order_relaxed);
@@ -134,7 +134,7 @@ uint64_t http_metrics_active(void)
 {
 	uint64_t begun = 0;
 	uint64_t ended = 0;
-	/* ended first: a request that ends meanwhile still counts as active */
+	/* Read `ended` first: a request that ends in the meantime still counts as active. */
 	for (struct block *b = atomic_load(&blocks); b; b = b->next)
 		ended += get(&b->ended);
 	for (struct block *b = atomic_load(&blocks); b; b = b->next)

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Routes as the metrics name them; router.c maps paths to them. */
+/* Routes as labels of the metrics; router.c maps paths to them. */
 #define HTTP_ROUTES(X)                                                                             \
 	X(KV, "kv")                                                                                \
 	X(LIST, "list")                                                                            \
@@ -26,7 +26,7 @@ enum http_route {
 	        HTTP_ROUTE_COUNT
 };
 
-/* Methods as the metrics name them. */
+/* Methods as labels of the metrics. */
 enum http_method {
 	HTTP_GET,
 	HTTP_HEAD,
@@ -38,24 +38,24 @@ enum http_method {
 	HTTP_METHOD_COUNT
 };
 
-/* Counts that a request began, and how it ended: the difference is what is
- * under way. STATUS 0: the client went away before it was answered. Each
- * thread has counters of its own, so that no cache line is fought for. */
+/* Count the begin of a request, or its end; the difference is the number in flight. STATUS 0: the
+ * client left before it was answered. Each thread has counters of its own, to avoid contention for
+ * cache lines. */
 void http_metrics_begin(void);
 void http_metrics_end(enum http_route route, enum http_method method, unsigned status,
                       int64_t latency_ns);
 
-/* The name of a route; static. */
+/* Return the name of a route; static. */
 const char *http_metrics_route(enum http_route route);
 
-/* Requests under way in all threads. */
+/* Return the number of requests in flight in all threads. */
 uint64_t http_metrics_active(void);
 
-/* Requests answered in all threads, but for those that only look at the node:
+/* Return the number of requests answered in all threads, except those that only inspect the node:
  * routes OPS and CONSOLE. */
 uint64_t http_metrics_requests(void);
 
-/* Writes everything in the Prometheus text format. */
+/* Write all HTTP metrics in the Prometheus text format. */
 void http_metrics_write(FILE *to);
 
 #endif

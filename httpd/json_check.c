@@ -1,14 +1,13 @@
-/* JSON check.
+/* JSON check: validates a text as JSON without building its values.
  *
- * Building the values of a text that a client chose takes up to a hundred times its
- * size ("[{},{},...]"), only to learn whether it is JSON. This looks at each byte once
- * and remembers one bit for each array or object that is open. Debian's libraries that
- * parse as a stream accept other texts: yajl 2.1 takes lone surrogates and has no bound
- * of depth.
+ * Building the values of a text from a client takes up to a hundred times its size ("[{},{},...]"),
+ * only to find out whether it is JSON. This scanner reads each byte once and keeps one bit per open
+ * array or object. Debian's libraries that parse as a stream accept other texts: yajl 2.1 takes
+ * lone surrogates and does not limit the depth.
  *
- * It accepts the texts that jansson accepts with JSON_DECODE_ANY and JSON_ALLOW_NUL,
- * and also numbers out of a double's range and NUL in a member's name. It refuses NUL
- * after a number, which jansson 2.14 skips. */
+ * It accepts the texts that jansson accepts with JSON_DECODE_ANY and JSON_ALLOW_NUL, and also
+ * numbers out of a double's range and NUL in a member's name. It refuses NUL after a number, which
+ * jansson 2.14 skips. */
 #include "httpd/json_check.h"
 
 #include "httpd/json_text.h"
@@ -19,10 +18,10 @@
 struct scan {
 	const unsigned char *at;
 	const unsigned char *end;
-	const char *why;                       /* NULL: nothing is wrong yet */
+	const char *why;                       /* NULL: no fault found yet */
 	bool python;                           /* see json_check_python() */
-	size_t depth;                          /* arrays and objects that are open */
-	uint8_t objects[JSON_CHECK_DEPTH / 8]; /* a bit for each of them: it is an object */
+	size_t depth;                          /* number of open arrays and objects */
+	uint8_t objects[JSON_CHECK_DEPTH / 8]; /* one bit for each of them: it is an object */
 };
 
 static bool fail(struct scan *s, const char *why)
@@ -38,7 +37,7 @@ static void skip_blanks(struct scan *s)
 		s->at++;
 }
 
-/* Skips C if it is next. */
+/* Skip C if it is next. */
 static bool take(struct scan *s, char c)
 {
 	if (s->at == s->end || *s->at != (unsigned char)c)
@@ -55,7 +54,7 @@ static int hex_digit(unsigned char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Reads the four digits after "\u". Returns the code unit, or -1. */
+/* Read the four digits after "\u". Returns the code unit, or -1. */
 static int read_unit(struct scan *s)
 {
 	int unit = 0;
@@ -71,7 +70,7 @@ static int read_unit(struct scan *s)
 	return unit;
 }
 
-/* Reads the escape after a backslash. */
+/* Read the escape after a backslash. */
 static bool read_escape(struct scan *s)
 {
 	static const char escape[] = "this escape does not exist";
@@ -91,7 +90,7 @@ static bool read_escape(struct scan *s)
 	return (unit >= 0xDC00 && unit <= 0xDFFF) || fail(s, half);
 }
 
-/* Reads a string from its opening quote on. */
+/* Read a string from its opening quote on. */
 static bool read_string(struct scan *s)
 {
 	s->at++;
@@ -118,7 +117,7 @@ static bool read_string(struct scan *s)
 	return fail(s, "a string has no end");
 }
 
-/* Skips WORD if it is next. */
+/* Skip WORD if it is next. */
 static bool take_word(struct scan *s, const char *word)
 {
 	size_t len = strlen(word);
@@ -128,7 +127,7 @@ static bool take_word(struct scan *s, const char *word)
 	return true;
 }
 
-/* Skips digits. False if there are none. */
+/* Skip digits. Returns false if there are none. */
 static bool read_digits(struct scan *s)
 {
 	const unsigned char *start = s->at;
@@ -165,7 +164,7 @@ static bool read_word(struct scan *s)
 	return fail(s, s->at == s->end ? "the text ends too early" : "no value begins like this");
 }
 
-/* Reads the name of a member and the colon behind it. */
+/* Read the name of a member and the colon after it. */
 static bool read_name(struct scan *s)
 {
 	skip_blanks(s);
@@ -192,8 +191,8 @@ static bool in_object(const struct scan *s)
 	return s->objects[(s->depth - 1) / 8] >> ((s->depth - 1) % 8) & 1;
 }
 
-/* Reads a value, of an array or object only its beginning. *RET_OPEN: it is open, and
- * its first value is next. */
+/* Read a value; of an array or object only the opening bracket. *RET_OPEN: it is open, and its
+ * first value is next. */
 static bool begin_value(struct scan *s, enum json_kind *ret_kind, bool *ret_open)
 {
 	*ret_open = false;
@@ -226,8 +225,8 @@ static bool begin_value(struct scan *s, enum json_kind *ret_kind, bool *ret_open
 	return c == '[' || read_name(s);
 }
 
-/* Reads on after a value: the ends of arrays and objects, and a comma with the name
- * of the next member. Nothing is open any more if the outermost value has ended. */
+/* Read on after a value: the ends of arrays and objects, and a comma with the name of the next
+ * member. The depth is 0 if the outermost value has ended. */
 static bool end_value(struct scan *s)
 {
 	while (s->depth) {

@@ -1,11 +1,10 @@
-/* JSON operations.
+/* JSON operations: parses the body of a transaction or a batch read.
  *
- * One table says which members each operation takes; a member that it does not
- * take is refused rather than ignored, because a misspelt "if" or "ttl" would be
- * a condition that never held. Keys are text, or, for bytes that are no UTF-8,
- * percent-encoded in `path`; values are text, or base64.
+ * One table lists the members that each operation takes; any other member is refused rather than
+ * ignored, because a misspelt "if" or "ttl" would be a condition that is never checked. Keys are
+ * text or, for bytes that are not UTF-8, percent-encoded in `path`; values are text, or base64.
  *
- * Nothing is copied but what had to be decoded. */
+ * Only decoded bytes are copied. */
 #include "httpd/json_ops.h"
 
 #include "common/base/key.h"
@@ -24,7 +23,7 @@
 static const struct op_row {
 	const char *name;
 	enum event_op op;
-	const char *members[JSON_OPS_MEMBERS_MAX + 1]; /* NULL ends them */
+	const char *members[JSON_OPS_MEMBERS_MAX + 1]; /* ends with NULL */
 } rows[] = {
 	{ "set", EVENT_SET, { TEXT_MEMBERS, "value", "encoding", "ttl", "type" } },
 	{ "append", EVENT_APPEND, { TEXT_MEMBERS, "value", "encoding", "ttl" } },
@@ -37,7 +36,7 @@ static const struct op_row {
 	{ "persist", EVENT_PERSIST, { TEXT_MEMBERS } },
 };
 
-/* A block that lives as long as OPS; NULL without memory. */
+/* Return a block that lives as long as OPS; NULL if memory runs out. */
 static char *take_block(struct json_ops *ops, size_t len)
 {
 	void **blocks = realloc(ops->blocks, (ops->nblocks + 1) * sizeof(*blocks));
@@ -70,7 +69,7 @@ static int base64_digit(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Decodes padded base64 (RFC 4648). The length, or -1. */
+/* Decode padded base64 (RFC 4648). Returns the length, or -1. */
 static int64_t base64_decode(const char *text, size_t len, char *out)
 {
 	size_t n = 0;
@@ -91,7 +90,7 @@ static int64_t base64_decode(const char *text, size_t len, char *out)
 			v = v << 6 | (unsigned)digit;
 		}
 		if (v & ((1u << (8 * pad)) - 1))
-			return -1; /* bits that belong to no byte */
+			return -1; /* Trailing bits must be zero. */
 		out[n++] = (char)(v >> 16);
 		if (pad < 2)
 			out[n++] = (char)(v >> 8);
@@ -156,10 +155,10 @@ static const char *read_value(const json_t *item, struct event *ev, struct json_
 	return n < 0 ? "value is not base64" : NULL;
 }
 
-/* A whole number, however it is written: 5 and 5.0 are the same in JSON. */
+/* Read an integer in any notation: 5 and 5.0 are the same in JSON. */
 static bool read_whole(const json_t *value, int64_t *ret)
 {
-	/* up to 2^53 a double holds every whole number */
+	/* A double holds every integer up to 2^53. */
 	const double most = 9007199254740992.0;
 	if (json_is_integer(value)) {
 		*ret = json_integer_value(value);
@@ -213,7 +212,7 @@ static const char *read_condition(const json_t *item, const struct volume_tag *t
 	else if (!strcmp(text, "present"))
 		ev->cond = IF_PRESENT;
 	else if (!conditions_tags(text, tag, &tags) && !tags.any && tags.n <= 1) {
-		ev->cond = IF_VERSION; /* one of another volume matches nothing */
+		ev->cond = IF_VERSION; /* A version of another volume matches nothing. */
 		ev->if_version = tags.n && !tags.weak[0] ? tags.versions[0] : CONDITIONS_NO_VERSION;
 	} else
 		return "if must be \"absent\", \"present\", or the version or etag that it must "
@@ -287,7 +286,7 @@ static bool takes_all(const struct op_row *row, const json_t *item)
 	return true;
 }
 
-/* One operation. 0, -EINVAL with *RET_WHY, -ENOMEM. */
+/* Convert one operation. Returns 0, -EINVAL with *RET_WHY, or -ENOMEM. */
 static int read_op(const json_t *item, struct event *ev, struct json_ops *out, const char **ret_why)
 {
 	const struct op_row *row = find_row(item);

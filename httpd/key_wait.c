@@ -1,9 +1,8 @@
-/* Key wait: a GET with ?wait=, which is answered when its key changes.
+/* Key wait: long polling of one key with GET ?wait=.
  *
- * It is a watch of the hub (watch_hub.h) on one key. When the hub wakes it, the whole GET
- * runs again with its conditions; if the answer would be one that the client has already,
- * it waits again, until its time is over. So the answer is always that of a plain GET at
- * that moment.
+ * The wait is a watch of the hub (watch_hub.h) on one key. When the hub wakes it, the whole GET
+ * runs again with its conditions; if the client already has the resulting state, it waits again,
+ * until its time is over. So the response is always that of a plain GET at that moment.
  *
  * The poll belongs to the request and is unregistered with it. */
 #include "httpd/key_wait.h"

@@ -1,8 +1,7 @@
-/* Limits.
+/* Limits: sizes of a request's target and headers.
  *
- * libmicrohttpd would take whatever its memory of a connection has room for,
- * which depends on how requests are cut into headers and cookies. What is
- * promised are plain numbers, below that. */
+ * libmicrohttpd accepts whatever fits into a connection's memory, which depends on how requests are
+ * split into headers and cookies. We promise plain numbers, below that. */
 #include "httpd/limits.h"
 
 #include "httpd/problem.h"
@@ -11,18 +10,18 @@
 #include <string.h>
 #include <strings.h>
 
-/* Bytes of the headers of RQ, as they came. */
+/* Return the bytes of RQ's headers as received. */
 static size_t header_bytes(const struct request *rq, size_t target_len)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	        rq->conn, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-	/* the request line stands before them: two spaces, HTTP/1.1, CR, LF */
+	/* The request line precedes them: two spaces, HTTP/1.1, CR, LF. */
 	size_t line = strlen(rq->method_text) + target_len + 12;
 	return info && info->header_size > line ? info->header_size - line : 0;
 }
 
-/* What two readers could understand in two ways smuggles a request past one of
- * them (RFC 9112, 6.1 and 11.2). */
+/* Return whether the length of the body is unambiguous. If two readers can understand it in
+ * different ways, a request can be smuggled past one of them (RFC 9112, 6.1 and 11.2). */
 static bool framing_is_plain(const struct request *rq, bool chunks)
 {
 	const char *coding = rq->headers.transfer_encoding;
@@ -35,7 +34,7 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 {
 	size_t len = strlen(rq->target);
 	if (len > LIMITS_TARGET) {
-		rq->url.path_len = 0; /* it is not repeated in the answer */
+		rq->url.path_len = 0; /* Do not repeat the path in the answer. */
 		*ret = problem(rq, PROBLEM_TARGET_TOO_LONG, RESPOND_OFFSET_NOW, LIMITS_TARGET_TEXT,
 		               LIMITS_TARGET);
 		return false;
@@ -47,7 +46,7 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 	}
 	bool old = !strcmp(version, MHD_HTTP_VERSION_1_0);
 	if (!framing_is_plain(rq, !old)) {
-		rq->defer = false; /* where its body ends, nobody knows */
+		rq->defer = false; /* The end of its body is unknown, so do not wait for it. */
 		rq->last = true;
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
 		               "Headers must be as HTTP/1.1 writes them, each on one line, and "

@@ -1,32 +1,30 @@
-/* Limits: how much of a request there may be beside its body. */
+/* Limits: sizes of a request's target and headers. */
 #ifndef KEYDIR_HTTPD_LIMITS_H
 #define KEYDIR_HTTPD_LIMITS_H
 
 #include "httpd/request.h"
 
-/* Bytes of a request target: a key of 4,096 bytes that are all percent-encoded
- * takes 12 KiB, and then there is a query. */
+/* Bytes of a request target: a key of 4,096 percent-encoded bytes takes 12 KiB, and a query
+ * follows. */
 #define LIMITS_TARGET (16 << 10)
-/* Bytes of all headers together, and how many of them. */
+/* Bytes of all headers together, and their number. */
 #define LIMITS_HEADERS (8 << 10)
 #define LIMITS_HEADER_COUNT 64
 #define LIMITS_PARAMS 32
 
-/* Memory of one connection: request line and headers as they came, 64 bytes for
- * each header, and the answer's headers; more than the limits above let through,
- * so that it is us who say what is too much, for all but what is far beyond.
- * libmicrohttpd clears all of it after each request, and half of it again when it
- * turns from reading to answering; and maps it anew for each connection from 32
- * KiB on. 22 KiB, which lower limits would allow, take 0.9 of 18.7 us of processor
- * off a GET of 100 B, and add 50 of 1,081 us to a PUT of 1 MiB, which is then read in
- * smaller pieces: not worth it. */
+/* Memory of one connection: request line and headers as received, 64 bytes for each header, and the
+ * response's headers. It exceeds the limits above, so that we name the limit that was passed,
+ * except for requests far beyond them. libmicrohttpd clears all of it after each request, and half
+ * of it again between reading and answering; it maps it anew for each connection from 32 KiB on. 22
+ * KiB would save a little time on GET, but slow down a large PUT, which is then read in smaller
+ * pieces. */
 #define LIMITS_CONNECTION_MEMORY (32 << 10)
 
-/* Refuses RQ, whose N headers were read, if it is beyond a limit or its VERSION
- * of HTTP wants what it lacks. False after an answer. */
+/* Refuse RQ, whose N headers were read, if it exceeds a limit or violates a rule of its VERSION of
+ * HTTP. Returns false after an answer. */
 bool limits_check(struct request *rq, const char *version, int n, enum MHD_Result *ret);
 
-/* What is said of them, with these numbers, also where libmicrohttpd refuses. */
+/* Texts with these numbers, also for requests that libmicrohttpd refuses. */
 #define LIMITS_TARGET_TEXT                                                                         \
 	"A request target, path and query together, may have %d bytes: room for the longest key. " \
 	"What is longer belongs into the body."

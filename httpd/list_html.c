@@ -1,8 +1,8 @@
-/* HTML listings.
+/* HTML listings: a directory's page for browsers.
  *
- * Links are relative, so that a page works behind a proxy that serves it elsewhere.
- * They are percent-encoded by url_encode(), which leaves no byte that HTML would need
- * escaped; names are escaped as text. The page has no script, no style and no form.
+ * Links are relative, so that a page works behind a proxy that serves it under another path. They
+ * are percent-encoded by url_encode(), which leaves no byte that HTML would need escaped; names are
+ * escaped as text. The page has no script, no style and no form.
  *
  * Nothing here keeps state; all functions are thread-safe. */
 #include "httpd/list_html.h"
@@ -64,10 +64,9 @@ bool list_html_wanted(const struct request *rq)
 	return html > weight_of(accept, "application/json");
 }
 
-/* --- the page -------------------------------------------------------------- */
+/* --- page ------------------------------------------------------------------ */
 
-/* Append bytes as text of HTML; what is no UTF-8, and control characters, become
- * U+FFFD. */
+/* Append bytes as HTML text; invalid UTF-8 and control characters become U+FFFD. */
 static void put_text(struct json_text *text, const char *bytes, size_t len)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
@@ -123,7 +122,7 @@ void list_html_end(struct json_text *text, const struct request *rq, const char 
 			size_t len;
 			if (!url_param(&rq->url, kept[i], &value, &len))
 				continue;
-			/* the values are numbers or flags: they were checked */
+			/* The values are numbers or flags, already checked. */
 			json_text_raw(text, "&amp;");
 			json_text_raw(text, kept[i]);
 			json_text_raw(text, "=");

@@ -1,4 +1,4 @@
-/* HTML listings: a directory's page for browsers and programs that follow links. */
+/* HTML listings: a directory's page for browsers and for programs that follow links. */
 #ifndef KEYDIR_HTTPD_LIST_HTML_H
 #define KEYDIR_HTTPD_LIST_HTML_H
 

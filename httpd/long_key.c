@@ -1,12 +1,11 @@
-/* Long keys.
+/* Long keys: PyCache keys whose last name exceeds KEY_NAME_MAX.
  *
- * PyCache's keys have any length, names here have 255 bytes, as in file systems. So a
- * longer last name is stored as its beginning, '~' and the SHA-256 of the whole name:
- * reading needs only the key that was asked for, and two keys never share a name. The
- * own name is kept in an attribute, written in one transaction with the value, for
- * listings.
+ * PyCache's keys have any length; names here have 255 bytes, as in file systems. So a longer last
+ * name is stored as its beginning, '~' and the SHA-256 of the whole name: a read needs only the
+ * requested key, and two keys never share a name. The original name is kept in an attribute,
+ * written in one transaction with the value, for listings.
  *
- * No state: thread-safe as far as the request and the view are. */
+ * No state: as thread-safe as the request and the view. */
 #include "httpd/long_key.h"
 
 #include "common/base/key.h"
@@ -20,12 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_BYTES 32 /* of SHA-256 */
+#define HASH_BYTES 32 /* of a SHA-256 */
 #define HASH_TEXT (1 + 2 * HASH_BYTES)
 #define KEPT_MAX (KEY_NAME_MAX - HASH_TEXT)
 
-/* Write the name derived from NAME, of LEN bytes, in its place. Returns its length, or 0
- * if the library fails. */
+/* Replace the NAME of LEN bytes with its derived name. Returns the new length, or 0 if the library
+ * fails. */
 static size_t derive(char *name, size_t len)
 {
 	unsigned char hash[HASH_BYTES];
@@ -36,7 +35,7 @@ static size_t derive(char *name, size_t len)
 		snprintf(text + 1 + 2 * i, 3, "%02x", hash[i]);
 	size_t kept = KEPT_MAX;
 	while (kept && ((unsigned char)name[kept] & 0xC0) == 0x80)
-		kept--; /* no part of a character */
+		kept--; /* Do not cut a character in two. */
 	memcpy(name + kept, text, HASH_TEXT);
 	return kept + HASH_TEXT;
 }

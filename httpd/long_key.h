@@ -1,4 +1,4 @@
-/* Long keys: keys of PyCache's clients whose name is longer than a name may be. */
+/* Long keys: PyCache keys whose last name exceeds KEY_NAME_MAX. */
 #ifndef KEYDIR_HTTPD_LONG_KEY_H
 #define KEYDIR_HTTPD_LONG_KEY_H
 
@@ -17,7 +17,7 @@ const char *long_key_decode(struct request *rq, const char *raw, size_t len);
 /* Return whether the LEN bytes at NAME have the form of a derived name. */
 bool long_key_is_derived(const char *name, size_t len);
 
-/* Find the name that E, stored under a derived one, had. *RET is valid until the view
+/* Find the original name of E, which is stored under a derived one. *RET is valid until the view
  * closes. Returns 0, -ENOENT or -EIO. */
 int long_key_own(const struct view *view, const struct entry *e, struct bytes *ret);
 

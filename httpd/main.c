@@ -1,9 +1,10 @@
-/* keydir-httpd: a node of Keydir that serves REST.
+/* Main: keydir-httpd, a node of Keydir that serves REST.
  *
- * Start: options, log, node, server. A signal to stop ends it at once until it
- * serves (base/early_stop.h). Stop (SIGTERM, SIGINT) in reverse: the server finishes what is under way, then the node flushes the log and closes
- * the store. SIGHUP reads tokens and certificates again. Signals are blocked in
- * every thread and taken by this one, so no handler ever runs. */
+ * Start: options, log, node, server. Until it serves, a signal to stop ends the program at once
+ * (base/early_stop.h). Stop (SIGTERM, SIGINT) in reverse: the server finishes the requests in
+ * flight, then the node flushes the log and closes the store. SIGHUP reloads tokens and
+ * certificates. Signals are blocked in every thread and this thread waits for them, so no signal
+ * handler runs. */
 #include "common/base/early_stop.h"
 #include "common/base/logger.h"
 #include "httpd/server.h"
@@ -18,7 +19,7 @@
 #include <string.h>
 
 #define EXIT_USAGE 2
-/* How long requests under way may take when stopping. */
+/* Time for requests in flight to end when stopping. */
 #define STOP_GRACE_MS 5000
 
 static int usage(void)
@@ -30,7 +31,8 @@ static int usage(void)
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-/* --hash-token: from standard input, so that no list of processes shows it. */
+/* Hash the token on standard input (--hash-token): an argument would show in the list of processes.
+ */
 static int hash_token(void)
 {
 	char text[TOKEN_MAX + 2];
@@ -67,8 +69,8 @@ static void warn_of_plain_tokens(const struct settings *settings)
 		       "on loopback behind a proxy that speaks TLS");
 }
 
-/* Opens the node of SETTINGS, with a hub that follows it. 0, or the status to
- * exit with, after a line in the log. */
+/* Open the node of SETTINGS, with a hub that follows it. Returns 0, or the exit status after
+ * logging the error. */
 static int open_node(const struct settings *settings, struct watch_hub **ret_hub,
                      struct node **ret_node)
 {
@@ -139,7 +141,8 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	char why[256] = "";
 
-	if (argc == 2 && !strcmp(argv[1], "--man-options")) { /* for building the man page */
+	if (argc == 2 && !strcmp(argv[1], "--man-options")) { /* Undocumented: prints the options
+	                                                       * for the manual page. */
 		options_man(settings_rows, stdout);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 	}

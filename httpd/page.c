@@ -1,16 +1,13 @@
-/* Pages of a listing.
+/* Pages: a bounded part of a directory's listing.
  *
- * The walk needs no state but the path of the entry it visited last: the
- * cursor. One scan is open at a time; going down into a directory closes it,
- * and coming up opens the parent's again behind the name just left. That
- * costs a look-up for each directory, and makes any depth take the same
- * memory. Order is that of names within each directory, a directory's entries
- * right behind its own place (depth first), so a cursor whose entry is gone
- * still has its place.
+ * The only state of the walk is the path of the last entry visited: the cursor. One scan is open at
+ * a time; descending into a directory closes it, and ascending reopens the parent's after the name
+ * just left. That costs a lookup per directory, and takes the same memory at any depth. The order
+ * is by name within each directory, with a directory's entries directly after it (depth first), so
+ * a cursor stays valid when its entry is deleted.
  *
- * Bounds: entries by the client's limit, bytes of values by VALUES_MAX, steps
- * by STEPS_MAX (a tree of empty directories or of expired keys has no entry to
- * count). */
+ * Limits: entries by the client's limit, bytes of values by VALUES_MAX, steps by STEPS_MAX (a tree
+ * of empty directories or of expired keys has no entries to count). */
 #include "httpd/page.h"
 
 #include "common/base/ttl.h"
@@ -62,7 +59,7 @@ int page_cursor_read(const char *text, size_t len, struct page_cursor *ret)
 		if (!digit)
 			return -EINVAL;
 		v = v << 6 | (unsigned)(digit - digits64);
-		if (i % 4) /* every digit but the first of four completes a byte */
+		if (i % 4) /* Of four digits, all but the first complete a byte. */
 			raw[n++] = (unsigned char)(v >> (6 - 2 * (i % 4)));
 	}
 	if (n < 2 || n - 1 > KEY_MAX || (raw[0] != 'i' && raw[0] != 'b') ||
@@ -82,14 +79,14 @@ struct page {
 	const struct page_query *query;
 	struct page_cursor *at;
 	struct json_text *text;
-	struct walk *inodes; /* entries made one after the other lie side by side */
+	struct walk *inodes; /* entries created one after the other are neighbours here */
 	uint64_t entries;
 	uint64_t value_bytes;
 	uint64_t steps;
 };
 
-/* Write the name and the path of E, which the cursor is at. A key stored under a derived
- * name is listed under its own, if that is known. */
+/* Write the name and the path of E, the entry at the cursor. A key stored under a derived name is
+ * listed under its original name, if that is known. */
 static int write_name(struct page *w, const struct entry *e)
 {
 	struct page_cursor *at = w->at;
@@ -110,8 +107,8 @@ static int write_name(struct page *w, const struct entry *e)
 	return 0;
 }
 
-/* One entry as a JSON object. Its name is text for people (U+FFFD for what is no
- * UTF-8); its path, put behind the URL of the directory listed, leads to it. */
+/* Write one entry as a JSON object. Its name is readable text (invalid UTF-8 becomes U+FFFD); its
+ * path, appended to the URL of the directory listed, leads to it. */
 static int write_object(struct page *w, const struct entry *e)
 {
 	struct json_text *t = w->text;
@@ -157,7 +154,7 @@ static int write_entry(struct page *w, const struct entry *e)
 	return r ? r : w->text->failed;
 }
 
-/* --- the walk -------------------------------------------------------------- */
+/* --- walk ------------------------------------------------------------------ */
 
 static bool is_full(const struct page *w)
 {
@@ -165,7 +162,7 @@ static bool is_full(const struct page *w)
 	       w->steps >= STEPS_MAX;
 }
 
-/* The directory with the first LEN bytes of the cursor's path, below DIR. */
+/* Find the directory with the first LEN bytes of the cursor's path, below DIR. */
 static int find_dir(const struct page *w, const struct entry *dir, size_t len, uint64_t *ret)
 {
 	const char *key = w->at->path;
@@ -185,8 +182,8 @@ static int find_dir(const struct page *w, const struct entry *dir, size_t len, u
 	return 0;
 }
 
-/* Appends a name to the cursor's path: false if it would be no key any more (a
- * deep directory that was moved deeper; such entries have no URL). */
+/* Append a name to the cursor's path. Returns false if the result is too long for a key (in a deep
+ * directory that was moved deeper; such entries have no URL). */
 static bool enter(struct page_cursor *at, size_t parent_len, const char *name, size_t len)
 {
 	size_t start = parent_len ? parent_len + 1 : 0;
@@ -200,7 +197,7 @@ static bool enter(struct page_cursor *at, size_t parent_len, const char *name, s
 	return true;
 }
 
-/* view_inode(), of entries that are mostly near each other. */
+/* Find an inode like view_inode(), faster for inodes that are close together. */
 static int find_inode(const struct page *w, uint64_t ino, struct entry *ret)
 {
 	int r = walk_seek(w->inodes, ino, ret);
@@ -209,9 +206,9 @@ static int find_inode(const struct page *w, uint64_t ino, struct entry *ret)
 	return ret->ino != ino || entry_is_expired(ret, w->view->now_ms) ? -ENOENT : 0;
 }
 
-/* Goes through directory INO, whose path is the first PARENT_LEN bytes of the
- * cursor, behind AFTER. Returns 0 at its end, 1 when the page is full, 2 when
- * a directory to go down into is at the cursor (its inode in *RET_DOWN). */
+/* Scan directory INO, whose path is the first PARENT_LEN bytes of the cursor, after the name AFTER.
+ * Returns 0 at its end, 1 when the page is full, 2 when the cursor is at a directory to descend
+ * into (its inode in *RET_DOWN). */
 static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const char *after,
                       size_t after_len, uint64_t *ret_down)
 {
@@ -233,7 +230,7 @@ static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const cha
 			continue;
 		w->steps++;
 		r = find_inode(w, child, &e);
-		if (r == -ENOENT) /* expired */
+		if (r == -ENOENT) /* It has expired. */
 			continue;
 		if (r)
 			break;
@@ -251,7 +248,7 @@ static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const cha
 	return r == -ENOENT ? 0 : r;
 }
 
-/* The entries below DIR, from the cursor on. */
+/* Write the entries below DIR, from the cursor on. */
 static int write_entries(struct page *w, const struct entry *dir, bool *ret_more)
 {
 	struct page_cursor *cursor = w->at;
@@ -261,8 +258,8 @@ static int write_entries(struct page *w, const struct entry *dir, bool *ret_more
 	size_t after_len = 0;
 	int r;
 	*ret_more = false;
-	/* Find the place of the cursor; what is gone of its path is passed over,
-	 * from the deepest name up. */
+	/* Find the place of the cursor; skip names of its path that no longer exist, the deepest
+	 * first. */
 	if (cursor->len && cursor->inside) {
 		parent_len = cursor->len;
 		r = find_dir(w, dir, parent_len, &ino);
@@ -304,7 +301,7 @@ static int write_entries(struct page *w, const struct entry *dir, bool *ret_more
 		}
 		if (!parent_len)
 			break;
-		/* up: go on behind this directory in its parent */
+		/* Ascend: go on after this directory in its parent. */
 		cursor->len = parent_len;
 		cursor->inside = false;
 		if (is_full(w)) {

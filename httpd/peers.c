@@ -1,12 +1,12 @@
-/* Peers.
+/* Peers: the status of the other nodes, polled.
  *
- * A console that looks at one node wants to see the others too, and a browser
- * may not reach them. So a thread asks each in turn, and an answer of /v1/status
- * shows what it found last. A peer that hangs holds up the others for two
- * seconds and nobody else. What a peer says is data of another machine: its size
- * is bounded, and of each member only the expected type is passed on.
+ * A console that shows one node wants to show the others too, and a browser may not reach them. So
+ * a thread polls each in turn, and the response of /v1/status includes its latest results. A peer
+ * that hangs delays the polling of the others by two seconds and nothing else. The response of a
+ * peer is foreign data: its size is bounded, and each member is passed on only if it has the
+ * expected type.
  *
- * The lock protects the list of what was found and `stopping`. */
+ * The lock protects the list of results and `stopping`. */
 #include "httpd/peers.h"
 
 #include "common/base/clock.h"
@@ -24,17 +24,17 @@
 #define ASK_TIMEOUT_MS 2000L
 #define ANSWER_MAX (64 << 10)
 
-/* What was found of a peer. */
+/* Latest result of polling a peer. */
 struct found {
-	char error[CURL_ERROR_SIZE]; /* why there is no answer */
-	json_t *status;              /* what it said; NULL: nothing yet, or no more */
+	char error[CURL_ERROR_SIZE]; /* why there was no response */
+	json_t *status; /* its status document; NULL if unreachable or not polled yet */
 };
 
 struct peers {
 	const char *urls;
 	const struct peer_access *access;
-	struct peer_list list; /* only the thread changes it, with the lock */
-	struct found *found;   /* of each in the list; with the lock */
+	struct peer_list list; /* changed only by the thread, under the lock */
+	struct found *found;   /* one for each peer in the list; under the lock */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -80,7 +80,7 @@ static void pick(json_t *to, const char *name, const json_t *value, bool fits)
 		json_object_set(to, name, (json_t *)(uintptr_t)value);
 }
 
-/* What we pass on of a peer's status document; NULL if it is none. */
+/* Copy the members of a peer's status document that we pass on; NULL if it is not one. */
 static json_t *pick_status(const struct answer *answer)
 {
 	json_t *doc = json_loadb(answer->text, answer->len, 0, NULL);
@@ -112,7 +112,7 @@ static json_t *pick_status(const struct answer *answer)
 	return to;
 }
 
-/* Asks one: its status, or NULL and a text in ERROR (CURL_ERROR_SIZE bytes). */
+/* Request the status of a peer. Returns it, or NULL and a text in ERROR (CURL_ERROR_SIZE bytes). */
 static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 {
 	struct answer answer = { .text = malloc(ANSWER_MAX) };
@@ -148,8 +148,8 @@ static void free_found(struct found *found, size_t n)
 	free(found);
 }
 
-/* Lists the peers anew. What was found of one that is listed as before stays. 0, or
- * -ENOMEM and nothing changes. */
+/* Build the list of peers again. Peers that were in the old list keep their results. Returns 0, or
+ * -ENOMEM without a change. */
 static int list_anew(struct peers *peers, bool resolve)
 {
 	struct peer_list list = { 0 }, old;
@@ -184,7 +184,7 @@ static void *ask_all(void *arg)
 	char error[CURL_ERROR_SIZE];
 	while (!is_stopping(peers)) {
 		struct timespec until = clock_mono_in(ASK_EVERY_MS);
-		list_anew(peers, true); /* without memory: those of before */
+		list_anew(peers, true); /* If memory runs out, keep the old list. */
 		for (size_t i = 0; i < peers->list.n && !is_stopping(peers); i++) {
 			json_t *status = ask(peers, &peers->list.peers[i], error);
 			pthread_mutex_lock(&peers->lock);
@@ -246,7 +246,7 @@ void peers_free(struct peers *peers)
 	free_peers(peers);
 }
 
-/* Returns true if STATUS is of the node whose id is ID. */
+/* Return whether STATUS is of the node with this ID. */
 static bool is_of(json_t *status, const char *id)
 {
 	const char *its = json_string_value(json_object_get(status, "id"));

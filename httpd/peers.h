@@ -1,4 +1,4 @@
-/* Peers: what the other nodes say of themselves. */
+/* Peers: the status of the other nodes, polled. */
 #ifndef KEYDIR_HTTPD_PEERS_H
 #define KEYDIR_HTTPD_PEERS_H
 
@@ -8,17 +8,16 @@
 
 struct peers;
 
-/* Starts to ask each of URLS (as peer_list_new() takes them) for /v1/status every few
- * seconds, in a thread of its own, which looks up their names each time. URLS and ACCESS
- * are borrowed until peers_free(). With URLS NULL there are none and nothing is started.
- * 0 and *RET, or -errno. */
+/* Start a thread that requests /v1/status of each of URLS (as for peer_list_new()) every few
+ * seconds, resolving their names each time. URLS and ACCESS are borrowed until peers_free().
+ * Without URLS (NULL) no thread is started. Returns 0 and *RET, or -errno. */
 int peers_new(const char *urls, const struct peer_access *access, struct peers **ret);
-/* Ends the thread; waits at most for the request or the look-up under way. NULL is fine. */
+/* Stop the thread; waits at most for the request or the lookup in flight. NULL is fine. */
 void peers_free(struct peers *peers);
 
-/* A new JSON array with an object for each but the one that says that its id is OWN_ID:
- * "url", "reachable" and, if it is, "ready", "role", "offset", "lag", "lag_ms", "uptime",
- * "version" as it told, else "error". NULL without memory. Thread-safe; does not wait. */
+/* Return a new JSON array with an object per peer, except the one whose id is OWN_ID: "url",
+ * "reachable" and, if it is, "ready", "role", "offset", "lag", "lag_ms", "uptime", "version" as it
+ * reported them, else "error". NULL if memory runs out. Thread-safe; does not wait. */
 json_t *peers_json(struct peers *peers, const char *own_id);
 
 #endif
