@@ -1,9 +1,9 @@
-/* JSON text.
+/* JSON text: an escaping writer for responses with many members.
  *
- * jansson makes and reads the documents that are small or come from outside;
- * this writer is for listings, where building a tree of 10,000 objects first
- * would cost ten times the reading of the entries. It can only append: values
- * go through functions that escape, so no byte of a user can end a string.
+ * jansson writes and parses documents that are small or come from clients; this writer is for
+ * listings, where building a tree of 10,000 objects first would cost ten times as much as reading
+ * the entries. It can only append: values go through functions that escape, so no byte of a client
+ * can end a string.
  *
  * A json_text belongs to one thread. */
 #include "httpd/json_text.h"
@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Text doubles up to this much, and then grows by it. */
+/* The capacity doubles up to this size, then grows by it. */
 #define GROW_MAX ((size_t)1 << 20)
 
-/* Gives the text memory of CAP bytes. Returns 0 or -errno. */
+/* Resize the text's memory to CAP bytes. Returns 0 or -errno. */
 static int resize(struct json_text *t, size_t cap)
 {
 	void *data = t->data;
@@ -45,10 +45,10 @@ void json_text_clear(struct json_text *t)
 void json_text_shrink(struct json_text *t)
 {
 	if (t->len)
-		resize(t, t->len); /* on failure it stays as it is */
+		resize(t, t->len); /* On failure the block stays as it is. */
 }
 
-/* Room for MORE bytes, or NULL. */
+/* Reserve space for MORE bytes; NULL if that fails. */
 static char *room(struct json_text *t, size_t more)
 {
 	size_t need = t->len + more;
@@ -81,7 +81,7 @@ void json_text_append(struct json_text *t, const char *bytes, size_t len)
 	}
 }
 
-/* Table 3-7 of the Unicode standard. */
+/* See table 3-7 of the Unicode standard. */
 size_t json_text_utf8_len(const unsigned char *p, size_t left)
 {
 	unsigned char low = 0x80;
@@ -124,8 +124,7 @@ bool json_text_is_utf8(const char *bytes, size_t len)
 	return true;
 }
 
-/* Bytes that C, which is no part of a UTF-8 sequence of several bytes, takes in a
- * string. */
+/* Return the bytes that C takes in a string if it is not part of a multi-byte UTF-8 sequence. */
 static size_t escaped_len(unsigned char c)
 {
 	if (c == '"' || c == '\\' || c == '\n')
@@ -152,7 +151,7 @@ void json_text_string(struct json_text *t, const char *bytes, size_t len)
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = (const unsigned char *)bytes;
 	json_text_append(t, "\"", 1);
-	size_t start = 0; /* of what was not appended yet */
+	size_t start = 0; /* first byte not appended yet */
 	size_t i = 0;
 	while (i < len) {
 		unsigned char c = p[i];

@@ -1,10 +1,9 @@
-/* Problems.
+/* Problems: errors as RFC 9457 problem documents.
  *
- * One table says status, type and title of each; the callers add the detail.
- * Types are URNs: they name a kind of problem and need not be looked up. What
- * a client sent gets into a document only through `instance`, which keeps
- * printable ASCII and percent-encodes the rest, so that the document is always
- * valid JSON. */
+ * One table has the status, type and title of each; the callers add the detail. Types are URNs:
+ * they name a kind of problem and cannot be fetched. Of a client's bytes only `instance` is in the
+ * document: printable ASCII is kept and the rest percent-encoded, so the document is always valid
+ * JSON. */
 #include "httpd/problem.h"
 
 #include "httpd/json_text.h"
@@ -27,15 +26,15 @@ static const struct problem_row {
 #undef X
 };
 
-/* Return whether RQ is of PyCache's interface, whose clients read "message" and "payload"
- * in every answer. The target ends with a NUL, whatever is left of the path. */
+/* Return whether RQ uses PyCache's interface, whose clients read "message" and "payload" in every
+ * response. The target ends with a NUL, however short the path is. */
 static bool is_pycache(const struct request *rq)
 {
 	static const char prefix[] = "/api/";
 	return rq->url.path && !strncmp(rq->url.path, prefix, sizeof(prefix) - 1);
 }
 
-/* The path of RQ as text that JSON can hold; malloc'd. */
+/* Return the path of RQ as text that JSON can hold; malloc'd. */
 static char *instance_text(const struct request *rq)
 {
 	size_t len = rq->url.path_len;
@@ -61,7 +60,7 @@ __attribute__((format(printf, 5, 0))) static char *document(struct request *rq,
 {
 	char detail[1024];
 	vsnprintf(detail, sizeof(detail), fmt, args);
-	if (!json_text_is_utf8(detail, strlen(detail))) /* a library quoted a client */
+	if (!json_text_is_utf8(detail, strlen(detail))) /* a library quoted the client */
 		for (char *c = detail; *c; c++)
 			if ((unsigned char)*c >= 0x80)
 				*c = '?';
@@ -83,7 +82,7 @@ __attribute__((format(printf, 5, 0))) static char *document(struct request *rq,
 	if (!text)
 		return NULL;
 	*ret_len = strlen(text);
-	text[(*ret_len)++] = '\n'; /* in place of the NUL: a line on a terminal */
+	text[(*ret_len)++] = '\n'; /* in place of the NUL, for terminals */
 	return text;
 }
 

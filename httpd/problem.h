@@ -50,30 +50,30 @@ enum problem {
 #undef X
 };
 
-/* Answers RQ with a problem document. OFFSET as in respond.h. The detail says
- * what is wrong and what to do, as a sentence or two. */
+/* Answer RQ with a problem document. OFFSET as in respond.h. The detail says what is wrong and what
+ * to do, in a sentence or two. */
 enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, const char *fmt,
                         ...) __attribute__((format(printf, 4, 5)));
 
-/* Makes the response only, for a handler that adds headers to it: NULL without
- * memory. MORE (a JSON object or NULL), members beside those of RFC 9457, is
- * given up. */
+/* Create the response without queueing it, for a handler that adds headers; NULL if memory runs
+ * out. Takes the reference to MORE (a JSON object or NULL), further members besides those of RFC
+ * 9457. */
 struct MHD_Response *problem_response(struct request *rq, enum problem what, json_t *more,
                                       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* The document alone, *RET_LEN bytes that the caller frees, and its headers on an
- * empty response; NULL without memory. */
+/* Create the document, *RET_LEN bytes that the caller frees, and its headers on an empty response;
+ * NULL if memory runs out. */
 char *problem_document(struct request *rq, enum problem what, size_t *ret_len,
                        struct MHD_Response **ret_headers, const char *fmt, ...)
         __attribute__((format(printf, 5, 6)));
 
-/* Answers RQ with what a write came to (not OUTCOME_OK). With CONDITIONAL the
- * request had a precondition, so a missing or existing entry is 412. */
+/* Answer RQ for a write with RESULT (not OUTCOME_OK). With CONDITIONAL the request had a
+ * precondition, so a missing or existing entry is answered 412. */
 enum MHD_Result problem_outcome(struct request *rq, const struct request_result *result,
                                 bool conditional);
 
-/* Answers RQ for a view that could not be opened or read, or an answer for which there
- * was no memory (-errno). */
+/* Answer RQ for ERR (-errno): a view that could not be opened or read, or a response without
+ * memory. */
 enum MHD_Result problem_store(struct request *rq, int err);
 
 #endif

@@ -1,6 +1,6 @@
-/* Process metrics.
+/* Process metrics: the metrics that Prometheus expects of every process.
  *
- * Read from /proc at each scrape: nothing is kept, no lock. */
+ * Read from /proc at each scrape: no state, no lock. */
 #include "httpd/process_metrics.h"
 
 #include "common/base/metrics.h"

@@ -1,13 +1,13 @@
-/* Requests.
+/* Requests: the state of one HTTP request from its first line to its end.
  *
- * MHD calls request_handle() again and again for one request: at its headers, for each
- * piece of its body, at its end, and after each resume. The stage says which of these a
- * call is. All of it, and all route steps, run on the one MHD thread that the
- * connection belongs to, so a request needs no lock of its own.
+ * MHD calls request_handle() several times for one request: at its headers, for each piece of its
+ * body, at its end, and after each resume. The stage says which call it is. All of these, and all
+ * steps of a route, run on the one MHD thread of the connection, so a request needs no lock of its
+ * own.
  *
- * What the stages do is in request_check.c (before the body), request_body.c,
- * request_submit.c (changes) and request_wait.c (for the node, suspended). This file
- * leads from one to the next, from the beginning to the end. */
+ * The stages are implemented in request_check.c (before the body), request_body.c, request_submit.c
+ * (changes) and request_wait.c (waiting for the node, suspended). This file moves a request from
+ * one to the next. */
 #include "httpd/request.h"
 
 #include "common/base/clock.h"
@@ -25,14 +25,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a request with X-Keydir-Offset or ?consistent waits. */
+/* Longest wait of a request with X-Keydir-Offset or ?consistent. */
 #define OFFSET_WAIT_MS 5000
 
 void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 {
 	size_t len = strlen(target);
-	/* the key, decoded, is never longer than the target */
-	/* malloc: calloc passes by what this thread has freed (glibc) */
+	/* The decoded key is never longer than the target. */
+	/* malloc(): glibc's calloc() does not use this thread's cache of freed blocks. */
 	struct request *rq = malloc(sizeof(*rq) + 2 * (len + 1));
 	if (!rq)
 		return NULL;
@@ -49,9 +49,9 @@ void *request_new(void *server, const char *target, struct MHD_Connection *conn)
 	client_enter(rq->client, CLIENT_RECEIVING);
 	memcpy(rq->target, target, len + 1);
 	url_split(rq->target, len, &rq->url);
-	/* MHD would now take the query apart and give each parameter memory of the
-	 * connection, then hang (0.9.75) where there is too little. We have the
-	 * query, so for MHD it ends at its question mark. */
+	/* MHD would now split the query and take memory of the connection for each parameter, and
+	 * hang (0.9.75) where that is too little. We keep the query ourselves, so for MHD the
+	 * target ends at its question mark. */
 	const char *mark = memchr(target, '?', len);
 	if (mark)
 		*(char *)(uintptr_t)(mark + 1) = '\0';
@@ -80,7 +80,7 @@ void request_unref(struct request *rq)
 	free(rq);
 }
 
-/* --- the end --------------------------------------------------------------- */
+/* --- end ------------------------------------------------------------------- */
 
 static void log_request(const struct request *rq, int64_t latency_ns)
 {
@@ -94,9 +94,9 @@ static void end(struct request *rq, bool gone)
 	client_request(rq->client, NULL);
 	if (rq->waits)
 		client_wait_end(rq->client);
-	if (rq->stage == REQUEST_WAITING) /* resumed, but the client was gone */
+	if (rq->stage == REQUEST_WAITING) /* resumed, but the client has left */
 		request_wait_drop(rq);
-	if (rq->stage == REQUEST_GATHERED) /* the client is gone, its event is not */
+	if (rq->stage == REQUEST_GATHERED) /* The client has left; its event is still applied. */
 		node_flush(rq->server->node);
 	client_enter(rq->client, CLIENT_IDLE);
 	int64_t latency_ns = clock_mono_ns() - rq->start_ns;
@@ -131,7 +131,7 @@ void request_forgotten(void *request)
 	end(rq, !rq->refused);
 }
 
-/* --- waiting for an offset ------------------------------------------------- */
+/* --- wait for an offset ---------------------------------------------------- */
 
 static enum MHD_Result run_route(struct request *rq)
 {
@@ -156,7 +156,7 @@ static enum MHD_Result offset_reached(struct request *rq)
 	}
 }
 
-/* Waits for what X-Keydir-Offset or ?consistent asks for, then runs the route. */
+/* Wait as X-Keydir-Offset or ?consistent requires, then run the route. */
 static enum MHD_Result run(struct request *rq)
 {
 	struct node *node = rq->server->node;
@@ -184,7 +184,7 @@ static enum MHD_Result run(struct request *rq)
 	return run_route(rq);
 }
 
-/* --- from MHD's calls ------------------------------------------------------ */
+/* --- calls of MHD ---------------------------------------------------------- */
 
 static enum MHD_Result body_end(struct request *rq)
 {
@@ -221,7 +221,7 @@ enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const 
 	struct request *rq = *req;
 	enum MHD_Result r;
 	if (!rq)
-		return MHD_NO; /* no memory for it */
+		return MHD_NO; /* memory ran out */
 	switch (rq->stage) {
 	case REQUEST_NEW:
 		return begin(rq, method, version);

@@ -1,14 +1,13 @@
-/* Request bodies.
+/* Request bodies: collected within limits.
  *
- * MHD closes the connection after an answer that is given at the headers, so answers
- * wait for the request's end, which comes at once without a body. A body that is
- * refused is still read up to DRAIN_MAX and thrown away before the answer goes out:
- * most clients write everything before they read, and closing on unread data destroys
- * the answer on its way. Only a client that said "Expect: 100-continue", or that
- * announces more, is answered at once.
+ * MHD closes the connection after a response that is queued at the headers, so responses wait for
+ * the request's end, which comes at once without a body. A refused body is still read and
+ * discarded, up to DRAIN_MAX, before the response is sent: most clients write everything before
+ * they read, and closing a socket with unread data destroys the response in transit. Only a client
+ * that sent "Expect: 100-continue", or announces a longer body, is answered at once.
  *
- * No lock: a request belongs to one MHD thread. What all bodies take together is an
- * atomic counter of the server. */
+ * No lock: a request belongs to one MHD thread. The total of all bodies is an atomic counter of the
+ * server. */
 #include "httpd/request_body.h"
 
 #include "httpd/problem.h"
@@ -21,9 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of a refused body that are read, beyond the largest value. */
+/* Bytes of a refused body that are read, in addition to the largest value. */
 #define DRAIN_MAX (UINT64_C(16) << 20)
-/* A body announced to be up to so long gets its memory at once. */
+/* A body announced with at most this length is allocated at once. */
 #define TRUSTED_BYTES (1 << 20)
 
 static size_t max_value(const struct request *rq)
@@ -61,8 +60,8 @@ static void drop_body(struct request *rq)
 	free(request_take_body(rq));
 }
 
-/* Makes room for NEED bytes of body: 0, -ENOMEM, or -EBUSY if all bodies
- * together are too many. */
+/* Make room for NEED bytes of body. Returns 0, -ENOMEM, or -EBUSY if all bodies together are too
+ * large. */
 static int body_room(struct request *rq, size_t need, size_t most)
 {
 	struct server *server = rq->server;
@@ -101,7 +100,7 @@ enum MHD_Result request_body_data(struct request *rq, const char *data, size_t l
 {
 	if (rq->early || !router_method(rq->route, rq->method)->body_max) {
 		rq->discarded += len;
-		/* who sends without end loses the connection, not only the answer */
+		/* Drop the connection of a client that keeps sending. */
 		return rq->discarded > max_value(rq) + DRAIN_MAX ? MHD_NO : MHD_YES;
 	}
 	size_t most = request_body_max(rq);
@@ -110,8 +109,8 @@ enum MHD_Result request_body_data(struct request *rq, const char *data, size_t l
 		rq->discarded += len;
 		return request_body_too_large(rq);
 	}
-	/* the length announced is taken on trust up to a bound: no copying for
-	 * usual values, no memory for those that only announce */
+	/* Trust the announced length up to a limit: usual values are not copied, and a client that
+	 * only announces a body gets no memory. */
 	size_t need = rq->body_len + len;
 	if (!rq->body_cap && rq->announced > need && rq->announced <= TRUSTED_BYTES)
 		need = rq->announced;

@@ -1,4 +1,4 @@
-/* Request bodies: collected, within bounds. */
+/* Request bodies: collected within limits. */
 #ifndef KEYDIR_HTTPD_REQUEST_BODY_H
 #define KEYDIR_HTTPD_REQUEST_BODY_H
 
@@ -8,19 +8,19 @@
 
 struct request;
 
-/* Returns the bytes that a body of RQ, whose route and method exist, may have. */
+/* Return the largest body, in bytes, that RQ may have; its route and method must exist. */
 uint64_t request_body_max(const struct request *rq);
 
-/* The headers of RQ were read: notes how long its body is said to be, and whether an
- * answer may wait until the body was read. */
+/* Note the announced length of the body when the headers of RQ were read, and whether a response
+ * may wait until the body was read. */
 void request_body_begin(struct request *rq);
-/* The body's next LEN bytes: kept, or thrown away if they are not wanted or RQ has its
- * answer already. Returns what the handler returns to MHD; it may have answered. */
+/* Add the next LEN bytes of the body; discard them if they are unwanted or RQ was answered already.
+ * Returns the handler's result for MHD; RQ may have been answered. */
 enum MHD_Result request_body_data(struct request *rq, const char *data, size_t len);
-/* Answers that the body is too large, and returns what the handler returns to MHD. */
+/* Answer that the body is too large. Returns the handler's result for MHD. */
 enum MHD_Result request_body_too_large(struct request *rq);
-/* Bytes of the body handed over to the caller (free()), or NULL if it is empty;
- * the server's count of body bytes is settled. */
+/* Return the body, which the caller frees, or NULL if it is empty. It no longer counts among the
+ * server's body bytes. */
 char *request_take_body(struct request *rq);
 
 #endif

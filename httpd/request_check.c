@@ -1,8 +1,8 @@
-/* Checking a request before its body.
+/* Request checks: everything checked before the body is read.
  *
- * First whether it is a request at all, then where it leads, then who asks, and only
- * then what it asks for: who may not ask learns nothing of this node. Each check
- * answers what it refuses.
+ * The order is: is it valid HTTP, which route, which client, and only then the details of the
+ * request, so that an unauthorized client learns nothing about this node. Each check answers the
+ * requests that it refuses.
  *
  * No lock: a request belongs to one MHD thread. */
 #include "httpd/request_check.h"
@@ -21,10 +21,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* Each of these returns true, or false after an answer, with what the handler returns
- * to MHD in *RET. */
+/* Each check returns true to go on. Otherwise it answered RQ, set *RET to the handler's result for
+ * MHD, and returns false. */
 
-/* The target is one, and within the limits. */
+/* Check the request target and the limits. */
 static bool target_valid(struct request *rq, const char *version, int nheaders,
                          enum MHD_Result *ret)
 {
@@ -49,7 +49,7 @@ static bool target_valid(struct request *rq, const char *version, int nheaders,
 	return true;
 }
 
-/* Answers a method that the route does not have; OPTIONS asks for those that it has. */
+/* Answer a method that the route does not have, and OPTIONS, which lists those that it has. */
 static enum MHD_Result no_method(struct request *rq)
 {
 	char allow[64];
@@ -74,18 +74,18 @@ static enum MHD_Result no_method(struct request *rq)
 	return respond_send(rq, 405, RESPOND_OFFSET_NOW, response);
 }
 
-/* Make one slash of several in a path below /api/, where Flask redirects to that path. */
+/* Replace repeated slashes in a path below /api/ by one, where Flask redirects to that path. */
 static void merge_slashes(struct request *rq)
 {
 	static const char top[] = "api/";
 	const char *path = rq->url.path;
-	size_t slashes = strspn(path, "/"); /* the target ends with a NUL */
+	size_t slashes = strspn(path, "/"); /* The target ends with a NUL. */
 	if (!strncmp(path + slashes, top, sizeof(top) - 1))
 		rq->url.path_len = url_merge_slashes(rq->target + (path - rq->target),
 		                                     rq->url.path_len);
 }
 
-/* There is such a route, and it has the method: *RET_METHOD. */
+/* Find the route and the method: *RET_METHOD. */
 static bool route_exists(struct request *rq, const struct route_method **ret_method,
                          enum MHD_Result *ret)
 {
@@ -104,7 +104,7 @@ static bool route_exists(struct request *rq, const struct route_method **ret_met
 	return false;
 }
 
-/* There is a connection to spare for RQ: the last ones are for those who look at the
+/* Check that RQ may use its connection: the last ones are reserved for requests that inspect the
  * node. */
 static bool room_left(struct request *rq, enum MHD_Result *ret)
 {
@@ -117,14 +117,14 @@ static bool room_left(struct request *rq, enum MHD_Result *ret)
 	return false;
 }
 
-/* The key keeps the rules, if the route has one. */
+/* Check the key, if the route has one. */
 static bool key_valid(struct request *rq, enum MHD_Result *ret)
 {
 	if (!rq->route->has_key)
 		return true;
 	size_t skip = strlen(rq->route->path);
 	if (skip > rq->url.path_len)
-		skip = rq->url.path_len; /* the route without its last slash */
+		skip = rq->url.path_len; /* This is the route without its final slash. */
 	const char *raw = rq->url.path + skip;
 	size_t len = rq->url.path_len - skip;
 	const char *why = rq->route->metric == HTTP_ROUTE_PYCACHE ?
@@ -140,7 +140,7 @@ static bool key_valid(struct request *rq, enum MHD_Result *ret)
 	return false;
 }
 
-/* Each parameter is one of PARAMS. */
+/* Check that each parameter is one of PARAMS. */
 static bool params_known(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
 	size_t len;
@@ -152,7 +152,7 @@ static bool params_known(struct request *rq, const char *const *params, enum MHD
 		size_t at = strlen(known);
 		snprintf(known + at, sizeof(known) - at, "%s%s", at ? ", " : "", *p);
 	}
-	/* named only if it is a word: what a client sends has no place in a text */
+	/* Quote the name only if it is a word: other bytes of a client stay out of the text. */
 	bool word = len && len <= 32;
 	for (size_t i = 0; i < len && word; i++)
 		word = isalnum((unsigned char)name[i]) || name[i] == '_' || name[i] == '-';
@@ -163,7 +163,7 @@ static bool params_known(struct request *rq, const char *const *params, enum MHD
 	return false;
 }
 
-/* No parameter of PARAMS is there twice: which of the two would count is a guess. */
+/* Check that no parameter of PARAMS is repeated: it would be a guess which one counts. */
 static bool params_single(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
 	const char *name = url_repeated_param(&rq->url, params);
@@ -174,7 +174,7 @@ static bool params_single(struct request *rq, const char *const *params, enum MH
 	return false;
 }
 
-/* Flags have no value, or one that says yes or no. */
+/* Check that flags have no value, or a boolean one. */
 static bool flags_valid(struct request *rq, const char *const *params, enum MHD_Result *ret)
 {
 	static const char *const flags[] = { "consistent", "recurse",  "directories", "values",
@@ -193,7 +193,7 @@ static bool flags_valid(struct request *rq, const char *const *params, enum MHD_
 	return true;
 }
 
-/* A body, if one is wanted, can be stored as it is announced. */
+/* Check that the announced body, if one is expected, can be stored. */
 static bool body_valid(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
 {
 	if (!method->body_max)
@@ -212,7 +212,7 @@ static bool body_valid(struct request *rq, const struct route_method *method, en
 	return true;
 }
 
-/* The node can do now what is asked for. */
+/* Check that the node can serve the request now. */
 static bool node_able(struct request *rq, const struct route_method *method, enum MHD_Result *ret)
 {
 	struct node *node = rq->server->node;
@@ -225,7 +225,7 @@ static bool node_able(struct request *rq, const struct route_method *method, enu
 		               status.why);
 		return false;
 	}
-	/* Not so for changes: what becomes of them is decided where they are applied. */
+	/* Changes are not refused here: their outcome is decided when they are applied. */
 	if (method->store == STORE_SHOWN && !node_can_read(node)) {
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
 		               "This node is still catching up with the log, and what it has is "

@@ -1,4 +1,4 @@
-/* Checking a request: all that can be said of it before its body. */
+/* Request checks: everything checked before the body is read. */
 #ifndef KEYDIR_HTTPD_REQUEST_CHECK_H
 #define KEYDIR_HTTPD_REQUEST_CHECK_H
 
@@ -6,9 +6,9 @@
 
 struct request;
 
-/* Checks RQ, whose headers, NHEADERS of them, were read, in VERSION of HTTP; finds its
- * route and decodes its key. Returns what the handler returns to MHD: RQ has its answer
- * then (it is answered, or `early` is set), or it may go on. */
+/* Check RQ after its NHEADERS headers were read, in VERSION of HTTP; find its route and decode its
+ * key. Returns the handler's result for MHD. RQ may then have been answered (or `early` is set);
+ * else it goes on. */
 enum MHD_Result request_check(struct request *rq, const char *version, int nheaders);
 
 #endif

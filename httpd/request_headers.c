@@ -1,15 +1,14 @@
-/* Request headers.
+/* Request headers: those that the server reads.
  *
- * They are read once, at the beginning, into a struct with a field for each that
- * something looks at: one pass through MHD's list instead of one for each question.
- * The values stay MHD's.
+ * The headers are read once, at the beginning, into a struct with a field for each that the server
+ * uses: one pass through MHD's list instead of one per lookup. The values stay MHD's.
  *
- * A header that is malformed may be one that another reader of this request, a proxy
- * before us, understands: a body's length for one of them, and the next request for the
- * other. libmicrohttpd (0.9.75) hands out a name with a blank or another character that
- * no name has ("Content-Length "), takes a bare CR for a part of the value, and puts
- * what a folded line continues behind the name: "If-Match:", "*" becomes "If-Match*".
- * All of that is found here, and the request refused (RFC 9112, 5.1, 5.2 and 2.2).
+ * Another reader of the request, such as a proxy in front of us, may interpret a malformed header
+ * differently: as the length of a body that the other one takes for the next request. libmicrohttpd
+ * (0.9.75) accepts a name with a blank or another character that names cannot have ("Content-Length
+ * "), keeps a bare CR in the value, and appends the continuation of a folded line to the name:
+ * "If-Match:", "*" becomes "If-Match*". All of these are detected here, and the request is refused
+ * (RFC 9112, 5.1, 5.2 and 2.2).
  *
  * No lock: a request belongs to one MHD thread. */
 #include "httpd/request_headers.h"
@@ -53,7 +52,7 @@ static const struct header_row {
 #undef ROW
 };
 
-/* Is KEY what names are made of (RFC 9110, 5.6.2)? */
+/* Return whether KEY is a token, as names must be (RFC 9110, 5.6.2). */
 static bool is_token(const char *key, size_t len)
 {
 	static const bool allowed[256] = {
@@ -68,8 +67,8 @@ static bool is_token(const char *key, size_t len)
 	return len > 0;
 }
 
-/* Is KEY a name of ours with a folded value behind it? Names with a hyphen are looked
- * at, which no other name goes on behind but with a hyphen. */
+/* Return whether KEY is a known name with a folded value appended. Only names with a hyphen are
+ * compared: a longer name that begins with one continues with a hyphen. */
 static bool is_folded(const char *key, size_t len)
 {
 	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {

@@ -1,12 +1,12 @@
-/* Request headers: those that something looks at. */
+/* Request headers: those that the server reads. */
 #ifndef KEYDIR_HTTPD_REQUEST_HEADERS_H
 #define KEYDIR_HTTPD_REQUEST_HEADERS_H
 
 #include <microhttpd.h>
 #include <stdbool.h>
 
-/* Their values, NULL without them, are MHD's and live as long as the request. Of
- * several of a name the first counts, where several may be. */
+/* Values belong to MHD and live as long as the request; NULL: no such header. If a header that may
+ * be repeated is, the first counts. */
 struct request_headers {
 	const char *if_match;
 	const char *if_none_match;
@@ -31,12 +31,12 @@ struct request_headers {
 	const char *forwarded_for;
 	const char *user_agent;
 	const char *host;
-	bool repeated;  /* Host, or one that says how long the body is, came twice */
-	bool malformed; /* one is not as HTTP writes it (request_headers.c) */
+	bool repeated;  /* Host or a header with the body's length was repeated */
+	bool malformed; /* a header violates the syntax of HTTP (request_headers.c) */
 };
 
-/* Fills RET, which is all 0 before. Returns how many headers there are, those of no
- * interest too. */
+/* Fill RET, which is zeroed by the caller. Returns the number of all headers, unknown ones
+ * included. */
 int request_headers_read(struct MHD_Connection *conn, struct request_headers *ret);
 
 #endif

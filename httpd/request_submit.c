@@ -1,20 +1,14 @@
-/* Submitting: a request that changes something.
+/* Submission: applies the change of a request and waits for its outcome.
  *
- * A change on the embedded log costs a commit, so the changes of all requests that an
- * MHD thread finds in one round share one: the handler only queues the event and
- * returns, with no answer and nothing suspended. MHD then calls it again (microhttpd.h
- * says so of MHD_AccessHandlerCallback), in its next round, which begins with the
- * requests that are left from this one; the first of them applies what was queued, and
- * the others find their outcome. A lone request pays a look at its epoll set for that,
- * two system calls less than being suspended and resumed. An MHD that called again at
- * once would only lose the sharing.
+ * A change on the embedded log costs a commit, so the changes of all requests that an MHD thread
+ * handles in one round share one: the handler only queues the event and returns, without a response
+ * and without suspending the connection. MHD then calls it again (see MHD_AccessHandlerCallback in
+ * microhttpd.h) in its next round, which begins with the requests left from this one; the first of
+ * them applies the queue, and the others find their outcome. For that a lone request pays one more
+ * poll of the epoll set, two system calls less than to be suspended and resumed. If MHD called
+ * again at once, only the sharing would be lost.
  *
- * With 32 writers one busy MHD thread has some 13 changes in a commit; two have 5 or 6,
- * and one request in ten finds the other thread applying and is suspended. Tried, and no
- * cheaper: to let another round pass while a thread has fewer than 16 (a third fewer
- * commits, the same processor time); to let one pass before suspending (no fewer were).
- *
- * An answer then waits for the mounts of this node (request_submit.h).
+ * A response then waits for the mounts of this node (request_submit.h).
  *
  * No lock: a request belongs to one MHD thread. */
 #include "httpd/request_submit.h"
@@ -28,13 +22,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long an answer waits for mounts of this node: they need microseconds, more
- * where many processes want the processor (100 ms were too short then), and one that
- * hangs must not hold up REST for ever. */
+/* Longest wait for the mounts of this node: they need microseconds, or more on a busy machine, and
+ * a mount that hangs must not block REST forever. */
 #define ACK_WAIT_MS 1000
 
-/* Did the event at OFFSET do what RQ wants? Of one that changed nothing only the
- * operation is known; what expired with it says nothing of it. */
+/* Return whether the event at OFFSET is the change that RQ requests. For an event that changed
+ * nothing only the operation is known; entries that expired with it are ignored. */
 static bool is_same_change(struct request *rq, uint64_t offset)
 {
 	struct view view;
@@ -125,8 +118,8 @@ void request_result_of_set(struct request_result *result)
 
 enum MHD_Result request_submit_round(struct request *rq)
 {
-	/* The other requests of the round have come. The first one of them to be here
-	 * applies the events of all. */
+	/* The other requests of the round have arrived. The first of them to get here applies the
+	 * events of all. */
 	if (!request_wait_is_done(rq))
 		node_flush(rq->server->node);
 	rq->stage = REQUEST_RUNNING;

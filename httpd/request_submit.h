@@ -1,4 +1,4 @@
-/* Submitting: a request that changes something. */
+/* Submission: applies the change of a request and waits for its outcome. */
 #ifndef KEYDIR_HTTPD_REQUEST_SUBMIT_H
 #define KEYDIR_HTTPD_REQUEST_SUBMIT_H
 
@@ -9,21 +9,21 @@
 struct request;
 struct request_result;
 
-/* Submit EV and go on with NEXT when it is done and, if it was done well, when the mounts of
- * this node have dropped their old data, so that a client reads its own write there too.
- * NEXT finds the outcome in rq->written. OWNED is as in node_submit(). */
+/* Submit EV. NEXT runs when it is done and, if it succeeded, when the mounts of this node have
+ * dropped their old data, so that a client reads its own write there too. NEXT finds the outcome in
+ * rq->written. OWNED is as in node_submit(). */
 enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
                                enum MHD_Result (*next)(struct request *rq));
-/* Submit SET, an event `set`, together with its key's attribute NAME, which gets VALUE: as one
- * event, so that no reader sees one without the other. All is copied. NEXT calls
- * request_result_of_set() first. */
+/* Submit SET, an event `set`, together with its key's attribute NAME and its VALUE, as one event,
+ * so that no reader sees one without the other. All is copied. NEXT calls request_result_of_set()
+ * first. */
 enum MHD_Result request_submit_with_xattr(struct request *rq, const struct event *set,
                                           struct bytes name, struct bytes value,
                                           enum MHD_Result (*next)(struct request *rq));
-/* Make RESULT look as if SET of request_submit_with_xattr() had been an event of its own. Does
- * nothing to the result of another event than a transaction. */
+/* Convert RESULT of request_submit_with_xattr() into that of SET as an event of its own. Does
+ * nothing to the result of an event other than a transaction. */
 void request_result_of_set(struct request_result *result);
-/* MHD calls again, for a request whose event was queued (REQUEST_GATHERED). */
+/* Continue a request whose event was queued (REQUEST_GATHERED), when MHD calls again. */
 enum MHD_Result request_submit_round(struct request *rq);
 
 #endif

@@ -1,14 +1,13 @@
-/* Waiting: a request that waits for the node.
+/* Waiting: suspends a request until the node calls back.
  *
- * Its steps run on the one MHD thread that the connection belongs to. Only
- * request_done() comes from other threads (the node's). It hands over through two
- * fields: `arrived`, which it alone writes, and then `wait`. Who changes `wait` away
- * from WAIT_SUSPENDED resumes the connection: exactly one of the callback and
- * request_abandon_all(). After being abandoned, a request lives on until its callback
- * came: `refs`.
+ * All steps of a request run on the one MHD thread of its connection. Only request_done() comes
+ * from other threads (the node's). It passes its result in two fields: `arrived`, which it alone
+ * writes, and then `wait`. The thread that moves `wait` away from WAIT_SUSPENDED resumes the
+ * connection: either the callback or request_abandon_all(). An abandoned request lives until its
+ * callback has come: `refs`.
  *
- * Lock: the server's waiting_lock guards the list of suspended requests, nothing else;
- * MHD is not called while it is held. */
+ * Lock: the server's waiting_lock protects the list of suspended requests, nothing else; MHD is not
+ * called while it is held. */
 #include "httpd/request_wait.h"
 
 #include "httpd/request.h"
@@ -19,10 +18,10 @@
 
 enum wait_state {
 	WAIT_NONE,
-	WAIT_STARTED,   /* handed to the node, not suspended yet */
-	WAIT_SUSPENDED, /* whoever ends this state resumes */
+	WAIT_STARTED,   /* passed to the node, not suspended yet */
+	WAIT_SUSPENDED, /* the thread that ends this state resumes */
 	WAIT_DONE,      /* `arrived` is filled */
-	WAIT_ABANDONED, /* resumed without an outcome; the callback will find this */
+	WAIT_ABANDONED, /* resumed without an outcome; the callback will find this state */
 };
 
 void request_wait_start(struct request *rq)
@@ -103,7 +102,7 @@ static void list_remove(struct request *rq)
 	pthread_mutex_unlock(&server->waiting_lock);
 }
 
-/* Ends the waiting of a suspended request without its outcome. */
+/* End the wait of a suspended request without its outcome. */
 static void abandon(struct request *rq)
 {
 	int was = WAIT_SUSPENDED;
@@ -113,7 +112,7 @@ static void abandon(struct request *rq)
 
 void request_abandon_all(struct server *server)
 {
-	/* no MHD call while the lock is held: a few at a time, each kept alive */
+	/* Do not call MHD with the lock held: take a few requests at a time, each with a reference. */
 	struct request *some[64];
 	size_t n;
 	do {
@@ -133,7 +132,7 @@ void request_abandon_all(struct server *server)
 	} while (n);
 }
 
-/* Takes over what the callback brought. */
+/* Take over the result of the callback. */
 static void take_result(struct request *rq)
 {
 	free(rq->result.ops);
@@ -154,7 +153,7 @@ enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(str
 	MHD_suspend_connection(rq->conn);
 	int was = WAIT_STARTED;
 	if (!atomic_compare_exchange_strong(&rq->wait, &was, WAIT_SUSPENDED))
-		MHD_resume_connection(rq->conn); /* it was done meanwhile */
+		MHD_resume_connection(rq->conn); /* it has completed in the meantime */
 	else if (atomic_load(&rq->server->abandoning))
 		abandon(rq); /* request_abandon_all() may have missed it */
 	return MHD_YES;
@@ -167,7 +166,7 @@ enum MHD_Result request_wait_over(struct request *rq)
 	if (atomic_load(&rq->wait) == WAIT_DONE) {
 		take_result(rq);
 	} else {
-		/* `arrived` may be written at any time, so it is left alone */
+		/* `arrived` may be written at any time, so leave it alone. */
 		free(rq->result.ops);
 		rq->result = (struct request_result){ .code = OUTCOME_UNKNOWN };
 		rq->abandoned = true;

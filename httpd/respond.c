@@ -1,14 +1,8 @@
-/* Responses.
+/* Responses: creates them, adds the common headers, and queues them.
  *
- * Every choice of who owns a response's bytes is made here: MHD copies, MHD
- * frees, or they are part of the program; nothing that a handler has on its stack
- * outlives it. An answer that comes before the request's body was read is kept until
- * then (request.c says why).
- *
- * MHD allocates three times for each header. To give it all of an answer's as one,
- * with line breaks that it refuses put into its copy later, took 1.3 of 20.3 us of
- * processor off a GET and nothing measurable off a PUT: not worth going behind its
- * back. */
+ * The ownership of every response's bytes is decided here: MHD copies, MHD frees, or they are part
+ * of the program; no response refers to a handler's stack. A response that is ready before the
+ * request's body was read is kept until then (request.c says why). */
 #include "httpd/respond.h"
 
 #include "httpd/access_log.h"
@@ -21,14 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Bytes of the body of the response that this thread made last: MHD does not
- * tell, and a response is sent by the thread that made it, before the next. */
+/* Body size of the response that this thread created last: MHD does not report it, and the thread
+ * that creates a response sends it before the next. */
 static _Thread_local uint64_t made_bytes = REQUEST_SENT_UNKNOWN;
 
 struct MHD_Response *response_copy(const void *data, size_t len)
 {
 	made_bytes = len;
-	/* the cast drops a const that MHD_RESPMEM_MUST_COPY keeps */
+	/* The cast drops a const that MHD_RESPMEM_MUST_COPY respects. */
 	return MHD_create_response_from_buffer(len, (void *)(uintptr_t)data, MHD_RESPMEM_MUST_COPY);
 }
 
@@ -56,7 +50,7 @@ struct MHD_Response *response_shared(const void *data, size_t len, void (*free_i
                                      void *arg)
 {
 	made_bytes = len;
-	/* the cast drops a const; the library only reads */
+	/* The cast drops a const; the library only reads. */
 	struct MHD_Response *response = MHD_create_response_from_buffer_with_free_callback_cls(
 	        len, (void *)(uintptr_t)data, free_it, arg);
 	if (!response)
@@ -78,7 +72,7 @@ struct MHD_Response *response_pieces(uint64_t len, size_t block, MHD_ContentRead
 struct MHD_Response *response_static(const void *data, size_t len)
 {
 	made_bytes = len;
-	/* the cast drops a const that MHD_RESPMEM_PERSISTENT keeps */
+	/* The cast drops a const that MHD_RESPMEM_PERSISTENT respects. */
 	return MHD_create_response_from_buffer(len, (void *)(uintptr_t)data,
 	                                       MHD_RESPMEM_PERSISTENT);
 }
@@ -89,7 +83,7 @@ struct MHD_Response *response_empty(void)
 	return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
 }
 
-/* Never called: a response to HEAD has no body. */
+/* Read nothing. Never called: a response to HEAD has no body. */
 static ssize_t no_content(void *arg, uint64_t pos, char *buf, size_t max)
 {
 	(void)arg;
@@ -105,10 +99,9 @@ struct MHD_Response *response_size(uint64_t len)
 	return MHD_create_response_from_callback(len, 1, no_content, NULL, NULL);
 }
 
-/* MHD ends a chunked body also where there is none, after the headers that
- * answer HEAD ("0\r\n\r\n", seen with 0.9.75): the client would take it for the
- * beginning of its next answer. So there are no chunks, and the connection
- * closes. */
+/* MHD (seen with 0.9.75) sends the end of a chunked body ("0\r\n\r\n") also in response to HEAD,
+ * which has no body: the client would take it for the beginning of its next response. So there are
+ * no chunks, and the connection closes. */
 struct MHD_Response *response_stream(void)
 {
 	struct MHD_Response *response = response_size(MHD_SIZE_UNKNOWN);
@@ -124,15 +117,15 @@ bool response_header_own(struct MHD_Response *response, const char *name, const 
 
 bool response_header(struct MHD_Response *response, const char *name, const char *value)
 {
-	/* MHD refuses line breaks itself; other control characters have no place
-	 * in a field value either (RFC 9110, 5.5) */
+	/* MHD refuses line breaks itself; other control characters are not allowed in a field value
+	 * either (RFC 9110, 5.5). */
 	for (const char *c = value; *c; c++)
 		if ((unsigned char)*c < 0x20 ? *c != '\t' : *c == 0x7F)
 			return false;
 	return response_header_own(response, name, value);
 }
 
-/* Decimal text at the end of BUF of 21 bytes, NUL-ended. */
+/* Write VALUE in decimal at the end of BUF of 21 bytes, NUL-ended. */
 static char *decimal(uint64_t value, char *buf)
 {
 	char *at = buf + 20;
@@ -186,13 +179,13 @@ enum MHD_Result respond_send(struct request *rq, unsigned status, uint64_t offse
 		status = MHD_HTTP_SERVICE_UNAVAILABLE;
 		response = response_empty();
 		if (!response)
-			return MHD_NO; /* closing the connection is all that is left */
+			return MHD_NO; /* only closing the connection is left */
 		response_header(response, "Retry-After", "1");
 	}
 	respond_common(rq, status, offset, response);
 	rq->status = status;
 	rq->sent = rq->method == HTTP_HEAD ? 0 : made_bytes;
-	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream comes from elsewhere */
+	made_bytes = REQUEST_SENT_UNKNOWN; /* a stream's bytes are counted elsewhere */
 	if (rq->defer) {
 		rq->early = response;
 		rq->early_status = status;
@@ -240,8 +233,8 @@ enum MHD_Result respond_json_text(struct request *rq, unsigned status, uint64_t 
 	return send_document(rq, status, offset, type, response);
 }
 
-/* Return a response with JSON, which is given up, as a line for a terminal. NULL: no
- * memory. */
+/* Return a response with JSON as a line for a terminal, or NULL if memory runs out. Releases JSON.
+ */
 static struct MHD_Response *json_response(json_t *json, size_t flags)
 {
 	char *text = json ? json_dumps(json, flags | JSON_ENCODE_ANY) : NULL;

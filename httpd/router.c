@@ -1,10 +1,9 @@
-/* The router.
+/* Router: maps a path and a method to a handler.
  *
- * One table: path, what follows it, and a handler for each method. Whether a
- * path exists, whether it takes a method (405 and Allow), which query parameters
- * it has and which right it needs all come from here, so that a handler sees
- * only requests that fit it. A parameter that nobody knows is refused rather than ignored:
- * a misspelt ?ttl= would otherwise store a key for ever. */
+ * One table: path, whether a key follows, and a handler for each method. Whether a path exists,
+ * whether it has a method (405 and Allow), which query parameters it takes and which right it
+ * requires all come from here, so a handler sees only requests that fit it. An unknown parameter is
+ * refused rather than ignored: a misspelt ?ttl= would otherwise store a key forever. */
 #include "httpd/router.h"
 
 #include "httpd/handlers.h"
@@ -24,13 +23,13 @@ static const char *const watch_params[] = { "prefix", "from", "values", "wait", 
 static const char *const read_params[] = { "consistent", NULL };
 static const char *const ready_params[] = { "reads", NULL };
 
-/* A body of operations is parsed whole, in one step of a thread that serves others too:
- * 16 MiB of a transaction, and 10,000 keys of 400 bytes. */
+/* A body of operations is parsed at once, by a thread that serves other clients too: 16 MiB of a
+ * transaction, and 10,000 keys of 400 bytes. */
 #define TXN_BODY_MAX (UINT64_C(16) << 20)
 #define MGET_BODY_MAX (UINT64_C(4) << 20)
 
 static const struct route routes[] = {
-	/* the root can be listed, and stays as it is */
+	/* the root can be listed, but not changed */
 	{ "/v1/kv/",
 	  HTTP_ROUTE_LIST,
 	  false,
@@ -123,7 +122,7 @@ const struct route *router_find(const char *path, size_t len)
 		size_t n = strlen(route->path);
 		bool below = route->path[n - 1] == '/';
 		if (below && len + 1 == n && !memcmp(path, route->path, len))
-			return route; /* written without its last slash */
+			return route; /* without its final slash */
 		if (len < n || memcmp(path, route->path, n) != 0)
 			continue;
 		if (len == n || (below && route->has_key))

@@ -1,48 +1,48 @@
-/* The router: which path and method leads to which handler. */
+/* Router: maps a path and a method to a handler. */
 #ifndef KEYDIR_HTTPD_ROUTER_H
 #define KEYDIR_HTTPD_ROUTER_H
 
 #include "httpd/request.h"
 
-#define ROUTE_METHODS_MAX 6 /* one row stays empty: the end */
+#define ROUTE_METHODS_MAX 6 /* the last row stays empty */
 
-/* What a request has to do with the store. */
+/* How a request uses the store. */
 enum route_store {
-	STORE_UNUSED, /* it is of the node itself, or of a file */
+	STORE_UNUSED, /* not at all: it concerns the node itself, or a file */
 	STORE_SHOWN,
 	STORE_CHANGED,
 };
 
-/* Bytes of a body that may be as large as a value (--max-value), whatever that is. */
+/* Body limit of routes whose body may be as large as a value (--max-value). */
 #define ROUTE_BODY_VALUE UINT64_MAX
 
 struct route_method {
 	enum http_method method;
 	enum MHD_Result (*run)(struct request *rq); /* NULL ends the list */
-	uint64_t body_max;                          /* bytes; 0: a body is read and ignored */
-	const char *const *params; /* query parameters known; NULL: the query is ignored */
-	enum access_need need;     /* who may; nothing: an admin alone */
+	uint64_t body_max;                          /* bytes; 0: the body is read and ignored */
+	const char *const *params; /* known query parameters; NULL: the query is ignored */
+	enum access_need need;     /* required right; 0: admin */
 	enum route_store store;
 };
 
 struct route {
-	const char *path; /* one that ends with '/' stands for all below it */
+	const char *path; /* with a final '/' it matches every path below */
 	enum http_route metric;
-	bool has_key; /* what follows the path is a key */
+	bool has_key; /* the rest of the path is a key */
 	struct route_method methods[ROUTE_METHODS_MAX];
 };
 
-/* The route of a raw path, or NULL. */
+/* Return the route of a raw path, or NULL. */
 const struct route *router_find(const char *path, size_t len);
-/* The route of row N of the table, or NULL behind the last. */
+/* Return row N of the table, or NULL after the last. */
 const struct route *router_row(size_t n);
-/* The name of METHOD as in a request; static. */
+/* Return the name of METHOD as in a request; static. */
 const char *router_method_text(enum http_method method);
-/* The row of METHOD, or NULL. */
+/* Return the row of METHOD, or NULL. */
 const struct route_method *router_method(const struct route *route, enum http_method method);
-/* The value of an Allow header for ROUTE, into BUF of 64 bytes. */
+/* Write the value of an Allow header for ROUTE into BUF of 64 bytes. */
 void router_allow(const struct route *route, char *buf, size_t size);
-/* The method that TEXT names. */
+/* Return the method that TEXT names. */
 enum http_method router_parse_method(const char *text);
 
 #endif

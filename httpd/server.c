@@ -1,18 +1,16 @@
-/* The server.
+/* Server: starts and stops libmicrohttpd for a node.
  *
- * libmicrohttpd runs a small pool of threads, each with its own epoll set and
- * connections; a connection stays on its thread. A client costs memory, never
- * a thread: requests that wait for the log are suspended. What a client
- * controls is bounded here: connections (in all and per address), silence,
- * the memory of one connection's headers, of all bodies together, and of all answers
- * (answer_memory.c); how long a request may take is clients.c's.
+ * libmicrohttpd runs a small pool of threads, each with its own epoll set and connections; a
+ * connection stays on its thread. A client costs memory, never a thread: requests that wait for the
+ * log are suspended. All resources that clients use are limited here: connections (in all and per
+ * address), silence, the memory of one connection's headers, of all bodies together, and of all
+ * responses (answer_memory.c); clients.c limits the time of a request.
  *
- * MHD's own decoding of URLs is replaced by one that does nothing (url.c says
- * why). Its complaints about single connections are debugging output.
+ * MHD's own decoding of URLs is replaced by a function that does nothing (url.c says why). Its
+ * complaints about single connections are logged as debugging output.
  *
- * Stopping: MHD aborts the program if it is stopped with a connection
- * suspended, so everything that waits is resumed first, and nothing new may
- * wait from then on (`abandoning`). */
+ * Stop: MHD aborts the program if it is stopped with a suspended connection, so all waiting
+ * requests are resumed first, and no request may wait from then on (`abandoning`). */
 #include "httpd/server.h"
 
 #include "common/base/clock.h"
@@ -38,11 +36,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* All request bodies that are being read, together: at least this much, and
- * room for several of the largest. */
+/* Limit of all request bodies being read: at least this much, and enough for several of the
+ * largest. */
 #define BODIES_MIN (UINT64_C(256) << 20)
 #define BODIES_LARGEST 8
-/* Files that are open beside connections: the store, the log, epoll. */
+/* Open files other than connections: the store, the log, epoll. */
 #define OTHER_FILES 256
 
 static void log_from_mhd(void *arg, const char *fmt, va_list args)
@@ -56,7 +54,7 @@ static void log_from_mhd(void *arg, const char *fmt, va_list args)
 	logger(LOGGER_DEBUG, "http: %s", text);
 }
 
-/* Leaves URLs and parameters as they came. */
+/* Leave URLs and parameters undecoded. */
 static size_t unescape_nothing(void *arg, struct MHD_Connection *conn, char *text)
 {
 	(void)arg;
@@ -64,28 +62,27 @@ static size_t unescape_nothing(void *arg, struct MHD_Connection *conn, char *tex
 	return strlen(text);
 }
 
-/* Connections beyond --connections, for each thread: those who look at the node are
- * answered there when all others are taken. */
+/* Connections in addition to --connections, per thread: requests that inspect the node are served
+ * on them when all others are taken. */
 #define RESERVE_PER_THREAD 16
-/* The least that is worth serving with. */
+/* With fewer connections the server does not start. */
 #define CONNECTIONS_MIN 16
 
-/* Makes room in the table of open files for *CONNECTIONS and for RESERVE more, or
- * lowers *CONNECTIONS, with a warning, to as many as fit. Returns 0, or -EMFILE with a
- * sentence in WHY if too few fit. */
+/* Raise the limit of open files for *CONNECTIONS and RESERVE more, or lower *CONNECTIONS, with a
+ * warning, to as many as fit. Returns 0, or -EMFILE with a sentence in WHY if too few fit. */
 static int raise_files(uint64_t *connections, uint64_t reserve, char *why, size_t why_size)
 {
 	struct rlimit limit;
 	rlim_t want = *connections + reserve + OTHER_FILES;
 	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= want)
 		return 0;
-	/* root may raise the hard limit too */
+	/* Root may raise the hard limit too. */
 	struct rlimit more = { want, want < limit.rlim_max ? limit.rlim_max : want };
 	if (!setrlimit(RLIMIT_NOFILE, &more))
 		return 0;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	/* A low limit leaves half to other files: they are fewer than OTHER_FILES. */
+	/* Leave half of a low limit to other files: they are fewer than OTHER_FILES. */
 	uint64_t files = limit.rlim_cur;
 	uint64_t other = files / 2 < OTHER_FILES ? files / 2 : OTHER_FILES;
 	if (files < other + reserve + CONNECTIONS_MIN) {
@@ -111,8 +108,8 @@ static int listen_on(const struct settings *settings, char *why, size_t why_size
 	if (fd < 0)
 		goto err;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	/* Connections inherit these (tcp(7)): a client whose machine vanished while it
-	 * waits for a change is noticed after two minutes. */
+	/* Connections inherit these (tcp(7)): if the machine of a client that waits for a change
+	 * vanishes, that is noticed after two minutes. */
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &(int){ 60 }, sizeof(int));
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &(int){ 15 }, sizeof(int));
@@ -142,7 +139,7 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)clients_notify, server->clients },
-		/* a pool of one is no pool, and MHD says so in the log */
+		/* MHD logs a complaint about a pool of one thread. */
 		{ s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		  (intptr_t)s->threads, NULL },
 		{ MHD_OPTION_END, 0, NULL },
@@ -288,7 +285,7 @@ static void pause_ms(long ms)
 	nanosleep(&t, NULL);
 }
 
-/* Waits until no request is under way, or FOR_MS passed. */
+/* Wait until no request is in flight, or FOR_MS have passed. */
 static void await_idle(int64_t for_ms)
 {
 	int64_t end_ms = clock_mono_ms() + for_ms;
@@ -315,7 +312,7 @@ void server_stop(struct server *server, int64_t grace_ms)
 		request_abandon_all(server);
 		pause_ms(1);
 	} while (some_wait(server));
-	await_idle(200); /* what was just resumed is on its way out */
+	await_idle(200); /* Let the requests just resumed finish. */
 	MHD_stop_daemon(server->daemon);
 	refusals_stop();
 	close(server->listen_fd);
@@ -340,8 +337,8 @@ _Static_assert(VOLUME_TAG_LEN == 1 + sizeof(uint64_t), "a tag's digits fit a wor
 int server_volume_tag(struct server *server, struct volume_tag *ret)
 {
 	struct view view;
-	/* A volume keeps its name, so what was read once is right for good: a change is
-	 * answered without a snapshot of its own. */
+	/* A volume keeps its name, so the tag is read once: a change is then answered without a
+	 * snapshot of its own. */
 	uint64_t digits = atomic_load(&server->tag_digits);
 	*ret = (struct volume_tag){ 0 };
 	if (digits) {

@@ -1,8 +1,7 @@
-/* Settings.
+/* Settings: keydir-httpd's options and their values.
  *
- * One table: parsing, --help, the environment and the man page come from it.
- * Without access rules of its own the server listens on loopback only, unless
- * --insecure says that the network around it is trusted. */
+ * One table: parsing, --help, the environment and the man page come from it. Without tokens the
+ * server listens on loopback only, unless --insecure states that its network is trusted. */
 #include "httpd/settings.h"
 
 #include "httpd/answer_memory.h"
@@ -141,8 +140,8 @@ int settings_parse_address(const char *text, struct sockaddr_storage *ret, sockl
 	return 0;
 }
 
-/* Sets the default of --answer-memory, or checks what was given: a page of a listing
- * with the largest value must fit, once read and once as text of twice its length. */
+/* Set the default of --answer-memory, or check the given value: a page of a listing with the
+ * largest value must fit, as read and as text of twice its length. */
 static int check_answer_memory(struct settings *s, char *why, size_t why_size)
 {
 	uint64_t least = 4 * s->node.max_value + (UINT64_C(32) << 20);

@@ -1,13 +1,12 @@
-/* TLS.
+/* TLS: the server's certificate and key, replaceable while it runs.
  *
- * libmicrohttpd speaks TLS through GnuTLS and asks us, at each handshake, for
- * the certificate; so a renewed one is taken over without a restart. A handshake
- * may still use what was replaced, for as long as its client likes, and GnuTLS
- * does not say when it is done: what was loaded is kept until the end. That is
- * some kilobytes for each renewal.
+ * libmicrohttpd speaks TLS through GnuTLS and asks us for the certificate at each handshake, so a
+ * renewed one takes effect without a restart. A handshake may still use the old one, for as long as
+ * its client likes, and GnuTLS does not say when it is done: everything loaded is kept until the
+ * end. That is a few kilobytes per renewal.
  *
- * GnuTLS gives the callback nothing of ours, hence the statics: a process has
- * one server. `current` is atomic: handshakes read it in MHD's threads. */
+ * GnuTLS passes no argument of ours to the callback, hence the statics: a process has one server.
+ * `current` is atomic: handshakes read it in MHD's threads. */
 #include "httpd/tls.h"
 
 #include <errno.h>
@@ -43,7 +42,7 @@ static int fault(const char *option, const char *file, int code, char *why, size
 	return code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
 }
 
-/* Does the key belong to the certificate? */
+/* Check that the key belongs to the certificate. */
 static int check_pair(const struct identity *id)
 {
 	unsigned char a[64];
