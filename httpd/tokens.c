@@ -1,14 +1,13 @@
-/* Tokens.
+/* Tokens: rights below key prefixes, loaded from a file.
  *
- * The file holds hashes, so that reading it (a backup, a wrong mode) gives
- * nobody a token. A token is random and long, so one round of SHA-256 is
- * enough: there is nothing to guess. Looking one up hashes what the client
- * sent and compares that with every row to its end: neither the place nor the
- * part that matches can be told from the time.
+ * The file holds hashes, so that a leak of it (a backup, a wrong mode) reveals no token. Tokens are
+ * random and long, so one round of SHA-256 is enough: they cannot be guessed. A lookup hashes the
+ * client's secret and compares it with every row in full, so its time reveals neither the row nor
+ * the length of a partial match.
  *
- * A table is made whole or not at all, is never changed and is freed with its
- * last reference: the server swaps tables while requests still use the old
- * one. A file is small and read rarely, so grants are a list. */
+ * A table is built completely or not at all, never changes, and is freed with its last reference:
+ * the server swaps tables while requests still use the old one. A file is small and rarely loaded,
+ * so grants are a list. */
 #include "httpd/tokens.h"
 
 #include "common/base/key.h"
@@ -46,7 +45,7 @@ const char *token_right_text(enum token_right right)
 	return right_texts[right];
 }
 
-/* --- the table ------------------------------------------------------------- */
+/* --- table ----------------------------------------------------------------- */
 
 static void free_all(struct tokens *tokens)
 {
@@ -82,7 +81,7 @@ size_t tokens_count(const struct tokens *tokens)
 	return tokens->n;
 }
 
-/* --- asking ---------------------------------------------------------------- */
+/* --- lookup ---------------------------------------------------------------- */
 
 static bool digest_of(const char *text, size_t len, unsigned char *digest)
 {
@@ -97,7 +96,7 @@ static const struct token *find_digest(const struct tokens *tokens, const unsign
 		unsigned differ = 0;
 		for (size_t b = 0; b < DIGEST_SIZE; b++)
 			differ |= (unsigned)(row[b] ^ digest[b]);
-		/* all ones for the row that is equal, without a branch */
+		/* The mask is all ones for an equal row; there is no branch. */
 		found |= (i + 1) & ((size_t)0 - (((size_t)differ - 1) >> (sizeof(size_t) * 8 - 1)));
 	}
 	return found ? &tokens->rows[found - 1] : NULL;
@@ -175,9 +174,9 @@ static bool read_hash(const char *text, unsigned char *digest)
 	return true;
 }
 
-/* --- reading the file ------------------------------------------------------ */
+/* --- file ------------------------------------------------------------------ */
 
-/* What reading a line came to: NULL, or a sentence without its full stop. */
+/* Each function that parses returns NULL, or a sentence without its full stop. */
 static const char out_of_memory[] = "out of memory";
 
 static const char *check_name(const char *name)
@@ -190,7 +189,7 @@ static const char *check_name(const char *name)
 	return NULL;
 }
 
-/* The row of NAME, made if it is new. */
+/* Find the row of NAME, or add it. */
 static const char *take_row(struct tokens *tokens, const char *name, const unsigned char *digest,
                             struct token **ret)
 {
@@ -267,7 +266,7 @@ static enum token_right read_right(const char *text)
 	return TOKEN_NONE;
 }
 
-/* One line without its end. */
+/* Parse one line without its end. */
 static const char *read_line(struct tokens *tokens, char *line)
 {
 	static const char blanks[] = " \t\r";

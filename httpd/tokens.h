@@ -1,32 +1,31 @@
-/* Tokens: who may do what below which prefix, read from a file. */
+/* Tokens: rights below key prefixes, loaded from a file. */
 #ifndef KEYDIR_HTTPD_TOKENS_H
 #define KEYDIR_HTTPD_TOKENS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The file has one grant a line:
+/* The file has one grant per line:
  *
  *     NAME HASH RIGHT PREFIX
  *
- * NAME is for the logs; HASH is the SHA-256 of the token in hexadecimal, with
- * or without "sha256:" before it; RIGHT is a row of the table below; PREFIX is
- * a key (percent-encoded like one in a URL; slashes around it do not count)
- * and stands for that key and all below it, "/" for every key. Several lines of
- * one name, all with one hash, give one token several grants. "#" starts a
- * comment at the beginning of a line.
+ * NAME appears in logs; HASH is the SHA-256 of the token in hexadecimal, with or without "sha256:"
+ * before it; RIGHT is a row of the table below; PREFIX is a key (percent-encoded as in a URL;
+ * slashes at its ends do not count) and stands for that key and all below it, "/" for every key.
+ * Several lines with the same name and hash give one token several grants. "#" starts a comment at
+ * the beginning of a line.
  *
- * What a token may contain: 16 to 512 of A-Z a-z 0-9 - . _ ~ + / = (RFC 6750).
- * It must be random, not a word: it is hashed once, not a million times. */
+ * A token has 16 to 512 characters of A-Z a-z 0-9 - . _ ~ + / = (RFC 6750). It must be random, not
+ * a word: it is hashed only once. */
 #define TOKEN_MIN 16
 #define TOKEN_MAX 512
 
-/* Bounds of a file; each request looks at every token. */
+/* Limits of a file; each request compares every token. */
 #define TOKENS_MAX 1000
 #define TOKENS_GRANTS_MAX 10000
 
-/* Each right includes those before it. A monitor sees /v1/status and /metrics,
- * but no key; an admin may copy the whole store. */
+/* Each right includes those before it. A monitor can read /v1/status and /metrics, but no key; an
+ * admin may copy the whole store. */
 #define TOKEN_RIGHTS(X)                                                                            \
 	X(MONITOR, "monitor")                                                                      \
 	X(READ, "read")                                                                            \
@@ -53,31 +52,30 @@ struct token {
 	struct token_grant *grants;
 };
 
-/* A file's tokens. Never changed after loading; shared by references. */
+/* The tokens of a file. Immutable after loading; reference-counted. */
 struct tokens;
 
-/* Reads FILE. 0 and *RET with one reference, or -errno with a sentence in WHY
- * that names file and line. */
+/* Load FILE. Returns 0 and *RET with one reference, or -errno with a sentence in WHY that names
+ * file and line. */
 int tokens_load(const char *file, struct tokens **ret, char *why, size_t why_size);
-/* Another reference; thread-safe, as tokens_unref() is. NULL is fine. */
+/* Take another reference; thread-safe, like tokens_unref(). NULL is fine. */
 struct tokens *tokens_ref(struct tokens *tokens);
 void tokens_unref(struct tokens *tokens);
 size_t tokens_count(const struct tokens *tokens);
 
-/* The token whose secret is TEXT, or NULL; it lives as long as TOKENS. Takes the
- * same time whether and where it is found. */
+/* Return the token whose secret is TEXT, or NULL; it lives as long as TOKENS. The time does not
+ * depend on whether and where it is found. */
 const struct token *tokens_find(const struct tokens *tokens, const char *text, size_t len);
-/* The row with the secret of TOKEN, which may be of another table; or NULL. */
+/* Return the token with the secret of TOKEN, which may be of another table; or NULL. */
 const struct token *tokens_same(const struct tokens *tokens, const struct token *token);
-/* True if TOKEN has RIGHT on the key (LEN 0: on the root and so on every key).
- * Thread-safe. */
+/* Return whether TOKEN has RIGHT on the key (LEN 0: on the root, and so on every key). Thread-safe.
+ */
 bool token_allows(const struct token *token, enum token_right right, const char *key, size_t len);
 
 const char *token_right_text(enum token_right right);
 
-/* The line's HASH of a token, "sha256:" and 64 digits, into BUF of
- * TOKEN_HASH_SIZE bytes. 0, or -EINVAL for a TEXT that no token can be (too
- * short, too long, other characters). */
+/* Write the HASH of a token, "sha256:" and 64 digits, into BUF of TOKEN_HASH_SIZE bytes. Returns 0,
+ * or -EINVAL if TEXT is not a valid token (too short, too long, other characters). */
 #define TOKEN_HASH_SIZE (7 + 64 + 1)
 int token_hash(const char *text, size_t len, char *buf);
 

@@ -1,14 +1,12 @@
-/* URLs.
+/* URLs: decodes and encodes keys and query parameters.
  *
- * A key is decoded exactly once, from the raw target: MHD's own unescaping is
- * switched off (server.c), because it would turn "%00"
- * into the end of the string before anyone could refuse it, and decode twice what
- * is decoded here. "%2F" is the slash it means, between names and at the end:
- * clients generated from OpenAPI encode the slashes of a path parameter. The rules
- * of keys are checked after decoding, so an encoded slash passes by none of them.
+ * A key is decoded exactly once, from the raw target: MHD's own unescaping is switched off
+ * (server.c), because it would turn "%00" into the end of the string before it can be refused, and
+ * decode twice what is decoded here. "%2F" is a slash, between names and at the end: clients
+ * generated from OpenAPI encode the slashes of a path parameter. The rules of keys are checked
+ * after decoding, so an encoded slash cannot bypass them.
  *
- * Nothing here allocates, keeps state or knows about requests; all functions
- * are thread-safe. */
+ * Nothing here allocates, keeps state or knows about requests; all functions are thread-safe. */
 #include "httpd/url.h"
 
 #include "common/base/key.h"
@@ -16,7 +14,7 @@
 
 #include <string.h>
 
-/* The byte of the escape at RAW (a '%'), or -1. */
+/* Return the byte of the escape at RAW (a '%'), or -1. */
 static int unescape(const char *raw, size_t left)
 {
 	if (left < 3)
@@ -32,7 +30,7 @@ bool url_split(const char *target, size_t len, struct url *ret)
 	if (fragment)
 		len = (size_t)(fragment - target);
 	if (len && target[0] != '/') {
-		/* absolute form: a proxy may send it (RFC 9112, 3.2.2) */
+		/* Absolute form: a proxy may send it (RFC 9112, 3.2.2). */
 		const char *scheme = memmem(target, len, "://", 3);
 		if (!scheme)
 			return false;
@@ -114,7 +112,7 @@ const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_l
 size_t url_encode(const char *key, size_t len, char *buf)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	/* unreserved of RFC 3986 (2.3), and the slash */
+	/* The unreserved characters of RFC 3986 (2.3), and the slash. */
 	static const bool plain[256] = {
 		['-'] = true, ['.'] = true,         ['_'] = true,         ['~'] = true,
 		['/'] = true, ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
@@ -133,7 +131,7 @@ size_t url_encode(const char *key, size_t len, char *buf)
 	return n;
 }
 
-/* Takes the next "name=value" off a query. */
+/* Take the next "name=value" off a query. */
 static bool next_param(const char **at, const char *end, const char **ret_name,
                        size_t *ret_name_len, const char **ret_value, size_t *ret_value_len)
 {
@@ -153,7 +151,7 @@ static bool next_param(const char **at, const char *end, const char **ret_name,
 	return true;
 }
 
-/* Finds the next parameter NAME of a query; *AT moves behind it. */
+/* Find the next parameter NAME of a query; *AT advances past it. */
 static bool find_param(const char **at, const char *end, const char *name, const char **ret,
                        size_t *ret_len)
 {

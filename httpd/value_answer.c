@@ -1,17 +1,17 @@
-/* Value answers.
+/* Value answers: a stored value as the body of a response.
  *
- * A snapshot must not wait for a client, so a value is copied before it is sent, into
- * memory that is counted (answer_memory.h). Clients that read the same version of a
- * large value at the same time share one copy.
+ * A snapshot must not wait for a client, so a value is copied before it is sent, into memory that
+ * is counted (answer_memory.h). Clients that read the same version of a large value at the same
+ * time share one copy.
  *
- * When that memory is short, and for a value larger than --max-value (a store can hold
- * one that another node allowed), the value is sent in pieces: each is read from a
- * snapshot of its own when the socket has room for it. If the entry has another version
- * by then, the connection is closed before the end of the body, which the client
- * notices by Content-Length: it never gets parts of two values.
+ * When that memory is short, and for a value larger than --max-value (another node may have a
+ * higher limit), the value is sent in pieces: each is read from a snapshot of its own when the
+ * socket can accept it. If the entry has another version by then, the connection is closed before
+ * the end of the body, which the client notices by Content-Length: it never gets parts of two
+ * values.
  *
- * Lock: copies_lock guards the list of shared copies and their counts; a leaf, and
- * nothing is read, copied or freed while it is held. */
+ * Lock: copies_lock protects the list of shared copies and their counts; a leaf, and nothing is
+ * read, copied or freed while it is held. */
 #include "httpd/value_answer.h"
 
 #include "httpd/answer_memory.h"
@@ -22,12 +22,12 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* A whole value from this size on is shared. */
+/* A whole value of at least this size is shared. */
 #define SHARED_MIN (2 << 20)
 /* Bytes of one piece. */
 #define PIECE_MAX ((size_t)64 << 10)
 
-/* Identifies one content of an entry. */
+/* Identity of one content of an entry. */
 struct content {
 	uint64_t ino;
 	uint64_t version;
@@ -46,7 +46,7 @@ static bool is_same(const struct content *a, const struct content *b)
 	       a->mtime_ns == b->mtime_ns;
 }
 
-/* Copies LEN bytes from FIRST on. Returns 0 and *RET, -EBUSY, -ENOMEM or -EIO. */
+/* Copy LEN bytes from FIRST on. Returns 0 and *RET, -EBUSY, -ENOMEM or -EIO. */
 static int copy_value(const struct view *view, const struct entry *e, uint64_t first, uint64_t len,
                       void **ret)
 {
@@ -73,10 +73,10 @@ struct copy {
 };
 
 static pthread_mutex_t copies_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct copy *copies; /* of SHARED_MIN bytes each at least, so there are few */
+static struct copy *copies; /* few, because each has at least SHARED_MIN bytes */
 
-/* Finds the copy of CONTENT, with a reference to it; NULL if there is none. With the
- * lock held. */
+/* Find the copy of CONTENT and take a reference; NULL if it does not exist. Called with the lock
+ * held. */
 static struct copy *find_copy(const struct content *content)
 {
 	for (struct copy *copy = copies; copy; copy = copy->next) {
@@ -105,7 +105,8 @@ static void copy_unref(void *arg)
 	free(copy);
 }
 
-/* Returns 0 and *RET, with a reference, or as copy_value(). */
+/* Find or create the copy of E's value. Returns 0 and *RET, with a reference, or an error as
+ * copy_value(). */
 static int share(const struct view *view, const struct entry *e, struct copy **ret)
 {
 	struct content content = content_of(e);
@@ -123,7 +124,7 @@ static int share(const struct view *view, const struct entry *e, struct copy **r
 		free(copy);
 		return r;
 	}
-	/* Another thread may have made the same copy meanwhile: then there are two. */
+	/* Another thread may have created the same copy in the meantime: then there are two. */
 	pthread_mutex_lock(&copies_lock);
 	copy->next = copies;
 	copies = copy;
@@ -138,7 +139,7 @@ struct pieces {
 	struct store *store;
 	struct content content;
 	uint64_t first;
-	size_t block; /* counted */
+	size_t block; /* counted memory */
 };
 
 static ssize_t read_piece(void *arg, uint64_t pos, char *buf, size_t max)

@@ -5,9 +5,9 @@
 #include "common/store/view.h"
 #include "httpd/request.h"
 
-/* Makes a response with bytes [FIRST, FIRST + LEN) of the value of E, which VIEW shows.
- * It does not need VIEW any more, nor E. Returns NULL with *RET_ERR: -EIO, or 0 or
- * -EBUSY if there is no memory for it. On the connection's thread. */
+/* Create a response with bytes [FIRST, FIRST + LEN) of the value of E as seen by VIEW; it uses
+ * neither after that. Returns NULL with *RET_ERR: -EIO, or 0 or -EBUSY if memory is short. Call it
+ * on the connection's thread. */
 struct MHD_Response *value_answer(struct request *rq, const struct view *view,
                                   const struct entry *e, uint64_t first, uint64_t len,
                                   int *ret_err);

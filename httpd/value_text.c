@@ -1,10 +1,9 @@
-/* Value text.
+/* Value text: a stored value as JSON members.
  *
- * Values are bytes and JSON strings are not, so a value is given as text when it
- * is text, and in base64 otherwise; the member `encoding` tells. Nobody has to
- * decode what they can read. Text that consists of control characters would become
- * six times as long by escapes, so text that would more than double is given in
- * base64 too: a value never takes more than twice its size. */
+ * Values are bytes and JSON strings are not, so a value is written as text if it is text, and in
+ * base64 otherwise, marked by the member `encoding`. So readable values need no decoding. Text of
+ * control characters would become six times as long by escapes, so text that would more than double
+ * is written in base64 too: a value never takes more than twice its size. */
 #include "httpd/value_text.h"
 
 #include "common/base/key.h"

@@ -1,36 +1,35 @@
 /* Watch hub: wakes the clients that watch keys, and formats changes once for all of them.
  *
- * Watchers share two things. The waiting: a thousand watchers must not all wake up for
- * each event. The hub looks at each event once, finds the watched prefixes that it
- * changes (one hash look-up for each name in the key's path), and wakes the watchers of
- * those. And the text: a change that any watcher reads is formatted once, into the
- * change ring, and they copy it from there. The hub buffers nothing per watcher, so a slow
- * one costs nothing: it falls out of the ring and reads the feed at its own pace.
+ * Watchers share two things. The waiting: a thousand watchers must not all wake up for each event.
+ * The hub looks at each event once, finds the watched prefixes that it changes (one hash lookup for
+ * each name in the key's path), and wakes the watchers of those. And the text: a change that any
+ * watcher reads is formatted once, into the change ring, and they copy it from there. The hub
+ * buffers nothing per watcher, so a slow one costs nothing: it falls out of the ring and reads the
+ * feed at its own pace.
  *
- * The hub works in rounds: it takes all new events, marks the groups that they concern,
- * formats them (without its lock), puts the texts into the ring, and wakes the marked
- * groups. The next round begins when all woken watchers have been served, so under load
- * events accumulate and are sent together, one send per watcher. Before it, the hub
- * pauses for as long as the last round took, at most ROUND_NS: this leaves time to
- * writers while a thousand watchers are served, and puts more changes into one send. A
- * lone event is not delayed, because the last round was over long ago. No watcher can
- * delay a round by more than ROUND_NS, and a slow client does not delay it at all, because
- * being served does not mean that everything was sent.
+ * The hub works in rounds: it takes all new events, marks the groups that they concern, formats
+ * them (without its lock), puts the texts into the ring, and wakes the marked groups. The next
+ * round begins when all woken watchers have been served, so under load events accumulate and are
+ * sent together, one send per watcher. Before it, the hub pauses for as long as the last round
+ * took, at most ROUND_NS: this leaves time to writers while a thousand watchers are served, and
+ * puts more changes into one send. A lone event is not delayed, because the last round was over
+ * long ago. No watcher can delay a round by more than ROUND_NS, and a slow client does not delay it
+ * at all, because being served does not mean that everything was sent.
  *
- * A woken watcher also learns which rows it can skip: those that were added while it
- * waited and did not concern it. So the watcher of a quiet prefix keeps its place in the
- * feed however many other events pass.
+ * A woken watcher also learns which rows it can skip: those that were added while it waited and did
+ * not concern it. So the watcher of a quiet prefix keeps its place in the feed however many other
+ * events pass.
  *
- * A group remembers the last event that concerned it (`last`). So a watcher that was busy,
- * or is about to wait, finds out with one comparison whether it has something to read,
- * without reading events of other prefixes first. Events found by a round that is still
- * running do not count yet (`marked`): their watchers are woken at its end.
+ * A group remembers the last event that concerned it (`last`). So a watcher that was busy, or is
+ * about to wait, finds out with one comparison whether it has something to read, without reading
+ * events of other prefixes first. Events found by a round that is still running do not count yet
+ * (`marked`): their watchers are woken at its end.
  *
- * The follow callback runs under the node's work lock: it stores a number, and signals the
- * thread if that sleeps. Without watchers it does not even signal.
+ * The follow callback runs under the node's work lock: it stores a number, and signals the thread
+ * if that sleeps. Without watchers it does not even signal.
  *
- * Locks: hub->lock and the ring's, both leaves; no callback is made under them. The
- * thread that clears watch->waiting makes the call. */
+ * Locks: hub->lock and the ring's, both leaves; no callback is made under them. The thread that
+ * clears watch->waiting makes the call. */
 #include "httpd/watch_hub.h"
 
 #include "common/base/clock.h"
@@ -132,7 +131,7 @@ void watch_hub_follow(void *arg, const struct feed_event *ev, bool gap)
 	pthread_mutex_unlock(&hub->lock);
 }
 
-/* --- waking ---------------------------------------------------------------- */
+/* --- wake ------------------------------------------------------------------ */
 
 static void unref(struct watch *watch)
 {
@@ -165,7 +164,7 @@ static void queue_wake(struct watch_hub *hub, struct wakes *wakes, struct watch 
 	wakes->n++;
 }
 
-/* Wake all watches of WAKES. Called with the lock held, which is released meanwhile. */
+/* Wake all watches of WAKES. Called with the lock held, which is released in between. */
 static void make_wakes(struct watch_hub *hub, struct wakes *wakes)
 {
 	unsigned before = atomic_load(&hub->unserved);
@@ -241,7 +240,7 @@ static void wake_expired(struct watch_hub *hub)
 	make_wakes(hub, &wakes);
 }
 
-/* --- looking --------------------------------------------------------------- */
+/* --- check ----------------------------------------------------------------- */
 
 /* Mark GROUP as concerned by the event before END; NEWS is the first event of the round for
  * it unless it is marked already. Returns the kinds of text that its members read, as bits.
@@ -355,7 +354,7 @@ static int64_t next_round_ns(const struct watch_hub *hub)
 	return hub->began_ns + took_ns + (rest_ns < ROUND_NS ? rest_ns : ROUND_NS);
 }
 
-/* --- the thread ------------------------------------------------------------ */
+/* --- thread ---------------------------------------------------------------- */
 
 static bool has_unread_events(const struct watch_hub *hub)
 {
@@ -463,7 +462,7 @@ unsigned watch_hub_waiting(const struct watch_hub *hub)
 	return atomic_load(&hub->waiting);
 }
 
-/* --- joining, waiting, leaving --------------------------------------------- */
+/* --- users ----------------------------------------------------------------- */
 
 int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, size_t len)
 {

@@ -12,21 +12,21 @@ struct watch_group;
 
 enum watch_news {
 	WATCH_CHANGE,  /* an event changed something below its prefix */
-	WATCH_TIME,    /* its time is over */
+	WATCH_TIME,    /* its wait has timed out */
 	WATCH_CLOSING, /* the server is stopping */
 };
 
-/* One waiting client. It is part of the user's struct, which must stay valid until free_it
- * is called. The user sets the first five fields; the rest belongs to the hub. */
+/* One waiting client, embedded in the user's struct, which must stay valid until free_it is called.
+ * The user sets the first five fields; the rest belongs to the hub. */
 struct watch {
 	/* Called by the hub's thread, without its lock, once for each successful
 	 * watch_wait(). The user calls watch_served() as soon as it starts to serve it. */
 	void (*wake)(struct watch *watch, enum watch_news news);
-	/* Called when the last reference is gone: by watch_remove() or, right after a
-	 * wake-up, by the hub's thread. */
+	/* Called when the last reference is dropped: by watch_remove() or, right after a wake-up,
+	 * by the hub's thread. */
 	void (*free_it)(struct watch *watch);
 	bool reads;              /* it will call watch_read() */
-	const atomic_bool *over; /* set when its time is over; NULL: no such flag */
+	const atomic_bool *over; /* set when the watch must end; NULL: no such flag */
 	enum change_kind kind;
 
 	struct watch_hub *hub;
@@ -38,13 +38,13 @@ struct watch {
 	uint64_t from;        /* rows before this are read or do not concern it; the user may
 	                       * read it while it does not wait */
 	int64_t until_ms;     /* monotonic */
-	enum watch_news news; /* reason of the wake-up; belongs to the hub's thread */
+	enum watch_news news; /* reason for the wake-up; used by the hub's thread only */
 	bool unserved;        /* woken, but not served yet; handed over with the wake-up */
 };
 
 /* Create a hub without a node. Returns 0 or -errno. */
 int watch_hub_new(struct watch_hub **ret);
-/* The node's follow callback, with the hub as its argument. */
+/* Handle a followed event: the node's follow callback, with the hub as its argument. */
 node_follow watch_hub_follow;
 /* Start the hub's thread. Returns 0 or -errno. */
 int watch_hub_start(struct watch_hub *hub, struct node *node);
@@ -61,8 +61,8 @@ unsigned watch_hub_waiting(const struct watch_hub *hub);
  * fine. */
 void watch_hub_free(struct watch_hub *hub);
 
-/* Register WATCH for PREFIX (LEN bytes, copied; 0: every key). The user's fields are set,
- * all others 0. Returns 0 or -ENOMEM. */
+/* Register WATCH for PREFIX (LEN bytes, copied; 0: every key). The user's fields are set, all
+ * others 0. Returns 0 or -ENOMEM. */
 int watch_add(struct watch_hub *hub, struct watch *watch, const char *prefix, size_t len);
 /* Unregister WATCH, which must not be waiting. */
 void watch_remove(struct watch *watch);
@@ -72,7 +72,7 @@ void watch_remove(struct watch *watch);
  * before this returns; false if there is something to read already, the time is over, or
  * the hub is closing: then `wake` will not be called. */
 bool watch_wait(struct watch *watch, uint64_t from, int64_t until_ms);
-/* Return whether the flag of WATCH says that its time is over. */
+/* Return whether the `over` flag of WATCH is set. */
 bool watch_is_over(const struct watch *watch);
 /* Note that a woken watch is being served. The hub waits until all are, or a short time,
  * before it wakes watches again, so that changes in between are sent together. */

@@ -1,7 +1,7 @@
 /* Watch round: the events that the hub checks together.
  *
- * The events of a round and their values are read from one snapshot. Only the hub's thread
- * uses it, and holds no lock meanwhile. */
+ * The events of a round and their values are read from one snapshot. Only the hub's thread uses it,
+ * without a lock. */
 #include "httpd/watch_round.h"
 
 #include <errno.h>

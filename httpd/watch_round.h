@@ -9,7 +9,7 @@
 #define WATCH_ROUND_ROWS 128
 
 struct watch_round {
-	struct view view; /* the snapshot that they are from */
+	struct view view; /* the snapshot of the events */
 	size_t n;
 	struct feed_event *rows[WATCH_ROUND_ROWS];
 	unsigned kinds[WATCH_ROUND_ROWS]; /* kinds of text to format, as bits; set by the caller */

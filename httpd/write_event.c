@@ -1,10 +1,9 @@
-/* Write events.
+/* Write events: builds an event from the headers and parameters of a change.
  *
- * A precondition is decided while the event is applied, so what a header says
- * must become the one condition that an event can carry. Where a header says
- * more (several tags, a date), this node's current version is looked at: if
- * the header holds for it, the event asks for exactly that version, so that a
- * change in between is still found while applying. */
+ * A precondition is decided while the event is applied, so the headers must become the one
+ * condition that an event can carry. Where the headers say more (several tags, a date), they are
+ * checked against this node's current version: if they hold, the event requires exactly that
+ * version, so that a change in between is still found when it is applied. */
 #include "httpd/write_event.h"
 
 #include "common/base/ttl.h"
@@ -36,7 +35,8 @@ bool write_event_is_conditional(const struct request *rq)
 	return h->if_match || h->if_none_match || h->if_unmodified_since;
 }
 
-/* The entry as it is now: 0, -ENOENT (also below a key), or another -errno. */
+/* Get the version and mtime of the current entry. Returns 0, -ENOENT (also for a path below a key),
+ * or another -errno. */
 static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime_ns)
 {
 	struct view view;
@@ -53,9 +53,9 @@ static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime
 	return r == -ENOTDIR ? -ENOENT : r;
 }
 
-/* Refuses RQ, whose precondition does not hold for what this node has. With an
- * Idempotency-Key the event is logged all the same, to fail where it is applied: what
- * this node has may be what the first attempt made, and then the answer is its own. */
+/* Refuse RQ, whose precondition fails on this node. With an Idempotency-Key the event is logged all
+ * the same, to fail where it is applied: the current entry may be the result of the client's first
+ * attempt, and then the response is that attempt's. */
 static bool failed(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	if (rq->headers.idempotency_key) {
@@ -77,7 +77,7 @@ static bool bad(struct request *rq, const char *header, enum MHD_Result *ret)
 	return false;
 }
 
-/* Reads the tags of HEADER, whose value is TEXT; false after an answer. */
+/* Parse the tags TEXT of HEADER. Returns false after an answer. */
 static bool read_tags(struct request *rq, const char *header, const char *text,
                       struct condition_tags *tags, enum MHD_Result *ret)
 {
@@ -121,7 +121,7 @@ static bool if_unmodified_since(struct request *rq, struct event *ev, enum MHD_R
 {
 	uint64_t version;
 	int64_t mtime_ns, date_s;
-	/* a date that is none is no condition (RFC 9110, 13.1.4) */
+	/* An invalid date is ignored (RFC 9110, 13.1.4). */
 	if (conditions_date_parse(rq->headers.if_unmodified_since, &date_s))
 		return true;
 	int r = current(rq, &version, &mtime_ns);
@@ -146,7 +146,7 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 	if (!read_tags(rq, "If-None-Match", rq->headers.if_none_match, &tags, ret))
 		return false;
 	if (tags.any) {
-		if (ev->cond != IF_NONE) /* to be there and not to be there */
+		if (ev->cond != IF_NONE) /* The key would have to exist and not to exist. */
 			return failed(rq, ev, ret);
 		ev->cond = IF_ABSENT;
 		return true;
@@ -238,8 +238,8 @@ bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret
 
 bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
-	/* What every value is without a type, and what curl says of any --data:
-	 * neither tells anything worth the room beside the value. */
+	/* The default type, and the type that curl sends with every --data: neither is worth
+	 * storing. */
 	static const char *const no_types[] = { "application/octet-stream",
 		                                "application/x-www-form-urlencoded" };
 	const char *type = rq->headers.content_type;

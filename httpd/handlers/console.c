@@ -1,10 +1,9 @@
-/* GET and HEAD of the console: a page at `/`, and its parts below /console/.
+/* Console: GET and HEAD of the page at `/`, and its files below /console/.
  *
- * The page holds no data and needs no token; what it shows it asks for with the
- * token that its user gives it. Names and values of keys are other people's
- * bytes, so the page's rights are as few as it can do with: no script but ours,
- * no text that becomes markup (Trusted Types without any policy), nothing from
- * or to another host, no frame around it. */
+ * The page holds no data and needs no token; it requests data with the token that its user enters.
+ * Names and values of keys come from other people, so the page has as few rights as possible: no
+ * script but ours, no text that becomes markup (Trusted Types without any policy), nothing from or
+ * to another host, no frame around it. */
 #include "httpd/handlers.h"
 
 #include "httpd/conditions.h"

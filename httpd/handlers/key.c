@@ -1,17 +1,16 @@
-/* GET and HEAD of a key.
+/* Key: GET and HEAD of a key.
  *
- * The hot path: one snapshot, one look-up, one copy of the value into the
- * response (of 10 KiB a fiftieth of the processor time, and from memory that malloc
- * has at hand: no page faults), no lock and no JSON; large values see value_answer.c.
- * All of an answer (value, version, times, offset) comes from one snapshot, which is
- * closed before MHD sees the response.
+ * The hot path: one snapshot, one lookup, one copy of the value into the response (into memory that
+ * malloc() has at hand: no page faults), no lock and no JSON; for large values see value_answer.c.
+ * All parts of a response (value, version, times, offset) come from one snapshot, which is closed
+ * before MHD gets the response.
  *
- * With ?wait= a GET that would only say what the client knows (304), or that
- * there is nothing yet, waits for a change (key_wait.h).
+ * With ?wait= a GET that would return what the client already knows (304), or 404, waits for a
+ * change (key_wait.h).
  *
- * A directory has no value, and a path without a slash at its end asks for
- * one: the answer is 404 with the listing's place in it. A redirect would give
- * every client that follows redirects a JSON listing in the place of a value. */
+ * A directory has no value, and a path without a final slash asks for one: the response is 404 with
+ * the location of the listing in it. A redirect would give every client that follows redirects a
+ * JSON listing instead of a value. */
 #include "httpd/handlers.h"
 
 #include "common/base/max_age.h"
@@ -31,7 +30,7 @@
 
 static const char content_type_xattr[] = "user.content_type";
 
-/* What of a key an answer needs after the snapshot is closed. */
+/* Fields copied out of the snapshot for building the response. */
 struct found {
 	uint64_t offset;
 	uint64_t version;
@@ -39,7 +38,7 @@ struct found {
 	int64_t mtime_s;
 	int64_t ttl_ms; /* -1: does not expire */
 	uint64_t size;
-	uint32_t max_age_s;            /* 0: not for caches */
+	uint32_t max_age_s;            /* 0: not cacheable */
 	char type[EVENT_TYPE_MAX + 1]; /* "": none stored */
 };
 
@@ -48,7 +47,7 @@ static int64_t floor_seconds(int64_t ns)
 	return ns / 1000000000 - (ns % 1000000000 < 0);
 }
 
-/* Read the content type and the max age from the attributes of E. A type that no header can
+/* Read the content type and the max age from the attributes of E. A type that a header cannot
  * carry, set through a mount, is refused by response_header(). */
 static void read_attributes(const struct view *view, const struct entry *e, struct found *f)
 {
@@ -63,13 +62,13 @@ static void read_attributes(const struct view *view, const struct entry *e, stru
 		f->type[value.len] = '\0';
 	}
 	if (!store_xattr_get(view->txn, e->ino, MAX_AGE_ATTR, sizeof(MAX_AGE_ATTR) - 1, &value))
-		max_age_parse(value.data, value.len, &f->max_age_s); /* 0 if it is none */
+		max_age_parse(value.data, value.len, &f->max_age_s); /* 0 if it is malformed */
 }
 
-/* Add Cache-Control: no-cache, unless the writer gave a max age, which the TTL cuts. The TTL
- * alone is no max age: a key can be overwritten or deleted before it ends, and an HTTP cache
- * would then answer with the old value. A reader that asks for how new the answer must be
- * (?consistent, ?wait, X-Keydir-Offset) never gets one that a cache kept. */
+/* Add Cache-Control: no-cache, unless the writer set a max age, which the TTL limits. The TTL is
+ * not used as a max age by itself: a key can be overwritten or deleted before it ends, and an HTTP
+ * cache would then return the old value. A reader that states how new the answer must be
+ * (?consistent, ?wait, X-Keydir-Offset) never gets a cached one. */
 static void add_cache_control(const struct request *rq, struct MHD_Response *response,
                               const struct found *f)
 {
@@ -86,13 +85,13 @@ static void add_cache_control(const struct request *rq, struct MHD_Response *res
 	response_header_own(response, "Vary", "X-Keydir-Offset");
 }
 
-/* The headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
+/* Add the headers that 200, 206 and 304 share (RFC 9110, 15.4.5). */
 static void add_headers(const struct request *rq, struct MHD_Response *response,
                         const struct found *f)
 {
 	char date[CONDITIONS_DATE_SIZE];
-	/* Never later than Date, which MHD takes from the same clock (RFC 9110, 8.8.2.1):
-	 * a file's mtime can be in the future. */
+	/* Never later than Date, which MHD takes from the same clock (RFC 9110, 8.8.2.1): a file's
+	 * mtime can be in the future. */
 	int64_t now_s = time(NULL);
 	response_etag(response, f->version, &f->tag);
 	conditions_date_format(f->mtime_s < now_s ? f->mtime_s : now_s, date);
@@ -108,12 +107,12 @@ static void add_type(struct MHD_Response *response, const struct found *f)
 		response_header_own(response, "Content-Type", "application/octet-stream");
 		return;
 	}
-	/* a stored page must not run as part of this origin */
+	/* A stored page must not run as part of this origin. */
 	response_header_own(response, "Content-Security-Policy", "sandbox");
 }
 
-/* What the preconditions of RQ say, in the order of RFC 9110 (13.2.2): 0 to go
- * on, 304, 412, or 400 for an If-Match that is none. */
+/* Check the preconditions of RQ in the order of RFC 9110 (13.2.2). Returns 0 to go on, 304, 412, or
+ * 400 for a malformed If-Match. */
 static unsigned preconditions(const struct request_headers *h, const struct found *f)
 {
 	struct condition_tags tags;
@@ -138,7 +137,7 @@ static unsigned preconditions(const struct request_headers *h, const struct foun
 	return 0;
 }
 
-/* Does If-Range let the range count? */
+/* Return whether If-Range allows the range. */
 static bool if_range_holds(const char *text, const struct found *f)
 {
 	struct condition_tags tags;
@@ -245,7 +244,7 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	}
 	add_headers(rq, response, &f);
 	add_type(response, &f);
-	if (rq->method == HTTP_HEAD) /* who wants to know asks with HEAD */
+	if (rq->method == HTTP_HEAD) /* A client that needs to know sends HEAD. */
 		response_header(response, "Accept-Ranges", "bytes");
 	if (range == RANGE_PART) {
 		char text[80];
@@ -276,14 +275,14 @@ static enum MHD_Result get(struct request *rq)
 		return is_directory(rq, offset);
 	if ((r == -ENOENT || r == -ENOTDIR) && !rq->headers.if_none_match && key_wait_wanted(rq))
 		return key_wait(rq, offset + 1, get);
-	/* If-Match: * asks for something to be there (RFC 9110, 13.1.1) */
+	/* If-Match: * requires that the key exists (RFC 9110, 13.1.1). */
 	if (rq->headers.if_match && r == -ENOENT)
 		return problem(rq, PROBLEM_PRECONDITION, offset,
 		               "There is no such key, so If-Match does not hold.");
 	return missing(rq, r, offset);
 }
 
-/* Does RQ have a parameter that only directories (or only keys) take? */
+/* Return a parameter of RQ that only directories (or only keys) take, or NULL. */
 static const char *misplaced(const struct request *rq)
 {
 	static const char *const of_lists[] = { "recurse", "directories", "values",

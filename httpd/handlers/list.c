@@ -1,7 +1,7 @@
-/* GET of a directory: a page of its entries, as JSON or, for browsers, HTML.
+/* List: GET of a directory, a page of its entries, as JSON or, for browsers, HTML.
  *
- * A page is written under one snapshot and is consistent in itself; the next
- * one starts from the cursor in a new snapshot. */
+ * A page is written from one snapshot and is consistent in itself; the next one starts from the
+ * cursor in a new snapshot. */
 #include "httpd/handlers.h"
 
 #include "httpd/list_html.h"
@@ -42,7 +42,7 @@ static bool read_cursor(struct request *rq, bool recurse, struct page_cursor *cu
 		return true;
 	if (page_cursor_read(raw, len, cursor))
 		return false;
-	/* only a walk through all levels stops inside one */
+	/* Only a recursive listing can stop inside a directory. */
 	return recurse || (!cursor->inside && !memchr(cursor->path, '/', cursor->len));
 }
 
@@ -58,7 +58,7 @@ static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
 	return problem_store(rq, err);
 }
 
-/* Writes the whole page for a browser. */
+/* Write the whole page for a browser. */
 static int write_html(const struct request *rq, const struct view *view, const struct entry *dir,
                       const struct page_query *query, struct page_cursor *cursor,
                       struct json_text *text)
@@ -75,7 +75,7 @@ static int write_html(const struct request *rq, const struct view *view, const s
 	return text->failed;
 }
 
-/* Answers with the page in TEXT. */
+/* Send the page in TEXT. */
 static enum MHD_Result send_page(struct request *rq, uint64_t offset, bool html,
                                  struct json_text *text)
 {
@@ -91,7 +91,7 @@ static enum MHD_Result send_page(struct request *rq, uint64_t offset, bool html,
 	return respond_send(rq, 200, offset, response);
 }
 
-/* The whole answer in JSON: what was listed, the entries, and where to go on. */
+/* Write the whole JSON document: what was listed, the entries, and where to go on. */
 static int write_listing(const struct request *rq, const struct view *view, const struct entry *dir,
                          const struct page_query *query, struct page_cursor *cursor,
                          struct json_text *text)
@@ -106,7 +106,7 @@ static int write_listing(const struct request *rq, const struct view *view, cons
 	if (n)
 		path[n++] = '/';
 	json_text_string(text, path, n);
-	/* what the entries' paths are relative to */
+	/* The entries' paths are relative to this. */
 	json_text_raw(text, ",\"base\":\"/v1/kv/");
 	json_text_append(text, path, n);
 	json_text_raw(text, "\"");

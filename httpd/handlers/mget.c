@@ -1,8 +1,8 @@
-/* POST /v1/mget: many keys read from one snapshot.
+/* Mget: POST /v1/mget, many keys read from one snapshot.
  *
- * The answer is JSON, or with Accept: multipart/mixed the raw values, a part for
- * each key in the order asked for. All of it is gathered before it is sent: the
- * snapshot must not wait for a client. So it has a bound. */
+ * The response is JSON or, with Accept: multipart/mixed, the raw values, a part for each key in the
+ * order requested. All of it is collected before it is sent, because the snapshot must not wait for
+ * a client. So its size is limited. */
 #include "httpd/handlers.h"
 
 #include "common/base/key.h"
@@ -22,7 +22,7 @@
 #include <sys/random.h>
 
 #define KEYS_MAX 10000
-/* JSON values of a body: the array, and of each key its text or an object around it. */
+/* JSON values in a body: the array, and for each key its text or an object around it. */
 #define VALUES_MAX (1 + 2 * KEYS_MAX)
 #define ANSWER_MAX ((size_t)64 << 20)
 
@@ -71,7 +71,7 @@ static int write_json(struct reading *rd, struct bytes key, const struct entry *
 	return r;
 }
 
-/* A type that was stored, if it can stand in a header. */
+/* Return whether the stored TYPE can stand in a header. */
 static bool plain_type(struct bytes type)
 {
 	const unsigned char *c = type.data;
@@ -114,7 +114,7 @@ static int write_part(struct reading *rd, struct bytes key, const struct entry *
 	return value_read(rd->view, e, t);
 }
 
-/* Reads all keys of LIST. 0, -E2BIG for too many bytes, or another -errno. */
+/* Read all keys of LIST. Returns 0, -E2BIG for too many bytes, or another -errno. */
 static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -123,7 +123,7 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 		if (r && r != -ENOENT && r != -ENOTDIR)
 			return r;
 		if (!r && e.size > ANSWER_MAX)
-			return -E2BIG; /* without reading it first */
+			return -E2BIG; /* refuse before reading it */
 		if (!r)
 			node_touch(rd->node, e.ino, rd->view->now_ms);
 		r = rd->boundary[0] ? write_part(rd, keys[i], r ? NULL : &e) :
@@ -144,7 +144,7 @@ static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size
 	};
 	char type[80] = "application/json";
 	if (rq->headers.accept && strstr(rq->headers.accept, "multipart/")) {
-		/* random: no value can have been written to hold it */
+		/* Random, so that no stored value can contain it on purpose. */
 		uint64_t id[2];
 		if (getrandom(id, sizeof(id), 0) != sizeof(id))
 			return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
@@ -181,7 +181,7 @@ static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size
 	return problem_store(rq, r);
 }
 
-/* Reads the keys of LIST into KEYS; false after an answer. */
+/* Read the keys of LIST into KEYS. Returns false after an answer. */
 static bool read_keys(struct request *rq, const json_t *list, struct bytes *keys,
                       struct json_ops *decoded, enum MHD_Result *ret)
 {

@@ -1,9 +1,9 @@
-/* POST ?op=: changes that must not be repeated blindly.
+/* Op: POST ?op=, changes that must not be repeated blindly.
  *
- * append, incr, rename and the like differ when done twice, so they are POST,
- * which no proxy repeats; with an Idempotency-Key a client can, and gets the
- * first answer again. One row for each operation: how its event is made, and
- * which parameters it takes beside ?op=. */
+ * append, incr, rename and similar operations have a different result when repeated, so they are
+ * POST, which no proxy repeats; with an Idempotency-Key a client can repeat them, and gets the
+ * first response again. Each operation has a row: how its event is built, and which parameters it
+ * takes in addition to ?op=. */
 #include "httpd/handlers.h"
 
 #include "common/base/clock.h"
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fills EV; false after an answer, as in write_event.h. */
+/* Fill EV; return false after an answer, as in write_event.h. */
 typedef bool make_event(struct request *rq, struct event *ev, enum MHD_Result *ret);
 
 static bool make_append(struct request *rq, struct event *ev, enum MHD_Result *ret)
@@ -75,8 +75,8 @@ static bool make_persist(struct request *rq, struct event *ev, enum MHD_Result *
 	return true;
 }
 
-/* The target is decoded behind the key: there is room for the whole raw target,
- * which holds both, and decoding never makes anything longer. */
+/* The target is decoded after the key: the buffer has room for the whole raw request target, which
+ * holds both, and decoding never makes text longer. */
 static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	const char *raw;
@@ -93,7 +93,7 @@ static bool make_rename(struct request *rq, struct event *ev, enum MHD_Result *r
 	char *to = rq->key + rq->key_len;
 	long to_len = url_decode_value(raw, len, to);
 	if (to_len > 0 && to[to_len - 1] == '/')
-		to_len--; /* as directories are written */
+		to_len--; /* as in the path of a directory */
 	enum key_fault fault = to_len < 0 ? KEY_NUL : key_check(to, (size_t)to_len);
 	if (fault) {
 		*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
@@ -109,7 +109,7 @@ static const struct op_row {
 	enum event_op op;
 	make_event *make;
 	bool has_body;
-	const char *params[4]; /* beside op */
+	const char *params[4]; /* in addition to op */
 } rows[] = {
 	{ "append", EVENT_APPEND, make_append, true, { "ttl" } },
 	{ "incr", EVENT_INCR, make_incr, false, { "by", "ttl" } },

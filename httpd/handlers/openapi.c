@@ -1,5 +1,4 @@
-/* GET and HEAD of the API's description, OpenAPI 3.1, which is part of the
- * program. */
+/* OpenAPI: GET and HEAD of the API's OpenAPI 3.1 description, which is part of the program. */
 #include "httpd/handlers.h"
 
 #include "httpd/conditions.h"

@@ -1,22 +1,21 @@
-/* PyCache's interface: /api/cache/<key>/ and /api/health/.
+/* PyCache: the interface of PyCache, /api/cache/<key>/ and /api/health/.
  *
- * Its clients move over unchanged, so paths, statuses, messages and the
- * envelope are PyCache's, key by key. Beneath, a value is an ordinary key: the
- * JSON text exactly as it was sent, with type application/json, so that it can
- * be read and written through a mount and /v1/kv alike. A value that somebody
- * wrote there and that is no JSON is given as a JSON string, if it is UTF-8,
- * without the newline that echo leaves; other bytes are a problem.
+ * PyCache's clients work unchanged, so paths, statuses, messages and the envelope are PyCache's. A
+ * value is stored as an ordinary key: the JSON text exactly as it was sent, with type
+ * application/json, so that it can also be read and written through a mount and /v1/kv. A value
+ * that was written there and is not JSON is returned as a JSON string, if it is UTF-8, without the
+ * newline that echo leaves; other bytes are a problem.
  *
- * The envelope is put together around the stored text rather than around its
- * parse: numbers keep all their digits and members their order. JSON is what
- * Python's json module takes for it, NaN and Infinity included.
+ * The envelope is written around the stored text rather than around its parse: numbers keep all
+ * their digits and members their order. JSON is what Python's json module accepts, including NaN
+ * and Infinity.
  *
- * The rest is elsewhere: request_check.c ignores the query and repeated slashes, problem.c
- * gives errors the envelope's members, long_key.c finds a name for keys of more than 255
- * bytes. tests/pycache/ compares all of it with a Flask application.
+ * Other files do the rest: request_check.c ignores the query and repeated slashes, problem.c adds
+ * the envelope's members to errors, long_key.c derives names for keys of more than 255 bytes.
+ * tests/pycache/ compares all of it with a Flask application.
  *
- * Two things differ on purpose: a write is answered when it is done (PyCache
- * answered when it was sent), and the health of the message broker is true. */
+ * There are two deliberate differences: a write is answered when it is done (PyCache answers when
+ * it was sent), and the health of the message broker is true. */
 #include "httpd/handlers.h"
 
 #include "common/base/key.h"
@@ -32,18 +31,18 @@
 #include <errno.h>
 #include <string.h>
 
-/* Bytes of the largest value that is read here. The whole of it is checked and copied
- * in one step of a thread that serves others too. */
+/* Largest value, in bytes, that is returned here. It is checked and copied as a whole by a thread
+ * that serves other clients too. */
 #define VALUE_MAX (UINT64_C(64) << 20)
 
-/* The errors that PyCache's clients look at have its envelope too. */
+/* Return an empty envelope, for the errors that PyCache's clients check. */
 static json_t *empty_envelope(const char *message)
 {
 	return json_pack("{s:s, s:{}}", "message", message, "payload");
 }
 
-/* Writes {"message": ..., "payload": {"key": ..., "value": ...}}; without VALUE the
- * payload is empty. VALUE is JSON text. */
+/* Write {"message": ..., "payload": {"key": ..., "value": ...}}; without VALUE the payload is
+ * empty. VALUE is JSON text. */
 static void write_envelope(const struct request *rq, const char *message, const char *value,
                            size_t value_len, struct json_text *t)
 {
@@ -62,7 +61,7 @@ static void write_envelope(const struct request *rq, const char *message, const 
 	json_text_raw(t, "}}\n");
 }
 
-/* Answers 200 with such an envelope. */
+/* Send 200 with such an envelope. */
 static enum MHD_Result envelope(struct request *rq, uint64_t offset, const char *message,
                                 const char *value, size_t value_len)
 {
@@ -84,7 +83,7 @@ static bool needs_key(struct request *rq, enum MHD_Result *ret)
 	return false;
 }
 
-/* JSON text without the blanks around it. */
+/* Trim blanks around JSON text. */
 static void trim(const char **text, size_t *len)
 {
 	while (*len && memchr(" \t\r\n", **text, 4)) {
@@ -161,8 +160,8 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 
 /* --- POST ------------------------------------------------------------------ */
 
-/* PyCache's schema: a number, a string of one character or more, an object, or
- * a list of one element or more. */
+/* Return whether PyCache's schema accepts VALUE: a number, a string of one character or more, an
+ * object, or a list of one element or more. */
 static bool is_cache_item(const struct json_check *value)
 {
 	return value->kind == JSON_KIND_NUMBER || value->kind == JSON_KIND_OBJECT ||
@@ -192,7 +191,7 @@ static enum MHD_Result refuse_body(struct request *rq, const struct json_check *
 	return respond_send(rq, 400, RESPOND_OFFSET_NOW, response);
 }
 
-/* Submit SET, whose key is a derived one, together with the name that it stands for. */
+/* Submit SET, whose key is a derived one, together with the original name. */
 static enum MHD_Result submit_long(struct request *rq, const struct event *set)
 {
 	static const struct bytes attribute = { LONG_KEY_ATTRIBUTE,
@@ -212,7 +211,7 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 		return ret;
 	const char *text = rq->body ? rq->body : "";
 	size_t len = rq->body_len;
-	static const char mark[] = "\xEF\xBB\xBF"; /* a byte order mark, as Python skips it */
+	static const char mark[] = "\xEF\xBB\xBF"; /* a byte order mark; Python skips it */
 	if (len >= 3 && !memcmp(text, mark, 3)) {
 		text += 3;
 		len -= 3;
@@ -220,8 +219,8 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 	if (!json_check_python(text, len, &check) || !is_cache_item(&check))
 		return refuse_body(rq, &check);
 	trim(&text, &len);
-	/* The answer repeats the value. It is made first: when the change is done, there
-	 * may be no memory for it. */
+	/* The response repeats the value. Build it first: when the change is done, memory may be
+	 * short. */
 	rq->prepared.counted = true;
 	write_envelope(rq, "Cache key set success", text, len, &rq->prepared);
 	if (rq->prepared.failed)
@@ -239,7 +238,7 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 static enum MHD_Result delete_done(struct request *rq)
 {
 	const struct request_result *w = &rq->written;
-	/* gone is gone, also when it was not there */
+	/* A key that did not exist is deleted, too. */
 	if (w->code != OUTCOME_OK && w->code != OUTCOME_NOT_FOUND && w->code != OUTCOME_NOT_DIR)
 		return problem_outcome(rq, w, false);
 	return envelope(rq, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired", NULL,

@@ -1,20 +1,17 @@
-/* GET /v1/snapshot: the whole store, streamed to a node that joins.
+/* Snapshot: GET /v1/snapshot, the whole store, streamed to a node that joins.
  *
- * LMDB's copy writes to a descriptor and blocks; a step of MHD must not. So the
- * copy runs on a thread of its own into a pipe, and MHD takes from the pipe
- * what there is, without waiting. While there is nothing, the connection is
- * suspended, and a second thread polls the pipe and resumes it. At no time is
- * more in memory than the pipe holds and LMDB's own two buffers.
+ * LMDB's copy writes to a descriptor and blocks; a step of MHD must not. So the copy runs on a
+ * thread of its own into a pipe, and MHD reads the pipe without waiting. While it is empty, the
+ * connection is suspended, and a second thread polls the pipe and resumes it. In memory are never
+ * more than the contents of the pipe and LMDB's own two buffers.
  *
- * A copy holds a read snapshot, and pages that changed since cannot be used
- * again before it ends. Therefore few run at once, each has a time limit, and
- * a client that is gone, or silent for the idle timeout, ends it: closing the
- * pipe makes the copy fail. A stream that does not end well is never given the
- * last chunk that HTTP wants, so that the client sees that it is cut short. One
- * that does ends with a checksum (common/node/snapshot.h).
+ * A copy holds a read snapshot, and pages that changed since cannot be reused before it ends.
+ * Therefore few run at a time, each has a time limit, and it ends when its client has gone or is
+ * silent for the idle timeout: closing the pipe makes the copy fail. A stream that fails is not
+ * ended with the last chunk that HTTP requires, so that the client detects the truncation. A
+ * complete one ends with a checksum (common/node/snapshot.h).
  *
- * Lock: snapshot.lock guards `waiting` and `over`; nothing is called with it
- * held. */
+ * Lock: snapshot.lock protects `waiting` and `over`; no function is called with it held. */
 #include "httpd/handlers.h"
 
 #include "common/base/clock.h"
@@ -33,20 +30,20 @@
 #include <unistd.h>
 
 #define SNAPSHOTS_MAX 2
-/* The time limit: this, and what the store takes at this rate. */
+/* Time limit: this, plus the time that the store takes at this rate. */
 #define LIMIT_MS 60000
 #define LIMIT_BYTES_PER_MS 8192
-#define PIPE_BYTES (1 << 20) /* what an unprivileged process may ask for */
+#define PIPE_BYTES (1 << 20) /* the limit of unprivileged processes */
 #define BLOCK_BYTES (256 << 10)
-#define POLL_MS 100 /* a stop is noticed this fast while the pipe is empty */
+#define POLL_MS 100 /* how soon a stop is noticed while the pipe is empty */
 
 struct snapshot {
 	struct server *server;
 	struct MHD_Connection *conn;
-	int from; /* the pipe; not blocking */
-	int to;   /* the copy's end of it */
+	int from; /* read end of the pipe; non-blocking */
+	int to;   /* write end, for the copy */
 	int64_t deadline_ms;
-	uint64_t sent; /* of the copy, and the checksum of that */
+	uint64_t sent; /* bytes of the copy and of its checksum */
 	uint64_t crc;
 	size_t trailer_sent;
 	atomic_int result; /* of the copy; final once the pipe ends */
@@ -64,11 +61,11 @@ static void *copier_run(void *arg)
 	struct snapshot *s = arg;
 	int r = store_copy_fd(node_store(s->server->node), s->to);
 	atomic_store(&s->result, r);
-	close(s->to); /* after the result: who reads the end finds it */
+	close(s->to); /* After the result: a reader that finds the end finds it, too. */
 	return NULL;
 }
 
-/* Returns when the pipe has something, has ended, or nobody should wait. */
+/* Wait until the pipe has data, has ended, or waiting is over. */
 static void await_pipe(struct snapshot *s)
 {
 	struct pollfd pipe = { .fd = s->from, .events = POLLIN };
@@ -99,10 +96,10 @@ static void *watcher_run(void *arg)
 	return NULL;
 }
 
-/* Suspends the connection until the pipe has something. */
+/* Suspend the connection until the pipe has data. */
 static ssize_t wait_for_pipe(struct snapshot *s)
 {
-	/* Counted before the look: server_stop() looks in the other order. */
+	/* Count before checking: server_stop() does it in the other order. */
 	atomic_fetch_add(&s->server->snapshots_waiting, 1);
 	if (atomic_load(&s->server->abandoning)) {
 		atomic_fetch_sub(&s->server->snapshots_waiting, 1);
@@ -126,7 +123,7 @@ static ssize_t cut_short(const struct snapshot *s, const char *why)
 	return MHD_CONTENT_READER_END_WITH_ERROR;
 }
 
-/* What follows the copy. */
+/* Copy the trailer, which follows the copy, into BUF. */
 static ssize_t take_trailer(struct snapshot *s, char *buf, size_t max)
 {
 	unsigned char trailer[SNAPSHOT_TRAILER_BYTES];
@@ -162,8 +159,8 @@ static ssize_t take_from_pipe(void *arg, uint64_t pos, char *buf, size_t max)
 	return r ? cut_short(s, strerror(-r)) : take_trailer(s, buf, max);
 }
 
-/* The answer was sent, or the client is gone. Nothing is suspended then, so the
- * watcher sleeps, and the copy ends at its next write. */
+/* Free the snapshot after the response was sent or the client has left. The connection is not
+ * suspended then, so the watcher sleeps, and the copy ends at its next write. */
 static void snapshot_free(void *arg)
 {
 	struct snapshot *s = arg;
@@ -180,7 +177,7 @@ static void snapshot_free(void *arg)
 	free(s);
 }
 
-/* 0 and *RET, which snapshot_free() ends, or -errno. */
+/* Start the copy. Returns 0 and *RET, which snapshot_free() ends, or -errno. */
 static int snapshot_new(struct request *rq, struct snapshot **ret)
 {
 	struct server *server = rq->server;
@@ -191,7 +188,7 @@ static int snapshot_new(struct request *rq, struct snapshot **ret)
 	int r = pipe2(ends, O_CLOEXEC) ? -errno : 0;
 	if (r)
 		goto err_free;
-	fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES); /* only faster */
+	fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES); /* only for speed */
 	if (fcntl(ends[0], F_SETFL, O_NONBLOCK)) {
 		r = -errno;
 		goto err_close;
@@ -249,7 +246,7 @@ static enum MHD_Result send_snapshot(struct request *rq)
 		               "again later.",
 		               SNAPSHOTS_MAX);
 	}
-	/* Before the copy begins: it is at least as new as the answer says. */
+	/* Read the offset before the copy begins: the copy is at least that new. */
 	uint64_t offset = node_offset(server->node);
 	int r = snapshot_new(rq, &s);
 	if (!s) {

@@ -1,8 +1,7 @@
-/* Status, health, readiness and metrics.
+/* Status: health, readiness, status and metrics.
  *
- * healthz says that the process answers; readyz that its answers are worth
- * asking for: caught up, able to apply, not stopping. A load balancer asks
- * readyz, a supervisor healthz. */
+ * healthz succeeds if the process answers; readyz if the node can serve: caught up, able to apply,
+ * not stopping. A load balancer polls readyz, a supervisor healthz. */
 #include "httpd/handlers.h"
 
 #include "common/base/clock.h"
@@ -23,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Meta of the store as of now: 0 or -errno. */
+/* Read the current meta of the store. Returns 0 or -errno. */
 static int read_meta(const struct server *server, struct store_meta *ret)
 {
 	struct view view;
@@ -59,7 +58,7 @@ enum MHD_Result handle_status(struct request *rq)
 	bool ready = status.ready && !atomic_load(&server->draining);
 	if (gethostname(node, sizeof(node) - 1))
 		node[0] = '\0';
-	/* a name that no other node has: several can share a machine, but no port */
+	/* A name that no other node has: several can share a machine, but not a port. */
 	server_address(server, address, sizeof(address));
 	const char *port = strrchr(address, ':');
 	snprintf(id, sizeof(id), "%s%.6s", node, port ? port : "");

@@ -1,9 +1,8 @@
-/* POST /v1/txn: several operations, all or nothing.
+/* Txn: POST /v1/txn, several operations, all or nothing.
  *
- * The whole list is one event of the log, so it is atomic on every node, and its
- * preconditions are decided where it is applied. The answer has the outcome of
- * each operation; if one failed, none was done, and the problem document says
- * which. */
+ * The whole list is one event of the log, so it is atomic on every node, and its preconditions are
+ * decided where it is applied. The response has the outcome of each operation; if one failed, none
+ * was done, and the problem document names it. */
 #include "httpd/handlers.h"
 
 #include "httpd/access.h"
@@ -33,7 +32,7 @@ static json_t *results(const struct request_result *w, const struct volume_tag *
 	return list;
 }
 
-/* What a precondition says no to is 412; what cannot be done is 409. */
+/* Return whether OUTCOME is a failed precondition (412) rather than an impossible change (409). */
 static bool is_condition(enum event_outcome outcome)
 {
 	return outcome == OUTCOME_VERSION || outcome == OUTCOME_EXISTS ||
@@ -61,7 +60,7 @@ static enum MHD_Result txn_done(struct request *rq)
 	return respond_send(rq, is_condition(failed) ? 412 : 409, w->offset, response);
 }
 
-/* Every key must be allowed before anything is done. */
+/* Check that the token allows every key, before any change. */
 static bool may_write(struct request *rq, const struct json_ops *ops, enum MHD_Result *ret)
 {
 	for (size_t i = 0; i < ops->n; i++) {
@@ -98,7 +97,7 @@ enum MHD_Result handle_txn(struct request *rq)
 	} else if (may_write(rq, &ops, &ret)) {
 		txn.ops = ops.ops;
 		txn.nops = ops.n;
-		ret = request_submit(rq, &txn, NULL, txn_done); /* copies it */
+		ret = request_submit(rq, &txn, NULL, txn_done); /* this copies it */
 	}
 	json_ops_free(&ops);
 	json_decref(body);

@@ -1,20 +1,19 @@
-/* GET /v1/watch: changes as they happen, as server-sent events.
+/* Watch: GET /v1/watch, changes as they happen, as server-sent events.
  *
- * A stream copies the text of changes below its prefix from the change ring, from its own
- * place on, straight into libmicrohttpd's buffer. At the end it is suspended, and the hub
- * (watch_hub.h) wakes it. Changes that the ring does not have (any more, or yet) it reads
- * from the feed of the store and formats itself, in pieces of bounded length. A client
- * that reads slowly falls back to the feed; one whose place the feed has dropped gets an
- * event "gone" and the end of the stream.
+ * A stream copies the text of changes below its prefix from the change ring, from its own place on,
+ * straight into libmicrohttpd's buffer. At the end it is suspended, and the hub (watch_hub.h) wakes
+ * it. Changes that the ring no longer has, or does not have yet, it reads from the feed of the
+ * store and formats itself, in pieces of bounded length. A client that reads slowly falls back to
+ * the feed; one whose place the feed has dropped gets an event "gone" and the end of the stream.
  *
- * An event of the log can change several entries. Each change becomes a message. The id of
- * the last one is the event's offset with the volume's tag; the ids before it end in
- * ".INDEX". So a client that comes back with Last-Event-ID continues right after that
- * message, on any node, because the feed is the same on all of them; and a client with an
- * id of another volume (after a reboot that emptied the store) gets an error.
+ * An event of the log can change several entries. Each change becomes a message. The id of the last
+ * one is the event's offset with the volume's tag; the ids before it end in ".INDEX". So a client
+ * that comes back with Last-Event-ID continues right after that message, on any node, because the
+ * feed is the same on all of them; and a client with an id of another volume (after a reboot that
+ * emptied the store) gets an error.
  *
- * All steps run on the connection's MHD thread, except stream_wake(), which the hub calls
- * and which only resumes. */
+ * All steps run on the connection's MHD thread, except stream_wake(), which the hub calls and which
+ * only resumes. */
 #include "httpd/handlers.h"
 
 #include "common/base/clock.h"
@@ -60,7 +59,7 @@ enum fill {
 	FILL_FAILED, /* out of memory, or a damaged store */
 };
 
-/* --- formatting ------------------------------------------------------------ */
+/* --- format ---------------------------------------------------------------- */
 
 static void put_number(struct stream *s, const char *before, uint64_t n)
 {
@@ -139,9 +138,9 @@ static enum fill read_rows(struct stream *s)
 	return how;
 }
 
-/* --- sending --------------------------------------------------------------- */
+/* --- send ------------------------------------------------------------------ */
 
-/* Format the last message, which says why the stream ends. Drops text that failed. */
+/* Format the last message, which states why the stream ends. Drops text that failed. */
 static void end_with(struct stream *s, const char *event, const char *detail)
 {
 	if (s->text.failed)
@@ -199,7 +198,7 @@ static ssize_t send_text(struct stream *s, char *buf, size_t max)
 	return (ssize_t)n;
 }
 
-/* Return whether the time of ?wait= is over, and all events up to then were read. */
+/* Return whether the time of ?wait= is over and all events up to then were read. */
 static bool is_time_over(struct stream *s)
 {
 	if (!s->until_ms || clock_mono_ms() < s->until_ms)
@@ -298,7 +297,7 @@ static void stream_over(void *arg)
 	watch_remove(&s->watch);
 }
 
-/* --- the request ----------------------------------------------------------- */
+/* --- request --------------------------------------------------------------- */
 
 /* Where a client wants to start. */
 struct start {
@@ -442,7 +441,7 @@ static bool read_wait(struct request *rq, int64_t *ret_ms, enum MHD_Result *out)
 	return false;
 }
 
-/* Create a stream and register its watch. Returns NULL without memory. */
+/* Create a stream and register its watch. Returns NULL if memory runs out. */
 static struct stream *stream_new(struct request *rq, size_t prefix_len, const char *prefix)
 {
 	struct stream *s = calloc(1, sizeof(*s) + prefix_len);
@@ -470,7 +469,7 @@ static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
 {
 	response_header(response, "Content-Type", "text/event-stream");
 	response_header(response, "Cache-Control", "no-store");
-	response_header(response, "X-Accel-Buffering", "no"); /* Nginx: do not buffer */
+	response_header(response, "X-Accel-Buffering", "no"); /* Nginx must not buffer it. */
 	return respond_send(rq, 200, offset, response);
 }
 

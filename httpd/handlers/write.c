@@ -1,7 +1,7 @@
-/* PUT and DELETE.
+/* Write: PUT and DELETE of a key or directory.
  *
- * Both are one event. What it comes to is decided while applying, so a handler
- * only makes the event, and its second step turns the outcome into an answer. */
+ * Both are one event. Its outcome is decided while it is applied, so a handler only builds the
+ * event, and its second step turns the outcome into a response. */
 #include "httpd/handlers.h"
 
 #include "common/base/max_age.h"
@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A long Location would not fit into the connection's memory; without one, the
- * place is the request's own URL (RFC 9110, 15.3.2). */
+/* A long Location would not fit into the connection's memory; without one, the place is the
+ * request's own URL (RFC 9110, 15.3.2). */
 #define LOCATION_MAX 2048
 
 static void add_location(struct request *rq, struct MHD_Response *response)
@@ -39,14 +39,14 @@ static enum MHD_Result put_done(struct request *rq)
 	struct volume_tag tag;
 	server_volume_tag(rq->server, &tag);
 	struct MHD_Response *response = response_empty();
-	/* the value is stored as it came, so its validator may be told (RFC 9110, 9.3.4) */
+	/* The value is stored as it came, so its validator may be sent (RFC 9110, 9.3.4). */
 	response_etag(response, w->version, &tag);
 	if (w->created)
 		add_location(rq, response);
 	return respond_send(rq, w->created ? 201 : 200, w->offset, response);
 }
 
-/* Submit SET, a PUT whose writer lets HTTP caches keep the value. */
+/* Submit SET, a PUT whose writer allows HTTP caches to keep the value. */
 static enum MHD_Result put_with_max_age(struct request *rq, const struct event *set,
                                         uint32_t max_age_s)
 {
@@ -57,7 +57,7 @@ static enum MHD_Result put_with_max_age(struct request *rq, const struct event *
 	                                 put_done);
 }
 
-/* A directory: no value, no type, no TTL. */
+/* Create a directory: no value, no type, no TTL. */
 static enum MHD_Result put_directory(struct request *rq, struct event *ev)
 {
 	enum MHD_Result ret;
@@ -88,7 +88,7 @@ enum MHD_Result handle_put(struct request *rq)
 		return put_directory(rq, &ev);
 	if (!write_event_ttl(rq, &ev, true, &given, &ret) || !write_event_type(rq, &ev, &ret))
 		return ret;
-	/* no-cache and no-store are what a value has anyway, and browsers send max-age=0 with
+	/* no-cache and no-store are the default for values, and browsers send max-age=0 with
 	 * requests that have nothing to do with the value. */
 	const char *cache_control = rq->headers.cache_control;
 	uint32_t max_age_s;
@@ -112,7 +112,7 @@ static enum MHD_Result delete_done(struct request *rq)
 		        rq, PROBLEM_NOT_A_DIRECTORY_READ, w->offset,
 		        "This, or a name in its path, is a key and not a directory. Leave the "
 		        "slash at the end away to delete a key.");
-	if (w->code == OUTCOME_NOT_DIR) /* below a key there is nothing */
+	if (w->code == OUTCOME_NOT_DIR) /* nothing exists below a key */
 		return problem(rq, PROBLEM_NOT_FOUND, w->offset,
 		               "A name in the path is a key, so there is nothing below it.");
 	return problem_outcome(rq, w, write_event_is_conditional(rq));
