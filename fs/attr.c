@@ -1,9 +1,9 @@
-/* Attributes: what stat(2) shows of an entry, and how long the kernel may keep it.
+/* Attributes: the stat(2) data of an entry, and how long the kernel may cache it.
  *
- * Everything comes from the store, but for files with changes that are not
- * logged yet: those show what this mount would read. Such answers are never
- * kept by the kernel, and an answer about an entry that expires is kept no
- * longer than the entry lives. */
+ * Attributes come from the store, except for files with changes that are not logged yet:
+ * these have the size and times that this mount would read. The kernel may not cache such
+ * an answer, and it may cache the attributes of an entry that expires only until the expiry.
+ * Locks: file->lock, except where noted. */
 #include "fs/frozen.h"
 #include "fs/op.h"
 #include "fs/kernel_cache.h"
@@ -56,8 +56,9 @@ void attr_fill(const struct mount *m, const struct entry *e, struct stat *st)
 	};
 }
 
-/* Before each append the kernel asks for the size. Without waiting for the log it
- * is what it will be, if nobody else appends. */
+/* Return the number of appended bytes to add to the size in the store. With -o async_close
+ * they are in flight when the kernel requests the size before the next append, which must
+ * follow them. Otherwise 0: the request waits until they are applied. */
 static uint64_t unapplied_bytes(const struct mount *m, const struct file *f)
 {
 	return m->async ? f->append_bytes : 0;
@@ -106,7 +107,8 @@ double attr_timeout(const struct mount *m, const struct view *view, const struct
 	return ttl_ms < 0 ? KEEP_LONG_S : (double)ttl_ms / 1000;
 }
 
-/* Whether the kernel is given pages of F, which the size that it keeps has to go with. */
+/* Return whether the kernel may get pages of F, so that the size that it caches has to match
+ * them. */
 static bool gives_pages(const struct mount *m, const struct file *f)
 {
 	return m->caching && f->content;
@@ -143,8 +145,8 @@ void attr_entry(struct mount *m, const struct view *view, const struct entry *e,
 
 void attr_entry_file(struct mount *m, struct file *f, struct fuse_entry_param *ret)
 {
-	/* The name can be kept: if it turns out to lead elsewhere, or not to come
-	 * about, the kernel is told (op.c). */
+	/* The kernel may cache the name: op.c invalidates it if the creation fails, or if the name
+	 * turns out to lead to another inode. */
 	*ret = (struct fuse_entry_param){
 		.ino = f->ino,
 		.entry_timeout = m->caching ? KEEP_LONG_S : 0,
@@ -169,11 +171,11 @@ static void attr_again(struct parked *p)
 	reply_attr(p->mount, p->req, ((struct parked_attr *)p)->ino, true, true);
 }
 
-/* Fills ST for a file; F->lock is held. 0 or -errno. */
+/* Fill ST for F, and *RET_TIMEOUT with the seconds for which the kernel may cache it. F->lock
+ * is held. Returns 0 or -errno. */
 static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double *ret_timeout)
 {
 	struct view view;
-
 	int r = view_open(m->store, &view);
 
 	if (r < 0)
@@ -186,7 +188,7 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 	view_close(&view);
 	if (r == 0 && frozen_asked(f, clock_mono_ms()))
 		inval_thaw(m->inval, f);
-	/* Being opened just now, and nothing was ever seen of it. */
+	/* The entry was removed while it was being opened, and was never read from the store. */
 	if (r == 0 && f->gone && !f->last.mode)
 		r = -ESTALE;
 	if (r == 0)
@@ -213,10 +215,12 @@ static int attr_of_inode(struct mount *m, fuse_ino_t ino, struct stat *st, doubl
 		*ret_timeout = again ? 0 : attr_timeout(m, &view, &e);
 	}
 	view_close(&view);
-	return r == -ENOENT ? -ESTALE : r; /* the kernel looks the name up again */
+	/* On ESTALE the kernel looks the name up again. */
+	return r == -ENOENT ? -ESTALE : r;
 }
 
-/* Waits for events on their way unless WAITED; without KEEP the kernel may not. */
+/* Answer REQ with the attributes of INO: after the file's events in flight are done, unless
+ * WAITED. Without KEEP the kernel may not cache the answer. */
 static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited, bool keep)
 {
 	struct file *f = ino == FUSE_ROOT_ID ? NULL : files_find(&m->files, ino);

@@ -1,19 +1,19 @@
-/* Buffers: a private copy of one value, and what was changed in it.
+/* Buffers: a private copy of one value, and the changes made in it.
  *
- * A file being written through the mount is a buffer until its flush. The
- * whole value is copied at the first write, so that reads of the same mount
- * see it as it will be. What has to be logged is kept apart: either the value
- * was emptied (created, O_TRUNC), then all of it; or the ranges that were
- * written, the least size that it was shortened to, and the size that it was
- * lengthened to without data. Only these are logged, so that writers of
- * different ranges on different nodes lose nothing of each other's.
+ * A file that is being written through the mount has a buffer until its flush. The first
+ * write copies the whole value, so that reads on the same mount see the new contents. The
+ * buffer records separately which changes to log. If the value was emptied (created, O_TRUNC),
+ * that is the whole value. Otherwise it is the ranges that were written, the smallest size to
+ * which the value was shortened, and the size to which it was extended without data. Because
+ * only these are logged, writers of different ranges on different nodes do not overwrite each
+ * other's data.
  *
- * Invariants: ranges are sorted, do not touch, are not empty and end at or
- * before `size`; with `whole` there are none; changed is false only if an
- * event would change nothing. No lock: the owner has one.
+ * Invariants: ranges are sorted, do not touch, are not empty and end at or before `size`; with
+ * `whole` there are none; `changed` is false only if an event would change nothing. No lock: the
+ * owner has one.
  *
- * A write that fails leaves a value that nobody meant: the buffer then says so until
- * the program has repaired it, and is not logged meanwhile. */
+ * A failed write leaves a value that the program did not intend. The buffer then has an `error`
+ * and must not be logged until the program has written the missing bytes. */
 #include "fs/buffer.h"
 
 #include <assert.h>
@@ -23,6 +23,7 @@
 
 #define MIN_CAP 4096
 
+/* Grow the allocation to at least SIZE bytes. Returns 0 or -ENOMEM. */
 static int reserve(struct buffer *buf, uint64_t size)
 {
 	uint64_t cap = buf->cap ? buf->cap : MIN_CAP;
@@ -88,12 +89,14 @@ static bool is_dense_with(const struct buffer *buf, uint64_t off, uint64_t len)
 		return true;
 	for (size_t i = 0; i < buf->nranges; i++)
 		bytes += buf->ranges[i].len;
-	/* Assume that it shares no block and all of its bytes with other ranges. */
+	/* Assume the worst case: the new range shares no block with others, and all of its bytes
+	 * are in ranges already. */
 	return event_spread(buf->ranges, buf->nranges) + event_spread(&more, 1) <=
 	       EVENT_SPREAD_MIN + bytes / EVENT_SPREAD_BYTES;
 }
 
-/* Merges [off, off + len) into the ranges. */
+/* Merge [OFF, OFF + LEN) into the ranges. Returns 0, -ENOMEM, or -ENOBUFS if one event cannot
+ * hold another range. */
 static int note_range(struct buffer *buf, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len;
@@ -199,7 +202,7 @@ int buffer_truncate(struct buffer *buf, uint64_t size)
 			buf->cut = size;
 		buf->has_cut = true;
 	}
-	/* Also when shortened: by then the value may be shorter still. */
+	/* Needed after shortening, too: when the event is applied, the value may be even shorter. */
 	buf->grow = size;
 	buf->size = size;
 	buf->changed = true;

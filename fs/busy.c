@@ -1,22 +1,21 @@
-/* Busy inodes: those that the kernel may keep locked for a request of ours.
+/* Busy inodes: those that the kernel may keep locked for a request to this mount.
  *
- * The kernel locks a directory while one of its names is made or removed, an
- * inode while its attributes are set, pages while they are read, each until we
- * answer; and invalidating takes the same locks, without a way to interrupt
- * it. While it waits there the process cannot be killed, and the mount of a
- * process that died then hangs instead of failing. So the invalidator asks
- * here first and takes another way round what is busy (notifier.c).
+ * The kernel locks a directory while one of its names is created or removed, an inode while
+ * its attributes are set, and pages while they are read, each until this program answers.
+ * Invalidating takes the same locks and cannot be interrupted. A process that waits there
+ * cannot be killed, and if it dies its mount hangs instead of failing. So the invalidator
+ * checks here first, and invalidates busy inodes in another way (notifier.c).
  *
- * It is a hint: a request that the kernel has sent and we have not read yet is
- * not counted. Such a one is read and answered soon, as long as we live.
- * Atomics; no lock. */
+ * The answer is a hint: it does not count a request that the kernel has sent and no thread has
+ * read yet. It will be read and answered shortly, as long as this process lives. Sequentially
+ * consistent atomics; no lock. */
 #include "fs/busy.h"
 
 #include "common/base/clock.h"
 
 static struct busy_slot *slot_of(struct busy *busy, uint64_t ino)
 {
-	/* Proposed numbers differ in their low bits and, by node, in high ones. */
+	/* Proposed inode numbers differ in their low bits, and in high bits between nodes. */
 	return &busy->slots[(ino ^ ino >> 28 ^ ino >> 40) % BUSY_SLOTS];
 }
 

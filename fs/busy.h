@@ -18,15 +18,15 @@ struct busy {
 	} slots[BUSY_SLOTS];
 };
 
-/* Note the begin and the answer of a request for which the kernel locks INO (the store's inode of a
- * directory whose names it changes, of an entry whose attributes it changes, or of a file whose
- * pages it fills). Thread-safe. */
+/* Note the start and the answer of a request for which the kernel locks INO: the store's inode of
+ * a directory whose names it changes, of an entry whose attributes it changes, or of a file whose
+ * pages it fills. Each start needs one end. Thread-safe. */
 void busy_begin(struct busy *busy, uint64_t ino);
 void busy_end(struct busy *busy, uint64_t ino);
 
 /* Return whether INO is locked now or was within the last BUSY_QUIET_MS. */
 bool busy_lately(struct busy *busy, uint64_t ino);
-/* Return whether it is locked now. */
+/* Return whether INO is locked now. */
 bool busy_now(struct busy *busy, uint64_t ino);
 
 #endif

@@ -1,17 +1,17 @@
-/* The channel: how requests come from the kernel, and replies and notifications go.
+/* Channel: reads requests from the kernel, and writes replies and notifications.
  *
- * libfuse reads and writes through these functions, so that a thread can spin
- * (spin.h), the first request be looked at (handshake.h), and what the kernel
- * refuses be told in our log: libfuse prints it to stderr by itself, whatever
- * fuse_set_log_func() says, but for ENOENT, which means that a request was
- * interrupted. So it is given ENOENT for everything that is said here.
+ * libfuse reads and writes through these functions, so that a thread can spin for the next
+ * request (spin.h), the first request can be inspected (handshake.h), and writes that the
+ * kernel refuses appear in this program's log. libfuse itself would print every such error to
+ * stderr, whatever fuse_set_log_func() says, except ENOENT, which means that the request was
+ * interrupted. So these functions log each error and return ENOENT to libfuse.
  *
- * A notification that is refused is nothing to be told, as a rule: the kernel
- * does not have the name or inode (ENOENT), or has it in another way than we
- * think (a directory with names that it still knows: ENOTEMPTY; a mount point in
- * it: EBUSY; another inode by that name: ENOTDIR, EISDIR). Who notifies then tells
- * more (notifier.c). That libfuse shows it all as ENOENT makes no difference there:
- * only that of an inode is looked for, and no other can come of one. */
+ * A refused notification usually needs no warning: the kernel does not have the name or inode
+ * (ENOENT), or its state differs from what this program expects: a directory in which it still
+ * knows names (ENOTEMPTY), one that contains a mount point (EBUSY), or another inode by that
+ * name (ENOTDIR, EISDIR). The notifier then invalidates more (notifier.c). The notifier can live
+ * with ENOENT for every error: it distinguishes only the errors of inode notifications, and
+ * those fail with ENOENT only. No lock. */
 #include "fs/channel.h"
 
 #include "fs/mount.h"
@@ -38,7 +38,7 @@ static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 
 static void log_refusal(const struct mount *m, const struct fuse_out_header *header, int error)
 {
-	/* When the mount is gone nobody waits for anything. */
+	/* An interrupted request, or an unmounted file system: no caller waits for an answer. */
 	if (error == ENOENT || fuse_session_exited(m->session))
 		return;
 	if (header->unique)
@@ -67,8 +67,8 @@ static ssize_t write_reply(int fd, struct iovec *iov, int count, void *userdata)
 }
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
-/* Open another descriptor of MASTER's connection, for one thread of the loop. Return
- * it, or -1. Since 3.17 libfuse does not do so itself for a custom io. */
+/* Open another descriptor of MASTER's connection, for one thread of the loop. Returns it, or -1.
+ * Since 3.17 libfuse does not do so itself for a custom io. */
 static int clone_channel(int master)
 {
 	uint32_t connection = (uint32_t)master;

@@ -1,20 +1,19 @@
-/* Files: keys that are open on this mount, or on their way into the log.
+/* Files: keys that are open on this mount, or have changes on their way into the log.
  *
- * A file is what a mount knows beyond the store: the copy that keeps an open
- * key readable after it is deleted, changes that are not logged yet, names
- * that were created here and that nobody else can see before their first
- * flush. Everything else is read from the store each time.
+ * A file is what a mount knows beyond the store: the copy that keeps an open key readable
+ * after it is deleted, changes that are not logged yet, and names that were created on this
+ * mount and are invisible elsewhere until their first flush. Everything else is read from the
+ * store each time.
  *
- * A name created without O_EXCL has only a proposed inode number until its
- * event is applied. If another writer was faster, the entry has another
- * number, but the kernel goes on using ours for what it has open: an alias
- * leads from one to the other until the kernel forgets it. Another leads from
- * an entry that was replaced while it was being opened to the one that has its
- * name since, until it is closed.
+ * A name created without O_EXCL has only a proposed inode number until its event is applied.
+ * If another writer was faster, the entry has another number, but the kernel goes on using
+ * the proposed one for its open handles: an alias maps it to the entry until the kernel forgets
+ * it. Another kind of alias maps an entry that was replaced while it was being opened to the
+ * entry that has the name now, until the file is closed.
  *
- * Locks: files->lock protects the tables and reference counts, file->lock the
- * state of one file. file->lock may be held when files->lock is taken, never
- * the other way round. No FUSE call and no event is sent from here. */
+ * Locks: files->lock protects the tables and reference counts, file->lock the state of one
+ * file. file->lock may be held when files->lock is taken, never the reverse. No function here
+ * calls FUSE or sends an event. */
 #include "fs/file_internal.h"
 #include "fs/kernel_cache.h"
 
@@ -24,7 +23,7 @@
 #include <string.h>
 #include <utlist.h>
 
-/* Files that stay for the sake of an error. */
+/* Largest number of closed files that are kept because their error was not reported yet. */
 #define KEPT_MAX 1024
 
 /* --- values ---------------------------------------------------------------- */
@@ -44,7 +43,7 @@ void content_unref(struct content *content)
 	free(content);
 }
 
-/* A value that owns BYTES, or NULL without memory (BYTES stay the caller's). */
+/* Return a new value that owns BYTES, or NULL without memory (BYTES then stay the caller's). */
 static struct content *content_new(unsigned char *bytes, uint64_t size, uint64_t version)
 {
 	struct content *content = malloc(sizeof(*content));
@@ -54,6 +53,7 @@ static struct content *content_new(unsigned char *bytes, uint64_t size, uint64_t
 	return content;
 }
 
+/* Read the value of E. Returns 0 and *RET, -ENOMEM or -EIO. */
 static int content_read(const struct view *view, const struct entry *e, struct content **ret)
 {
 	unsigned char *bytes = malloc(e->size ? e->size : 1);
@@ -99,21 +99,21 @@ void files_close(struct files *files)
 	HASH_CLEAR(hh_name, files->by_name);
 	HASH_CLEAR(hh_real, files->by_real);
 	HASH_ITER (hh, files->by_ino, f, next_file) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is out of the table */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed files leave the table first */
 		HASH_DEL(files->by_ino, f);
-		/* What was given up when stopping may still point to it. */
+		/* Events that were given up when stopping may still point to the file. */
 		if (!f->queue && !f->flight && !f->parked)
 			file_free(f);
 	}
 	HASH_ITER (hh, files->aliases, alias, next_alias) {
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed is out of the table */
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): freed aliases leave the table first */
 		HASH_DEL(files->aliases, alias);
 		free(alias);
 	}
 	pthread_mutex_destroy(&files->lock);
 }
 
-/* A new file, in no table yet. */
+/* Create a file that is in no table yet. Returns NULL without memory. */
 static struct file *file_new(struct files *files, uint64_t ino)
 {
 	struct file *f = calloc(1, sizeof(*f));
@@ -450,7 +450,8 @@ int file_end_empty(struct file *f, const struct entry *e)
 	return 0;
 }
 
-/* Gives the bytes of F->content to BUFFER if nobody else reads them, else a copy. */
+/* Move the bytes of F->content to BUFFER if it has no other user, else copy them. Returns 0 or
+ * -ENOMEM. */
 static int fill_buffer(struct file *f, struct buffer *buffer)
 {
 	struct content *content = f->content;
@@ -522,7 +523,7 @@ int file_take_error(struct files *files, struct file *f)
 	f->error = 0;
 	if (!error)
 		return 0;
-	/* The caller has a reference as well. */
+	/* The caller has a reference as well, so this one is not the last. */
 	pthread_mutex_lock(&files->lock);
 	if (f->kept) {
 		f->kept = false;

@@ -54,8 +54,8 @@ struct file {
 	UT_hash_handle hh_name;
 	unsigned refs;
 	bool named;       /* in the table of names, because it is not in the log yet */
-	bool kept;        /* holds a reference to itself: its error was not reported yet */
-	uint64_t nlookup; /* look-ups that the kernel counts, made while it was named */
+	bool kept;        /* has a reference to itself, because its error was not reported yet */
+	uint64_t nlookup; /* look-ups that the kernel counts, made while the file was named */
 	unsigned char *name_key;
 	size_t name_key_len;
 	bool reserved; /* was frozen: look-ups get another number; in files->frozen ... */
@@ -74,16 +74,17 @@ struct file {
 	int error;               /* errno to report at the next write, flush or fsync */
 	struct entry last;       /* as last read from the store, or as created; no pointers */
 	struct content *content; /* value as last read from the store, or NULL */
-	struct content
-	        *kernel_content; /* given to the kernel's cache (kernel_cache.h), or NULL ... */
-	int64_t behind_ms;       /* ... known to be outdated since then; 0: current */
+	/* Value given to the kernel's cache (kernel_cache.h), or NULL. Known to be outdated since
+	 * outdated_ms; 0: current. */
+	struct content *kernel_content;
+	int64_t outdated_ms;
 	enum file_frozen frozen; /* frozen.c explains this and the next fields */
-	bool thaws;              /* frozen, and the invalidator was asked to thaw it */
-	bool untold_name;        /* frozen, and the kernel's names may still lead here */
+	bool thaw_queued;        /* frozen, and the invalidator will thaw it */
+	bool stale_name;         /* frozen, and the kernel's names may still lead here */
 	bool follows;            /* must not be frozen again */
-	int64_t active_ms;       /* the last open for reading, or read request */
-	int64_t asked_ms;        /* frozen: first request for its size; 0: none yet */
-	uint64_t given;          /* newest version that was read past the kernel's cache */
+	int64_t active_ms;       /* last open for reading, or read request */
+	int64_t size_request_ms; /* frozen: first request for its size; 0: none yet */
+	uint64_t direct_version; /* newest version that was read past the kernel's cache */
 	struct buffer *buffer;   /* private copy with changes, or NULL */
 	uint64_t base_size;      /* size of the value when the buffer was created */
 	unsigned ndropped;       /* how many incomplete buffers were dropped ... */
@@ -143,7 +144,7 @@ void files_close(struct files *files);
 
 /* Return the file of an inode (the kernel's number), or NULL. */
 struct file *files_find(struct files *files, uint64_t ino);
-/* Return the same, created if it does not exist. NULL without memory. */
+/* Return the file of an inode, and create it if it does not exist. NULL without memory. */
 struct file *files_get(struct files *files, uint64_t ino);
 /* Create an empty file that is not logged yet. Returns 0 and *RET, -EEXIST if another such file
  * has that name, or -ENOMEM. */

@@ -1,4 +1,4 @@
-/* What file.c and file_numbers.c share: the tables of files. */
+/* File tables: helpers that file.c and file_numbers.c share. */
 #ifndef KEYDIR_FS_FILE_INTERNAL_H
 #define KEYDIR_FS_FILE_INTERNAL_H
 
@@ -18,11 +18,11 @@ static inline void count_add(atomic_uint *count, int n)
 
 /* Return the alias INO, or NULL. */
 struct alias *alias_find(struct files *files, uint64_t ino);
-/* Take ALIAS out of the tables and free it. */
+/* Remove ALIAS from the tables and free it. */
 void alias_drop(struct files *files, struct alias *alias);
-/* Take F out of the list of files that were frozen, if it is in it. */
+/* Remove F from the list of frozen files, if it is in it. */
 void file_leave_frozen(struct files *files, struct file *f);
-/* Take F out of the table of names, if it is in it. */
+/* Remove F from the table of names, if it is in it. */
 void file_leave_names(struct files *files, struct file *f);
 
 #endif

@@ -1,9 +1,10 @@
 /* Numbers: which inode numbers the kernel has for an entry, and which one look-ups get.
  *
- * The kernel knows an entry by the entry's own number. It can know others (aliases), which
- * lead to the entry as long as the kernel has them: a proposed number that another
- * creator of the same name made void, one whose entry was replaced while it was being
- * opened, and those that look-ups get while the number before is frozen (frozen.c).
+ * The kernel knows an entry by the entry's own number, and perhaps by others, called aliases.
+ * An alias leads to the entry as long as the kernel knows it. There are three kinds: a number
+ * that was proposed for a new name which another creator then made first; a number whose entry
+ * was replaced while it was being opened; and a number that look-ups get while the previous one
+ * is frozen (frozen.c).
  *
  * Lock: files->lock protects all of this. */
 #include "fs/file_internal.h"
@@ -21,7 +22,7 @@ struct alias *alias_find(struct files *files, uint64_t ino)
 	return alias;
 }
 
-/* Put ALIAS, which leads from INO to REAL, into the table. */
+/* Add ALIAS, which leads from INO to REAL, to the table. */
 static void add_alias(struct files *files, struct alias *alias, uint64_t ino, uint64_t real)
 {
 	alias->ino = ino;
@@ -30,7 +31,7 @@ static void add_alias(struct files *files, struct alias *alias, uint64_t ino, ui
 	count_add(&files->naliases, 1);
 }
 
-/* Look-ups do not get ALIAS any more. */
+/* Stop look-ups from getting ALIAS, which may be NULL. */
 static void retire_alias(struct files *files, struct alias *alias)
 {
 	if (alias && alias->current)
@@ -140,7 +141,7 @@ static struct alias *find_current(struct files *files, uint64_t real)
 	return alias;
 }
 
-/* Make SPARE the number that look-ups of REAL get; FILES->lock is held. NULL without
+/* Make SPARE the number that look-ups of REAL get. FILES->lock is held. Returns NULL without
  * memory. */
 static struct alias *renumber(struct files *files, uint64_t real, uint64_t spare)
 {
@@ -205,7 +206,8 @@ int files_freeze(struct files *files, struct file *f, uint64_t bytes)
 	int r = -ENOSPC;
 
 	pthread_mutex_lock(&files->lock);
-	/* Each has one number more, which lasts as long as the kernel knows it. */
+	/* Freezing a file gives its entry one more number, which exists as long as the kernel knows
+	 * it. So both tables are limited. */
 	bool room = f->reserved ||
 	            (files->nfrozen < FILES_FROZEN_MAX && files->naliases < FILES_FROZEN_MAX);
 	if (room && files->frozen_bytes + bytes <= FILES_FROZEN_BYTES_MAX) {

@@ -11,11 +11,11 @@
  *
  * The invalidator freezes a file, instead of dropping its pages, if
  * - it is open, and all handles can only read: a writer must see its own writes, and
- *   databases that lock the file must see the changes of others;
+ *   databases that lock the file must see other clients' changes;
  * - it was opened, or the kernel asked for pages, within FROZEN_ACTIVE_MS: a program that
  *   maps a value or follows a log for longer wants the changes;
- * - the new value is not the old one with more at its end (readers of both get a whole
- *   value, and `tail -f` goes on), and the event does not change only a part;
+ * - the new value is not the old one with bytes appended (then readers of either get a whole
+ *   value, and `tail -f` continues), and the event replaces the whole value;
  * - no read past the kernel's cache got the new value through this number already, and this
  *   mount has no event of the file in flight;
  * - the mount's frozen values stay within their limits (file.h).
@@ -27,8 +27,8 @@
  *    the start or at the end: `tail -f` and `less +F` do so once they have reached the end;
  * 4. it is opened by its old number: by a program that had looked the name up before the
  *    name was invalidated, through a bind mount of the file, or through /proc/PID/fd.
- * Handles that are still in the middle of it then get the rest from the new value. After
- * 2 and 3 the handles follow each change, and names go on leading to another number.
+ * Handles that are still in the middle of the old value then get the rest from the new one.
+ * After 2 and 3 the handles follow each change, while names still lead to another number.
  *
  * Lock: file->lock; the list of frozen files is under files->lock. */
 #include "fs/frozen.h"
@@ -38,9 +38,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bytes to compare first: most replaced values differ there already. */
 #define COMPARE_FIRST 4096
 
-/* The version that the kernel's pages are of, or NULL if that is not here. */
+/* Return the content that the kernel's pages come from, or NULL if F does not have it. */
 static struct content *kernel_version(const struct file *f)
 {
 	if (f->kernel_content)
@@ -48,7 +49,7 @@ static struct content *kernel_version(const struct file *f)
 	return f->content && f->content->version == f->last.version ? f->content : NULL;
 }
 
-/* Whether F has readers that may be in the middle of it. */
+/* Return whether F has readers that may be in the middle of its value. */
 static bool has_readers(const struct file *f, int64_t now_ms)
 {
 	return f->creation == FILE_LOGGED && !f->gone && !f->lost && f->nopen && !f->nwriting &&
@@ -56,7 +57,7 @@ static bool has_readers(const struct file *f, int64_t now_ms)
 	       now_ms - f->active_ms < FROZEN_ACTIVE_MS;
 }
 
-/* Whether the value of E begins with OLD. 1, 0 or -errno. */
+/* Return whether the value of E begins with OLD: 1, 0 or -errno. */
 static int begins_with(const struct view *view, const struct entry *e, const struct content *old)
 {
 	if (!old->size || e->size < old->size)
@@ -83,34 +84,34 @@ bool frozen_try(struct files *files, struct file *f, const struct view *view, in
 	if (f->frozen != FILE_THAWED || !old || !old->version || !has_readers(f, now_ms))
 		return false;
 	if (view_inode(view, f->real, &e) < 0 || e.version <= old->version ||
-	    f->given > old->version)
+	    f->direct_version > old->version)
 		return false;
 	if (begins_with(view, &e, old) != 0 || files_freeze(files, f, old->size) < 0)
 		return false;
 	if (!f->kernel_content)
 		f->kernel_content = content_ref(old);
-	f->behind_ms = 0;
+	f->outdated_ms = 0;
 	f->frozen = FILE_FROZEN;
-	f->thaws = false;
-	f->untold_name = true;
+	f->thaw_queued = false;
+	f->stale_name = true;
 	f->active_ms = now_ms;
-	f->asked_ms = 0;
+	f->size_request_ms = 0;
 	return true;
 }
 
 bool frozen_asked(struct file *f, int64_t now_ms)
 {
-	if (f->frozen != FILE_FROZEN || f->thaws)
+	if (f->frozen != FILE_FROZEN || f->thaw_queued)
 		return false;
-	if (!f->asked_ms)
-		f->asked_ms = now_ms;
-	f->follows = now_ms - f->asked_ms >= FROZEN_ASKED_MS;
+	if (!f->size_request_ms)
+		f->size_request_ms = now_ms;
+	f->follows = now_ms - f->size_request_ms >= FROZEN_ASKED_MS;
 	return f->follows;
 }
 
 bool frozen_expired(struct file *f, int64_t now_ms)
 {
-	if (f->frozen != FILE_FROZEN || f->thaws)
+	if (f->frozen != FILE_FROZEN || f->thaw_queued)
 		return false;
 	f->follows = now_ms - f->active_ms >= FROZEN_ACTIVE_MS;
 	return f->follows;
@@ -133,7 +134,7 @@ void frozen_end(struct files *files, struct file *f)
 	if (f->frozen != FILE_THAWING)
 		return;
 	f->frozen = FILE_THAWED;
-	f->thaws = false;
+	f->thaw_queued = false;
 	files_thaw(files, f, f->follows && f->nopen);
 }
 
@@ -142,5 +143,5 @@ bool frozen_closed(struct files *files, struct file *f)
 	if (f->follows && f->frozen == FILE_THAWED)
 		files_thaw(files, f, false);
 	f->follows = false;
-	return f->frozen == FILE_FROZEN && !f->thaws;
+	return f->frozen == FILE_FROZEN && !f->thaw_queued;
 }

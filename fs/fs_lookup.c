@@ -30,7 +30,8 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 		attr_entry(m, &view, &e, &param);
 		dir_count_lookup(m, parent);
 		if (S_ISREG(e.mode))
-			lookup_cache_add(&m->recall, param.ino, parent, name, clock_mono_ms());
+			lookup_cache_add(&m->lookup_cache, param.ino, parent, name,
+			                 clock_mono_ms());
 	}
 	view_close(&view);
 	if (r == -ENOENT && m->caching) {
@@ -45,12 +46,12 @@ static void lookup_in_store(struct mount *m, fuse_req_t req, uint64_t parent, co
 
 int fs_look_up_again(struct mount *m, const struct view *view, uint64_t ino, struct entry *ret)
 {
-	struct recalled at;
+	struct lookup_name at;
 	struct entry e;
 
 	/* An inode number must stay with one key if the kernel opens files without a request: the
 	 * kernel would keep the pages of the old key. */
-	if (m->no_open || !lookup_cache_find(&m->recall, ino, clock_mono_ms(), &at) ||
+	if (m->no_open || !lookup_cache_find(&m->lookup_cache, ino, clock_mono_ms(), &at) ||
 	    view_name(view, at.parent, at.name, at.len, &e) < 0 || !S_ISREG(e.mode))
 		return -ENOENT;
 	*ret = e;

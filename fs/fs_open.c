@@ -203,8 +203,8 @@ static void note_read(struct mount *m, struct file *f, const struct content *con
 	f->active_ms = clock_mono_ms();
 	if (cached || !content)
 		return;
-	if (content->version > f->given)
-		f->given = content->version;
+	if (content->version > f->direct_version)
+		f->direct_version = content->version;
 	if ((off == 0 || (uint64_t)off >= content->size) && frozen_asked(f, f->active_ms))
 		inval_thaw(m->inval, f);
 }

@@ -263,7 +263,7 @@ static void forget_name(struct mount *m, uint64_t dir, struct bytes key)
 {
 	size_t skip = key_name_start(key.data, key.len);
 
-	lookup_cache_renamed(&m->recall, dir, (const char *)key.data + skip, key.len - skip);
+	lookup_cache_renamed(&m->lookup_cache, dir, (const char *)key.data + skip, key.len - skip);
 }
 
 static void rename_done(struct op *op, const struct outcome *out)

@@ -1,16 +1,16 @@
-/* The gate: changes wait here while the log is away.
+/* Gate: changes wait here while the log is away.
  *
- * A change is logged when its file is closed, and a shell does not look at what close(2)
- * returns: `echo x >key` would have status 0 although the value is stored nowhere. So while
- * the log is known to be away, opening for writing and writing wait for it, and fail with
- * EIO once it has been away for as long as the write timeout; then they fail at once, until
- * it is back. What only reads never comes here.
+ * A change is logged when its file is closed, and shells ignore the result of close(2):
+ * `echo x >key` would exit with 0 although the value is stored nowhere. So while the log is
+ * known to be away, opens for writing and writes wait for it. Once it has been away for as long
+ * as the write timeout, they fail with EIO, at first after their wait and then at once, until
+ * the log is back. Requests that only read never come here.
  *
- * A create does not wait, because the kernel keeps the directory locked until it is
- * answered; the write that follows does.
+ * A create does not wait, because the kernel keeps the directory locked until it is answered;
+ * the write that follows does.
  *
- * Outages are rare: the thread that looks after those that wait is started by the first of
- * them and ends with the last.
+ * Outages are rare, so the thread that watches over the waiting requests is started for the
+ * first of them and ends with the last.
  *
  * Lock: gate->lock, a leaf. */
 #include "fs/gate.h"
@@ -22,7 +22,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define LOOK_MS 20
+/* Interval at which waiting requests are checked. */
+#define CHECK_MS 20
 
 int gate_init(struct gate *gate, struct mount *m)
 {
@@ -46,8 +47,9 @@ int gate_check(struct gate *gate, int64_t *ret_wait_ms)
 	return error;
 }
 
-/* Take off those of the list whose waiting is over; gate->lock is held. */
-static struct gated *take_over(struct gate *gate, bool all, int64_t now_ms)
+/* Remove and return the requests whose deadline has passed, or with ALL every request.
+ * gate->lock is held. */
+static struct gated *take_expired(struct gate *gate, bool all, int64_t now_ms)
 {
 	struct gated *taken = NULL, **last = &taken, **link = &gate->first;
 
@@ -77,7 +79,7 @@ static void run_all(struct gated *list, int error)
 	}
 }
 
-static void *look_after(void *arg)
+static void *gate_thread(void *arg)
 {
 	struct gate *gate = arg;
 
@@ -85,9 +87,9 @@ static void *look_after(void *arg)
 	while (gate->first) {
 		int64_t since_ms;
 		int error = gate->stop ? EIO : node_write_error(gate->mount->node, &since_ms);
-		/* What keeps it from working besides an absence is no reason to wait. */
+		/* Only the absence of the log is a reason to wait: answer all on other errors. */
 		bool all = gate->stop || !error || !since_ms;
-		struct gated *over = take_over(gate, all, clock_mono_ms());
+		struct gated *over = take_expired(gate, all, clock_mono_ms());
 
 		if (over) {
 			pthread_mutex_unlock(&gate->lock);
@@ -95,7 +97,7 @@ static void *look_after(void *arg)
 			pthread_mutex_lock(&gate->lock);
 			continue;
 		}
-		struct timespec until = clock_mono_in(LOOK_MS);
+		struct timespec until = clock_mono_in(CHECK_MS);
 		pthread_cond_timedwait(&gate->wake, &gate->lock, &until);
 	}
 	gate->runs = false;
@@ -114,7 +116,7 @@ void gate_wait(struct gate *gate, struct gated *g, int64_t wait_ms)
 	pthread_mutex_lock(&gate->lock);
 	bool waits = !gate->stop;
 	if (waits && !gate->runs) {
-		waits = gate->runs = pthread_create(&thread, NULL, look_after, gate) == 0;
+		waits = gate->runs = pthread_create(&thread, NULL, gate_thread, gate) == 0;
 		if (waits)
 			pthread_detach(thread);
 	}

@@ -92,7 +92,7 @@ static bool thaw_for_open(struct mount *m, struct file *f)
 		return false;
 	frozen_thaw(f, &view);
 	view_close(&view);
-	if (f->frozen == FILE_THAWING && !f->thaws)
+	if (f->frozen == FILE_THAWING && !f->thaw_queued)
 		inval_thaw(m->inval, f);
 	return f->frozen == FILE_THAWING;
 }

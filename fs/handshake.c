@@ -1,15 +1,14 @@
-/* What is agreed with the kernel at the start beside what libfuse knows of.
+/* Handshake: features agreed with the kernel at the start that libfuse does not know.
  *
- * - A file that is read without the kernel's cache (direct_io) cannot be mapped with
- *   MAP_SHARED, unless the file system asks for FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6,
- *   include/uapi/linux/fuse.h). libfuse before 3.17 cannot ask for it: its flags end
- *   at bit 31.
- * - Look-ups and listings in one directory come one at a time, unless the file system
- *   asks for FUSE_PARALLEL_DIROPS. libfuse 3.14 takes the wish for it
- *   (FUSE_CAP_PARALLEL_DIROPS) and does not pass it on.
+ * - FUSE_DIRECT_IO_ALLOW_MMAP (Linux 6.6, include/uapi/linux/fuse.h) lets programs map a file
+ *   with MAP_SHARED although it is read without the kernel's cache (direct_io). libfuse before
+ *   3.17 cannot request it: its flags end at bit 31.
+ * - FUSE_PARALLEL_DIROPS lets the kernel send several look-ups and listings of one directory
+ *   at a time. libfuse 3.14 accepts the request for it (FUSE_CAP_PARALLEL_DIROPS) but does not
+ *   pass it on.
  *
- * So the first request and its reply are looked at on their way, and these flags are
- * added to the reply. Everything else is libfuse's. */
+ * So this module inspects the first request and adds these flags to its reply. Everything
+ * else in the reply comes from libfuse. No lock: a single thread handles the first request. */
 #include "fs/handshake.h"
 
 #include <linux/fuse.h>

@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-/* Zeroed at first. Written by the one thread that handles the first request,
- * before there is another. */
+/* Zeroed by the caller. Written by the thread that handles the first request, before there is
+ * another thread. */
 struct handshake {
 	uint64_t unique;  /* of the kernel's first request */
 	bool maps_direct; /* the kernel can map files that are read without its cache */

@@ -1,11 +1,11 @@
-/* Holders: whether a process still has a file open that it has just closed once.
+/* Holders: whether a process still has a file open after it closed one descriptor of it.
  *
- * A flush says that a descriptor was closed, not whether it was the last one, and
- * the release that does say so comes after close(2) has returned. Where that makes
- * a difference, /proc/PID/fdinfo is looked at: its text has the inode's number
- * since Linux 5.14, and asking for it sends this mount no request, as stat(2)
- * through /proc/PID/fd would. Shells move what they open to the lowest
- * descriptors, so no more than these are looked at; the cost is bounded. */
+ * A flush request means that a descriptor was closed, not that it was the last one; the release
+ * request, which means that, comes only after close(2) has returned. Where the difference
+ * matters, this module searches /proc/PID/fdinfo. Its text has had the inode number since Linux
+ * 5.14, and reading it sends no request to this mount, as stat(2) through /proc/PID/fd would.
+ * Shells move their files to the lowest descriptors, so only those are searched, which bounds
+ * the cost. No state, no lock. */
 #include "fs/holder.h"
 
 #include <errno.h>
@@ -15,9 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Number of descriptors to search. */
 #define DESCRIPTORS 32
 
-/* Reads the inode's number of descriptor NAME from DIR, a process's fdinfo. */
+/* Read the inode number of descriptor NAME from DIR, a process's fdinfo. Returns 0 or -errno. */
 static int read_ino(int dir, const char *name, uint64_t *ret)
 {
 	char text[512];

@@ -194,7 +194,7 @@ void inval_thaw(struct inval *inval, struct file *f)
 		pthread_cond_signal(&inval->wake);
 	}
 	pthread_mutex_unlock(&inval->lock);
-	f->thaws = item != NULL;
+	f->thaw_queued = item != NULL;
 	if (!item)
 		files_unref(&inval->mount->files, f);
 }

@@ -51,7 +51,7 @@ struct mount {
 	struct inval *inval;
 	struct announcer *announcer; /* NULL: no announcements */
 	struct busy busy;
-	struct recall recall;
+	struct lookup_cache lookup_cache;
 	struct open_list open;
 	struct pending pending;
 	struct gate gate;

@@ -139,7 +139,7 @@ static bool keep_version(struct mount *m, const struct invalidation *item, uint6
 	if (viewed)
 		frozen_try(&m->files, f, &view, clock_mono_ms());
 	bool frozen = f->frozen == FILE_FROZEN;
-	*ret_untold = frozen && f->untold_name;
+	*ret_untold = frozen && f->stale_name;
 	pthread_mutex_unlock(&f->lock);
 	if (viewed)
 		view_close(&view);
@@ -155,7 +155,7 @@ static void name_told(struct mount *m, uint64_t ino)
 	if (!f)
 		return;
 	pthread_mutex_lock(&f->lock);
-	f->untold_name = false;
+	f->stale_name = false;
 	pthread_mutex_unlock(&f->lock);
 	files_unref(&m->files, f);
 }
@@ -222,7 +222,7 @@ static bool tell_thawed(struct notifier *notifier, const struct invalidation *it
 		tell_inode(notifier, f->ino, true);
 	pthread_mutex_lock(&f->lock);
 	if (r < 0)
-		f->thaws = false;
+		f->thaw_queued = false;
 	frozen_end(&m->files, f);
 	pthread_mutex_unlock(&f->lock);
 	files_unref(&m->files, f);

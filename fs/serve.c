@@ -428,7 +428,7 @@ int fs_serve(const struct fs_options *options, serve_ready *ready, void *arg, ch
 		return r;
 	pthread_mutex_init(&m.open.lock, NULL);
 	pending_init(&m.pending);
-	lookup_cache_init(&m.recall);
+	lookup_cache_init(&m.lookup_cache);
 	spin_init(&m.spin, options->spin_us);
 	r = gate_init(&m.gate, &m);
 	if (r == 0)

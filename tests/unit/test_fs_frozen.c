@@ -105,7 +105,7 @@ static void test_readers_keep_their_version_and_names_lead_to_the_new_one(void *
 	assert_false(try_at(s, s->f, NOW));
 	set_key(s, "two");
 	assert_true(try_at(s, s->f, NOW));
-	assert_true(s->f->untold_name);
+	assert_true(s->f->stale_name);
 	/* Neither time nor a notification to the kernel changes that. */
 	set_key(s, "three");
 	kernel_cache_invalidate(&s->files, real);
@@ -171,9 +171,9 @@ static void test_only_active_readers_keep_their_version(void **state)
 	assert_false(try_at(s, f, NOW));
 	f->flight = NULL;
 	/* Another reader has read the new value already. */
-	f->given = f->kernel_content->version + 1;
+	f->direct_version = f->kernel_content->version + 1;
 	assert_false(try_at(s, f, NOW));
-	f->given = 0;
+	f->direct_version = 0;
 	assert_true(try_at(s, f, NOW + FROZEN_ACTIVE_MS - 1));
 }
 
