@@ -17,6 +17,7 @@
 #include "common/base/ttl.h"
 #include "httpd/json_text.h"
 #include "httpd/request.h"
+#include "httpd/response.h"
 #include "httpd/server.h"
 
 #include <errno.h>
@@ -202,7 +203,7 @@ void access_log_write(struct access_log *log, const struct request *rq, bool gon
 	json_text_raw(&t, seconds);
 	if (rq->announced)
 		number(&t, "bytes_in", rq->announced);
-	if (rq->sent != REQUEST_SENT_UNKNOWN)
+	if (rq->sent != RESPONSE_SIZE_UNKNOWN)
 		number(&t, "bytes_out", rq->sent);
 	if (rq->token)
 		header(&t, "token", rq->token->name);

@@ -7,7 +7,7 @@
  * Reads settings, changes nothing: thread-safe. */
 #include "httpd/cors.h"
 
-#include "httpd/respond.h"
+#include "httpd/response.h"
 #include "httpd/server.h"
 
 #include <string.h>

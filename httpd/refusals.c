@@ -1,68 +1,38 @@
-/* Refusals.
+/* Refusals: problem documents in place of libmicrohttpd's own responses.
  *
- * What is no HTTP, or is more than the memory of a connection, never becomes a
- * request: libmicrohttpd (0.9.75) answers it with a line of HTML, and has no
- * option to change that. But it queues these answers as we do ours, by
- * MHD_queue_response(), and a function of that name in the program comes before
- * the library's. So the one below is called for the library's answers alone
- * (ours go straight to the real one), and answers with a problem document. A
- * library that was linked to call itself directly (-Bsymbolic-functions, as in
- * Ubuntu) never gets here: then these few answers stay HTML, of the same status.
+ * A connection's bytes that are not HTTP, or exceed the memory of a connection, never become a
+ * request: libmicrohttpd (0.9.75) answers them with a line of HTML, and has no option to change
+ * that. mhd_queue.c intercepts these responses, and refuse_request() answers with a problem
+ * document instead. Where they cannot be intercepted, they stay HTML, with the same status.
  *
- * Between the headers and our handler the library goes on after it has refused,
- * and puts the headers of its answer before it a second time. So the document is
- * written to the connection here, and the library told that it could not be
- * queued: then it closes, which it would have done anyway. The answer is small,
- * and the socket's buffer empty.
+ * After a refusal between the headers and our handler, the library goes on, and puts the headers of
+ * its response before it a second time. So the document is written to the connection here, and the
+ * library is informed that it could not be queued: then it closes the connection, as it would
+ * anyway. The response is small, and the socket's buffer is empty.
  *
- * The client is often still sending. Closing on bytes that nobody read makes
- * the kernel reset the connection, which can destroy the answer on its way, so
- * what has come is read and thrown away first.
+ * The client is often still sending. If the connection closes with unread data, the kernel resets
+ * it, which can destroy the response in transit, so received data is read and discarded first.
  *
  * `server` is written before the daemon's threads start and after they ended. */
 #include "httpd/refusals.h"
 
 #include "httpd/clients.h"
 #include "httpd/limits.h"
+#include "httpd/mhd_queue.h"
 #include "httpd/problem.h"
 #include "httpd/request.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 #include "httpd/tls.h"
 
-#include <dlfcn.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
-/* Bytes that are read and thrown away before a refusal. */
+/* Bytes that are read and discarded before a refusal. */
 #define DRAIN_MAX (1 << 20)
 
 static struct server *server;
-static enum MHD_Result (*real_queue)(struct MHD_Connection *, unsigned, struct MHD_Response *);
-
-int refusals_start(struct server *of)
-{
-	void *found = dlsym(RTLD_NEXT, "MHD_queue_response");
-	if (!found)
-		return -ENOSYS;
-	memcpy(&real_queue, &found, sizeof(found));
-	server = of;
-	return 0;
-}
-
-void refusals_stop(void)
-{
-	server = NULL;
-}
-
-enum MHD_Result refusals_queue_own(struct MHD_Connection *conn, unsigned status,
-                                   struct MHD_Response *response)
-{
-	return real_queue(conn, status, response);
-}
 
 static int socket_of(struct MHD_Connection *conn)
 {
@@ -71,7 +41,7 @@ static int socket_of(struct MHD_Connection *conn)
 	return info ? (int)info->connect_fd : -1;
 }
 
-static void drain(struct MHD_Connection *conn)
+static void drain_socket(struct MHD_Connection *conn)
 {
 	int fd = socket_of(conn);
 	char dropped[4096];
@@ -80,10 +50,10 @@ static void drain(struct MHD_Connection *conn)
 		n = recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT);
 }
 
-/* The document for STATUS, which libmicrohttpd chose; NULL: nothing better than
- * its own answer. As problem_document(). */
-static char *document(struct request *rq, unsigned status, size_t *ret_len,
-                      struct MHD_Response **ret_headers)
+/* Create the document for STATUS, which libmicrohttpd chose, like problem_document(). NULL: send the
+ * library's own response. */
+static char *refusal_document(struct request *rq, unsigned status, size_t *ret_len,
+                              struct MHD_Response **ret_headers)
 {
 	switch (status) {
 	case MHD_HTTP_BAD_REQUEST:
@@ -121,8 +91,8 @@ static enum MHD_Result write_header(void *to, enum MHD_ValueKind kind, const cha
 	return MHD_YES;
 }
 
-static void write_answer(struct MHD_Connection *conn, unsigned status, struct MHD_Response *headers,
-                         const char *body, size_t len)
+static void write_response(struct MHD_Connection *conn, unsigned status,
+                           struct MHD_Response *headers, const char *body, size_t len)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -142,31 +112,41 @@ static void write_answer(struct MHD_Connection *conn, unsigned status, struct MH
 	free(text);
 }
 
-/* The library's own answers; see above. */
-enum MHD_Result MHD_queue_response(struct MHD_Connection *conn, unsigned status,
-                                   struct MHD_Response *response)
+/* Answer in place of libmicrohttpd, which refuses a request with STATUS and RESPONSE. */
+static enum MHD_Result refuse_request(struct MHD_Connection *conn, unsigned status,
+                                      struct MHD_Response *response)
 {
-	/* Refused before there was a request, as by its first line: then this
-	 * stands for it. */
+	/* Stands for the request if it was refused before it existed, as by its first line. */
 	struct request none = { .server = server, .conn = conn, .refs = 1 };
 	struct request *rq = client_request_now(client_of(conn));
 	struct MHD_Response *headers = NULL;
 	size_t len;
-	char *text = document(rq ? rq : &none, status, &len, &headers);
+	char *text = refusal_document(rq ? rq : &none, status, &len, &headers);
 	if (rq) {
 		request_refused(rq, status);
 	} else {
 		http_metrics_begin();
 		http_metrics_end(HTTP_ROUTE_OTHER, HTTP_METHOD_OTHER, status, 0);
 	}
-	drain(conn);
+	drain_socket(conn);
 	if (!text || !headers) {
 		free(text);
-		return real_queue(conn, status, response);
+		return mhd_queue(conn, status, response);
 	}
 	respond_common(rq ? rq : &none, status, RESPOND_OFFSET_NOW, headers);
-	write_answer(conn, status, headers, text, len);
+	write_response(conn, status, headers, text, len);
 	MHD_destroy_response(headers);
 	free(text);
 	return MHD_NO;
+}
+
+int refusals_start(struct server *of)
+{
+	server = of;
+	return mhd_queue_init(refuse_request);
+}
+
+void refusals_stop(void)
+{
+	server = NULL;
 }

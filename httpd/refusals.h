@@ -1,4 +1,4 @@
-/* Refusals: what libmicrohttpd answers itself, made into problem documents. */
+/* Refusals: problem documents in place of libmicrohttpd's own responses. */
 #ifndef KEYDIR_HTTPD_REFUSALS_H
 #define KEYDIR_HTTPD_REFUSALS_H
 
@@ -6,14 +6,10 @@
 
 struct server;
 
-/* Before the daemon starts: SERVER is what the answers speak of, until
- * refusals_stop(). -ENOSYS if there is no libmicrohttpd behind ours. */
+/* Answer in place of libmicrohttpd for SERVER, until refusals_stop(). Call it before the daemon
+ * starts. Returns 0, or -ENOSYS if libmicrohttpd has no MHD_queue_response(). */
 int refusals_start(struct server *server);
-/* After the daemon has stopped. */
+/* Forget the server, after the daemon has stopped. */
 void refusals_stop(void);
-
-/* What MHD_queue_response() is for answers of our own. */
-enum MHD_Result refusals_queue_own(struct MHD_Connection *conn, unsigned status,
-                                   struct MHD_Response *response);
 
 #endif

@@ -14,8 +14,8 @@
 #include "common/base/logger.h"
 #include "httpd/access_log.h"
 #include "httpd/key_wait.h"
+#include "httpd/mhd_queue.h"
 #include "httpd/problem.h"
-#include "httpd/refusals.h"
 #include "httpd/request_check.h"
 #include "httpd/respond.h"
 #include "httpd/router.h"
@@ -194,7 +194,7 @@ static enum MHD_Result body_end(struct request *rq)
 	rq->early = NULL;
 	rq->stage = REQUEST_ANSWERED;
 	client_enter(rq->client, CLIENT_SENDING);
-	enum MHD_Result r = refusals_queue_own(rq->conn, rq->early_status, response);
+	enum MHD_Result r = mhd_queue(rq->conn, rq->early_status, response);
 	MHD_destroy_response(response);
 	return r;
 }

@@ -15,7 +15,7 @@
 #include "httpd/value_answer.h"
 
 #include "httpd/answer_memory.h"
-#include "httpd/respond.h"
+#include "httpd/response.h"
 #include "httpd/server.h"
 
 #include <errno.h>

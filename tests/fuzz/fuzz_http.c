@@ -34,7 +34,7 @@
 static char store[] = "/dev/shm/keydir-fuzz.XXXXXX";
 static struct settings settings;
 static struct server *server;
-/* The library also lets us make its own responses, see httpd/refusals.c. */
+/* The library also lets us make its own responses, see httpd/mhd_queue.c. */
 static bool all_responses_ours;
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
