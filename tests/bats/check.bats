@@ -1,4 +1,4 @@
-# What `make check` finds.
+# What `make check` must find.
 
 load helper
 
@@ -10,7 +10,8 @@ setup() {
 
 rules() { (cd "$T/tree" && CHECKS=rules tests/check.sh); }
 
-# found TEXT FILE LINE: with LINE at its end, FILE breaks a rule, which TEXT names.
+# found TEXT FILE LINE: with LINE at its end, FILE breaks a rule, and the check prints
+# TEXT.
 found() {
 	touch "$T/tree/$2"
 	cp "$T/tree/$2" "$T/before"
@@ -43,7 +44,8 @@ found() {
 
 prose() { (cd "$T/tree" && CHECKS=prose tests/check.sh); }
 
-# hard_to_read FILE SIGN: with 100 bad comments, each after SIGN, the check names FILE.
+# hard_to_read FILE SIGN: append 100 bad comments, each after SIGN; the check must name
+# FILE.
 hard_to_read() {
 	local i
 	cp "$T/tree/$1" "$T/before"

@@ -1,13 +1,13 @@
-# What the bats files of the cluster share, on top of helper.bash: a real Kafka
-# broker, started once for each file, and nodes that follow one of its topics.
+# Helper of the cluster's bats files, on top of helper.bash: a real Kafka broker, started
+# once for each file, and nodes that follow one of its topics.
 #
 # A bats file begins with
 #
 #     load cluster
 #
-# and gets, for each test, a topic of its own ($TOPIC, not made yet; $VOLUME is
-# its URL) beside what helper.bash gives. Node N has the store $T/nN, the mount
-# $T/mntN and a port that stays the same when it is started again.
+# Each test gets a topic of its own ($TOPIC, not created yet; $VOLUME is its URL), besides
+# the variables of helper.bash. Node N has the store $T/nN, the mount $T/mntN and a port
+# that stays the same when it is restarted.
 #
 #   node_httpd N [OPTION...]   starts N's REST server, waits until it is ready;
 #                              sets HTTPD_PID, URL, NODE_HTTPD[N], NODE_URL[N]
@@ -19,12 +19,12 @@
 #                              start, stop, kill, pause, resume, running
 #   produce [KCAT OPTION...]   kcat -P to $TOPIC
 #   consume [KCAT OPTION...]   kcat -C from the start of $TOPIC to its end
-#   log_end                    the offset behind $TOPIC's newest record
-#   lose_batches N [DIR]       takes the newest N batches of $TOPIC from the disk of the
-#                              broker (of DIR), which does not run
+#   log_end                    the offset after $TOPIC's newest record
+#   lose_batches N [DIR]       remove the newest N batches of $TOPIC from the disk of the
+#                              broker (in DIR), which must not run
 #   dump DIR                   the sums of a store's tables
-#   equal_stores DIR...        all of them hold the same rows
-#   settled N...               the nodes have applied the whole log and are equal
+#   equal_stores DIR...        whether all of them have the same rows
+#   settled N...               whether the nodes have applied the whole log and are equal
 #   status_of N JQ-FILTER      of node N's /v1/status
 #
 # Options that all nodes of a test get: NODE_OPTIONS=(...).
@@ -40,7 +40,7 @@ teardown_file() { cluster_teardown_file; }
 setup() { cluster_setup; }
 teardown() { cluster_teardown; }
 
-# Runs in a process of its own: what the tests need is exported.
+# Runs in a process of its own: variables for the tests must be exported.
 cluster_setup_file() {
 	find_broker_commands || return 0
 	export BROKER_DIR=$BATS_FILE_TMPDIR/broker BROKER_PORT
@@ -52,7 +52,7 @@ cluster_setup_file() {
 	}
 }
 
-# What a broker needs is there; else sets BROKER_MISSING.
+# Check that the broker's commands are installed; else set BROKER_MISSING.
 find_broker_commands() {
 	local command
 	for command in java mvn kcat jq python3; do
@@ -63,8 +63,8 @@ find_broker_commands() {
 	done
 }
 
-# The first of two free ports in a row, below those of free_port; it is the caller's until
-# the directory of that name in PORTS_TAKEN is removed.
+# Print the first of two adjacent free ports, below those of free_port. The directory of
+# that name in PORTS_TAKEN reserves it until the caller removes it.
 take_broker_port() {
 	local port
 	mkdir -p "$PORTS_TAKEN"
@@ -79,8 +79,8 @@ take_broker_port() {
 	return 1
 }
 
-# For a file that needs the broker otherwise: sets and exports BROKER_PROPERTIES,
-# words for broker.sh.
+# A file that needs another broker redefines this: set and export BROKER_PROPERTIES, words
+# for broker.sh.
 broker_properties() { :; }
 
 cluster_teardown_file() {
@@ -104,7 +104,7 @@ cluster_setup() {
 	NODE_MNT=()
 }
 
-# Also after a test that failed, the next one finds a broker.
+# The next test finds a broker even if this one failed.
 cluster_teardown() {
 	local bad=0
 	[ -z "${BROKER_MISSING:-}" ] || return 0
@@ -148,9 +148,9 @@ node_kill() {
 	if [ "$which" != httpd ] && [ -n "${NODE_FS[n]:-}" ]; then
 		kill -KILL "${NODE_FS[n]}"
 		wait_for 10 not is_running "${NODE_FS[n]}"
-		# By force: a thread that was telling the kernel what to forget may wait
-		# there for a request that will never be answered (fs/notifier.c), and the
-		# process is not gone before that.
+		# By force: a thread that invalidates kernel caches may wait in the kernel for a
+		# request that gets no response (fs/notifier.c), and keeps the process from
+		# ending.
 		umount -f -l "${NODE_MNT[n]}"
 		forget "${NODE_FS[n]}"
 		wait "${NODE_FS[n]}" 2>/dev/null || true
@@ -158,7 +158,7 @@ node_kill() {
 	fi
 }
 
-# In order, as a shutdown does.
+# Stop in the order of a shutdown.
 node_stop() {
 	local n=$1
 	[ -z "${NODE_HTTPD[n]:-}" ] || stop "${NODE_HTTPD[n]}" || return
@@ -196,8 +196,8 @@ log_end() {
 	kcat -Q -b "127.0.0.1:$BROKER_PORT" -t "$TOPIC:0:-1" | sed -n 's/.*offset //p'
 }
 
-# A broker that crashes loses what it had not synced; one that starts again finds a log
-# that ends with whole batches (length at byte 8 of each, after the base offset).
+# Remove the newest records, as a crashing broker loses records that it had not synced.
+# The log then ends with whole batches (length at byte 8 of each, after the base offset).
 lose_batches() {
 	local dir=${2:-$BROKER_DIR}/data/$TOPIC-0
 	python3 - "$dir"/*.log "$1" <<'PYTHON' || return
@@ -224,7 +224,7 @@ equal_stores() {
 	done
 }
 
-# What differs, for people.
+# Print the differences for a person.
 show_differences() {
 	local dir first=$1
 	for dir; do

@@ -1,5 +1,5 @@
-# A Kafka cluster of three brokers: the leader dies, a broker loses acknowledged records or
-# its whole disk. A controller of its own lets any broker go.
+# A Kafka cluster of three brokers: the leader dies, a broker loses acknowledged records
+# or its whole disk. The controller is a process of its own, so any broker may stop.
 
 load cluster
 
@@ -8,7 +8,7 @@ export KAFKA_JVM="-Xms32m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xsh
 setup_file() {
 	local n
 	find_broker_commands || return 0
-	# The first is the controller's.
+	# The first port is the controller's.
 	export BROKER_PORTS
 	BROKER_PORTS="$(take_broker_port) $(take_broker_port) $(take_broker_port) $(take_broker_port)"
 	"$BROKER" fetch
@@ -50,13 +50,13 @@ teardown() {
 	return $bad
 }
 
-# broker_of N VERB: broker.sh with broker N, or with the controller, 0.
+# broker_of N VERB: run broker.sh for broker N, or for the controller if N is 0.
 broker_of() {
 	local n=$1 verb=$2 ports role
 	shift 2
 	read -r -a ports <<<"$BROKER_PORTS"
 	if [ "$verb" != start ]; then
-		# bats calls teardown in a trap, where a bare return gives an older status.
+		# bats calls teardown in a trap, where a bare return would return an older status.
 		"$BROKER" "$verb" "$BATS_FILE_TMPDIR/broker$n"
 		return $?
 	fi
@@ -75,14 +75,15 @@ produce() { kcat -P -b "$BROKERS" -t "$TOPIC" "$@"; }
 consume() { kcat -C -q -e -o beginning -b "$BROKERS" -t "$TOPIC" "$@"; }
 log_end() { kcat -Q -b "$BROKERS" -t "$TOPIC:0:-1" | sed -n 's/.*offset //p'; }
 
-# The settings that Keydir gives its topics, but for these.
+# Set the settings that Keydir gives its topics, except for those in the arguments.
 set_topic() {
 	"$KEYDIR_BUILD/tools/kafka_topic" "$BROKERS" set "$TOPIC" cleanup.policy=delete \
 		message.timestamp.type=LogAppendTime retention.ms=-1 retention.bytes=-1 \
 		max.message.bytes=17825792 "$@"
 }
 
-# Of the topic's one partition: leader, or how many replicas are in sync.
+# partition FIELD: a field of the topic's only partition, such as its leader or its
+# replicas in sync.
 partition() {
 	kcat -L -J -b "$BROKERS" -t "$TOPIC" 2>/dev/null |
 		jq -r ".topics[0].partitions[0] | $1"
@@ -105,15 +106,15 @@ get_is() { # N KEY VALUE
 is_ready() { curl -sf -o /dev/null "${NODE_URL[$1]}/readyz"; }
 why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 
-@test "a topic that Keydir makes has three replicas, and a write waits for two of them" {
+@test "a topic created by Keydir has three replicas, and a write waits for two of them" {
 	NODE_OPTIONS=(--write-timeout 2s)
 	node_httpd 1
 	put 1 k 1
 	same 3 "$(partition '.replicas | length')"
-	# Nothing is said against it, so min.insync.replicas fits as well.
+	# No warning is logged, so min.insync.replicas is right as well.
 	not grep -E 'replica|min.insync' "$T"/httpd*.log
 	wait_for 30 are_in_sync 3
-	# With one broker left of three nothing is acknowledged.
+	# With one of three brokers left, no write is acknowledged.
 	local first n
 	first=$(leader)
 	for n in 1 2 3; do
@@ -125,7 +126,7 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 	get_is 1 k 1
 }
 
-@test "the leader dies while clients write: nothing acknowledged is lost, nodes stay equal" {
+@test "when the leader dies under load, no acknowledged write is lost and nodes stay equal" {
 	allow_log 'the log cannot be used: (no answer|the broker)'
 	local n first writers=()
 	node_up 1
@@ -158,20 +159,20 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 	consume -f '%k %s %h\n' | grep -v '^after' >"$T/log"
 	rm "${NODE_MNT[1]}"/after?
 	"$CLUSTER/check_writes.py" --log "$T/log" --mount "${NODE_MNT[1]}" "$T"/w?.report
-	# It comes back and follows; the nodes go on.
+	# The broker returns and follows; the nodes continue.
 	broker_of "$first" start
 	wait_for 60 are_in_sync 3
 	put 1 last 1
 	wait_for 30 settled 1 2
 }
 
-@test "an unclean election that loses acknowledged records is noticed by all nodes" {
+@test "every node notices an unclean election that lost acknowledged records" {
 	allow_log 'the log cannot be used'
 	local first n i second=
 	for n in 1 2; do node_httpd "$n"; done
 	wait_for 30 are_in_sync 3
 	for i in {1..5}; do put 1 "both/$i" "$i"; done
-	# What only the leader has, and acknowledges alone.
+	# Records that only the leader has, and acknowledges alone.
 	set_topic min.insync.replicas=1 unclean.leader.election.enable=false
 	first=$(leader)
 	for n in 1 2 3; do
@@ -183,7 +184,7 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 	wait_for 30 are_in_sync 1
 	for i in {1..10}; do put 1 "lost/$i" "$i"; done
 	wait_for 20 settled 1 2
-	# The new leader's log is longer than what the nodes applied before they see it.
+	# The new leader's log must be longer than the nodes have applied before they see it.
 	for n in 1 2; do kill -STOP "${NODE_HTTPD[n]}"; done
 	set_topic min.insync.replicas=1 unclean.leader.election.enable=true
 	broker_of "$first" kill
@@ -199,11 +200,11 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 		node_rest "$n" GET /v1/kv/other/1
 		same 404 "$status"
 	done
-	# The old leader gives up what only it had; that changes nothing for the nodes.
+	# The old leader drops its own records; that changes nothing for the nodes.
 	broker_of "$first" start
 	wait_for 60 are_in_sync 2
 	why_is 1 'other records than those that the store'
-	# The remedy that was named.
+	# Follow the remedy that the error message names.
 	node_kill 1
 	mv "$T/n1" "$T/n1.old"
 	node_httpd 1
@@ -213,7 +214,7 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 	same 404 "$status"
 }
 
-@test "a follower that lost its disk comes back, and nothing changes for the nodes" {
+@test "a follower that lost its disk recovers, and the nodes notice nothing" {
 	local first n follower=
 	for n in 1 2; do node_httpd "$n"; done
 	wait_for 30 are_in_sync 3

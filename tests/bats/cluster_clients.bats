@@ -1,9 +1,9 @@
-# Clients of three nodes behind Nginx: the examples in httpd/examples/, and a
-# watch that goes on while nodes die.
+# Clients of three nodes through Nginx: the examples in httpd/examples/, and a watch that
+# continues while nodes die.
 
 load cluster
 
-# Nginx with the project's nginx.conf, its ports replaced by the test's.
+# Start Nginx with the project's nginx.conf and the test's ports.
 start_nginx() {
 	local nginx user='' n dir=$T/nginx
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || skip_or_fail "needs nginx"
@@ -24,7 +24,7 @@ three_nodes() {
 	start_nginx
 }
 
-# example NAME COMMAND...: it does what each of them does.
+# example NAME COMMAND...: check that the example does each of its steps.
 example() {
 	local name=$1
 	shift
@@ -35,13 +35,13 @@ example() {
 	grep -qx hello <<<"$output"
 	grep -qE '(expires in|TTL:) (89|90)( s)?.?$' <<<"$output"
 	grep -qx 'counted to 1' <<<"$output"
-	# What its watch said of its last write.
+	# The event that its watch reported for its last write.
 	grep -qE "examples/$name/counter( 1|.*\"value\":\"1\")" <<<"$output"
 	node_rest 1 GET "/v1/kv/examples/$name/counter?consistent"
 	same 1 "$(body)"
 }
 
-@test "the examples: set, get, TTL, compare and set, watch, reading one's own writes" {
+@test "the examples set, get, expire, compare and set, watch, and read their own writes" {
 	local examples=$KEYDIR_ROOT/httpd/examples python
 	three_nodes
 	example curl sh "$examples/curl.sh"
@@ -59,7 +59,7 @@ example() {
 	example go "$T/client"
 }
 
-@test "a client that always asks for its newest offset reads its own writes on any node" {
+@test "a client that sends its newest offset reads its own writes on any node" {
 	three_nodes
 	PORT=$FRONT PYTHONPATH=$BATS_TEST_DIRNAME python3 - <<'EOT'
 from http_raw import ask
@@ -71,7 +71,7 @@ for n in range(300):
     status, headers, body = ask("GET", "/v1/kv/own", b"", f"X-Keydir-Offset: {offset}")
     assert (status, body) == (200, str(n).encode()), (status, body, n)
 EOT
-	# All three had a part in it.
+	# All three nodes served requests.
 	local n
 	for n in 1 2 3; do
 		node_rest $n GET /metrics
@@ -79,7 +79,7 @@ EOT
 	done
 }
 
-@test "a watch through Nginx misses nothing and repeats nothing while nodes are killed" {
+@test "a watch through Nginx misses and repeats nothing while nodes are killed" {
 	three_nodes
 	cat >"$T/watch.py" <<'EOT'
 """Watches w/ from offset 0 on until the key w/end, as EventSource does; prints
@@ -122,7 +122,7 @@ EOT
 	FRONT=$FRONT start watch python3 "$T/watch.py"
 	local watcher=$PID round victim=0 n i=0
 	lines() { [ "$(grep -c ' w/k' "$T/watch.log")" -ge "$1" ]; }
-	# serves N: the watcher's stream comes from node N.
+	# serves N: whether the watcher's stream comes from node N.
 	serves() {
 		curl -sf "${NODE_URL[$1]}/metrics" | grep -qx 'keydir_watchers 1'
 	}
@@ -135,7 +135,7 @@ EOT
 			[ $victim != 0 ]
 		}
 		wait_for 20 find_victim
-		# It is killed in the middle of a run of writes, made elsewhere.
+		# Kill the node in the middle of a run of writes made through another node.
 		local other=$((victim % 3 + 1))
 		for n in {1..60}; do
 			i=$((i + 1))
@@ -149,7 +149,7 @@ EOT
 	node_rest 1 PUT /v1/kv/w/end --data-binary end
 	wait_for 20 not is_running "$watcher"
 	forget "$watcher"
-	# Every value once, in order, whatever node it came from.
+	# The watcher gets every value once, in order, from whichever node.
 	same "$(seq 180)" "$(awk '/ w\/k/ { print $3 }' "$T/watch.log")"
 	[ "$(grep -c '^connected' "$T/watch.log")" -ge 4 ]
 }

@@ -1,5 +1,5 @@
-# What the kernels of three nodes keep is never older than it may be, whoever
-# writes where; and telling them gets nobody stuck.
+# The kernel caches of three nodes are never older than allowed, whichever node writes,
+# and invalidating them blocks no process.
 
 load cluster
 
@@ -29,7 +29,7 @@ check_seen() {
 	timeout 120 "$CLUSTER/coherence.py" run --seed "$SEED" --seconds 15 --dir "$T/seen" "${nodes[@]}" 3>&-
 	check_seen
 	wait_for 20 settled 1 2 3
-	# What it is there to find, it finds.
+	# The check is able to find a fault.
 	tac "$T/seen/reader1a" >"$T/back"
 	mv "$T/back" "$T/seen/reader1a"
 	fails_with "older than what it had seen: reader1a" check_seen
@@ -41,8 +41,8 @@ check_seen() {
 	fails_with "torn: reader2b" check_seen
 }
 
-# Works in one directory until the file $T/enough is there: every kind of change
-# that holds the directory's lock while the log is waited for.
+# Work in one directory until the file $T/enough exists, with every kind of change that
+# holds the directory's lock while it waits for the log.
 busy_in() {
 	timeout 120 python3 - "$1" "$2" "$T/enough" <<'PY'
 import errno, os, sys
@@ -74,7 +74,7 @@ assert rounds > 10, rounds
 PY
 }
 
-@test "a thousand changes a second from elsewhere, while a mount is busy in that directory" {
+@test "a busy mount follows a thousand changes a second by other nodes in its directory" {
 	local n pids=() begin ended
 	three_nodes
 	mkdir "${NODE_MNT[1]}/d"
@@ -82,8 +82,8 @@ PY
 		busy_in "${NODE_MNT[1]}/d" "$n" >"$T/busy$n.log" 2>&1 3>&- &
 		pids+=("$!")
 	done
-	# Values, deletions and new names: 8,000 of them, as fast as they come but
-	# for a moment of rest after each hundred.
+	# 8,000 values, deletions and new names, as fast as possible, with a short pause after
+	# each hundred.
 	begin=$(log_end)
 	SECONDS=0
 	python3 - <<'PY' | produce -K: -Z -X queue.buffering.max.ms=1
@@ -114,15 +114,16 @@ PY
 	same "$(body | jq -r '.entries[].name' | sort)" "$(ls "${NODE_MNT[1]}/d" | sort)"
 }
 
-@test "a change holds its directory's lock until the log answers: another's is told meanwhile" {
+@test "a change by another node is applied while a change here holds its directory's lock" {
 	local pids=() i
 	for i in 1 2; do node_up "$i"; done
 	timeout 20 mkdir "${NODE_MNT[1]}/d"
 	wait_for 10 test -d "${NODE_MNT[2]}/d"
 	for i in {1..5}; do
-		# While the process rests, the kernel takes the lock for a mkdir, and the log
-		# gets a change whose telling needs that lock: both wait for it then, and the
-		# thread that completes the mkdir must not be the one that tells.
+		# While the process is stopped, the kernel takes the lock for a mkdir, and the log
+		# gets a change whose invalidation needs that lock. Both wait when the process
+		# continues, so the thread that completes the mkdir must not be the one that
+		# invalidates.
 		timeout 20 ls "${NODE_MNT[1]}/d" >/dev/null
 		stop_all "${NODE_FS[1]}"
 		timeout $((20 * PATIENCE)) mkdir "${NODE_MNT[1]}/d/own$i" 3>&- &
@@ -145,7 +146,7 @@ waits_in_kernel() {
 		grep -q fuse "/proc/$child/wchan" "/proc/$child/stack" 2>/dev/null
 }
 
-@test "an open file stays on its version while another node replaces it" {
+@test "an open file keeps its version while another node replaces it" {
 	local line="" key names n
 	for n in 1 2; do node_up "$n"; done
 	coproc "$KEYDIR_ROOT/tests/bats/versions.py" "${NODE_MNT[1]}" "$T/out" 50000 \
@@ -158,7 +159,7 @@ waits_in_kernel() {
 		mv "$T/body" "$T/new"
 		node_rest 2 PUT "/v1/kv/$key" --data-binary "@$T/new"
 	done
-	# The other node's answer comes before this one has applied it.
+	# The other node responds before this node has applied the change.
 	for key in "${names[@]}"; do
 		wait_for 10 has_size 51000 "${NODE_MNT[1]}/$key"
 	done

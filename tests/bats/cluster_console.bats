@@ -1,6 +1,6 @@
-# The console in front of three nodes that follow one Kafka topic, through Nginx
-# as the project sets it up: what the pane of nodes says of one that hangs, and of
-# one whose disk is full.
+# The console in front of three nodes that follow one Kafka topic, through Nginx with the
+# project's configuration: how the view of nodes shows a node that hangs and one whose
+# disk is full.
 
 load cluster
 
@@ -17,7 +17,7 @@ teardown() {
 	return $bad
 }
 
-@test "nodes with a lag and one that hangs are told, and that they are back" {
+@test "the console shows lagging and hanging nodes, and their recovery" {
 	command -v chromium chromium-browser google-chrome >/dev/null || skip_or_fail "needs chromium" || return 1
 	mount -t tmpfs -o size=8M,mode=700 tmpfs "$SMALL" || skip_or_fail "needs the right to mount a tmpfs" || return 1
 	local n ports=() script='' nginx user=''

@@ -1,12 +1,12 @@
-# Whatever is done where, and whoever dies when: nodes that have applied the same
-# log are equal, row by row.
+# Nodes that have applied the same log are equal, row by row, whatever was written where
+# and whichever process died.
 
 load cluster
 
 SEED=${SEED:-20260301}
 SECONDS_OF_LOAD=24
 
-# The random numbers of this file's own choices: who is killed.
+# Random numbers for this file's own choices: which process is killed.
 chance() {
 	STATE=$(((STATE * 1103515245 + 12345) % 2147483648))
 	CHANCE=$((STATE / 65536 % $1))
@@ -19,19 +19,19 @@ start_worker() { # NAME KIND PLACE
 	WORKERS+=("$!")
 }
 
-# How often operations of the kind REGEX came to OUTCOME, in all reports.
+# came_to REGEX OUTCOME: how many operations matching REGEX had OUTCOME, in all reports.
 came_to() {
 	jq -s --arg re "^($1) $2\$" \
 		'[.[] | to_entries[] | select(.key | test($re)).value] | add // 0' "$T"/*.json
 }
 
-@test "three nodes, random operations, kills and a broker's restart: all stores are equal" {
+@test "after random operations, kills and a broker's restart all stores are equal" {
 	local n kills=0 half=0 end op dirs=()
 	echo "SEED=$SEED"
 	STATE=$SEED
 	allow_log 'the log cannot be used: (no answer|the broker)'
-	# What is logged when a file is released has nobody to tell that its directory
-	# is gone, or the log away.
+	# A failure at the release of a file is only logged: no caller is left to receive an
+	# error about a removed directory or an unreachable log.
 	allow_log 'a change was lost after its file was closed'
 	NODE_OPTIONS=(--write-timeout 4s)
 	WORKERS=()
@@ -42,7 +42,7 @@ came_to() {
 	done
 	end=$((SECONDS + SECONDS_OF_LOAD))
 	while [ $SECONDS -lt $end ]; do
-		sleep 1.5 # of load on nodes that live; nothing is waited for
+		sleep 1.5 # load on live nodes; no step waits for it
 		if [ $half = 0 ] && [ $SECONDS -gt $((end - SECONDS_OF_LOAD / 2)) ]; then
 			half=1
 			broker kill
@@ -73,15 +73,15 @@ came_to() {
 		show_differences "$T/n1" "$T/n2" "$T/n3"
 		return 1
 	}
-	# And a store that has seen none of it happen.
+	# A new node that only replays the log is equal, too.
 	node_httpd 4
 	wait_for 30 settled 1 2 3 4 || {
 		show_differences "$T/n1" "$T/n4"
 		return 1
 	}
 
-	# The load was one: every operation was done somewhere, and what can lose a
-	# race did.
+	# The load was real: every operation succeeded somewhere, and every operation that can
+	# lose a race did lose one.
 	for op in write append patch truncate exclusive unlink mkdir rmdir rename rename_noreplace \
 		rename_exchange rename_dir symlink chmod utime ttl persist default_ttl setxattr \
 		removexattr put put_ttl put_absent put_version put_idempotent delete append_ttl \
@@ -106,7 +106,7 @@ came_to() {
 	node_rest 1 PUT /v1/kv/k -d v
 	wait_for 10 settled 1 2
 	stop "${NODE_HTTPD[2]}"
-	# What a node would do that applied something else.
+	# The store of a node that applied something else.
 	cp -a "$T/n2" "$T/n3"
 	TOPIC=$TOPIC-other VOLUME=$VOLUME-other
 	node_httpd 5
@@ -114,6 +114,6 @@ came_to() {
 	equal_stores "$T/n1" "$T/n2" "$T/n3"
 	not equal_stores "$T/n1" "$T/n5"
 	show_differences "$T/n1" "$T/n5" | grep -q '^[<>]'
-	# A store that cannot be read is not equal to another such.
+	# A store that cannot be read is not equal to another unreadable one.
 	not equal_stores "$T/none" "$T/nothing"
 }

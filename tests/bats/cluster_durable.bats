@@ -1,11 +1,11 @@
-# Nothing that was acknowledged is lost, and nothing is done twice, whoever dies.
+# No acknowledged write is lost and none is done twice, whichever process dies.
 
 load cluster
 
-# Of load; LOAD_S=60 for more.
+# Seconds of load; set LOAD_S=60 for more.
 LOAD_S=${LOAD_S:-25}
 
-# The project's nginx.conf with this test's ports, and a log of who was asked.
+# Start the project's nginx.conf with this test's ports and an access log.
 start_nginx() {
 	local dir=$T/nginx n nginx sed=() user=
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || skip_or_fail "needs nginx"
@@ -42,11 +42,11 @@ start_writer() { # NAME KIND PLACE
 	done
 	end=$((SECONDS + LOAD_S))
 	half=$((SECONDS + LOAD_S / 2))
-	# Nodes in turn, and in the middle the broker.
+	# Kill the nodes in turn, and the broker in the middle of the run.
 	while [ $SECONDS -lt $((end - 5)) ]; do
-		sleep 1 # of load with all of them
+		sleep 1 # load on all nodes
 		if [ $broker = 0 ] && [ $SECONDS -ge $half ]; then
-			# Until here every PUT through Nginx was done, whoever died.
+			# Up to here every PUT through Nginx succeeded, whichever node died.
 			cat "$T"/rest?.report >"$T/first-half"
 			broker=1
 			broker kill
@@ -80,11 +80,11 @@ start_writer() { # NAME KIND PLACE
 		[ "$(grep -c '^acked set ' "$T/mount$n.report")" -gt 50 ]
 		[ "$(grep -c '^acked append ' "$T/mount$n.report")" -gt 10 ]
 	done
-	# Nginx did have to try again.
+	# Nginx repeated some requests on another node.
 	grep -q '"method":"PUT".*"node":"[^"]*, ' "$T/nginx/access.log"
 }
 
-@test "a write that is lost, or there twice, is found" {
+@test "a write that is missing, or there twice, is found" {
 	local check=("$CLUSTER/check_writes.py" --log "$T/log" --mount "$T/tree" "$T/report")
 	mkdir "$T/tree"
 	printf w.1 >"$T/tree/w.1"

@@ -1,10 +1,10 @@
-# --evict over a Kafka log: whoever evicts, all nodes lose the same keys.
+# --evict over a Kafka log: whichever node evicts, all nodes lose the same keys.
 
 load cluster
 
 SIZE=1048576
 
-# put_many NODE PREFIX N BYTES: PUTs to a node; the statuses that came, each once.
+# put_many NODE PREFIX N BYTES: send PUTs to a node, and print each status that came once.
 put_many() {
 	local url=${NODE_URL[$1]}/v1/kv file=$T/value-$1-$2
 	head -c "$4" /dev/zero >"$file"
@@ -13,7 +13,7 @@ put_many() {
 	curl -sS --parallel --parallel-max 8 -K "$file.curl" -w '%{http_code}\n' | sort -u | tr '\n' ' '
 }
 
-@test "two nodes evict at once: no write is refused, not too much goes, and they end equal" {
+@test "two nodes that evict at once refuse no write, keep most keys, and end equal" {
 	local n pids=() i
 	NODE_OPTIONS=(--size "$SIZE" --evict lru)
 	node_up 1
@@ -30,16 +30,17 @@ put_many() {
 	wait_for 30 settled 1 2
 	[ "$(status_of 1 .events.evicted)" -gt 1400 ]
 	same "$(status_of 1 .events.evicted)" "$(status_of 2 .events.evicted)"
-	# Each foresees its own writes alone, so the quota holds about.
+	# Each node foresees only its own writes, so the quota holds approximately.
 	local used
 	used=$(status_of 1 .store.used_bytes)
 	[ "$used" -le $((SIZE + SIZE / 10)) ]
 	[ "$used" -ge $((SIZE * 3 / 4)) ]
-	# The log says what went, and why.
+	# The log names the evicted keys and the reason.
 	consume -f '%h\n' >"$T/headers"
 	same "" "$(grep -w evict "$T/headers" | grep -vE '^op=(del|rmdir),.*if=version=[0-9]+')"
 	[ "$(grep -cw evict "$T/headers")" -ge 1400 ]
-	# One node writes on: it makes room for itself, whatever the other does.
+	# When one node continues to write, it evicts for itself, whatever the other node
+	# does.
 	head -c 600K /dev/urandom >"$T/large"
 	node_rest 2 PUT /v1/kv/large --data-binary "@$T/large"
 	same 201 "$status"
@@ -53,12 +54,12 @@ put_many() {
 	cmp "$T/large" "${NODE_MNT[1]}/large"
 }
 
-@test "writes that wait for room are logged in order, also appends" {
+@test "writes that wait for space are logged in order, including appends" {
 	NODE_OPTIONS=(--size 256K --evict lru)
 	node_up 1
 	local i
 	: >"$T/lines"
-	# The log stays open, so it stays; everything else may go.
+	# The log file is open, so it must stay; every other key may be evicted.
 	exec 8>>"${NODE_MNT[1]}/log"
 	for i in {1..200}; do
 		echo "$i" >&8
@@ -72,7 +73,7 @@ put_many() {
 	wait_for 30 settled 1
 }
 
-@test "ttl without a TTL is as full as ever; and a log that is away says so" {
+@test "the policy ttl refuses writes if no key has a TTL, and an unreachable log is reported" {
 	NODE_OPTIONS=(--size 256K --evict ttl --write-timeout 2s)
 	allow_log 'the log cannot be used'
 	node_httpd 1

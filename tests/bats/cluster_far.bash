@@ -1,6 +1,7 @@
-# A network of its own for a node, on top of cluster.bash: two links, one to the broker (.1
-# and .2 of $NET_PREFIX) and one to its clients (.5 and .6), so that cutting the first leaves
-# the node answering. `make_network` in setup_file, before cluster_setup_file; needs root.
+# A network of its own for one node, on top of cluster.bash: one link to the broker (.1
+# and .2 of $NET_PREFIX) and one to its clients (.5 and .6), so that the node still
+# responds when the first is cut. Call make_network in setup_file, before
+# cluster_setup_file; it needs root.
 
 make_network() {
 	local id=$((RANDOM % 200 + 20))
@@ -26,7 +27,7 @@ make_network() {
 	return 1
 }
 
-# The broker is at an address of that network, too.
+# The broker listens on an address of that network, too.
 broker_properties() {
 	[ -n "${NETWORK:-}" ] || return 0
 	local own=PLAINTEXT://127.0.0.1:$BROKER_PORT far=FAR://$NET_PREFIX.1:9092
@@ -36,6 +37,6 @@ broker_properties() {
 	export BROKER_PROPERTIES
 }
 
-# No packet of that node reaches the broker, and nobody says so.
+# Packets of that node are dropped without an error.
 cut_link() { ip link set "${LINK}a" down; }
 mend_link() { ip link set "${LINK}a" up; }

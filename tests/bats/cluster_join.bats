@@ -1,18 +1,18 @@
-# A node that is new to a volume of many keys: by snapshot, and by replay.
+# A new node of a volume with many keys joins by snapshot and by replay.
 #
-# JOIN_KEYS=1000000 for more than the suite takes the time for.
+# JOIN_KEYS=1000000 runs longer than the suite can afford.
 
 load cluster
 
 KEYS=${JOIN_KEYS:-200000}
 
-# Takes what that many need: seconds for 200,000, with a machine that does much else.
+# A deadline for that many keys: seconds for 200,000, on a busy machine.
 slowly() {
 	local PATIENCE=$((PATIENCE * (2 + KEYS / 100000)))
 	"$@"
 }
 
-# A topic as a node makes it, and plain records, as any producer writes them.
+# A topic as a node creates it, and plain records, as from any producer.
 fill_topic() {
 	node_httpd 9
 	node_stop 9
@@ -20,7 +20,7 @@ fill_topic() {
 		produce -K: -X queue.buffering.max.messages=500000 -X linger.ms=20
 }
 
-# What a node that says it is ready must have.
+# has_all N: check that a node that reports ready has all keys.
 has_all() { # N
 	rest GET "/v1/kv/dir$((KEYS % 100))/key$KEYS"
 	same 200 "$status"
@@ -33,12 +33,12 @@ has_all() { # N
 	fill_topic
 	slowly node_httpd 1
 	has_all 1
-	# Of everything that a store holds, some.
+	# Some of every kind of row that a store has.
 	produce -K: -Z -H op=expire -H ttl=3600000 <<<"dir1/key1:"
 	produce -K: -H op=setxattr -H name=user.colour <<<"dir2/key2:red"
 	produce -K: -Z -H op=rename -H to=moved <<<"dir3:"
 	produce -K: -Z -H op=del -H flags=recurse <<<"dir4:"
-	# Others write meanwhile.
+	# Other clients write during the join.
 	for i in {1..300}; do
 		echo "meanwhile/key$i:$i"
 		sleep 0.01
@@ -59,7 +59,8 @@ has_all() { # N
 	}
 	rest GET /v1/kv/meanwhile/key300
 	same 300 "$(body)"
-	# What came by snapshot goes on like any other: also after kill -9, from where it was.
+	# A node that joined by snapshot continues like any other: after kill -9 as well, from
+	# its offset.
 	node_kill 2
 	produce -K: <<<"after:1"
 	slowly node_httpd 2 --peers "${NODE_URL[1]}"
@@ -67,14 +68,14 @@ has_all() { # N
 	slowly wait_for 20 settled 1 2 3
 }
 
-@test "a node that is catching up is not ready, gives no snapshot, and says how far it is" {
+@test "a node that is catching up is not ready, sends no snapshot, and reports its progress" {
 	local i code seen=0 refused=0
 	fill_topic
 	PORT=$(free_port) URL=http://127.0.0.1:$PORT
 	start httpd1 "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" --listen "127.0.0.1:$PORT"
 	NODE_URL[1]=$URL
 	for i in {1..2000}; do
-		# What it does not have yet is not missing.
+		# A key that it has not read yet is not reported missing.
 		code=$(curl -s -o "$T/read" -w '%{http_code}' "$URL/v1/kv/dir$((KEYS % 100))/key$KEYS") || continue
 		[ "$code" = 503 ] || [ "$code" = 200 ]
 		[ "$code" = 200 ] || refused=$((refused + 1))
@@ -87,7 +88,7 @@ has_all() { # N
 	done
 	[[ $seen = 1 && $refused -gt 0 ]]
 	grep -q 'still catching up' "$T/read" || [ "$code" = 200 ]
-	# It may just have become ready in between.
+	# It may have become ready in between.
 	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'gives no snapshot' "$T/snapshot-body"
 	slowly wait_for 20 curl -sf -o /dev/null "$URL/readyz"
 	has_all 1

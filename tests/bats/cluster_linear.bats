@@ -1,8 +1,8 @@
-# What DESIGN.md promises about consistency, under kills and a partition: clients'
-# histories are recorded and checked by tests/linear (Go, with Porcupine).
+# The consistency that common/DESIGN.md promises, under kills and a partition: clients
+# record histories, and tests/linear (Go, with Porcupine) checks them.
 #
-# For the partition, node 3 has a network of its own, with one link to the broker
-# and another to its clients; cutting the first leaves it answering.
+# For the partition, node 3 has its own network, with one link to the broker and another
+# to its clients, so that it still responds when the first is cut.
 
 load cluster
 load cluster_far
@@ -59,10 +59,10 @@ end_linear() { # STATUS
 	[ "$got" = "$1" ]
 }
 
-# How often something happened in the run.
+# counted REGEX: how often an event happened in the run.
 counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n + 0 }'; }
 
-@test "the checker of histories finds what is wrong in them" {
+@test "the checker of histories finds faults in them" {
 	(cd "$KEYDIR_ROOT/tests/linear" && go vet ./... && go test ./...)
 }
 
@@ -73,7 +73,7 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	for n in 1 2 3; do node_httpd "$n"; done
 	start_linear -seconds 14
 	for i in 1 2 1 3; do
-		sleep 1.5 # of load between the faults
+		sleep 1.5 # load between the faults
 		node_kill "$i"
 		node_httpd "$i"
 	done
@@ -82,14 +82,14 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	broker start
 	end_linear 0
 	[ "$(counted operations)" -gt 300 ]
-	# All kinds of it, won and lost.
+	# Every kind of operation both succeeded and failed.
 	for i in "get ok" "get missing" "put ok" "append ok" "create ok" "create refused" \
 		"swap ok" "swap refused" "delete ok" "delete missing" "plain read" "own write read"; do
 		[ "$(counted "$i")" -gt 2 ]
 	done
 }
 
-@test "and while a node is cut off from the log, which only it knows" {
+@test "writes and ?consistent reads are linearizable while a node is cut off from the log" {
 	local n
 	allow_log 'the log cannot be used: (no answer|the broker)'
 	NODE_OPTIONS=(--write-timeout 2s)
@@ -100,7 +100,7 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	sleep 3
 	cut_link
 	sleep 5
-	# It serves what it has, says that it does not know more, and loses nobody else.
+	# The node serves its data, reports that it may be old, and affects no other node.
 	node_rest 3 GET '/v1/kv/none'
 	same 404 "$status"
 	node_rest 3 GET '/v1/kv/none?consistent'
@@ -110,12 +110,12 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	mend_link
 	end_linear 0
 	[ "$(counted operations)" -gt 200 ]
-	# The cut was one: some were told nothing, or that nothing was done.
+	# The cut was real: some writes ended with an unknown outcome or an error.
 	[ $(($(counted '[a-z]* unknown') + $(counted 'nothing done'))) -gt 0 ]
 	wait_for 20 settled 1 2 3
 }
 
-@test "plain reads of a node that is cut off are stale, and the check finds it" {
+@test "plain reads of a node that is cut off are stale, and the checker finds it" {
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_httpd 1
 	node_httpd 2
@@ -127,6 +127,6 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	mend_link
 	end_linear 3
 	grep -q '^BROKEN: not linearizable' "$T/linear.out"
-	# But even then nothing went back, and tokens were honoured.
+	# Even then no read went back in time, and offset tokens were honoured.
 	grep "^BROKEN: " "$T/linear.out" | not grep -v "not linearizable"
 }

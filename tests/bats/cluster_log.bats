@@ -1,5 +1,5 @@
-# The Kafka log as a node's user and its operator see it: who applies, what
-# happens without a broker, plain records, and logs that a node must not use.
+# The Kafka log as a node's user and its operator see it: which process applies, operation
+# without a broker, plain records, and logs that a node must refuse.
 
 load cluster
 
@@ -13,7 +13,7 @@ topic() {
 
 now_ms() { date +%s%3N; }
 
-# within MS COMMAND...: it succeeds, and takes no longer.
+# within MS COMMAND...: check that it succeeds and takes no longer.
 within() {
 	local limit=$(($1 * PATIENCE)) begin took
 	shift
@@ -43,7 +43,7 @@ applies() { [ "$(status_of "$1" .log.applies)" = true ]; }
 write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 
 
-@test "when the process that applies dies, the other one of its node applies within a second" {
+@test "when the applying process dies, another one of its node applies within a second" {
 	node_httpd 1
 	node_fs 1
 	applies 1
@@ -65,20 +65,20 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	same 4 "$(cat "${NODE_MNT[1]}/d")"
 }
 
-@test "both processes killed at once: the node goes on where its store was" {
+@test "when both processes are killed at once, the node continues where its store was" {
 	local i
 	node_up 1
 	for i in {1..30}; do put 1 "k$i" "$i"; done
 	node_kill 1
 	node_httpd 1
-	# A warm start: what was applied is not read again.
+	# After a warm start applied records are not read again.
 	node_rest 1 GET /metrics
 	[ "$(body | awk '$1 == "keydir_events_applied_total" { print $2 }')" -lt 5 ]
 	for i in {1..30}; do get_is 1 "k$i" "$i"; done
 	put 1 k31 31
 }
 
-@test "without a broker reads go on, and writes fail after the write timeout with 503 and EIO" {
+@test "without a broker reads continue, and writes fail after the write timeout with 503 and EIO" {
 	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_up 1
@@ -86,7 +86,7 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	broker kill
 	get_is 1 there 1
 	same 1 "$(cat "${NODE_MNT[1]}/there")"
-	# Before, what is sent into a connection that is dying has no known outcome.
+	# Before that, the outcome of a record sent into a dying connection is unknown.
 	wait_for 5 log_is_down 1
 	within 3000 node_rest 1 PUT /v1/kv/k --data-binary x
 	same 503 "$status"
@@ -94,19 +94,19 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	[ -n "$(header Retry-After)" ]
 	within 3000 fails_with 'Input/output error' bash -c "/bin/echo x >'${NODE_MNT[1]}/k'"
 	within 3000 fails_with 'Input/output error' mkdir "${NODE_MNT[1]}/dir"
-	# What is as new as the log's end cannot be known now.
+	# A read that needs the end of the log fails now.
 	within 7000 node_rest 1 GET '/v1/kv/there?consistent'
 	same 503 "$status"
 	within 7000 fails_with 'Input/output error' sync "${NODE_MNT[1]}"
 	get_is 1 there 1
 	wait_for 5 log_is_down 1
-	# It may be read from, not written to, and says so.
+	# The node serves reads but no writes, and reports that.
 	node_rest 1 GET /readyz
 	same 503 "$status"
 	[[ $(body) == *"The log does not answer: writes fail, reads go on"* ]]
 	node_rest 1 GET '/readyz?reads'
 	same 200 "$status"
-	# A node that starts now has its data, but cannot know how old they are.
+	# A node that starts now has its data, but cannot know how old it is.
 	stop "${NODE_HTTPD[1]}"
 	start late "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
 		--listen "127.0.0.1:${NODE_PORT[1]}" "${NODE_OPTIONS[@]}"
@@ -117,7 +117,7 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	node_rest 1 GET '/readyz?reads'
 	same 503 "$status"
 	get_is 1 there 1
-	# One without data has nothing to show.
+	# A node without data cannot serve any.
 	node_port=$(free_port)
 	start empty "$KEYDIR_HTTPD" --store "$T/n9" --log "$VOLUME" --listen "127.0.0.1:$node_port" \
 		"${NODE_OPTIONS[@]}"
@@ -126,7 +126,7 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	node_rest 9 GET /v1/kv/there
 	same 503 "$status"
 	[ -n "$(header Retry-After)" ]
-	# Back: everything goes on by itself.
+	# When the broker is back, everything continues without help.
 	broker start
 	wait_for 15 get_is 9 there 1
 	wait_for 15 curl -sf -o /dev/null "${NODE_URL[1]}/readyz"
@@ -134,29 +134,29 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	put 1 k y
 	same y "$(cat "${NODE_MNT[1]}/k")"
 	same 2 "$(cat "${NODE_MNT[1]}/again")"
-	# What failed is not in the log.
+	# Failed writes are not in the log.
 	same 1 "$(consume -f '%k\n' | grep -cx k)"
 	not grep -qx dir <(consume -f '%k\n')
 }
 
 log_is_down() { [ "$(status_of "$1" .log.up)" = false ]; }
 
-@test "a write whose outcome is not known is 504 and ETIMEDOUT, and may still happen" {
+@test "a write whose outcome is unknown returns 504 and ETIMEDOUT, and may still happen" {
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_up 1
 	put 1 warm 1
 	write_mount 1 warmer 1
-	# The broker takes what comes, and says nothing.
+	# The broker accepts data and sends no response.
 	broker pause
 	within 4000 node_rest 1 PUT /v1/kv/k --data-binary v
 	same 504 "$status"
 	[[ $(body) == *"may still happen"* ]]
-	# Not the shell's own echo: that does not look at what close says.
+	# Not the shell's own echo, which ignores the result of close.
 	within 4000 fails_with 'timed out' bash -c "/bin/echo w >'${NODE_MNT[1]}/m'"
 	get_is 1 warm 1
 	broker resume
 	wait_for 15 put 1 next 1 >/dev/null
-	# Each is in the log once or not at all, and the node says what the log says.
+	# Each write is in the log once or not at all, and the node agrees with the log.
 	local key
 	for key in k m; do
 		wait_for 5 as_often_as_logged 1 $key
@@ -181,7 +181,7 @@ as_often_as_logged() {
 	}
 }
 
-@test "plain records of any producer are files, null deletes" {
+@test "plain records of any producer are files, and null deletes" {
 	node_up 1
 	echo 'greeting:hello' | produce -K:
 	printf 'a/b/c:deep\nempty:\n' | produce -K:
@@ -193,7 +193,7 @@ as_often_as_logged() {
 	echo 'greeting:world' | produce -K:
 	eventually_is 1 greeting world
 	same world "$(cat "${NODE_MNT[1]}/greeting")"
-	# Whatever headers another producer's tools add.
+	# Unknown headers of another producer's tools are ignored.
 	echo 'traced:1' | produce -K: -H traceparent=00-1-2-3 -H ttl=5
 	eventually_is 1 traced 1
 	echo 'greeting:' | produce -K: -Z
@@ -201,19 +201,19 @@ as_often_as_logged() {
 	wait_for 10 not test -e "${NODE_MNT[1]}/greeting"
 	node_rest 1 GET /v1/kv/greeting
 	same 404 "$status"
-	# With headers: everything that EVENTS.md has.
+	# With headers: every field of EVENTS.md.
 	echo 'hits:' | produce -K: -Z -H op=incr -H by=5
 	echo 'hits:' | produce -K: -Z -H op=incr -H by=5
 	eventually_is 1 hits 10
 	echo 'traced:' | produce -K: -Z -H op=rename -H to=moved/it
 	eventually_is 1 moved/it 1
 	same 0 "$(status_of 1 .events.rejected)"
-	# What Keydir writes, kcat reads.
+	# kcat can read Keydir's records.
 	node_rest 1 PUT '/v1/kv/from/rest?ttl=90s' --data-binary text
 	same "from/rest text" "$(consume -f '%k %s %h\n' | grep ttl=90000 | cut -d' ' -f1,2)"
 }
 
-@test "malformed records are rejected and counted, and change nothing, on every node" {
+@test "every node rejects and counts malformed records, and they change nothing" {
 	allow_log 'record rejected'
 	node_httpd 1
 	node_httpd 2
@@ -223,7 +223,7 @@ as_often_as_logged() {
 	echo 'key|2' | produce '-K|' -H op=set -H ttl=soon
 	echo 'key|2' | produce '-K|' -H op=set -H if=maybe
 	echo "$(printf 'n%.0s' {1..256})|x" | produce '-K|'
-	# Well-formed, but not possible: not done, and no rejection.
+	# A well-formed but impossible operation has no effect and is not counted as rejected.
 	echo 'key/below|x' | produce '-K|'
 	put 1 last 1
 	eventually_is 2 last 1
@@ -237,14 +237,14 @@ as_often_as_logged() {
 	wait_for 10 settled 1 2
 }
 
-@test "an operation that this version does not know stops the node, which says why" {
+@test "an unknown operation stops the node, which reports the reason" {
 	allow_log 'needs a newer version'
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_up 1
 	node_httpd 2
 	put 1 before 1
 	eventually_is 2 before 1
-	# What stands before it is applied, also if it comes in the same batch.
+	# Records before it are applied, even in the same batch.
 	local at n
 	node_kill 2
 	for n in {1..500}; do echo "many/key$n:$n"; done | produce -K:
@@ -264,13 +264,13 @@ as_often_as_logged() {
 		get_is "$n" before 1
 	done
 	same 1 "$(cat "${NODE_MNT[1]}/before")"
-	# What is written now could not be applied here: it does not get into the log.
+	# A write could not be applied here, so it is refused and does not reach the log.
 	node_rest 1 PUT /v1/kv/after --data-binary x
 	same 503 "$status"
 	[[ $(body) == *"nothing was changed"* ]]
 	fails_with 'Input/output error' bash -c "/bin/echo x >'${NODE_MNT[1]}/after'"
 	same $((at + 51)) "$(log_end)"
-	# Nor does starting again skip it.
+	# A restart does not skip the record either.
 	node_kill 1
 	start again "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
 		--listen "127.0.0.1:${NODE_PORT[1]}"
@@ -282,7 +282,7 @@ as_often_as_logged() {
 
 skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 
-@test "--skip-record makes all nodes go on without a record that no version knows" {
+@test "--skip-record lets all nodes continue past a record that no version knows" {
 	allow_log 'needs a newer version'
 	allow_log 'record rejected|--skip-record|all nodes skip'
 	local n at end
@@ -299,7 +299,7 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 		wait_for 10 why_is "$n" "offset $at (op frobnicate"
 		[[ $(status_of "$n" .why) == *"--skip-record $at"* ]]
 	done
-	# A wrong offset: of a known record, of the next unknown one, of none.
+	# A wrong offset: of a known record, of the next unknown one, past the end.
 	for n in $((at - 1)) $((at + 2)) 1000000; do
 		stop "${NODE_HTTPD[2]}"
 		start wrong "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" \
@@ -309,7 +309,7 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 		wait_for 10 why_is 2 "offset $at (op frobnicate"
 	done
 	same "$end" "$(log_end)"
-	# The right one, given to a program whose node has another one that applies.
+	# The right offset, given to a program while another process of its node applies.
 	stop "${NODE_HTTPD[1]}"
 	start right "$KEYDIR_HTTPD" --store "$T/n1" --log "$VOLUME" \
 		--listen "127.0.0.1:${NODE_PORT[1]}" --skip-record "$at"
@@ -320,7 +320,7 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 		same "1 $at" "$(skipped "$n")"
 	done
 	same $((end + 1)) "$(log_end)"
-	# And to one that applies.
+	# And to the process that applies.
 	stop "${NODE_HTTPD[2]}"
 	node_httpd 2 --skip-record $((at + 2))
 	for n in 1 2; do
@@ -328,11 +328,12 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 		wait_for 10 curl -sf -o /dev/null "${NODE_URL[n]}/readyz"
 	done
 	same $((end + 2)) "$(log_end)"
-	# Somebody says it again, and says it of a record that all have applied.
+	# The option is given again, and for a record that all have applied.
 	produce -K: -Z -H op=skip -H at="$at" <<<':'
 	produce -K: -Z -H op=skip -H at=1 <<<':'
 	put 1 last 1
-	# One that reads the log from its start does the same, and a snapshot tells it.
+	# A node that reads the log from its start skips it as well, and a snapshot records
+	# it.
 	node_httpd 3
 	node_httpd 4 --peers "${NODE_URL[1]}"
 	wait_for 20 settled 1 2 3 4
@@ -343,7 +344,7 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 		node_rest "$n" GET /v1/kv/key
 		same 404 "$status"
 	done
-	# Starting again with the option does nothing.
+	# A restart with the option does nothing.
 	end=$(log_end)
 	stop "${NODE_HTTPD[2]}"
 	node_httpd 2 --skip-record $((at + 2))
@@ -351,7 +352,7 @@ skipped() { status_of "$1" '.events | "\(.skipped) \(.skipped_newest)"'; }
 	same "$end" "$(log_end)"
 }
 
-@test "a header that nobody knows is rejected on every node, unless it says a newer version" {
+@test "every node rejects an unknown header, unless the record names a newer version" {
 	local n
 	allow_log 'needs a newer version'
 	for n in 1 2; do node_httpd "$n"; done
@@ -391,7 +392,7 @@ refused() { # TEXT [OPTION...]
 	done
 }
 
-@test "unfit topics are refused, with what to change" {
+@test "unfit topics are refused, and the message names the change to make" {
 	local good=(cleanup.policy=delete message.timestamp.type=LogAppendTime
 		max.message.bytes=67108864 retention.ms=-1)
 	topic create 3 "${good[@]}"
@@ -406,20 +407,20 @@ refused() { # TEXT [OPTION...]
 	TOPIC=$TOPIC-small VOLUME=$VOLUME-small
 	topic create 1 "${good[@]}" max.message.bytes=1000000
 	refused "max.message.bytes=1000000"
-	# All of it at once, and the whole command is told.
+	# All faults are reported at once, with the whole command.
 	TOPIC=$TOPIC-all VOLUME=$VOLUME-all
 	topic create 1 cleanup.policy=compact message.timestamp.type=CreateTime max.message.bytes=1000000
 	refused "cleanup.policy=delete,"
 	refused "max.message.bytes=17825792"
 	refused "message.timestamp.type=LogAppendTime"
-	# With what the errors said, it works.
+	# After that change it works.
 	TOPIC=$TOPIC-good VOLUME=$VOLUME-good
 	topic create 1 "${good[@]}"
 	node_httpd 1
 	put 1 k v
 }
 
-@test "a log that was cut short is refused by who needs what is gone" {
+@test "a node that needs records cut from the log is refused" {
 	node_httpd 1
 	local i
 	for i in {1..20}; do put 1 "k$i" "$i"; done
@@ -429,18 +430,18 @@ refused() { # TEXT [OPTION...]
 	for i in {21..40}; do put 1 "k$i" "$i"; done
 	stop "${NODE_HTTPD[1]}"
 	topic cut 30
-	# Who has applied the lost part goes on.
+	# A node that has applied the lost part continues.
 	node_httpd 1
 	get_is 1 k1 1
 	put 1 k41 41
-	# Who has not is refused, and so is a new node without a peer ...
+	# A node that has not is refused, and so is a new node without a peer ...
 	local port
 	port=$(free_port)
 	fails_with "no longer has offset" timeout 20 "$KEYDIR_HTTPD" --store "$T/n2" \
 		--log "$VOLUME" --listen "127.0.0.1:$port"
 	fails_with "--peers" timeout 20 "$KEYDIR_HTTPD" --store "$T/n3" --log "$VOLUME" \
 		--listen "127.0.0.1:$port"
-	# ... but with one it joins, as the error said.
+	# ... but with a peer it joins, as the message said.
 	node_httpd 4 --peers "${NODE_URL[1]}"
 	get_is 4 k1 1
 	get_is 4 k41 41
@@ -453,7 +454,7 @@ refused() { # TEXT [OPTION...]
 	node_httpd 1
 	put 1 k v
 	stop "${NODE_HTTPD[1]}"
-	# Another volume, longer than the store is.
+	# Another volume, longer than the store's.
 	TOPIC=$TOPIC-other VOLUME=$VOLUME-other
 	node_httpd 2
 	put 2 k 1
@@ -461,7 +462,7 @@ refused() { # TEXT [OPTION...]
 	put 2 k 3
 	stop "${NODE_HTTPD[2]}"
 	refused "another volume"
-	# A topic of the same name, made anew.
+	# A new topic of the same name.
 	VOLUME=$first
 	TOPIC=${first##*/}
 	topic delete
@@ -477,7 +478,7 @@ refused() { # TEXT [OPTION...]
 	stop "$HTTPD_PID"
 	fails_with "embedded log" timeout 20 "$KEYDIR_HTTPD" --store "$STORE" --log "$VOLUME" \
 		--listen "127.0.0.1:$port"
-	# Nothing of this has harmed the stores.
+	# None of this has damaged the stores.
 	start_httpd
 	rest GET /v1/kv/k
 	same "200 v" "$status $(body)"
@@ -497,14 +498,14 @@ refused() { # TEXT [OPTION...]
 	within 7000 node_rest 2 GET /v1/kv/k -H "X-Keydir-Offset: $((offset + 1000))"
 	same 412 "$status"
 	[ "$(header X-Keydir-Offset)" = "$offset" ]
-	# It waits for what is on its way.
+	# The request waits for a record on its way.
 	(sleep 0.5 && curl -sf -X PUT -d late "${NODE_URL[1]}/v1/kv/k") &
 	node_rest 2 GET /v1/kv/k -H "X-Keydir-Offset: $((offset + 1))"
 	wait $!
 	same "200 late" "$status $(body)"
 }
 
-@test "?consistent and sync see whatever was acknowledged anywhere" {
+@test "?consistent and sync see every write acknowledged on any node" {
 	node_httpd 1
 	node_up 2
 	local i
@@ -520,7 +521,7 @@ refused() { # TEXT [OPTION...]
 
 transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOLUME" transaction "$1"; }
 
-@test "behind a transaction's marker ?consistent and sync return, and a node gets ready" {
+@test "after a transaction's marker ?consistent and sync return, and a node gets ready" {
 	local how
 	node_up 1
 	put 1 k 1
@@ -534,7 +535,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 		node_up 1
 		put 1 k 1
 	done
-	# What a transaction aborted is nowhere.
+	# No node shows the records of an aborted transaction.
 	transaction abort
 	node_httpd 2
 	wait_for 20 settled 1 2
@@ -542,7 +543,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	same 1 "$(consume -f '%k\n' | grep -cx foreign)"
 }
 
-@test "an open transaction of another producer is named, and what it held back is done" {
+@test "an open transaction of another producer is reported, and ends the wait when it ends" {
 	allow_log 'an open transaction'
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_httpd 1
@@ -566,7 +567,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	wait_for 10 settled 1
 }
 
-@test "a log that lost its newest records and got others is noticed, by running and by new nodes" {
+@test "running and new nodes notice a log that lost its newest records and got others" {
 	allow_log 'the log cannot be used: (topic .* has other records|no answer|the store .* has applied)'
 	local i n
 	for n in 1 2; do node_httpd $n; done
@@ -575,7 +576,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	node_kill 2
 	broker kill
 	lose_batches 5
-	# Nobody may follow before the log is longer than what they have applied.
+	# No node may read before the log is longer than the part it has applied.
 	kill -STOP "${NODE_HTTPD[1]}"
 	broker start
 	for i in {1..30}; do echo "b/$i:$i"; done | produce -K:
@@ -583,13 +584,13 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	wait_for 20 why_is 1 'other records than those that the store'
 	[[ $(status_of 1 .why) == *"up to offset "*" both are the same"* ]]
 	not_ready 1
-	# It shows what it had, and nothing of the other log is mixed in.
+	# It serves its old data, without any record of the other log.
 	get_is 1 a/20 20
 	node_rest 1 GET /v1/kv/b/1
 	same 404 "$status"
 	fails_with 'other records than those that the store' timeout 20 "$KEYDIR_HTTPD" \
 		--store "$T/n2" --log "$VOLUME" --listen "127.0.0.1:$(free_port)"
-	# The remedy that was named.
+	# Follow the remedy that the message names.
 	node_kill 1
 	mv "$T/n1" "$T/n1.old"
 	node_httpd 1
@@ -598,7 +599,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	same 404 "$status"
 }
 
-@test "a topic that is made anew under a running node is noticed, and not made by it" {
+@test "a running node notices that its topic was created again, and does not create it itself" {
 	allow_log 'the log cannot be used: (there is no topic|the store .* belongs to another volume|the store .* has applied)'
 	node_httpd 1
 	local i
@@ -614,7 +615,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	same 404 "$status"
 }
 
-@test "with the log away, a shell's write fails and nothing is stored; back, it works" {
+@test "while the log is unreachable a shell's write fails and stores nothing; later it works" {
 	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
 	NODE_OPTIONS=(--write-timeout 1s)
 	node_fs 1
@@ -631,7 +632,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 		done
 	done
 	fails_with 'Input/output error' python3 -c 'import sys; open(sys.argv[1], "w").write("x")' "$mnt/new"
-	# A file that is open already; and what only reads, or only may write.
+	# A file that is already open, and opens for reading or for writing only.
 	fails_with 'Input/output error' python3 - "$mnt/there" <<-'PY'
 		import os, sys
 		fd = os.open(sys.argv[1], os.O_RDWR)
@@ -648,7 +649,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	sync "$mnt/there"
 }
 
-@test "what is written while the log is away for less than the write timeout is stored" {
+@test "writes are stored if the log was unreachable for less than the write timeout" {
 	allow_log 'error keydir-(fs|httpd): the log cannot be used: no answer'
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_httpd 1
@@ -669,7 +670,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	done
 }
 
-@test "a new node without its log: the mount says so, and answers EIO until it has read it" {
+@test "a new node without its log: the mount says so, and returns EIO until it has read it" {
 	local mnt=$T/mnt9
 	node_httpd 1
 	put 1 dir/there 1
@@ -698,7 +699,7 @@ ticks() { consume -f '%h\n' | grep -cw op=tick; }
 
 has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 
-@test "what expires while nobody writes takes about one tick for all processes of all nodes" {
+@test "idle expiry takes about one tick for all processes of all nodes" {
 	local n i
 	for n in 1 2 3; do node_up "$n"; done
 	for i in {1..12}; do
@@ -706,9 +707,9 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 		same 201 "$status"
 	done
 	for n in 1 2 3; do wait_for 30 has_expired "$n" 12; done
-	# One for each; two, where the one whose turn it was came late.
+	# One event for each key; two if the process whose turn it was came late.
 	[ "$(ticks)" -le 24 ]
-	# Whoever had its turn, the others go on without it.
+	# Whichever process had its turn, the others continue without it.
 	node_kill 1
 	node_kill 2 httpd
 	node_rest 3 PUT '/v1/kv/k?ttl=100ms' --data-binary x
@@ -718,12 +719,12 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 	node_httpd 3
 	node_rest 3 PUT '/v1/kv/k?ttl=100ms' --data-binary x
 	wait_for 30 has_expired 3 14
-	# More than one event removes: the rest goes as well.
+	# More keys than one event removes: the rest is removed as well.
 	seq -f 'many%g:x' 1000 | produce -K: -H op=set -H ttl=1
 	wait_for 30 has_expired 3 1014
 }
 
-@test "a topic with a smaller limit lowers that of values, and one that Keydir made is raised" {
+@test "a topic with a smaller limit lowers that of values, and Keydir's own topic is raised" {
 	allow_log 'values are limited to'
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=2097152 retention.ms=-1
 	node_up 1
@@ -737,7 +738,7 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 	same 20 "${status%?}"
 	cp "$T/large" "${NODE_MNT[1]}/l"
 	grep -q 'values are limited to 1835008 bytes, less than --max-value 16777216' "$T/httpd1.log"
-	# What Keydir made with other settings.
+	# A topic that Keydir created with other settings.
 	TOPIC=$TOPIC-own VOLUME=$VOLUME-own
 	node_httpd 2 --max-value 2M
 	same 2097152 "$(status_of 2 .store.max_value_bytes)"
@@ -748,13 +749,13 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 	same 201 "$status"
 }
 
-@test "what cannot work is refused at the start: values over 96 MiB, a retention without peers" {
+@test "impossible settings are refused at the start: values over 96 MiB, retention without peers" {
 	refused 'give at most 96M' --max-value 100M
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=17825792 retention.ms=86400000
 	refused 'forgets by retention.ms=86400000'
 	refused 'with --peers'
 	allow_log 'forgets by'
-	# With a peer that is not there yet, as the first node has it.
+	# With a peer that does not run yet, as on the first node.
 	node_httpd 1 --peers "http://127.0.0.1:$(free_port)"
 	put 1 k 1
 	stop "${NODE_HTTPD[1]}"

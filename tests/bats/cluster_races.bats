@@ -1,4 +1,4 @@
-# Who wins when mounts of three nodes change the same names at the same moment.
+# Which process wins when mounts of three nodes change the same names at the same moment.
 
 load cluster
 
@@ -9,13 +9,14 @@ three_mounts() {
 	for n in 1 2 3; do node_fs "$n"; done
 }
 
-# All ends of the log are here.
+# The mounts have applied the log up to its end.
 sync_mounts() {
 	local n
 	for n in 1 2 3; do sync "${NODE_MNT[n]}"; done
 }
 
-# check_lines FILE NAME=N...: whole lines of append_lines, none twice, none missing.
+# check_lines FILE NAME=N...: check that the lines of append_lines are whole, none twice,
+# none missing.
 check_lines() {
 	local file=$1
 	shift
@@ -61,7 +62,7 @@ check_lines() {
 		dir=${NODE_MNT[n]}
 		"$TOOLS/append_lines" "$dir/lines" "prog$n" 9900 6 3>&- &
 		pids+=($!)
-		# The shell's own, a hundred of the ten thousand.
+		# A hundred of the ten thousand with the shell's own >>.
 		(
 			for ((i = 0; i < 100; i++)); do
 				printf 'bash%d %d %d %s\n' "$n" "$i" 3 xxx >>"$dir/lines" || exit 1
@@ -75,7 +76,7 @@ check_lines() {
 	check_lines "${NODE_MNT[1]}/lines" prog{1,2,3}=9900 bash{1,2,3}=100
 	cmp "${NODE_MNT[1]}/lines" "${NODE_MNT[2]}/lines"
 	cmp "${NODE_MNT[1]}/lines" "${NODE_MNT[3]}/lines"
-	# Each is in the log once, also those that made the file.
+	# Each line is in the log once, including those that created the file.
 	same 30000 "$(consume -f '%s' | grep -cE '^(prog|bash)[123] ')"
 	for n in 1 2 3; do stop "${NODE_FS[n]}"; done
 	equal_stores "$T/n1" "$T/n2" "$T/n3"
@@ -98,7 +99,7 @@ check_lines() {
 	wins=$("$TOOLS/race_create" excl f 1000 "${NODE_MNT[@]:1:3}")
 	echo "wins: $wins"
 	same 1000 "$((${wins// / + }))"
-	# Nobody won always, or there was no race.
+	# Each mount lost some names, or the test had no race.
 	for n in $wins; do [ "$n" -gt 0 ]; done
 	sync_mounts
 	for n in 1 2 3; do
@@ -120,13 +121,13 @@ check_lines() {
 	done
 }
 
-# Reads the whole log into $T/log, a line for each record. False if kcat saw less of it
+# Read the whole log into $T/log, one line per record. Fail if kcat read fewer records
 # than the broker has.
 read_log() {
 	consume -f '%h %k\n' >"$T/log" && [ "$(wc -l <"$T/log")" = "$(log_end)" ]
 }
 
-@test "an exclusive creation that was done is told so, though another node removes it at once" {
+@test "an exclusive creation succeeds even if another node removes the file at once" {
 	local made="$KEYDIR_ROOT/tests/cluster/exclusive.py"
 	node_httpd 1
 	node_fs 2
@@ -155,7 +156,7 @@ read_log() {
 		wait "${pids[@]}"
 		same "201 412 412" "$(sort "$T"/got[123] | paste -sd ' ')"
 	done
-	# A counter by read, compute and compare and set, as clients do it.
+	# A counter by read, compute, and compare and set, as clients do it.
 	node_rest 1 PUT /v1/kv/count -d 0
 	pids=()
 	for n in 1 2 3; do
@@ -165,7 +166,7 @@ read_log() {
 	for i in "${pids[@]}"; do wait "$i"; done
 	node_rest 2 GET '/v1/kv/count?consistent'
 	same "200 75" "$status $(body)"
-	# And by the operation that is made for it.
+	# And by the operation for it.
 	pids=()
 	for n in 1 2 3; do
 		seq 100 | xargs -P 4 -I{} curl -sS -f -o /dev/null -X POST \

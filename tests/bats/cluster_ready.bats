@@ -1,5 +1,5 @@
-# Whether a node says that it cannot do its work, whichever of its processes applies the
-# log. What stops applying is in cluster_log.bats; here it is who says so.
+# A node reports that it cannot do its work, whichever of its processes applies the log.
+# cluster_log.bats has the reasons to stop; this file checks which process reports them.
 
 load cluster
 
@@ -8,7 +8,7 @@ put() { # N KEY VALUE
 	same 20 "${status%?}"
 }
 
-# N is not ready, and says TEXT in /readyz, /v1/status and the metrics.
+# says N TEXT: node N is not ready and shows TEXT in /readyz, /v1/status and the metrics.
 says() { # N TEXT
 	node_rest "$1" GET /readyz
 	[ "$status" = 503 ] && [[ $(body) == *"$2"* ]] || return
@@ -22,7 +22,7 @@ is_ready() {
 	[ "$status" = 200 ]
 }
 
-@test "a mount that stops applying makes its node's REST server say so" {
+@test "when a mount stops applying, its node's REST server reports it" {
 	allow_log 'needs a newer version'
 	node_fs 1
 	node_httpd 1 --write-timeout 1s
@@ -32,7 +32,8 @@ is_ready() {
 	wait_for 20 says 1 'needs a newer version'
 	node_rest 1 GET /v1/kv/before
 	same "200 1" "$status $(body)"
-	# The reason is the applier's and ends with it; the next one finds its own.
+	# The reason belongs to the applying process and ends with it; the next one finds its
+	# own.
 	grep -q 'the log cannot be used: the record at offset' "$T"/fs*.log
 	not grep -q 'the log cannot be used' "$T"/httpd*.log
 	node_kill 1 fs
@@ -40,7 +41,7 @@ is_ready() {
 	says 1 'needs a newer version'
 }
 
-@test "a mount that has no room to apply makes its node's REST server say so, and refuse changes" {
+@test "when a mount has no space to apply, its node's REST server reports it and refuses changes" {
 	allow_log 'applying stopped'
 	local disk=$T/n1
 	mkdir "$disk"
@@ -60,7 +61,7 @@ is_ready() {
 	put 1 after x
 }
 
-@test "a process that applies and is stopped makes its node not ready, until it goes on or ends" {
+@test "a stopped process that applies makes its node not ready until it continues or ends" {
 	node_fs 1
 	node_httpd 1 --write-timeout 1s
 	put 1 before 1
@@ -77,7 +78,7 @@ is_ready() {
 	wait_for 20 is_ready 1
 	same true "$(status_of 1 .log.applies)"
 	put 1 last x
-	# One that does not apply stops nobody.
+	# A stopped process that does not apply affects no other.
 	node_fs 1
 	stop_all "${NODE_FS[1]}"
 	put 1 more x
@@ -85,7 +86,7 @@ is_ready() {
 	kill -CONT "${NODE_FS[1]}"
 }
 
-@test "an answer says so when a mount of its node may not show the change yet" {
+@test "a response says so when a mount of its node may not show the change yet" {
 	node_httpd 1
 	node_fs 1
 	put 1 key 1

@@ -1,9 +1,9 @@
-# The console, in headless Chromium, through Nginx as the project sets it up, in
+# The console in headless Chromium, through Nginx with the project's configuration, in
 # front of three servers of one node.
 
 load helper
 
-# start_nodes N OPTION...: nodes 2 and up share the first one's store.
+# start_nodes N OPTION...: start N servers; number 2 and up share the first one's store.
 start_nodes() {
 	local n=$1 i
 	shift
@@ -16,8 +16,7 @@ start_nodes() {
 	start_nginx
 }
 
-# The project's nginx.conf, on ports of this test; sets CONSOLE
-# and NGINX_PID.
+# Start the project's nginx.conf on ports of this test; set CONSOLE and NGINX_PID.
 start_nginx() {
 	PATH=$PATH:/usr/sbin:/sbin
 	require nginx
@@ -41,7 +40,7 @@ drive() { # SCENARIO
 		python3 "$KEYDIR_ROOT/tests/console/drive.py" "$CONSOLE" "$1" "${PORTS[@]}"
 }
 
-@test "the page and its parts: types, tags, policy, no token" {
+@test "the page and its parts have types, tags and a policy, and need no token" {
 	echo "reader sha256:$(printf s | sha256sum | cut -c1-64) read /" >"$T/tokens"
 	start_nodes 1 --tokens "$T/tokens"
 	rest GET /v1/kv/
@@ -56,7 +55,7 @@ drive() { # SCENARIO
 	[[ $policy == "default-src 'none'; script-src 'self'; style-src 'self'; "* ]]
 	[[ $policy == *"frame-ancestors 'none'"* && $policy == *"base-uri 'none'"* ]]
 	[[ $policy != *unsafe* && $policy != *'*'* && $policy != *http* ]]
-	# no script or style within the page, no handler, nothing from elsewhere
+	# No script or style within the page, no event handler, no resource of another host.
 	run grep -nE ' on[a-z]+=| style=|<style|<script>|https?:|javascript:' "$T/body"
 	[ -z "$output" ]
 	for file in "$KEYDIR_ROOT"/httpd/console/*; do
@@ -73,7 +72,7 @@ drive() { # SCENARIO
 		*.html) ;;
 		*) false ;;
 		esac
-		# what the client has is not sent again; what it has not, is
+		# A part that the client has is not sent again; another one is.
 		rest GET "/console/${file##*/}" -H "If-None-Match: \"1\", $(header ETag)"
 		same 304 "$status"
 		same '' "$(body)"
@@ -102,8 +101,8 @@ drive() { # SCENARIO
 	same 200 "$status"
 }
 
-# Each test of the page fails as well if it logs an error, breaks its policy, asks
-# another host or gets an answer that is not expected.
+# Each test of the page also fails if the page logs an error, violates its policy,
+# contacts another host or gets a response that is not expected.
 
 @test "browsing: the tree, values of each kind, links, changes by others" {
 	start_nodes 3
@@ -115,32 +114,32 @@ drive() { # SCENARIO
 	drive edit
 }
 
-@test "what comes late, an answer or a change by others, disturbs neither pane nor editor" {
+@test "a late response or change by another client disturbs neither pane nor editor" {
 	start_nodes 3
 	drive late
 }
 
-@test "creating, times to live, renaming, deleting, a directory with all below it" {
+@test "keys are created, get a TTL, are renamed and deleted, and a directory is deleted whole" {
 	start_nodes 3
 	drive change
 }
 
-@test "names and values of any bytes are text, and everything works on them" {
+@test "names and values of any bytes are text, and every action works on them" {
 	start_nodes 3
 	drive names
 }
 
-@test "the keyboard alone is enough, and every control has a name" {
+@test "every action works by keyboard, and every control has a name" {
 	start_nodes 3
 	drive keyboard
 }
 
-@test "a phone of 360 x 740: every view and dialog fits; dark and light" {
+@test "every view and dialog fits on a phone of 360 x 740, dark and light" {
 	start_nodes 3
 	drive phone
 }
 
-@test "100,000 keys in a directory" {
+@test "a directory of 100,000 keys can be browsed and searched" {
 	start_nodes 3
 	drive many
 }
@@ -150,8 +149,8 @@ drive() { # SCENARIO
 	drive events
 }
 
-@test "nodes: all that are behind Nginx, and plots that move" {
-	# each also names a peer that never answers
+@test "the view of nodes shows all nodes of Nginx, and its plots move" {
+	# Each node also names a peer that never responds.
 	start_nodes 3 --peers http://127.0.0.1:1
 	drive nodes
 }

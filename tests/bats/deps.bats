@@ -1,5 +1,5 @@
-# tests/deps.sh, with stand-ins for Debian's package tools: what it chooses to
-# install is seen in what it asks of apt-get.
+# tests/deps.sh, with stand-ins for Debian's package tools: its calls of apt-get show
+# which packages it chooses.
 
 load helper
 
@@ -7,7 +7,7 @@ setup() {
 	keydir_setup
 	mkdir -p "$T/bin" "$T/tree"
 	cp "$KEYDIR_ROOT/tests/deps.sh" "$T/tree/"
-	# sudo may be needed or not: it runs what it is given.
+	# sudo, needed or not, runs its arguments.
 	program sudo <<<'exec "$@"'
 	program dpkg-query </dev/null
 	program apt-get <<<"echo \"\$*\" >>'$T/apt-get.calls'"
@@ -20,7 +20,7 @@ setup() {
 	SCRIPT
 }
 
-# program NAME: a command on deps.sh's path that is the shell script on stdin.
+# program NAME: put the shell script on stdin on deps.sh's path as the command NAME.
 program() {
 	{
 		echo '#!/bin/sh'
@@ -34,13 +34,13 @@ deps() {
 	PATH=$T/bin:$PATH "$T/tree/deps.sh" testing
 }
 
-@test "a package without a candidate is passed over for the next alternative" {
+@test "a package without a candidate is replaced by the next alternative" {
 	deps 'virtual|real'
 	[[ $(tail -n 1 "$T/apt-get.calls") == *' install '*' real' ]]
 	not grep -w virtual "$T/apt-get.calls"
 }
 
-@test "a line of which no alternative has a candidate is named, and nothing is installed" {
+@test "a line without any candidate is named, and nothing is installed" {
 	fails_with "no package source has virtual or unknown" deps 'virtual|unknown'
 	not grep -w install "$T/apt-get.calls"
 }

@@ -1,4 +1,4 @@
-# --evict: a full cache gives something up instead of refusing writes.
+# --evict: a full cache evicts keys instead of refusing writes.
 
 load helper
 
@@ -14,7 +14,7 @@ store_status() {
 	body | jq -r "$1"
 }
 
-# put_many PREFIX FROM TO [QUERY]: PUTs of 1000 bytes; the statuses that came, each once.
+# put_many PREFIX FROM TO [QUERY]: PUT values of 1000 bytes, and print each status once.
 put_many() {
 	head -c 1000 /dev/zero >"$T/value"
 	seq -f "url = \"$URL/v1/kv/$1%.0f${4:-}\"" "$2" "$3" | sed -e 's|$|\nupload-file = "'"$T/value"'"|' \
@@ -27,7 +27,7 @@ there() {
 	[ "$status" = 200 ]
 }
 
-@test "lru: a small cache takes any number of writes, and keeps what is read" {
+@test "lru: a small cache takes any number of writes and keeps the keys that are read" {
 	start_httpd --size 512K --evict lru
 	same lru "$(store_status .store.evict)"
 	rest PUT /v1/kv/hot/1 --data-binary one
@@ -50,7 +50,7 @@ there() {
 	[ "$(sed -n 's/^keydir_keys_evicted_total //p' "$T/body")" -ge 1500 ]
 }
 
-@test "ttl: the soonest to expire goes first; without a TTL nothing does" {
+@test "ttl: the key that expires soonest is evicted first, and a key without a TTL never" {
 	start_httpd --size 256K --evict ttl
 	same "201 " "$(put_many soon 1 40 '?ttl=1h')"
 	same "201 " "$(put_many late 1 40 '?ttl=2h')"
@@ -71,7 +71,7 @@ there() {
 	same 201 "$status"
 }
 
-@test "none: a full cache refuses, as ever" {
+@test "none: a full cache refuses writes" {
 	start_httpd --size 256K
 	same none "$(store_status .store.evict)"
 	same "201 507 " "$(put_many k 1 300 '?ttl=1h')"
@@ -91,7 +91,7 @@ there() {
 	there large
 }
 
-@test "a watcher is told what was evicted, apart from what was deleted" {
+@test "a watcher can distinguish evicted keys from deleted ones" {
 	start_httpd --size 256K --evict lru
 	: >"$T/watch"
 	start watch curl -sSN -o "$T/watch" "$URL/v1/watch?prefix="
@@ -107,14 +107,14 @@ there() {
 	grep '"event":"evicted"' "$T/watch" | grep -q '"path":"k1"'
 }
 
-@test "a mount sees keys go, but not those that it has open" {
+@test "evicted keys disappear from a mount, except those that it has open" {
 	require_fuse
 	start_httpd --size 512K --evict lru
 	start_fs --size 512K --evict lru
 	echo first >"$MNT/gone"
 	echo opened >"$MNT/opened"
 	exec 8<"$MNT/opened"
-	# Both are known to the kernel.
+	# The kernel knows both names.
 	same first "$(cat "$MNT/gone")"
 	ls -l "$MNT" >"$T/before"
 	writes_evict_it() {
@@ -127,7 +127,7 @@ there() {
 	same opened "$(cat "$MNT/opened")"
 	exec 8<&-
 	same "$(store_status .store.keys)" "$(find "$MNT" -type f | wc -l)"
-	# It evicts for its own writers, too; none of them is told that it is full.
+	# The mount evicts for its own writers, too; none of them gets ENOSPC.
 	local i
 	head -c 20000 /dev/zero >"$T/twenty"
 	for i in {1..100}; do cp "$T/twenty" "$MNT/copy$i"; done
@@ -138,7 +138,7 @@ there() {
 	[ "$(store_status .store.used_bytes)" -le 524288 ]
 }
 
-@test "lru: below a directory with user.evict=never nothing goes" {
+@test "lru: no key below a directory with user.evict=never is evicted" {
 	require_fuse
 	require git setfattr
 	start_httpd --size 1M --evict lru
@@ -163,7 +163,7 @@ there() {
 	put_many k 1 3000 >/dev/null
 	find "$MNT/keep" | sort | cmp - "$T/before"
 	git -C "$MNT/keep/repo" fsck --strict
-	# Without the attribute it goes like everything else.
+	# Without the attribute the keys are evicted like all others.
 	setfattr -x user.evict "$MNT/keep"
 	kept_no_more() {
 		put_many k 1 3000 >/dev/null
@@ -172,7 +172,7 @@ there() {
 	wait_for 30 kept_no_more
 }
 
-@test "a policy that there is not is refused, with those that there are" {
+@test "an unknown policy is refused, and the message lists the known ones" {
 	fails_with "none, ttl or lru" "$KEYDIR_HTTPD" --store "$STORE" --evict lfu
 	require_fuse
 	fails_with "none, ttl or lru" "$KEYDIR_FS" --store "$STORE" --evict "" "$MNT"

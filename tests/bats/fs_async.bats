@@ -1,16 +1,16 @@
-# -o async_close: close hands the change to the log and returns; and what goes on without
-# it. A broker that is stopped is the slowest log that there can be.
+# -o async_close: close passes the change to the log and returns; without it, other
+# operations need not wait. A stopped broker stands for the slowest possible log.
 
 load cluster
 
-# Not later than a human would call at once; the broker never answers meanwhile.
+# A limit for an immediate return; the broker does not respond in the meantime.
 at_once() { timeout $((5 * PATIENCE)) "$@"; }
 
 write() { at_once bash -c 'printf %s "$2" >"$1"' write "$1" "$2"; }
 
 lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_total" { print $2 }'; }
 
-@test "close returns while the log hangs; this mount sees the change; fsync and sync wait" {
+@test "close returns while the log hangs, this mount sees the change, and fsync and sync wait" {
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_httpd 1
 	node_fs 1 -o async_close
@@ -29,7 +29,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same 14 "$(at_once stat -c %s "$mnt/dir/old")"
 	same 9 "$(at_once stat -c %s "$mnt/dir/new1")"
 	same 21 "$(at_once ls "$mnt/dir" | wc -l)"
-	# Nobody else sees it before it is in the log.
+	# No other process sees it before it is in the log.
 	node_rest 1 GET /v1/kv/dir/new2
 	same 404 "$status"
 
@@ -69,7 +69,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same "$(seq 0 50)" "$(body)"
 }
 
-@test "what fails after close is told by fsync of the file, by sync of a directory, and counted" {
+@test "a failure after close is reported by fsync and sync of a directory, and counted" {
 	NODE_OPTIONS=(--write-timeout 2s)
 	node_httpd 1
 	node_fs 1 -o async_close
@@ -81,7 +81,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	write "$mnt/key" new
 	fails_with "timed out" sync "$mnt/key"
 	broker resume
-	# The log is found again after a while; then the sync tells it, once.
+	# Later the log is reachable again; then sync reports the failure once.
 	sync_tells() { [[ $(sync "$mnt" 2>&1) == *"timed out"* ]]; }
 	wait_for 20 sync_tells
 	sync "$mnt"
@@ -89,7 +89,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same 1 "$(lost)"
 }
 
-@test "without it too: while a close waits for the log, its directory does not" {
+@test "without -o async_close a close that waits for the log does not block its directory" {
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_fs 1
 	local mnt=${NODE_MNT[1]} i
@@ -106,8 +106,9 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same old "$(at_once cat "$mnt/dir/old")"
 	not at_once test -e "$mnt/dir/none"
 	same $'new1\nnew2\nold' "$(at_once ls "$mnt/dir")"
-	# What the log has to decide waits, and while the kernel keeps the directory
-	# locked for it, what that has to look up there. The names that it knows go on.
+	# An operation that the log decides waits, and so do look-ups in its directory while
+	# the kernel holds the directory's lock for it. Names in the kernel's cache need no
+	# look-up.
 	mkdir "$mnt/dir/sub" 3>&- 4>&- 5>&- &
 	pids+=($!)
 	wait_for 5 grep -q request_wait_answer "/proc/$!/wchan"
@@ -118,7 +119,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same $'new1\nnew2\nold\nsub' "$(ls "$mnt/dir")"
 }
 
-@test "what can be refused at once is told by close" {
+@test "close reports an error that is known at once" {
 	NODE_OPTIONS=(--size 1M)
 	node_httpd 1
 	node_fs 1 -o async_close
@@ -128,7 +129,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same 0 "$(lost)"
 }
 
-@test "SIGTERM waits for what is on its way" {
+@test "SIGTERM waits for changes in flight" {
 	node_httpd 1
 	node_fs 1 -o async_close
 	local mnt=${NODE_MNT[1]} i

@@ -32,7 +32,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	fails_with "No such attribute" getfattr -n user.ttl key
 }
 
-@test "every unit of a TTL, and what is none" {
+@test "every unit of a TTL is accepted, and malformed ones are refused" {
 	echo v >key
 	while read -r text seconds; do
 		setfattr -n user.ttl -v "$text" key
@@ -62,7 +62,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	same v "$(cat key)"
 }
 
-@test "user.expires is the moment, and can be set" {
+@test "user.expires is the time of expiry and can be set" {
 	echo v >key
 	setfattr -n user.expires -v 2099-12-31T23:59:59Z key
 	same 2099-12-31T23:59:59.000Z "$(attr user.expires key)"
@@ -91,7 +91,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	same "$expires" "$(attr user.expires moved)"
 }
 
-@test "user.default_ttl is given to what is created below" {
+@test "new keys below a directory get its user.default_ttl" {
 	mkdir -p dir/sub
 	setfattr -n user.default_ttl -v 5m dir
 	same 300 "$(attr user.default_ttl dir)"
@@ -112,7 +112,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	fails_with "Invalid argument" setfattr -n user.default_ttl -v never dir
 }
 
-@test "an expired key: not listed, not found, and its name is free" {
+@test "an expired key is neither listed nor found, and its name is free" {
 	mkdir dir
 	echo v >dir/key
 	setfattr -n user.ttl -v 1ms dir/key
@@ -177,7 +177,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	same 3600 "$(attr user.ttl copy)"
 }
 
-@test "flags of setxattr, and sizes" {
+@test "setxattr obeys its flags and the limits of sizes" {
 	echo v >key
 	python3 - <<'PY'
 import errno, os
@@ -206,7 +206,7 @@ fails(errno.ERANGE, os.setxattr, "key", "user." + "n" * 251, b"long")
 PY
 }
 
-@test "modes and times" {
+@test "modes and times are stored" {
 	umask 022
 	echo v >key
 	same 644 "$(stat -c %a key)"
@@ -241,7 +241,7 @@ PY
 	same 2 "$(stat -c %h dir)"
 }
 
-@test "times that a writer has seen by fstat are the same after close" {
+@test "times that fstat shows to a writer are the same after close" {
 	echo old >"$MNT/there"
 	python3 - "$MNT" <<'PY'
 import os, sys, time
@@ -256,7 +256,7 @@ for name, flags in (("new", os.O_CREAT | os.O_WRONLY), ("there", os.O_RDWR),
     if name != "empty":
         os.write(fd, b"x")
     seen = times(os.fstat(fd))
-    # Log time has milliseconds: it would be another one.
+    # The log's time has milliseconds and would differ.
     deadline = time.time() + 0.05
     while time.time() < deadline:
         pass
@@ -265,7 +265,7 @@ for name, flags in (("new", os.O_CREAT | os.O_WRONLY), ("there", os.O_RDWR),
 PY
 }
 
-@test "dates before 1677 and after 2262 become the nearest that is stored" {
+@test "dates before 1677 and after 2262 become the nearest that can be stored" {
 	local TZ=UTC
 	export TZ
 	touch -d 1600-01-01 "$MNT/past"

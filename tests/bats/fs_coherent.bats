@@ -1,4 +1,4 @@
-# What the kernel keeps, and that it never shows what others have changed.
+# The kernel's caches avoid requests and never show a value that others have changed.
 
 load helper
 
@@ -26,11 +26,11 @@ kernel_alone() {
 	return $code
 }
 
-@test "names, attributes and missing names are answered by the kernel alone" {
+@test "the kernel alone answers for names, attributes and missing names" {
 	mkdir "$MNT/dir"
 	echo value >"$MNT/dir/key"
-	# The directory's times have changed with it; when this is answered the kernel
-	# was told.
+	# The directory's times have changed as well. Once this is answered, the kernel has
+	# been notified.
 	put told v
 	stat "$MNT/dir/key" >/dev/null
 	not test -e "$MNT/dir/none"
@@ -38,7 +38,7 @@ kernel_alone() {
 	fails_with "No such file" kernel_alone stat "$MNT/dir/none"
 }
 
-@test "a read-only mount reads hot keys without asking" {
+@test "a read-only mount serves hot keys from the kernel" {
 	echo value >"$MNT/key"
 	start_fs -m "$T/ro" -o ro
 	same value "$(cat "$T/ro/key")"
@@ -57,7 +57,7 @@ kernel_alone() {
 	done
 }
 
-@test "a name made elsewhere after it was not found is found, and gone after it is removed" {
+@test "a name created elsewhere after a failed look-up is found, and gone after its removal" {
 	local i
 	mkdir "$MNT/dir"
 	for i in {1..30}; do
@@ -73,7 +73,7 @@ kernel_alone() {
 	done
 }
 
-@test "a file that is open to be written, and mapped, follows what is written elsewhere" {
+@test "a file open for writing, and mapped, follows writes made elsewhere" {
 	put key "$(printf 'a%.0s' {1..5000})"
 	python3 - "$MNT/key" "$URL/v1/kv/key" <<'PY'
 import mmap, os, sys, urllib.request
@@ -98,12 +98,12 @@ assert m[0:1] == b"d"
 PY
 }
 
-@test "expiry while cached: the kernel's time limit is the key's" {
+@test "a cached key expires with its TTL" {
 	put 'key?ttl=1500ms' v
 	same v "$(cat "$MNT/key")"
 	wait_for 6 not test -e "$MNT/key"
 	fails_with "No such file" cat "$MNT/key"
-	# A TTL that comes later shortens what the kernel had without a limit.
+	# A TTL set later shortens an entry that the kernel cached without a limit.
 	put other v
 	same v "$(cat "$MNT/other")"
 	rest POST '/v1/kv/other?op=expire&ttl=1s'
@@ -125,9 +125,10 @@ PY
 	not test -e "$MNT/new"
 }
 
-@test "a directory removed elsewhere, with names that only this kernel has, is gone, without noise" {
+@test "a directory removed elsewhere is gone, even with names that only this kernel has" {
 	local level
-	# The kernel refuses to be told that it is gone; who wants to know that asks.
+	# The kernel refuses the invalidation of the directory; a look-up asks the mount
+	# again.
 	for level in info debug; do
 		stop "$FS_PID"
 		start_fs --log-level "$level"
@@ -158,7 +159,7 @@ PY
 	pids+=($!)
 	ls /proc/self/fd/6/ >"$T/out3" 3>&- 4>&- 5>&- &
 	pids+=($!)
-	# All three are with the mount, none behind another in the kernel.
+	# All three have reached the mount; none waits for another in the kernel.
 	for pid in "${pids[@]}"; do
 		wait_for 10 grep -q request_wait_answer "/proc/$pid/wchan"
 	done
@@ -168,7 +169,7 @@ PY
 	same $'one\ntwo' "$(cat "$T/out3")"
 }
 
-@test "modes and attributes changed elsewhere" {
+@test "modes and attributes changed elsewhere are seen" {
 	echo v >"$MNT/key"
 	start_fs -m "$T/second"
 	same 644 "$(stat -c %a "$T/second/key")"
@@ -180,7 +181,7 @@ PY
 	same y "$(getfattr --absolute-names --only-values -n user.x "$T/second/key")"
 }
 
-@test "two nodes create one name: the one that was faster is seen by both" {
+@test "when two nodes create one name, both see the key of the first" {
 	python3 - "$MNT" "$URL/v1/kv" <<'PY'
 import os, sys, time, urllib.request
 mnt, url = sys.argv[1:]
@@ -199,18 +200,19 @@ for i in range(20):
         os.fsync(fd)
         want = b"ours"
     else:
-        os.fsync(fd)  # nothing was written: nothing of theirs is lost
+        os.fsync(fd)  # nothing was written, so the other node loses nothing
         want = b"theirs"
     with open(mnt + "/" + key, "rb") as f:
         assert f.read() == want, (key, i)
     assert rest(key) == want
     assert os.pread(fd, 10, 0) == want
-    # The number that was given first goes on leading to the entry.
+    # The number that was assigned first still leads to the entry.
     os.pwrite(fd, b"X", 0)
     os.close(fd)
     want = b"X" + want[1:]
     assert rest(key) == want
-    # To the kernel the two numbers are two files: it is told, as of another's change.
+    # To the kernel the two numbers are two files: it is notified as of a change by
+    # another.
     deadline = time.monotonic() + 5
     while open(mnt + "/" + key, "rb").read() != want:
         assert time.monotonic() < deadline, key
@@ -235,7 +237,7 @@ for i in range(50):
 os.close(a)
 os.close(b)
 want = b"".join(b"A" + bytes(99) + b"B" + bytes(99) for i in range(50)) + bytes(10000)
-# What the first one shows was merged with what the second one wrote later.
+# The first mount merges its own range with the data that the second wrote later.
 import time
 deadline = time.time() + 10
 for path in sys.argv[1:]:
@@ -260,7 +262,7 @@ def writer():
     n = 0
     while not stop.is_set():
         n += 1
-        # Of one length: a read while that changes may be cut (fs/POSIX.md), as
+        # Values of one length: a read during such a change may be cut (fs/POSIX.md), as
         # cluster_coherence.bats measures.
         connection.request("PUT", at.path, body=b"%08d" % n)
         connection.getresponse().read()
@@ -273,7 +275,7 @@ def reader(path):
         with open(path, "rb") as f:
             value = int(f.read())
         reads += 1
-        # Acknowledged before the read began: the mounts have been told.
+        # Acknowledged before the read began, so the mounts have been notified.
         if value < seen or value < least:
             failures.append((path, value, seen, least))
             return
@@ -294,7 +296,7 @@ assert acked[0] > 20, acked
 PY
 }
 
-@test "names made and removed on both sides of one busy directory" {
+@test "names created and removed on both sides of one busy directory are consistent" {
 	mkdir "$MNT/dir"
 	python3 - "$MNT/dir" "$URL/v1/kv/dir" <<'PY'
 import http.client, os, sys, threading, urllib.parse
@@ -340,7 +342,7 @@ assert sorted(os.listdir(mnt)) == want
 PY
 }
 
-@test "a name created here and over REST at once: both descriptors and names show one file" {
+@test "a name created here and over REST at once is one file, by descriptors and by name" {
 	python3 - "$MNT" "$URL/v1/kv" <<'PY'
 import os, sys, urllib.request
 mnt, url = sys.argv[1:]
@@ -400,7 +402,7 @@ PY
 	same 0 "$(python3 "$T/whole.py" "$MNT" "${URL#http://}")"
 }
 
-@test "what has just changed can be mapped, and follows what is written here" {
+@test "a new value can be mapped, and the mapping follows writes made here" {
 	put key first
 	python3 - "$MNT/key" <<-'EOF'
 		import mmap, sys
@@ -418,10 +420,10 @@ PY
 	exec 7<&-
 }
 
-# Whoever opens what a descriptor of O_PATH stands for makes the kernel open it
-# without looking the name up again: as if it were replaced in between, as often
-# as the kernel tries.
-@test "a key that is replaced between look-up and opening is opened as what has its name" {
+# Opening the file of an O_PATH descriptor makes the kernel open it without a look-up.
+# That has the effect of a replacement between look-up and open, in each of the kernel's
+# attempts.
+@test "a key replaced between look-up and opening is opened as the new key" {
 	cat >"$T/replaced.py" <<-'EOF'
 		import errno, http.client, os, sys, time
 		mnt, host, patience = sys.argv[1:]
@@ -451,7 +453,7 @@ PY
 		            assert os.fstat(fd).st_ino == number
 		            return fd
 		        except OSError as error:
-		            # A look-up is remembered for a second; a slow machine may need more.
+		            # A look-up is cached for a second; a slow machine may need more.
 		            if error.errno != errno.ESTALE or time.monotonic() > deadline:
 		                raise
 		        finally:
@@ -462,7 +464,7 @@ PY
 		    assert (stat.st_size, stat.st_nlink) == (len(value), links), stat
 		    assert os.pread(fd, 100000, 0) == value
 
-		# It is the new key, for as long as it is open ...
+		# It is the new key while it is open ...
 		fd = replaced(os.O_RDWR, b"a new value")
 		expect(fd, b"a new value")
 		for value in b"changed", b"longer" * 1000, b"x":
@@ -472,7 +474,8 @@ PY
 		replace(b"another")
 		expect(fd, b"x", links=0)
 		os.close(fd)
-		# To one that only reads, a changed value is another file (fs_versions.bats).
+		# For a file that is only read, a changed value is another file
+		# (fs_versions.bats).
 		fd = replaced(os.O_RDONLY, b"a new value")
 		expect(fd, b"a new value")
 		assert rest("PUT", "key", b"changed") is not None
@@ -482,7 +485,7 @@ PY
 		expect(fd, b"a new value", links=0)
 		os.close(fd)
 
-		# What is written goes there.
+		# Writes go to the new key.
 		fd = replaced(os.O_WRONLY | os.O_APPEND, b"one, ")
 		os.write(fd, b"two")
 		os.close(fd)
@@ -517,8 +520,8 @@ PY
 		    finally:
 		        os.close(path)
 
-		# Nothing else is opened in its place: when it is removed, or has become a
-		# directory, or had been renamed before it was replaced.
+		# No other file is opened in its place if the key is removed, has become a
+		# directory, or was renamed before it was replaced.
 		stale = errno.ESTALE
 		assert refused(lambda: rest("DELETE", "key")) == stale
 		assert refused(lambda: rest("DELETE", "key"), lambda: os.mkdir(key),
@@ -534,7 +537,7 @@ PY
 	python3 "$T/replaced.py" "$MNT" "${URL#http://}" "$PATIENCE"
 }
 
-@test "a change that the kernel is not told yet is seen whole or not at all, and not for ever" {
+@test "a change before its invalidation is seen whole or not at all, and not for long" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
 	cat >"$T/untold.py" <<-'EOF'
 		import atexit, http.client, json, mmap, os, subprocess, sys, time
@@ -637,7 +640,7 @@ PY
 		    assert time.monotonic() < deadline, "this machine is too slow"
 		    held, in_time = round(n)
 		    n += 1
-		    # Even if the invalidator never comes.
+		    # Even if the invalidation never arrives.
 		    follows(quiet["large"], "large", n, 10)
 		    held.kill()
 		    held.wait()

@@ -1,5 +1,5 @@
-# Each system call, in each case, comes to the same on a mount and on tmpfs, but
-# for what fs/POSIX.md says.
+# Each system call, in each case, has the same result on a mount and on tmpfs, except for
+# the differences listed in fs/POSIX.md.
 
 load helper
 
@@ -20,11 +20,11 @@ setup() {
 	rm "$T/local/probe"
 }
 
-@test "call by call, success and each error: as tmpfs, but for what POSIX.md says" {
+@test "call by call, success and each error are as on tmpfs, except for POSIX.md's rows" {
 	python3 -B "$KEYDIR_ROOT/tests/conform/run.py" "$KEYDIR_ROOT/fs/POSIX.md" "$T/local" "$MNT/here"
 }
 
-@test "a difference that no row allows is told, and a row that nothing needs" {
+@test "an unlisted difference is reported, and so is a row without a difference" {
 	printf '\n## Differences, call by call\n' >"$T/none.md"
 	run python3 -B "$KEYDIR_ROOT/tests/conform/run.py" "$T/none.md" "$T/local" "$MNT/here" special_files
 	same 1 "$status"

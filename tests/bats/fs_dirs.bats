@@ -1,12 +1,12 @@
-# Listing directories: each name that exists throughout exactly once, however
-# large the directory is, and whatever else happens in it meanwhile.
+# A listing has each name that exists throughout exactly once, however large the directory
+# is and whatever else happens in it.
 
 load helper
 
 FILL=$KEYDIR_BUILD/bench/fill
 NAMES=200000
 
-@test "names that stay are listed once, though the kernel's cached listing is dropped in the middle" {
+@test "stable names are listed once, though the kernel's cached listing is dropped in the middle" {
 	start_fs
 	start_httpd
 	mkdir "$MNT/dir"
@@ -40,7 +40,7 @@ def request(method, name, body=None):
 
 def check(change):
     os.listdir(path)
-    os.listdir(path)  # the kernel has it now
+    os.listdir(path)  # the kernel has cached it now
     fd = os.open(path, os.O_RDONLY)
     seen = [name for _ in range(5) for name in getdents(fd)]
     assert 0 < len(seen) < N
@@ -59,7 +59,7 @@ check(lambda: [request("PUT", "comes%d" % i, b"v") for i in range(N)])
 PY
 }
 
-@test "telldir and seekdir, after names went and came" {
+@test "telldir and seekdir work after names were removed and added" {
 	start_fs
 	mkdir "$MNT/dir"
 	(cd "$MNT/dir" && seq -f 'name%.0f' 2000 | xargs touch)
@@ -94,7 +94,7 @@ random.seed(7)
 for place, name in random.sample(first, 200):
     libc.seekdir(d, place)
     assert libc.readdir(d).contents.name.decode() == name
-# Another opendir understands the places, too.
+# The positions are valid for another opendir, too.
 gone = {name for _, name in random.sample(first[2:], 500)}
 for name in gone:
     os.unlink(path + "/" + name)
@@ -112,7 +112,7 @@ libc.closedir(other)
 PY
 }
 
-@test "200,000 names: all tools see each, while others come and go" {
+@test "200,000 names: all tools see each of them, while others come and go" {
 	"$FILL" "$STORE" $NAMES 10 >/dev/null
 	start_fs --size 1G
 	start_httpd --size 1G
@@ -142,7 +142,7 @@ PY
 # Each request is a read of the device.
 requests() { awk '$1 == "syscr:" { print $2 }' "/proc/$FS_PID/io"; }
 
-@test "ls -l does not ask once for each file" {
+@test "ls -l does not send a request for each file" {
 	start_fs
 	mkdir "$MNT/dir"
 	(cd "$MNT/dir" && seq -f 'name%.0f' 1000 | xargs touch)
@@ -155,8 +155,8 @@ requests() { awk '$1 == "syscr:" { print $2 }' "/proc/$FS_PID/io"; }
 	fails_with "not supported" getfattr --absolute-names -n security.selinux "$MNT/dir/name1"
 }
 
-# Those that read all names first, then look at them, are many: du, cp -r, git.
-@test "du and ls -l of names never seen before do not ask for each; find takes names alone" {
+# Programs that read all names first and then stat them are common: du, cp -r, git.
+@test "du and ls -l of new names need no request for each; find reads names only" {
 	"$FILL" "$STORE" 9000 10 >/dev/null
 	start_fs
 	local before
@@ -164,7 +164,8 @@ requests() { awk '$1 == "syscr:" { print $2 }' "/proc/$FS_PID/io"; }
 	du -a "$MNT" >"$T/du"
 	same 9001 "$(wc -l <"$T/du")"
 	[ $(($(requests) - before)) -lt 200 ]
-	# Behind the first 10,000 those come along that belong to somebody who looks.
+	# After the first 10,000 names, listings include attributes for a reader that uses
+	# them.
 	stop "$FS_PID"
 	"$FILL" "$STORE" 30000 10 >/dev/null
 	start_fs

@@ -1,4 +1,4 @@
-# -o inotify: who watches the mount is told of what others do.
+# -o inotify: a watcher on the mount is notified of changes by others.
 
 load helper
 
@@ -12,7 +12,7 @@ setup() {
 
 put() { rest PUT "/v1/kv/$1" --data-binary "$2" "${@:3}"; }
 
-# Watches DIR from here on; what happens there is in $T/events, a line each.
+# Watch DIR from now on; $T/events has a line for each event.
 watch() {
 	: >"$T/events"
 	start watch inotifywait -m -e create,modify,close_write,delete,attrib,moved_to,delete_self \
@@ -29,7 +29,7 @@ end_watch() {
 
 is_seen() { [ "$(<"$T/events")" = "$1" ]; }
 
-# Exactly the lines of EXPECTED; then begins anew.
+# Check for exactly the lines of EXPECTED, then clear the list.
 saw() {
 	wait_for 10 is_seen "$1" || same "$1" "$(<"$T/events")" || return
 	: >"$T/events"
@@ -40,7 +40,7 @@ lines() { printf '%s\n' "$@"; }
 MADE=("CREATE key" "MODIFY key" "CLOSE_WRITE,CLOSE key")
 VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 
-@test "a key that REST makes, changes and deletes is seen like one of this mount" {
+@test "a key created, changed and deleted over REST causes the events of a local change" {
 	local how
 	watch "$MNT/dir"
 	for how in 1 2; do
@@ -57,7 +57,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	done
 }
 
-@test "directories, TTLs, renaming and expiry are seen" {
+@test "directories, TTLs, renaming and expiry cause events" {
 	watch "$MNT/dir"
 	put dir/sub/key v
 	saw "CREATE,ISDIR sub"
@@ -77,7 +77,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	wait_for 10 grep -qx 'DELETE other' "$T/events"
 }
 
-@test "what another mount does is seen, a symbolic link too" {
+@test "changes of another mount cause events, for a symbolic link too" {
 	start_fs -m "$T/other"
 	watch "$MNT/dir"
 	echo value >"$T/other/dir/key"
@@ -95,7 +95,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	saw "DELETE key"
 }
 
-@test "what this mount does itself is seen once" {
+@test "a change by this mount causes one event" {
 	watch "$MNT/dir"
 	echo value >"$MNT/dir/key"
 	dd if=/dev/zero of="$MNT/dir/key" bs=1 count=1 conv=notrunc status=none
@@ -105,7 +105,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	same "$(lines "${MADE[@]}" "${VALUE[@]}" "DELETE key")" "$(grep ' key$' "$T/events")"
 }
 
-@test "a file that is watched itself is told of its changes, and of its end" {
+@test "a watched file has events for its changes and its end" {
 	echo one >"$MNT/dir/key"
 	watch "$MNT/dir/key"
 	put dir/key two
@@ -114,7 +114,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	wait_for 10 grep -q DELETE_SELF "$T/events"
 }
 
-@test "announcing changes nothing, and asks nothing of the log" {
+@test "announcing changes nothing and adds nothing to the log" {
 	local offset
 	put dir/key one
 	offset=$(header X-Keydir-Offset)
@@ -131,7 +131,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	same key "$(ls "$MNT/dir")"
 }
 
-@test "what nobody can be watching is not announced, and a mount of a directory announces its own" {
+@test "unwatched changes are not announced, and a mount of a directory announces only its own" {
 	start_fs -m "$T/sub" -o inotify,subdir=dir
 	watch "$T/sub"
 	put elsewhere v
@@ -141,7 +141,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	saw "$(lines "${MADE[@]}")"
 }
 
-@test "many changes while many are watching: the mount shows what REST shows" {
+@test "under many changes and many watchers the mount shows the state that REST shows" {
 	local i n writers=()
 	start watch inotifywait -m -r -o "$T/events" "$MNT"
 	wait_for 10 grep -q established "$LOG"
@@ -171,7 +171,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	done
 }
 
-@test "kill -9 leaves no announcing process, and one that is killed is missed in the log alone" {
+@test "kill -9 leaves no announcing process, and the loss of one is only logged" {
 	local pid
 	pid=$(pgrep -f "^keydir-announce [0-9]* $MNT\$")
 	kill -KILL "$pid"
@@ -185,7 +185,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	forget_mount "$T/second"
 }
 
-@test "it needs a mount that can be written to, and that caches" {
+@test "it needs a writable mount that caches" {
 	fails_with "-o inotify cannot be combined with ro" \
 		"$KEYDIR_FS" -o ro,inotify --store "$STORE" "$T"
 	fails_with "-o inotify cannot be combined with nocache" \

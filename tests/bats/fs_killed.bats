@@ -1,4 +1,4 @@
-# What a killed mount leaves behind.
+# The state that a killed mount leaves.
 
 load helper
 
@@ -24,7 +24,7 @@ is_stuck() {
 	return 1
 }
 
-# A process whose first thread is dead looks dead as a whole.
+# A process whose first thread has died looks dead as a whole.
 has_ended() { [ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 2>/dev/null | wc -l)" -le 1 ]; }
 
 forget_all() {
@@ -37,8 +37,8 @@ guard_pid() { pgrep -f "^keydir-guard $FS_PID "; }
 # Process $1 waits for the mount, or has ended.
 waits_or_ended() { ! is_running "$1" || grep -qs 'request_wait_answer\|fuse_' "/proc/$1/wchan"; }
 
-# A request that nobody reads any more has the directory locked, and the mount
-# waits for that lock to say what REST has changed there.
+# A request that no process reads any more holds the directory's lock, and the mount waits
+# for that lock to invalidate a change made over REST.
 get_stuck() {
 	start_fs
 	start_httpd
@@ -61,7 +61,7 @@ get_stuck() {
 	wait_for 10 is_stuck
 }
 
-@test "kill -9 while the mount waits for a lock in the kernel: it ends, and nobody hangs" {
+@test "kill -9 while the mount waits for a lock in the kernel: it ends, and no process hangs" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
 	get_stuck
 	local guard
@@ -74,14 +74,14 @@ get_stuck() {
 	forget_all "${HOLD_PIDS[@]}"
 	wait "$MKDIR_PID" && return 1
 	grep -q "connection abort" "$T/mkdir.out"
-	# The mount stays, so that nobody writes below it unawares.
+	# The mount stays, so that no program writes below it by mistake.
 	is_mounted "$MNT"
 	fails_with "not connected" ls "$MNT"
 	rest GET /v1/kv/dir/key
 	same v "$(body)"
 }
 
-@test "kill -9 of the mount and its guard at once: dead, not hanging; in the worst moment a new start frees it" {
+@test "kill -9 of mount and guard at once leaves a dead mount, or a hang that a new start clears" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to stop threads"
 	start_fs
 	local guard old
@@ -109,7 +109,7 @@ get_stuck() {
 	same v "$(cat "$MNT/dir/key")"
 }
 
-@test "the guard ends with the mount, and survives what is meant for the mount" {
+@test "the guard ends with the mount, and survives signals meant for the mount" {
 	start_fs
 	local guard
 	guard=$(guard_pid)
@@ -120,7 +120,7 @@ get_stuck() {
 	same 3 "$(find "/proc/$guard/fd" -type l | wc -l)"
 	stop "$FS_PID"
 	not is_running "$guard"
-	# A mount whose guard is gone works and stops as well.
+	# A mount whose guard has died works and stops as well.
 	start_fs
 	guard=$(guard_pid)
 	kill -KILL "$guard"
@@ -128,7 +128,7 @@ get_stuck() {
 	stop "$FS_PID"
 }
 
-@test "SIGTERM with files and directories open: what was written is there" {
+@test "SIGTERM with files and directories open keeps everything written" {
 	start_fs
 	mkdir "$MNT/dir"
 	echo old >"$MNT/key"
@@ -163,7 +163,7 @@ get_stuck() {
 	wait_for 60 has_ended "$FS_PID"
 	grep -q "error.*another process has kept the store's write transaction for 20 s" "$T"/httpd*.log
 	not mountpoint -q "$MNT"
-	# Nothing acknowledged is lost, and the store is fine.
+	# No acknowledged write is lost, and the store is valid.
 	stop "$writer" || true
 	start_httpd
 	rest GET /v1/kv/key

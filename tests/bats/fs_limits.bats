@@ -9,7 +9,7 @@ teardown() {
 	keydir_teardown
 }
 
-@test "statfs shows the quota and what is left" {
+@test "statfs shows the quota and the free space" {
 	start_fs --size 64M
 	same 67108864 "$(($(stat -f -c '%b * %S' "$MNT")))"
 	same 255 "$(stat -f -c %l "$MNT")"
@@ -23,7 +23,7 @@ teardown() {
 	[ "$(df --output=iavail "$MNT" | tail -n 1)" -gt 100000 ]
 }
 
-@test "a size that cannot be meant is named at the start, with a sensible one" {
+@test "a size that makes no sense is named at the start, with a sensible one" {
 	start_httpd --size 10
 	grep -q 'warn .*--size 10 is less than 1M.*--size 256M' "$LOG"
 	stop "$HTTPD_PID"
@@ -33,7 +33,7 @@ teardown() {
 	start_httpd --size 1M
 	not grep -q -- --size "$LOG"
 	stop "$HTTPD_PID"
-	# A container's /dev/shm.
+	# The size of a container's /dev/shm.
 	mkdir "$T/shm"
 	mount -t tmpfs -o size=64m,mode=755 tmpfs "$T/shm" || skip_or_fail "needs the right to mount a tmpfs" || return 1
 	start_httpd --store "$T/shm/store"
@@ -50,8 +50,8 @@ teardown() {
 	head -c 1M /dev/zero >"$MNT/fits"
 	fails_with "File too large" dd if=/dev/zero of="$MNT/large" bs=1M count=2
 	for i in {1..12}; do cp "$MNT/fits" "$MNT/$i"; done
-	# A mount that changes nothing shows them, and has nothing to warn of; nor has one with
-	# the same.
+	# A read-only mount shows the limits and does not warn, and neither does a program
+	# with the same limits.
 	mkdir "$T/ro"
 	start_fs -m "$T/ro" -o ro --size 8M
 	same 67108864 "$(($(stat -f -c '%b * %S' "$T/ro")))"
@@ -59,7 +59,7 @@ teardown() {
 	mkdir "$T/same"
 	start_fs -m "$T/same" --size 64M --max-value 1M
 	not grep -q " warn " "$LOG"
-	# Whoever starts again finds the limits of those that run.
+	# A restarted program finds the limits of the running ones.
 	stop "$HTTPD_PID"
 	start_httpd --size 8M
 	grep -qE "warn .*--size 8388608 .*: keydir-fs \\(process [0-9]+\\)" "$LOG"
@@ -69,13 +69,13 @@ teardown() {
 	same 67108864 "$(jq .store.size_bytes "$T/body")"
 }
 
-@test "over the quota: ENOSPC, and reading and removing go on" {
+@test "over the quota writes fail with ENOSPC, and reading and removing continue" {
 	start_fs --size 4M
 	head -c 3M /dev/urandom >"$MNT/big"
 	fails_with "No space left" cp "$MNT/big" "$MNT/second"
 	fails_with "No space left" dd if=/dev/zero of="$MNT/big" bs=1M seek=3 count=2 conv=notrunc
 	same 3145728 "$(stat -c %s "$MNT/big")"
-	# An append may find out only when it is applied.
+	# An append may fail only when it is applied.
 	fails_with "No space left" bash -c "head -c 2M /dev/zero >>'$MNT/big'"
 	rm "$MNT/big"
 	rm -f "$MNT/second"
@@ -83,7 +83,7 @@ teardown() {
 	cmp -n 3145728 "$MNT/again" /dev/zero
 }
 
-@test "a file system smaller than the quota: df, ENOSPC and 507 name it, rm makes room" {
+@test "a file system smaller than the quota: df, ENOSPC and 507 name it, rm frees space" {
 	mkdir "$T/small"
 	mount -t tmpfs -o size=32m tmpfs "$T/small" || skip_or_fail "needs the right to mount a tmpfs" || return 1
 	STORE=$T/small/store
@@ -103,7 +103,7 @@ teardown() {
 	rest PUT /v1/kv/more -T "$T/value"
 	same 507 "$status"
 	grep -q "The file system of the store ($STORE) is full" "$T/body"
-	# All at once, and again as many.
+	# All at once, and the same number again.
 	rest DELETE '/v1/kv/d/?recurse'
 	same 204 "$status"
 	[ "$(df --output=avail -k "$MNT" | tail -n 1)" -gt 20000 ]
@@ -113,7 +113,7 @@ teardown() {
 	done
 }
 
-@test "bytes far apart, more than one event may touch, are all there after close" {
+@test "distant bytes that need more than one event are all there after close" {
 	start_fs --size 2G --max-value 1G --write-timeout 60s
 	python3 - "$MNT/sparse" <<-'END'
 	import os, sys
@@ -141,7 +141,7 @@ teardown() {
 	echo fits >"$MNT/key0"
 }
 
-@test "over the limit of one value: EFBIG" {
+@test "over the limit of one value writes fail with EFBIG" {
 	start_fs --max-value 1M
 	head -c 1M /dev/zero >"$MNT/key"
 	fails_with "File too large" bash -c "echo more >>'$MNT/key'"
@@ -170,7 +170,7 @@ teardown() {
 		rest GET /v1/kv/key
 		same old "$(body)"
 	done
-	# A new key does not come about, unless it was made at once.
+	# A new key is not created, unless it already was at open.
 	fails_with "File too large" bash -c "cat '$T/large' >'$MNT/new'"
 	[ ! -e "$MNT/new" ]
 	rest GET /v1/kv/new
@@ -179,12 +179,12 @@ teardown() {
 	same 0 "$(stat -c %s "$MNT/exclusive")"
 	echo again >"$MNT/new"
 	same again "$(cat "$MNT/new")"
-	# What shares the descriptor does not write into the old value.
+	# A process that shares the descriptor does not write into the old value.
 	fails_with "File too large" bash -c "(cat '$T/large'; echo more) >'$MNT/key'"
 	same old "$(cat "$MNT/key")"
 }
 
-@test "without room for all of a value, the old one stays" {
+@test "without space for the whole value, the old one stays" {
 	start_fs --size 2M
 	echo old >"$MNT/key"
 	head -c 3M /dev/urandom >"$T/large"
@@ -196,7 +196,7 @@ teardown() {
 	cmp -n 1048576 "$T/large" "$MNT/key"
 }
 
-@test "a program that goes on after a failed write: stored is what it repaired" {
+@test "a program that continues after a failed write stores the state that it repaired" {
 	start_fs --max-value 1M
 	python3 - "$MNT/key" <<-'END'
 		import errno, os, sys
@@ -220,20 +220,20 @@ teardown() {
 		        f.write(b"old")
 		    return os.open(key, os.O_RDWR)
 
-		# It ignores the error: close reports it.
+		# If it ignores the error, close reports it.
 		fd = begin()
 		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
 		os.pwrite(fd, b"new", 0)
 		fails(errno.EFBIG, os.close, fd)
 		assert value() == b"old"
 
-		# A short write counts as one that fails.
+		# A short write counts as a failed one.
 		fd = begin()
 		assert os.pwrite(fd, b"y" * 100, most - 50) == 50
 		fails(errno.EFBIG, os.close, fd)
 		assert value() == b"old"
 
-		# It cuts off what is not whole.
+		# It truncates the incomplete part.
 		fd = begin()
 		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
 		os.pwrite(fd, b"new value", 0)
@@ -241,7 +241,7 @@ teardown() {
 		os.close(fd)
 		assert value() == b"new value"
 
-		# It begins again, in the same descriptor, after fsync has told the error.
+		# It starts again, in the same descriptor, after fsync has reported the error.
 		fd = begin()
 		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
 		fails(errno.EFBIG, os.fsync, fd)
@@ -252,7 +252,7 @@ teardown() {
 		os.close(fd)
 		assert value() == b"again"
 
-		# Another opens it, and is not concerned.
+		# Another process opens the file and is not affected.
 		fd = begin()
 		fails(errno.EFBIG, os.pwrite, fd, b"x", most)
 		fails(errno.EFBIG, os.fsync, fd)
@@ -261,7 +261,7 @@ teardown() {
 		os.close(fd)
 		assert value() == b"OLD"
 
-		# Reserving too much leaves nothing cut.
+		# A failed fallocate leaves nothing incomplete.
 		fd = begin()
 		fails(errno.EFBIG, os.posix_fallocate, fd, 0, most + 1)
 		fails(errno.EFBIG, os.ftruncate, fd, most + 1)
@@ -271,7 +271,7 @@ teardown() {
 	END
 }
 
-@test "16 MiB there and back" {
+@test "16 MiB are written and read back" {
 	start_fs
 	head -c 16M /dev/urandom >"$T/random"
 	cp "$T/random" "$MNT/key"
@@ -294,7 +294,7 @@ teardown() {
 	fails_with "File name too long" mkdir "${name}n"
 	fails_with "File name too long" mv "$name" "${name}n"
 	fails_with "File name too long" stat "${name}n"
-	# A key has 4,096 bytes at most: 16 names of 255 and their slashes are one less.
+	# A key has at most 4,096 bytes: 16 names of 255 and their slashes need one byte less.
 	for _ in {1..16}; do
 		mkdir "$name.d" 2>/dev/null || mkdir "${name:2}.d"
 		cd "${name:2}.d" 2>/dev/null || cd "$name.d"
@@ -305,7 +305,7 @@ teardown() {
 	same odd "$(cat $'new\nline \x01\xff \\ "quote"')"
 }
 
-@test "O_EXCL: one of many wins each name" {
+@test "O_EXCL: of many processes one wins each name" {
 	start_fs
 	mkdir "$MNT/race"
 	local w pids=()
@@ -330,7 +330,7 @@ teardown() {
 	same 300 "$(find "$MNT/race" -type f -size 1c | wc -l)"
 }
 
-@test "what a key cannot be: a second name, a pipe, a device" {
+@test "hard links, pipes and devices are refused" {
 	start_fs
 	cd "$MNT"
 	echo v >key
@@ -339,7 +339,7 @@ teardown() {
 	same key "$(ls -A)"
 }
 
-@test "renaming with flags" {
+@test "renaming obeys its flags" {
 	start_fs
 	cd "$MNT"
 	python3 - <<'PY'
@@ -378,7 +378,7 @@ put("full/x", "x")
 os.mkdir("empty")
 assert renameat2("empty", "full", 0) == errno.ENOTEMPTY
 assert renameat2("full", "empty", 0) == 0 and get("empty/x") == "x"
-# Open and not flushed: still found under its new name.
+# An open file that is not flushed is found under its new name.
 f = open("unflushed", "w")
 f.write("later")
 f.flush()

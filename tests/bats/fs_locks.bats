@@ -1,5 +1,5 @@
-# Locks between processes of one mount: the kernel keeps them, and a file that
-# others replace, delete or let expire meanwhile keeps its lock.
+# Locks between processes of one mount: the kernel keeps them, and a file keeps its lock
+# while others replace or delete it or let it expire.
 
 load helper
 
@@ -15,7 +15,7 @@ setup() {
 	local holder=$!
 	wait_for 5 not flock -n -x "$MNT/lock" true
 	not flock -n -s "$MNT/lock" true
-	# Of the child as well, which has the descriptor.
+	# The child must die as well, because it has the descriptor.
 	pkill -KILL -P "$holder"
 	kill -KILL "$holder" 2>/dev/null || true
 	wait "$holder" || true
@@ -38,7 +38,7 @@ setup() {
 	same 100 "$(cat "$MNT/count")"
 }
 
-@test "fcntl: ranges, who holds them, waiting, and release by close" {
+@test "fcntl: ranges, their holders, waiting, and release by close" {
 	python3 - "$MNT/lock" <<'PY'
 import errno, fcntl, os, struct, sys
 path = sys.argv[1]
@@ -81,7 +81,7 @@ def who():
     return 0 if (kind, start, length, pid) == (fcntl.F_WRLCK, 10, 20, os.getppid()) else 1
 assert in_child(who) == 0
 
-# A second writer waits until the first lets go.
+# A second writer waits until the first releases its lock.
 ready, go = os.pipe(), os.pipe()
 pid = os.fork()
 if pid == 0:
@@ -94,13 +94,13 @@ os.read(ready[0], 1)
 lock(fd, fcntl.F_UNLCK, 10, 20)
 assert os.read(go[0], 10) == b"got it"
 os.waitpid(pid, 0)
-# Any descriptor of the file that this process closes releases its locks.
+# Closing any descriptor of the file releases the process's locks.
 os.close(os.open(path, os.O_RDONLY))
 assert refused(fcntl.F_WRLCK, 0, 100) == 0
 PY
 }
 
-@test "open file description locks and lockf" {
+@test "open file description locks and lockf exclude each other" {
 	python3 - "$MNT/lock" <<'PY'
 import errno, fcntl, os, struct, sys
 path = sys.argv[1]

@@ -1,4 +1,4 @@
-# Mounting, unmounting, options, and what is left when processes die.
+# Mounting, unmounting, options, and the state after processes die.
 
 load helper
 
@@ -12,14 +12,14 @@ teardown() {
 	keydir_teardown
 }
 
-# A daemon, as people start it. Sets FS_PID.
+# Start a daemon as a user does; set FS_PID.
 start_daemon() {
 	timeout 30 "$KEYDIR_FS" --store "$STORE" --log-file "$T/fs-daemon.log" "$@" 3>&- 4>&- 5>&-
 	FS_PID=$(pgrep -n -f -- "$KEYDIR_FS --store $STORE --log-file")
 	PIDS+=("$FS_PID")
 }
 
-# Over a mount whose process was killed, which the new one takes away.
+# Start over a mount whose process was killed; the new mount replaces it.
 start_over() {
 	STARTED=$((STARTED + 1))
 	start "fs$STARTED" "$KEYDIR_FS" -f --store "$STORE" "$MNT"
@@ -30,7 +30,7 @@ start_over() {
 
 as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
 
-# Of the mount, as the kernel has them.
+# The mount's options as the kernel reports them.
 mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/mountinfo; }
 
 @test "a daemon is ready when the command returns, and ends with umount" {
@@ -48,7 +48,7 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	same v "$(cat "$MNT/key")"
 }
 
-@test "a daemon keeps nothing that its caller has open" {
+@test "a daemon keeps no file open that its caller had open" {
 	(
 		flock -n 8
 		timeout 30 "$KEYDIR_FS" --store "$STORE" --log-file "$T/fs-daemon.log" "$MNT" 3>&- 4>&- 5>&- 7<"$T"
@@ -59,8 +59,8 @@ mount_options() { awk -v dir="$MNT" '$5 == dir { print $6 "," $NF }' /proc/self/
 	same "" "$(find "/proc/$FS_PID/fd" -lname "$T" -o -lname "$T/lock")"
 }
 
-# A guard that is slow, and a program that does not answer it meanwhile.
-@test "nothing uses the mount when the command returns: umount(2) succeeds" {
+# A slow guard, and a program that does not answer it in the meantime.
+@test "no process uses the mount when the command returns: umount(2) succeeds" {
 	require gcc
 	[ -z "${SANITIZER:-}" ] || skip_or_fail "a preloaded library does not go with a sanitizer"
 	cat >"$T/slow.c" <<-'C'
@@ -95,12 +95,12 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	wait_for 10 not is_running "$FS_PID"
 }
 
-@test "a daemon's start that fails says why, on stderr, with a status" {
+@test "a daemon that fails to start reports the reason on stderr, with a status" {
 	fails_with "$T/none: No such file" "$KEYDIR_FS" --store "$STORE" "$T/none"
 	: >"$T/file"
 	fails_with "Not a directory" "$KEYDIR_FS" --store "$STORE" "$T/file"
 	fails_with "keydir-fs:" "$KEYDIR_FS" --store "$T/file/store" "$MNT"
-	# Also if the log goes elsewhere.
+	# Even if the log goes elsewhere.
 	fails_with "$T/none: No such file" "$KEYDIR_FS" --store "$STORE" --log-file "$T/log" "$T/none"
 	fails_with "$T/none: No such file" "$KEYDIR_FS" -f --store "$STORE" --log-file "$T/log" "$T/none"
 	not is_mounted "$MNT"
@@ -121,7 +121,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	not is_mounted "$MNT"
 }
 
-@test "help, version and the table for the man page" {
+@test "help, version and the table for the man page are printed" {
 	"$KEYDIR_FS" --help >"$T/help"
 	grep -q 'Usage: keydir-fs' "$T/help"
 	grep -q -- '--write-timeout' "$T/help"
@@ -130,7 +130,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	"$KEYDIR_FS" --man-options | grep -q '^.It'
 }
 
-@test "as mount(8) calls it: source, mountpoint, everything in -o" {
+@test "mount(8)'s call works: source, mount point, everything in -o" {
 	ln -s "$KEYDIR_FS" "$T/mount.fuse.keydir"
 	mkdir "$STORE"
 	timeout 30 "$T/mount.fuse.keydir" "$STORE" "$MNT" -n -s -o \
@@ -144,7 +144,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	same "$STORE" "$(findmnt -n -o SOURCE "$MNT")"
 }
 
-@test "mount(8) itself: by a line of fstab, and by -t fuse.keydir; umount" {
+@test "mount(8) itself works: by a line of fstab, and by -t fuse.keydir; umount" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root"
 	require unshare mount findmnt
 	mkdir "$T/sbin" "$T/mnt2"
@@ -162,7 +162,8 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 			done
 			return 1
 		}
-		# Where mount(8) looks for its helpers, in a name space of its own.
+		# The directory where mount(8) looks for its helpers, in a mount namespace of its
+		# own.
 		mount --bind "$T/sbin" /usr/sbin
 		mount -T "$T/fstab" "$MNT"
 		findmnt -n -o FSTYPE,SOURCE "$MNT"
@@ -182,7 +183,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 		setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo w >"$MNT/dir/key" && cat "$MNT/dir/key"'
 		umount "$MNT"
 		ended "$T/fs-t.log"
-		# Options that mount(8) knows; its async must not be taken for async_close.
+		# Options of mount(8); its async must not be taken for async_close.
 		for o in sync dirsync async noatime nodiratime relatime norelatime strictatime nostrictatime \
 			symfollow nosymfollow lazytime mand nomand iversion noiversion dev nosuid noexec \
 			user,nofail,x-systemd.automount,comment=a; do
@@ -222,7 +223,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	not grep -E 'error|warn' "$T"/fs-*.log
 }
 
-@test "-o ro: reads, and nothing else" {
+@test "-o ro allows reads only" {
 	start_fs
 	mkdir "$MNT/dir"
 	echo v >"$MNT/dir/key"
@@ -236,7 +237,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	fails_with "Read-only" setfattr -n user.x -v x "$MNT/dir/key"
 }
 
-@test "-o uid=, gid=, umask=" {
+@test "-o uid=, gid= and umask= set owner and modes" {
 	start_fs -o uid=4711,gid=4712,umask=027
 	echo v >"$MNT/key"
 	mkdir "$MNT/dir"
@@ -267,7 +268,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	fails_with "Not a directory" "$KEYDIR_FS" --store "$STORE" -o subdir=top "$T/part"
 }
 
-@test "umount while busy is refused; a lazy one lets go" {
+@test "umount of a busy mount is refused; a lazy one detaches" {
 	start_fs
 	echo v >"$MNT/key"
 	exec 7<"$MNT/key"
@@ -280,7 +281,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	wait_for 10 not is_running "$FS_PID"
 }
 
-@test "SIGTERM under load: what was closed is there" {
+@test "SIGTERM under load keeps every closed file" {
 	start_fs
 	(
 		n=0
@@ -303,12 +304,12 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	same "$((n - 1))" "$(cat "$MNT/key$((n - 1))")"
 }
 
-@test "kill -9 of the mount under load: what was closed is there, REST goes on" {
+@test "kill -9 of the mount under load keeps every closed file, and REST continues" {
 	start_fs
 	start_httpd
 	local w pids=()
 	for w in 1 2 3; do
-		# Not the shell: it does not look at what close says.
+		# Not the shell, which ignores the result of close.
 		python3 - "$MNT/w$w." "$T/closed$w" <<-'PY' 2>/dev/null &
 			import itertools, sys
 			for n in itertools.count():
@@ -338,7 +339,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	wait "${pids[@]}" || true
 	rest GET /readyz
 	same 200 "$status"
-	# The dead mount is taken away by the new one.
+	# The new mount replaces the dead one.
 	start_over
 	local i n
 	for w in 1 2 3; do
@@ -354,7 +355,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	done
 }
 
-@test "another user: only with allow_other, and only what modes allow" {
+@test "another user needs allow_other and the permission of the modes" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root"
 	require setpriv
 	start_fs
@@ -383,7 +384,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	cat >"$T/script" <<-'END'
 		set -e
 		as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups "$@"; }
-		# As udev makes it on ordinary systems: for everybody.
+		# With the modes that udev sets on ordinary systems: open to all users.
 		mount -t tmpfs -o dev,mode=755 tmpfs "$T/dev"
 		mknod -m 666 "$T/dev/fuse" c 10 229
 		mount --bind "$T/dev/fuse" /dev/fuse
@@ -402,7 +403,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 		done
 		exit 1
 	END
-	# A name space of its own, so that the device is changed for this test only.
+	# A mount namespace of its own, so that the device is changed for this test only.
 	export T KEYDIR_FS
 	timeout 60 unshare -m bash "$T/script" >"$T/out" 3>&- 4>&- 5>&-
 	same $'v\n65534 65534' "$(cat "$T/out")"
@@ -428,7 +429,7 @@ sys.exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 0) != 0)' "$MNT"
 	same alone "$(cat "$MNT/key")"
 }
 
-@test "fsync of a file and a directory, and sync" {
+@test "fsync of a file and a directory, and sync, succeed" {
 	start_fs
 	mkdir "$MNT/dir"
 	python3 - "$MNT/dir" <<'PY'
@@ -467,7 +468,7 @@ PY
 	same "$after" "$(getfattr --absolute-names --only-values -n user.version "$MNT/other")"
 }
 
-@test "an empty file is there for REST once it is closed" {
+@test "REST shows an empty file once it is closed" {
 	start_fs
 	start_httpd
 	echo full >"$MNT/emptied"
@@ -497,11 +498,11 @@ PY
 	same 0 "$(wc -c <"$T/body")"
 }
 
-@test "a file that cannot be logged is told when it is closed, also an empty one" {
+@test "close reports a file that cannot be logged, including an empty one" {
 	start_fs --size 1M
 	start_httpd
 	head -c 2M /dev/zero | split -b 1000 - "$MNT/fill" 2>/dev/null || true
-	# Less room is left than one of those takes; empty ones take some, too.
+	# Less space is left than one of those needs; empty ones need some, too.
 	touch_more() {
 		local i
 		for ((i = 0; i < 100; i++)); do touch "$MNT/more $i" || return; done
@@ -511,7 +512,7 @@ PY
 	[[ $output == *"No space left"* ]]
 }
 
-@test "a write is seen at once on its mount, and by REST and other mounts when the file is closed" {
+@test "a write is seen at once on its mount, and elsewhere when the file is closed" {
 	start_fs
 	start_fs -m "$T/second"
 	start_httpd
@@ -537,7 +538,7 @@ assert values() == [b"New"] * 3, values()
 PY
 }
 
-@test "nobody sees a new file before it is closed, and then sees all of it" {
+@test "a new file is invisible to others until it is closed, and then complete" {
 	start_fs
 	start_httpd
 	python3 - "$MNT" "$URL/v1/kv" <<'PY'

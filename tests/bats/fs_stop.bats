@@ -1,5 +1,5 @@
-# Stopping and unmounting lose nothing of what programs have written, though their
-# files are still open, in both modes and on a store on a disk.
+# Stopping and unmounting lose no data that programs have written to files that are still
+# open, in both modes and on a store on a disk.
 
 load helper
 
@@ -16,8 +16,8 @@ teardown() {
 	[ -z "${DISK:-}" ] || rm -rf "$DISK"
 }
 
-# A program that writes in every way there is and closes nothing; a line to $T/go
-# makes it write once more and end.
+# A program that writes in every possible way and closes nothing; a line to $T/go makes it
+# write once more and end.
 writer() {
 	cat >"$T/writer.py" <<'PY'
 import mmap, os, sys
@@ -72,7 +72,7 @@ PY
 	wait_for 20 grep -q written "$LOG"
 }
 
-# What a program wrote to $MNT/dir is to be what another wrote to tmpfs.
+# The files below $MNT/dir must equal those that the same program wrote to tmpfs.
 all_is_there() {
 	start_fs
 	diff -r "$T/local" "$MNT/dir"
@@ -104,25 +104,25 @@ on_disk() {
 	STORE=$DISK/store
 }
 
-@test "SIGTERM while files are open, written and mapped" {
+@test "SIGTERM while files are open, written and mapped loses nothing" {
 	stop_while_open
 }
 
-@test "SIGTERM while files are open, -o async_close" {
+@test "SIGTERM while files are open loses nothing, -o async_close" {
 	stop_while_open -o async_close
 }
 
-@test "SIGTERM while files are open, store on a disk" {
+@test "SIGTERM while files are open loses nothing, store on a disk" {
 	on_disk
 	stop_while_open
 }
 
-@test "SIGTERM while files are open, store on a disk, -o async_close" {
+@test "SIGTERM while files are open loses nothing, store on a disk, -o async_close" {
 	on_disk
 	stop_while_open -o async_close
 }
 
-@test "a mount with open files is not unmounted, and goes on" {
+@test "a mount with open files is not unmounted, and continues" {
 	start_fs
 	mkdir "$MNT/dir"
 	exec 6>"$MNT/dir/key"
@@ -136,7 +136,8 @@ on_disk() {
 	same $'written\nmore' "$(cat "$MNT/dir/key")"
 }
 
-# lazily MOUNT-OPTION...: the name goes at once, the process when all is closed.
+# lazily MOUNT-OPTION...: the mount point is detached at once, the process ends when all
+# files are closed.
 lazily() {
 	local_writer goes-on
 	start_fs "$@"
@@ -155,7 +156,7 @@ lazily() {
 	all_is_there
 }
 
-@test "umount -l while files are open: what is written before and after is there" {
+@test "umount -l while files are open: data written before and after it is stored" {
 	lazily
 }
 
@@ -163,7 +164,7 @@ lazily() {
 	lazily -o async_close
 }
 
-@test "umount -l, and SIGTERM while files are still open" {
+@test "umount -l, then SIGTERM while files are still open, loses nothing" {
 	local_writer
 	start_fs
 	mkdir "$MNT/dir"
@@ -174,7 +175,7 @@ lazily() {
 	stop "$WRITER"
 }
 
-@test "umount -f cuts programs off; what they wrote is there, but not what is only in mappings" {
+@test "umount -f cuts programs off and keeps their writes, except those only in mappings" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root"
 	local_writer
 	start_fs
@@ -185,15 +186,15 @@ lazily() {
 	forget "$FS_PID"
 	wait "$FS_PID"
 	stop "$WRITER"
-	# As for any file system that was busy then: once more.
+	# Repeat it, as for any file system that was busy at that moment.
 	umount "$MNT"
 	start_fs
 	rm "$T"/local/map* "$MNT"/dir/map*
 	diff -r "$T/local" "$MNT/dir"
 }
 
-# The guard, a process of the mount's own, may ask the mount just then.
-@test "SIGTERM as soon as it is mounted: nothing waits for an answer that does not come" {
+# The guard, one of the mount's own processes, may send a request to the mount just then.
+@test "SIGTERM directly after mounting: no process waits for a response that never comes" {
 	local i
 	for i in {1..20}; do
 		start "fs$i" "$KEYDIR_FS" -f --store "$STORE" "$MNT"

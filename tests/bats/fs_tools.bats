@@ -13,7 +13,7 @@ teardown() {
 	keydir_teardown
 }
 
-@test "echo, cat and >>" {
+@test "echo, cat and >> work" {
 	echo hello >greeting
 	same hello "$(cat greeting)"
 	echo again >>greeting
@@ -25,7 +25,7 @@ teardown() {
 	same x "$(cat greeting)"
 }
 
-@test "mkdir -p, mv, rm -r, find, grep -r" {
+@test "mkdir -p, mv, rm -r, find, grep -r work" {
 	mkdir -p a/b/c
 	echo needle >a/b/c/key
 	echo hay >a/other
@@ -68,14 +68,14 @@ teardown() {
 	same "" "$(ls -A)"
 }
 
-@test "sed -i" {
+@test "sed -i replaces a file" {
 	printf 'one\ntwo\n' >text
 	sed -i s/two/2/ text
 	same $'one\n2' "$(cat text)"
 	same text "$(ls -A)"
 }
 
-@test "sort -o onto its input" {
+@test "sort -o writes onto its input" {
 	printf 'c\na\nb\n' >list
 	sort -o list list
 	same $'a\nb\nc' "$(cat list)"
@@ -91,7 +91,7 @@ teardown() {
 	same $'before\nafter\nmore' "$(cat text)"
 }
 
-@test "tar there and back" {
+@test "tar packs and unpacks" {
 	mkdir -p tree/deep
 	seq 1 5000 >tree/numbers
 	: >tree/deep/empty
@@ -104,7 +104,7 @@ teardown() {
 	tar df tree.tar
 }
 
-@test "rsync -a twice: the second time has nothing to do" {
+@test "rsync -a has nothing to do the second time" {
 	require rsync
 	mkdir -p from/sub
 	seq 1 1000 >from/numbers
@@ -154,7 +154,7 @@ teardown() {
 	not make -q
 }
 
-@test "dd with seek and conv=notrunc" {
+@test "dd with seek and conv=notrunc changes the right bytes" {
 	printf 0123456789 >key
 	printf AB | dd of=key bs=1 seek=3 conv=notrunc status=none
 	same 012AB56789 "$(cat key)"
@@ -165,7 +165,7 @@ teardown() {
 	cmp -n 1310720 zeros /dev/zero
 }
 
-@test "symbolic links" {
+@test "symbolic links are stored and followed" {
 	mkdir dir
 	echo v >dir/key
 	ln -s dir/key alias
@@ -191,7 +191,7 @@ teardown() {
 	same "$long" "$(readlink long)"
 }
 
-@test "truncate both ways" {
+@test "truncate shortens and lengthens" {
 	printf 0123456789 >key
 	truncate -s 4 key
 	same 0123 "$(cat key)"
@@ -203,7 +203,7 @@ teardown() {
 	cmp -n 100000 key /dev/zero
 }
 
-@test "python's open modes" {
+@test "python's open modes work" {
 	require python3
 	python3 - <<'PY'
 def content():
@@ -269,7 +269,7 @@ PY
 	same bye "$(tail -c +9001 "$MNT/key" | head -c 3)"
 }
 
-@test "a file that is open keeps its content when it is unlinked or replaced" {
+@test "an open file keeps its content when it is unlinked or replaced" {
 	seq 1 20000 >key
 	exec 7<key
 	rm key
@@ -304,7 +304,7 @@ PY
 	same 2000 "$(sort -u log | wc -l)"
 }
 
-@test "10,000 names: ls, find, and rm" {
+@test "10,000 names: ls, find and rm" {
 	mkdir many
 	(cd many && seq -f 'key-%05g' 1 10000 | xargs touch)
 	same 10000 "$(ls many | wc -l)"
@@ -314,13 +314,13 @@ PY
 	not test -e many
 }
 
-# compare SEED: in directories of its own, which links to ../ do not leave.
+# compare SEED: run in two directories; links to ../ do not leave them.
 compare() {
 	mkdir -p "$MNT/$1/ours" "$T/there/$1/theirs"
 	python3 -B "$BATS_TEST_DIRNAME/compare.py" "$1" 1500 "$MNT/$1/ours" "$T/there/$1/theirs"
 }
 
-@test "random operations give the same as on tmpfs" {
+@test "random operations have the same results as on tmpfs" {
 	require python3
 	local seed
 	for seed in 1 2 3 4; do
@@ -328,8 +328,8 @@ compare() {
 	done
 }
 
-# See there what the processes do, and what those who map their files must see.
-@test "random operations of several processes, in shared directories, with readers of mappings" {
+# That script says which processes run, and which state a mapping must show.
+@test "random operations of several processes in shared directories, with readers of mappings" {
 	require python3
 	start_fs -m "$T/second"
 	local seed
@@ -340,7 +340,7 @@ compare() {
 	done
 }
 
-@test "the same with -o async_close" {
+@test "random operations have the same results as on tmpfs, -o async_close" {
 	require python3
 	start_fs -m "$T/first" -o async_close
 	mkdir -p "$MNT/shared" "$T/there/shared"

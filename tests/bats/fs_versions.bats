@@ -1,5 +1,5 @@
-# A file that is open for reading stays on the version that it was opened with, in
-# whatever way it is read, while other clients replace its value (fs/frozen.c).
+# A file that is open for reading keeps the version that it was opened with, in every way
+# of reading, while other clients replace its value (fs/frozen.c).
 
 load helper
 
@@ -18,7 +18,7 @@ teardown() {
 
 put() { rest PUT "/v1/kv/$1" --data-binary "$2"; }
 
-# versions REPLACE ANSWER SIZE [WAY...]: runs versions.py on the mount. REPLACE KEY must
+# versions REPLACE ANSWER SIZE [WAY...]: run versions.py on the mount. REPLACE KEY must
 # replace a key by the one with ".new".
 versions() {
 	local replace=$1 answer=$2 line='' key end=0
@@ -30,7 +30,7 @@ versions() {
 	for key in ${line#replace }; do
 		"$replace" "$key"
 	done
-	# Another mount's changes come a moment later.
+	# Changes of another mount arrive a moment later.
 	for key in ${line#replace }; do
 		wait_for 10 has_new_size "$key" $((${*:1:1} + 1000))
 	done
@@ -63,7 +63,7 @@ by_mv_on_other_mount() { mv "$T/second/$1.new" "$T/second/$1"; }
 
 @test "replaced by REST: 20 MiB" {
 	local way
-	# What is kept is limited to 64 MiB.
+	# Kept versions are limited to 64 MiB.
 	for way in read sendfile mmap; do
 		versions by_rest "same number" 20971520 "$way"
 	done
@@ -81,7 +81,7 @@ by_mv_on_other_mount() { mv "$T/second/$1.new" "$T/second/$1"; }
 	versions by_other_mount "same number" 50000
 }
 
-@test "a file that is open for writing shows what others write" {
+@test "a file open for writing shows the writes of others" {
 	put key "$(printf 'a%.0s' {1..5000})"
 	python3 - "$MNT/key" "$URL/v1/kv/key" <<-'PY'
 		import os, sys, urllib.request
@@ -96,7 +96,7 @@ by_mv_on_other_mount() { mv "$T/second/$1.new" "$T/second/$1"; }
 	PY
 }
 
-@test "an open file shows at once a changed part and growth" {
+@test "an open file shows a changed part and growth at once" {
 	start_fs -m "$T/second" --size 1G --max-value 32M
 	put key "$(printf 'a%.0s' {1..5000})"
 	python3 - "$MNT/key" "$T/second/key" "$URL/v1/kv/key" "$PATIENCE" <<-'PY'
@@ -112,7 +112,7 @@ by_mv_on_other_mount() { mv "$T/second/$1.new" "$T/second/$1"; }
 		        assert time.monotonic() < deadline, os.pread(fd, 10, 0)
 		        time.sleep(0.01)
 
-		# As a whole, but with more at its end: no reader can get a part of each.
+		# Replaced as a whole, but with more at its end: no reader can get a part of each.
 		urllib.request.urlopen(urllib.request.Request(url, value + b"more", method="PUT")).close()
 		assert os.fstat(fd).st_size == 5004
 		assert os.pread(fd, 10000, 0) == value + b"more"
@@ -130,7 +130,7 @@ by_mv_on_other_mount() { mv "$T/second/$1.new" "$T/second/$1"; }
 	PY
 }
 
-# follows TAIL-OPTIONS: a `tail` that runs sees growth and replacement.
+# follows TAIL-OPTIONS: check that a running `tail` sees growth and replacement.
 follows() {
 	local line
 	put log $'first\n'
@@ -145,10 +145,10 @@ follows() {
 		esac
 		wait_for 10 grep -qx "$line" "$T/tail"
 	done
-	# It has reached the end: it is not kept from the new value.
+	# It has reached the end, so nothing keeps it from the new value.
 	put log $'shorter\n'
 	wait_for 20 grep -qx shorter "$T/tail"
-	# From now on it follows each change, by whichever number this mount writes.
+	# From now on it follows each change, whichever inode number this mount writes by.
 	put log $'new\n'
 	wait_for 20 grep -qx new "$T/tail"
 	for line in added-here added-by-rest; do
@@ -168,7 +168,7 @@ follows() {
 	follows -F
 }
 
-@test "a program that goes on reading at the end gets the new value, and later ones at once" {
+@test "a program that reads on at the end gets the new value, and later ones at once" {
 	put key one
 	python3 - "$MNT/key" "$URL/v1/kv/key" "$PATIENCE" <<-'PY'
 		import os, sys, time, urllib.request
@@ -194,7 +194,7 @@ follows() {
 	PY
 }
 
-@test "writes, renames and removals here after a replacement are as usual" {
+@test "writes, renames and removals here after a replacement work as usual" {
 	put key "$(printf 'a%.0s' {1..5000})"
 	exec 7<"$MNT/key"
 	head -c 10 <&7 >/dev/null
@@ -217,7 +217,7 @@ follows() {
 	exec 7<&-
 }
 
-@test "1,000 handles on 16 MiB that is replaced again and again: memory has a limit" {
+@test "1,000 handles on 16 MiB that is replaced again and again need bounded memory" {
 	python3 - "$MNT/key" "$URL/v1/kv/key" "$MOUNTED" <<-'PY'
 		import os, resource, sys, urllib.request
 		path, url, pid = sys.argv[1:]
@@ -246,7 +246,8 @@ follows() {
 		    kept.add(start[0])
 		most = max(most, memory())
 		assert len(kept) >= 4, kept
-		# 64 MiB of old versions, the newest one, and what is read and written just then.
+		# 64 MiB of old versions, the newest one, and the data read and written at that
+		# moment.
 		assert most < 200, most
 		for _, fd in files:
 		    os.close(fd)

@@ -1,16 +1,15 @@
-# What every bats file shares: a node of its own for each test.
+# Helper of every bats file: a node of its own for each test.
 #
 # A bats file begins with
 #
 #     load helper
 #
-# and gets, for each test, an empty directory $T on tmpfs, $STORE (a store
-# directory in it, not made yet) and $MNT (an empty directory to mount on).
-# After the test everything that it started is stopped, everything below $T is
-# unmounted, and the test fails if a process died unasked, did not stop
-# when told, ended with a status other than 0, left a sanitizer's report, or
-# logged what no healthy run logs. A file that needs more writes its own
-# setup() and teardown(), which call keydir_setup and keydir_teardown.
+# Each test gets an empty directory $T on tmpfs, $STORE (a store directory in it, not
+# created yet) and $MNT (an empty directory to mount on). After the test its processes
+# are stopped and everything below $T is unmounted. The test fails if a process died by
+# itself, did not stop on SIGTERM, ended with a status other than 0, left a sanitizer's
+# report, or logged a line that no healthy run logs. A file that needs more defines its
+# own setup() and teardown(), which call keydir_setup and keydir_teardown.
 #
 # Starting (all wait for readiness, with a deadline; call them directly, not
 # through `run`):
@@ -24,28 +23,28 @@
 #
 # Stopping:
 #   stop PID        SIGTERM; fails unless it ends in time with status 0
-#   kill_hard PID   kill -9, and wait until it is gone
+#   kill_hard PID   kill -9, and wait until the process has ended
 #   unmount [DIR]   as a user does; the file system's process ends by itself
-#   forget_mount [DIR]   removes a mount whose process is dead
-#   forget PID      the test itself deals with this process
+#   forget_mount [DIR]   remove a mount whose process is dead
+#   forget PID      leave this process to the test
 #
 # Requests and waiting:
 #   rest METHOD PATH [CURL OPTION...]   sets status; body in $T/body, headers
 #                                       in $T/headers; PATH is below $URL
 #   header NAME                         a header of the last answer
 #   body                                the body of the last answer
-#   wait_for SECONDS COMMAND...         polls until COMMAND succeeds
-#   free_port                           prints a port that nobody uses
+#   wait_for SECONDS COMMAND...         poll until COMMAND succeeds
+#   free_port                           print a port that is not in use
 #
-# Saying what must hold (each prints what it saw when it fails):
+# Assertions (each prints the actual value when it fails):
 #   same EXPECTED ACTUAL            equal strings
 #   fails_with TEXT COMMAND...      a status other than 0, and TEXT in the output
 #   allow_log REGEX                 lines that this test makes the programs log
 #
 # Needs:
-#   require COMMAND...   skips if one is missing (with STRICT=1: fails)
-#   require_fuse         skips without a usable /dev/fuse
-#   skip_or_fail REASON  what both of them do
+#   require COMMAND...   skip if one is missing (with STRICT=1: fail)
+#   require_fuse         skip without a usable /dev/fuse
+#   skip_or_fail REASON  skip with REASON (with STRICT=1: fail)
 
 bats_require_minimum_version 1.5.0
 
@@ -53,7 +52,7 @@ KEYDIR_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 KEYDIR_BUILD=$(cd "${KEYDIR_BUILD:-$KEYDIR_ROOT/build}" && pwd)
 KEYDIR_FS=$KEYDIR_BUILD/keydir-fs
 KEYDIR_HTTPD=$KEYDIR_BUILD/keydir-httpd
-# Sanitizers slow everything down: a factor for deadlines.
+# A factor for deadlines: sanitizers slow everything down.
 export PATIENCE=${PATIENCE:-1}
 
 setup() { keydir_setup; }
@@ -65,7 +64,7 @@ keydir_setup() {
 		case $name in KEYDIR_ROOT | KEYDIR_BUILD | KEYDIR_FS | KEYDIR_HTTPD) ;; *) unset "$name" ;; esac
 	done
 	T=$(mktemp -d /dev/shm/keydir-test.XXXXXX)
-	# Another user, as some tests have, must be able to pass through.
+	# Tests that run as another user must be able to enter the directory.
 	chmod 711 "$T"
 	STORE=$T/store
 	MNT=$T/mnt
@@ -84,7 +83,7 @@ keydir_setup() {
 
 keydir_teardown() {
 	local pid bad=0
-	# Programs first, so that no file system is asked by a leftover.
+	# End programs first, so that no leftover sends a request to a file system.
 	for pid in "${PIDS[@]}"; do
 		stop "$pid" || bad=1
 	done
@@ -159,8 +158,8 @@ has_option() {
 	return 1
 }
 
-# wait_ready SECONDS PID COMMAND...: like wait_for, but gives up at once when
-# the process is gone.
+# wait_ready SECONDS PID COMMAND...: like wait_for, but fail at once when the process has
+# ended.
 wait_ready() {
 	local seconds=$1 pid=$2
 	shift 2
@@ -210,7 +209,7 @@ stop() {
 		return 1
 	fi
 	wait "$pid" 2>/dev/null || status=$?
-	# 127: not a child of this shell; its status is not known.
+	# 127: not a child of this shell, so its status is unknown.
 	if [ $status != 0 ] && [ $status != 127 ] &&
 		{ [ $status != 143 ] || is_ours "${!name:-}"; }; then
 		echo "${!name:-process} ($pid) ended with status $status"
@@ -227,8 +226,7 @@ kill_hard() {
 	wait "$1" 2>/dev/null || true
 }
 
-# Stops the process PID until it gets CONT. Its threads stop one by one, when
-# they have the processor next.
+# Stop the process PID until it gets CONT, and wait until each of its threads has stopped.
 stop_all() {
 	kill -STOP "$1"
 	wait_for 10 all_stopped "$1"
@@ -238,7 +236,7 @@ all_stopped() { ! grep -q '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/
 
 not() { ! "$@"; }
 
-# Runs Python on stdin with http_raw.py at hand, PY_LIMIT_S (120) at most.
+# Run Python on stdin with http_raw.py importable, for at most PY_LIMIT_S (120) seconds.
 py() {
 	PORT=$PORT URL=$URL PID=${HTTPD_PID:-} PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 \
 		PYTHONPATH="$BATS_TEST_DIRNAME" timeout $((${PY_LIMIT_S:-120} * PATIENCE)) python3 -
@@ -247,7 +245,7 @@ py() {
 unmount() {
 	local dir=${1:-$MNT} pid
 	fusermount3 -u "$dir" || return
-	# Its process ends; which one it was is told by the others still running.
+	# Its process ends by itself; the processes that still run show which one it was.
 	for pid in "${PIDS[@]}"; do
 		if tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | grep -qxF -- "$dir"; then
 			wait_for 20 not is_running "$pid" || return
@@ -320,13 +318,13 @@ header() {
 		tolower($1) == tolower(name) { sub(/^[^:]*: */, ""); print }'
 }
 
-# Ports below the range that the kernel gives to clients. A directory reserves
-# one, so that tests that run at the same time never take the same.
+# Ports below the range that the kernel assigns to clients. A directory reserves a port,
+# so that tests that run at the same time never take the same one.
 PORTS_TAKEN=/dev/shm/keydir-test-ports.$(id -u)
 free_port() {
 	local port tries
 	mkdir -p "$PORTS_TAKEN"
-	# A run that was killed left its reservations.
+	# Remove the reservations of a run that was killed.
 	find "$PORTS_TAKEN" -mindepth 1 -mmin +60 -delete 2>/dev/null || true
 	for tries in {1..200}; do
 		port=$((20000 + RANDOM % 12000))
@@ -349,7 +347,7 @@ release_ports() {
 	done <"$T/ports"
 }
 
-# --- saying what must hold ---------------------------------------------------
+# --- assertions ---------------------------------------------------------------
 
 same() {
 	[ "$1" = "$2" ] && return 0
@@ -373,7 +371,7 @@ fails_with() {
 
 allow_log() { LOG_ALLOWED+=("$1"); }
 
-# Fails if the programs' logs or a sanitizer's report show a fault.
+# Fail if the programs' logs or a sanitizer's report show a fault.
 check_reports() {
 	local bad=0 report pattern
 	for report in "$T"/reports/*; do

@@ -9,7 +9,7 @@ put() { # PATH VALUE [CURL OPTION...]
 	rest PUT "$path" --data-binary "$value" "$@"
 }
 
-@test "If-None-Match on GET: 304 for the version that the client has" {
+@test "If-None-Match on GET returns 304 for the version that the client has" {
 	start_httpd
 	put /v1/kv/a 1
 	local etag number
@@ -35,17 +35,17 @@ put() { # PATH VALUE [CURL OPTION...]
 	rest GET /v1/kv/a -H "If-None-Match: $etag"
 	same 200 "$status"
 	same 2 "$(body)"
-	# It wins over a date, and over a range.
+	# It overrides a date and a range.
 	rest GET /v1/kv/a -H "If-None-Match: $etag" -H 'If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT'
 	same 200 "$status"
 	rest GET /v1/kv/a -H "If-None-Match: *" -r 0-0
 	same 304 "$status"
-	# 304 has no body, and the connection goes on.
+	# 304 has no body, and the connection continues.
 	run -0 curl -sS -H "If-None-Match: *" "$URL/v1/kv/a" "$URL/v1/kv/a" --next -sS "$URL/v1/kv/a"
 	same 2 "$output"
 }
 
-@test "dates on GET" {
+@test "dates on GET decide between 200, 304 and 412" {
 	start_httpd
 	put /v1/kv/a 1
 	rest GET /v1/kv/a
@@ -65,7 +65,7 @@ put() { # PATH VALUE [CURL OPTION...]
 	same 412 "$status"
 }
 
-@test "If-Match on GET" {
+@test "If-Match on GET returns 412 for another version" {
 	start_httpd
 	put /v1/kv/a 1
 	local etag
@@ -84,7 +84,7 @@ put() { # PATH VALUE [CURL OPTION...]
 	same 412 "$status"
 }
 
-@test "PUT with If-None-Match: * only makes" {
+@test "PUT with If-None-Match: * only creates" {
 	start_httpd
 	put /v1/kv/a 1 -H 'If-None-Match: *'
 	same 201 "$status"
@@ -131,12 +131,12 @@ put() { # PATH VALUE [CURL OPTION...]
 	same 412 "$status"
 	rest GET /v1/kv/none
 	same 404 "$status"
-	# To be there and not to be there.
+	# Both conditions at once: that the key exists and that it does not.
 	put /v1/kv/a 5 -H 'If-Match: *' -H 'If-None-Match: *'
 	same 412 "$status"
 }
 
-@test "PUT with other conditions" {
+@test "PUT obeys conditions on dates and lists of tags" {
 	start_httpd
 	put /v1/kv/a 1
 	local etag
@@ -157,7 +157,7 @@ put() { # PATH VALUE [CURL OPTION...]
 	same 201 "$status"
 }
 
-@test "DELETE and POST under conditions" {
+@test "DELETE and POST obey conditions" {
 	start_httpd
 	put /v1/kv/a 1
 	local etag
@@ -182,7 +182,8 @@ put() { # PATH VALUE [CURL OPTION...]
 	same 412 "$status"
 }
 
-# The lost update, with 8 clients: each reads, adds one, writes if unchanged.
+# The lost update, with 8 clients: each reads, adds one, and writes if the value is
+# unchanged.
 @test "compare and set loses no update" {
 	start_httpd
 	put /v1/kv/n 0
@@ -209,7 +210,7 @@ EOF
 	same 80 "$(body)"
 }
 
-@test "of many that make one key, one wins" {
+@test "of many clients that create one key, one wins" {
 	start_httpd
 	local round
 	for round in 1 2 3 4 5; do
@@ -218,8 +219,8 @@ EOF
 	done
 }
 
-# A reboot empties a store in memory: versions and offsets begin again.
-@test "what a client holds of another volume matches nothing, and no stream goes on from it" {
+# A reboot empties a store in memory: versions and offsets start again.
+@test "tags and event ids of another volume match nothing, and no stream resumes from them" {
 	start_httpd
 	put /v1/kv/a before
 	local etag offset
@@ -259,14 +260,14 @@ EOF
 	rest GET '/v1/watch?wait=1ms' -H "Last-Event-ID: $((offset - 1))-${now: -9:8}"
 	same 200 "$status"
 	grep -q '"key":"a"' "$T/body"
-	# The same of this volume, and of none, is good.
+	# The same ids of this volume, and ids without a volume, are valid.
 	rest GET /v1/kv/a -H "If-None-Match: $now"
 	same 304 "$status"
 	rest GET '/v1/watch?wait=1ms' -H "Last-Event-ID: $((offset - 1))"
 	same 200 "$status"
 	txn "$now"
 	same 200 "$status"
-	# Every answer that tells a version has its ETag.
+	# Every response that names a version has its ETag.
 	now=$(jq -r '.results[0].etag' "$T/body")
 	rest HEAD /v1/kv/a
 	same "$now" "$(header ETag)"

@@ -1,10 +1,10 @@
-# A table: each route against each wrong method, parameter, header, body, length
-# and encoding. Every refusal is a problem document of one form that says what
-# to do, and changes nothing.
+# A table of each route with each wrong method, parameter, header, body, length and
+# encoding. Every refusal is a problem document of one form that says what to do, and
+# changes nothing.
 
 load helper
 
-@test "each route against everything that it does not take" {
+@test "each route refuses every request that it does not accept, with a problem document" {
 	start_httpd --max-value 4K
 	rest PUT /v1/kv/key --data-binary value
 	rest PUT /v1/kv/dir/below --data-binary value
@@ -69,11 +69,11 @@ for path, described in ROUTES.items():
     there = {m.upper() for m in doc["paths"][described]}
     for method in METHODS:
         if method not in there:
-            # whatever else is wrong, the method is what is said
+            # The method is reported first, whatever else is wrong.
             refused(405, method, path)
             refused(405, method, path + "?nonsense=1", b"", "X-Keydir-Offset: x")
             continue
-        # parameters: unknown, of another request, a value that is none
+        # Parameters: unknown, of another request, invalid values.
         strict = path not in ("/healthz", "/readyz", "/metrics") and not path.startswith("/api/")
         if strict:
             for query in ("nonsense", "%00", "TTL=5", "a=b&c", "=x", "ttl[]=5"):
@@ -85,12 +85,13 @@ for path, described in ROUTES.items():
                 for value in ("maybe", "2", "TRUE", "%31"):
                     refused(400, method, f"{path}?op=rename&to=x&{name}={value}" if method == "POST" and "kv" in path
                             else f"{path}?{name}={value}")
-        # an offset that is none; one that is far away waits, which another test does
+        # An invalid offset; a distant one makes the request wait, which another test
+        # checks.
         body = b"[1]" if path in ("/v1/txn", "/v1/mget") else b""
         for offset in ("x", "-1", "1.5", "", "9" * 30, "0x10", "1 2"):
             refused(400, method, path, body, f"X-Keydir-Offset: {offset}")
 
-# parameters that are there twice
+# Repeated parameters.
 for method, path, query in (("GET", "/v1/kv/key", "wait=1ms"), ("GET", "/v1/kv/", "limit=1"), ("GET", "/v1/kv/d/", "recurse"),
                             ("PUT", "/v1/kv/new", "ttl=5"), ("DELETE", "/v1/kv/key", "recurse=0"), ("POST", "/v1/kv/key", "op=incr"),
                             ("GET", "/v1/watch", "prefix=a"), ("GET", "/v1/status", "consistent"), ("GET", "/readyz", "reads")):
@@ -102,7 +103,7 @@ for key in ("a//b", "//", ".", "..", "a/./b", "a/../b", "%2F", "a%2f%2Fb", "..%2
             "/".join(["x" * 200] * 21), "a//"):
     for method in ("GET", "HEAD", "PUT", "DELETE", "POST"):
         refused(400, method, f"/v1/kv/{key}?op=incr" if method == "POST" else f"/v1/kv/{key}")
-    # PyCache's keys have any length, repeated slashes, and a percent sign that is one.
+    # PyCache's keys may have any length, repeated slashes, and a literal percent sign.
     if "//" not in key and key != "x" * 256 and key not in ("%", "%4", "%zz"):
         for method in ("GET", "HEAD", "POST", "DELETE"):
             refused(400, method, f"/api/cache/{key}/")
@@ -131,7 +132,7 @@ refused(404, "POST", "/v1/kv/none?op=expire&ttl=5")
 refused(404, "POST", "/v1/kv/none?op=rename&to=x")
 refused(409, "POST", "/v1/kv/dir?op=rename&to=dir/below/it")
 
-# preconditions: not readable, and not held
+# Preconditions: malformed, and not met.
 for tag in ("x", '"', '"1', "1", "W/1", '"1" "2"', "*, *", '* "1"', ",", "", '"1",x', ", ".join(f'"{n}"' for n in range(65))):
     for method, path in (("PUT", "/v1/kv/key"), ("DELETE", "/v1/kv/key"), ("POST", "/v1/kv/key?op=append"),
                          ("PUT", "/v1/kv/dir/"), ("DELETE", "/v1/kv/dir/")):
@@ -187,7 +188,7 @@ refused(409, "POST", "/v1/txn", json.dumps([{"op": "mkdir", "key": "made"}, {**O
 for body in (b"", b"null", b"true", b'""', b"[]", b"x", b"{", b"1 2", b'"\xff"'):
     refused(400, "POST", "/api/cache/key/", body)
 
-# listings, watches, what is not there, what is of the other kind
+# Listings, watches, missing entries, entries of the other kind.
 for query in ("limit=", "limit=0", "limit=-1", "limit=x", "limit=10001", "limit=" + "9" * 30, "cursor=!", "cursor=x", "cursor=Li4", "wait=5s"):
     refused(400, "GET", "/v1/kv/dir/?" + query)
 for query in ("from=", "from=x", "from=-1", "from=" + "9" * 30, "prefix=a//b", "prefix=/a", "prefix=..", "prefix=%zz", "prefix=%00"):
@@ -214,9 +215,9 @@ assert counts[400] > 600 and all(counts.get(s, 0) > 2 for s in (404, 405, 409, 4
 EOT
 }
 
-# MAY_BE_HTML: a libmicrohttpd that calls itself directly keeps its own answers
+# MAY_BE_HTML: a libmicrohttpd that calls itself directly keeps its own responses
 # (httpd/refusals.c).
-@test "what is beyond a limit, or no HTTP, gets a problem document too" {
+@test "a request past a limit, or malformed HTTP, gets a problem document too" {
 	start_httpd
 	library=$(ldd "$KEYDIR_HTTPD" | awk '/libmicrohttpd/ {print $3}')
 	readelf -rW "$library" | grep -q MHD_queue_response || export MAY_BE_HTML=1
@@ -227,7 +228,7 @@ may_be_html = "MAY_BE_HTML" in os.environ
 HOST = b" HTTP/1.1\r\nHost: localhost\r\n"
 GET, PUT = b"GET /healthz" + HOST, b"PUT /v1/kv/a" + HOST
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-# name of the problem, status, what is sent
+# Name of the problem, status, request.
 rows = [
     ("target-too-long", 414, b"GET /" + b"a" * 16384 + HOST + b"\r\n"),
     ("target-too-long", 414, b"GET /v1/kv/a?ttl=" + b"1" * 16384 + HOST + b"\r\n"),
@@ -255,7 +256,7 @@ rows = [
     ("bad-request", 400, PUT + b"Content-Length: -1\r\n\r\n"),
     ("too-large", 413, PUT + b"Content-Length: 99999999999999999999999\r\n\r\n"),
     ("bad-request", 400, PUT + CHUNKED + b"zz\r\n"),
-    # a body whose end two readers could see in two places
+    # A body whose end two readers could see in two places.
     ("bad-request", 400, PUT + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
     ("bad-request", 400, PUT + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd"),
     ("bad-request", 400, PUT + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
@@ -285,19 +286,19 @@ for name, status, text in rows:
         problem = json.loads(body)
         assert problem["type"] == "urn:keydir:problem:" + name and problem["status"] == status, what
         assert len(problem["detail"]) >= 20 and problem["detail"][-1] == ".", what
-# what is no request line at all: closed
+# Input without a request line: the connection is closed.
 for text in (b"nonsense\r\n\r\n", b" / HTTP/1.1\r\n\r\n"):
     with connect() as s:
         s.sendall(text)
         assert Reader(s).closed(), text
 wait_for(lambda: active() == 0)
-# and each is counted
+# Each refusal is counted.
 text = ask("GET", "/metrics")[2].decode()
 assert may_be_html or 'keydir_http_requests_total{route="other",method="other",status="5xx"} 6\n' in text, text
 EOT
 }
 
-@test "a header that two readers could read in two ways is refused, and the connection closed" {
+@test "an ambiguous header is refused, and the connection closed" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
@@ -318,7 +319,7 @@ for header in (b"Transfer-Encoding : chunked", b"Transfer-Encoding\t: chunked", 
         assert r.closed(), header
 assert ask("GET", "/v1/kv/hidden")[0] == 404
 assert ask("GET", "/v1/kv/a")[0] == 404
-# Names that only begin like one that counts are fine.
+# Names that only begin like a significant one are accepted.
 for header in ("If-Match-Not: x", "X-Request-Id-Of: x", "Accept-Language: de", "User-Agent-Hint: x", "X'~!#$%&*+.^_`|: x"):
     assert ask("GET", "/healthz", b"", header)[0] == 200, header
 EOF

@@ -1,5 +1,5 @@
-# GET, HEAD, PUT and DELETE of keys over REST: values of all kinds, odd keys,
-# what answers say, ranges.
+# GET, HEAD, PUT and DELETE of keys over REST: values of all kinds, unusual keys, response
+# headers, ranges.
 
 load helper
 
@@ -9,7 +9,7 @@ put() { # PATH VALUE [CURL OPTION...]
 	rest PUT "$path" --data-binary "$value" "$@"
 }
 
-# A problem document of this status and kind is the last answer.
+# The last response is a problem document of this status and kind.
 problem() {
 	same "$1" "$status"
 	same application/problem+json "$(header Content-Type)"
@@ -20,7 +20,7 @@ problem() {
 	[[ $(header X-Keydir-Offset) =~ ^[0-9]+$ ]]
 }
 
-@test "a key is made, read, replaced and deleted" {
+@test "a key is created, read, replaced and deleted" {
 	start_httpd
 	put /v1/kv/a one
 	same 201 "$status"
@@ -53,7 +53,7 @@ problem() {
 	problem 404 not-found
 }
 
-@test "HEAD says what GET says, without the value" {
+@test "HEAD has the headers of GET, without the value" {
 	start_httpd
 	put /v1/kv/a "hello world"
 	rest GET /v1/kv/a
@@ -71,13 +71,13 @@ problem() {
 	same bytes "$(header Accept-Ranges)"
 	rest HEAD /v1/kv/none
 	same 404 "$status"
-	# The connection is still in step after answers without a body.
+	# The connection is still in step after responses without a body.
 	run -0 curl -sS --head "$URL/v1/kv/a" --next -sS "$URL/v1/kv/a" --next -sS --head "$URL/v1/kv/none" \
 		--next -sS "$URL/v1/kv/a"
 	same 2 "$(grep -c 'hello world' <<<"$output")"
 }
 
-@test "versions and offsets: a write's offset is its version, reads are as new" {
+@test "a write's offset is its version, and later reads are at least as new" {
 	start_httpd
 	put /v1/kv/a 1
 	local version offset
@@ -105,7 +105,7 @@ problem() {
 	same 0 "$(stat -c %s "$T/body")"
 	rest GET /v1/kv/empty -r 0-0
 	problem 416 range-not-satisfiable
-	# Also without any body at all, and chunked.
+	# Without any body, and chunked, as well.
 	rest PUT /v1/kv/none
 	same 201 "$status"
 	rest GET /v1/kv/none
@@ -137,7 +137,7 @@ problem() {
 	cmp "$T/value" "$T/body"
 }
 
-@test "the largest value is taken, one byte more is not" {
+@test "the largest value is accepted, one byte more is refused" {
 	start_httpd --max-value 1M
 	head -c 1048577 /dev/urandom >"$T/over"
 	head -c 1048576 "$T/over" >"$T/most"
@@ -152,19 +152,19 @@ problem() {
 		problem 413 too-large
 		[[ $(jq -r .detail "$T/body") == *1048576* ]]
 	done
-	# The connection goes on where the body was read.
+	# The connection continues where the body was read.
 	run -0 curl -sS -o /dev/null -o /dev/null -w '%{http_code} %{num_connects}\n' -H Expect: \
 		-T "$T/over" "$URL/v1/kv/v" --next -sS -w '%{http_code} %{num_connects}\n' -o /dev/null "$URL/v1/kv/v"
 	same "413 1
 200 0" "$output"
-	# append counts what is there already
+	# An append counts the existing value.
 	rest POST '/v1/kv/v?op=append' --data-binary x
 	problem 413 too-large
 	rest GET /v1/kv/v
 	cmp "$T/most" "$T/body"
 }
 
-@test "over the quota writes are 507, reads and deletes go on" {
+@test "over the quota writes are 507, and reads and deletes continue" {
 	start_httpd --size 1M
 	head -c 300000 /dev/urandom >"$T/value"
 	local i
@@ -203,7 +203,7 @@ problem() {
 	# Bytes that need no escape mean the same with one.
 	rest GET '/v1/kv/odd/%2e%68%69%64%64%65%6e'
 	same "value of .hidden" "$(body)"
-	# Every path that a listing gives leads back to its key.
+	# Every path of a listing leads back to its key.
 	rest GET '/v1/kv/odd/?recurse'
 	same 200 "$status"
 	same ${#keys[@]} "$(jq '.entries | length' "$T/body")"
@@ -213,12 +213,12 @@ problem() {
 		rest GET "/v1/kv/odd/$path"
 		same 200 "$status"
 	done <"$T/paths"
-	# Raw bytes above 127 in the path are taken as they are.
+	# Raw bytes above 127 in the path are accepted.
 	rest GET "/v1/kv/odd/café"
 	same "value of caf%C3%A9" "$(body)"
 }
 
-@test "names and paths up to their limits" {
+@test "names and paths are accepted up to their limits" {
 	start_httpd
 	local name path
 	name=$(printf 'n%.0s' {1..255})
@@ -266,7 +266,7 @@ problem() {
 	same 'Sat, 03 Feb 2001 04:05:06 GMT' "$(header Last-Modified)"
 }
 
-@test "paths that are no keys are refused" {
+@test "paths that are not keys are refused" {
 	start_httpd
 	local path method
 	for path in 'a%2F%2fb' 'a%2F..%2fb' '..%2Fa' '%2Fa' '%2F' 'a%00b' '%00' '.' '..' 'a/..' 'a/../b' './a' '%2e%2E' 'a/%2e' '/' '//' 'a//b' \
@@ -307,7 +307,7 @@ problem() {
 	same double "$(body)"
 }
 
-@test "what lies below a key is not there, and cannot be put there" {
+@test "nothing exists below a key, and nothing can be put there" {
 	start_httpd
 	put /v1/kv/a 1
 	rest GET /v1/kv/a/b
@@ -330,7 +330,7 @@ problem() {
 	same 1 "$(body)"
 }
 
-@test "directories: made by a slash or below a key's way, never read or written as a key" {
+@test "directories are created by a slash or by a key below, and never read or written as a key" {
 	start_httpd
 	rest PUT /v1/kv/d/
 	same 201 "$status"
@@ -375,7 +375,7 @@ problem() {
 	problem 404 not-found
 }
 
-@test "parameters of directories do not fit keys, nor the reverse" {
+@test "parameters of directories are refused for keys, and the reverse" {
 	start_httpd
 	put /v1/kv/d/k 1
 	local query
@@ -387,7 +387,7 @@ problem() {
 	done
 	rest GET '/v1/kv/d/?wait=1s'
 	problem 400 bad-parameter
-	# A flag says yes or no.
+	# A flag has no value other than yes or no.
 	for query in recurse=maybe values=yes consistent=5 recurse=TRUE; do
 		rest GET "/v1/kv/d/?$query"
 		problem 400 bad-parameter
@@ -402,7 +402,7 @@ problem() {
 	done
 }
 
-@test "the root stays" {
+@test "the root cannot be removed or replaced" {
 	start_httpd
 	put /v1/kv/a 1
 	local path
@@ -422,7 +422,7 @@ problem() {
 	done
 }
 
-@test "ranges" {
+@test "ranges return parts of a value" {
 	start_httpd
 	put /v1/kv/r 0123456789
 	local etag
@@ -450,18 +450,18 @@ problem() {
 		same 200 "$status"
 		same 0123456789 "$(body)"
 	done
-	# A range of a long value, which lies in chunks.
+	# A range of a long value, which is stored in chunks.
 	head -c 300000 /dev/urandom >"$T/value"
 	rest PUT /v1/kv/long -T "$T/value"
 	rest GET /v1/kv/long -r 65000-200000
 	same 206 "$status"
 	cmp <(tail -c +65001 "$T/value" | head -c 135001) "$T/body"
-	# HEAD has no ranges.
+	# HEAD ignores ranges.
 	rest HEAD /v1/kv/r -H 'Range: bytes=0-1'
 	same 200 "$status"
 }
 
-@test "If-Range: a range only of the version that the client has" {
+@test "If-Range returns a range only of the version that the client has" {
 	start_httpd
 	put /v1/kv/r 0123456789
 	local etag date
@@ -480,12 +480,12 @@ problem() {
 	done
 }
 
-@test "content types are stored with the value and go with it" {
+@test "content types are stored with the value and replaced with it" {
 	start_httpd
 	put /v1/kv/t '{"a":1}' -H 'Content-Type: application/json'
 	rest GET /v1/kv/t
 	same application/json "$(header Content-Type)"
-	# A stored page runs nowhere near this server.
+	# A stored page cannot run in this server's origin.
 	same nosniff "$(header X-Content-Type-Options)"
 	same sandbox "$(header Content-Security-Policy)"
 	put /v1/kv/t plain -H 'Content-Type: text/plain; charset=utf-8'
@@ -495,7 +495,7 @@ problem() {
 	put /v1/kv/t bytes -H 'Content-Type:'
 	rest GET /v1/kv/t
 	same application/octet-stream "$(header Content-Type)"
-	# What curl says of all data tells nothing.
+	# curl's default type is not stored.
 	put /v1/kv/t bytes -H 'Content-Type: application/x-www-form-urlencoded'
 	rest GET /v1/kv/t
 	same application/octet-stream "$(header Content-Type)"
@@ -520,7 +520,7 @@ problem() {
 	rest GET /v1/kv/c -H "If-None-Match: $etag"
 	same "304 max-age=60" "$status $(header Cache-Control)"
 	same max-age=60 "$(getfattr --only-values -n user.cache_control "$MNT/c" 2>/dev/null)"
-	# With a TTL, a type, and a condition that fails.
+	# With a TTL, a type, and a failing condition.
 	put '/v1/kv/c?ttl=30s' '{}' -H 'Cache-Control: max-age=60' -H 'Content-Type: application/json'
 	same 200 "$status"
 	rest HEAD /v1/kv/c
@@ -528,13 +528,13 @@ problem() {
 	same application/json "$(header Content-Type)"
 	put /v1/kv/c two -H 'Cache-Control: max-age=60' -H 'If-None-Match: *'
 	problem 412 precondition-failed
-	# One event, repeated as one.
+	# One event, and the repetition returns its result.
 	put /v1/kv/i one -H 'Cache-Control: max-age=9' -H 'Idempotency-Key: k1'
 	same 201 "$status"
 	etag=$(header ETag)
 	put /v1/kv/i one -H 'Cache-Control: max-age=9' -H 'Idempotency-Key: k1'
 	same "201 $etag" "$status $(header ETag)"
-	# The next value has none, nor do words without effect give one.
+	# The next value has none, and neither have values whose directives have no effect.
 	put /v1/kv/c three
 	rest GET /v1/kv/c
 	same no-cache "$(header Cache-Control)"
@@ -545,7 +545,7 @@ problem() {
 		rest GET /v1/kv/c
 		same "no-cache $word" "$(header Cache-Control) $(body)"
 	done
-	# On the mount.
+	# Through the mount.
 	setfattr -n user.cache_control -v max-age=5 "$MNT/c"
 	rest GET /v1/kv/c
 	same max-age=5 "$(header Cache-Control)"

@@ -11,7 +11,7 @@ listing() { # PATH?QUERY
 names() { jq -r '.entries[].name' "$T/body"; }
 cursor() { jq -r '.cursor // empty' "$T/body"; }
 
-# Puts each LINE of stdin as a key (its own name is the value), in one curl.
+# Put each line of stdin as a key whose value is its own name, in one curl.
 put_all() { # PREFIX
 	local prefix=$1 line
 	while read -r line; do
@@ -21,8 +21,7 @@ put_all() { # PREFIX
 	curl -sS --fail -K "$T/config"
 }
 
-# All names of a listing, page by page. Prints them; the number of pages goes
-# to $T/pages.
+# Print all names of a listing, page by page; write the number of pages to $T/pages.
 all_pages() { # PATH QUERY
 	local path=$1 query=$2 next='' pages=0
 	while :; do
@@ -35,7 +34,7 @@ all_pages() { # PATH QUERY
 	echo $pages >"$T/pages"
 }
 
-@test "what a listing says of keys and directories" {
+@test "a listing names type, size, version and times of keys and directories" {
 	start_httpd
 	rest PUT /v1/kv/dir/key --data-binary hello
 	local etag
@@ -67,7 +66,7 @@ all_pages() { # PATH QUERY
 	same urn:keydir:problem:not-found "$(jq -r .type "$T/body")"
 }
 
-@test "names that are no UTF-8 or no plain text leave the JSON whole" {
+@test "names that are not UTF-8 or not plain text keep the JSON valid" {
 	start_httpd
 	local path paths=('%FF' '%C3%A9' '%22quoted%22' 'back%5Cslash' 'line%0Aend' '%01' 'a%20b' '%ED%A0%80' '%F0%9F%98%80')
 	for path in "${paths[@]}"; do
@@ -79,13 +78,13 @@ all_pages() { # PATH QUERY
 	same é "$(jq -r '.entries[] | select(.path == "%C3%A9").name' "$T/body")"
 	same '"quoted"' "$(jq -r '.entries[] | select(.path == "%22quoted%22").name' "$T/body")"
 	same $'line\nend' "$(jq -r '.entries[] | select(.path == "line%0Aend").name' "$T/body")"
-	# A directory with such a name, listed.
+	# A listing of a directory with such a name.
 	rest PUT '/v1/kv/%FF%22/k' --data-binary x
 	listing '/v1/kv/%FF%22/'
 	same '%FF%22/' "$(jq -r .path "$T/body")"
 }
 
-@test "values in a listing: text as it is, other bytes in base64" {
+@test "values in a listing: text unchanged, other bytes in base64" {
 	start_httpd
 	rest PUT /v1/kv/d/text --data-binary 'grüße "x"'
 	printf '\x00\xff\xfe' >"$T/bin"
@@ -128,7 +127,7 @@ all_pages() { # PATH QUERY
 		rest GET "/v1/kv/d/?limit=$limit"
 		same 400 "$status"
 	done
-	# No cursors: no base64url, no kind, no key, or one that recurse made.
+	# Invalid cursors: not base64url, no kind, no key, or from a listing with recurse.
 	local text
 	for text in x '!' YQ Li4 YmE= YS4u YmEvLi4 YmEvYg aWE "$(printf 'YmFh%.0s' {1..1500})"; do
 		rest GET "/v1/kv/d/?cursor=$text"
@@ -138,10 +137,10 @@ all_pages() { # PATH QUERY
 	same 250 "$(names | wc -l)"
 }
 
-@test "recurse: depth first, all keys below with their paths" {
+@test "recurse lists depth first all keys below, with their paths" {
 	start_httpd
 	local key
-	# a is a directory here: "a" itself cannot be a key beside "a/b"
+	# a is a directory here, so "a" cannot be a key as well.
 	for key in 'a!b' 'a/b' 'x/a/1' 'x/a/2' 'x/a!' 'x/b' 'y'; do
 		rest PUT "/v1/kv/t/$key" --data-binary "$key"
 		same 201 "$status"
@@ -171,7 +170,7 @@ y' "$(names)"
 	same "$key" "$(names)"
 }
 
-@test "recurse&directories: directories too, each before what is in it, on any page" {
+@test "recurse&directories lists directories before their content, on any page" {
 	start_httpd
 	local key limit
 	for key in a/b x/a/1 x/a! y; do
@@ -203,7 +202,7 @@ y' "$(names)"
 	done
 }
 
-@test "Accept: text/html gives a page of links, escaped, and wget -r fetches a tree by it" {
+@test "Accept: text/html returns an escaped page of links that wget -r can follow" {
 	start_httpd
 	local path accept
 	for path in plain sub/deep/key '%3Cscript%3E%22%26' 'a%3Ab' '%FF' 'line%0Aend' 'x%3Fy%23z'; do
@@ -228,12 +227,12 @@ y' "$(names)"
 		rest GET /v1/kv/d/ -H "Accept: $accept"
 		same 'application/json Accept' "$(header Content-Type) $(header Vary)"
 	done
-	# Relative links need the slash at the end as it is.
+	# Relative links need the slash at the end to stay unescaped.
 	rest GET /v1/kv/d%2F -H 'Accept: text/html'
 	same application/json "$(header Content-Type)"
 	rest GET /v1/kv/ -H 'Accept: text/html'
 	same 1 "$(grep -c '<a ' "$T/body")"
-	# Pages lead to the next one, with what was asked for.
+	# A page links to the next one, with the request's parameters.
 	rest GET '/v1/kv/d/?recurse&limit=3' -H 'Accept: text/html'
 	same 3 "$(grep '<li>' "$T/body" | grep -vcF '../')"
 	local next
@@ -250,9 +249,9 @@ y' "$(names)"
 	same a%3Ab "$(cat "$T/copy/v1/kv/d/a:b")"
 }
 
-# A tree of three levels, changed behind and before the cursor between pages:
-# what was there all the time is listed exactly once, and the walk ends.
-@test "a listing under change shows what stays exactly once" {
+# A tree of three levels, changed after and before the cursor between pages: each entry
+# that exists throughout is listed exactly once, and the walk ends.
+@test "a listing under change shows stable entries exactly once" {
 	start_httpd
 	{
 		for i in {10..29}; do
@@ -273,7 +272,7 @@ y' "$(names)"
 			names >>"$T/all"
 			next=$(cursor)
 			[ -n "$next" ] || break
-			# Between two pages: delete and make, everywhere.
+			# Between two pages: delete and create entries everywhere.
 			local i=$((10 + round % 20))
 			rest DELETE "/v1/kv/t/go$i"
 			rest DELETE "/v1/kv/t/d$i/go"
@@ -295,7 +294,7 @@ y' "$(names)"
 	done
 }
 
-@test "a cursor goes on where its entry was, whatever became of it" {
+@test "a cursor continues at its entry's position, even if the entry was changed or deleted" {
 	start_httpd
 	printf '%s\n' a b/1 b/2 b/3 c | put_all /v1/kv/t/
 	listing '/v1/kv/t/?recurse&limit=2'
@@ -311,7 +310,7 @@ y' "$(names)"
 	rest PUT /v1/kv/t/b --data-binary 'a key now'
 	listing "/v1/kv/t/?recurse&limit=9&cursor=$next"
 	same 'c' "$(names | xargs)"
-	# A cursor of one kind of listing is not one of the other.
+	# A cursor of one kind of listing is invalid for the other.
 	rest GET "/v1/kv/t/?cursor=$next"
 	same 400 "$status"
 }
@@ -325,7 +324,7 @@ y' "$(names)"
 	wait_for 5 only_one '?recurse'
 }
 
-@test "values end a page when they are many bytes" {
+@test "values end a page after a limit of bytes" {
 	start_httpd
 	head -c 3000000 /dev/zero | tr '\0' x >"$T/value"
 	local i
@@ -339,9 +338,9 @@ y' "$(names)"
 	same 7 "$(listing /v1/kv/t/ && names | wc -l)"
 }
 
-@test "a directory of 30,000 keys, page by page" {
+@test "a directory of 30,000 keys is listed page by page" {
 	start_httpd
-	# Its keys come through the plain interface, many on a connection.
+	# Create its keys through the plain interface, many on a connection.
 	curl -sS --fail -o /dev/null -X PUT --data-binary x "$URL/v1/kv/big/k#[1-1]"
 	seq -w 1 30000 | put_all /v1/kv/big/
 	all_pages /v1/kv/big/ limit=10000 >"$T/got"

@@ -1,8 +1,8 @@
-# Many, slow, rude and vanishing clients; stopping under load.
+# Many, slow, misbehaving and vanishing clients; stopping under load.
 
 load helper
 
-@test "1,000 idle connections cost no thread, and others are served" {
+@test "1,000 idle connections need no thread each, and other clients are served" {
 	start_httpd
 	py <<'EOF'
 import os
@@ -31,7 +31,7 @@ for s in half:
 EOF
 }
 
-@test "changes that come together are each done once, whatever becomes of their clients" {
+@test "concurrent changes are each made once, whether or not their clients stay" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
@@ -39,9 +39,9 @@ for round in range(5):
     sockets = [connect() for _ in range(60)]
     for i, s in enumerate(sockets):
         s.sendall(request("PUT", f"/v1/kv/r{round}/k{i}", b"v%d" % i))
-        if i % 3 == 1:  # gone before the answer
+        if i % 3 == 1:  # closed before the response
             s.close()
-        if i % 3 == 2:  # more behind it, which has to wait its turn
+        if i % 3 == 2:  # another request follows at once, and must wait its turn
             s.sendall(request("POST", "/v1/kv/log?op=append", b"%d %d\n" % (round, i)))
             s.sendall(request("DELETE", f"/v1/kv/r{round}/k{i}"))
     tags = []
@@ -55,7 +55,7 @@ for round in range(5):
         if i % 3 == 2:
             assert reader.answer()[0] in (200, 201)
             assert reader.answer()[0] == 204
-    assert len(set(tags)) == len(tags)  # each has an offset of its own
+    assert len(set(tags)) == len(tags)  # each has its own offset
     gone = range(1, 60, 3)
     wait_for(lambda: all(ask("GET", f"/v1/kv/r{round}/k{i}")[0] == 200 for i in gone))
     for i in range(0, 60, 3):
@@ -65,20 +65,20 @@ assert len(lines) == 100 and len(set(lines)) == 100, lines
 EOF
 }
 
-@test "slow clients: a byte at a time in, nothing read out" {
+@test "slow clients: sending a byte at a time, reading no response" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
 big = bytes(range(256)) * 40000
 assert ask("PUT", "/v1/kv/big", big)[0] == 201
-# Readers that take nothing of a long value.
+# Clients that read nothing of a long value.
 lazy = []
 for _ in range(20):
     s = connect()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     s.sendall(request("GET", "/v1/kv/big"))
     lazy.append(s)
-for s in lazy:  # the answer has begun
+for s in lazy:  # the response has begun
     s.recv(1, socket.MSG_PEEK)
 slow = [(connect(), request("PUT", f"/v1/kv/slow{i}", b"slowly")) for i in range(20)]
 longest = max(len(text) for _, text in slow)
@@ -92,7 +92,7 @@ for at in range(longest):
         assert time.monotonic() - begin < 2 * PATIENCE
 for s, _ in slow:
     assert Reader(s).answer()[0] == 201
-# A value that a reader has begun is one version, whatever happens meanwhile.
+# A reader of a value gets one version, whatever is written in the meantime.
 assert ask("PUT", "/v1/kv/big", b"short")[0] == 200
 for s in lazy:
     status, _, body = Reader(s).answer()
@@ -100,7 +100,7 @@ for s in lazy:
 EOF
 }
 
-@test "requests one behind the other on a connection, sent at once" {
+@test "pipelined requests on a connection get their responses in order" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
@@ -111,7 +111,8 @@ with connect() as s:
         assert r.answer()[0] == 201
         assert r.answer()[2] == b"v%d" % i
 with connect() as s:
-    # A GET and a DELETE with bodies: read, and no part of the next request.
+    # A GET and a DELETE with bodies, which are read and are not taken for the next
+    # request.
     s.sendall(request("GET", "/v1/kv/p1", b"GET /v1/kv/p2 HTTP/1.1\r\nHost: localhost\r\n\r\n") + request("GET", "/v1/kv/p3")
               + request("DELETE", "/v1/kv/p3", b"x" * 100000) + request("GET", "/v1/kv/p3"))
     r = Reader(s)
@@ -122,13 +123,13 @@ with connect() as s:
 EOF
 }
 
-@test "clients that vanish in the middle of anything leave nothing behind" {
-	# MHD notices the end of a connection between two chunks only by its silence.
+@test "clients that vanish at any moment leave nothing allocated" {
+	# MHD notices the end of a connection between two chunks only when it stays silent.
 	start_httpd --idle-timeout 2s
 	py <<'EOF'
 from http_raw import *
 import struct
-def vanish(s):  # with a reset, not a goodbye
+def vanish(s):  # with a reset instead of a shutdown
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
 big = b"x" * 5000000
@@ -145,7 +146,7 @@ for end in (vanish, socket.socket.close):
         s.sendall(request("GET", "/v1/kv/big"))
         s.recv(1000)
         end(s)
-    for _ in range(20):  # suspended: waiting for an offset that comes later
+    for _ in range(20):  # suspended: waiting for a later offset
         s = connect()
         s.sendall(request("GET", "/v1/kv/big", b"", f"X-Keydir-Offset: {offset + 2}"))
         time.sleep(0.002)
@@ -162,7 +163,7 @@ assert ask("GET", "/v1/kv/big")[2] == big
 EOF
 }
 
-@test "what is no HTTP is refused or closed, and the server goes on" {
+@test "malformed HTTP is refused or closed, and the server continues" {
 	start_httpd --idle-timeout 1s
 	py <<'EOF'
 from http_raw import *
@@ -204,18 +205,18 @@ for text in texts:
                 pass
         except TimeoutError:
             raise
-        except OSError:  # closed while we were still sending
+        except OSError:  # closed while the test was still sending
             pass
 assert ask("PUT", "/v1/kv/a", b"fine")[0] in (200, 201)
 assert ask("GET", "/v1/kv/a")[2] == b"fine"
 wait_for(lambda: active() == 0)
 EOF
-	# None of it stored a key beside that.
+	# None of it stored a key.
 	rest GET '/v1/kv/?recurse'
 	same a "$(jq -r '.entries[].name' "$T/body")"
 }
 
-@test "a body without end is cut off; one of announced size is not believed in memory" {
+@test "an endless body is cut off, and an announced size allocates no memory" {
 	start_httpd --max-value 1M
 	py <<'EOF'
 from http_raw import *
@@ -243,17 +244,17 @@ assert ask("PUT", "/v1/kv/now", b"x")[0] in (201, 503)
 for s in held:
     s.close()
 wait_for(lambda: active() == 0)
-# The memory that bodies took is given back: the largest values are taken again.
+# The memory of the bodies is freed: the largest values are accepted again.
 for _ in range(5):
     assert ask("PUT", "/v1/kv/now", b"x" * (1 << 20))[0] in (200, 201)
 EOF
 }
 
-@test "too many bodies at once are 503, and the room comes back" {
+@test "too many bodies at once are 503, until memory is free again" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
-# 16 MiB each: with the room for 16 of them taken, one more does not fit
+# 16 MiB each: while 16 of them are held, another one does not fit.
 body = b"x" * (16 << 20)
 held = []
 for i in range(15):
@@ -299,7 +300,7 @@ assert 0.5 < time.monotonic() - begin < 8 * PATIENCE
 EOF
 }
 
-@test "connections beyond the limit wait; those beyond an address's own are closed" {
+@test "connections over the limit wait; those over an address's own limit are closed" {
 	start_httpd --connections 20 --threads 2
 	py <<'EOF'
 from http_raw import *
@@ -335,9 +336,9 @@ wait_for(again)
 EOF
 }
 
-# Writers until the server stops. Each answer is whole; whatever was answered
+# Clients write until the server stops. Each response is complete, and every write with a
 # 2xx is there after the restart.
-@test "SIGTERM under load: what is answered is whole and kept, and it ends" {
+@test "SIGTERM under load: responses are complete, acknowledged writes are kept, and it ends" {
 	start_httpd
 	cat >"$T/writer.py" <<'EOF'
 import sys
@@ -361,7 +362,7 @@ while True:
     except ConnectionRefusedError:
         break
     except (EOFError, ConnectionResetError, BrokenPipeError) as e:
-        # Closed between two answers: nothing of an answer may have come.
+        # Closed between two responses: no part of a response was received.
         assert r.buf == b"", r.buf
         s = None
 EOF
@@ -413,7 +414,7 @@ EOF
 	wait "$HTTPD_PID"
 }
 
-@test "kill -9 under load: what was acknowledged is there" {
+@test "kill -9 under load keeps every acknowledged write" {
 	start_httpd
 	cat >"$T/writer.py" <<'EOF'
 import sys

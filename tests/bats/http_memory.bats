@@ -1,12 +1,12 @@
-# What clients ask for takes bounded memory, and leaves the server able to answer others.
+# Requests of clients use bounded memory, and leave the server able to serve others.
 
 load helper
 
-# Small enough for a test that fills it. Values are larger than what a socket holds that
-# nobody reads from (6 MiB).
+# Small enough for a test to fill. Values are larger than the buffers of a socket that no
+# client reads from (6 MiB).
 LIMITS=(--max-value 8M --answer-memory 64M --size 512M)
 
-@test "listings, batch reads and watches that nobody reads stay within --answer-memory" {
+@test "unread listings, batch reads and watches stay within --answer-memory" {
 	start_httpd "${LIMITS[@]}"
 	py <<'EOF'
 from http_raw import *
@@ -22,7 +22,7 @@ for text in (request("GET", "/v1/kv/d/?values"),
     held = hold(60, text)
     wait_for(lambda: metric("keydir_http_answer_memory_refused_total") > 0 or
              metric("keydir_http_answer_bytes") > 25 << 20)
-    # others are served meanwhile, and told when to come back at the worst
+    # Other clients are served in the meantime, or get Retry-After.
     for _ in range(5):
         assert ask("GET", "/healthz")[0] == 200
         assert ask("PUT", "/v1/kv/other", b"o")[0] in (200, 201)
@@ -33,13 +33,13 @@ for text in (request("GET", "/v1/kv/d/?values"),
     for s in held:
         s.close()
     wait_for(lambda: metric("keydir_http_answer_bytes") < 4 << 20)
-    # and the memory that they took is there again
+    # The memory is free again afterwards.
     status, _, body = ask("GET", "/v1/kv/d/?values")
     assert status == 200 and len(body) > 14 << 20
 EOF
 }
 
-@test "an answer for which there is no memory is 503 with Retry-After" {
+@test "a response without memory for it is 503 with Retry-After" {
 	start_httpd "${LIMITS[@]}"
 	py <<'EOF'
 import json
@@ -59,21 +59,21 @@ wait_for(refused, 60)
 EOF
 }
 
-@test "clients that take an answer too slowly are cut off sooner while memory is short" {
+@test "clients that read a response too slowly are cut off sooner while memory is short" {
 	start_httpd "${LIMITS[@]}"
 	py <<'EOF'
 from http_raw import *
 assert ask("PUT", "/v1/kv/d/big", b"b" * (7 << 20))[0] == 201
 held = hold(8, request("GET", "/v1/kv/d/?values"))
 wait_for(lambda: metric("keydir_http_answer_bytes") > 32 << 20)
-# long before the 60 s of --request-timeout
+# Long before the 60 s of --request-timeout.
 wait_for(lambda: metric("keydir_http_answer_bytes") <= 32 << 20, 40)
 assert metric('keydir_http_connections_closed_total{reason="slow"}') > 0
 assert ask("GET", "/v1/kv/d/?values")[0] == 200
 EOF
 }
 
-@test "values that nobody reads are sent in pieces when memory is short, and never mixed" {
+@test "unread values are sent in pieces when memory is short, and never mixed" {
 	start_httpd "${LIMITS[@]}"
 	py <<'EOF'
 from http_raw import *
@@ -85,14 +85,14 @@ before = rss()
 held = {i: hold(1, request("GET", f"/v1/kv/v{i}"))[0] for i in range(30)}
 for s in held.values():
     s.settimeout(20 * PATIENCE)
-    s.recv(1, socket.MSG_PEEK)  # the answer has begun
+    s.recv(1, socket.MSG_PEEK)  # the response has begun
 assert metric("keydir_http_answer_bytes") < 40 << 20
 assert rss() - before < 100, (rss(), before)
-# those that are read on are whole
+# Clients that read on get whole values.
 for i in range(10, 30, 2):
     status, headers, body = Reader(held[i]).answer()
     assert status == 200 and body == values[i]
-# those that are overwritten meanwhile are whole or cut, never of two values
+# A value that is overwritten in the meantime arrives whole or cut, never mixed.
 whole = cut = 0
 for i in range(11, 30, 2):
     assert ask("PUT", f"/v1/kv/v{i}", b"-" * (7 << 20))[0] == 200
@@ -125,7 +125,7 @@ wait_for(lambda: metric("keydir_http_answer_bytes") < 1 << 20)
 EOF
 }
 
-@test "a value over --max-value, which another node allowed, is read all the same" {
+@test "a value over --max-value, which another node allowed, can still be read" {
 	start_httpd --max-value 8M --size 64M
 	head -c 8000000 /dev/zero | tr '\0' x >"$T/value"
 	rest PUT /v1/kv/d/large --data-binary @"$T/value"
@@ -138,12 +138,12 @@ EOF
 	rest GET /v1/kv/d/large -r 7000000-7999999
 	same 206 "$status"
 	same 1000000 "$(stat -c %s "$T/body")"
-	# a listing leaves it out and says how large it is
+	# A listing omits it and names its size.
 	rest GET '/v1/kv/d/?values'
 	same 'large 8000000 null' "$(jq -r '.entries[] | "\(.name) \(.size) \(.value)"' "$T/body")"
 }
 
-@test "text that escapes would make more than twice as long is given in base64" {
+@test "text that escapes would more than double is given in base64" {
 	start_httpd
 	printf '\001\001\001' >"$T/value"
 	rest PUT /v1/kv/d/a --data-binary @"$T/value"
@@ -154,7 +154,7 @@ EOF
 	same '"b" null "a\nb\"\n"' "$(jq -r '.entries[1] | "\(.name|tojson) \(.encoding) \(.value|tojson)"' "$T/body")"
 }
 
-@test "whether a value is JSON is found out without building it" {
+@test "a value is recognised as JSON without building its document" {
 	start_httpd
 	python3 -c 'import sys; sys.stdout.write("[" + "{}," * 5592000 + "{}]")' >"$T/value"
 	rest PUT /v1/kv/j -H Expect: --data-binary @"$T/value"
@@ -191,7 +191,7 @@ EOF
 	[ "$peak" -lt 100 ]
 	rest POST /v1/mget -H Expect: --data-binary @"$T/blanks"
 	same 413 "$status"
-	# the most that is allowed goes through
+	# The largest allowed request succeeds.
 	python3 -c 'import json; print(json.dumps([{"key": "k%d" % i} for i in range(10000)]))' >"$T/keys"
 	rest POST /v1/mget --data-binary @"$T/keys"
 	same 200 "$status"

@@ -1,11 +1,11 @@
-# What operators look at: metrics, dashboard, alerts, access log, request ids,
-# status and peers.
+# Interfaces for operators: metrics, dashboard, alerts, access log, request ids, status
+# and peers.
 
 load helper
 
 promtool_check() { promtool check metrics <"$T/body" 2>&1; }
 
-@test "metrics are as Prometheus' conventions have them, idle and after all kinds of requests" {
+@test "metrics follow Prometheus' conventions, idle and after all kinds of requests" {
 	require promtool
 	start_httpd
 	rest GET /metrics
@@ -29,7 +29,7 @@ promtool_check() { promtool check metrics <"$T/body" 2>&1; }
 	done
 }
 
-@test "the metrics have the counters of the node's mounts, and which process applies" {
+@test "the metrics have the counters of the node's mounts, and the process that applies" {
 	require promtool
 	local mount
 	start_httpd
@@ -50,7 +50,7 @@ metric_is() { # NAME REGEX
 	grep -F "$1 " "$T/body" | grep -qE " $2\$"
 }
 
-@test "a mount writes its metrics to a file, which goes with it" {
+@test "a mount writes its metrics to a file, and removes it at the end" {
 	require promtool
 	local file=$T/metrics/keydir.prom
 	mkdir "$T/metrics"
@@ -66,11 +66,11 @@ metric_is() { # NAME REGEX
 		--metrics-file "$T/none/x.prom" "$MNT"
 }
 
-@test "alert rules: valid, and each fires when it should and only then" {
+@test "alert rules are valid, and each fires when it should and only then" {
 	require promtool
 	promtool check rules "$KEYDIR_ROOT/httpd/alerts.yml"
 	promtool test rules "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml"
-	# Every alert is in that test.
+	# That test covers every alert.
 	local alert
 	while read -r alert; do
 		grep -q "alertname=\"$alert\"" "$KEYDIR_ROOT/tests/prometheus/alerts_test.yml" ||
@@ -78,9 +78,9 @@ metric_is() { # NAME REGEX
 	done < <(sed -n 's/^ *- alert: //p' "$KEYDIR_ROOT/httpd/alerts.yml")
 }
 
-# A real Prometheus scrapes a server with tokens; every query of the dashboard
-# and of the alerts finds its metrics there.
-@test "every query of the dashboard and the alerts finds what it asks for" {
+# A real Prometheus scrapes a server with tokens; every query of the dashboard and of the
+# alerts finds its metrics there.
+@test "every query of the dashboard and the alerts finds its metrics" {
 	require prometheus promtool
 	local token metrics
 	token=$(head -c 24 /dev/urandom | base64)
@@ -101,13 +101,13 @@ END
 	ask_prometheus() { curl -sS --fail "http://127.0.0.1:$metrics/api/v1/query" --data-urlencode "query=$1"; }
 	found() { jq -e '.status == "success" and (.data.result | length > 0)' <<<"${1:-false}" >/dev/null; }
 	scraped() {
-		# Requests of the kind that the queries are about go on meanwhile.
+		# Requests of the kinds in the queries continue in the meantime.
 		rest GET /v1/kv/a
 		found "$(ask_prometheus 'count_over_time(keydir_ready[1m]) >= 4' 2>/dev/null)"
 	}
 	rest GET /v1/kv/a
 	wait_for 60 scraped
-	# A 5xx there may never be; its query must be valid all the same.
+	# There may never be a 5xx; its query must be valid all the same.
 	jq -r '.panels[].targets[]?.expr' "$KEYDIR_ROOT/httpd/grafana.json" >"$T/queries"
 	[ "$(wc -l <"$T/queries")" -ge 30 ]
 	local query answer bad=0
@@ -121,7 +121,7 @@ END
 		fi
 	done <"$T/queries"
 	same 0 $bad
-	# The rules are evaluated without error, and the node is well but for its
+	# The rules are evaluated without error, and the node is healthy except for its
 	# requests without a token.
 	rules_done() {
 		curl -sS "http://127.0.0.1:$metrics/api/v1/rules" >"$T/rules"
@@ -129,7 +129,7 @@ END
 	}
 	wait_for 90 rules_done
 	same "" "$(jq -r '.data.groups[].rules[] | select(.state == "firing") | .name' "$T/rules")"
-	# Each metric that an alert names is one that the server has.
+	# The server has each metric that an alert names.
 	rest GET /metrics -H "Authorization: Bearer $token"
 	local name
 	while read -r name; do
@@ -137,7 +137,7 @@ END
 	done < <(grep -oE '\b(keydir|process)_[a-z_]+' "$KEYDIR_ROOT/httpd/alerts.yml" | sort -u)
 }
 
-@test "the dashboard is what Grafana imports" {
+@test "the dashboard has the form that Grafana imports" {
 	python3 - "$KEYDIR_ROOT/httpd/grafana.json" <<'EOF'
 import json, sys
 d = json.load(open(sys.argv[1], encoding="utf-8"))
@@ -182,8 +182,8 @@ logged() { [ "$(wc -l <"$T/access.log")" -ge "$1" ]; }
 	rest POST '/v1/kv/a%22b/c?op=rename&to=d%2Fe'
 	wait_for 5 logged 5
 	same 'op=rename&to=d%2Fe' "$(last_line | jq -r .query)"
-	# A chosen id comes back whatever the answer is; one that no log can hold is
-	# replaced by ours, and ours differ.
+	# A chosen id comes back with every response; an id that no log can hold is replaced
+	# by a generated one, and generated ids differ.
 	local first id
 	rest GET /nowhere -H 'X-Request-Id: me'
 	same me "$(header X-Request-Id)"
@@ -199,7 +199,7 @@ logged() { [ "$(wc -l <"$T/access.log")" -ge "$1" ]; }
 	jq -e . "$T/access.log" >/dev/null
 }
 
-@test "access log: whatever clients send, a line is one JSON object and short" {
+@test "access log: for any request, a line is one short JSON object" {
 	start_httpd --access-log "$T/access.log"
 	py <<'EOF'
 from http_raw import *
@@ -208,7 +208,7 @@ for path, agent in ((f"/{'x' * 9000}", "a"), ("/v1/kv/\xff\xfe%0a\"\\", long), (
     with connect() as s:
         s.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nX-Forwarded-For: {agent}\r\n\r\n".encode("latin-1"))
         print(Reader(s).answer()[0])
-with connect() as s:  # gone before the answer
+with connect() as s:  # closed before the response
     s.sendall(b"PUT /v1/kv/gone HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
 EOF
 	gone() { jq -e 'select(.path == "/v1/kv/gone" and .status == 0)' "$T/access.log" >/dev/null; }
@@ -217,7 +217,7 @@ EOF
 	same "$(wc -l <"$T/access.log")" "$(jq -c 'select(.time and .id and .path)' "$T/access.log" | wc -l)"
 }
 
-@test "access log: the name of a token, never the token; refusals have the same id in both logs" {
+@test "access log: it has a token's name and never the token, and refusals have one id in both logs" {
 	local token
 	token=$(head -c 24 /dev/urandom | base64)
 	echo "someone $("$KEYDIR_HTTPD" --hash-token <<<"$token") read /a" >"$T/tokens"
@@ -232,7 +232,7 @@ EOF
 	not grep -qF -- "$token" "$T/access.log"
 }
 
-@test "access log: moved away and opened anew on SIGHUP; no line is lost" {
+@test "access log: moved away and opened again on SIGHUP, it loses no line" {
 	start_httpd --access-log "$T/access.log"
 	: >"$T/access.log"
 	curl -sS -o /dev/null "$URL/healthz#[1-3000]" 3>&- &
@@ -247,7 +247,7 @@ EOF
 	all_there() { [ "$(cat "$T"/access.log* | grep -c curl)" = 3000 ]; }
 	wait_for 5 all_there
 	cat "$T"/access.log* | jq -e . >/dev/null
-	# A file that cannot be opened: the old one is written on.
+	# If a file cannot be opened, the old one is kept.
 	mkdir "$T/dir"
 	mv "$T/access.log" "$T/kept.log"
 	mkdir "$T/access.log"
@@ -259,7 +259,7 @@ EOF
 	rmdir "$T/access.log"
 }
 
-@test "access log: to a stream; a full disk loses lines, not requests; a bad place is refused" {
+@test "access log: a full disk loses lines but no requests, and a bad place is refused" {
 	fails_with "--access-log $T/none/log: No such file" "$KEYDIR_HTTPD" --store "$STORE" --access-log "$T/none/log"
 	start_httpd --access-log stdout
 	rest GET /v1/kv/x
@@ -274,7 +274,7 @@ EOF
 	same 1 "$(grep -c 'lines are lost' "$T"/httpd2.log)"
 }
 
-@test "status: who it is, its role, and what its peers say" {
+@test "status: the node's id, its role, and the state of its peers" {
 	start_httpd
 	local first=$URL token
 	token=$(head -c 24 /dev/urandom | base64)
@@ -298,7 +298,7 @@ EOF
 	same "$(hostname)" "$(jq -r .node "$T/body")"
 	same "$(hostname):$PORT" "$(jq -r .id "$T/body")"
 	same "[\"$(hostname):${first##*:}\",\"$(hostname):${second##*:}\"]" "$(jq -c '[.peers[:2][].id]' "$T/body")"
-	# requests for data are counted, those that only look at the node are not
+	# Requests for data are counted, requests for the node's status are not.
 	requests() { rest GET /v1/status && jq .http.requests "$T/body"; }
 	local before
 	before=$(requests)
@@ -307,18 +307,18 @@ EOF
 	rest GET /
 	counted() { [ "$(requests)" = $((before + 1)) ]; }
 	wait_for 5 counted
-	# What a peer did meanwhile shows, and that it is gone.
+	# The status shows a peer's progress, and its end.
 	curl -sS -X PUT -d 1 "$first/v1/kv/a"
 	moved() { rest GET /v1/status && [ "$(jq '.peers[0].offset' "$T/body")" -ge 1 ]; }
 	wait_for 20 moved
 	stop "$HTTPD_PID"
-	# A wrong token says where to look.
+	# With a wrong token the message names the option.
 	start_httpd --store "$T/fourth" --peers "$second" --peer-token wrong
 	wait_for 20 asked
 	[[ $(jq -r '.peers[0].error' "$T/body") == *401*--peer-token* ]]
 }
 
-@test "a peer that says nonsense, or nothing, is not believed and holds up nobody" {
+@test "a peer that sends nonsense, or nothing, is not believed and delays no request" {
 	cat >"$T/peer.py" <<'EOF'
 import http.server, sys, threading, time
 class Handler(http.server.BaseHTTPRequestHandler):

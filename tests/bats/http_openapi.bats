@@ -1,10 +1,11 @@
-# The API's description is true: schemathesis makes requests from it, good ones
-# and bad ones, and compares the answers with it. (That it is complete is
-# unit/test_http_openapi's.) A client generated from it can be used.
+# The API's description is true: schemathesis derives valid and invalid requests from it,
+# and compares the responses with it. (unit/test_http_openapi checks that it is complete.)
+# A client generated from it works.
 
 load helper
 
-# schemathesis and a generator of clients, in a directory of its own below the build directory.
+# schemathesis and a client generator, in a directory of their own below the build
+# directory.
 setup_file() {
 	source "$BATS_TEST_DIRNAME/helper.bash"
 	VENV=$KEYDIR_BUILD/openapi-$(sha256sum <"$KEYDIR_ROOT/tests/openapi/requirements.txt" | cut -c1-16)
@@ -13,12 +14,12 @@ setup_file() {
 	rm -rf "$VENV"
 	if ! python3 -m venv "$VENV" || ! "$VENV/bin/pip" install --quiet --disable-pip-version-check \
 		--requirement "$KEYDIR_ROOT/tests/openapi/requirements.txt"; then
-		return # the test says so
+		return # the test reports it
 	fi
 	touch "$VENV/complete"
 }
 
-@test "the description is served, and a client that has it is told so" {
+@test "the description is served, and a client that has it gets 304" {
 	start_httpd
 	rest GET /openapi.json
 	same 200 "$status"
@@ -37,7 +38,7 @@ setup_file() {
 	same 200 "$status"
 }
 
-@test "the status has what is described, and nothing else" {
+@test "the status has exactly the described members" {
 	start_httpd
 	rest GET /v1/status
 	same 200 "$status"
@@ -50,7 +51,7 @@ setup_file() {
 	[ -e "$VENV/complete" ] || skip_or_fail "needs openapi-python-client from a package index (pip)"
 	run -0 env PATH="$VENV/bin:$PATH" HOME="$T" "$VENV/bin/openapi-python-client" generate \
 		--path "$KEYDIR_ROOT/httpd/openapi.json" --output-path "$T/generated" --meta none
-	# Nothing was left out.
+	# No operation is missing.
 	not grep -E 'WARNING|Unable|be omitted' <<<"$output"
 	same "$(jq '[.paths[] | keys[]] | length' "$KEYDIR_ROOT/httpd/openapi.json")" \
 		"$(find "$T/generated/api" -mindepth 2 -name '[a-z]*.py' | wc -l)"
@@ -58,12 +59,12 @@ setup_file() {
 	PYTHONPATH=$T PYTHONDONTWRITEBYTECODE=1 "$VENV/bin/python" "$KEYDIR_ROOT/tests/openapi/client.py" "$URL"
 }
 
-@test "schemathesis finds no answer that the description does not have" {
+@test "schemathesis finds no response that the description lacks" {
 	[ -e "$VENV/complete" ] || skip_or_fail "needs schemathesis from a package index (pip)"
 	local token=token-of-a-test-0123456789
 	printf 'tester %s admin /\n' "$("$KEYDIR_HTTPD" --hash-token <<<"$token")" >"$T/tokens"
 	start_httpd --tokens "$T/tokens"
-	# What its examples name.
+	# Create the keys that its examples name.
 	rest PUT /v1/kv/greeting -H "Authorization: Bearer $token" --data-binary hello
 	rest PUT /v1/kv/users/ -H "Authorization: Bearer $token"
 	cd "$T"
@@ -77,13 +78,13 @@ setup_file() {
 		echo "$output"
 	fi
 	[ "$status" = 0 ]
-	# It did ask.
+	# It sent requests.
 	[[ $output =~ ([0-9]+)\ generated ]]
 	[ "${BASH_REMATCH[1]}" -gt 1000 ]
 	[[ $output =~ Tested:\ +([0-9]+) ]]
-	# Of all but GET /openapi.json, by which it has got the description.
+	# To every route except GET /openapi.json, from which it got the description.
 	same "$(jq '[.paths[] | keys[]] | length - 1' "$KEYDIR_ROOT/httpd/openapi.json")" "${BASH_REMATCH[1]}"
-	# Much of it was done, and the server goes on.
+	# Many requests succeeded, and the server continues.
 	rest GET /metrics -H "Authorization: Bearer $token"
 	same 200 "$status"
 	[ "$(awk '/^keydir_http_requests_total{.*status="2xx"}/ { n += $2 } END { print n }' "$T/body")" -gt 500 ]

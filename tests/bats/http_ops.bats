@@ -7,7 +7,7 @@ post() { # PATH [CURL OPTION...]
 }
 answer() { jq -r "$1" "$T/body"; }
 
-@test "append" {
+@test "append adds bytes to a value" {
 	start_httpd
 	post '/v1/kv/log?op=append' --data-binary one
 	same 200 "$status"
@@ -23,7 +23,7 @@ answer() { jq -r "$1" "$T/body"; }
 	post '/v1/kv/log?op=append'
 	same 200 "$status"
 	same 7 "$(answer .size)"
-	# Beyond what is stored inline, and with any bytes.
+	# Past the size that is stored inline, and with any bytes.
 	head -c 100000 /dev/urandom >"$T/more"
 	post '/v1/kv/log?op=append' --data-binary "@$T/more"
 	same 100007 "$(answer .size)"
@@ -38,7 +38,7 @@ answer() { jq -r "$1" "$T/body"; }
 	same "$(seq 400 | sed 's/^/line /' | sort)" "$(sort "$T/body")"
 }
 
-@test "incr" {
+@test "incr adds to a whole number" {
 	start_httpd
 	post '/v1/kv/n?op=incr'
 	same 200 "$status"
@@ -74,7 +74,8 @@ answer() { jq -r "$1" "$T/body"; }
 
 @test "1000 increments of 8 clients are 1000" {
 	start_httpd
-	# The fragment is not sent; it makes curl ask 125 times on one connection.
+	# The fragment is not sent; it makes curl repeat the request 125 times on one
+	# connection.
 	seq 8 | xargs -P 8 -I{} curl -sS --fail -o /dev/null -X POST "$URL/v1/kv/n?op=incr#[1-125]"
 	rest GET /v1/kv/n
 	same 1000 "$(body)"
@@ -95,7 +96,7 @@ answer() { jq -r "$1" "$T/body"; }
 	same 7200 "$(answer .ttl)"
 	rest GET /v1/kv/a
 	same 7200 "$(header X-Keydir-TTL)"
-	# A PUT replaces the resource, TTL included; keep keeps it.
+	# A PUT replaces the resource and its TTL; ttl=keep keeps it.
 	rest PUT '/v1/kv/a?ttl=keep' --data-binary 2
 	same 200 "$status"
 	rest GET /v1/kv/a
@@ -136,7 +137,7 @@ answer() { jq -r "$1" "$T/body"; }
 	same 404 "$status"
 }
 
-@test "HTTP caches must ask again for every value, also for one with a TTL" {
+@test "HTTP caches must ask again for every value, even for one with a TTL" {
 	start_httpd
 	rest PUT '/v1/kv/a?ttl=1h' --data-binary 123
 	local etag
@@ -155,7 +156,7 @@ gone() {
 	rest GET "$1" && [ "$status" = 404 ]
 }
 
-@test "a key is gone when its time is over, and can be made again" {
+@test "a key disappears when its TTL ends, and can be created again" {
 	start_httpd
 	rest PUT '/v1/kv/a?ttl=700ms' --data-binary 1
 	rest GET /v1/kv/a
@@ -172,19 +173,19 @@ gone() {
 	rest PUT '/v1/kv/b?ttl=2s' --data-binary 1
 	rest GET /v1/kv/b
 	same 200 "$status"
-	# An expired counter begins anew.
+	# An expired counter starts again.
 	post '/v1/kv/n?op=incr&by=5&ttl=300ms'
 	wait_for 3 gone /v1/kv/n
 	post '/v1/kv/n?op=incr'
 	same 1 "$(answer .value)"
-	# What is purged no longer counts.
+	# A purged key no longer counts.
 	wait_for 10 nothing_expires
 }
 nothing_expires() {
 	rest GET /v1/status && [ "$(answer '.events.expired')" -ge 2 ]
 }
 
-@test "rename" {
+@test "rename moves keys and directories" {
 	start_httpd
 	rest PUT '/v1/kv/a?ttl=1h' --data-binary value -H 'Content-Type: text/plain'
 	post '/v1/kv/a?op=rename&to=new/place/b'
@@ -195,12 +196,12 @@ nothing_expires() {
 	same value "$(body)"
 	same text/plain "$(header Content-Type)"
 	[ "$(header X-Keydir-TTL)" -gt 3500 ]
-	# The target is decoded once, as forms are.
+	# The target is decoded once, as in a form.
 	post '/v1/kv/new/place/b?op=rename&to=x%2Fy+z%2B%25%FF'
 	same 200 "$status"
 	rest GET '/v1/kv/x/y%20z+%25%FF'
 	same value "$(body)"
-	# Over another key, and not.
+	# With and without replacing another key.
 	rest PUT /v1/kv/p --data-binary P
 	rest PUT /v1/kv/q --data-binary Q
 	post '/v1/kv/p?op=rename&to=q&noreplace'
@@ -209,7 +210,7 @@ nothing_expires() {
 	same 200 "$status"
 	rest GET /v1/kv/q
 	same P "$(body)"
-	# Directories, whole.
+	# Whole directories.
 	rest PUT /v1/kv/d/e/f --data-binary deep
 	post '/v1/kv/d/?op=rename&to=moved/'
 	same 200 "$status"
@@ -234,7 +235,7 @@ nothing_expires() {
 	same 400 "$status"
 }
 
-@test "operations that are none" {
+@test "unknown operations are refused" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1
 	local query
@@ -250,7 +251,7 @@ nothing_expires() {
 	same 1 "$(body)"
 }
 
-@test "Idempotency-Key: the same request again has the first answer and no effect" {
+@test "Idempotency-Key: a repeated request has the first response and no effect" {
 	start_httpd
 	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
 	cp "$T/body" "$T/first"
@@ -271,14 +272,14 @@ nothing_expires() {
 		--data-binary 'once;' "$URL/v1/kv/log?op=append"
 	rest GET /v1/kv/log
 	same 'once;' "$(body)"
-	# A failure is repeated too: the key that was there then is there in the answer.
+	# A failure is repeated too: the response names the key that existed then.
 	rest PUT /v1/kv/f --data-binary 1
 	rest PUT /v1/kv/f --data-binary 2 -H 'If-None-Match: *' -H 'Idempotency-Key: f'
 	same 412 "$status"
 	rest DELETE /v1/kv/f
 	rest PUT /v1/kv/f --data-binary 2 -H 'If-None-Match: *' -H 'Idempotency-Key: f'
 	same 412 "$status"
-	# Also for PUT and DELETE.
+	# PUT and DELETE as well.
 	rest PUT /v1/kv/g --data-binary 1 -H 'Idempotency-Key: g'
 	same 201 "$status"
 	rest PUT /v1/kv/g --data-binary 1 -H 'Idempotency-Key: g'
@@ -287,7 +288,7 @@ nothing_expires() {
 	same 204 "$status"
 	rest DELETE /v1/kv/g -H 'Idempotency-Key: h'
 	same 204 "$status"
-	# Its bounds.
+	# The limits of its length.
 	post '/v1/kv/n?op=incr' -H "Idempotency-Key: $(printf 'k%.0s' {1..255})"
 	same 200 "$status"
 	post '/v1/kv/n?op=incr' -H "Idempotency-Key: $(printf 'k%.0s' {1..256})"
@@ -296,7 +297,7 @@ nothing_expires() {
 	same 400 "$status"
 }
 
-@test "an Idempotency-Key that was used for another change is refused, not believed" {
+@test "an Idempotency-Key that was used for another change is refused" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1 -H 'Idempotency-Key: one'
 	same 201 "$status"
@@ -318,7 +319,7 @@ END
 	same '200 1' "$status $(body)"
 	rest GET /v1/kv/b
 	same 404 "$status"
-	# The same change of a key that has changed since is still the same change.
+	# A repetition counts as the same change even if the key has changed since.
 	rest DELETE /v1/kv/a
 	rest PUT /v1/kv/a --data-binary 1 -H 'Idempotency-Key: one'
 	same 201 "$status"
@@ -331,7 +332,7 @@ END
 	same 200 "$status"
 }
 
-@test "a directory is refused by every operation but rename" {
+@test "a directory is refused by every operation except rename" {
 	start_httpd
 	rest PUT /v1/kv/d/x --data-binary 1
 	local op
@@ -350,7 +351,7 @@ END
 	same e/x "$(jq -r '.entries[].path' "$T/body")"
 }
 
-@test "a repeated answer survives a restart" {
+@test "a repeated response survives a restart" {
 	start_httpd
 	post '/v1/kv/n?op=incr&by=5' -H 'Idempotency-Key: order-1'
 	cp "$T/body" "$T/first"
@@ -362,7 +363,7 @@ END
 	same 5 "$(body)"
 }
 
-@test "X-Keydir-Offset on a request and ?consistent" {
+@test "X-Keydir-Offset on a request and ?consistent wait for that offset" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1
 	local offset
@@ -380,7 +381,7 @@ END
 		rest GET /v1/kv/a -H "X-Keydir-Offset: $text"
 		same 400 "$status"
 	done
-	# One that is never reached: 412 after a bounded wait; others are served meanwhile.
+	# An offset that is never reached: 412 after a bounded wait, while others are served.
 	local begin=$SECONDS pid
 	curl -sS -o "$T/late" -w '%{http_code}' -H "X-Keydir-Offset: $((offset + 1000))" "$URL/v1/kv/a" >"$T/code" 3>&- &
 	pid=$!
@@ -390,7 +391,7 @@ END
 	same 412 "$(cat "$T/code")"
 	same urn:keydir:problem:not-there-yet "$(jq -r .type "$T/late")"
 	[ $((SECONDS - begin)) -le $((12 * PATIENCE)) ]
-	# One that is reached while the request waits.
+	# An offset that is reached while the request waits.
 	curl -sS -o "$T/late" -w '%{http_code}' -H "X-Keydir-Offset: $((offset + 3))" "$URL/v1/kv/a" >"$T/code" 3>&- &
 	pid=$!
 	local i
@@ -400,7 +401,7 @@ END
 	same "new 3" "$(cat "$T/late")"
 }
 
-@test "an Idempotency-Key remembers failures of preconditions, and those met on this node" {
+@test "an Idempotency-Key remembers failed preconditions, and those met on this node" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1
 	local tag
@@ -415,7 +416,7 @@ END
 	same 412 "$status"
 	rest PUT /v1/kv/a --data-binary 3 -H "If-Match: \"0\", $tag" -H 'Idempotency-Key: two'
 	same 412 "$status"
-	# What expires in the same event is no other change.
+	# Keys that expire in the same event do not make it another change.
 	rest PUT '/v1/kv/short?ttl=1ms' --data-binary 1
 	is_gone() { rest GET /v1/kv/short && [ "$status" = 404 ]; }
 	wait_for 10 is_gone

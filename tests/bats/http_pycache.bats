@@ -11,7 +11,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	}
 }
 
-@test "set, get, expire" {
+@test "a value is set, read and expires" {
 	start_httpd
 	local value
 	for value in 42 -1.50 1e3 '"text"' '"é \n"' '[1]' '["a", {"b": null}]' '{}' '{"a": [1, 2.50, true], "b": {}}' \
@@ -31,7 +31,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	exactly 200 '{"message": "Cache key expired", "payload": {}}'
 }
 
-@test "bodies that are no cache item are 400" {
+@test "bodies that are not a cache item are 400" {
 	start_httpd
 	rest POST /api/cache/k/ --data-binary 1
 	local body
@@ -46,14 +46,14 @@ exactly() { # WANT-STATUS WANT-BODY
 	exactly 200 '{"message": "Cache key get success", "payload": {"key": "k", "value": 1}}'
 }
 
-@test "the values are ordinary keys: JSON text, readable everywhere" {
+@test "the values are ordinary keys: JSON text, readable through every interface" {
 	start_httpd
 	rest POST /api/cache/k/ --data-binary $' \n{"a": 1}\n'
 	exactly 201 '{"message": "Cache key set success", "payload": {"key": "k", "value": {"a": 1}}}'
 	rest GET /v1/kv/k
 	same '{"a": 1}' "$(body)"
 	same application/json "$(header Content-Type)"
-	# What others wrote: JSON with blanks around it, text, an empty value.
+	# Values of other writers: JSON with blanks around it, text, an empty value.
 	rest PUT /v1/kv/k --data-binary $'[1, 2]\n'
 	rest GET /api/cache/k/
 	exactly 200 '{"message": "Cache key get success", "payload": {"key": "k", "value": [1, 2]}}'
@@ -68,7 +68,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	rest GET /api/cache/k/
 	same 409 "$status"
 	same '{}' "$(jq -c .payload "$T/body")"
-	# A directory is no cached value.
+	# A directory is not a cached value.
 	rest PUT /v1/kv/d/x --data-binary 1
 	rest GET /api/cache/d/
 	exactly 200 '{"message": "Cache key get success", "payload": {}}'
@@ -97,7 +97,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	same "GET, HEAD, POST, DELETE, OPTIONS" "$(header Allow)"
 }
 
-@test "a query means nothing" {
+@test "a query is ignored" {
 	start_httpd
 	local query
 	for query in '?_=1' '?' '?consistent=x' '?ttl=1ms&ttl=2&recurse' '?a=%zz&&=' ; do
@@ -128,19 +128,19 @@ exactly() { # WANT-STATUS WANT-BODY
 		[[ "$(header Content-Type)" == application/*json ]]
 		same "$1 string object {}" "$1 $(jq -r '"\(.message | type) \(.payload | type) \(.payload)"' "$T/body")"
 	done
-	# Other paths keep to the problem document.
+	# Other paths return a problem document.
 	rest GET /v1/kv/none
 	same null "$(jq .message "$T/body")"
 }
 
-@test "a node that cannot answer says so with message and payload" {
+@test "a node that cannot serve returns message and payload" {
 	start_httpd
 	rest GET /api/cache/k/ -H 'X-Keydir-Offset: 1000000'
 	same 412 "$status"
 	same '{}' "$(jq -c 'select(.message) | .payload' "$T/body")"
 }
 
-@test "OPTIONS is answered as Flask does" {
+@test "OPTIONS is answered as by Flask" {
 	start_httpd
 	rest OPTIONS /api/cache/k/
 	same 200 "$status"
@@ -151,7 +151,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	same 'GET, HEAD, OPTIONS' "$(header Allow)"
 }
 
-@test "numbers and escapes that Python's json takes" {
+@test "numbers and escapes of Python's json are accepted" {
 	start_httpd
 	local value
 	for value in NaN Infinity -Infinity '[NaN, -Infinity]' '{"a": {"b": Infinity}}' '"\ud800"'; do
@@ -164,12 +164,12 @@ exactly() { # WANT-STATUS WANT-BODY
 		rest POST /api/cache/k/ --data-binary "$value"
 		same 400 "$status"
 	done
-	# Nowhere else.
+	# Only there.
 	rest POST /v1/txn --data-binary '{"ops": [NaN]}'
 	same 400 "$status"
 }
 
-@test "keys of more than 255 bytes" {
+@test "keys of more than 255 bytes are stored" {
 	start_httpd
 	local long other key
 	long=$(printf 'k%.0s' {1..5000})
@@ -181,7 +181,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	for key in "${long:0:256}" "$long" "$other" "dir/$long" "$(printf 'é%.0s' {1..200})"; do
 		rest GET "/api/cache/$key"
 		exactly 200 '{"message": "Cache key get success", "payload": {"key": "'"$key"'", "value": ['"${#key}"']}}'
-		# Listed under its own name, with the path that leads to it.
+		# A listing has them under their own name, with the path that leads to them.
 		rest GET '/v1/kv/?recurse'
 		path=$(jq -r --arg key "$key" '.entries[] | select(.name == $key) | .path' "$T/body")
 		rest GET "/v1/kv/$path"
@@ -193,7 +193,7 @@ exactly() { # WANT-STATUS WANT-BODY
 	exactly 200 '{"message": "Cache key get success", "payload": {}}'
 	rest GET "/api/cache/$other/"
 	same "[${#other}]" "$(jq -c .payload.value "$T/body")"
-	# The same reasons as for short ones, and one change for one Idempotency-Key.
+	# The same refusals as for short ones, and one change for one Idempotency-Key.
 	rest PUT "/v1/kv/$path/below" --data-binary 1
 	same 409 "$status"
 	rest PUT /v1/kv/file --data-binary 1
@@ -203,12 +203,12 @@ exactly() { # WANT-STATUS WANT-BODY
 		rest POST "/api/cache/$long/" --data-binary 1 -H 'Idempotency-Key: a'
 		same 201 "$status"
 	done
-	# Other paths keep to names of 255 bytes.
+	# Other paths keep the limit of 255 bytes for a name.
 	rest PUT "/v1/kv/${long:0:256}" --data-binary 1
 	same 400 "$status"
 }
 
-# The Python that has Flask: that of the packages, if another one comes first.
+# The Python that has Flask: Debian's, if another one comes first in PATH.
 python_with_flask() {
 	local python
 	for python in python3 /usr/bin/python3; do
@@ -217,7 +217,7 @@ python_with_flask() {
 	return 1
 }
 
-@test "answers as a Flask application with PyCache's interface does" {
+@test "responses equal those of a Flask application with PyCache's interface" {
 	local python
 	python=$(python_with_flask) || skip_or_fail "needs Flask (python3-flask)"
 	start oracle "$python" "$KEYDIR_ROOT/tests/pycache/oracle.py" "$T/port"
@@ -226,7 +226,7 @@ python_with_flask() {
 	python3 "$KEYDIR_ROOT/tests/pycache/compare.py" "127.0.0.1:$(cat "$T/port")" "127.0.0.1:$PORT"
 }
 
-@test "health" {
+@test "health is reported" {
 	start_httpd
 	rest GET /api/health/
 	exactly 200 '{"message": "It works!!!", "payload": {"message_broker": "ok"}}'
@@ -236,7 +236,7 @@ python_with_flask() {
 	same 405 "$status"
 }
 
-@test "the values of the mount" {
+@test "the values are files on the mount" {
 	start_fs
 	start_httpd
 	rest POST /api/cache/k/ --data-binary '{"a": 1}'

@@ -1,9 +1,9 @@
-# Every route against every method, wrong paths, parameters and requests; the
-# routes for operators.
+# Every route with every method, wrong paths, parameters and requests; the routes for
+# operators.
 
 load helper
 
-@test "every route takes its methods, and says so of the others" {
+@test "every route accepts its methods, and lists them when it refuses another" {
 	start_httpd
 	rest PUT /v1/kv/dir/k --data-binary 1
 	local path allow method row
@@ -24,7 +24,7 @@ load helper
 			[[ $(header X-Keydir-Offset) =~ ^[0-9]+$ ]]
 		done
 		case $path in
-		/api/*) continue ;; # as Flask answers: http_pycache.bats
+		/api/*) continue ;; # as Flask responds: http_pycache.bats
 		esac
 		rest OPTIONS "$path"
 		same 204 "$status"
@@ -32,7 +32,7 @@ load helper
 	done
 }
 
-@test "HEAD has the headers that GET has, on every route" {
+@test "HEAD has the headers of GET, on every route" {
 	start_httpd
 	rest PUT '/v1/kv/d/k?ttl=1h' --data-binary value -H 'Content-Type: text/plain'
 	local path
@@ -47,10 +47,10 @@ load helper
 		rest HEAD "$path"
 		same "$path $got $type" "$path $status $(header Content-Type)"
 		names | diff "$T/names" -
-		# Numbers that grow between the two are not compared.
+		# Numbers that grow between the two requests are not compared.
 		case $path in
 		/metrics | /v1/status) continue ;;
-		/v1/watch?wait* | /v1/snapshot) # a stream has none, and HEAD does not make one up
+		/v1/watch?wait* | /v1/snapshot) # a stream has no length, and HEAD does not invent one
 			same '' "$(header Content-Length)"
 			continue
 			;;
@@ -59,7 +59,7 @@ load helper
 	done
 }
 
-@test "behind the headers that answer HEAD comes nothing, but the next answer" {
+@test "a response to HEAD has no body, and the next response follows it" {
 	start_httpd
 	rest PUT /v1/kv/d/k --data-binary value
 	py <<'EOF'
@@ -77,7 +77,7 @@ for path in ["/", "/openapi.json", "/v1/kv/", "/v1/kv/d/", "/v1/kv/d/k", "/v1/kv
 EOF
 }
 
-@test "paths that are not served are 404 for every method" {
+@test "unknown paths are 404 for every method" {
 	start_httpd
 	local path method
 	for path in /v1 /v1/ /v1/kvx /v2/kv/a /v1/status/ /v1/statusx /healthz/x /metrics/ /api/ /api/cachex/k/ \
@@ -105,14 +105,14 @@ EOF
 		same 400 "$status"
 		same urn:keydir:problem:bad-parameter "$(jq -r .type "$T/body")"
 	done
-	# A fragment and an empty query are nothing; probes may have what they like.
+	# A fragment and an empty query count as nothing; probes may have any.
 	rest PUT '/v1/kv/k?' --data-binary 1
 	same 201 "$status"
 	rest GET '/healthz?probe=1'
 	same 200 "$status"
 }
 
-@test "problem documents name the path and hold whatever was asked" {
+@test "problem documents name the path and stay valid for any request" {
 	start_httpd
 	rest GET '/v1/kv/a%22b%5C/%FFc'
 	same 404 "$status"
@@ -125,7 +125,7 @@ EOF
 	same 5001 "$(jq -r '.instance | length' "$T/body")"
 }
 
-@test "health, readiness, status, metrics" {
+@test "health, readiness, status and metrics are served" {
 	start_httpd
 	rest GET /healthz
 	same 200 "$status"
@@ -163,8 +163,8 @@ EOF
 	has 'keydir_http_request_duration_seconds_count\{route="kv"\} 3'
 	has 'keydir_http_request_duration_seconds_bucket\{route="kv",le="\+Inf"\} 3'
 	has 'keydir_http_requests_active 1'
-	# The form that Prometheus reads: HELP and TYPE once, before the samples; no
-	# sample twice; every value a number.
+	# The form that Prometheus reads: HELP and TYPE once, before the samples; no sample
+	# twice; every value a number.
 	python3 - "$T/body" <<'EOF'
 import re, sys
 typed, seen, current = {}, set(), None
@@ -218,11 +218,11 @@ EOF
 	refused 'options only' operand
 	refused --max-value --max-value 0
 	refused --write-timeout --write-timeout 25d
-	# A port that is taken is said, and nothing stays behind.
+	# A port in use is reported, and no process stays.
 	start_httpd
 	run -1 timeout 10 "$KEYDIR_HTTPD" --store "$T/other" --listen "127.0.0.1:$PORT"
 	[[ $output == *"127.0.0.1:$PORT: Address already in use"* ]]
-	# By the environment, IPv6, one thread; a port of the kernel's choice is logged.
+	# From the environment: IPv6, one thread; a port that the kernel chose is logged.
 	KEYDIR_LISTEN='[::1]:0' KEYDIR_THREADS=1 start second "$KEYDIR_HTTPD" --store "$T/second"
 	local second
 	wait_for 10 grep -q 'serving listen=' "$T/second.log"

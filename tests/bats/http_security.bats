@@ -1,11 +1,11 @@
-# Tokens, TLS, foreign pages, and clients that take more than their share.
+# Tokens, TLS, foreign pages, and clients that use more than their share.
 
 load helper
 
 PY_LIMIT_S=180
 
-# Makes a token and prints it; grant NAME adds it to the file with the grants
-# given as RIGHT PREFIX pairs.
+# Create a token and print it; grant NAME adds it to the file, with rights given as RIGHT
+# PREFIX pairs.
 grant() { # NAME TOKEN RIGHT PREFIX [RIGHT PREFIX...]
 	local name=$1 hash
 	hash=$(printf '%s\n' "$2" | "$KEYDIR_HTTPD" --hash-token)
@@ -24,7 +24,7 @@ as() {
 	rest "$@" -H "Authorization: Bearer $token"
 }
 
-# The usual cast.
+# The tokens that most tests use.
 cast() {
 	local name
 	for name in ADMIN ALL WRITER READER MONITOR NOBODY; do printf -v $name %s "$(new_token)"; done
@@ -36,7 +36,7 @@ cast() {
 	grant monitor "$MONITOR" monitor /
 }
 
-@test "without tokens only loopback is listened on, unless told otherwise" {
+@test "without tokens only loopback is listened on, unless an option says otherwise" {
 	local address
 	for address in 0.0.0.0:0 '[::]:0'; do
 		fails_with "--tokens" "$KEYDIR_HTTPD" --store "$STORE" --listen "$address"
@@ -54,7 +54,7 @@ cast() {
 	same 404 "$status"
 }
 
-@test "--hash-token is SHA-256, of what may be a token" {
+@test "--hash-token prints the SHA-256 of a possible token" {
 	local token
 	token=$(new_token)
 	same "sha256:$(printf %s "$token" | sha256sum | cut -d' ' -f1)" "$("$KEYDIR_HTTPD" --hash-token <<<"$token")"
@@ -65,7 +65,7 @@ cast() {
 	"$KEYDIR_HTTPD" --hash-token <<<"$(printf 'x%.0s' {1..512})"
 }
 
-@test "a file of tokens with a fault is refused, with its line" {
+@test "a faulty file of tokens is refused, with the line of the fault" {
 	local hash line other
 	hash=$(new_token | "$KEYDIR_HTTPD" --hash-token)
 	other=$(new_token | "$KEYDIR_HTTPD" --hash-token)
@@ -97,12 +97,12 @@ $(printf 'n%.0s' {1..65}) $other read /
 n\\x01 $other read /
 name $other read /\\0
 END
-	# What is fine: upper-case digits, no "sha256:", blanks, DOS line ends.
+	# Accepted: upper-case digits, no "sha256:", blanks, DOS line ends.
 	printf ' \t good  %s\tread   /a/ \r\n#\n  # x\n' "$(tr a-f A-F <<<"${hash#sha256:}")" >"$T/tokens"
 	start_httpd --tokens "$T/tokens"
 }
 
-@test "an empty file of tokens lets nobody in" {
+@test "an empty file of tokens grants no access" {
 	: >"$T/tokens"
 	start_httpd --tokens "$T/tokens"
 	rest GET /v1/kv/a
@@ -111,13 +111,13 @@ END
 	same 200 "$status"
 }
 
-@test "each route and method asks for its right" {
+@test "each route and method requires its right" {
 	cast
 	start_httpd --tokens "$T/tokens"
 	as "$ADMIN" PUT /v1/kv/app/one --data-binary 1
 	as "$ADMIN" PUT /v1/kv/other --data-binary 1
-	# Columns: no token, an unknown one, monitor, read on app/one, write on app,
-	# read on all, admin. "+" is anything but 401 and 403.
+	# Columns: no token, an unknown one, monitor, read on app/one, write on app, read on
+	# all, admin. "+" is any status except 401 and 403.
 	local row want got i who method path
 	local tokens=("" "$NOBODY" "$MONITOR" "$READER" "$WRITER" "$ALL" "$ADMIN")
 	while read -r method path want; do
@@ -192,7 +192,7 @@ DELETE /api/cache/other/ 401 401 403 403 403 403 +
 END
 }
 
-@test "an encoded slash leads past no prefix" {
+@test "an encoded slash cannot escape a prefix" {
 	cast
 	start_httpd --tokens "$T/tokens"
 	as "$ADMIN" PUT /v1/kv/app/one/k --data-binary 1
@@ -215,7 +215,7 @@ END
 	done
 }
 
-@test "a refusal is the same whether there is such a key or not, and does nothing" {
+@test "a refusal does not reveal whether a key exists, and changes nothing" {
 	cast
 	start_httpd --tokens "$T/tokens"
 	as "$ADMIN" PUT /v1/kv/secret/there --data-binary 1
@@ -235,16 +235,16 @@ END
 	same 403 "$status"
 	as "$ADMIN" GET /v1/kv/secret/there
 	same 1 "$(body)"
-	# A body that is refused is not waited for.
+	# A refused body is not waited for.
 	head -c 8000000 /dev/zero >"$T/big"
 	as "$READER" PUT /v1/kv/app/big -T "$T/big"
 	same 403 "$status"
-	# Other schemes and half headers are no token.
+	# Other schemes and malformed headers do not carry a token.
 	local auth
 	for auth in "Basic $(printf 'x:%s' "$ADMIN" | base64)" "Bearer" "Bearer " "$ADMIN" "bearer$ADMIN" "Bearer ${ADMIN%?}" \
 		"Bearer $ADMIN " "Bearer ${ADMIN}x" "Bearer $(printf 'x%.0s' {1..5000})"; do
 		rest GET /v1/kv/secret/there -H "Authorization: $auth"
-		if [ "$auth" = "Bearer $ADMIN " ]; then # blanks around a value are no part of it
+		if [ "$auth" = "Bearer $ADMIN " ]; then # blanks around a value are not part of it
 			same 200 "$status"
 		else
 			same 401 "$status"
@@ -254,7 +254,7 @@ END
 	same 200 "$status"
 }
 
-@test "each refusal is one line in the log, which nobody can forge; no token is in it" {
+@test "each refusal is one line in the log, which a client cannot forge and which has no token" {
 	cast
 	start_httpd --tokens "$T/tokens"
 	local before after
@@ -315,7 +315,7 @@ END
 	same "2000 200" "$(xargs <"$T/codes")"
 }
 
-@test "no key, no token: what a mount of the node does needs none" {
+@test "a mount of the node needs no key and no token" {
 	cast
 	start_fs
 	start_httpd --tokens "$T/tokens"
@@ -331,7 +331,7 @@ certificate() { # NAME: $T/NAME.pem and $T/NAME.key
 		-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$T/$1.key" -out "$T/$1.pem" 2>/dev/null
 }
 
-# Like start_httpd, which asks over plain HTTP whether it is ready.
+# Like start_httpd, which checks readiness over plain HTTP.
 start_tls() {
 	PORT=$(free_port)
 	URL=https://127.0.0.1:$PORT
@@ -340,7 +340,7 @@ start_tls() {
 	wait_ready 15 "$HTTPD_PID" curl -skf -o /dev/null "$URL/readyz"
 }
 
-@test "TLS: HTTPS with our certificate, nothing older than 1.2, nothing plain" {
+@test "TLS: HTTPS with our certificate, nothing older than 1.2, no plain HTTP" {
 	require openssl
 	certificate one
 	start_tls --tls-cert "$T/one.pem" --tls-key "$T/one.key"
@@ -360,17 +360,17 @@ start_tls() {
 	[[ $(offer -tls1) == *"Cipher is (NONE)"* ]]
 	[[ $(offer -tls1_2 ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-SHA) == *"Cipher is (NONE)"* ]]
 	not curl -sS --max-time 5 "http://127.0.0.1:$PORT/healthz"
-	# What is too much even for libmicrohttpd is answered through TLS, too.
+	# A request past libmicrohttpd's own limits is answered through TLS, too.
 	rest GET /healthz --cacert "$T/one.pem" -H "X: $(printf '%040000d' 0)"
 	same 431 "$status"
 	[[ $(body) == *'"status":431'* ]] || [[ $(header Content-Type) == text/html ]]
-	# Writes that wait for their outcome, many at once, through TLS.
+	# Many writes that wait for their outcome, through TLS.
 	seq 200 | xargs -P 8 -I{} curl -sS --cacert "$T/one.pem" -o /dev/null --fail -X POST "$URL/v1/kv/n?op=incr"
 	rest GET /v1/kv/n --cacert "$T/one.pem"
 	same 200 "$(body)"
 }
 
-@test "TLS: with an RSA key, no key exchange that the stolen key opens later, and no CBC" {
+@test "TLS: an RSA key allows neither key exchange without forward secrecy nor CBC" {
 	require openssl
 	openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=rsa -keyout "$T/rsa.key" -out "$T/rsa.pem" 2>/dev/null
 	start_tls --tls-cert "$T/rsa.pem" --tls-key "$T/rsa.key"
@@ -382,7 +382,7 @@ start_tls() {
 	done
 }
 
-@test "TLS: a renewed certificate is taken over while requests go on; a wrong one is not" {
+@test "TLS: a renewed certificate is loaded while requests continue, and a wrong one is refused" {
 	require openssl
 	certificate one
 	certificate two
@@ -409,7 +409,7 @@ start_tls() {
 	wait $reloads
 }
 
-@test "TLS: options and files with faults are refused" {
+@test "TLS: faulty options and files are refused" {
 	require openssl
 	certificate one
 	certificate two
@@ -423,7 +423,7 @@ start_tls() {
 	fails_with "match" "${run[@]}" --tls-cert "$T/one.pem" --tls-key "$T/two.key"
 }
 
-@test "CORS is off unless asked for, and then for the origins named alone" {
+@test "CORS is off unless enabled, and then for the named origins only" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1
 	rest GET /v1/kv/a -H 'Origin: https://app.example'
@@ -484,7 +484,7 @@ start_tls() {
 	grep -q ' denied status=403 reason=cross_site ' "$T"/httpd1.log
 }
 
-@test "slow clients are cut off: headers, bodies and answers taken byte by byte" {
+@test "slow clients are cut off: headers, bodies and responses a byte at a time" {
 	start_httpd --request-timeout 2s --idle-timeout 60s
 	py <<'EOF'
 from http_raw import *
@@ -512,7 +512,7 @@ def byte(text):
     return lambda s: s.sendall(bytes([next(it)]))
 
 put = b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\n"
-cases = {  # what is sent at once, and what byte by byte
+cases = {  # the part sent at once, and the part sent byte by byte
     "silence": (b"", b""),
     "request line": (b"", b"GET /v1/kv/" + b"a" * 1000),
     "headers": (b"GET / HTTP/1.1\r\nHost: ", b"a" * 1000),
@@ -525,7 +525,7 @@ def run(name, head, rest):
     s.sendall(head)
     took[name] = closed_after(s, byte(rest) if rest else lambda s: None)
 over = threading.Event()
-def reader():  # takes 1 KiB a second of 4 MiB
+def reader():  # reads 1 KiB a second of 4 MiB
     s = connect()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.sendall(request("GET", "/v1/kv/big"))
@@ -537,11 +537,11 @@ ts = [threading.Thread(target=run, args=(name, *c)) for name, c in cases.items()
 lazy = threading.Thread(target=reader)
 for t in ts + [lazy]:
     t.start()
-# Meanwhile others are served, ...
+# In the meantime others are served, ...
 for i in range(100):
     assert ask("GET", "/healthz")[0] == 200
     time.sleep(0.01)
-# ... also one that is slow but moves on: 1.5 MiB in four seconds.
+# ... including a slow one that makes progress: 1.5 MiB in four seconds.
 with connect() as s:
     body = b"y" * (3 << 19)
     s.sendall(request("PUT", "/v1/kv/steady", body)[:-len(body)])
@@ -549,7 +549,7 @@ with connect() as s:
         s.sendall(body[at:at + len(body) // 40 + 1])
         time.sleep(0.1)
     assert Reader(s).answer()[0] == 201
-# ... and one that waits for an offset takes as long as that may last.
+# ... and a request that waits for an offset may wait its full time.
 begin = time.monotonic()
 assert ask("GET", "/v1/kv/big", b"", "X-Keydir-Offset: 1000000")[0] == 412
 assert time.monotonic() - begin > 4
@@ -565,12 +565,12 @@ assert closed_slow() == 6
 EOF
 }
 
-@test "requests that are more than fits are refused, and leave nothing behind" {
+@test "oversized requests are refused, and leave nothing allocated" {
 	start_httpd
 	py <<'EOF'
 from http_raw import *
 host = b" HTTP/1.1\r\nHost: localhost\r\n"
-texts = {  # what comes back: a status, or nothing but the end
+texts = {  # the expected response: a status, or only the end of the connection
     b"GET /healthz" + host + b"X: y\r\n" * 1000 + b"\r\n": {431},
     b"GET /healthz" + host + b"X: " + b"y" * 40000 + b"\r\n\r\n": {431},
     b"GET /" + b"a" * 40000 + host + b"\r\n": {414},
@@ -617,7 +617,7 @@ EOF
 	py <<'EOF'
 from http_raw import *
 assert ask("PUT", "/v1/kv/a", b"1")[0] == 201
-used = connect()  # somebody else's, kept alive and used now and then
+used = connect()  # another client's connection, kept alive and used now and then
 r = Reader(used)
 def others():
     used.sendall(request("GET", "/v1/kv/a"))
@@ -635,10 +635,10 @@ def one(i):
     if i % 3 == 2:
         s.sendall(b"G")
     return s
-# As many as there may be, and a third again, so that room must be made.
+# As many as allowed, and a third more, so that the server must close some.
 for i in range(13000):
     held.append(one(i))
-    if len(held) > 10500:  # our own table of files is not endless
+    if len(held) > 10500:  # the test's own table of files is limited
         for s in held[:1000]:
             s.close()
         del held[:1000]
@@ -681,7 +681,7 @@ assert served(connect_from("127.0.0.1"))
 EOF
 }
 
-@test "an Idempotency-Key is its token's own: no other token meets its outcome" {
+@test "an Idempotency-Key belongs to its token: no other token gets its outcome" {
 	cast
 	local other
 	other=$(new_token)
@@ -697,7 +697,7 @@ EOF
 	same 201 "$status"
 	as "$WRITER" PUT /v1/kv/app/a --data-binary 1 -H 'If-None-Match: *' -H 'Idempotency-Key: one'
 	same 201 "$status"
-	# What is in the log is the token's name and the key, 255 bytes at most.
+	# The log has the token's name and the key, 255 bytes at most.
 	as "$WRITER" PUT /v1/kv/app/c --data-binary 1 -H "Idempotency-Key: $(printf 'k%.0s' {1..248})"
 	same 201 "$status"
 	as "$WRITER" PUT /v1/kv/app/c --data-binary 1 -H "Idempotency-Key: $(printf 'k%.0s' {1..249})"
@@ -705,7 +705,7 @@ EOF
 	[[ $(jq -r .detail "$T/body") == *"1 to 248 bytes"* ]]
 }
 
-@test "without tokens a request comes under a name of this server, or is refused" {
+@test "without tokens a request must use a name of this server, or is refused" {
 	start_httpd --allow-host cache.example,node_1 --peers http://peer.example:8080,https://other.example
 	PORT=$PORT NAME=$(hostname) py <<'EOF'
 import os
@@ -729,7 +729,7 @@ for port in ("", f":{PORT}", ":1"):
         for method in ("GET", "PUT", "DELETE"):
             assert code(method, host + port) == 421, (method, host)
 assert ask("GET", "/v1/kv/a")[0] == 200
-# A change with a foreign Origin, from a browser that does not say Sec-Fetch-Site.
+# A change with a foreign Origin, from a browser that does not send Sec-Fetch-Site.
 for origin, status in ((f"http://localhost:{PORT}", 200), (f"https://localhost:{PORT}", 200), ("http://localhost:1", 403),
                        ("http://attacker.example", 403), ("null", 403), (f"http://localhost:{PORT}.attacker", 403)):
     for method in ("PUT", "DELETE"):
@@ -737,7 +737,7 @@ for origin, status in ((f"http://localhost:{PORT}", 200), (f"https://localhost:{
         assert code(method, f"localhost:{PORT}", f"Origin: {origin}") == wanted, (method, origin)
     code("PUT", "localhost")
     assert code("GET", f"localhost:{PORT}", f"Origin: {origin}") == 200, origin
-# Without a Host, as HTTP/1.0 allows.
+# Without a Host header, as HTTP/1.0 allows.
 with connect() as s:
     s.sendall(b"GET /v1/kv/a HTTP/1.0\r\n\r\n")
     assert Reader(s).answer()[0] == 200
@@ -745,7 +745,7 @@ EOF
 	rest GET /metrics
 	[ "$(sed -n 's/^keydir_http_denied_total{reason="unknown_host"} //p' "$T/body")" -ge 100 ]
 	stop "$HTTPD_PID"
-	# Behind tokens a foreign page gets nothing; and "*" allows all.
+	# With tokens a foreign page gets nothing; "*" allows all.
 	cast
 	start_httpd --tokens "$T/tokens"
 	as "$ALL" GET /v1/kv/a -H 'Host: attacker.example'
@@ -760,7 +760,7 @@ EOF
 	done
 }
 
-@test "a browser keeps answers as they are, and to pages of this server, errors too" {
+@test "a browser does not reinterpret responses, nor give them to other sites, errors included" {
 	start_httpd
 	rest PUT /v1/kv/a -H 'Content-Type: text/html' --data-binary '<script>'
 	local path
@@ -770,7 +770,7 @@ EOF
 	done
 	rest POST /v1/txn -H 'X: y' --data-binary '['
 	same "400 nosniff same-origin" "$status $(header X-Content-Type-Options) $(header Cross-Origin-Resource-Policy)"
-	# what libmicrohttpd refuses
+	# Refusals of libmicrohttpd.
 	rest GET /healthz -H "X: $(printf '%040000d' 0)"
 	same 431 "$status"
 	[ -z "$(header Server)" ] || return 0

@@ -1,11 +1,11 @@
-# GET /v1/snapshot, and what a node that joins does with bad ones.
+# GET /v1/snapshot, and how a joining node handles bad ones.
 
 load cluster
 
-# The whole snapshot of $URL to FILE.
+# Download the whole snapshot of $URL to FILE.
 take_snapshot() { curl -sSf --max-time $((60 * PATIENCE)) -o "$1" "${@:2}" "$URL/v1/snapshot"; }
 
-# Node 1 with some keys, and its snapshot in $T/good.
+# Start node 1 with some keys, and save its snapshot in $T/good.
 good_node() {
 	local i
 	node_httpd 1
@@ -16,7 +16,7 @@ good_node() {
 
 applied_all() { [ "$(status_of "$1" .offset)" -ge $(($(log_end) - 1)) ]; }
 
-# A peer that answers badly, in PEER.
+# Start a peer that responds badly, in PEER.
 bad_peer() { # MODE
 	local port
 	port=$(free_port)
@@ -32,7 +32,7 @@ is_open() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 log_of() { cat "$T/httpd$STARTED.log"; }
 
-@test "it is a store's file, with a checksum behind it" {
+@test "it is a store's file, followed by a checksum" {
 	local i last
 	start_httpd
 	for i in {1..20}; do rest PUT "/v1/kv/dir$((i % 3))/key$i?ttl=1h" --data-binary "value $i"; done
@@ -44,7 +44,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	same keydir-1 "$last"
 	same $(($(stat -c %s "$T/copy/data.mdb") - 24)) \
 		"$(tail -c 16 "$T/copy/data.mdb" | head -c 8 | od -An -td8 --endian=little | tr -d ' ')"
-	# Last, for whoever opens a store may write to it.
+	# Last, because opening a store may write to it.
 	equal_stores "$STORE" "$T/copy"
 	rest HEAD /v1/snapshot
 	same 200 "$status"
@@ -52,7 +52,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	same 405 "$status"
 }
 
-@test "a backup that lost its end is refused, with a message" {
+@test "a truncated backup is refused, with a message" {
 	local i
 	start_httpd
 	for i in {1..200}; do rest PUT "/v1/kv/key$i" --data-binary "value $i"; done
@@ -72,7 +72,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	same "value 200" "$(body)"
 }
 
-@test "few are sent at once, and a client that is gone makes room" {
+@test "only a few are sent at once, and a client that is gone frees its place" {
 	local clients=() i before
 	start_httpd
 	head -c 16000000 /dev/urandom >"$T/big"
@@ -89,7 +89,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	rest GET /v1/snapshot
 	same 503 "$status"
 	grep -q 'sending 2 snapshots already' "$T/body"
-	# Of the 32 MB that each of them is to get, little is in memory of our own.
+	# Of the 32 MB that each client will get, little is in the server's own memory.
 	[ $(($(anonymous_kib "$HTTPD_PID") - before)) -lt 8192 ]
 	kill_hard "${clients[0]}"
 	wait_for 20 take_snapshot "$T/copy"
@@ -97,7 +97,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	allow_log 'snapshot cut short'
 }
 
-@test "what is damaged on its way is thrown away, and the next peer asked" {
+@test "a damaged snapshot is discarded, and the next peer asked" {
 	local mode why n=1
 	good_node
 	take_snapshot "$T/good"
@@ -124,13 +124,13 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	done
 }
 
-@test "a peer that stalls is passed over; without a good one the log is replayed" {
+@test "a stalled peer is skipped, and without a good one the log is replayed" {
 	good_node
 	take_snapshot "$T/good"
 	bad_peer stall
 	local stalls=$PEER
 	bad_peer page
-	# It stalls for longer than a start takes by custom.
+	# It stalls for longer than a usual start takes.
 	PATIENCE=$((4 * PATIENCE)) node_httpd 2 --peers "$stalls,$PEER"
 	log_of | grep -q "no snapshot peer=$stalls why=\".*[Tt]oo slow"
 	log_of | grep -q "no snapshot peer=$PEER "
@@ -138,7 +138,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	wait_for 20 settled 1 2
 }
 
-@test "a peer that trickles, and one that never ends, are passed over" {
+@test "a peer that trickles, and one that never ends, are skipped" {
 	good_node
 	take_snapshot "$T/good"
 	bad_peer trickle
@@ -152,20 +152,20 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	[ ! -e "$T/n2/snapshot.part" ]
 }
 
-# Ends by the signal, in less than what it waits for would take.
+# Send the signal, and check that the process ends long before its own timeout.
 ends_by() { # SIGNAL PID
 	kill "-$1" "$2"
 	wait_for 5 not is_running "$2"
 	forget "$2"
 }
 
-@test "a program that is told to stop while it starts ends at once" {
+@test "a program that gets a signal while it starts ends at once" {
 	local signal fetcher waiter
 	good_node
 	take_snapshot "$T/good"
 	bad_peer stall
 	for signal in TERM INT; do
-		# One waits for the peer, the others for that one.
+		# One waits for the peer, the others wait for that one.
 		start "httpd-a$signal" "$KEYDIR_HTTPD" --store "$T/n2" --log "$VOLUME" --listen "127.0.0.1:$(free_port)" --peers "$PEER"
 		fetcher=$PID
 		wait_for 10 test -s "$T/n2/snapshot.part/data.mdb"
@@ -180,13 +180,13 @@ ends_by() { # SIGNAL PID
 		ends_by "$signal" "$fetcher"
 		rm -r "$T/n2/snapshot.part"
 	done
-	# A later start is not hindered by what is left, and asks no one in vain.
+	# Leftovers do not hinder a later start, and it asks the peer again.
 	stop "$PEER_PID"
 	node_httpd 2 --peers "${NODE_URL[1]}"
 	log_of | grep -q "snapshot taken peer=${NODE_URL[1]}"
 }
 
-@test "both programs of a new node have one store, whatever the peer does meanwhile" {
+@test "both programs of a new node have one store, whatever the peer does" {
 	local pid
 	good_node
 	take_snapshot "$T/good"
@@ -211,7 +211,7 @@ ends_by() { # SIGNAL PID
 		--tls-cert "$T/cert.pem" --tls-key "$T/key.pem"
 	local secure=https://127.0.0.1:$PORT
 	wait_ready 20 "$PID" curl -sf --cacert "$T/cert.pem" -o /dev/null "$secure/readyz"
-	# A proxy that nobody listens at.
+	# A proxy address where no server listens.
 	cat >"$T/proxied" <<-END
 		#!/bin/sh
 		unset no_proxy NO_PROXY
@@ -229,7 +229,7 @@ ends_by() { # SIGNAL PID
 	[[ $status -eq 2 && $output == *"--peer-ca $T/missing: No such file"* ]]
 }
 
-@test "a name of --peers with several addresses is all of them, and the node is none of its own" {
+@test "a name with several addresses in --peers means all of them, except the node itself" {
 	require unshare hostname
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, for another /etc/hosts"
 	NODE_OPTIONS=(--allow-host nodes.example)
@@ -246,14 +246,14 @@ ends_by() { # SIGNAL PID
 	start httpd2 unshare -mu "$T/elsewhere" --store "$T/n2" --log "$VOLUME" --listen "127.0.0.2:$port" \
 		--peers "dns+http://nodes.example:$port"
 	wait_ready 20 "$PID" curl -sf -o /dev/null "$url/readyz"
-	# Nobody has one address, and another is its own.
+	# One address has no server, and another is the node's own.
 	grep -q "snapshot taken peer=${NODE_URL[1]}" "$LOG"
 	peers() { curl -sS "$url/v1/status" | jq -c "[.peers[] | $1] | sort"; }
 	wait_for 20 eval '[ "$(peers "[.url, .reachable]")" = "[[\"${NODE_URL[1]}\",true],[\"http://127.0.0.9:$port\",false]]" ]'
-	# What the name means is looked up again: a node that leaves is no peer any more.
+	# The name is looked up again: a node that leaves is no longer a peer.
 	printf '127.0.0.%d nodes.example\n' 2 1 >"$T/hosts"
 	wait_for 20 eval '[ "$(peers .url)" = "[\"${NODE_URL[1]}\"]" ]'
-	# A node that has the name in its --peers answers under it.
+	# A node with the name in its --peers answers under it.
 	same 200 "$(curl -sS -o /dev/null -w '%{http_code}' -H "Host: nodes.example:$port" "$url/v1/status")"
 	: >"$T/hosts"
 	wait_for 20 eval 'peers .error | grep -q "[Nn]ame"'
@@ -272,20 +272,20 @@ ends_by() { # SIGNAL PID
 	rest PUT /v1/kv/mine --data-binary 1
 	same 201 "$status"
 	node_stop 2
-	# So is that of an embedded log, and of a topic that was made anew.
+	# Neither is that of an embedded log, nor of a topic that was created again.
 	start_httpd
 	local embedded=$URL
 	node_httpd 3 --peers "$embedded"
 	log_of | grep -q "no snapshot peer=$embedded why=\"it has an embedded log"
 	node_stop 3
-	# The same volume, with the same peer, fits.
+	# The same volume, with the same peer, is accepted.
 	VOLUME=$first
 	node_httpd 4 --peers "$embedded,$other"
 	log_of | grep -q "snapshot taken peer=$other"
 	equal_stores "$T/n1" "$T/n4"
 }
 
-@test "a token that is wrong or missing says so; the right one is taken" {
+@test "a wrong or missing token is reported, and the right one works" {
 	local token=0123456789abcdef0123456789abcdef
 	echo "joiner $(printf '%s\n' $token | "$KEYDIR_HTTPD" --hash-token) admin /" >"$T/tokens"
 	node_httpd 1 --tokens "$T/tokens"
@@ -305,7 +305,7 @@ ends_by() { # SIGNAL PID
 	[[ $status -eq 2 && $output == *"--peer-token-file $T/token: its first line is no token"* ]]
 	run "$KEYDIR_HTTPD" --store "$T/n7" --peer-token-file "$T/token" --peer-token "$token"
 	[[ $status -eq 2 && $output == *"give one of them"* ]]
-	# Also to a mount.
+	# For a mount, too.
 	KEYDIR_PEER_TOKEN=$token node_fs 5 --peers "${NODE_URL[1]}"
 	grep -q "snapshot taken peer=${NODE_URL[1]}" "$T/fs$STARTED.log"
 	same value "$(cat "$T/mnt5/key")"

@@ -44,7 +44,7 @@ value_of() {
 	same 200 "$status"
 }
 
-@test "one that fails undoes all, and is named" {
+@test "a failed operation undoes all, and is named" {
 	start_httpd
 	rest PUT /v1/kv/a --data-binary 1
 	local version
@@ -66,13 +66,13 @@ value_of() {
 	same 409 "$status"
 	rest GET /v1/kv/w
 	same 404 "$status"
-	# An operation sees what those before it did.
+	# An operation sees the effects of earlier ones.
 	txn '[{"op":"set","key":"a","value":"2","if":'"$version"'},{"op":"del","key":"a"},{"op":"set","key":"a","value":"3","if":"absent"}]'
 	same 200 "$status"
 	same 3 "$(value_of a)"
 }
 
-@test "what cannot be read is 400, and nothing is done" {
+@test "an unreadable transaction is 400, and changes nothing" {
 	start_httpd
 	local json
 	for json in '' '{}' '[]' '1' '[1]' '[{}]' '[{"op":"set"}]' '[{"op":"set","key":"a"}]' '[{"op":"set","key":"a","value":1}]' \
@@ -100,7 +100,7 @@ value_of() {
 	same 405 "$status"
 }
 
-@test "a whole number may be written as JSON writes numbers" {
+@test "a whole number may be written in any of JSON's forms" {
 	start_httpd
 	txn '[{"op":"incr","key":"n","by":5.0,"ttl":60.0},{"op":"incr","key":"n","by":1e1}]'
 	same 15 "$(value_of n)"
@@ -117,7 +117,7 @@ value_of() {
 	done
 }
 
-@test "Idempotency-Key: done once, same answer" {
+@test "Idempotency-Key: done once, same response" {
 	start_httpd
 	txn '[{"op":"incr","key":"n"},{"op":"append","key":"log","value":"x"}]' -H 'Idempotency-Key: t'
 	cp "$T/body" "$T/first"
@@ -127,8 +127,9 @@ value_of() {
 	same x "$(value_of log)"
 }
 
-# Transfers between two counters by many clients; readers of both see one sum.
-@test "nobody sees half of a transaction" {
+# Transfers between two counters by many clients; a reader of both always sees the same
+# sum.
+@test "no reader sees half of a transaction" {
 	start_httpd
 	txn '[{"op":"set","key":"acc/a","value":"1000"},{"op":"set","key":"acc/b","value":"0"}]'
 	cat >"$T/move" <<'EOF'
@@ -151,7 +152,7 @@ EOF
 	same 40 "$(value_of acc/b)"
 }
 
-@test "mget as JSON" {
+@test "mget returns values as JSON" {
 	start_httpd
 	rest PUT '/v1/kv/a?ttl=1h' --data-binary 'text "x"' -H 'Content-Type: text/plain'
 	printf '\xff\x00' >"$T/bin"
@@ -175,7 +176,7 @@ EOF
 	done
 }
 
-@test "mget as multipart: raw values, in order" {
+@test "mget returns raw values as multipart, in order" {
 	start_httpd
 	head -c 100000 /dev/urandom >"$T/long"
 	rest PUT /v1/kv/long -T "$T/long"
@@ -198,7 +199,7 @@ assert [p["Content-Location"] for p in parts] == ["/v1/kv/long", "/v1/kv/empty",
 assert [p["X-Keydir-Status"] for p in parts] == ["200", "200", "404", "200"]
 assert parts[3]["Content-Type"] == "text/plain"
 assert parts[3].get_payload() == "text"
-# Bytes are taken by their length: no parser of mail may touch them.
+# Bytes are read by their length: no parser of mail may change them.
 at = raw.index(b"Content-Length: 100000\r\n\r\n") + len(b"Content-Length: 100000\r\n\r\n")
 assert raw[at:at + 100000] == open(top + "/long", "rb").read()
 print("good")

@@ -1,16 +1,16 @@
-# Clients that wait for changes: noticed when they are gone, bounded, and the first to
-# make room. What is left for others, and with few open files.
+# Clients that wait for changes are noticed when they leave, are limited in number, and
+# are the first to be closed for others. Connections left for others, and few open files.
 
 load helper
 
-@test "a client that waits for a change and is gone gives its connection back" {
+@test "a client that waits for a change and leaves frees its connection" {
 	start_httpd --heartbeat 1h
 	py <<'EOF'
 from http_raw import *
 import struct
 before = metric("keydir_http_connections")
 for i, s in enumerate(wait_for_changes(["/v1/kv/nothing?wait=300s", "/v1/watch?prefix="] * 10)):
-    if i // 2 % 2:  # with a reset, not a goodbye
+    if i // 2 % 2:  # with a reset instead of a shutdown
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     s.close()
 wait_for(lambda: metric("keydir_http_waiting") == 0)
@@ -19,7 +19,7 @@ assert metric('keydir_http_connections_closed_total{reason="gone"}') == 20
 EOF
 }
 
-@test "half of the connections may wait, and others are answered meanwhile" {
+@test "half of the connections may wait, and others are answered" {
 	start_httpd --connections 40
 	py <<'EOF'
 from http_raw import *
@@ -31,13 +31,13 @@ for target in ("/v1/kv/nothing?wait=300s", "/v1/watch?prefix="):
     assert json.loads(body)["type"] == "urn:keydir:problem:busy"
 assert ask("GET", "/v1/kv/nothing")[0] == 404
 assert ask("PUT", "/v1/kv/nothing", b"now")[0] == 201
-for s in waiting:  # they were not lost
+for s in waiting:  # they were not closed
     assert Reader(s).answer()[2] == b"now"
 wait_for(lambda: metric("keydir_http_waiting") == 0)
 EOF
 }
 
-@test "an address may have half of its connections wait" {
+@test "an address may wait with half of its connections" {
 	start_httpd --connections-per-address 12
 	py <<'EOF'
 from http_raw import *
@@ -51,7 +51,7 @@ wait_for(lambda: metric("keydir_http_waiting") == 6)
 EOF
 }
 
-@test "when connections get short, those that wait are answered and closed to make room" {
+@test "when connections get short, waiting requests are answered and closed" {
 	start_httpd --connections 40
 	py <<'EOF'
 from http_raw import *
@@ -81,7 +81,7 @@ assert ask("GET", "/healthz")[0] == 200
 EOF
 }
 
-@test "with all connections taken, the node is looked at and others are told to come back" {
+@test "with all connections taken, operators are served and others get Retry-After" {
 	start_httpd --connections 20 --threads 1 --write-timeout 30s
 	py <<'EOF'
 from http_raw import *
@@ -101,7 +101,7 @@ wait_for(lambda: ask("GET", "/v1/kv/x")[0] == 404)
 EOF
 }
 
-# limited N: sets the least of the limits of open files, which root may not raise either.
+# limited N: run with the lower limit of open files, which root cannot raise either.
 limited() {
 	cat >"$T/limited" <<-EOF
 		#!/bin/bash
@@ -129,7 +129,7 @@ EOF
 	fails_with 'the limit of open files is 60' "$T/limited" --store "$STORE" --listen "127.0.0.1:$(free_port)" --threads 2
 }
 
-@test "requests that are denied do not fill the log, and are all counted" {
+@test "denied requests do not fill the log, and are all counted" {
 	printf 'reader %s read /\n' "$(printf 'a-token-of-some-length' | "$KEYDIR_BUILD/keydir-httpd" --hash-token)" >"$T/tokens"
 	allow_log denied
 	start_httpd --tokens "$T/tokens"

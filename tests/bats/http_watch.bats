@@ -2,8 +2,8 @@
 
 load helper
 
-# watch NAME QUERY [CURL OPTION...]: a watcher in the background, its stream in
-# $T/NAME; returns once it watches.
+# watch NAME QUERY [CURL OPTION...]: start a watcher in the background, its stream in
+# $T/NAME; return once it watches.
 watch() {
 	local name=$1 query=$2
 	shift 2
@@ -26,7 +26,7 @@ messages() { sed -n 's/^data: //p' "$T/$1"; }
 short() { messages "$1" | jq -r '"\(.event) \(.path)"'; }
 has_count() { [ "$(messages "$1" | wc -l)" -ge "$2" ]; }
 
-@test "every operation is told apart, with what it left behind" {
+@test "every operation has its own event, with the state that it left" {
 	start_httpd
 	watch all values
 	same text/event-stream "$(tr -d '\r' <"$T/all.headers" | sed -n 's/^Content-Type: //p')"
@@ -79,7 +79,7 @@ expired t' "$(short all)"
 	same directory "$(nth 7 .type)"
 	same '{"event":"del","key":"b","path":"b","type":"key"}' "$(nth 12 'del(.time)')"
 	same directory "$(nth 13 .type)"
-	# "expired" came when it happened, not when someone looked.
+	# The key expired in time, not when a client looked.
 	local expires expired
 	expires=$(date -d "$(nth 16 .expires)" +%s%3N)
 	expired=$(date -d "$(nth 17 .time)" +%s%3N)
@@ -102,7 +102,7 @@ $((first + 1))$volume.0
 $((first + 1))$volume" "$(sed -n 's/^id: //p' "$T/all")"
 }
 
-@test "values: those of the version told, and none that is newer" {
+@test "a message has the value of its version, and never a newer one" {
 	start_httpd
 	head -c 100000 /dev/urandom >"$T/long"
 	printf '\xff\xfe' >"$T/bin"
@@ -122,7 +122,7 @@ $((first + 1))$volume" "$(sed -n 's/^id: //p' "$T/all")"
 	same 'null null null' "$(messages plain | jq -c .value | xargs)"
 }
 
-@test "a prefix is an entry and all below it" {
+@test "a prefix means an entry and everything below it" {
 	start_httpd
 	watch dir prefix=users/
 	watch one prefix=users/ann
@@ -149,7 +149,7 @@ rename_to users/
 set users/ann/last' "$(short one)"
 }
 
-@test "bad requests" {
+@test "bad requests are refused" {
 	start_httpd
 	local query
 	for query in from=x from= from=-1 from=1.5 from=99999999999999999999 prefix=a//b prefix=.. prefix=%00 \
@@ -171,30 +171,30 @@ set users/ann/last' "$(short one)"
 	same 200 "$status"
 }
 
-@test "?wait= ends the stream after its time, with all that happened by then" {
+@test "?wait= ends the stream after its time, with all events up to then" {
 	start_httpd
 	local n
 	for n in {1..600}; do echo "PUT"; done | awk -v url="$URL" '{ printf "url=%s/v1/kv/w/k%d\nrequest=PUT\ndata-binary=v\noutput=/dev/null\n", url, NR }' |
 		curl -sS --fail -K -
-	# Nothing to wait for: what there is, however little the time.
+	# With events already there it returns them at once, however short the time.
 	curl -sS --max-time $((20 * PATIENCE)) "$URL/v1/watch?prefix=w/&from=0&wait=1ms" >"$T/w"
 	same "mkdir w/ $(printf 'set w/k%d ' {1..600})" "$(short w | tr '\n' ' ' | sed 's/ $//') "
-	# Its last id is where to go on.
+	# Its last id is the place to resume.
 	local last
 	last=$(sed -n 's/^id: //p' "$T/w" | tail -n 1)
 	rest GET "/v1/watch?prefix=w/&wait=1ms" -H "Last-Event-ID: $last"
 	same 200 "$status"
 	cp "$T/body" "$T/w"
 	same '' "$(messages w)"
-	# What happens while it waits.
+	# Events that happen while it waits.
 	watch w 'prefix=w/&wait=2s'
 	rest PUT /v1/kv/w/late --data-binary 1
 	wait_for 20 not is_running "${WATCHERS[0]}"
 	same 'set w/late' "$(short w)"
 }
 
-# Cuts a stream after each message and comes back with its last id: together the
-# same as one stream that was never cut.
+# Cut a stream after each message and resume with its last id: together the parts equal a
+# stream that was never cut.
 @test "resuming loses nothing and repeats nothing" {
 	start_httpd
 	local from
@@ -269,7 +269,7 @@ EOF
 	same "$(for i in {1..200}; do echo "k$i"; done | sort)" "$( (cat "$T/listed"; messages rest | jq -r .key) | sort)"
 }
 
-@test "a watcher goes on elsewhere when its server dies" {
+@test "a watcher resumes on another server when its own dies" {
 	start_httpd
 	watch before ''
 	rest PUT /v1/kv/a --data-binary 1
@@ -282,7 +282,7 @@ EOF
 	same 'set b' "$(short after)"
 }
 
-@test "SIGTERM ends streams and waits properly" {
+@test "SIGTERM ends streams and waiting requests in order" {
 	start_httpd
 	watch w ''
 	local stream=$PID
@@ -295,25 +295,25 @@ EOF
 	[ $((SECONDS - begin)) -lt $((4 * PATIENCE)) ]
 	wait "$poll"
 	same 404 "$(cat "$T/code")"
-	# The stream was ended as HTTP has it, not cut.
+	# The stream ended as HTTP requires, and was not cut.
 	wait "$stream"
 }
 
-@test "signs of life move the last id on" {
+@test "heartbeats advance the last id" {
 	start_httpd --heartbeat 200ms
 	watch quiet prefix=quiet
 	rest PUT /v1/kv/loud --data-binary 1
 	moved() { [[ $(sed -n 's/^id: //p' "$T/quiet" | tail -n 1) == "$(header X-Keydir-Offset)"-???????? ]]; }
 	wait_for 10 moved
 	same "" "$(messages quiet)"
-	# Many of them, and no message.
+	# Many changes, and no message.
 	many() { [ "$(grep -c '^id: ' "$T/quiet")" -gt 5 ]; }
 	wait_for 10 many
 }
 
-# Live streams copy what was formatted once for all of them; one that begins further
-# back formats for itself.
-@test "what is told at once is what is told later, for every prefix" {
+# Live streams copy text that was formatted once for all of them; a stream that starts
+# further back formats its own.
+@test "live messages equal those read later, for every prefix" {
 	start_httpd
 	head -c 100000 /dev/urandom >"$T/long"
 	rest PUT /v1/kv/first --data-binary x
@@ -336,7 +336,7 @@ EOF
 	local last
 	last=$(header X-Keydir-Offset)
 	told() { grep -q '^: watching' "$T/$1" && grep -qxE "id: $last-[0-9a-f]{8}" "$T/$1"; }
-	# (Of what changed again, or is gone, only the live stream may have the value.)
+	# (Only the live stream may have a value that changed again or was deleted.)
 	events() { sed -E '1,/^: watching/d; /"key":"d\/(e\/f|f\/g1)"/s/,"value":"[^"]*"//' "$T/$1"; }
 	for i in "${!queries[@]}"; do
 		watch "later$i" "${queries[i]}&from=$from"
@@ -350,7 +350,7 @@ EOF
 }
 
 # More events than the feed keeps (65,536).
-@test "a quiet watcher keeps its place while the feed turns over; an old place is 410" {
+@test "a quiet watcher keeps its place while the feed is overwritten; an old place is 410" {
 	start_httpd
 	rest PUT /v1/kv/quiet/a --data-binary 1
 	local old
@@ -358,7 +358,7 @@ EOF
 	watch quiet prefix=quiet
 	watch slow ''
 	stop_all "$PID"
-	# increments, many on a connection
+	# Increments, many on a connection.
 	seq 4 | xargs -P 4 -I{} curl -sS --fail -o /dev/null -X POST "$URL/v1/kv/n?op=incr#[1-17000]"
 	rest PUT /v1/kv/quiet/b --data-binary 2
 	wait_for 10 has_count quiet 1
@@ -368,16 +368,17 @@ EOF
 	same urn:keydir:problem:gone "$(jq -r .type "$T/body")"
 	rest GET /v1/watch -H "Last-Event-ID: $old"
 	same 410 "$status"
-	# One that did not read is told so, after what was on its way already.
+	# A watcher that did not read is closed with 410, after the messages already on the
+	# way.
 	kill -CONT "$PID"
 	told_off() { grep -q '^event: gone' "$T/slow"; }
 	if ! wait_for 20 told_off; then
-		# what the sockets held was everything: then nothing may be missing
+		# If the sockets held everything, nothing may be missing.
 		same 68001 "$(messages slow | wc -l)"
 	fi
 }
 
-@test "1,000 watchers each get every event, and cost no thread" {
+@test "1,000 watchers each get every event, and need no thread each" {
 	start_httpd
 	PORT=$PORT PID=$HTTPD_PID PATIENCE=$PATIENCE PYTHONDONTWRITEBYTECODE=1 PYTHONPATH="$BATS_TEST_DIRNAME" \
 		timeout $((120 * PATIENCE)) python3 - <<'EOF'
@@ -388,7 +389,7 @@ before = threads()
 socks = []
 for i in range(1000):
     s = connect(60)
-    # a third on everything, a third on a busy prefix, a third on one key each
+    # A third on everything, a third on a busy prefix, a third on one key each.
     prefix = ["", "prefix=busy/", f"prefix=own/{i}"][i % 3]
     s.sendall(request("GET", "/v1/watch?" + prefix))
     socks.append(s)
@@ -403,7 +404,7 @@ for n in range(20):
     assert time.monotonic() - begin < 60 * PATIENCE
 for i in range(2, 1000, 3):
     assert ask("PUT", f"/v1/kv/own/{i}", b"x")[0] == 201
-want = [20 + 333 + 2, 20 + 1, 1]  # the first of each directory makes it
+want = [20 + 333 + 2, 20 + 1, 1]  # the first key of each directory creates it
 for i, s in enumerate(socks):
     need = want[i % 3]
     data = b""
@@ -421,7 +422,7 @@ EOF
 
 # --- ?wait= ---------------------------------------------------------------------
 
-@test "?wait= answers when the key changes" {
+@test "?wait= returns when the key changes" {
 	start_httpd
 	rest PUT /v1/kv/k --data-binary 1
 	local etag
@@ -442,7 +443,7 @@ EOF
 	wait "$POLL"
 	same 200 "$(cat "$T/a.code")"
 	same 2 "$(cat "$T/a")"
-	# Not if it differs already.
+	# At once if it differs already.
 	rest GET '/v1/kv/k?wait=30s' -H "If-None-Match: $etag"
 	same 200 "$status"
 	rest GET '/v1/kv/k?wait=30s'
@@ -455,7 +456,7 @@ EOF
 	rest DELETE /v1/kv/k
 	wait "$POLL"
 	same 404 "$(cat "$T/b.code")"
-	# Its coming.
+	# Its creation.
 	poll c '/v1/kv/new/deep/key?wait=30s'
 	wait_for 10 waiting 1
 	rest PUT /v1/kv/new/x --data-binary x
@@ -476,7 +477,7 @@ EOF
 	wait_for 10 waiting 0
 }
 
-@test "?wait= is over after its time" {
+@test "?wait= ends after its time" {
 	start_httpd
 	rest PUT /v1/kv/k --data-binary 1
 	local begin

@@ -1,5 +1,5 @@
-# `make install` into a DESTDIR: what lands there works, is described, and goes
-# again with `make uninstall`.
+# `make install` into a DESTDIR: the installed files work and are documented, and `make
+# uninstall` removes them.
 
 load helper
 
@@ -8,14 +8,14 @@ setup() {
 	DEST=$T/dest
 }
 
-# PREFIX is where the files would be in the end: the link of the mount helper
-# points there, so it is DEST itself where a test runs what it installed.
+# PREFIX is the final place of the files. The link of the mount helper points there, so a
+# test that runs the installed files sets it to DEST.
 make_it() {
 	(cd "$KEYDIR_ROOT" && env -u MAKEFLAGS -u MAKELEVEL make --no-print-directory "$@" \
 		SANITIZER="${SANITIZER:-}" BUILD="${KEYDIR_BUILD%"${SANITIZER:+/${SANITIZER//,/-}}"}")
 }
 
-@test "installs what there is, and uninstall removes it" {
+@test "install installs every file, and uninstall removes them" {
 	make_it install DESTDIR="$DEST" PREFIX=/usr
 	local file
 	for file in usr/bin/keydir-fs usr/bin/keydir-httpd usr/share/man/man8/keydir-fs.8 \
@@ -34,7 +34,7 @@ make_it() {
 	same "" "$(find "$DEST" ! -type d)"
 }
 
-@test "what is installed runs: mount, REST, and mount(8)'s helper" {
+@test "the installed files run: mount, REST, and mount(8)'s helper" {
 	require_fuse
 	make_it install PREFIX="$DEST"
 	KEYDIR_FS=$DEST/bin/keydir-fs
@@ -46,8 +46,8 @@ make_it() {
 	same 200 "$status"
 	same value "$(body)"
 
-	# As mount(8) calls it: SOURCE DIRECTORY -o OPTIONS; it goes into the
-	# background by itself.
+	# As mount(8) calls it: SOURCE DIRECTORY -o OPTIONS; it goes into the background by
+	# itself.
 	mkdir "$T/mnt2"
 	KEYDIR_STORE=$STORE "$DEST/sbin/mount.fuse.keydir" keydir "$T/mnt2" -o rw,noatime 3>&- 4>&-
 	is_mounted "$T/mnt2"
@@ -81,7 +81,7 @@ make_it() {
 	[[ $output == *"$version"* ]]
 }
 
-# privileges UNIT: the words before a command that leave it what the unit leaves.
+# privileges UNIT: print a command prefix that leaves the privileges that the unit leaves.
 privileges() {
 	sed -n 's/^CapabilityBoundingSet=//p' "$1" | tr 'A-Z ' 'a-z,' | sed 's/cap_/+/g; s/^./,&/
 		s/^/setpriv --no-new-privs --bounding-set -all/'
@@ -94,7 +94,7 @@ privileges() {
 	read -ra fs < <(privileges "$KEYDIR_ROOT/fs/keydir-fs@.service")
 	read -ra httpd < <(privileges "$KEYDIR_ROOT/httpd/keydir-httpd.service")
 	[[ ${fs[*]} == *" -all,+"* ]]
-	# Somebody's own directory, a store that is there, what a dead one left.
+	# A directory of another user, an existing store, the leftovers of a dead process.
 	mkdir "$T/home"
 	chown 4711 "$T/home"
 	chmod 755 "$T/home"
@@ -121,7 +121,7 @@ privileges() {
 	forget "$FS_PID"
 }
 
-# setting UNIT NAME: the values of a setting, one a line.
+# setting UNIT NAME: print the values of a setting, one a line.
 setting() { sed -n "s/^$2=//p" "$1" | tr ' ' '\n'; }
 
 @test "the REST server's unit allows a store in /var/lib and an access log in /var/log" {
@@ -130,11 +130,11 @@ setting() { sed -n "s/^$2=//p" "$1" | tr ' ' '\n'; }
 	setting "$unit" ReadWritePaths | grep -qx /dev/shm
 	same keydir "$(setting "$unit" StateDirectory)"
 	same keydir "$(setting "$unit" LogsDirectory)"
-	# Others may not put anything into the store's directory.
+	# Other users must not create files in the store's directory.
 	same 0700 "$(setting "$unit" StateDirectoryMode)"
 }
 
-@test "the default store's directory is made at boot, for root alone" {
+@test "the default store's directory is created at boot, for root only" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root, as the units are run by"
 	require systemd-tmpfiles
 	make_it install DESTDIR="$DEST" PREFIX=/usr
@@ -147,7 +147,7 @@ setting() { sed -n "s/^$2=//p" "$1" | tr ' ' '\n'; }
 @test "systemd accepts the units" {
 	require systemd-analyze
 	make_it install PREFIX="$DEST"
-	# It reports faults in other units of the machine too: ours alone count.
+	# It also reports faults in other units of the machine; only ours count.
 	local units=$DEST/lib/systemd/system
 	cp "$units/keydir-fs@.service" "$units/keydir-fs@srv-cache.service"
 	run systemd-analyze verify --man=no --recursive-errors=no "$units/keydir-httpd.service" \

@@ -1,7 +1,6 @@
-# The Kafka log against a real broker, without a node: outcomes of appends while
-# the broker dies, topics that are made, checked and refused, logins, TLS, what
-# cannot be read. Errors that a broker will not give on demand are in
-# tests/unit/test_log_kafka_*.c.
+# The Kafka log with a real broker, without a node: outcomes of appends while the broker
+# dies, topics that are created, checked and refused, logins, TLS, unreadable records.
+# tests/unit/test_log_kafka_*.c has the errors that a broker does not return on demand.
 
 # Each test sets its own:
 # shellcheck disable=SC2030,SC2031
@@ -12,8 +11,8 @@ BROKER=$KEYDIR_ROOT/tests/kafka/broker.sh
 PROBE=$KEYDIR_BUILD/tools/log_probe
 TOPIC_TOOL=$KEYDIR_BUILD/tools/kafka_topic
 
-# One broker for the file. Beside the plain listener it has one that wants a
-# password and one with TLS; alice may do everything, bob nothing.
+# One broker for the file. Besides the plain listener it has one with a password and one
+# with TLS; alice has all rights, bob none.
 setup_file() {
 	local command port i
 	for command in java mvn kcat openssl; do
@@ -61,7 +60,7 @@ broker() {
 	local plain=${PLAIN#*:} login=org.apache.kafka.common.security.plain.PlainLoginModule
 	if [ "$1" != start ]; then
 		"$BROKER" "$1" "$BROKER_DIR"
-		return $? # said, because in a trap it would be the status before
+		return $? # explicit, because in a trap the status would be the one before
 	fi
 	"$BROKER" start "$BROKER_DIR" "$plain" \
 		"listeners=PLAINTEXT://$PLAIN,CONTROLLER://127.0.0.1:$((plain + 1)),SASL_PLAINTEXT://$SASL,SSL://$TLS" \
@@ -81,7 +80,7 @@ setup() {
 	URL=kafka://$PLAIN/$TOPIC
 }
 
-# Also after a test that failed, the next one finds a broker.
+# The next test finds a broker even if this one failed.
 teardown() {
 	local bad=0
 	[ -z "${BROKER_MISSING:-}" ] || return 0
@@ -91,8 +90,7 @@ teardown() {
 	return $bad
 }
 
-# probe [OPTION...] VERB...: on $URL; its output is in $T/out, its status in
-# $status.
+# probe [OPTION...] VERB...: run on $URL; the output is in $T/out, the status in $status.
 probe() {
 	local options=()
 	while [[ ${1:-} == -* ]]; do
@@ -127,11 +125,11 @@ topic() {
 	"$TOPIC_TOOL" "$PLAIN" "$verb" "$TOPIC" "$@"
 }
 
-@test "a topic that is missing is made, fit for use" {
+@test "a missing topic is created, with the right settings" {
 	ok check
 	same "first 0 end 0" "$(cat "$T/out")"
 	same 1 "$(kcat -L -b "$PLAIN" -t "$TOPIC" -J | jq '.topics[0].partitions | length')"
-	# What it makes, it takes; with a warning of nothing.
+	# It accepts its own topic, without a warning.
 	ok check
 	same "first 0 end 0" "$(cat "$T/out")"
 	ok load 10
@@ -141,7 +139,7 @@ topic() {
 	same 10 "$(cat "$T/out")"
 }
 
-@test "five that make the same topic at once all succeed" {
+@test "five processes that create the same topic at once all succeed" {
 	local i pids=()
 	for i in {1..5}; do
 		"$PROBE" "$URL" check >"$T/out$i" 2>/dev/null &
@@ -151,7 +149,7 @@ topic() {
 	for i in {1..5}; do same "first 0 end 0" "$(cat "$T/out$i")"; done
 }
 
-@test "unfit topics are refused with the command that mends them" {
+@test "unfit topics are refused with the command that corrects them" {
 	topic create 2
 	refused EINVAL "has 2 partitions" check
 	local good="message.timestamp.type=LogAppendTime max.message.bytes=9000000 retention.ms=-1"
@@ -166,7 +164,7 @@ topic() {
 	done
 }
 
-@test "a finite retention is a warning; what it has cut is ENODATA" {
+@test "a finite retention is a warning, and records that it cut are ENODATA" {
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=9000000 \
 		retention.ms=86400000
 	ok check
@@ -182,12 +180,12 @@ topic() {
 	[[ $(sed -n 2p "$T/out") == "error ENODATA: the log does not have offset 5"* ]]
 	ok follow 12 20
 	same "12 number 12" "$(head -n 1 "$T/out")"
-	# Behind the end, as after a topic was made anew.
+	# Past the end, as after a topic was created again.
 	probe follow 25 30
 	[[ $(sed -n 2p "$T/out") == "error ENODATA"* ]]
 }
 
-@test "nothing appended is lost or twice, nothing else is there: broker killed, stopped, paused" {
+@test "no append is lost or repeated while the broker is killed, stopped or paused" {
 	ok check
 	local round pid
 	"$PROBE" -w 60 "$URL" load 60000 >"$T/load" 2>&1 &
@@ -206,7 +204,7 @@ topic() {
 		tail "$T/load"
 		return 1
 	}
-	# Restarts are shorter than the write timeout: all went well in the end.
+	# Restarts are shorter than the write timeout, so every append succeeded in the end.
 	grep -x 'appended 60000 not-appended 0 unknown 0 too-large 0' "$T/load"
 }
 
@@ -216,7 +214,7 @@ grows() {
 	[ "$now" -ge $((${seen:-0} + 500)) ] && seen=$now
 }
 
-@test "away for longer than the write timeout: not appended, or unknown, and it shows" {
+@test "an append fails, or its outcome is unknown, after a break longer than the write timeout" {
 	ok check
 	local pid
 	"$PROBE" -w 2 "$URL" load 60000 >"$T/load" 2>&1 &
@@ -229,13 +227,14 @@ grows() {
 		tail "$T/load"
 		return 1
 	}
-	# Those that were sent when it fell silent; those that waited behind them.
+	# Records that were in flight when the broker stopped responding, and those queued
+	# after them.
 	not grep ' unknown 0 ' "$T/load"
 	not grep ' not-appended 0 ' "$T/load"
 	not grep '^appended 0 ' "$T/load"
 }
 
-@test "without a broker: EAGAIN in time; back: by itself" {
+@test "without a broker appends fail with EAGAIN in time, and recover without help" {
 	ok check
 	ok load 10
 	broker kill
@@ -268,13 +267,13 @@ grows() {
 @test "a record that is damaged on the broker's disk is not skipped" {
 	ok check
 	ok load 30
-	# Two batches more: one that stays whole, and the one to damage.
+	# Two more batches: one stays whole, the other will be damaged.
 	ok append 1000
 	ok append 1000
 	broker stop
 	local segment=$BROKER_DIR/data/$TOPIC-0/00000000000000000000.log at
 	[ -s "$segment" ]
-	# The last batch: the broker does not look into it when it starts in order.
+	# The last batch: the broker does not check it after an orderly shutdown.
 	at=$(grep -abo xxxxxx "$segment" | tail -n 1 | cut -d: -f1)
 	[ "$at" -gt 1000 ]
 	printf 'XXXXXX' | dd of="$segment" bs=1 seek="$at" conv=notrunc status=none
@@ -290,7 +289,7 @@ grows() {
 	same "$last" "$(grep -cE '^[0-9]+ ' "$T/out")"
 }
 
-@test "too large: for Keydir, and for a topic that was changed meanwhile" {
+@test "a record too large for Keydir, or for a topic that was changed, is refused" {
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=300000
 	ok append 250000
 	probe append 400000
@@ -303,7 +302,7 @@ grows() {
 
 sasl() { echo "-X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X sasl.username=$1 -X sasl.password=$2"; }
 
-@test "a password: right, wrong, of somebody without rights" {
+@test "a password is checked: right, wrong, of a user without rights" {
 	URL=kafka://$SASL/$TOPIC
 	# shellcheck disable=SC2046 # words are meant
 	{
@@ -317,19 +316,19 @@ sasl() { echo "-X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X sa
 		ok $(sasl alice secret) end
 		same 10 "$(cat "$T/out")"
 	}
-	# Well within the time that it was given: no use in waiting.
+	# Long before its deadline: waiting would not help.
 	# shellcheck disable=SC2046
 	probe -t 60 $(sasl alice wrong) check
 	[ "$(sed -n 's/^took \([0-9]*\) ms/\1/p' "$T/err")" -lt $((5000 * PATIENCE)) ]
 }
 
-@test "TLS: a certificate that is trusted, one that is not, no TLS at all" {
+@test "TLS: a trusted certificate, an untrusted one, no TLS at all" {
 	URL=kafka://$TLS/$TOPIC
 	local tls=(-X security.protocol=ssl)
 	ok "${tls[@]}" -X "ssl.ca.location=$BROKER_DIR/ca.pem" check
 	ok "${tls[@]}" -X "ssl.ca.location=$BROKER_DIR/ca.pem" load 10
 	refused EACCES "certificate" "${tls[@]}" -X "ssl.ca.location=$BROKER_DIR/other.pem" check
 	refused EINVAL "ssl.ca.location" "${tls[@]}" -X ssl.ca.location=/no/such/file check
-	# Nothing that a login could mend: the broker just hangs up.
+	# A login would not help: the broker just closes the connection.
 	refused EAGAIN "no answer from" -t 3 check
 }

@@ -1,9 +1,9 @@
-# nginx.conf in front of one node: client certificates as its comments have
-# them, keys of all bytes, what is too large.
+# nginx.conf in front of one node: client certificates as its comments describe, keys of
+# all bytes, oversized requests.
 
 load helper
 
-# Nginx with the project's nginx.conf, changed by the sed script SCRIPT; sets FRONT.
+# Start Nginx with the project's nginx.conf, changed by the sed script SCRIPT; set FRONT.
 start_nginx() {
 	local script=${1:-} nginx user='' n
 	nginx=$(PATH=$PATH:/usr/sbin:/sbin command -v nginx) || skip_or_fail "needs nginx"
@@ -17,7 +17,7 @@ start_nginx() {
 }
 listens() { (exec 9<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# signed NAME SUBJECT CA: a key and a certificate that CA signed, in $T.
+# signed NAME SUBJECT CA: create a key and a certificate signed by CA, in $T.
 signed() {
 	openssl req -newkey rsa:2048 -nodes -keyout "$T/$1.key" -out "$T/$1.csr" -subj "/CN=$2" 2>/dev/null
 	openssl x509 -req -in "$T/$1.csr" -CA "$T/$3.pem" -CAkey "$T/$3.key" -CAcreateserial -days 1 \
@@ -27,7 +27,7 @@ authority() {
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$T/$1.key" -out "$T/$1.pem" -days 1 -subj "/CN=$1" 2>/dev/null
 }
 
-@test "client certificates: who has one that was signed comes in, nobody else" {
+@test "client certificates: only a client with a signed one gets in" {
 	require openssl
 	authority ours
 	authority theirs
@@ -35,7 +35,7 @@ authority() {
 	signed client app ours
 	signed stranger app theirs
 	start_httpd
-	# What its comments say, taken in.
+	# Uncomment the lines that its comments describe.
 	local tls
 	tls=$(free_port)
 	start_nginx "s|# listen 5443 ssl http2;|listen 127.0.0.1:$tls ssl http2;|
@@ -57,7 +57,7 @@ authority() {
 	not curl -sS -o /dev/null --cacert "$T/theirs.pem" "$URL/healthz"
 }
 
-@test "keys and values pass as they are" {
+@test "keys and values pass unchanged" {
 	start_httpd
 	start_nginx
 	local direct=$URL key
@@ -84,7 +84,7 @@ authority() {
 		[ "$key" != %00 ] || continue # Nginx refuses it itself
 		same urn:keydir:problem:bad-key "$(jq -r .type "$T/body")"
 	done
-	# The node's own answer to what is too large.
+	# The node's own response to an oversized request.
 	head -c $((16 * 1024 * 1024 + 1)) /dev/zero >"$T/big"
 	rest PUT /v1/kv/big -T "$T/big"
 	same 413 "$status"
@@ -95,14 +95,14 @@ authority() {
 	curl -sS "$URL/v1/kv/big" | cmp - "$T/big"
 	rest GET /v1/snapshot
 	same 404 "$status"
-	# A request's id goes through, and is made where there is none.
+	# A request's id is passed on, and generated if it is missing.
 	rest GET /v1/kv/none -H 'X-Request-Id: mine'
 	same mine "$(header X-Request-Id)"
 	rest GET /v1/kv/none
 	[[ $(header X-Request-Id) =~ ^[0-9a-f]{32}$ ]]
 }
 
-@test "a long poll may last longer than other answers may take" {
+@test "a long poll may last longer than other responses may take" {
 	start_httpd
 	start_nginx 's/proxy_read_timeout 40s/proxy_read_timeout 1s/'
 	URL=http://127.0.0.1:$FRONT
@@ -112,7 +112,7 @@ authority() {
 	same 304 "$status"
 	rest GET '/v1/kv/none?wait=3s'
 	same 404 "$status"
-	# and it ends when the key changes, on whichever way it got here
+	# It ends when the key changes, whichever way the change was made.
 	waits() { curl -sS "http://127.0.0.1:$PORT/metrics" | grep -qx 'keydir_watchers 1'; }
 	(wait_for 20 waits && curl -sS -X PUT --data-binary w "$URL/v1/kv/none") 3>&- &
 	rest GET '/v1/kv/none?wait=30s'
@@ -120,7 +120,7 @@ authority() {
 	wait $!
 }
 
-@test "what Nginx answers itself is a problem document" {
+@test "Nginx's own errors are problem documents" {
 	start_httpd
 	start_nginx 's/proxy_read_timeout 40s/proxy_read_timeout 1s/; s/client_max_body_size 17m/client_max_body_size 1k/'
 	URL=http://127.0.0.1:$FRONT
@@ -139,7 +139,7 @@ authority() {
 	told 414 target-too-long GET "/v1/kv/$long"
 	head -c 2000 /dev/zero >"$T/big"
 	told 413 too-large PUT /v1/kv/a --data-binary "@$T/big"
-	# and what a node says stays what it is
+	# A response of the node passes unchanged.
 	told 404 not-found GET /v1/kv/none
 	stop_all "$HTTPD_PID"
 	told 504 outcome-unknown PUT /v1/kv/a --data-binary x
@@ -150,7 +150,7 @@ authority() {
 	told 502 no-node GET /v1/watch
 }
 
-# Nginx tries changes on a node that does them and whose answers are lost (HOW as in
+# Nginx tries changes on a node that makes them and loses its responses (HOW as in
 # lost_answer.py), then on one that works.
 start_losing() {
 	LOSING=$(free_port)
@@ -162,7 +162,7 @@ start_losing() {
 	URL=http://127.0.0.1:$FRONT
 }
 
-# What a repeat must answer, which is what the first attempt would have.
+# A repetition must return the response of the first attempt.
 repeats_are_the_same_change() {
 	start_losing "$1"
 	rest PUT /v1/kv/d/new --data-binary v1 -H 'If-None-Match: *'
@@ -171,13 +171,13 @@ repeats_are_the_same_change() {
 	tag=$(header ETag)
 	rest GET /v1/kv/d/new
 	same "v1 $tag" "$(body) $(header ETag)"
-	# A newer value that somebody was told of stays.
+	# A newer value that was acknowledged to a client stays.
 	rest PUT /v1/kv/d/new --data-binary v2 -H 'X-Then: v3'
 	same 200 "$status"
 	[ "$(header ETag)" != "$tag" ]
 	rest GET /v1/kv/d/new
 	same v3 "$(body)"
-	# Preconditions were decided by the first attempt, those that it did not meet too.
+	# The first attempt decided the preconditions, including those that it did not meet.
 	tag=$(header ETag)
 	rest PUT /v1/kv/d/new --data-binary v4 -H "If-Match: \"1\", $tag"
 	same 200 "$status"
@@ -197,10 +197,10 @@ repeats_are_the_same_change() {
 	same 404 "$status"
 }
 
-@test "a change whose node dies before it answers is not done twice, and answered" {
+@test "a change whose node dies before it answers is made once, and answered" {
 	start_httpd
 	repeats_are_the_same_change dies
-	# The keys cannot be guessed, and a client's own goes first.
+	# The keys cannot be guessed, and a client's own key has precedence.
 	not grep -vE '^nginx-[0-9a-f]{32}$' "$T/losing.log"
 	same 9 "$(sort -u "$T/losing.log" | wc -l)"
 	rest PUT /v1/kv/k --data-binary 1 -H 'Idempotency-Key: mine' -H 'X-Request-Id: r'
@@ -209,7 +209,7 @@ repeats_are_the_same_change() {
 	same 200 "$status"
 	same mine "$(tail -n 2 "$T/losing.log" | head -n 1)"
 	[[ $(tail -n 1 "$T/losing.log") == nginx-* ]]
-	# A POST is tried once.
+	# A POST is sent once.
 	rest POST '/v1/kv/n?op=incr'
 	same 502 "$status"
 	same none "$(tail -n 1 "$T/losing.log")"
@@ -217,12 +217,12 @@ repeats_are_the_same_change() {
 	same 1 "$(body)"
 }
 
-@test "a change whose node hangs before it answers is not done twice, and answered" {
+@test "a change whose node hangs before it answers is made once, and answered" {
 	start_httpd
 	repeats_are_the_same_change hangs
 }
 
-@test "a foreign name and a malformed header end at Nginx" {
+@test "Nginx refuses a foreign host name and a malformed header" {
 	start_httpd
 	start_nginx
 	URL=http://127.0.0.1:$FRONT
@@ -261,7 +261,7 @@ assert ask("GET", "/v1/kv/b")[0] == 404
 EOF
 }
 
-@test "a cache in front answers with an old value only if the writer allowed it" {
+@test "an HTTP cache serves an old value only if the writer allowed it" {
 	start_httpd
 	start_nginx "/^http {/a proxy_cache_path $T/cache keys_zone=c:1m; proxy_cache c; proxy_cache_revalidate on;"
 	URL=http://127.0.0.1:$FRONT
@@ -277,7 +277,7 @@ EOF
 	rest PUT /v1/kv/cached -d new -H 'Cache-Control: max-age=600'
 	rest GET /v1/kv/cached
 	same "200 old" "$status $(body)"
-	# Not to a reader that says how new it must be.
+	# Not to a reader that states how new the value must be.
 	local offset
 	for i in newer newest; do
 		rest PUT /v1/kv/cached -d "$i" -H 'Cache-Control: max-age=600'

@@ -1,5 +1,5 @@
-# What README.md shows is what happens: its console sessions are typed, line by
-# line, into a node of this test, and what comes out is compared.
+# README.md is true: a node of this test runs the commands of its console sessions, line
+# by line, and their output is compared.
 
 load helper
 
@@ -12,7 +12,7 @@ setup() {
 	start_httpd
 }
 
-# Splits the ```console blocks of README.md into $T/N.command and $T/N.expected.
+# Split the ```console blocks of README.md into $T/N.command and $T/N.expected.
 split_sessions() {
 	awk -v top="$T" '
 		/^```console$/ { inside = 1; next }
@@ -23,13 +23,13 @@ split_sessions() {
 		END { print n + 0 }' "$KEYDIR_ROOT/README.md"
 }
 
-# A new node gives the versions that README shows. What differs from run to run: the
-# volume's tag, the line ends of HTTP, and on a slow machine the seconds that are left.
+# A new node has the versions that README shows. Other details vary from run to run: the
+# volume's tag, the line ends of HTTP, and on a slow machine the remaining seconds.
 comparable() {
 	tr -d '\r' <"$1" | sed -E 's/"([0-9]+)-[0-9a-f]{8}/"\1-TAG/; s/^user\.ttl="(8[0-9]|90)"/user.ttl="ABOUT 90"/'
 }
 
-@test "the README's sessions" {
+@test "the README's sessions give the output that it shows" {
 	local n i
 	n=$(split_sessions)
 	[ "$n" -ge 10 ]
@@ -70,7 +70,7 @@ comparable() {
 	done < <(grep -oE '\]\([A-Za-z/._-]+\)' "$KEYDIR_ROOT/README.md" | tr -d ']()')
 }
 
-@test "every test that shows a promise exists" {
+@test "every test that README.md of tests names for a promise exists" {
 	local file title n=0
 	while IFS=$'\t' read -r file title; do
 		grep -qF -- "@test \"$title\" {" "$KEYDIR_ROOT/tests/bats/$file.bats" ||

@@ -1,6 +1,6 @@
-# The test runner itself: a gate is worth nothing unless it can fail. Each test
-# runs tests/run in a small tree with programs and bats files that pass, fail,
-# skip, crash, or run nothing.
+# The test runner itself: a gate that cannot fail is worth nothing. Each test runs
+# tests/run in a small tree with programs and bats files that pass, fail, skip, crash, or
+# run nothing.
 
 load helper
 
@@ -12,7 +12,7 @@ setup() {
 	cp "$KEYDIR_ROOT/tests/bats/helper.bash" "$T/tree/tests/bats/"
 }
 
-# unit NAME: a unit test whose program is the script on stdin.
+# unit NAME: add a unit test whose program is the script on stdin.
 unit() {
 	echo 'int main(void)' >"$T/tree/tests/unit/$1.c"
 	{
@@ -42,7 +42,7 @@ gives() {
 	same "$expected" "$code"
 }
 
-@test "counts each case" {
+@test "each case is counted" {
 	unit a <<<'echo 1..2; echo ok 1 - x; echo ok 2 - y'
 	unit b <<<'echo 1..1; echo ok 1 - z'
 	printf '@test "one" { true; }\n@test "two" { true; }\n' >"$T/tree/tests/bats/c.bats"
@@ -58,7 +58,7 @@ gives() {
 	not grep -q secret "$T/out"
 }
 
-@test "skips are told, and fail with STRICT=1" {
+@test "skips are reported, and fail with STRICT=1" {
 	unit a <<<'echo 1..2; echo ok 1 - x; echo not ok 2 "#" SKIP y'
 	printf 'load helper\n@test "needy" { require nonesuch; }\n' >"$T/tree/tests/bats/c.bats"
 	gives "1 passed, 0 failed, 2 skipped" 0
@@ -114,7 +114,7 @@ gives() {
 	gives "0 passed, 3 failed" 1
 }
 
-@test "what needs a Docker daemon runs only when it is asked for" {
+@test "a test that needs a Docker daemon runs only on request" {
 	mkdir "$T/tree/tests/compose"
 	echo '@test "heavy" { false; }' >"$T/tree/tests/compose/c.bats"
 	unit a <<<'echo 1..1; echo ok 1 - x'
@@ -123,29 +123,29 @@ gives() {
 	same "0 passed, 1 failed" "${lines[-1]}"
 }
 
-@test "a name that no test has is an error, also beside one that there is" {
+@test "a name that matches no test is an error, even next to one that matches" {
 	local runner=(env -u KEYDIR_BUILD -u STRICT "$T/tree/tests/run")
 	unit a <<<'echo 1..1; echo ok 1 - x'
 	fails_with 'no test has "nonesuch" in its name' "${runner[@]}" unit/a nonesuch
 	fails_with "unit/a" "${runner[@]}" nonesuch
 }
 
-@test "no test at all fails" {
+@test "an empty selection of tests fails" {
 	gives "0 passed, 1 failed" 1
 }
 
-# The helper that all other bats files rely on.
+# The helper of all other bats files.
 httpd() {
 	mkdir -p "$T/tree/build"
 	cat >"$T/tree/build/keydir-httpd"
 	chmod +x "$T/tree/build/keydir-httpd"
 }
 
-# Writes the bats file on stdin, in which TEST stands for bats' own word: bats
-# would take those lines for tests of this file.
+# Write the bats file on stdin, with TEST in place of bats' own word: bats would take
+# those lines for tests of this file.
 bats_file() { sed 's/^TEST /@test /' >"$T/tree/tests/bats/c.bats"; }
 
-# A server just good enough for readiness.
+# A server that is just able to become ready.
 SERVER='import http.server, os, signal, sys
 signal.signal(signal.SIGTERM, lambda *a: os._exit(int(os.environ.get("STATUS", 0))))
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,5 +1,5 @@
-# `make up` and `make down`, in a copy of the tree (with a blank in its path), on
-# a port and a store of its own.
+# `make up` and `make down`, in a copy of the tree (with a blank in its path), with a port
+# and a store of their own.
 
 load helper
 
@@ -9,7 +9,7 @@ setup() {
 	TREE="$T/a tree"
 	mkdir -p "$TREE"
 	(cd "$KEYDIR_ROOT" && cp -a Makefile common fs httpd tests "$TREE/")
-	# What is built already is not built again.
+	# Files that are built already are not built again.
 	OUT=build${SANITIZER:+/${SANITIZER//,/-}}
 	mkdir -p "$TREE/$OUT"
 	(cd "$KEYDIR_BUILD" && cp -a keydir-fs keydir-httpd obj flags ./*.a "$TREE/$OUT/")
@@ -26,7 +26,7 @@ teardown() {
 	keydir_teardown
 }
 
-# Bats' own descriptors would keep it waiting for the node.
+# With bats' own descriptors it would keep bats waiting for the node.
 in_tree() { (cd "$TREE" && env -u MAKEFLAGS -u MAKELEVEL "$@" 3>&- 4>&-); }
 up() { in_tree make --no-print-directory up SANITIZER="${SANITIZER:-}"; }
 down() { in_tree make --no-print-directory down; }
@@ -36,7 +36,7 @@ nothing_left() {
 	same "" "$(processes)"
 }
 
-# This tree's programs that run.
+# This tree's programs that are running.
 processes() {
 	local dir
 	for dir in /proc/[0-9]*; do
@@ -46,14 +46,14 @@ processes() {
 	done | sort
 }
 
-@test "up, what it says to type, up again, down" {
+@test "up, the commands that it prints, up again, down" {
 	run -0 up
 	[[ $output == *"is up: ./mnt is the cache, and so is $URL"* ]]
 	local told=$output
 	same "keydir-fs
 keydir-httpd" "$(processes)"
 
-	# The lines to try are tried, in order.
+	# Run the printed lines in order.
 	local lines
 	lines=$(sed -n '/^Try:/,/^$/s/^  //p' <<<"$told")
 	same 5 "$(wc -l <<<"$lines")"
@@ -81,7 +81,7 @@ keydir-httpd" "$(processes)"
 	same kept "$(cat "$MNT/key")"
 }
 
-@test "up starts again what was killed" {
+@test "up restarts a killed program" {
 	up
 	echo before >"$MNT/key"
 	local httpd
@@ -101,7 +101,7 @@ keydir-httpd" "$(processes)"
 keydir-httpd" "$(processes)"
 }
 
-@test "down after both were killed" {
+@test "down works after both were killed" {
 	up
 	kill_hard "$(cat "$RUN/fs.pid")"
 	kill_hard "$(cat "$RUN/httpd.pid")"
@@ -110,7 +110,7 @@ keydir-httpd" "$(processes)"
 	nothing_left
 }
 
-@test "down without its pid files, and with the mount in use" {
+@test "down works without its pid files, and with the mount in use" {
 	up
 	rm "$RUN"/*.pid
 	echo value >"$MNT/key"
@@ -120,7 +120,7 @@ keydir-httpd" "$(processes)"
 	nothing_left
 }
 
-@test "two at once give one node, also where something has to be built" {
+@test "two at once give one node, also if something must be built" {
 	touch "$TREE/common/ttl.c"
 	up >"$T/one" 2>&1 &
 	local one=$!
@@ -132,7 +132,7 @@ keydir-httpd" "$(processes)"
 keydir-httpd" "$(processes)"
 }
 
-@test "a port that is taken" {
+@test "a port in use is reported" {
 	start other python3 -m http.server "$PORT" --bind 127.0.0.1
 	wait_for 10 curl -s -o /dev/null "$URL/"
 	run up
@@ -141,7 +141,7 @@ keydir-httpd" "$(processes)"
 	nothing_left
 }
 
-@test "files where the mount should be are not hidden" {
+@test "files at the mount point are not hidden" {
 	mkdir "$MNT"
 	echo mine >"$MNT/file"
 	run up
@@ -151,7 +151,7 @@ keydir-httpd" "$(processes)"
 	nothing_left
 }
 
-@test "a store that cannot be made" {
+@test "a store that cannot be created is reported" {
 	echo file >"$T/file"
 	KEYDIR_STORE=$T/file/store
 	run up
@@ -162,7 +162,7 @@ keydir-httpd" "$(processes)"
 	allow_log "$T/file"
 }
 
-@test "no /dev/fuse" {
+@test "a missing /dev/fuse is reported" {
 	[ "$(id -u)" = 0 ] || skip_or_fail "needs root to hide /dev/fuse"
 	mkdir "$T/dev"
 	run in_tree unshare -m bash -c '
@@ -196,7 +196,7 @@ keydir-httpd" "$(processes)"
 	[[ $output == *"is up already"* ]]
 }
 
-@test "relative paths in settings are meant from the top" {
+@test "relative paths in settings start at the top of the tree" {
 	echo "me sha256:$(printf secret | sha256sum | cut -d' ' -f1) write /" >"$TREE/tokens"
 	export KEYDIR_TOKENS=tokens KEYDIR_ACCESS_LOG=access.log
 	run -0 up
@@ -216,7 +216,7 @@ keydir-httpd" "$(processes)"
 	same shared "$(curl -sf "$other/v1/kv/key")"
 }
 
-@test "a store that is removed under its programs: nothing is changed, and up starts them again" {
+@test "a store removed under its programs: they change nothing, and up starts them again" {
 	up
 	echo old >"$MNT/key"
 	allow_log "was (removed|replaced) while"
@@ -234,7 +234,7 @@ keydir-httpd" "$(processes)"
 	fails_with "Input/output error" mkdir "$MNT/dir"
 	same old "$(curl -s "$URL/v1/kv/key")"
 
-	# REST that is started alone makes a new store; the mount still has the removed one.
+	# REST started alone creates a new store; the mount still has the removed one.
 	local node=$URL
 	start_httpd --store "$KEYDIR_STORE"
 	curl -sf -o /dev/null -X PUT --data new "$URL/v1/kv/key"
@@ -258,6 +258,6 @@ keydir-httpd" "$(processes)"
 	}
 	[[ $(warning /dev/shm/keydir-12345) == *"/dev/shm/keydir-12345 at your last logout"*enable-linger* ]]
 	same "" "$(warning /var/tmp/keydir)"
-	touch "$TREE/12345" # lingers
+	touch "$TREE/12345" # the user lingers
 	same "" "$(warning /dev/shm/keydir-12345)"
 }
