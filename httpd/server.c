@@ -139,6 +139,12 @@ static struct MHD_Daemon *start_daemon(struct server *server, uint64_t connectio
 		{ MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_new, server },
 		{ MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed, server },
 		{ MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)clients_notify, server->clients },
+#if MHD_VERSION >= 0x00097701
+		/* Refuse a blank in the request's target, which would be answered with a
+		 * redirect, and a header over several lines. Older versions of the library
+		 * refuse the first always, and request_headers.c finds the second. */
+		{ MHD_OPTION_CLIENT_DISCIPLINE_LVL, 1, NULL },
+#endif
 		/* MHD logs a complaint about a pool of one thread. */
 		{ s->threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		  (intptr_t)s->threads, NULL },
