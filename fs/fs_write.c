@@ -410,29 +410,74 @@ void fs_write(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, off
 
 /* --- fallocate ------------------------------------------------------------- */
 
+struct parked_fallocate {
+	struct parked p;
+	struct handle *handle; /* stays open until the request is answered */
+	bool lengthen;
+	uint64_t end;
+};
+
+static void fallocate_file(struct mount *m, fuse_req_t req, struct handle *h, bool lengthen,
+                           uint64_t end, bool waited);
+
+static void fallocate_again(struct parked *p)
+{
+	const struct parked_fallocate *pa = (struct parked_fallocate *)p;
+
+	fallocate_file(p->mount, p->req, pa->handle, pa->lengthen, pa->end, true);
+}
+
+/* Let the request wait for the events of H's file, whose lock is held. */
+static int park_fallocate(struct mount *m, fuse_req_t req, struct handle *h, bool lengthen,
+                          uint64_t end)
+{
+	struct file *f = h->file;
+	struct parked_fallocate *pa = op_new_parked(m, f, sizeof(*pa), req, fallocate_again);
+
+	if (!pa)
+		return -ENOMEM;
+	pa->handle = h;
+	pa->lengthen = lengthen;
+	pa->end = end;
+	parked_mark_locked(&pa->p, f->real);
+	op_park(f, &pa->p);
+	return 0;
+}
+
+/* Check that there is room up to END, and with LENGTHEN make the value as long as that.
+ * Wait for events in flight first, because they may change the length. */
+static void fallocate_file(struct mount *m, fuse_req_t req, struct handle *h, bool lengthen,
+                           uint64_t end, bool waited)
+{
+	struct file *f = h->file;
+
+	file_ref(&m->files, f);
+	pthread_mutex_lock(&f->lock);
+	int r = check_writable(h);
+	bool park = r == 0 && !file_is_private(f) && file_busy(f) && !waited;
+	if (park)
+		r = park_fallocate(m, req, h, lengthen, end);
+	else if (r == 0)
+		r = write_begin(m, f, false);
+	if (r == 0 && !park && !lengthen)
+		r = check_room(m, f, end);
+	else if (r == 0 && !park && end > f->buffer->size)
+		r = write_resize(m, f, end);
+	pthread_mutex_unlock(&f->lock);
+	files_unref(&m->files, f);
+	if (!park || r < 0)
+		fuse_reply_err(req, -r);
+}
+
 /* Lengthen the file, or only check that there is room for it (KEEP_SIZE). Nothing is reserved.
  * Modes that create holes are refused. */
 void fs_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len,
                   struct fuse_file_info *fi)
 {
-	struct mount *m = mount_of(req);
-	const struct handle *h = handle_of(fi);
-	struct file *f = h->file;
-	uint64_t end = (uint64_t)off + (uint64_t)len;
-
 	(void)ino;
-	if (mode & ~FALLOC_FL_KEEP_SIZE) {
+	if (mode & ~FALLOC_FL_KEEP_SIZE)
 		fuse_reply_err(req, EOPNOTSUPP);
-		return;
-	}
-	pthread_mutex_lock(&f->lock);
-	int r = check_writable(h);
-	if (r == 0)
-		r = write_begin(m, f, false);
-	if (r == 0 && (mode & FALLOC_FL_KEEP_SIZE))
-		r = check_room(m, f, end);
-	else if (r == 0 && end > f->buffer->size)
-		r = write_resize(m, f, end);
-	pthread_mutex_unlock(&f->lock);
-	fuse_reply_err(req, -r);
+	else
+		fallocate_file(mount_of(req), req, handle_of(fi), !(mode & FALLOC_FL_KEEP_SIZE),
+		               (uint64_t)off + (uint64_t)len, false);
 }

@@ -69,6 +69,31 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	same "$(seq 0 50)" "$(body)"
 }
 
+@test "fallocate waits for appends that are on their way, and lengthens what they leave" {
+	NODE_OPTIONS=(--write-timeout 100s)
+	node_httpd 1
+	node_fs 1 -o async_close
+	local mnt=${NODE_MNT[1]}
+	head -c 4096 /dev/zero >"$mnt/key"
+	sync "$mnt/key"
+	broker pause
+	python3 - "$mnt/key" 3>&- 4>&- <<-'EOF' &
+		import os, sys
+		fd = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_TRUNC)
+		os.write(fd, b"x" * 100)
+		os.posix_fallocate(fd, 2, 100)
+		os.close(fd)
+	EOF
+	local pid=$!
+	wait_for 5 grep -q request_wait_answer "/proc/$pid/wchan"
+	broker resume
+	wait "$pid"
+	sync "$mnt/key"
+	node_rest 1 GET /v1/kv/key
+	same "$(printf 'x%.0s' {1..100})" "$(body | tr -d '\0')"
+	same 102 "$(body | wc -c)"
+}
+
 @test "a failure after close is reported by fsync and sync of a directory, and counted" {
 	NODE_OPTIONS=(--write-timeout 2s)
 	node_httpd 1
