@@ -19,10 +19,12 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	echo before >"$mnt/dir/old"
 	sync "$mnt/dir/old"
 	broker pause
-	for i in {1..20}; do write "$mnt/dir/new$i" "value $i"; done
-	write "$mnt/dir/old" "first"
-	write "$mnt/dir/old" "second, longer"
-	write "$mnt/dir/new1" "rewritten"
+	# In one process, to be done before the log is known to be away.
+	at_once bash -c 'cd "$1"
+		for i in {1..20}; do printf %s "value $i" >"new$i"; done
+		printf %s "first" >old
+		printf %s "second, longer" >old
+		printf %s "rewritten" >new1' write "$mnt/dir"
 	for i in {2..20}; do same "value $i" "$(at_once cat "$mnt/dir/new$i")"; done
 	same "rewritten" "$(at_once cat "$mnt/dir/new1")"
 	same "second, longer" "$(at_once cat "$mnt/dir/old")"
@@ -57,11 +59,11 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	NODE_OPTIONS=(--write-timeout 100s)
 	node_httpd 1
 	node_fs 1 -o async_close
-	local mnt=${NODE_MNT[1]} i
+	local mnt=${NODE_MNT[1]}
 	echo 0 >>"$mnt/log"
 	sync "$mnt/log"
 	broker pause
-	for i in {1..50}; do at_once bash -c 'echo $1 >>"$2"' append "$i" "$mnt/log"; done
+	at_once bash -c 'for i in {1..50}; do echo "$i" >>"$1"; done' append "$mnt/log"
 	same "$(seq 0 50 | wc -c)" "$(at_once stat -c %s "$mnt/log")"
 	broker resume
 	sync "$mnt"
