@@ -1,6 +1,6 @@
 /* Announcer: makes inotify watchers see changes by other clients (`-o inotify`).
  *
- * The kernel reports to watchers what system calls on this mount do; a file system cannot
+ * The kernel reports the system calls made on this mount to watchers; a file system cannot
  * report changes made elsewhere. (FUSE_NOTIFY_DELETE did so for removed names before Linux
  * 5.17, which took that out of d_delete(); now it reports only to watchers of the removed file
  * itself.) So a small process repeats each change on the mount as a system call, and the
@@ -17,13 +17,13 @@
  *
  * It is a process of its own because it waits for directories' locks in the kernel: a thread
  * of this process in such a wait would keep a killed mount from ending (guard.c). It is this
- * program under another name, has the other end of a socket, makes one announcement at a time
- * and reports its end; it exits when the socket is closed.
+ * program under another name. It receives orders through a socket, makes one announcement at a
+ * time, replies when it is done, and exits when the socket is closed.
  *
- * Its requests are recognized by the process id that the kernel gives. A probe at the start
- * checks that the kernel gives the right one; otherwise the process would change the entries
- * that it should announce. Its id cannot be reused before this process has waited for it, and
- * until then none of its requests changes anything.
+ * The handlers recognize its requests by the process id in them. A probe at the start checks
+ * that the kernel sends the same id that this process knows; otherwise the announcing process
+ * would change the entries that it should announce. Its id cannot be reused before this process
+ * has waited for it, and until then none of its requests changes anything.
  *
  * Announcements are made one at a time, in order. For a name that was removed and created again
  * only the creation is announced; equal waiting announcements are merged; those above QUEUE_MAX
@@ -66,9 +66,9 @@ struct announcement_item {
 	char name[];
 };
 
-/* An order to the announcing process. */
+/* An order to the announcing process: a message on the socket, answered by one byte. */
 struct order {
-	enum announcement what; /* NOTHING: look PROBE_NAME up in the root */
+	enum announcement what; /* NOTHING: look up PROBE_NAME in the root */
 	mode_t type;            /* of the entry created */
 	char dir[KEY_MAX + 1];  /* below the root; empty: the root */
 	char name[KEY_NAME_MAX + 1];
@@ -79,18 +79,18 @@ struct announcer {
 	pthread_t thread;
 	int socket;
 	pid_t pid;
-	atomic_bool proven; /* the kernel names it so */
+	atomic_bool proven; /* the kernel sends that pid in its requests */
 	bool stopped;
 	pthread_mutex_t lock;
 	/* Protected by lock. */
 	pthread_cond_t wake;
 	struct announcement_item *first;
-	struct announcement_item *last; /* of those from first on, if there are any */
+	struct announcement_item *last; /* of the queue; undefined if first is NULL */
 	unsigned nqueued;
-	bool dropping; /* a warning was given */
+	bool dropping; /* the queue was full, and a warning was logged */
 	bool stop;
 	const struct announcement_item *current;
-	bool made; /* the current one: the name is there now */
+	bool made; /* the name of the current one was created */
 };
 
 /* --- the queue ------------------------------------------------------------- */
@@ -102,9 +102,10 @@ static bool is_same(const struct announcement_item *item, enum announcement what
 	       strncmp(item->name, name, len) == 0 && item->name[len] == '\0';
 }
 
-/* A->lock is held. */
-static void add(struct announcer *a, enum announcement what, uint64_t ino, uint64_t parent,
-                const char *name, size_t len)
+/* Append an announcement to the queue, unless it is full or ends with an equal one. A->lock is
+ * held. */
+static void queue_announcement(struct announcer *a, enum announcement what, uint64_t ino,
+                               uint64_t parent, const char *name, size_t len)
 {
 	if (a->first && is_same(a->last, what, ino, parent, name, len))
 		return;
@@ -112,8 +113,10 @@ static void add(struct announcer *a, enum announcement what, uint64_t ino, uint6
 	                                                          NULL;
 	if (!item) {
 		if (!a->dropping)
-			logger(LOGGER_WARN, "changes come faster than they can be announced; some "
-			                    "are not");
+			logger(LOGGER_WARN,
+			       "-o inotify: changes arrive faster than they can be announced to "
+			       "watchers; dropping those above %d",
+			       QUEUE_MAX);
 		a->dropping = true;
 		return;
 	}
@@ -140,7 +143,7 @@ void announce_change(struct announcer *a, enum announcement what, uint64_t ino, 
 		return;
 	pthread_mutex_lock(&a->lock);
 	if (!a->stop)
-		add(a, what, ino, parent, name, len);
+		queue_announcement(a, what, ino, parent, name, len);
 	pthread_mutex_unlock(&a->lock);
 }
 
@@ -172,8 +175,8 @@ static bool path_below(const struct mount *m, const struct view *view, uint64_t 
 
 /* Fill ORDER for ITEM from the store's current state. Returns false if it need not be announced any
  * more: a removed name exists again, or the reverse. *RET_INO is the inode of the name, 0: none. */
-static bool prepare(const struct mount *m, const struct announcement_item *item,
-                    struct order *order, uint64_t *ret_ino)
+static bool fill_order(const struct mount *m, const struct announcement_item *item,
+                       struct order *order, uint64_t *ret_ino)
 {
 	bool gone = item->what == ANNOUNCE_GONE || item->what == ANNOUNCE_GONE_DIR;
 	struct view view;
@@ -195,8 +198,9 @@ static bool prepare(const struct mount *m, const struct announcement_item *item,
 	return true;
 }
 
-/* Have ORDER done. Returns false when the announcing process has ended, or shall end. */
-static bool have_done(const struct announcer *a, const struct order *order)
+/* Send ORDER to the announcing process and wait until it is done. Returns false if that process
+ * has ended, or is being stopped. */
+static bool send_order(const struct announcer *a, const struct order *order)
 {
 	char done;
 
@@ -204,7 +208,7 @@ static bool have_done(const struct announcer *a, const struct order *order)
 	       recv(a->socket, &done, sizeof(done), 0) == sizeof(done);
 }
 
-/* A->current is set. Returns as have_done(). */
+/* Announce ITEM, which is A->current. Returns as send_order(). */
 static bool announce_one(struct announcer *a, const struct announcement_item *item,
                          struct order *order)
 {
@@ -214,32 +218,36 @@ static bool announce_one(struct announcer *a, const struct announcement_item *it
 	/* An inode that the kernel does not know cannot be watched. */
 	if (!forget_attributes(m, item->parent) && !forget_attributes(m, item->ino))
 		return true;
-	if (!prepare(m, item, order, &ino))
+	if (!fill_order(m, item, order, &ino))
 		return true;
-	/* It may have been looked up since the notification. */
+	/* A program may have looked up the name since the notification. */
 	if (item->what == ANNOUNCE_MADE && !busy_lately(&m->busy, item->parent))
 		fuse_lowlevel_notify_inval_entry(m->session, kernel_ino(m, item->parent),
 		                                 item->name, strlen(item->name));
-	if (!have_done(a, order))
+	if (!send_order(a, order))
 		return false;
-	/* If the removed name was created again just then, the kernel may take that for removed. */
+	/* If the name was created again in the meantime, the kernel may believe that the new entry was
+	 * removed. */
 	if (item->what == ANNOUNCE_GONE || item->what == ANNOUNCE_GONE_DIR) {
-		prepare(m, item, order, &ino);
+		fill_order(m, item, order, &ino);
 		if (ino)
 			forget_attributes(m, ino);
 	}
 	return true;
 }
 
-static void *work(void *arg)
+static void *announcer_thread(void *arg)
 {
 	struct announcer *a = arg;
 	struct order order = { .what = ANNOUNCE_NOTHING };
-	bool alive = have_done(a, &order);
+	bool alive = send_order(a, &order);
 
 	if (alive && !atomic_load_explicit(&a->proven, memory_order_acquire))
-		logger(LOGGER_WARN, "changes made elsewhere are not announced: the kernel does not "
-		                    "name the announcing process as we do");
+		logger(LOGGER_WARN,
+		       "-o inotify: changes made elsewhere are not announced, because the kernel "
+		       "sends another process id than pid=%d for the announcing process; "
+		       "GET /v1/watch reports these changes",
+		       (int)a->pid);
 	pthread_mutex_lock(&a->lock);
 	while (alive && !a->stop) {
 		struct announcement_item *item = a->first;
@@ -260,8 +268,10 @@ static void *work(void *arg)
 		free(item);
 	}
 	if (!a->stop)
-		logger(LOGGER_WARN, "the announcing process has ended; changes made elsewhere are "
-		                    "not announced any more");
+		logger(LOGGER_WARN,
+		       "-o inotify: the announcing process pid=%d has ended; changes made elsewhere "
+		       "are not announced until the next mount",
+		       (int)a->pid);
 	a->stop = true;
 	pthread_mutex_unlock(&a->lock);
 	return NULL;
@@ -269,7 +279,7 @@ static void *work(void *arg)
 
 /* --- start and stop -------------------------------------------------------- */
 
-static int spawn(struct announcer *a, unsigned connection, const char *dir)
+static int start_process(struct announcer *a, unsigned connection, const char *dir)
 {
 	char number[16], name[] = ANNOUNCER_NAME;
 	char *const argv[] = { name, number, (char *)(uintptr_t)dir, NULL };
@@ -299,9 +309,9 @@ int announcer_start(struct mount *m, unsigned connection, const char *dir, struc
 	a->mount = m;
 	pthread_mutex_init(&a->lock, NULL);
 	pthread_cond_init(&a->wake, NULL);
-	int r = spawn(a, connection, dir);
+	int r = start_process(a, connection, dir);
 	if (r == 0) {
-		r = -pthread_create(&a->thread, NULL, work, a);
+		r = -pthread_create(&a->thread, NULL, announcer_thread, a);
 		if (r < 0)
 			close(a->socket);
 	}
@@ -381,7 +391,7 @@ bool announcer_probed(struct announcer *a, pid_t pid, const char *name)
 
 /* --- the announcing process ------------------------------------------------ */
 
-/* Opens PATH below DIR, never outside of this mount. */
+/* Open PATH below DIR, never outside this mount. Returns a descriptor, or -1 with errno. */
 static int open_below(int dir, const char *path, int flags)
 {
 	struct open_how how = {
@@ -392,7 +402,7 @@ static int open_below(int dir, const char *path, int flags)
 	return (int)syscall(SYS_openat2, dir, path, &how, sizeof(how));
 }
 
-static void show_value(int dir, const char *name)
+static void touch_value(int dir, const char *name)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
 	int fd = open_below(dir, name, O_WRONLY | O_NONBLOCK);
@@ -403,8 +413,9 @@ static void show_value(int dir, const char *name)
 	close(fd);
 }
 
-/* A failed system call is not announced; no caller could act on the error. */
-static void show_made(int dir, const struct order *order)
+/* Create the name of ORDER. Errors are ignored, because no caller could act on them: watchers then
+ * miss this change. */
+static void create_name(int dir, const struct order *order)
 {
 	if (S_ISDIR(order->type)) {
 		mkdirat(dir, order->name, 0700);
@@ -413,11 +424,11 @@ static void show_made(int dir, const struct order *order)
 			return;
 	} else {
 		mknodat(dir, order->name, S_IFREG | 0600, 0);
-		show_value(dir, order->name);
+		touch_value(dir, order->name);
 	}
 }
 
-static void show(int dir, const struct order *order)
+static void make_announcement(int dir, const struct order *order)
 {
 	struct stat st;
 
@@ -426,10 +437,10 @@ static void show(int dir, const struct order *order)
 		fstatat(dir, PROBE_NAME, &st, AT_SYMLINK_NOFOLLOW);
 		break;
 	case ANNOUNCE_MADE:
-		show_made(dir, order);
+		create_name(dir, order);
 		break;
 	case ANNOUNCE_VALUE:
-		show_value(dir, order->name);
+		touch_value(dir, order->name);
 		break;
 	case ANNOUNCE_ATTR:
 		utimensat(dir, order->name, NULL, AT_SYMLINK_NOFOLLOW);
@@ -443,8 +454,9 @@ static void show(int dir, const struct order *order)
 	}
 }
 
-/* The mount is held open only for one order: it can be unmounted between them. */
-static void obey(unsigned connection, const char *mountpoint, const struct order *order)
+/* Carry out ORDER. The mount is open only for this time, so that it can be unmounted between two
+ * orders. */
+static void handle_order(unsigned connection, const char *mountpoint, const struct order *order)
 {
 	int root = open(mountpoint, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
@@ -455,7 +467,7 @@ static void obey(unsigned connection, const char *mountpoint, const struct order
 		int dir = open_below(root, *order->dir ? order->dir : ".", O_PATH | O_DIRECTORY);
 
 		if (dir >= 0) {
-			show(dir, order);
+			make_announcement(dir, order);
 			close(dir);
 		}
 	}
@@ -476,7 +488,7 @@ int announcer_main(char **argv)
 	if (subprocess_begin(ANNOUNCER_NAME) < 0)
 		return EXIT_FAILURE;
 	while (recv(STDIN_FILENO, &order, sizeof(order), 0) == sizeof(order)) {
-		obey(connection, mountpoint, &order);
+		handle_order(connection, mountpoint, &order);
 		if (send(STDIN_FILENO, "", 1, MSG_NOSIGNAL) != 1)
 			break;
 	}

@@ -22,9 +22,9 @@ enum announcement {
 /* Start the announcer of M, whose CONNECTION is mounted at DIR, before requests are served. Returns
  * 0 and *RET, or -errno. */
 int announcer_start(struct mount *m, unsigned connection, const char *dir, struct announcer **ret);
-/* Stop announcing and drop the queue. Call it while requests are still served. It frees nothing,
- * because requests of the last announcement may still come. NULL is fine for all functions
- * below. */
+/* Stop announcing and drop the queue. Call it while requests are still served. Frees nothing,
+ * because requests of the last announcement may still arrive. A may be NULL here and in the
+ * functions below. */
 void announcer_stop(struct announcer *a);
 /* Free the announcer once no request can come any more. */
 void announcer_free(struct announcer *a);

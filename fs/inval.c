@@ -8,9 +8,9 @@
  * threads that complete requests.
  *
  * The kernel knows the changes made through this mount, with exceptions:
- * - a new file is logged when it is flushed, long after the kernel created the name: the
+ * - a new file is logged when it is flushed, long after the kernel created the name, so the
  *   directory's times change once more;
- * - ranges written here are merged with ranges that others wrote meanwhile;
+ * - ranges written here are merged with ranges that other clients wrote meanwhile;
  * - a new expiry means a new time limit;
  * - entries that any event purges are gone for all clients.
  *

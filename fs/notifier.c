@@ -1,28 +1,28 @@
-/* Telling the kernel what to forget.
+/* Notifier: makes the kernel drop names, attributes and pages.
  *
  * Why an old answer cannot outlive a newer invalidation:
- * - Names and listings: the kernel looks up and lists under the directory's
- *   lock, and takes that lock to invalidate a name. So it either has the answer
- *   already and drops it, or asks afterwards, when the store shows the change.
- *   A listing is dropped after the name, when none is under way any more.
- * - Attributes and pages of an inode that the kernel has: it orders replies and
- *   invalidations itself (a version of attributes, locked pages).
- * - An inode that the kernel does not have yet, but is about to get from an
- *   answer under way: then invalidating the inode fails with ENOENT, the name
- *   is invalidated, which waits for that answer, and the inode once more.
+ * - Names and listings: the kernel looks up and lists under the directory's lock, and takes
+ *   that lock to invalidate a name. So either it has the answer already and drops it, or it
+ *   sends the request afterwards, when the store shows the change. A listing is invalidated
+ *   after the name, when no listing is in flight any more.
+ * - Attributes and pages of an inode that the kernel has: it orders replies and invalidations
+ *   itself (a version of attributes, locked pages).
+ * - An inode that the kernel does not have yet, but is about to get from an answer in flight:
+ *   invalidating the inode fails with ENOENT. Then the name is invalidated, which waits for that
+ *   answer, and after it the inode once more.
  *
- * Waiting for a lock of the kernel cannot be interrupted, and a process killed
- * meanwhile leaves a mount that hangs. So where a request of ours is known to
- * hold the lock (busy.h), perhaps as long as the log takes, all names are made
- * stale at once instead: that takes no lock, costs one look-up for each name
- * that is used again, and covers answers under way, as the kernel compares the
- * epoch from before the request. What it does not cover, a listing under way,
- * is told once more when the directory is quiet. A kernel that has no epochs
- * (before 6.16) is always told by name.
+ * A wait for a lock of the kernel cannot be interrupted, and a process that is killed meanwhile
+ * leaves a mount that hangs. So if a request to this mount is known to hold the lock (busy.h),
+ * perhaps for as long as the log takes, this module increments the kernel's epoch, which makes
+ * all names stale at once. That takes no lock and costs one look-up for each name that is used
+ * again. It covers answers in flight, because the kernel compares the epoch from before the
+ * request. It does not cover a listing in flight, so the listing is invalidated once more when
+ * the directory is quiet. On a kernel without epochs (before 6.16) names are always invalidated
+ * one by one.
  *
- * The same is done while an fsync of a directory waits for the invalidator
- * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps
- * another one for a process that waits for the first. */
+ * The epoch is also used while an fsync of a directory waits for the invalidator
+ * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps another one for
+ * a process that waits for the first. */
 #include "fs/frozen.h"
 #include "fs/mount.h"
 #include "fs/kernel_cache.h"
@@ -37,10 +37,12 @@
 #include <string.h>
 #include <unistd.h>
 
-/* FUSE_NOTIFY_INC_EPOCH, newer than the headers that this is built with. */
+/* FUSE_NOTIFY_INC_EPOCH (Linux 6.16, include/uapi/linux/fuse.h), newer than Debian 12's headers. */
 #define NOTIFY_INC_EPOCH 8
 
-static int tell_inode(struct notifier *notifier, uint64_t ino, bool value)
+/* Invalidate the attributes of INO, with VALUE also its pages. Returns 0 or -errno: -ENOENT if the
+ * kernel does not know INO. */
+static int invalidate_inode(struct notifier *notifier, uint64_t ino, bool value)
 {
 	if (value)
 		kernel_cache_invalidate(&notifier->mount->files, ino);
@@ -48,7 +50,7 @@ static int tell_inode(struct notifier *notifier, uint64_t ino, bool value)
 	        notifier->mount->session, kernel_ino(notifier->mount, ino), value ? 0 : -1, 0);
 }
 
-/* Makes all names that the kernel has stale. False if it cannot. */
+/* Make all names that the kernel has stale. Returns false if it cannot. */
 static bool bump_epoch(struct notifier *notifier)
 {
 	struct fuse_out_header header = {
@@ -66,22 +68,22 @@ static bool bump_epoch(struct notifier *notifier)
 	return true;
 }
 
-/* Makes all names stale, once in a round. False if this kernel cannot. */
-static bool tell_all_names(struct notifier *notifier)
+/* Make all names stale, unless that was done in this round. Returns false if the kernel cannot. */
+static bool expire_all_names(struct notifier *notifier)
 {
 	if (!notifier->bumped)
 		notifier->bumped = bump_epoch(notifier);
 	return notifier->bumped;
 }
 
-/* Invalidates NAME of DIR, which waits for the lock of DIR, or all names if that may not
- * be waited for. */
-static void inval_entry(struct notifier *notifier, uint64_t dir, const char *name, size_t len)
+/* Invalidate NAME in DIR, which waits for the lock of DIR; or all names if this thread must not
+ * wait for it. */
+static void invalidate_entry(struct notifier *notifier, uint64_t dir, const char *name, size_t len)
 {
 	struct mount *m = notifier->mount;
 
 	if (!inval_enter(notifier, false)) {
-		if (tell_all_names(notifier))
+		if (expire_all_names(notifier))
 			return;
 		inval_enter(notifier, true);
 	}
@@ -89,24 +91,25 @@ static void inval_entry(struct notifier *notifier, uint64_t dir, const char *nam
 	inval_leave(notifier);
 }
 
-/* Invalidates a name, or all of them if its directory is busy. */
-static void tell_name(struct notifier *notifier, const struct invalidation *item, bool insist)
+/* Invalidate the name of ITEM, or all names if its directory is busy. */
+static void invalidate_name(struct notifier *notifier, const struct invalidation *item, bool insist)
 {
 	bool busy = !insist && busy_lately(&notifier->mount->busy, item->parent);
 
-	if (!busy || !tell_all_names(notifier))
-		inval_entry(notifier, item->parent, item->name, item->len);
+	if (!busy || !expire_all_names(notifier))
+		invalidate_entry(notifier, item->parent, item->name, item->len);
 }
 
-/* A removed entry; who watches itself (inotify) is told, too, but not who watches its
- * directory: announce.c. */
-static void tell_removed(struct notifier *notifier, const struct invalidation *item, bool insist)
+/* Invalidate the name and the inode of a removed entry. The kernel also reports the removal to
+ * inotify watchers of the entry, but not to those of its directory (announce.c). */
+static void invalidate_removed(struct notifier *notifier, const struct invalidation *item,
+                               bool insist)
 {
 	struct mount *m = notifier->mount;
 	uint64_t ino;
 	int r = -EBUSY;
 
-	/* This one takes the lock of the entry, too. */
+	/* fuse_lowlevel_notify_delete() also takes the lock of the entry. */
 	bool may = insist ||
 	           (!busy_lately(&m->busy, item->parent) && !busy_lately(&m->busy, item->ino));
 	if (may && inval_enter(notifier, false)) {
@@ -116,22 +119,22 @@ static void tell_removed(struct notifier *notifier, const struct invalidation *i
 		inval_leave(notifier);
 	}
 	if (r < 0)
-		tell_name(notifier, item, insist);
-	tell_inode(notifier, item->ino, false);
+		invalidate_name(notifier, item, insist);
+	invalidate_inode(notifier, item->ino, false);
 	for (unsigned n = 0; (ino = files_alias(&m->files, item->ino, n)); n++)
-		tell_inode(notifier, ino, false);
+		invalidate_inode(notifier, ino, false);
 }
 
 /* Freeze the file of INO, a number that the kernel has for the entry of ITEM, if ITEM is
- * the replacement of its value and it has readers. Return whether it is frozen, and in
- * *RET_UNTOLD whether a name may still lead to it. */
+ * the replacement of its value and it has readers. Returns whether it is frozen, and in
+ * *RET_STALE_NAME whether a name may still lead to it. */
 static bool keep_version(struct mount *m, const struct invalidation *item, uint64_t ino,
-                         bool *ret_untold)
+                         bool *ret_stale_name)
 {
 	struct file *f = files_find(&m->files, ino);
 	struct view view;
 
-	*ret_untold = false;
+	*ret_stale_name = false;
 	if (!f)
 		return false;
 	bool viewed = item->replaced && view_open(m->store, &view) == 0;
@@ -139,7 +142,7 @@ static bool keep_version(struct mount *m, const struct invalidation *item, uint6
 	if (viewed)
 		frozen_try(&m->files, f, &view, clock_mono_ms());
 	bool frozen = f->frozen == FILE_FROZEN;
-	*ret_untold = frozen && f->stale_name;
+	*ret_stale_name = frozen && f->stale_name;
 	pthread_mutex_unlock(&f->lock);
 	if (viewed)
 		view_close(&view);
@@ -147,8 +150,8 @@ static bool keep_version(struct mount *m, const struct invalidation *item, uint6
 	return frozen;
 }
 
-/* Note that no name leads to INO, which is frozen, any more. */
-static void name_told(struct mount *m, uint64_t ino)
+/* Note that no name of the kernel leads to INO, which is frozen, any more. */
+static void clear_stale_name(struct mount *m, uint64_t ino)
 {
 	struct file *f = files_find(&m->files, ino);
 
@@ -160,50 +163,51 @@ static void name_told(struct mount *m, uint64_t ino)
 	files_unref(&m->files, f);
 }
 
-/* Invalidate INO, a number that the kernel has for the entry of ITEM, or freeze it. As
- * tell_inode(). */
-static int tell_number(struct notifier *notifier, const struct invalidation *item, uint64_t ino,
-                       bool value, bool insist)
+/* Invalidate INO, a number that the kernel has for the entry of ITEM, or freeze it. Returns as
+ * invalidate_inode(). */
+static int invalidate_or_freeze(struct notifier *notifier, const struct invalidation *item,
+                                uint64_t ino, bool value, bool insist)
 {
-	bool untold;
+	bool stale_name;
 
-	if (!value || !keep_version(notifier->mount, item, ino, &untold))
-		return tell_inode(notifier, ino, value);
-	if (untold) {
-		/* So that each request for its size comes to this process. */
-		tell_inode(notifier, ino, false);
-		tell_name(notifier, item, insist);
-		name_told(notifier->mount, ino);
+	if (!value || !keep_version(notifier->mount, item, ino, &stale_name))
+		return invalidate_inode(notifier, ino, value);
+	if (stale_name) {
+		/* From now on the kernel sends each request for the size to this process. */
+		invalidate_inode(notifier, ino, false);
+		invalidate_name(notifier, item, insist);
+		clear_stale_name(notifier->mount, ino);
 	}
 	return 0;
 }
 
-/* Invalidate an inode by its own number and by all others. True: not yet. */
-static bool tell_changed(struct notifier *notifier, const struct invalidation *item, bool value,
-                         bool insist)
+/* Invalidate an inode by all of its numbers. Returns true if the caller must try again later. */
+static bool invalidate_all_numbers(struct notifier *notifier, const struct invalidation *item,
+                                   bool value, bool insist)
 {
 	struct mount *m = notifier->mount;
 
-	/* A read that waits for events of this mount has its pages locked. */
+	/* The kernel keeps the pages of a read locked, which may wait for events of this mount. */
 	if (value && !insist && busy_now(&m->busy, item->ino))
 		return true;
-	int r = tell_number(notifier, item, item->ino, value, insist);
-	/* See above: it may be about to come. */
+	int r = invalidate_or_freeze(notifier, item, item->ino, value, insist);
+	/* The kernel may be about to get the inode from an answer in flight. */
 	if (r == -ENOENT && item->len) {
-		tell_name(notifier, item, insist);
-		tell_inode(notifier, item->ino, value);
+		invalidate_name(notifier, item, insist);
+		invalidate_inode(notifier, item->ino, value);
 	}
 	for (unsigned n = 0;; n++) {
 		uint64_t ino = files_alias(&m->files, item->ino, n);
 
 		if (!ino)
 			return false;
-		tell_number(notifier, item, ino, value, insist);
+		invalidate_or_freeze(notifier, item, ino, value, insist);
 	}
 }
 
-/* Let the frozen file of ITEM follow its entry again. True: not yet. */
-static bool tell_thawed(struct notifier *notifier, const struct invalidation *item, bool insist)
+/* Let the frozen file of ITEM follow its entry again. Returns true if the caller must try again
+ * later. */
+static bool thaw_file(struct notifier *notifier, const struct invalidation *item, bool insist)
 {
 	struct mount *m = notifier->mount;
 	struct file *f = item->file;
@@ -219,7 +223,7 @@ static bool tell_thawed(struct notifier *notifier, const struct invalidation *it
 		view_close(&view);
 	}
 	if (r == 0)
-		tell_inode(notifier, f->ino, true);
+		invalidate_inode(notifier, f->ino, true);
 	pthread_mutex_lock(&f->lock);
 	if (r < 0)
 		f->thaw_queued = false;
@@ -229,9 +233,11 @@ static bool tell_thawed(struct notifier *notifier, const struct invalidation *it
 	return false;
 }
 
-/* A directory, after one of its names. If that was told by epoch, a listing may
- * be under way; once the directory is quiet, the name's lock waits for it. */
-static bool tell_listing(struct notifier *notifier, const struct invalidation *item, bool insist)
+/* Invalidate the listing of a directory, after one of its names. Returns true if the caller must
+ * try again later: if the name was invalidated by epoch, a listing may be in flight. The second
+ * time, invalidating the name waits for that listing, because both take the directory's lock. */
+static bool invalidate_listing(struct notifier *notifier, const struct invalidation *item,
+                               bool insist)
 {
 	bool first = item->not_before_ms == 0;
 	bool busy = !insist && (notifier->bumped || busy_lately(&notifier->mount->busy, item->ino));
@@ -239,14 +245,15 @@ static bool tell_listing(struct notifier *notifier, const struct invalidation *i
 	if (!first && busy)
 		return true;
 	if (!first)
-		inval_entry(notifier, item->ino, item->name, item->len);
-	tell_inode(notifier, item->ino, true);
+		invalidate_entry(notifier, item->ino, item->name, item->len);
+	invalidate_inode(notifier, item->ino, true);
 	return busy;
 }
 
 /* --- everything ------------------------------------------------------------ */
 
-/* Names of one directory, some at a time: no snapshot is held while telling. */
+/* Names of a directory that are read at a time, so that no snapshot is open while the kernel is
+ * notified. */
 #define WALK_NAMES 256
 
 struct walk_name {
@@ -262,7 +269,9 @@ struct walk {
 	size_t n, cap;
 };
 
-static size_t take_names(const struct notifier *notifier, uint64_t dir,
+/* Fill NAMES with up to WALK_NAMES names of DIR after AFTER (NULL: from the first). Returns their
+ * number. */
+static size_t read_names(const struct notifier *notifier, uint64_t dir,
                          const struct walk_name *after, struct walk_name *names)
 {
 	struct view view;
@@ -299,44 +308,48 @@ static void walk_push(struct walk *walk, uint64_t dir)
 	walk->dirs[walk->n++] = dir;
 }
 
-/* Tells the names of DIR and what they lead to; directories go to WALK. */
-static void tell_dir(struct notifier *notifier, uint64_t dir, struct walk *walk,
-                     struct walk_name *names)
+/* Invalidate DIR, its names and their inodes, and add its directories to WALK. NAMES has room for
+ * WALK_NAMES + 1. */
+static void invalidate_dir(struct notifier *notifier, uint64_t dir, struct walk *walk,
+                           struct walk_name *names)
 {
 	struct files *files = &notifier->mount->files;
-	size_t n = take_names(notifier, dir, NULL, names);
+	size_t n = read_names(notifier, dir, NULL, names);
 
-	tell_inode(notifier, dir, true);
+	invalidate_inode(notifier, dir, true);
 	while (n) {
 		for (size_t i = 0; i < n; i++) {
 			uint64_t ino;
 
-			tell_inode(notifier, names[i].ino, true);
+			invalidate_inode(notifier, names[i].ino, true);
 			for (unsigned k = 0; (ino = files_alias(files, names[i].ino, k)); k++)
-				tell_inode(notifier, ino, true);
-			inval_entry(notifier, dir, names[i].name, names[i].len);
+				invalidate_inode(notifier, ino, true);
+			invalidate_entry(notifier, dir, names[i].name, names[i].len);
 			if (names[i].is_dir)
 				walk_push(walk, names[i].ino);
 		}
 		names[WALK_NAMES] = names[n - 1];
-		n = take_names(notifier, dir, &names[WALK_NAMES], names);
+		n = read_names(notifier, dir, &names[WALK_NAMES], names);
 	}
 }
 
-/* Events were missed: all that the kernel may have is told. Names that are gone
- * are not known any more; the epoch covers them. */
-static void tell_all(struct notifier *notifier)
+/* Invalidate everything that the kernel may have, because events were missed. Names that were
+ * removed are in no table any more; the epoch covers them. */
+static void invalidate_everything(struct notifier *notifier)
 {
 	struct walk_name *names = malloc((WALK_NAMES + 1) * sizeof(*names));
 	struct walk walk = { 0 };
 
-	logger(LOGGER_WARN, "the feed moved on too far; the kernel forgets everything");
-	if (!tell_all_names(notifier))
-		logger(LOGGER_WARN, "removed names may still be seen: this kernel cannot forget "
-		                    "all names at once");
+	logger(LOGGER_WARN,
+	       "this mount missed changes, because the feed no longer has them; dropping all of "
+	       "the kernel's cached data");
+	if (!expire_all_names(notifier))
+		logger(LOGGER_WARN,
+		       "names that were removed meanwhile may stay visible: dropping all names "
+		       "at once needs Linux 6.16; mount again to drop them");
 	walk_push(&walk, notifier->mount->root);
 	while (names && walk.n)
-		tell_dir(notifier, walk.dirs[--walk.n], &walk, names);
+		invalidate_dir(notifier, walk.dirs[--walk.n], &walk, names);
 	free(walk.dirs);
 	free(names);
 }
@@ -345,21 +358,21 @@ bool notify_kernel(struct notifier *notifier, const struct invalidation *item, b
 {
 	switch (item->kind) {
 	case INVALIDATE_NAME:
-		tell_name(notifier, item, insist);
+		invalidate_name(notifier, item, insist);
 		return false;
 	case INVALIDATE_REMOVED:
-		tell_removed(notifier, item, insist);
+		invalidate_removed(notifier, item, insist);
 		return false;
 	case INVALIDATE_VALUE:
-		return tell_changed(notifier, item, true, insist);
+		return invalidate_all_numbers(notifier, item, true, insist);
 	case INVALIDATE_ATTR:
-		return tell_changed(notifier, item, false, insist);
+		return invalidate_all_numbers(notifier, item, false, insist);
 	case INVALIDATE_THAW:
-		return tell_thawed(notifier, item, insist);
+		return thaw_file(notifier, item, insist);
 	case INVALIDATE_LISTING:
-		return tell_listing(notifier, item, insist);
+		return invalidate_listing(notifier, item, insist);
 	case INVALIDATE_ALL:
-		tell_all(notifier);
+		invalidate_everything(notifier);
 		return false;
 	case INVALIDATE_REPLY:
 		fuse_reply_err(item->req, item->error);

@@ -1,6 +1,6 @@
 /* Notifier: makes the kernel drop names, attributes and pages. */
-#ifndef KEYDIR_FS_TELL_H
-#define KEYDIR_FS_TELL_H
+#ifndef KEYDIR_FS_NOTIFIER_H
+#define KEYDIR_FS_NOTIFIER_H
 
 #include "fs/announce.h"
 
@@ -29,17 +29,17 @@ struct invalidation {
 	struct invalidation *next;
 	int64_t not_before_ms; /* clock_mono_ms(); 0: at once */
 	enum invalidation_kind kind;
-	uint64_t proc;        /* that submitted the event; 0: none */
-	bool own_as_well;     /* also needed if that is this process */
-	bool replaced;        /* the value, as a whole, by another client */
-	uint64_t ino;         /* of the store */
-	struct file *file;    /* a reference */
-	uint64_t parent;      /* of the name, if any; a listing's directory is ino */
-	struct fuse_req *req; /* to be answered ... */
-	int error;            /* ... with that */
-	struct invalidation
-	        *next_sync; /* of an INVALIDATE_SYNC; protected by inval->lock, as is its req */
-	/* What to announce about the name, in parent, or for a listing in ino. */
+	uint64_t proc;        /* process that submitted the event; 0: none */
+	bool own_as_well;     /* needed even if that is this process */
+	bool replaced;        /* another client replaced the whole value */
+	uint64_t ino;         /* the store's inode; of a listing: the directory */
+	struct file *file;    /* of INVALIDATE_THAW: a reference */
+	uint64_t parent;      /* directory of the name, if any */
+	struct fuse_req *req; /* request to answer ... */
+	int error;            /* ... with this errno */
+	/* List of INVALIDATE_SYNC items. This and their req are protected by inval->lock. */
+	struct invalidation *next_sync;
+	/* What to announce about the name in directory parent, or in ino for a listing. */
 	enum announcement announce;
 	size_t len;
 	char name[];
@@ -50,7 +50,7 @@ struct notifier {
 	struct mount *mount;
 	struct inval *inval;
 	bool no_epoch; /* this kernel cannot drop all names at once */
-	bool bumped;   /* it did so in this round */
+	bool bumped;   /* all names were dropped in this round */
 	bool inside;   /* it may wait for a lock of the kernel; protected by inval->lock */
 };
 

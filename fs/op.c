@@ -8,8 +8,8 @@
  *
  * A request that must see these events (a read of appended bytes, a flush) is parked with the
  * number of the last of them, and continues when all up to that one are done; no thread waits.
- * Completions come from any thread and almost in any order, so their effect depends on the
- * events that are still outstanding, not on their own kind.
+ * Any thread may run a completion, in almost any order, so its effect depends on the events that
+ * are still in flight, not only on its own event.
  *
  * Lock: file->lock, not held around node_submit, a reply or a callback. */
 #include "fs/op.h"
@@ -61,7 +61,7 @@ void op_mark_locked(struct op *op, uint64_t ino)
 	busy_begin(&op->mount->busy, ino);
 }
 
-static void release_holds(struct op *op)
+static void release_locked_inodes(struct op *op)
 {
 	for (int i = 0; i < 2; i++) {
 		if (op->locked_inodes[i])
@@ -74,7 +74,7 @@ void op_free(struct op *op)
 {
 	if (!op)
 		return;
-	release_holds(op);
+	release_locked_inodes(op);
 	files_unref(&op->mount->files, op->file);
 	free(op->owned);
 	free(op);
@@ -110,7 +110,7 @@ static void run_parked_job(struct job *job)
 	run_parked((struct parked *)((char *)job - offsetof(struct parked, job)));
 }
 
-static void resume(struct parked *list)
+static void resume_parked(struct parked *list)
 {
 	while (list) {
 		struct parked *p = list;
@@ -125,7 +125,7 @@ static void resume(struct parked *list)
 	}
 }
 
-/* Takes off the parked requests whose events are all done; F->lock is held. */
+/* Remove and return the parked requests whose events are all done. F->lock is held. */
 static struct parked *take_ready(struct file *f)
 {
 	const struct op *oldest = f->flight;
@@ -148,7 +148,7 @@ static struct parked *take_ready(struct file *f)
 	return list;
 }
 
-/* The inode that a name has now, 0 for none. */
+/* Return the inode that a name has now, or 0 if it has none or is a directory. */
 static uint64_t find_ino(struct mount *m, uint64_t parent, const char *name, size_t len)
 {
 	struct view view;
@@ -163,8 +163,8 @@ static uint64_t find_ino(struct mount *m, uint64_t parent, const char *name, siz
 	return ino;
 }
 
-/* F's creation came to OUT. F->lock is held. */
-static void settle_birth(struct mount *m, struct file *f, const struct outcome *out)
+/* Update F for OUT, the outcome of its creation. F->lock is held. */
+static void finish_creation(struct mount *m, struct file *f, const struct outcome *out)
 {
 	uint64_t real = out->code == OUTCOME_OK ? out->ino : 0;
 
@@ -185,8 +185,8 @@ static void settle_birth(struct mount *m, struct file *f, const struct outcome *
 		inval_name(m->inval, f->parent, f->name, f->name_len);
 }
 
-/* Whether an outcome leaves the caller without what it wrote. The value of a
- * file that was deleted meanwhile is nobody's loss. */
+/* Return whether OUT means that a caller's data was lost. A write to a file that was deleted in the
+ * meantime is not an error. */
 static bool is_failure(const struct op *op, const struct outcome *out)
 {
 	if (out->code == OUTCOME_OK)
@@ -196,7 +196,7 @@ static bool is_failure(const struct op *op, const struct outcome *out)
 	return out->code != OUTCOME_NOT_FOUND;
 }
 
-/* The op that this thread is sending. */
+/* The op that this thread is submitting. */
 static _Thread_local const struct op *sending;
 
 bool op_detach(struct op *op, bool closing, bool must)
@@ -207,7 +207,7 @@ bool op_detach(struct op *op, bool closing, bool must)
 }
 
 /* Return the errno of OP if it failed and no caller can get it, or 0. */
-static int untold_error(const struct op *op, const struct outcome *out)
+static int unreported_error(const struct op *op, const struct outcome *out)
 {
 	if (!op->pending_seq || !is_failure(op, out))
 		return 0;
@@ -216,6 +216,7 @@ static int untold_error(const struct op *op, const struct outcome *out)
 	return op_errno(out);
 }
 
+/* Report the end of a detached op. */
 static void end_pending(struct op *op, const struct outcome *out, int error)
 {
 	struct mount *m = op->mount;
@@ -230,32 +231,32 @@ static void end_pending(struct op *op, const struct outcome *out, int error)
 	pending_done(&m->pending, op, error);
 }
 
-/* Brings F up to date after OP; F->lock is held. ERROR is untold_error(). */
-static void settle(struct op *op, const struct outcome *out, int error)
+/* Update OP's file after OP is done. F->lock is held. ERROR is unreported_error(). */
+static void update_file(struct op *op, const struct outcome *out, int error)
 {
 	struct file *f = op->file;
 	struct mount *m = op->mount;
 
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): what was sent is in that list */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): ops that were sent are in the list */
 	DL_DELETE(f->flight, op);
 	if (op->ev.op == EVENT_APPEND) {
 		f->nappends--;
 		f->append_bytes -= op->size;
 	}
 	if (op->is_create)
-		settle_birth(m, f, out);
+		finish_creation(m, f, out);
 	else if (out->code == OUTCOME_NOT_FOUND)
 		f->gone = true;
 	bool failed = op->is_data && is_failure(op, out);
 	if (failed) {
 		if (!op->req && !f->error)
 			f->error = op_errno(out);
-		/* What the kernel keeps of it was never stored. */
+		/* The kernel has cached data that was never stored. */
 		inval_value(m->inval, f->ino);
 	}
 	if (error && !f->gone)
 		files_keep(&m->files, f);
-	/* Reads see the store again when nothing is on its way. */
+	/* Reads see the store again once no event is queued or in flight. */
 	if (f->buffer && !f->buffer->changed && !f->buffer->error && !file_busy(f) && !f->gone) {
 		bool exact = out->code == OUTCOME_OK && op->ev.op == EVENT_SET &&
 		             op->seq == f->last_seq;
@@ -267,7 +268,7 @@ static void settle(struct op *op, const struct outcome *out, int error)
 	}
 }
 
-/* Continue with a file's queue; no other thread does, after a creation. */
+/* Submit the rest of a file's queue: after a creation no other thread does. */
 static void pump_job(struct job *job)
 {
 	struct op *op = (struct op *)((char *)job - offsetof(struct op, job));
@@ -282,18 +283,19 @@ static bool changes_value(const struct op *op)
 	       op->ev.op == EVENT_TRUNCATE;
 }
 
-static void complete(void *arg, const struct outcome *out)
+/* Complete an op: the callback of node_submit(). */
+static void complete_op(void *arg, const struct outcome *out)
 {
 	struct op *op = arg;
 	struct mount *m = op->mount;
 	struct file *f = op->file;
 	struct parked *ready = NULL;
 	bool pump = false;
-	int untold = untold_error(op, out);
+	int unreported = unreported_error(op, out);
 
 	if (f) {
 		pthread_mutex_lock(&f->lock);
-		settle(op, out, untold);
+		update_file(op, out, unreported);
 		ready = take_ready(f);
 		pump = f->queue && !f->pumping;
 		pthread_mutex_unlock(&f->lock);
@@ -303,9 +305,9 @@ static void complete(void *arg, const struct outcome *out)
 	if (op->done)
 		op->done(op, out);
 	if (op->pending_seq)
-		end_pending(op, out, untold);
-	release_holds(op);
-	resume(ready);
+		end_pending(op, out, unreported);
+	release_locked_inodes(op);
+	resume_parked(ready);
 	if (pump) {
 		op->job.run = pump_job;
 		worker_add(m->worker, &op->job);
@@ -317,24 +319,24 @@ static void complete(void *arg, const struct outcome *out)
 
 /* --- sending --------------------------------------------------------------- */
 
-static void submit(struct op *op)
+static void submit_op(struct op *op)
 {
 	void *owned = op->owned;
 
 	op->owned = NULL;
 	atomic_fetch_add_explicit(&op->mount->nops, 1, memory_order_relaxed);
 	sending = op;
-	node_submit(op->mount->node, &op->ev, owned, complete, op);
+	node_submit(op->mount->node, &op->ev, owned, complete_op, op);
 	sending = NULL;
 }
 
-/* The outcome of an op that need not be sent any more. */
-static void complete_here(struct op *op, enum event_outcome code)
+/* Complete OP with CODE instead of submitting it. */
+static void complete_unsent(struct op *op, enum event_outcome code)
 {
 	struct outcome out = { .code = code };
 
 	atomic_fetch_add_explicit(&op->mount->nops, 1, memory_order_relaxed);
-	complete(op, &out);
+	complete_op(op, &out);
 }
 
 void op_queue(struct op *op)
@@ -373,9 +375,9 @@ void op_pump(struct mount *m, struct file *f)
 			op->ev.at = f->real;
 		pthread_mutex_unlock(&f->lock);
 		if (send)
-			submit(op);
+			submit_op(op);
 		else
-			complete_here(op, lost);
+			complete_unsent(op, lost);
 		pthread_mutex_lock(&f->lock);
 	}
 	f->pumping = false;
@@ -388,7 +390,7 @@ void op_send(struct op *op)
 	struct mount *m = op->mount;
 
 	if (!f) {
-		submit(op);
+		submit_op(op);
 		return;
 	}
 	/* The op may be done and its reference gone before pumping ends. */
@@ -427,9 +429,9 @@ int op_new_create(struct mount *m, struct file *f, enum event_op what, struct op
 	return 0;
 }
 
-/* Let OP say when the value of F was written: what fstat(2) has shown must not change when
- * the file is closed. F->lock is held. */
-static void say_written(struct op *op, const struct file *f)
+/* Set OP's mtime to the time at which the value of F was written, so that the time that fstat(2)
+ * has shown does not change when the file is closed. F->lock is held. */
+static void set_mtime(struct op *op, const struct file *f)
 {
 	int64_t ns = f->changed_ns ? f->changed_ns : op->is_create ? f->last.mtime_ns : 0;
 
@@ -439,9 +441,10 @@ static void say_written(struct op *op, const struct file *f)
 	}
 }
 
-/* The first event of a file. One that nobody wrote to or asked to be empty
- * must not empty what another writer made of that name meanwhile. */
-static int birth_op(struct mount *m, struct file *f, struct op **ret)
+/* Create the op that creates F with its value. If the program neither wrote to F nor truncated it,
+ * the op must not empty a file that another writer created by that name in the meantime. F->lock
+ * is held. Returns 0 or -errno. */
+static int make_create_op(struct mount *m, struct file *f, struct op **ret)
 {
 	struct op *op;
 	int r = op_new_create(m, f, EVENT_SET, &op);
@@ -450,7 +453,7 @@ static int birth_op(struct mount *m, struct file *f, struct op **ret)
 		return r;
 	if (!f->truncated && !f->buffer->changed)
 		op->ev.cond = IF_ABSENT;
-	say_written(op, f);
+	set_mtime(op, f);
 	r = buffer_take(f->buffer, &op->ev, &op->owned);
 	if (r < 0) {
 		op_free(op);
@@ -460,7 +463,9 @@ static int birth_op(struct mount *m, struct file *f, struct op **ret)
 	return 0;
 }
 
-static int change_op(struct mount *m, struct file *f, struct op **ret)
+/* Create the op that logs the changes of F, which is logged. F->lock is held. Returns 0 or
+ * -errno. */
+static int make_change_op(struct mount *m, struct file *f, struct op **ret)
 {
 	struct path path;
 	int r = path_inode(m, f->real, &path);
@@ -473,7 +478,7 @@ static int change_op(struct mount *m, struct file *f, struct op **ret)
 	op->is_data = true;
 	op->done = NULL;
 	op->ev.at = f->real;
-	say_written(op, f);
+	set_mtime(op, f);
 	r = buffer_take(f->buffer, &op->ev, &op->owned);
 	if (r < 0) {
 		op_free(op);
@@ -497,10 +502,10 @@ static enum event_outcome outcome_of(int error)
 	}
 }
 
-/* Drop the changes of F, because a write has failed: reads see the store's value again. A
- * program that goes on writing where it was would mix it with that, so its writes fail
- * until it has set the size. A new key does not come about. Returns the negative errno of
- * that write. F->lock is held. */
+/* Drop the changes of F because a write has failed, so that reads see the store's value again. If
+ * the program continued to write at its position, it would mix its data with that value. So its
+ * writes fail until it has set the size. A file that was not logged yet is not created. Returns the
+ * negative errno of the failed write. F->lock is held. */
 static int drop_changes(struct mount *m, struct file *f)
 {
 	int error = f->buffer->error;
@@ -509,7 +514,7 @@ static int drop_changes(struct mount *m, struct file *f)
 	f->ndropped++;
 	f->dropped_error = error;
 	if (f->creation == FILE_UNLOGGED)
-		settle_birth(m, f, &(struct outcome){ .code = outcome_of(error) });
+		finish_creation(m, f, &(struct outcome){ .code = outcome_of(error) });
 	inval_value(m->inval, f->ino);
 	return -error;
 }
@@ -522,7 +527,8 @@ int op_queue_flush(struct mount *m, struct file *f)
 		return drop_changes(m, f);
 	if (!file_is_dirty(f))
 		return 0;
-	int r = f->creation == FILE_UNLOGGED ? birth_op(m, f, &op) : change_op(m, f, &op);
+	int r = f->creation == FILE_UNLOGGED ? make_create_op(m, f, &op) :
+	                                       make_change_op(m, f, &op);
 	if (r < 0)
 		return r;
 	op_queue(op);

@@ -11,20 +11,20 @@ struct op {
 	struct mount *mount;
 	struct file *file; /* a reference, or NULL: does not belong to a file */
 	uint64_t seq;      /* number among the file's events */
-	struct event ev;   /* its texts lie in `text` or in `owned` */
+	struct event ev;   /* its texts are in `text` or `owned` */
 	void *owned;       /* malloc'd; its value and ranges */
-	uint64_t size;     /* what an append counts */
+	uint64_t size;     /* of an append: its bytes in file->append_bytes */
 	bool is_create;    /* creates the file: found by directory and name */
 	bool is_data;      /* changes the value: its error is reported to writers */
 	fuse_req_t req;    /* to be answered by `done`, or NULL */
-	/* Of a detached op, which no request waits for (pending.h). */
+	/* Of a detached op, for which no request waits (pending.h). */
 	struct op *pending_prev, *pending_next;
 	uint64_t pending_seq; /* 0: not detached */
 	uint64_t pending_bytes;
-	pthread_t closer; /* thread that can still report a failure while it is sent */
+	pthread_t closer; /* thread that can still report a failure while it submits the op */
 	bool has_closer;
 	uint64_t locked_inodes[2]; /* locked by the kernel until the answer; 0: none */
-	fuse_ino_t ino;            /* that the request is about */
+	fuse_ino_t ino;            /* the request's inode */
 	struct fuse_file_info fi;
 	void *arg; /* for `done` */
 	/* Called with the outcome, from any thread. May reply; must not submit. */
@@ -39,7 +39,7 @@ struct parked {
 	struct job job;
 	struct mount *mount;
 	struct file *file; /* a reference, dropped after `run` */
-	uint64_t seq;      /* waits for all events up to this one */
+	uint64_t seq;      /* the request waits for all events up to this one */
 	bool direct;       /* `run` only replies, so it needs no worker */
 	fuse_req_t req;
 	uint64_t locked_inodes; /* inode that the kernel keeps locked until `run`; 0: none */

@@ -1,9 +1,9 @@
 /* Paths: the keys of events that this mount sends.
  *
- * The kernel names entries by inode and a last name, and so do our events; the
- * key is written along so that a log reads well. It is computed when the event
- * is made. If a directory is renamed before it is applied, the event still
- * means the right entry, by its numbers. No state, no lock. */
+ * The kernel names an entry by its directory's inode and a last name, and so do the events of
+ * this mount. They also contain the key, which makes the log readable. The key is computed when
+ * the event is created. If a directory is renamed before the event is applied, the event still
+ * means the right entry, because of its inode numbers. No state, no lock. */
 #include "fs/mount.h"
 
 #include "common/base/key.h"

@@ -1,11 +1,10 @@
-/* Pending: changes that nobody waits for, because their close has returned.
+/* Pending: changes whose close has returned already (-o async_close).
  *
- * With -o async_close, close(2) returns once its event is handed to the log; and in
- * any case what is left at the release of a file is logged without anybody who
- * waits. Until such a change is applied the mount shows it (its file is
- * private, file.h). Here they are counted, so that they are bounded, and kept
- * in their order, so that fsync of a directory can wait for all that came
- * before it; and the first error is kept, so that it can tell it.
+ * With -o async_close, close(2) returns once its event is handed to the log. In any mode,
+ * changes that are left at the release of a file are logged without a waiting caller. Until
+ * such a change is applied, the mount shows it (its file is private, file.h). This module counts
+ * these changes to bound them, and keeps their order, so that fsync of a directory can wait for
+ * all earlier ones. It also keeps the first error, which that fsync reports.
  *
  * Lock: pending->lock, a leaf. */
 #include "fs/pending.h"

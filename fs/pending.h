@@ -6,17 +6,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Above these limits close waits. */
+/* Above these limits close waits until its change is applied. */
 #define PENDING_MAX 4096
 #define PENDING_BYTES_MAX (64u << 20)
 
 struct op;
 
-/* Waits for pending changes; embedded in what the caller allocated. */
+/* A wait for pending changes; embedded in an object that the caller allocated and owns. */
 struct pending_wait {
 	struct pending_wait *next;
 	uint64_t seq;
-	/* Called with no lock held, by any thread; must not submit. */
+	/* Called with no lock held, by any thread; must not submit events. */
 	void (*run)(struct pending_wait *wait);
 };
 
@@ -32,14 +32,14 @@ struct pending {
 
 void pending_init(struct pending *pending);
 
-/* Add OP, which was not sent yet; pending_done() removes it, with its errno (0: success). Without
- * MUST, returns false and changes nothing above the limits. Thread-safe, like all functions
- * here. */
+/* Add OP, which was not sent yet; pending_done() removes it. ERROR is its errno, 0 for success.
+ * Above the limits, pending_add() without MUST returns false and changes nothing. Thread-safe, like
+ * all functions here. */
 bool pending_add(struct pending *pending, struct op *op, bool must);
 void pending_done(struct pending *pending, struct op *op, int error);
 
-/* Let WAIT->run be called when all changes that are pending now are done. Returns false, and does
- * not call it, if there are none. */
+/* Call WAIT->run once all changes that are pending now are done. If there are none, return false
+ * and do not call it. */
 bool pending_wait(struct pending *pending, struct pending_wait *wait);
 
 /* Return the first error that was not reported, 0 for none, and clear it. */

@@ -1,15 +1,20 @@
 /* Serving: one mount from its start to its end.
  *
- * Start: tables and worker, node, session, mount, invalidator, loop. Stop, by a
- * signal: first what was written through mappings is collected, and the invalidator
- * and the announcer ended, while requests are still served, because the kernel may hold
- * what they wait for until one of them is answered; then the loop, so that no new request
- * comes in; then what is still open is closed, and what is on its way waited for,
- * and the node closed, while replies can still be sent; then the mount is taken
- * away. Unmounting by hand ends the loop, and the rest is the same.
+ * Start: tables and worker, node, session, mount, invalidator, loop.
  *
- * Signals are blocked in all threads and taken by one of their own; until there is
- * something to mount by one that ends the program at once (base/early_stop.h). */
+ * Stop, by a signal:
+ * 1. While requests are still served: collect the data written through mappings, then stop the
+ *    invalidator and the announcer. They may wait for a lock that the kernel holds until one of
+ *    its requests is answered.
+ * 2. End the loop, so that no new request arrives.
+ * 3. While replies can still be sent: close the open files, wait for events in flight, close
+ *    the node.
+ * 4. Unmount.
+ * Unmounting by hand ends the loop; the rest is the same.
+ *
+ * Signals are blocked in all threads except one that receives them. Until the node is open, that
+ * is a thread which ends the program at once (base/early_stop.h); from the mount on it is
+ * wait_for_signal(). */
 #include "fs/channel.h"
 #include "fs/guard.h"
 #include "fs/dir.h"
@@ -33,12 +38,15 @@
 #include <unistd.h>
 
 #define MAX_THREADS 16
+/* Interval at which conditions without a wake-up are checked. */
 #define POLL_US 10000
-#define SETTLE_MS 5000 /* longest wait for the guard at the start */
-/* Sent to the thread in the loop, whose wait a signal ends. */
+/* Longest wait for the guard at the start. */
+#define SETTLE_MS 5000
+/* Sent to the thread that runs the loop, to interrupt its wait. */
 #define SIGNAL_WAKE SIGUSR1
 
-static int fail(int err, char *why, size_t why_size, const char *what)
+/* Write "WHAT: errno's text" to WHY. Returns ERR. */
+static int explain_error(int err, char *why, size_t why_size, const char *what)
 {
 	snprintf(why, why_size, "%s: %s", what, strerror(-err));
 	return err;
@@ -65,17 +73,18 @@ static int set_identity(struct mount *m, const struct fs_options *options, char 
 	return 0;
 }
 
-static void is_in_use(void *node, uint64_t ino)
+/* Keep the entry INO from being evicted: it is open here. */
+static void pin_entry(void *node, uint64_t ino)
 {
 	node_pin(node, ino);
 }
 
-/* What is open here must not be evicted. */
-static void tell_in_use(void *arg, struct node *node)
+/* Pin all open files: the node's in_use callback. */
+static void pin_open_files(void *arg, struct node *node)
 {
 	struct mount *m = arg;
 
-	files_each_ino(&m->files, is_in_use, node);
+	files_each_ino(&m->files, pin_entry, node);
 }
 
 static int open_node(struct mount *m, const struct fs_options *options, char *why, size_t why_size)
@@ -88,7 +97,7 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 	config.read_only = options->read_only;
 	config.is_mount = m->caching;
 	config.place = options->mountpoint;
-	config.in_use = tell_in_use;
+	config.in_use = pin_open_files;
 	config.in_use_arg = m;
 	if (m->caching) {
 		config.follow = inval_follow;
@@ -104,10 +113,10 @@ static int open_node(struct mount *m, const struct fs_options *options, char *wh
 	return 0;
 }
 
-/* Wait until the node is ready, at most the write timeout. If it is not ready then, it is
- * mounted all the same, so that a machine starts without its log, and it becomes usable as
- * soon as the log answers: what the node has is shown, or, if that is nothing or long past
- * (node_can_read()), reads fail with EIO. WARNING then says so; else it is "". */
+/* Wait until the node is ready, at most the write timeout. If it is not ready by then, the caller
+ * mounts it nevertheless, so that a machine can start without its log. Until the log answers, the
+ * mount shows the node's store, or reads fail with EIO if the store is empty or too old
+ * (node_can_read()). WARNING then says so; otherwise it is "". */
 static void wait_until_ready(const struct mount *m, char *warning, size_t size)
 {
 	int64_t deadline = clock_mono_ms() + m->timeout_ms;
@@ -126,6 +135,7 @@ static void wait_until_ready(const struct mount *m, char *warning, size_t size)
 	}
 }
 
+/* Find the directory to mount. Returns 0, or -errno with a sentence in WHY. */
 static int find_root(struct mount *m, const char *subdir, char *why, size_t why_size)
 {
 	struct view view;
@@ -137,7 +147,9 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 		return 0;
 	if (!node_can_read(m->node)) {
 		snprintf(why, why_size,
-		         "-o subdir=%s: the node is not ready, so it cannot be looked up", subdir);
+		         "-o subdir=%s: cannot look it up before the node is ready; mount again "
+		         "when the log answers",
+		         subdir);
 		return -EAGAIN;
 	}
 	while (*subdir == '/')
@@ -147,7 +159,7 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 		len--;
 	int r = view_open(m->store, &view);
 	if (r < 0)
-		return fail(r, why, why_size, "cannot read the store");
+		return explain_error(r, why, why_size, "cannot read the store");
 	r = view_key(&view, subdir, len, &e);
 	if (r == 0 && !entry_is_dir(&e))
 		r = -ENOTDIR;
@@ -156,7 +168,7 @@ static int find_root(struct mount *m, const char *subdir, char *why, size_t why_
 	view_close(&view);
 	if (r < 0)
 		snprintf(why, why_size, "-o subdir=%s: %s", subdir,
-		         r == -ENOENT ? "there is no such directory in the cache; make it first" :
+		         r == -ENOENT ? "there is no such directory in the cache; create it first" :
 		                        strerror(-r));
 	return r;
 }
@@ -197,7 +209,9 @@ static int new_session(struct mount *m, const struct fs_options *options, char *
 	m->session = fuse_session_new(&args, &fs_ops, sizeof(fs_ops), m);
 	fuse_opt_free_args(&args);
 	if (!m->session) {
-		snprintf(why, why_size, "libfuse does not take the mount options: %s", list);
+		snprintf(why, why_size,
+		         "libfuse rejects the mount options \"%s\"; its message is in the log",
+		         list);
 		return -EINVAL;
 	}
 	return 0;
@@ -205,7 +219,7 @@ static int new_session(struct mount *m, const struct fs_options *options, char *
 
 /* --- stopping -------------------------------------------------------------- */
 
-/* Who takes the signals. */
+/* The thread that receives the signals. */
 struct stopper {
 	struct mount *mount;
 	pthread_t thread;
@@ -214,12 +228,12 @@ struct stopper {
 	atomic_bool ended; /* the loop has returned */
 };
 
-static void wake(int number)
+static void ignore_signal(int number)
 {
 	(void)number;
 }
 
-/* Unmount, so that a process that must end without its loop leaves no dead mount. */
+/* Unmount when the process has to end without its loop, so that it leaves no dead mount. */
 static void unmount_lazily(void *arg)
 {
 	const struct mount *m = arg;
@@ -234,7 +248,7 @@ static void *wait_for_signal(void *arg)
 
 	while (sigwait(&s->signals, &number) != 0)
 		;
-	/* A write that waits for the log may keep pages locked. */
+	/* The kernel may keep pages locked for a write that waits for the log. */
 	gate_stop(&s->mount->gate);
 	if (!atomic_load_explicit(&s->ended, memory_order_acquire)) {
 		logger(LOGGER_INFO, "stopping signal=%s", sigabbrev_np(number));
@@ -253,7 +267,7 @@ static void *wait_for_signal(void *arg)
 
 static void block_signals(sigset_t *signals)
 {
-	struct sigaction action = { .sa_handler = wake };
+	struct sigaction action = { .sa_handler = ignore_signal };
 
 	sigemptyset(signals);
 	sigaddset(signals, SIGTERM);
@@ -264,16 +278,15 @@ static void block_signals(sigset_t *signals)
 	signal(SIGHUP, SIG_IGN);
 }
 
-/* Waits for events on their way, but not for ever. */
-static void drain(struct mount *m)
+/* Wait for events in flight, at most the write timeout. */
+static void wait_for_ops(struct mount *m)
 {
 	int64_t deadline = clock_mono_ms() + m->timeout_ms;
 
 	while (atomic_load_explicit(&m->nops, memory_order_acquire) || !worker_idle(m->worker)) {
 		if (clock_mono_ms() > deadline) {
 			logger(LOGGER_ERROR,
-			       "changes on their way when stopping; they may be lost "
-			       "events=%u",
+			       "stopped while changes were in flight; they may be lost events=%u",
 			       atomic_load_explicit(&m->nops, memory_order_acquire));
 			return;
 		}
@@ -283,14 +296,14 @@ static void drain(struct mount *m)
 
 /* --- serving --------------------------------------------------------------- */
 
-static int loop(struct mount *m)
+static int run_loop(struct mount *m)
 {
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
 
 	if (!config)
 		return -ENOMEM;
-	/* A queue of its own for each thread; who mounts through fusermount3 may not
-	 * be allowed to open another one. */
+	/* Each thread gets its own queue of requests, if this user may open /dev/fuse: users who
+	 * mount through fusermount3 may not. */
 	fuse_loop_cfg_set_clone_fd(config, access("/dev/fuse", R_OK | W_OK) == 0);
 	fuse_loop_cfg_set_max_threads(config, MAX_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, MAX_THREADS);
@@ -301,7 +314,7 @@ static int loop(struct mount *m)
 	return r;
 }
 
-/* The thread that says when the mount is ready. */
+/* The thread that reports when the mount is ready. */
 struct starter {
 	pthread_t thread;
 	pid_t guard; /* of guard_start() */
@@ -326,14 +339,16 @@ static void *wait_for_guard(void *arg)
 	return NULL;
 }
 
-/* From the mount being there to its end. */
-static int run(struct mount *m, struct starter *starter, char *why, size_t why_size)
+/* Serve requests from the mount's start until its end. Returns 0, or -errno with a sentence in WHY
+ * if a thread could not be started. */
+static int serve_until_unmounted(struct mount *m, struct starter *starter, char *why,
+                                 size_t why_size)
 {
 	struct stopper stopper = { .mount = m, .loop = pthread_self() };
 	int r = m->inval ? inval_start(m->inval) : 0;
 
 	if (r < 0)
-		return fail(r, why, why_size, "cannot start a thread");
+		return explain_error(r, why, why_size, "cannot start a thread");
 	sigemptyset(&stopper.signals);
 	sigaddset(&stopper.signals, SIGTERM);
 	sigaddset(&stopper.signals, SIGINT);
@@ -341,26 +356,26 @@ static int run(struct mount *m, struct starter *starter, char *why, size_t why_s
 	if (r < 0) {
 		inval_stop(m->inval);
 		announcer_stop(m->announcer);
-		return fail(r, why, why_size, "cannot start a thread");
+		return explain_error(r, why, why_size, "cannot start a thread");
 	}
 	bool has_starter = pthread_create(&starter->thread, NULL, wait_for_guard, starter) == 0;
 	if (!has_starter)
 		wait_for_guard(starter);
-	r = loop(m);
+	r = run_loop(m);
 	if (r < 0)
 		logger(LOGGER_ERROR, "the session ended why=\"%s\"", strerror(-r));
 	atomic_store_explicit(&stopper.ended, true, memory_order_release);
 	pthread_kill(stopper.thread, SIGINT);
 	pthread_join(stopper.thread, NULL);
-	/* Nobody answers the guard any more, so the starter must not wait for it. What it
-	 * guards against is over: the invalidator has ended. */
+	/* No thread answers the guard's requests any more, so the starter must not wait for it. The
+	 * guard is not needed after the invalidator has ended. */
 	guard_stop(starter->guard);
 	starter->guard = 0;
 	if (has_starter)
 		pthread_join(starter->thread, NULL);
 	handle_close_all(m);
-	drain(m);
-	/* A creation that was on its way has opened what it made. */
+	wait_for_ops(m);
+	/* A creation that was in flight may have opened its new file. */
 	handle_close_all(m);
 	dir_close_all(m);
 	return 0;
@@ -371,7 +386,7 @@ static int start_announcer(struct mount *m, const char *dir, char *why, size_t w
 	unsigned connection = mountpoint_connection(dir);
 	int r = connection ? announcer_start(m, connection, dir, &m->announcer) : -ENOENT;
 
-	return r < 0 ? fail(r, why, why_size, "-o inotify") : 0;
+	return r < 0 ? explain_error(r, why, why_size, "-o inotify") : 0;
 }
 
 static int mount_and_run(struct mount *m, const struct fs_options *options, const char *warning,
@@ -389,7 +404,7 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 		snprintf(why, why_size, "cannot mount at %s%s", options->mountpoint,
 		         options->allow_other && geteuid() != 0 ?
 		                 "; allow_other needs user_allow_other in /etc/fuse.conf" :
-		                 "; is it yours to write, and /dev/fuse to open?");
+		                 "; check that this user may write to it and open /dev/fuse");
 		return -EIO;
 	}
 	logger(LOGGER_INFO, "mounted mountpoint=%s store=%s log=%s version=%s", options->mountpoint,
@@ -399,12 +414,12 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 	if (options->no_symlinks) {
 		r = remount_no_symlinks(options->mountpoint);
 		if (r < 0)
-			fail(r, why, why_size, "-o nosymfollow");
+			explain_error(r, why, why_size, "-o nosymfollow");
 	}
 	if (r == 0 && options->inotify)
 		r = start_announcer(m, options->mountpoint, why, why_size);
 	if (r == 0)
-		r = run(m, &starter, why, why_size);
+		r = serve_until_unmounted(m, &starter, why, why_size);
 	guard_stop(starter.guard);
 	return r;
 }
@@ -434,22 +449,22 @@ int fs_serve(const struct fs_options *options, serve_ready *ready, void *arg, ch
 	if (r == 0)
 		r = files_init(&m.files);
 	if (r < 0)
-		return fail(r, why, why_size, "cannot start");
+		return explain_error(r, why, why_size, "cannot start");
 	r = worker_start(&m.worker);
 	if (r < 0) {
-		fail(r, why, why_size, "cannot start a thread");
+		explain_error(r, why, why_size, "cannot start a thread");
 		goto close_files;
 	}
 	if (m.caching) {
 		r = inval_new(&m, &m.inval);
 		if (r < 0) {
-			fail(r, why, why_size, "cannot start");
+			explain_error(r, why, why_size, "cannot start");
 			goto stop_worker;
 		}
 	}
 	r = early_stop_begin(&early);
 	if (r < 0) {
-		fail(r, why, why_size, "cannot start a thread");
+		explain_error(r, why, why_size, "cannot start a thread");
 		goto free_inval;
 	}
 	r = open_node(&m, options, why, why_size);

@@ -1,12 +1,12 @@
-/* Spinning: looking for the next request for a moment before sleeping.
+/* Spin: poll for the next request for a short time before sleeping.
  *
- * Most of a round trip is two processors that are woken up, one after the
- * other. While requests follow each other closely, one thread therefore looks
- * for the next one instead of sleeping: only if the last two came within the
- * time that it may look, so that it is found more often than not; only one at
- * a time; and not while others want the processor: it yields between looks,
- * and if that takes long, somebody else has run, and it lets it be for a while.
- * So an idle mount costs nothing, and one on a busy machine next to nothing. */
+ * Most of the time of a round trip goes into waking two processors, one after the other. So
+ * while requests follow each other closely, a thread polls for the next one instead of
+ * sleeping. It does so only if the last two requests arrived within the polling time, so that
+ * it is successful more often than not; only one thread at a time; and not while other
+ * processes want the processor: it yields between polls, and if a yield takes long, another
+ * process has run, and no thread spins for a while. So an idle mount costs nothing, and a mount
+ * on a busy machine next to nothing. Relaxed atomics, and `taken` as a lock that is only tried. */
 #include "fs/spin.h"
 
 #include <poll.h>
@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A yield that took so long let somebody else run ... */
+/* A yield that took longer than this let another process run ... */
 #define YIELD_NS 20000
-/* ... and nobody spins for this long then. */
+/* ... and no thread spins for this long after it. */
 #define QUIET_NS 20000000
 
 static int64_t now_mono_ns(void)
@@ -29,9 +29,9 @@ static int64_t now_mono_ns(void)
 
 static bool has_request(int fd)
 {
-	struct pollfd look = { .fd = fd, .events = POLLIN };
+	struct pollfd request = { .fd = fd, .events = POLLIN };
 
-	return poll(&look, 1, 0) != 0;
+	return poll(&request, 1, 0) != 0;
 }
 
 void spin_init(struct spin *spin, uint64_t for_us)
@@ -39,7 +39,8 @@ void spin_init(struct spin *spin, uint64_t for_us)
 	*spin = (struct spin){ .for_ns = (int64_t)for_us * 1000 };
 }
 
-static void look(struct spin *spin, int fd)
+/* Poll FD until it has a request, the time is over, or another process needs the processor. */
+static void spin_until_request(struct spin *spin, int fd)
 {
 	int64_t now = now_mono_ns();
 	int64_t end = now + spin->for_ns;
@@ -67,7 +68,7 @@ ssize_t spin_read(struct spin *spin, int fd, void *buf, size_t size)
 	if (now - last < spin->for_ns &&
 	    now > atomic_load_explicit(&spin->quiet_ns, memory_order_relaxed) &&
 	    !atomic_exchange_explicit(&spin->taken, true, memory_order_acquire)) {
-		look(spin, fd);
+		spin_until_request(spin, fd);
 		atomic_store_explicit(&spin->taken, false, memory_order_release);
 	}
 	ssize_t n = read(fd, buf, size);

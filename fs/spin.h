@@ -17,9 +17,10 @@ struct spin {
 	atomic_bool taken;        /* a thread is spinning */
 };
 
+/* Initialize SPIN to poll for at most FOR_US microseconds, 0: never. */
 void spin_init(struct spin *spin, uint64_t for_us);
 
-/* Read a request from FD, like read(2). Thread-safe. */
+/* Read a request from FD, as read(2) does. Thread-safe. */
 ssize_t spin_read(struct spin *spin, int fd, void *buf, size_t size);
 
 #endif

@@ -1,13 +1,11 @@
-/* The worker: runs what a completion must not do itself.
+/* Worker: runs jobs that a completion must not run itself.
  *
- * A completion comes from the node's thread, or from inside node_submit; it
- * may reply, but not submit. Requests that waited for an event and now go on,
- * and events that waited for another one's outcome, are handed to this thread.
- * It is apart from the invalidator, because that one may have to wait for a
- * lock of the kernel which is held for a request that waits here.
+ * A completion runs in the node's thread, or inside node_submit(). It may answer a request, but
+ * not submit events. Requests that waited for an event and can continue, and events that waited
+ * for the outcome of another, are handed to this thread. It is separate from the invalidator,
+ * which may have to wait for a lock that the kernel holds for a request that waits here.
  *
- * Lock: worker->lock protects the queue, a leaf; it is not held while a job
- * runs. */
+ * Lock: worker->lock protects the queue, a leaf; it is not held while a job runs. */
 #include "fs/worker.h"
 
 #include <errno.h>
@@ -25,7 +23,7 @@ struct worker {
 	bool stop;         /* protected by lock */
 };
 
-static void *work(void *arg)
+static void *run_jobs(void *arg)
 {
 	struct worker *worker = arg;
 
@@ -62,7 +60,7 @@ int worker_start(struct worker **ret)
 	r = -pthread_cond_init(&worker->wake, NULL);
 	if (r < 0)
 		goto err_lock;
-	r = -pthread_create(&worker->thread, NULL, work, worker);
+	r = -pthread_create(&worker->thread, NULL, run_jobs, worker);
 	if (r < 0)
 		goto err_wake;
 	*ret = worker;

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* One job, embedded in the object that it is about, so that queueing cannot fail. */
+/* One job, embedded in the object that it works on, so that queueing cannot fail. */
 struct job {
 	struct job *next;
 	void (*run)(struct job *job); /* may free JOB */

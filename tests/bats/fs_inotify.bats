@@ -177,7 +177,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	kill -KILL "$pid"
 	put dir/key v
 	same v "$(<"$MNT/dir/key")"
-	wait_for 10 grep -q 'warn.*announcing process has ended' "$T/fs1.log"
+	wait_for 10 grep -q 'warn.*announcing process pid=[0-9]* has ended' "$T/fs1.log"
 	start_fs -m "$T/second" -o inotify
 	pid=$(pgrep -f "^keydir-announce [0-9]* $T/second\$")
 	kill_hard "$FS_PID"
