@@ -34,7 +34,7 @@ check_format() {
 	return $bad
 }
 
-# Its own flow analysis does not see through uthash's macros; clang's does.
+# cppcheck's flow analysis does not understand uthash's macros; clang's does.
 check_cppcheck() {
 	mkdir -p "$build/cppcheck"
 	cppcheck --quiet --error-exitcode=1 -j "$jobs" --std=c11 --language=c --inline-suppr \
@@ -45,9 +45,8 @@ check_cppcheck() {
 		"${sources[@]}"
 }
 
-# A source is looked at again only if it, a header or the settings changed. The
-# analyzer stops in a function after fewer paths than is its custom: that takes
-# a quarter of the time.
+# Check a source again only if it, a header or the settings changed. A lower limit of
+# paths per function reduces the analyzer's time to a quarter.
 check_tidy() {
 	local state source todo=()
 	state=$(cat "${headers[@]}" tests/clang-tidy.yml tests/check.sh | sha256sum | cut -c1-16)
@@ -84,14 +83,14 @@ check_headers() {
 	return $bad
 }
 
-# found WHAT-IS-WRONG LINES: complains if LINES is not empty.
+# found FAULT LINES: print FAULT and fail if LINES is not empty.
 found() {
 	[ -n "$2" ] || return 0
 	printf '%s:\n%s\n' "$1" "$2"
 	return 1
 }
 
-# Each folder, and after it those that its files may include besides their own.
+# Each folder, followed by the folders that its files may include besides their own.
 folders='
 common/base
 common/event    common/base
@@ -133,7 +132,7 @@ check_rules() {
 		"$(grep -rn '#include <microhttpd.h>' common fs)" || bad=1
 	check_folders || bad=1
 	found "no typedef over a struct" \
-		"$(grep -nE '^typedef (struct|union|enum)' "${headers[@]}" "${sources[@]}")" || bad=1
+		"$(grep -nE '^typedef (struct|union|enum)[^(]*$' "${headers[@]}" "${sources[@]}")" || bad=1
 	found "no unbounded or unsafe string functions" \
 		"$(grep -nE '[^a-z_](strcpy|sprintf|vsprintf|gets|strtok|atoi|atol|alloca)\(' \
 			"${sources[@]}" "${headers[@]}")" || bad=1
@@ -142,7 +141,7 @@ check_rules() {
 	for file in "${headers[@]}" "${sources[@]}"; do
 		case $(head -c 2 "$file") in '/*') ;; *) found "no comment at its top" "$file" || bad=1 ;; esac
 	done
-	# Bash's set -e goes on after a list whose first part fails.
+	# With set -e, Bash continues after an && list whose first part fails.
 	found "an assertion that cannot fail: write [[ A && B ]]" \
 		"$(grep -nE '^[[:space:]]+\[ .* \] && \[ .* \]$' "${shell[@]}")" || bad=1
 	found "a fault in white space" \
@@ -153,9 +152,9 @@ check_rules() {
 check_shell() {
 	local bad=0
 	[ ${#shell[@]} -gt 0 ] || return 0
-	# 1091, 2153, 2154: what a bats file loads; 2030, 2031, 2034: variables of a
-	# test; 2119, 2120, 2317: functions that others call; 2016: a script in single
-	# quotes is meant so; 2012, 2103: ls and cd are what a test may be about
+	# 1091, 2153, 2154: files that a bats file loads; 2030, 2031, 2034: variables of a
+	# test; 2119, 2120, 2317: functions called from other files; 2016: a script in single
+	# quotes; 2012, 2103: tests of ls and cd.
 	local off=SC1091,SC2153,SC2154,SC2030,SC2031,SC2034,SC2119,SC2120,SC2317,SC2016,SC2012,SC2103
 	shellcheck -x -e "$off" "${shell[@]}" || bad=1
 	return $bad
@@ -166,9 +165,9 @@ check_manuals() {
 	local out
 	# Lines that mdoc's own conventions would sort differently are fine.
 	mandoc -T lint -W warning "${manuals[@]}" || return
-	# groff's status is 0 whatever it warns of.
+	# groff's status is 0 even if it prints warnings.
 	out=$(groff -ww -mandoc -Tutf8 -z "${manuals[@]}" 2>&1)
-	found "man(1) shows them with groff, which says" "$out"
+	found "groff, which man(1) uses, warns" "$out"
 }
 
 check_prose() {

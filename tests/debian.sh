@@ -1,14 +1,14 @@
 #!/bin/bash
-# Runs a command in a clone of this tree on another release of Debian.
+# Run a command in a clone of this tree on another release of Debian.
 #
 #   tests/debian.sh RELEASE [COMMAND...]     COMMAND is `make test` by default
 #
-# The release's root directory is made once with debootstrap, from the mirror in
-# apt's configuration, as build/debian/RELEASE (KEYDIR_DEBIAN=DIR puts it
-# elsewhere); removing it starts afresh. The clone, in its /root/keydir, has what
-# is committed here, and its build directory is kept between runs. COMMAND runs as
-# root with mounts, processes and /dev/shm of its own and the network of this
-# machine. Runs for the same release wait for each other.
+# debootstrap creates the release's root directory once, from the mirror in apt's
+# configuration, as build/debian/RELEASE (KEYDIR_DEBIAN=DIR puts it elsewhere); remove it
+# to start again. The clone, in its /root/keydir, has this tree's last commit, and keeps
+# its build directory between runs. COMMAND runs as root with its own mounts, processes
+# and /dev/shm and with the network of this machine. Runs for the same release wait for
+# each other.
 # Needs root, debootstrap, git and /dev/fuse.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -30,7 +30,7 @@ done
 root=${KEYDIR_DEBIAN:-$top/build/debian}/$release
 clone=$root/root/keydir
 
-# The first archive of Debian's that apt uses, but not that of security updates.
+# Print the first archive of Debian that apt uses, except for that of security updates.
 mirror() {
 	# shellcheck disable=SC2016 # apt-get expands them
 	apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(SUITE)' 'Created-By: Packages' |

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs the packages of tests/packages.txt that are missing. Quick and
-# silent when none is; asks for nothing.
+# Install the missing packages of tests/packages.txt. Fast and silent if none is
+# missing; it asks no questions.
 #
 #   tests/deps.sh [PURPOSE...]    all, or those for building, running, testing,
 #                                 fuzzing, cluster, containers, checking, benchmarks
@@ -41,7 +41,7 @@ fi
 
 echo "deps: installing ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
-# A fresh system may be updating itself: wait for its lock.
+# A new system may be updating itself: wait for its lock.
 apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0
 	-o DPkg::Lock::Timeout=300)
 "${apt[@]}" update
@@ -68,8 +68,7 @@ for line in "${missing[@]}"; do
 	fi
 	packages+=("$found")
 done
-# A server that a package would start at once (redis, nginx) is not wanted: the
-# benchmarks start their own.
+# Packages must not start their servers (redis, nginx); the benchmarks start their own.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
 	printf '#!/bin/sh\nexit 101\n' | "${sudo[@]}" tee "$policy" >/dev/null

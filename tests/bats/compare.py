@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does the same random operations in two directories and compares every result.
+"""Do the same random operations in two directories and compare every result.
 
 usage: compare.py SEED COUNT DIR1 DIR2
 
@@ -54,8 +54,8 @@ class Side:
     def describe(self, st):
         kind = stat.S_IFMT(st.st_mode)
         size = None if stat.S_ISDIR(st.st_mode) else st.st_size
-        # A time that was set lies before those that changes make. A directory's
-        # changes again when a file made in it comes into the log.
+        # A time that was set is earlier than the time of any change. A directory's time
+        # changes again when a file created in it reaches the log.
         mtime = st.st_mtime_ns if st.st_mtime_ns < SET_BEFORE else "now"
         if stat.S_ISDIR(st.st_mode):
             mtime = None
@@ -98,7 +98,7 @@ class Side:
         return os.fchmod(self.fds[slot], mode)
 
     def mapped(self, slot, offset, data):
-        """Reads a page through a shared mapping; with DATA also writes there."""
+        """Read a page through a shared mapping; with DATA also write there."""
         fd = self.fds[slot]
         size = os.fstat(fd).st_size
         page = offset - offset % mmap.PAGESIZE
@@ -116,7 +116,7 @@ class Side:
     def fallocate(self, slot, offset, length):
         st = os.fstat(self.fds[slot])
         if not stat.S_ISREG(st.st_mode) or offset + length <= st.st_size:
-            return None  # whether that is a change, file systems see differently
+            return None  # file systems differ in whether that is a change
         return os.posix_fallocate(self.fds[slot], offset, length)
 
     def copy(self, source, slot, count, offset):
@@ -314,7 +314,7 @@ class Driver:
             print("   %s: %s" % (side.top, short(result)))
 
     def run(self, count):
-        """Does COUNT operations, then closes what is open. False at a difference."""
+        """Do COUNT operations, then close the open files. Return False at a difference."""
         for i in range(count):
             if not self.step() or (i % 300 == 299 and not self.compare_trees()):
                 print("operation %d" % i)
@@ -326,7 +326,7 @@ class Driver:
         return self.compare_trees()
 
     def compare_trees(self):
-        # What is open may have changes that the other side shows, too.
+        # Open files may have changes that the other side already shows.
         trees = [side.tree() for side in self.sides]
         if trees[0] == trees[1]:
             return True

@@ -1,4 +1,4 @@
-"""Raw HTTP/1.1 for tests: what curl would not send, and many connections."""
+"""Raw HTTP/1.1 for tests: requests that curl cannot send, and many connections."""
 import os
 import socket
 import time
@@ -21,7 +21,7 @@ def request(method, path, body=b"", *headers):
 
 
 class Reader:
-    """Reads answers off a socket, one after the other."""
+    """Read responses from a socket, one after the other."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -34,7 +34,7 @@ class Reader:
         self.buf += data
 
     def answer(self, head=False):
-        """(status, headers, body) of the next answer."""
+        """Return (status, headers, body) of the next response."""
         while b"\r\n\r\n" not in self.buf:
             self._more()
         top, self.buf = self.buf.split(b"\r\n\r\n", 1)
@@ -50,7 +50,7 @@ class Reader:
         return status, headers, body
 
     def closed(self):
-        """True once the server has closed, having sent nothing more."""
+        """Return whether the server closes the connection without sending more."""
         try:
             return self.buf == b"" and self.sock.recv(1) == b""
         except ConnectionResetError:
@@ -71,25 +71,25 @@ def wait_for(what, seconds=20):
 
 
 def active():
-    """Requests under way, this one not counted."""
+    """Return the number of requests in flight, except for this one."""
     text = ask("GET", "/metrics")[2].decode()
     return int(text.split("\nkeydir_http_requests_active ")[1].split("\n")[0]) - 1
 
 
 def metric(name):
-    """The value of a metric, as a whole number."""
+    """Return the value of a metric, as a whole number."""
     text = ask("GET", "/metrics")[2].decode()
     return int(float(text.split("\n" + name + " ")[1].split("\n")[0]))
 
 
 def rss():
-    """MiB of memory that the server has for itself: its store is not counted."""
+    """Return the MiB of the server's own memory, without its store."""
     with open(f"/proc/{os.environ['PID']}/status") as file:
         return int(next(l for l in file if l.startswith("RssAnon")).split()[1]) // 1024
 
 
 def hold(n, text):
-    """N connections that send TEXT and read nothing."""
+    """Open N connections that send TEXT and read nothing."""
     held = []
     for _ in range(n):
         sock = socket.socket()
@@ -102,7 +102,7 @@ def hold(n, text):
 
 
 def wait_for_changes(targets):
-    """A connection for each target, whose GET of it waits; returns once all are waiting."""
+    """Open a connection for each target with a GET that waits; return when all wait."""
     waiting = []
     for target in targets:
         sock = connect()
@@ -113,7 +113,7 @@ def wait_for_changes(targets):
 
 
 def unfinished_put():
-    """A connection on which a PUT has begun whose body never comes."""
+    """Open a connection with a PUT whose body never arrives."""
     sock = connect()
     sock.sendall(b"PUT /v1/kv/x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
     return sock

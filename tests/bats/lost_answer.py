@@ -1,12 +1,12 @@
-"""A node whose answers are lost, for tests of what Nginx repeats.
+"""A node whose responses are lost, for tests of Nginx's repetitions.
 
 lost_answer.py PORT NODE_PORT HOW
 
-Listens on PORT and hands each request with a body of known length to the node on
-NODE_PORT, which does it. The answer is lost: with HOW "dies" the connection is
-closed, with "hangs" nothing comes. A request with X-Then: VALUE has its key set to
-VALUE before that, as another client may. Each line of the output is the
-Idempotency-Key that a request had."""
+Listen on PORT and pass each request with a body of known length to the node on
+NODE_PORT. The response is lost: with HOW "dies" the connection is closed, with
+"hangs" nothing is sent. For a request with X-Then: VALUE, the key is then set to
+VALUE, as by another client. Each line of the output is the Idempotency-Key of a
+request."""
 import http.client
 import http.server
 import sys

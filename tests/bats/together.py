@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Several processes do random operations in two places at once, others read along.
+"""Several processes do random operations in two places at once, while others read.
 
 usage: together.py SEED COUNT MOUNT SECOND LOCAL
 
@@ -43,7 +43,7 @@ LOOK_S = 0.002
 
 
 class Board:
-    """What processes tell each other, in shared memory: a byte for each thing."""
+    """States that the processes share, in shared memory: one byte each."""
 
     def __init__(self):
         self.bytes = mmap.mmap(-1, mmap.PAGESIZE)
@@ -105,15 +105,15 @@ def value_path(top, way, worker):
 # --- workers ------------------------------------------------------------------
 
 class Side(compare.Side):
-    """One place, as one worker sees it: what is its own."""
+    """One place, as one worker sees it: its own entries."""
 
     def __init__(self, top, own=""):
         super().__init__(top)
         self.own = own
 
     def describe(self, st):
-        # Without the time: writing through a mapping changes none on tmpfs, emptying
-        # what is empty none on a mount.
+        # Without times: a write through a mapping changes no time on tmpfs, and emptying
+        # an empty file changes none on a mount.
         return super().describe(st)[:-1]
 
     def listdir(self, rel):
@@ -189,7 +189,7 @@ def fail(text, *args):
 
 
 def look(path):
-    """The bytes of a new mapping of PATH."""
+    """Return the bytes of a new mapping of PATH."""
     fd = os.open(path, os.O_RDONLY)
     with mmap.mmap(fd, SIZE, prot=mmap.PROT_READ) as m:
         os.close(fd)
@@ -197,7 +197,7 @@ def look(path):
 
 
 def reader(top, side, seed, board):
-    """Of the place that is written to: side 0 is the mount, 1 is LOCAL."""
+    """A reader of the place that is written to: side 0 is the mount, 1 is LOCAL."""
     rng = random.Random(seed)
     kept = {}
     for way in range(len(WAYS)):
@@ -209,7 +209,7 @@ def reader(top, side, seed, board):
     while not board.over():
         way, worker = rng.randrange(len(WAYS)), rng.randrange(WORKERS)
         oldest = board.done(way, worker, side)
-        # A mapping of what was replaced stays what it was.
+        # A mapping of a replaced file keeps its content.
         new = way == RENAMED or rng.random() < 0.3
         data = look(value_path(top, way, worker)) if new else kept[way, worker][:]
         newest = board.begun(way, worker, side)
@@ -224,7 +224,7 @@ def reader(top, side, seed, board):
 
 
 def second_reader(top, seed, board):
-    """Of another mount: it may be late, but never goes back."""
+    """A reader of another mount: it may be late, but never goes back."""
     rng = random.Random(seed)
     mappings = {}
     for way in range(RENAMED):
@@ -320,7 +320,7 @@ def prepare(top, board, side):
 def whole_trees_agree(tops):
     trees = [Side(top).whole_tree() for top in tops]
     for tree in trees:
-        del tree["log"]  # in the order of who was faster
+        del tree["log"]  # its order depends on which process was faster
     for name in sorted(set(trees[0]) | set(trees[1])):
         pair = [tree.get(name) for tree in trees]
         if pair[0] != pair[1]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that an open file stays on the version that it was opened with.
+"""Check that an open file keeps the version that it was opened with.
 
     versions.py MOUNT OUT SIZE [WAY...]
 
@@ -34,7 +34,7 @@ def by_pread(fd, size, out):
 
 
 def copied(out, fill):
-    """What FILL puts into the file OUT, some bytes at a time."""
+    """Return the bytes that FILL puts into the file OUT, some at a time."""
     while fill() > 0:
         pass
     with open(out, "rb") as file:
@@ -98,7 +98,7 @@ if platform.machine() == "x86_64":
 
 
 def wait_until_quiet(path):
-    """What has changed in the last second is read in another way."""
+    """A file that changed in the last second is read in another way."""
     deadline = time.monotonic() + 20 * PATIENCE
     while time.time() < os.stat(path).st_ctime + 1.2:
         assert time.monotonic() < deadline, "its time is in the future"

@@ -75,7 +75,7 @@ say_state() {
 	echo "the last step: $(cat "$T/step" 2>/dev/null)"
 }
 
-# --- what is needed -----------------------------------------------------------
+# --- requirements -------------------------------------------------------------
 
 compose_command() {
 	if command -v docker-compose >/dev/null; then
@@ -95,8 +95,8 @@ find_missing() {
 	[ "$(id -u)" = 0 ] || MISSING="needs root, to start dockerd"
 }
 
-# Nothing but what the repository has, as a user's own directory, on a mount that
-# is shared, as the root of a systemd machine is.
+# Only the repository's files, in a user's own directory, on a shared mount like the root
+# of a machine with systemd.
 USER_ID=4711
 make_tree() {
 	mkdir "$TREE"
@@ -107,7 +107,7 @@ make_tree() {
 	chown -R $USER_ID:$USER_ID "$TREE"
 }
 
-# Names of its own in containerd, should a Docker of the machine have one running.
+# Own names in containerd, because a Docker of the machine may have one running.
 start_docker() {
 	start network unshare --net sleep infinity
 	NETWORK=$PID
@@ -131,7 +131,7 @@ compose() { (cd "$TREE" && $COMPOSE -p keydirtest "$@"); }
 request() { inside curl -sS --max-time 20 "$@"; }
 container() { compose ps -q "$1" 2>/dev/null; }
 state() { docker inspect -f "{{.State.$2}}" "$(container "$1")" 2>/dev/null; }
-# reaches N IDS: are the peers that node N reaches those?
+# reaches N IDS: whether node N reaches exactly these peers.
 reaches() {
 	[ "$(request "http://127.0.0.1:800$1/v1/status" |
 		jq -r '[.peers[] | select(.reachable) | .id] | sort | join(" ")')" = "$2" ]
@@ -151,8 +151,8 @@ restarted() {
 	[[ "${now:-0}" != 0 && "$now" != "$2" ]]
 }
 
-# Requests through Nginx, one after the other, until $T/enough is there; any that
-# fails is a line of $T/failed.
+# Send requests through Nginx, one after the other, until $T/enough exists; write a line
+# to $T/failed for each that fails.
 load_nginx() {
 	local n=0
 	while [ ! -e "$T/enough" ]; do
@@ -174,7 +174,7 @@ succeeds() {
 		echo "$(date +%T.%N) $name: $code: $(head -c 300 "$T/answer" 2>/dev/null)" >>"$T/failed"
 }
 
-# The load goes on, and nothing of it failed.
+# The load continues, and no request has failed.
 unnoticed() {
 	step "the load goes on after request $(cat "$T/requests")"
 	wait_for 20 went_on $(($(cat "$T/requests") + 20))
@@ -184,7 +184,7 @@ unnoticed() {
 step() { echo "$(date +%T.%N) $*" >"$T/step"; }
 went_on() { [ "$(cat "$T/requests" 2>/dev/null || echo 0)" -gt "$1" ]; }
 
-# One mount, and it works in both directions.
+# There is one mount, and it works in both directions.
 mount_works() {
 	step "$1 works, and $2 sees it"
 	wait_for 20 has "$1/greeting" hello
@@ -219,7 +219,7 @@ mount_works() {
 	done
 	request -f -X PUT -d nginx http://127.0.0.1:5000/v1/kv/from/nginx
 	wait_for 10 has mnt2/from/nginx nginx
-	# The mounts belong to the user whose the directory is.
+	# The mounts belong to the owner of the directory.
 	same "$USER_ID:$USER_ID" "$(stat -c %u:%g "$MOUNTS/mnt2/from/nginx")"
 	as_user bash -c "echo mine >>'$MOUNTS/mnt3/from/nginx'"
 	# The largest value passes through all of it.
@@ -247,7 +247,7 @@ mount_works() {
 	load_nginx 3>&- 4>&- &
 	wait_for 20 went_on 20
 
-	# All of it dies at once: it is started again.
+	# When the whole container dies, it is restarted.
 	step "kill node2"
 	before=$(state node2 Pid)
 	kill -KILL "$before"
@@ -256,7 +256,7 @@ mount_works() {
 	unnoticed
 	mount_works mnt2 mnt1
 
-	# What `docker kill` ended stays so, with its mount dead, until it is wanted.
+	# A container ended by `docker kill` stays down, with its mount dead, until it is started.
 	step "docker kill node3"
 	docker kill "$(container node3)"
 	unnoticed
@@ -267,7 +267,7 @@ mount_works() {
 	unnoticed
 	mount_works mnt3 mnt2
 
-	# One of its two programs dies: the container starts again.
+	# When one of its two programs dies, the container restarts.
 	step "kill node1's keydir-fs"
 	before=$(state node1 Pid)
 	docker exec "$(container node1)" bash -c \
@@ -311,7 +311,7 @@ mount_works() {
 	compose up -d >>"$T/up.log" 2>&1
 	wait_for 60 is_healthy node4
 	mount_works mnt4 mnt1
-	# The others were not touched.
+	# The others did not restart.
 	same "$others" "$(for id in node1 node2 node3 nginx; do container $id; done)"
 	# It has its store from one of them, knows the three, and is none of its own peers.
 	compose logs --no-color node4 | grep 'snapshot taken peer=http://[0-9.]*:8080'

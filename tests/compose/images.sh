@@ -1,13 +1,13 @@
 #!/bin/bash
-# Makes local stand-ins for the images that docker-compose.yml and Dockerfile
-# name, where no image registry can be asked: debian:bookworm-slim (with the
-# packages that Dockerfile installs lying in it as a package source, so that it
-# really installs them, without a network), apache/kafka (from the jars of
+# Build local stand-ins for the images that docker-compose.yml and Dockerfile name, for
+# machines without an image registry: debian:bookworm-slim (with the packages that
+# Dockerfile installs in it as a package source, so that it really installs them, without
+# a network), apache/kafka (from the jars of
 # tests/kafka) and nginx (Debian's).
 #
 #   images.sh DIR     DIR keeps the file system between runs
 #
-# DOCKER_HOST says which daemon gets them. Needs root and debootstrap.
+# DOCKER_HOST names the daemon that gets them. Needs root and debootstrap.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -15,7 +15,7 @@ dir=$1
 mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 kafka_jars=${KAFKA_BUILD:-$top/build/kafka}/jars
-# The classic builder is there with every version of docker.
+# Every version of docker has the classic builder.
 export DOCKER_BUILDKIT=0
 
 image_of() { sed -n "s|^ *image: \\($1:[^ ]*\\)\$|\\1|p" "$top/docker-compose.yml"; }
@@ -27,7 +27,7 @@ nginx_packages=(nginx-light curl)
 
 packages() {
 	sed -n '/^\[building\]/,/^$/s/^\([a-z0-9][^|]*\).*/\1/p' "$top/tests/packages.txt"
-	# What the last stage of Dockerfile installs.
+	# The packages that the last stage of Dockerfile installs.
 	sed -n '/^FROM/h; //!H; $ { g; p; }' "$top/Dockerfile" | tr -d '\\\n\t' |
 		sed 's/.*no-install-recommends \([^&]*\)&&.*/\1/' | tr ' ' '\n' | grep .
 	printf '%s\n' "${kafka_packages[@]}" "${nginx_packages[@]}"
@@ -63,7 +63,7 @@ make_rootfs() {
 	index_packages "$root/packages" >"$root/packages/Packages"
 	rm -rf "$root"/etc/apt/sources.list* "$root"/var/lib/apt/lists/*
 	echo 'deb [trusted=yes] file:/packages ./' >"$root/etc/apt/sources.list"
-	# As the image of that name has it.
+	# As in the image of that name.
 	echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/docker-apt-speedup"
 	tar -C "$root" -cf "$dir/root.tar.new" .
 	mv "$dir/root.tar.new" "$dir/root.tar"
@@ -71,7 +71,7 @@ make_rootfs() {
 	mv "$scratch/packages" "$dir/packages"
 }
 
-# Importing it again would make another image, and all that is built on it anew.
+# A second import would create another image, and rebuild everything based on it.
 is_imported() {
 	[ "$(docker image inspect -f '{{.Config.Labels.made}}' debian:bookworm-slim 2>/dev/null)" = \
 		"$(cat "$dir/made")" ]
@@ -79,7 +79,7 @@ is_imported() {
 
 exec 9>"$dir/lock"
 flock 9
-# In memory: what writes thousands of small files does not wait for the disk.
+# In memory, so that writing thousands of small files does not wait for the disk.
 scratch=$(mktemp -d /dev/shm/keydir-images.XXXXXX)
 trap 'rm -rf --one-file-system "$scratch"' EXIT
 if [ ! -e "$dir/root.tar" ] || ! packages | cmp -s - "$dir/packages"; then

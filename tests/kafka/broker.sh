@@ -25,8 +25,8 @@ build=${KAFKA_BUILD:-$(cd "$here/../.." && pwd)/build/kafka}
 jars=$build/jars
 template=$build/formatted
 archive=$build/classes.jsa
-# Starting quickly counts here, not the rate after minutes: only the first
-# compiler, the serial collector, and classes mapped from an archive.
+# A fast start matters here, not the rate after minutes: use only the first compiler,
+# the serial collector, and classes mapped from an archive.
 read -r -a jvm <<<"${KAFKA_JVM:--Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto}"
 jvm+=(-Dorg.slf4j.simpleLogger.defaultLogLevel=warn
 	-Dorg.slf4j.simpleLogger.showDateTime=true
@@ -51,7 +51,7 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$port,CONTROLLER://127.0.0.1:$((port + 1))
 advertised.listeners=PLAINTEXT://127.0.0.1:$port
 log.dirs=$dir/data
-# A topic must be made by who knows what it needs.
+# Topics are created by their users, with the right settings.
 auto.create.topics.enable=false
 num.partitions=1
 offsets.topic.replication.factor=1
@@ -60,7 +60,7 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 message.max.bytes=67108864
-# A killed broker may register again once its old session is over.
+# A killed broker may register again when its old session has ended.
 broker.heartbeat.interval.ms=300
 broker.session.timeout.ms=1500
 num.network.threads=2
@@ -71,7 +71,7 @@ PROPERTIES
 	[ $# -eq 0 ] || printf '%s\n' "$@"
 }
 
-# Two free ports in a row.
+# Find two adjacent free ports.
 free_port() {
 	local port
 	while :; do
@@ -114,7 +114,7 @@ fetch() {
 	exec 9>&-
 }
 
-# The process of DIR, if it runs: never another one that got its number.
+# Print the process of DIR if it runs, and never another one that got its number.
 pid_of() {
 	local pid
 	pid=$(cat "$1/pid" 2>/dev/null) || return 1
@@ -122,7 +122,7 @@ pid_of() {
 	echo "$pid"
 }
 
-# Asks for the API versions, the smallest question of the protocol.
+# Ask for the API versions, the smallest request of the protocol.
 answers() {
 	local port=$1 reply
 	exec 8<>"/dev/tcp/127.0.0.1/$port" || return 1
@@ -132,8 +132,8 @@ answers() {
 	[ "$reply" = ' 00 00 00 01' ]
 }
 
-# format DIR [name=value...]: makes data for the node.id given; without a directory.id, the
-# broker makes a new one.
+# format DIR [name=value...]: create data for the given node.id; without a directory.id,
+# the broker creates a new one.
 format() {
 	local dir=$1 word
 	shift
@@ -146,7 +146,7 @@ format() {
 	done
 }
 
-# run DIR PORT JVM_OPTION [name=value...]: starts and waits for an answer.
+# run DIR PORT JVM_OPTION [name=value...]: start the broker and wait for a response.
 run() {
 	local dir=$1 port=$2 option=$3 pid until
 	shift 3
@@ -187,7 +187,7 @@ start() {
 	run "$dir" "$port" -XX:SharedArchiveFile="$archive" "$@"
 }
 
-# end DIR SIGNAL: sends it and waits until the process is gone.
+# end DIR SIGNAL: send the signal and wait until the process has ended.
 end() {
 	local dir pid until
 	[ -d "$1" ] || return 0
@@ -204,8 +204,8 @@ end() {
 	rm -f "$dir/pid"
 }
 
-# tell DIR SIGNAL: sends it.
-tell() {
+# send_signal DIR SIGNAL: send SIGNAL to the broker in DIR.
+send_signal() {
 	local dir pid
 	dir=$(cd "$1" && pwd)
 	pid=$(pid_of "$dir") || die "no broker runs in $dir"
@@ -220,8 +220,8 @@ fetch) fetch ;;
 start) start "$@" ;;
 stop) end "${1:?}" TERM ;;
 kill) end "${1:?}" KILL ;;
-pause) tell "${1:?}" STOP ;;
-resume) tell "${1:?}" CONT ;;
+pause) send_signal "${1:?}" STOP ;;
+resume) send_signal "${1:?}" CONT ;;
 running) [ -d "${1:?}" ] && pid_of "$(cd "$1" && pwd)" >/dev/null ;;
 *) usage ;;
 esac

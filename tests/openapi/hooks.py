@@ -1,4 +1,4 @@
-"""What schemathesis must know beside the description.
+"""Facts that schemathesis needs and the description does not have.
 
 Limits that JSON Schema cannot express, because it counts characters and not
 bytes, and waiting: a watch has no end and a wait may take minutes, so both are
@@ -34,7 +34,7 @@ def has_nul_name(value):
 
 
 def too_long(value, name=""):
-    """Is anything in VALUE a key or a TTL that is longer than bytes allow?"""
+    """Return whether VALUE contains a key or a TTL with more bytes than allowed."""
     if isinstance(value, dict):
         return any(too_long(v, k) for k, v in value.items())
     if isinstance(value, list):

@@ -78,7 +78,7 @@ TABLE = [
     *[row for value in VALUES for row in same(*set_and_read("/api/cache/k/", value))],
     *same(post("/api/cache/k/", "1"), *[post("/api/cache/k/", value) for value in NO_VALUES], get("/api/cache/k/")),
     *[row for key in KEYS for row in same(*set_and_read(f"/api/cache/{key}/"), *set_and_read(f"/api/cache/{key}"))],
-    # Types that mean JSON, and the body that is none.
+    # Types that mean JSON, with a body that is not JSON.
     *same(
         post("/api/cache/t/", "1", of_type("application/json; charset=utf-8")),
         post("/api/cache/t/", "2", of_type("APPLICATION/JSON")),
@@ -96,7 +96,7 @@ TABLE = [
         ("PUT", "/api/cache/k/", "1", JSON), ("POST", "/api/health/", "1", JSON), delete("/api/health/"),
         options("/api/nothing/"), ("PUT", "/api/nothing/", "1", JSON),
     ),
-    # Paths that are none, slashes, queries.
+    # Invalid paths, slashes, queries.
     *same(
         get("/api/health/"), get("/api/health"), head("/api/health/"), get("/api/health/?verbose=1"),
         get("/api/"), get("/api"), get("/api/cache/"), get("/api/cache"), post("/api/cache/", "1"), delete("/api/cache/"),
@@ -106,7 +106,7 @@ TABLE = [
         *set_and_read("/api/cache/s//"), *set_and_read("/api//cache//s//"), get("//api/health//"),
         get("/api/cache//"), get("/api//cache"),
     ),
-    # What differs on purpose.
+    # Intended differences.
     *differs(405, "the slash may be left out with any method", *[
         (method, path, None, {}) for method in OTHER_METHODS for path in ("/api/cache/k", "/api/health")]),
     *differs(200, "the methods below a path are its own", options("/api/cache/"), options("/api/cache")),

@@ -1,6 +1,6 @@
 # The soak: mixed load on three nodes, each with a mount and a REST server, while programs are
-# killed and stopped, the broker is killed and paused, and node 3's link to it is cut. What
-# every writer was answered is recorded, and compared with the log and a mount in the end.
+# killed and stopped, the broker is killed and paused, and node 3's link to it is cut. The
+# responses to every writer are recorded, and compared with the log and a mount in the end.
 # tests/soak/run starts it.
 
 load ../bats/cluster
@@ -18,7 +18,7 @@ teardown_file() {
 	[ -z "${NETWORK:-}" ] || ip netns del "$NETWORK"
 }
 
-# begin N fs|httpd: starts a program and waits for nothing.
+# begin N fs|httpd: start a program without waiting for it.
 begin() {
 	local n=$1 log=$VOLUME address=127.0.0.1 inside=()
 	if [ "$n" = 3 ] && [ -n "${NETWORK:-}" ]; then
@@ -112,7 +112,7 @@ fault() {
 	SECONDS=0
 	end=$SOAK_S
 	while [ $SECONDS -lt "$end" ]; do
-		sleep "$((RANDOM % 3)).$((RANDOM % 10))" # of load without a fault
+		sleep "$((RANDOM % 3)).$((RANDOM % 10))" # load without a fault
 		fault
 		faults=$((faults + 1))
 	done
