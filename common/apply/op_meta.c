@@ -4,8 +4,8 @@
  * fails only if the store fails. */
 #include "common/apply/ops.h"
 
-#include "common/apply/xattr.h"
 #include "common/apply/target.h"
+#include "common/apply/xattr.h"
 #include "common/base/ttl.h"
 
 #include <errno.h>

@@ -5,8 +5,8 @@
  * link. */
 #include "common/apply/ops.h"
 
-#include "common/apply/xattr.h"
 #include "common/apply/target.h"
+#include "common/apply/xattr.h"
 #include "common/store/value.h"
 
 #include <string.h>

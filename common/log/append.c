@@ -1,19 +1,19 @@
 /* Append: one record on its way into the Kafka log.
  *
  * librdkafka's idempotent producer retries until the write timeout and keeps the order; its
- * delivery report says of a failed message whether it may have reached the log. That
- * distinguishes "not appended" from "unknown": when an answer never came, or a broker wrote
- * but could not replicate, the outcome stays unknown even if a later attempt was refused.
+ * delivery report says of a failed message whether it may have reached the log. That distinguishes
+ * "not appended" from "unknown": when an acknowledgement never came, or a broker wrote the message
+ * but could not replicate it, the outcome stays unknown even if a later attempt was refused.
  *
- * "Appended" is librdkafka's claim and no proof: it takes a batch for written if the next
- * one was, which holds because a leader refuses a batch out of order; but a leader that has
- * nothing yet of a new producer accepts any batch. So no write is reported done before it was
- * read back (node/kafka_apply.c).
+ * "Appended" is librdkafka's claim and not a proof: it assumes that a batch was written if the next
+ * one was. That holds because a leader refuses a batch out of order; but a leader that has no batch
+ * of a new producer yet accepts any batch. So a write is reported as done only after it was read
+ * back (node/kafka_apply.c).
  *
- * Invariant: an append is in log->queue, and then in log->appends from before librdkafka
- * has it until its outcome is reported. So each outcome is reported exactly once, also when
- * closing.
- * Lock: log->lock around the list; not held while calling out. */
+ * Invariant: an append is in log->queue, and then in log->appends from before librdkafka has it
+ * until its outcome is reported. So each outcome is reported exactly once, also when closing.
+ *
+ * Lock: log->lock guards the list; it is not held during calls of librdkafka or callbacks. */
 #include "common/log/append.h"
 
 #include "common/base/clock.h"

@@ -1,8 +1,8 @@
 /* Batch: messages that librdkafka returned, and the records that they were decoded to.
  *
- * librdkafka's batch call waits until its array is full, so a fill waits for one message and
- * then takes all others that have arrived. The messages are kept until the whole batch has
- * been given, since the records borrow their bytes.
+ * librdkafka's batch call waits until its array is full, so a fill waits for one message and then
+ * takes all others that have arrived. The messages are kept until the whole batch has been passed
+ * on, since the records borrow their bytes.
  *
  * No lock: a batch belongs to one thread at a time. */
 #include "common/log/batch.h"
@@ -33,7 +33,7 @@ void log_kafka_batch_to_record(const rd_kafka_message_t *msg, struct record *rec
 		rec->headers[n].value = (struct bytes){ value, len };
 		n++;
 	}
-	/* Headers that cannot be read: malformed, never a plain change. */
+	/* Headers that cannot be read make the record malformed, never a plain change. */
 	if (err && err != RD_KAFKA_RESP_ERR__NOENT) {
 		rec->headers[0].name = (struct bytes){ "op", 2 };
 		rec->headers[0].value = (struct bytes){ "", 0 };
@@ -69,15 +69,15 @@ size_t log_kafka_batch_fill(struct log_kafka_batch *batch, rd_kafka_queue_t *que
 	return batch->n - before;
 }
 
-/* Whether EV borrows bytes of its record's headers; most need none once read. */
+/* Return whether EV borrows bytes of its record's headers; most events do not. */
 static bool needs_headers(const struct event *ev)
 {
 	return ev->type.data || ev->to.data || ev->name.data || ev->idem.data;
 }
 
-/* librdkafka takes headers apart when asked for them, and again if need be. Freed
- * at once, their memory is still at hand for those of the next message. */
-static void forget_headers(rd_kafka_message_t *msg)
+/* Free the parsed headers of MSG; librdkafka parses them again if asked. Freed early, their memory
+ * is reused for the next message while it is still in the processor's cache. */
+static void free_headers(rd_kafka_message_t *msg)
 {
 	rd_kafka_headers_t *headers;
 
@@ -91,7 +91,7 @@ bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 	rd_kafka_message_t *msg;
 	struct record rec;
 
-	/* Of what was read ahead the message is not touched again: it is far away. */
+	/* Do not touch prefetched messages again; they are cold in the cache. */
 	if (slot->decoded)
 		return true;
 	msg = batch->messages[i];
@@ -107,8 +107,8 @@ bool log_kafka_batch_decode(struct log_kafka_batch *batch, size_t i)
 	if (!slot->rec.err)
 		slot->rec.ev = &slot->ev;
 	if (rec.nheaders && (slot->rec.err || !needs_headers(&slot->ev)))
-		forget_headers(msg);
-	/* Without memory now, there may be some later. */
+		free_headers(msg);
+	/* After a failed allocation, try again later. */
 	slot->decoded = slot->rec.err != -ENOMEM;
 	return true;
 }

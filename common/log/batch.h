@@ -11,7 +11,7 @@ struct rd_kafka_queue_s;
 
 struct log_kafka_batch {
 	struct log_kafka_batch *next;
-	size_t n, at; /* how many messages there are, and the next one to give */
+	size_t n, at; /* number of messages, and the index of the next one to pass */
 	size_t bytes; /* of their values */
 	struct rd_kafka_message_s *messages[LOG_KAFKA_BATCH];
 	struct log_kafka_slot {
@@ -21,7 +21,7 @@ struct log_kafka_batch {
 	} slots[LOG_KAFKA_BATCH];
 };
 
-/* Take MSG apart; REC borrows its bytes. */
+/* Write the parts of MSG to *REC, which borrows its bytes. */
 void log_kafka_batch_to_record(const struct rd_kafka_message_s *msg, struct record *rec);
 /* Wait up to TIMEOUT_MS for a message; append it and all others that have arrived to BATCH,
  * which then has MAX messages at most. Returns how many were appended. */

@@ -50,8 +50,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 		if (rd_kafka_fatal_error(rk, text, sizeof(text)) == RD_KAFKA_RESP_ERR_NO_ERROR)
 			snprintf(text, sizeof(text), "%s", reason);
 		log_kafka_note_error(client->log, "%s", text);
-		logger(LOGGER_WARN, "the Kafka producer failed, a new one takes over error=\"%s\"",
-		       text);
+		logger(LOGGER_WARN, "the Kafka producer failed and is replaced error=\"%s\"", text);
 		client->fatal = true;
 		return;
 	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
@@ -63,7 +62,7 @@ static void on_error(rd_kafka_t *rk, int err, const char *reason, void *arg)
 		client->denied = true;
 		return;
 	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-		/* Says nothing about why; the error before it does. */
+		/* This does not say why; the error before it does. */
 		return;
 	default:
 		log_kafka_note_error(client->log, "%s", reason);
@@ -75,13 +74,13 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	enum logger_level how = LOGGER_DEBUG;
 
 	(void)rk;
-	/* Producers and consumers get the same settings; the simple consumer has
-	 * some of its own that librdkafka calls old (log/conf.c). */
-	if (!strcmp(facility, "CONFWARN") &&
+	/* Producers and consumers get the same settings; the simple consumer has some that
+	 * librdkafka calls deprecated (log/conf.c). */
+	if (strcmp(facility, "CONFWARN") == 0 &&
 	    (strstr(text, "will be ignored by this") || strstr(text, "auto.commit.enable")))
 		return;
-	/* Said of brokers too old for headers, and of librdkafka's own mock. */
-	if (!strcmp(facility, "AUTOCREATE"))
+	/* Logged for brokers that are too old for headers, and for librdkafka's own mock. */
+	if (strcmp(facility, "AUTOCREATE") == 0)
 		return;
 	if (level <= LOG_WARNING)
 		how = LOGGER_WARN;
@@ -90,8 +89,8 @@ static void on_log(const rd_kafka_t *rk, int level, const char *facility, const 
 	logger(how, "kafka: %s", text);
 }
 
-/* Closes a socket for librdkafka, and counts it if something had come through it: an
- * attempt that reached nobody loses nothing. */
+/* Close a socket for librdkafka, and count it if it had received data: losing a connection that
+ * never worked does no harm. */
 static int on_close(int fd, void *arg)
 {
 	struct log_kafka_client *client = arg;
@@ -103,7 +102,7 @@ static int on_close(int fd, void *arg)
 	return close(fd);
 }
 
-/* Compare where readers of committed records end with where the log does. */
+/* Compare the offset at which readers of committed records end with the end of the log. */
 static void note_transactions(struct log_kafka_client *client, json_t *stats)
 {
 	json_t *part = json_object_get(
@@ -123,7 +122,7 @@ static void note_transactions(struct log_kafka_client *client, json_t *stats)
 	client->stable = stable;
 }
 
-/* Counts the brokers that a connection is up to. */
+/* Find out from the statistics whether a connection to a broker is up. */
 static int on_stats(rd_kafka_t *rk, char *text, size_t len, void *arg)
 {
 	struct log_kafka_client *client = arg;
@@ -137,7 +136,7 @@ static int on_stats(rd_kafka_t *rk, char *text, size_t len, void *arg)
 	json_object_foreach(json_object_get(stats, "brokers"), name, broker)
 	{
 		state = json_string_value(json_object_get(broker, "state"));
-		if (state && (!strcmp(state, "UP") || !strcmp(state, "UPDATE")))
+		if (state && (strcmp(state, "UP") == 0 || strcmp(state, "UPDATE") == 0))
 			up = true;
 	}
 	note_transactions(client, stats);
@@ -165,13 +164,13 @@ int log_kafka_client_new(struct log_kafka *log, log_kafka_delivered *delivered,
 	rd_kafka_queue_t *main_queue;
 	rd_kafka_conf_t *conf;
 	char text[LOG_KAFKA_TEXT_MAX];
-	int err;
+	int r;
 
 	if (!client)
 		return -ENOMEM;
 	client->log = log;
-	err = log_kafka_conf(log, producer, &conf, why, why_size);
-	if (err)
+	r = log_kafka_conf(log, producer, &conf, why, why_size);
+	if (r)
 		goto err_free;
 	rd_kafka_conf_set_opaque(conf, client);
 	rd_kafka_conf_set_error_cb(conf, on_error);
@@ -187,7 +186,7 @@ int log_kafka_client_new(struct log_kafka *log, log_kafka_delivered *delivered,
 		rd_kafka_conf_destroy(conf);
 		if (why)
 			snprintf(why, why_size, "-X: %s", text);
-		err = -EINVAL;
+		r = -EINVAL;
 		goto err_free;
 	}
 	client->topic = rd_kafka_topic_new(client->rk, log->url.topic, NULL);
@@ -195,14 +194,14 @@ int log_kafka_client_new(struct log_kafka *log, log_kafka_delivered *delivered,
 		if (why)
 			snprintf(why, why_size, "topic %s: %s", log->url.topic,
 			         rd_kafka_err2str(rd_kafka_last_error()));
-		err = -EINVAL;
+		r = -EINVAL;
 		goto err_destroy;
 	}
 	main_queue = rd_kafka_queue_get_main(client->rk);
 	if (producer) {
 		client->events = main_queue;
 	} else {
-		/* Records, errors and statistics in one queue: one thread serves it. */
+		/* Put records, errors and statistics into one queue, which one thread serves. */
 		client->events = rd_kafka_queue_new(client->rk);
 		rd_kafka_queue_forward(main_queue, client->events);
 		rd_kafka_queue_destroy(main_queue);
@@ -214,7 +213,7 @@ err_destroy:
 	rd_kafka_destroy(client->rk);
 err_free:
 	free(client);
-	return err;
+	return r;
 }
 
 void log_kafka_client_free(struct log_kafka_client *client)

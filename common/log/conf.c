@@ -1,11 +1,10 @@
-/* The Kafka log's configuration: its URL, our settings, and the user's (-X).
+/* Configuration of the Kafka log: its URL, our settings, and the user's (-X).
  *
- * Three layers, each set over the one before: defaults of ours that a user may
- * change (latencies, time limits), the user's settings, and what Keydir's
- * promises rest on. Nobody may change the last: a setting that would is
- * refused with its reason instead of being overwritten in silence. Settings go
- * to producers and consumers alike; librdkafka warns of what does not concern
- * one of them, and those warnings are dropped (log/kafka.c). No state. */
+ * There are three layers, each applied over the previous one: our defaults, which a user may change
+ * (latencies, timeouts); the user's settings; and the settings that Keydir's guarantees depend on.
+ * Users cannot change the last ones: a setting that would is refused with its reason instead of
+ * being overwritten silently. Producers and consumers get the same settings; librdkafka warns about
+ * those that do not apply to one of them, and log/client.c drops these warnings. No state. */
 #include "common/log/conf.h"
 
 #include "common/log/internal.h"
@@ -21,12 +20,12 @@
 #include <string.h>
 
 #define URL_SCHEME "kafka://"
-/* The longest name of a topic that brokers take. */
+/* The longest name of a topic that brokers accept. */
 #define TOPIC_MAX 249
-/* Brokers close the connection of a larger request (socket.request.max.bytes is 100 MiB
- * unless somebody changed it), and librdkafka would try again and again. */
+/* Brokers close the connection on a larger request (socket.request.max.bytes is 100 MiB by
+ * default), and librdkafka would retry forever. */
 #define VALUE_MAX (UINT64_C(96) << 20)
-#define RECEIVE_MAX 1100000000 /* of an answer, with records of any other node */
+#define RECEIVE_MAX 1100000000 /* of a response, which may have larger records of other nodes */
 #define FETCH_MIN 52428800     /* librdkafka's default of fetch.max.bytes */
 
 struct setting {
@@ -36,39 +35,38 @@ struct setting {
 
 /* clang-format off */
 
-/* What a user may change. */
+/* Defaults that a user may change. */
 static const struct setting defaults[] = {
 	{ "client.id", "keydir" },
-	/* A lone write leaves at once; under load, what gathers while the
-	 * requests before it are answered goes as one batch. */
+	/* A lone write is sent at once; under load, the writes that arrive while earlier requests
+	 * are in flight are sent as one batch. */
 	{ "linger.ms", "0" },
-	/* Memory that waiting writes may take. */
+	/* Maximum memory of waiting writes. */
 	{ "queue.buffering.max.kbytes", "262144" },
 	{ "socket.nagle.disable", "true" },
 	{ "socket.keepalive.enable", "true" },
-	/* A connection that died without a word is given up after this ... */
+	/* A dead connection is given up after this ... */
 	{ "socket.timeout.ms", "6000" },
 	{ "socket.connection.setup.timeout.ms", "5000" },
-	/* ... and a broker that is back is found soon. */
+	/* ... and a broker that has come back is found soon. */
 	{ "reconnect.backoff.ms", "50" },
 	{ "reconnect.backoff.max.ms", "1000" },
 	{ "retry.backoff.ms", "50" },
 	{ "fetch.error.backoff.ms", "50" },
 	{ "topic.metadata.refresh.fast.interval.ms", "50" },
-	/* An answer comes as soon as there is a record; this is how long the
-	 * broker holds a question while there is none. */
+	/* The broker responds as soon as there is a record, and after this time without one. */
 	{ "fetch.wait.max.ms", "500" },
-	/* Read ahead while a replay applies: librdkafka 2.0 pauses for a whole
-	 * second when this many wait. */
+	/* Prefetch while a replay applies: librdkafka 2.0 pauses for a whole second when this many
+	 * messages are queued. */
 	{ "queued.min.messages", "1000000" },
 	{ "queued.max.messages.kbytes", "65536" },
 	{ "log.connection.close", "false" },
 };
 
-/* What Keydir's promises rest on. */
+/* Settings that Keydir's guarantees depend on. */
 static const struct setting fixed[] = {
 	{ "allow.auto.create.topics", "false" },
-	{ "statistics.interval.ms", "1000" }, /* tells which connections are up */
+	{ "statistics.interval.ms", "1000" }, /* reports which connections are up */
 };
 static const struct setting fixed_producer[] = {
 	{ "enable.idempotence", "true" },
@@ -87,11 +85,12 @@ static const struct setting fixed_consumer[] = {
 /* clang-format on */
 
 #define WHY_ORDER "the log must hold each event once and in order"
-#define WHY_PLACE "a node keeps its place in its store, not in a consumer group"
+#define WHY_PLACE "a node stores its position in its store, not in a consumer group"
 #define WHY_SAME "all nodes must read the same log"
 #define WHY_OURS "Keydir uses it itself"
 
-/* What a user may not set, except to the value it has already. */
+/* Settings that a user may not change, and the values that are accepted because they change
+ * nothing. */
 static const struct {
 	const char *name;
 	const char *same[2];
@@ -119,7 +118,7 @@ static const struct {
 	{ "offset.store.method", { NULL }, WHY_PLACE },
 	{ "check.crcs", { "true" }, WHY_SAME },
 	{ "isolation.level", { "read_committed" }, WHY_SAME },
-	{ "allow.auto.create.topics", { "false" }, "a topic made by the broker is not fit" },
+	{ "allow.auto.create.topics", { "false" }, "a topic created by the broker is not fit" },
 	{ "topic.blacklist", { NULL }, "the log's URL names the topic" },
 	{ "enable.partition.eof", { "true" }, WHY_OURS },
 	{ "delivery.report.only.error", { "false" }, WHY_OURS },
@@ -128,8 +127,8 @@ static const struct {
 	{ "enabled_events", { NULL }, WHY_OURS },
 };
 
-__attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_size,
-                                                         const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static int format_invalid(char *why, size_t why_size,
+                                                                const char *fmt, ...)
 {
 	va_list args;
 
@@ -141,8 +140,8 @@ __attribute__((format(printf, 3, 4))) static int invalid(char *why, size_t why_s
 	return -EINVAL;
 }
 
-/* One broker of the URL: host, host:port or [address]:port. */
-static bool broker_is_valid(const char *broker, size_t len)
+/* Return whether BROKER is host, host:port or [address]:port. */
+static bool is_valid_broker(const char *broker, size_t len)
 {
 	size_t host, i;
 
@@ -172,11 +171,11 @@ static bool broker_is_valid(const char *broker, size_t len)
 	return true;
 }
 
-static bool topic_is_valid(const char *topic)
+static bool is_valid_topic(const char *topic)
 {
 	size_t len = strlen(topic), i;
 
-	if (!len || len > TOPIC_MAX || !strcmp(topic, ".") || !strcmp(topic, ".."))
+	if (!len || len > TOPIC_MAX || strcmp(topic, ".") == 0 || strcmp(topic, "..") == 0)
 		return false;
 	for (i = 0; i < len; i++)
 		if (!isalnum((unsigned char)topic[i]) && !strchr("-._", topic[i]))
@@ -190,28 +189,30 @@ int log_kafka_url_parse(const char *url, struct log_kafka_url *ret, char *why, s
 	struct log_kafka_url parsed;
 
 	if (!url || strncmp(url, URL_SCHEME, strlen(URL_SCHEME)) != 0)
-		return invalid(why, why_size,
-		               "the log must be given as kafka://HOST:PORT,.../TOPIC, not \"%s\"",
-		               url ? url : "");
+		return format_invalid(
+		        why, why_size,
+		        "the log must be given as kafka://HOST:PORT,.../TOPIC, not \"%s\"",
+		        url ? url : "");
 	brokers = url + strlen(URL_SCHEME);
 	slash = strchr(brokers, '/');
 	if (!slash || slash == brokers)
-		return invalid(why, why_size,
-		               "%s: a broker and a topic are needed: kafka://HOST:PORT,.../TOPIC",
-		               url);
+		return format_invalid(
+		        why, why_size,
+		        "%s: a broker and a topic are needed: kafka://HOST:PORT,.../TOPIC", url);
 	for (at = brokers; at <= slash;) {
 		const char *end = memchr(at, ',', (size_t)(slash - at));
 
 		if (!end)
 			end = slash;
-		if (!broker_is_valid(at, (size_t)(end - at)))
-			return invalid(why, why_size, "%s: a broker is written HOST:PORT", url);
+		if (!is_valid_broker(at, (size_t)(end - at)))
+			return format_invalid(why, why_size, "%s: a broker is written HOST:PORT",
+			                      url);
 		at = end + 1;
 	}
-	if (!topic_is_valid(slash + 1))
-		return invalid(why, why_size,
-		               "%s: a topic's name has 1 to 249 letters, digits, '.', '_' and '-'",
-		               url);
+	if (!is_valid_topic(slash + 1))
+		return format_invalid(
+		        why, why_size,
+		        "%s: a topic's name has 1 to 249 letters, digits, '.', '_' and '-'", url);
 	parsed.brokers = strndup(brokers, (size_t)(slash - brokers));
 	parsed.topic = strdup(slash + 1);
 	if (!parsed.brokers || !parsed.topic) {
@@ -229,15 +230,15 @@ void log_kafka_url_free(struct log_kafka_url *url)
 	url->brokers = url->topic = NULL;
 }
 
-static int set(rd_kafka_conf_t *conf, const char *name, const char *value, char *why,
-               size_t why_size)
+static int set_option(rd_kafka_conf_t *conf, const char *name, const char *value, char *why,
+                      size_t why_size)
 {
 	char text[512];
 
 	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) == RD_KAFKA_CONF_OK)
 		return 0;
-	/* Not the value: it may be a password. */
-	return invalid(why, why_size, "-X %s: %s", name, text);
+	/* Do not show the value: it may be a password. */
+	return format_invalid(why, why_size, "-X %s: %s", name, text);
 }
 
 static int set_number(rd_kafka_conf_t *conf, const char *name, uint64_t number, char *why,
@@ -246,84 +247,84 @@ static int set_number(rd_kafka_conf_t *conf, const char *name, uint64_t number, 
 	char text[24];
 
 	snprintf(text, sizeof(text), "%" PRIu64, number);
-	return set(conf, name, text, why, why_size);
+	return set_option(conf, name, text, why, why_size);
 }
 
-static int set_all(rd_kafka_conf_t *conf, const struct setting *rows, size_t n, char *why,
-                   size_t why_size)
+static int set_options(rd_kafka_conf_t *conf, const struct setting *rows, size_t n, char *why,
+                       size_t why_size)
 {
 	size_t i;
-	int err;
+	int r;
 
 	for (i = 0; i < n; i++) {
-		err = set(conf, rows[i].name, rows[i].value, why, why_size);
-		if (err)
-			return err;
+		r = set_option(conf, rows[i].name, rows[i].value, why, why_size);
+		if (r)
+			return r;
 	}
 	return 0;
 }
-#define SET_ALL(conf, rows, why, why_size)                                                         \
-	set_all(conf, rows, sizeof(rows) / sizeof((rows)[0]), why, why_size)
+#define SET_OPTIONS(conf, rows, why, why_size)                                                     \
+	set_options(conf, rows, sizeof(rows) / sizeof((rows)[0]), why, why_size)
 
-/* Why the user may not set NAME to VALUE, or NULL. */
-static const char *refusal(const char *name, const char *value)
+/* Return why the user may not set NAME to VALUE, or NULL. */
+static const char *refusal_reason(const char *name, const char *value)
 {
 	size_t i;
 
 	for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		if (strcmp(refused[i].name, name) != 0)
 			continue;
-		if (refused[i].same[0] && !strcmp(refused[i].same[0], value))
+		if (refused[i].same[0] && strcmp(refused[i].same[0], value) == 0)
 			return NULL;
-		if (refused[i].same[1] && !strcmp(refused[i].same[1], value))
+		if (refused[i].same[1] && strcmp(refused[i].same[1], value) == 0)
 			return NULL;
 		return refused[i].why;
 	}
 	return NULL;
 }
 
-/* Sets what the user gave as name=value. */
-static int set_user(rd_kafka_conf_t *conf, const char *setting, char *why, size_t why_size)
+/* Apply a setting of the user, "name=value". */
+static int set_user_option(rd_kafka_conf_t *conf, const char *setting, char *why, size_t why_size)
 {
 	const char *equals = strchr(setting, '='), *reason;
 	char *name;
-	int err;
+	int r;
 
 	if (!equals || equals == setting)
-		return invalid(why, why_size, "-X takes name=value, not \"%s\"", setting);
+		return format_invalid(why, why_size, "-X takes name=value, not \"%s\"", setting);
 	name = strndup(setting, (size_t)(equals - setting));
 	if (!name)
 		return -ENOMEM;
-	reason = refusal(name, equals + 1);
+	reason = refusal_reason(name, equals + 1);
 	if (reason)
-		err = invalid(why, why_size, "-X %s cannot be set: %s", setting, reason);
+		r = format_invalid(why, why_size, "-X %s cannot be set: %s", setting, reason);
 	else
-		err = set(conf, name, equals + 1, why, why_size);
+		r = set_option(conf, name, equals + 1, why, why_size);
 	free(name);
-	return err;
+	return r;
 }
 
-/* Room for one record of the largest size. What others with another
- * --max-value wrote must be readable all the same. */
+/* Set the size limits for the largest record of this node. Records that nodes with another
+ * --max-value wrote must be readable, too. */
 static int set_sizes(const struct log_kafka *log, rd_kafka_conf_t *conf, char *why, size_t why_size)
 {
 	uint64_t fetch = FETCH_MIN;
-	int err;
+	int r;
 
 	if (log->max_value > VALUE_MAX)
-		return invalid(why, why_size,
-		               "--max-value %" PRIu64
-		               " is too large for a Kafka log: a broker takes "
-		               "requests of up to 100 MiB, so give at most 96M",
-		               log->max_value);
+		return format_invalid(why, why_size,
+		                      "--max-value %" PRIu64
+		                      " is too large for a Kafka log: a broker takes "
+		                      "requests of up to 100 MiB, so give at most 96M",
+		                      log->max_value);
 	if (fetch < log->max_record)
 		fetch = log->max_record;
-	err = set_number(conf, "message.max.bytes", log->max_record, why, why_size);
-	if (!err)
-		err = set_number(conf, "fetch.max.bytes", fetch, why, why_size);
-	if (!err)
-		err = set_number(conf, "receive.message.max.bytes", RECEIVE_MAX, why, why_size);
-	return err;
+	r = set_number(conf, "message.max.bytes", log->max_record, why, why_size);
+	if (!r)
+		r = set_number(conf, "fetch.max.bytes", fetch, why, why_size);
+	if (!r)
+		r = set_number(conf, "receive.message.max.bytes", RECEIVE_MAX, why, why_size);
+	return r;
 }
 
 int log_kafka_conf(const struct log_kafka *log, bool producer, rd_kafka_conf_t **ret, char *why,
@@ -331,28 +332,28 @@ int log_kafka_conf(const struct log_kafka *log, bool producer, rd_kafka_conf_t *
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	size_t i;
-	int err;
+	int r;
 
-	err = SET_ALL(conf, defaults, why, why_size);
-	for (i = 0; i < log->nsettings && !err; i++)
-		err = set_user(conf, log->settings[i], why, why_size);
-	if (!err)
-		err = SET_ALL(conf, fixed, why, why_size);
-	if (!err)
-		err = set(conf, "bootstrap.servers", log->url.brokers, why, why_size);
-	if (!err)
-		err = set_sizes(log, conf, why, why_size);
-	if (!err && producer) {
-		err = SET_ALL(conf, fixed_producer, why, why_size);
-		if (!err)
-			err = set_number(conf, "message.timeout.ms",
-			                 (uint64_t)log->write_timeout_ms, why, why_size);
-	} else if (!err) {
-		err = SET_ALL(conf, fixed_consumer, why, why_size);
+	r = SET_OPTIONS(conf, defaults, why, why_size);
+	for (i = 0; i < log->nsettings && !r; i++)
+		r = set_user_option(conf, log->settings[i], why, why_size);
+	if (!r)
+		r = SET_OPTIONS(conf, fixed, why, why_size);
+	if (!r)
+		r = set_option(conf, "bootstrap.servers", log->url.brokers, why, why_size);
+	if (!r)
+		r = set_sizes(log, conf, why, why_size);
+	if (!r && producer) {
+		r = SET_OPTIONS(conf, fixed_producer, why, why_size);
+		if (!r)
+			r = set_number(conf, "message.timeout.ms", (uint64_t)log->write_timeout_ms,
+			               why, why_size);
+	} else if (!r) {
+		r = SET_OPTIONS(conf, fixed_consumer, why, why_size);
 	}
-	if (err) {
+	if (r) {
 		rd_kafka_conf_destroy(conf);
-		return err;
+		return r;
 	}
 	*ret = conf;
 	return 0;

@@ -1,26 +1,23 @@
-/* The Kafka log's consumer: follow, poll, and reading one record.
+/* Consume: follow the Kafka log and poll its records.
  *
- * librdkafka's simple consumer reads the one partition from an offset that we
- * name: no group, no coordinator, nothing committed, so nothing to wait for
- * and no right needed but to read. The broker holds a fetch until there is a
- * record, so a record arrives as soon as it is in the log.
+ * librdkafka's simple consumer reads the one partition from a given offset. There is no group, no
+ * coordinator and no committed offset, so there is nothing to wait for, and reading is the only
+ * permission needed. The broker delays the response to a fetch until there is a record, so a record
+ * arrives as soon as it is in the log.
  *
- * Invariant: records are given in order, each once, and none is left out in
- * silence. librdkafka reports a batch that it cannot read (a broken checksum,
- * an unknown compression) and goes on behind it; we throw away what it fetched
- * after such a report and fetch again from the record that is due.
- * librdkafka's batch call waits until its array is full, so we wait for one
- * message and then take what else is there. A batch's messages are kept until it is
- * done with, and given back when the next is wanted.
+ * Invariant: records are passed in order, each once, and none is skipped silently. When librdkafka
+ * cannot read a batch (a bad checksum, an unknown compression), it reports that and continues after
+ * the batch. So the messages that it fetched after such a report are discarded, and it fetches
+ * again from the record that is due.
  *
- * A broker can come back with other records than those that it gave before: its disk
- * lost the newest ones, a replica that lacked them was elected, or the topic was made
- * anew. librdkafka 2.0 goes on at the same offset all the same (KIP-320, which compares
- * leader epochs, came with 2.1). So after a lost connection, another leader or a topic
- * that was away for a moment, nothing more is given (-ESTALE) until the caller follows
- * again, from a record that it knows. librdkafka tells us of each socket that it closes
- * before it opens another, so no record gets through in between.
- * All belongs to the reading thread, but what log/internal.h says. */
+ * A broker can come back with other records than before: its disk lost the newest ones, a replica
+ * that lacked them was elected, or the topic was recreated. librdkafka 2.0 nevertheless continues
+ * at the same offset (KIP-320, which compares leader epochs, came with 2.1). So after a lost
+ * connection, a change of the leader, or a topic that was missing for a moment, no record is passed
+ * (-ESTALE) until the caller follows again, from a record that it knows. librdkafka reports each
+ * socket that it closes before it opens another one, so no record arrives in between.
+ *
+ * Locks: see log/internal.h; everything else belongs to the reading thread. */
 #include "common/log/internal.h"
 
 #include "common/base/clock.h"
@@ -35,17 +32,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Between two attempts to read what cannot be read. */
+/* Pause between two attempts to read a bad record. */
 #define RETRY_MS 500
 
-/* What is left of the batch is not wanted. */
+/* Drop the rest of the batch. */
 static void drop_batch(struct log_kafka *log)
 {
 	if (log->batch)
 		log->batch->at = log->batch->n;
 }
 
-/* Nobody reads ahead any more. */
+/* Stop the prefetching thread. */
 static void stop_prefetch(struct log_kafka *log)
 {
 	struct log_kafka_prefetch *prefetch = log->prefetch;
@@ -71,16 +68,16 @@ int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t prefetch_unt
 	struct log_kafka_prefetch *thread = NULL;
 	struct log_kafka_client *client;
 	char why[LOG_KAFKA_TEXT_MAX] = "out of memory";
-	int err;
+	int r;
 
 	log_kafka_unfollow(log);
 	log->own = calloc(1, sizeof(*log->own));
 	if (!log->own)
 		return -ENOMEM;
-	err = log_kafka_client_new(log, NULL, &client, why, sizeof(why));
-	if (err) {
+	r = log_kafka_client_new(log, NULL, &client, why, sizeof(why));
+	if (r) {
 		log_kafka_note_error(log, "%s", why);
-		return err == -ENOMEM ? -ENOMEM : -EIO;
+		return r == -ENOMEM ? -ENOMEM : -EIO;
 	}
 	if (rd_kafka_consume_start_queue(client->topic, 0, (int64_t)from, client->events)) {
 		log_kafka_note_error(log, "%s", rd_kafka_err2str(rd_kafka_last_error()));
@@ -134,8 +131,8 @@ uint64_t log_kafka_position(struct log_kafka *log)
 	return log->position;
 }
 
-/* The next batch, once the old one is done with; NULL if none came. */
-static struct log_kafka_batch *fill(struct log_kafka *log, int64_t timeout_ms)
+/* Return the next batch, and release the old one. Returns NULL if none came. */
+static struct log_kafka_batch *next_batch(struct log_kafka *log, int64_t timeout_ms)
 {
 	struct log_kafka_batch *batch = log->own;
 	bool over = false;
@@ -152,12 +149,12 @@ static struct log_kafka_batch *fill(struct log_kafka *log, int64_t timeout_ms)
 	return batch;
 }
 
-/* What a message that is no record means: 0 to go on, or an error of poll. */
+/* Handle a message that is an error of librdkafka's. Returns 0 to continue, or an error of poll. */
 static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 {
 	switch (msg->err) {
 	case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-		/* Behind the last record there may be transaction markers. */
+		/* There may be transaction markers after the last record. */
 		if ((uint64_t)msg->offset > log->next) {
 			log->next = (uint64_t)msg->offset;
 			log->position = log->next;
@@ -182,7 +179,7 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
 	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
 	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-		/* librdkafka tries again by itself. */
+		/* librdkafka retries by itself. */
 		log_kafka_note_error(log, "%s", rd_kafka_message_errstr(msg));
 		return -EAGAIN;
 	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
@@ -202,8 +199,8 @@ static int handle_error(struct log_kafka *log, const rd_kafka_message_t *msg)
 	}
 }
 
-/* Return whether something happened since the first record was given after which the
- * log may be another one. REC is the record that is due, or NULL. */
+/* Return whether the log may be another one because of an event since the first record was passed.
+ * REC is the record that is due, or NULL. */
 static bool is_stale(struct log_kafka *log, const struct log_record *rec)
 {
 	if (log->begun && (log->consumer->closed != log->begun_closed ||
@@ -212,15 +209,15 @@ static bool is_stale(struct log_kafka *log, const struct log_record *rec)
 	return log->stale;
 }
 
-/* Lets some time pass after a record could not be read, then fetches it again.
- * A new consumer is sure to know nothing of what came behind it. */
-static int retry(struct log_kafka *log, int64_t timeout_ms)
+/* Wait a little after a record could not be read, then fetch it again with a new consumer, which
+ * certainly has no later messages. */
+static int fetch_again(struct log_kafka *log, int64_t timeout_ms)
 {
 	int64_t pause_ms = log->retry_ms - clock_mono_ms();
 
 	if (pause_ms > timeout_ms)
 		pause_ms = timeout_ms;
-	if (pause_ms > 0 && fill(log, pause_ms))
+	if (pause_ms > 0 && next_batch(log, pause_ms))
 		drop_batch(log);
 	if (clock_mono_ms() < log->retry_ms)
 		return -EIO;
@@ -232,7 +229,7 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 {
 	int64_t until_ms = clock_mono_ms() + timeout_ms;
 	size_t taken = 0;
-	int err;
+	int r;
 
 	if (!log->consumer)
 		return -EIO;
@@ -240,7 +237,7 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 		return -ENODATA;
 	if (is_stale(log, NULL))
 		return -ESTALE;
-	if (log->broken && retry(log, timeout_ms))
+	if (log->broken && fetch_again(log, timeout_ms))
 		return -EIO;
 	while (taken < max) {
 		struct log_kafka_batch *batch = log->batch;
@@ -249,19 +246,19 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 		if (!batch || batch->at == batch->n) {
 			int64_t left_ms = taken ? 0 : until_ms - clock_mono_ms();
 
-			batch = fill(log, left_ms > 0 ? left_ms : 0);
+			batch = next_batch(log, left_ms > 0 ? left_ms : 0);
 			if (!batch)
 				break;
 			log_kafka_note_answer(log->consumer);
 		}
 		rec = &batch->slots[batch->at].rec;
 		if (!log_kafka_batch_decode(batch, batch->at)) {
-			err = handle_error(log, batch->messages[batch->at]);
+			r = handle_error(log, batch->messages[batch->at]);
 			batch->at++;
 			if (log->broken || log->lost || log->stale)
 				drop_batch(log);
-			if (err)
-				return taken ? (int)taken : err;
+			if (r)
+				return taken ? (int)taken : r;
 		} else if (is_stale(log, rec)) {
 			drop_batch(log);
 			return taken ? (int)taken : -ESTALE;
@@ -273,9 +270,9 @@ int log_kafka_poll(struct log_kafka *log, int64_t timeout_ms, size_t max,
 				log->begun_broker = rec->broker;
 				log->begun = true;
 			}
-			err = fn(arg, rec);
-			if (err)
-				return err; /* the message stays */
+			r = fn(arg, rec);
+			if (r)
+				return r; /* the next poll passes it again */
 			log->next = rec->offset + 1;
 			log->position = log->next;
 			batch->at++;

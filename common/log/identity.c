@@ -1,14 +1,14 @@
-/* Identities of log records: whether a log is still the one that a store came from.
+/* Identities of log records: whether a log is still the one that a store was built from.
  *
- * A log that lost its newest records and got others has the same offsets again, so a
- * node that goes on at its own offset would differ from all that read the log later,
- * for ever. If the record at the newest offset applied is the same one, so are all
- * before it: a log only ever changes at its end. So comparing one record is enough to
- * go on, if the log could not change unnoticed since that record was read; a second one
- * (`sure`) covers changes that show only later. The others tell where two logs part.
+ * A log that lost its newest records and then got others uses the same offsets again. A node that
+ * continued at its own offset would permanently differ from all nodes that read the log later. A
+ * log changes only at its end: if it still has the same record at the newest offset applied, all
+ * earlier records are the same, too. So comparing one record is enough to continue, if the log
+ * could not change undetected since that record was read. A second record (`sure`) covers changes
+ * that are detected later. The other records show up to which offset the two logs are the same.
  *
- * The row is written once for each commit, not for each record: a replay pays for a
- * checksum of about 100 bytes a record, and for nothing else.
+ * The row is written once per commit, not per record: a replay only has to compute a checksum of
+ * about 100 bytes for each record.
  *
  * No state. */
 #include "common/log/identity.h"
@@ -16,10 +16,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define ENDS 32 /* bytes of a value that are looked at, at each end */
+#define ENDS 32 /* bytes at each end of a value that are included */
 
-/* Multiplying by an odd number loses nothing; the shift brings high bits down. The
- * constant is 2^64 divided by the golden ratio (Knuth, volume 3, 6.4). */
+/* Multiplying by an odd number loses no information; the shift brings high bits down. The constant
+ * is 2^64 divided by the golden ratio (Knuth, volume 3, 6.4). */
 static uint64_t mix(uint64_t sum, uint64_t word)
 {
 	sum = (sum ^ word) * UINT64_C(0x9e3779b97f4a7c15);
@@ -30,8 +30,8 @@ static uint64_t mix_bytes(uint64_t sum, const char *data, size_t len)
 {
 	uint64_t word;
 	sum = mix(sum, len);
-	for (; len >= sizeof word; data += sizeof word, len -= sizeof word) {
-		memcpy(&word, data, sizeof word);
+	for (; len >= sizeof(word); data += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, data, sizeof(word));
 		sum = mix(sum, word);
 	}
 	word = 0;
@@ -64,10 +64,10 @@ int log_identity_load(struct txn *txn, struct log_identities *ret)
 {
 	struct bytes row;
 	int r = store_log_get(txn, &row);
-	if (r == 0 && row.len != sizeof *ret)
+	if (r == 0 && row.len != sizeof(*ret))
 		r = -EIO;
 	if (r == 0)
-		memcpy(ret, row.data, sizeof *ret);
+		memcpy(ret, row.data, sizeof(*ret));
 	return r;
 }
 
@@ -84,5 +84,5 @@ int log_identity_note(struct txn *txn, const struct log_identity *id,
 			all.at[level] = *id;
 	}
 	all.sure = *sure;
-	return store_log_put(txn, (struct bytes){ &all, sizeof all });
+	return store_log_put(txn, (struct bytes){ &all, sizeof(all) });
 }

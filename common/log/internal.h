@@ -29,24 +29,25 @@ struct log_kafka {
 	struct log_kafka_client *producer;
 	struct log_kafka_append *appends; /* handed to librdkafka, and not reported yet ... */
 	struct log_kafka_send_queue queue;
-	size_t inflight;  /* ... and how many they are */
+	size_t inflight;  /* ... and the number of them */
 	pthread_t thread; /* serves the producer: delivery reports, errors */
 	_Atomic bool stopping;
-	/* The thread's own: a producer that was replaced and is still in use, and the
+	/* Used by the thread alone: a producer that was replaced and is still in use, and the
 	 * (monotonic) time at which the last one was created. */
 	struct log_kafka_client *retired;
 	int64_t renewed_ms;
 
-	/* The reading thread's own. */
-	struct log_kafka_batch *batch; /* whose records are given now: `own`, or a prefetched one */
+	/* Used by the reading thread alone. */
+	struct log_kafka_batch
+	        *batch; /* the batch whose records are passed now: `own`, or a prefetched one */
 	struct log_kafka_batch *own;
-	uint64_t next;           /* offset of the next record to give */
+	uint64_t next;           /* offset of the next record to pass */
 	uint64_t prefetch_until; /* see log_kafka_follow() */
 	bool lost;               /* the log does not have `next` */
 	bool stale;              /* the caller must compare a record first: -ESTALE */
-	bool begun;              /* a record was given since follow, when ... */
-	uint64_t begun_closed;   /* ... so many connections had been closed ... */
-	int32_t begun_broker;    /* ... and this broker led */
+	bool begun;              /* a record was passed since follow; at that time ... */
+	uint64_t begun_closed;   /* ... this many connections had been closed, ... */
+	int32_t begun_broker;    /* ... and this broker was the leader */
 	bool broken;             /* a record could not be read: fetch it again ... */
 	int64_t retry_ms;        /* ... at this time */
 	_Atomic uint64_t position;

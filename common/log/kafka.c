@@ -1,13 +1,13 @@
-/* The Kafka log: opening, closing and its state.
+/* Kafka log: opening, closing and its state.
  *
- * A log has one producer from start to end and, in the process that applies, one consumer.
- * They are separate instances of librdkafka, because a broker answers the requests of one
- * connection in order: a question for the log's end must not wait behind a fetch that waits
- * for records. The other files: conf.c (URL, settings), client.c (an instance), topic.c (the
- * topic's fitness, the log's end), produce.c, append.c and send_queue.c (writing), consume.c,
- * batch.c and prefetch.c (reading), lookup.c (one record).
+ * A log has one producer from open to close and, in the process that applies, one consumer. They
+ * are separate instances of librdkafka, because a broker answers the requests of one connection in
+ * order: a query for the log's end must not wait for a fetch that waits for records. The other
+ * files: conf.c (URL, settings), client.c (an instance), topic.c and inquiry.c (the topic's
+ * settings, the log's end), produce.c, append.c and send_queue.c (writing), consume.c, batch.c and
+ * prefetch.c (reading), lookup.c (one record).
  *
- * Locks: log->lock, log->consumer_lock (and in it the prefetch's), log->error_lock; no other
+ * Locks: log->lock, log->consumer_lock (and inside it the prefetch's), log->error_lock; no other
  * lock is taken inside of them. */
 #include "common/log/internal.h"
 
@@ -59,22 +59,22 @@ static int copy_settings(struct log_kafka *log, const struct log_kafka_config *c
 	return 0;
 }
 
-/* Report now what a consumer, which is created later, would be refused for. */
+/* Report at once the settings that a consumer, which is created later, would refuse. */
 static int try_consumer_conf(struct log_kafka *log, char *why, size_t why_size)
 {
 	rd_kafka_conf_t *conf;
-	int err = log_kafka_conf(log, false, &conf, why, why_size);
+	int r = log_kafka_conf(log, false, &conf, why, why_size);
 
-	if (!err)
+	if (!r)
 		rd_kafka_conf_destroy(conf);
-	return err;
+	return r;
 }
 
 int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret, char *why,
                    size_t why_size)
 {
 	struct log_kafka *log = calloc(1, sizeof(*log));
-	int err;
+	int r;
 
 	if (!log)
 		return -ENOMEM;
@@ -85,19 +85,18 @@ int log_kafka_open(const struct log_kafka_config *config, struct log_kafka **ret
 	log->max_value = config->max_value;
 	log->max_record = config->max_value + LOG_RECORD_ROOM;
 	log->write_timeout_ms = config->write_timeout_ms > 0 ? config->write_timeout_ms : 1;
-	err = log_kafka_url_parse(config->url, &log->url, why, why_size);
-	if (!err)
-		err = copy_settings(log, config);
-	if (!err)
-		err = try_consumer_conf(log, why, why_size);
-	if (!err)
-		err = log_kafka_client_new(log, log_kafka_on_delivery, &log->producer, why,
-		                           why_size);
-	if (err)
+	r = log_kafka_url_parse(config->url, &log->url, why, why_size);
+	if (!r)
+		r = copy_settings(log, config);
+	if (!r)
+		r = try_consumer_conf(log, why, why_size);
+	if (!r)
+		r = log_kafka_client_new(log, log_kafka_on_delivery, &log->producer, why, why_size);
+	if (r)
 		goto err_free;
 	log->renewed_ms = clock_mono_ms();
-	err = log_kafka_thread_start(&log->thread, "kafka-log", log_kafka_serve, log);
-	if (err)
+	r = log_kafka_thread_start(&log->thread, "kafka-log", log_kafka_serve, log);
+	if (r)
 		goto err_client;
 	*ret = log;
 	return 0;
@@ -106,10 +105,11 @@ err_client:
 	log_kafka_client_free(log->producer);
 err_free:
 	log_free(log);
-	return err;
+	return r;
 }
 
-/* Report the appends that librdkafka did not report in time, and those that it never got. */
+/* Report the appends that librdkafka did not report in time, and those that were never passed to
+ * it. */
 static void report_rest(struct log_kafka *log)
 {
 	struct log_kafka_append *append;

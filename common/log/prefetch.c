@@ -1,16 +1,16 @@
 /* Prefetch: a thread that reads and decodes records ahead of the one that applies them.
  *
- * A third of the work of replaying a long log is to take records over from librdkafka: to
- * parse their headers (into a dozen blocks of memory each), to decode them, and to free all
- * of that. This thread does that part while the polling thread applies. A lone record must
- * not pass from thread to thread, so the thread runs only while the reader is far from the
- * log's end (log_kafka_follow()), and ends by itself.
+ * Taking records over from librdkafka is about a third of the work of replaying a long log: parsing
+ * their headers (each into a dozen blocks of memory), decoding them, and freeing all of that. This
+ * thread does that part while the polling thread applies. A lone record must not pass from thread
+ * to thread, so this thread runs only while the reader is far from the log's end
+ * (log_kafka_follow()), and ends by itself.
  *
- * Batches circulate: this thread fills empty ones, log_kafka_prefetch_next() takes them over,
- * and they come back used, with their messages, which this thread returns to librdkafka. The
- * number of batches and PREFETCH_BYTES bound the memory. Errors of librdkafka's stay in their
- * place among the records; the polling thread handles them. librdkafka's callbacks (errors,
- * statistics) run in this thread.
+ * Batches circulate: this thread fills empty ones, log_kafka_prefetch_next() takes them over, and
+ * they come back used, with their messages, which this thread returns to librdkafka. The number of
+ * batches and PREFETCH_BYTES limit the memory. Errors of librdkafka's keep their place among the
+ * records; the polling thread handles them. librdkafka's callbacks (errors, statistics) run in this
+ * thread.
  *
  * Lock: prefetch->lock guards all fields except those marked; it is taken inside
  * log->consumer_lock, and not held across a call of librdkafka. */
@@ -82,7 +82,7 @@ static bool is_stopping(struct log_kafka_prefetch *prefetch)
 	return stopping;
 }
 
-/* Return whether MSG is the last one to read ahead. */
+/* Return whether MSG is the last one to prefetch. */
 static bool is_last(const struct log_kafka_prefetch *prefetch, const rd_kafka_message_t *msg)
 {
 	uint64_t offset = msg->offset >= 0 ? (uint64_t)msg->offset : 0;
@@ -163,7 +163,7 @@ int log_kafka_prefetch_start(struct log_kafka_client *client, uint64_t until,
                              struct log_kafka_prefetch **ret)
 {
 	struct log_kafka_prefetch *prefetch = calloc(1, sizeof(*prefetch));
-	int err = 0;
+	int r = 0;
 
 	if (!prefetch)
 		return -ENOMEM;
@@ -172,22 +172,22 @@ int log_kafka_prefetch_start(struct log_kafka_client *client, uint64_t until,
 	pthread_mutex_init(&prefetch->lock, NULL);
 	clock_cond_init(&prefetch->came);
 	pthread_cond_init(&prefetch->room, NULL);
-	for (int i = 0; i < BATCHES && !err; i++) {
+	for (int i = 0; i < BATCHES && !r; i++) {
 		struct log_kafka_batch *batch = calloc(1, sizeof(*batch));
 
 		if (batch)
 			LL_PREPEND(prefetch->empty, batch);
 		else
-			err = -ENOMEM;
+			r = -ENOMEM;
 	}
-	if (!err)
-		err = log_kafka_thread_start(&prefetch->thread, "kafka-prefetch", run_prefetch,
-		                             prefetch);
-	if (err)
+	if (!r)
+		r = log_kafka_thread_start(&prefetch->thread, "kafka-prefetch", run_prefetch,
+		                           prefetch);
+	if (r)
 		prefetch_free(prefetch);
 	else
 		*ret = prefetch;
-	return err;
+	return r;
 }
 
 struct log_kafka_batch *log_kafka_prefetch_next(struct log_kafka_prefetch *prefetch,

@@ -9,10 +9,10 @@ struct log_kafka_batch;
 struct log_kafka_client;
 struct log_kafka_prefetch;
 
-/* All functions but log_kafka_prefetch_wake() are for the reading thread. */
+/* All functions except log_kafka_prefetch_wake() are for the reading thread. */
 
-/* Start to read ahead what CLIENT, a consumer, receives, up to the offset UNTIL. Returns 0
- * with *RET, -ENOMEM or -EAGAIN (no thread). */
+/* Start to prefetch the records that CLIENT, a consumer, receives, up to the offset UNTIL. Returns
+ * 0 with *RET, -ENOMEM or -EAGAIN (no thread). */
 int log_kafka_prefetch_start(struct log_kafka_client *client, uint64_t until,
                              struct log_kafka_prefetch **ret);
 /* Wait up to TIMEOUT_MS for the next batch and return it. The caller owns it until it passes

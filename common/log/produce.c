@@ -1,15 +1,14 @@
 /* Producing: append an event, and the thread that serves the producer.
  *
- * A lone write is handed to librdkafka at once; from several concurrent writes on, they are
- * queued until they can be sent together (log/send_queue.c). How an append ends is decided
- * in log/append.c.
+ * A lone write is passed to librdkafka at once; with several concurrent writes, they are queued
+ * until they can be sent together (log/send_queue.c). log/append.c decides how an append ended.
  *
- * An instance can fail for good (a "fatal error": for example, a broker lost the state that
- * idempotence needs, because the topic was deleted). Then the thread replaces it, at most
- * once a second, purges the old one and frees it when no thread uses it any more.
+ * An instance can fail permanently (a "fatal error": for example, a broker lost the state that
+ * idempotence needs, because the topic was deleted). Then the thread replaces it, at most once a
+ * second, purges the old one and frees it when no thread uses it any more.
  *
- * Lock: log->lock around the list of appends and the pointer to the producer; not held while
- * calling out. */
+ * Lock: log->lock guards the list of appends and the pointer to the producer; it is not held during
+ * calls of librdkafka or callbacks. */
 #include "common/log/produce.h"
 
 #include "common/base/clock.h"

@@ -1,30 +1,31 @@
 /* Send queue: records that librdkafka does not have yet, so that they go in one batch.
  *
- * librdkafka sends nothing more of a partition while five messages or more are not
- * acknowledged, however few requests they went in; and while it has messages that it may not
- * send, its thread (in 2.0 at least) polls without a pause, which takes a processor that the
- * answer needs. So it does not get them: once WINDOW messages are in flight, records are
- * queued here, in order, and go as one batch when those are acknowledged. A lone write is not
- * queued, nor is any write while no broker answers: only librdkafka knows what became of a
- * message, so it must have the message in time.
+ * librdkafka sends no more records of a partition while five messages or more are unacknowledged,
+ * even if they went in few requests; and while it has messages that it may not send, its thread (in
+ * 2.0 at least) polls without a pause, which takes processor time that the acknowledgement needs.
+ * So it does not get them: once WINDOW messages are in flight, records are queued here, in order,
+ * and go as one batch when those are acknowledged. A lone write is not queued, nor is any write
+ * while no broker answers: only librdkafka knows what happened to a message, so it must have the
+ * message in time.
  *
- * A request costs the broker about the same with one record as with sixty, and so does the
- * fetch that returns them. Writers that wait for their outcome come back together, shortly
- * after the acknowledgement; without more they fall into groups with requests of their own,
- * and the first few of each group go alone. So with concurrent writers nothing is sent while
- * anything is in flight, and those that are back linger until most of the others are back,
- * LINGER_MS at most. Concurrency is the number of writers when the last batch was sent, so a
- * writer that stays away delays only one batch, and is forgotten after CONCURRENT_MS.
+ * A request costs the broker about the same with one record as with sixty, and so does the fetch
+ * that returns them. Writers that wait for their outcome come back together, shortly after the
+ * acknowledgement. Without a linger they would form groups with separate requests, and the first
+ * few records of each group would be sent alone. So with concurrent writers nothing is sent while
+ * anything is in flight, and the writers that are back linger until most of the others are back,
+ * LINGER_MS at most. Concurrency is the number of writers when the last batch was sent, so a writer
+ * that stays away delays only one batch, and is forgotten after CONCURRENT_MS.
  *
- * librdkafka's thread wakes up for the first record of a batch and may send that before it
- * has the others, which costs one more request. Its interface has no way to add several
- * records at once: rd_kafka_produce_batch() knows no headers, and wakes for the first one as
- * well. So a batch is prepared, including its headers, before it is handed over.
+ * librdkafka's thread wakes up for the first record of a batch and may send it before it has the
+ * others, which costs one more request. Its interface has no way to add several records at once:
+ * rd_kafka_produce_batch() does not support headers, and wakes the thread for the first record as
+ * well. So a batch is prepared, including its headers, before it is passed to librdkafka.
  *
- * Invariant: an append is in this list, and then in log->appends from before librdkafka has
- * it. `sending` keeps the order: a record that arrives while queued ones are handed over is
+ * Invariant: an append is in this list, and then in log->appends from before librdkafka has it.
+ * `sending` keeps the order: a record that arrives while queued ones are passed to librdkafka is
  * queued, too.
- * Lock: log->lock guards all of it; it is not held while handing over. */
+ *
+ * Lock: log->lock guards all of it; it is not held while passing records to librdkafka. */
 #include "common/log/send_queue.h"
 
 #include "common/base/clock.h"
@@ -45,14 +46,14 @@
 #define WINDOW 5
 /* librdkafka's batch.size: the bytes of one request. */
 #define BATCH_BYTES 1000000
-/* A batch of so many records does not wait for more. */
+/* A batch of this many records does not wait for more. */
 #define BATCH_RECORDS 256
-/* From so many writers at once on, they share batches: when some are queued anyway. With two
- * to four writers, sharing delays the answers; with six it makes them a third faster. */
+/* From this many concurrent writers on, they share batches: when some are queued anyway. With two
+ * to four writers, sharing delays the acknowledgements; with six it makes them a third faster. */
 #define CONCURRENT_WRITERS (WINDOW + 1)
-/* They count as concurrent until nothing was sent for so long. */
+/* They count as concurrent until nothing has been sent for this time. */
 #define CONCURRENT_MS 50
-/* About the time of a broker's answer, and between the first and the last of sixty writers
+/* About the time of a broker's acknowledgement, and between the first and the last of sixty writers
  * over HTTP. */
 #define LINGER_MS 1
 /* How long the log's thread pauses after reports of success, for which nothing waits: it

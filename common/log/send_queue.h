@@ -11,7 +11,7 @@ struct log_kafka_append;
 /* All fields are protected by log->lock. Times are monotonic. */
 struct log_kafka_send_queue {
 	struct log_kafka_append *list;
-	size_t n, bytes;        /* how many, and the bytes of their keys and values */
+	size_t n, bytes;        /* number of appends, and the bytes of their keys and values */
 	int64_t since_ms;       /* when the first was queued, or could have been sent */
 	size_t concurrency;     /* writers at once, now or shortly before ... */
 	int64_t concurrency_ms; /* ... this time */

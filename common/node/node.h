@@ -2,8 +2,8 @@
 #ifndef KEYDIR_NODE_H
 #define KEYDIR_NODE_H
 
-#include "common/node/evict.h"
 #include "common/event/feed.h"
+#include "common/node/evict.h"
 #include "common/node/peer_request.h"
 #include "common/node/procs.h"
 #include "common/store/store.h"

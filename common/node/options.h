@@ -3,8 +3,8 @@
 #define KEYDIR_NODE_OPTIONS_H
 
 #include "common/base/logger.h"
-#include "common/node/node.h"
 #include "common/base/options.h"
+#include "common/node/node.h"
 
 /* The fields that the rows below set; part of a program's own struct. The texts are borrowed from
  * argv or the environment. */

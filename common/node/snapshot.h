@@ -3,8 +3,8 @@
 #define KEYDIR_SNAPSHOT_H
 
 #include "common/node/peer_request.h"
-#include "common/store/store.h"
 #include "common/store/place.h"
+#include "common/store/store.h"
 
 /* A snapshot is a store's file (LMDB's own compact copy), followed by this trailer: the letters
  * "keydir-1", the file's length in bytes and its crc64(), both little endian. LMDB does not read

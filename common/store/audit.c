@@ -13,8 +13,8 @@
  * No lock: a transaction belongs to one thread. */
 #include "common/store/audit.h"
 
-#include "common/event/feed.h"
 #include "common/base/key.h"
+#include "common/event/feed.h"
 #include "common/store/internal.h"
 
 #include <errno.h>

@@ -3,11 +3,11 @@
 #define KEYDIR_STORE_INTERNAL_H
 
 #include "common/store/env.h"
-#include "common/store/store.h"
-#include "common/store/rowkey.h"
 #include "common/store/place.h"
 #include "common/store/reserve.h"
+#include "common/store/rowkey.h"
 #include "common/store/state.h"
+#include "common/store/store.h"
 #include "common/store/table.h"
 
 #include <lmdb.h>

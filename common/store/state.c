@@ -14,8 +14,8 @@
 #include "common/store/state.h"
 
 #include "common/base/logger.h"
-#include "common/store/verify.h"
 #include "common/store/place.h"
+#include "common/store/verify.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #define KEYDIR_STORE_H
 
 /* The headers of its transactions and tables are included here. */
+#include "common/store/chunk.h"
 #include "common/store/expiry.h"
 #include "common/store/feed_rows.h"
 #include "common/store/inode.h"
@@ -10,7 +11,6 @@
 #include "common/store/name.h"
 #include "common/store/place.h"
 #include "common/store/txn.h"
-#include "common/store/chunk.h"
 #include "common/store/walk.h"
 #include "common/store/xattr.h"
 

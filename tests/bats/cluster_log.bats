@@ -752,9 +752,9 @@ has_expired() { [ "$(status_of "$1" .events.expired)" = "$2" ]; }
 @test "impossible settings are refused at the start: values over 96 MiB, retention without peers" {
 	refused 'give at most 96M' --max-value 100M
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=17825792 retention.ms=86400000
-	refused 'forgets by retention.ms=86400000'
-	refused 'with --peers'
-	allow_log 'forgets by'
+	refused 'deletes records by retention.ms=86400000'
+	refused 'use --peers to name nodes'
+	allow_log 'deletes records by'
 	# With a peer that does not run yet, as on the first node.
 	node_httpd 1 --peers "http://127.0.0.1:$(free_port)"
 	put 1 k 1

@@ -168,7 +168,7 @@ topic() {
 	topic create 1 message.timestamp.type=LogAppendTime max.message.bytes=9000000 \
 		retention.ms=86400000
 	ok check
-	[[ $(sed -n 2p "$T/out") == *"forgets by retention.ms=86400000"*"--add-config retention.ms=-1" ]]
+	[[ $(sed -n 2p "$T/out") == *"deletes records by retention.ms=86400000"*"--add-config retention.ms=-1" ]]
 	ok load 20
 	topic cut 12
 	ok check
