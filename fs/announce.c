@@ -32,10 +32,9 @@
  * Lock: a->lock protects the fields named below, a leaf. */
 #include "fs/announce.h"
 
+#include "common/base/logger.h"
 #include "fs/mount.h"
 #include "fs/subprocess.h"
-
-#include "common/base/logger.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,11 +4,12 @@
  * these have the size and times that this mount would read. The kernel may not cache such
  * an answer, and it may cache the attributes of an entry that expires only until the expiry.
  * Locks: file->lock, except where noted. */
-#include "fs/frozen.h"
-#include "fs/op.h"
-#include "fs/kernel_cache.h"
+#include "fs/attr.h"
 
 #include "common/base/clock.h"
+#include "fs/frozen.h"
+#include "fs/kernel_cache.h"
+#include "fs/op.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 #ifndef KEYDIR_FS_ATTR_H
 #define KEYDIR_FS_ATTR_H
 
-#include "fs/file.h"
 #include "common/store/view.h"
+#include "fs/file.h"
 
 #include <fuse_lowlevel.h>
 

@@ -14,9 +14,8 @@
  * those fail with ENOENT only. No lock. */
 #include "fs/channel.h"
 
-#include "fs/mount.h"
-
 #include "common/base/logger.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,6 +14,8 @@
  * Locks: files->lock protects the tables and reference counts, file->lock the state of one
  * file. file->lock may be held when files->lock is taken, never the reverse. No function here
  * calls FUSE or sends an event. */
+#include "fs/file.h"
+
 #include "fs/file_internal.h"
 #include "fs/kernel_cache.h"
 

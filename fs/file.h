@@ -2,8 +2,8 @@
 #ifndef KEYDIR_FS_FILE_H
 #define KEYDIR_FS_FILE_H
 
-#include "fs/buffer.h"
 #include "common/store/view.h"
+#include "fs/buffer.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

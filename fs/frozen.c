@@ -32,6 +32,7 @@
  *
  * Lock: file->lock; the list of frozen files is under files->lock. */
 #include "fs/frozen.h"
+
 #include "fs/kernel_cache.h"
 
 #include <errno.h>

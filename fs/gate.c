@@ -15,9 +15,8 @@
  * Lock: gate->lock, a leaf. */
 #include "fs/gate.h"
 
-#include "fs/mount.h"
-
 #include "common/base/clock.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -21,49 +21,22 @@
  * new thread takes over the queue with the current item; the old one ends when it gets its
  * lock.
  *
- * Lock: inval->lock protects the queue, a leaf. */
-#include "fs/frozen.h"
-#include "fs/mount.h"
-#include "fs/notifier.h"
+ * inval_queue.c fills the queue. Lock: inval->lock protects it, a leaf. */
+#include "fs/inval.h"
 
 #include "common/base/clock.h"
-#include "common/base/logger.h"
+#include "fs/frozen.h"
+#include "fs/inval_internal.h"
+#include "fs/mount.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-/* A failed invalidation is tried again after AGAIN_MS. Above AGAIN_MAX of them the oldest one waits
- * for the kernel's lock. */
-#define AGAIN_MS 5
-#define AGAIN_MAX 4096
-
-struct inval {
-	struct mount *mount;
-	_Atomic uint64_t own_proc;           /* of the mount's node; 0 until inval_start() */
-	_Atomic uint64_t invalidated_offset; /* see inval_offset() */
-	pthread_mutex_t lock;                /* protects all fields below */
-	pthread_cond_t wake;                 /* on the monotonic clock */
-	pthread_cond_t ended;                /* a thread has */
-	struct invalidation *first;
-	struct invalidation **last;
-	struct invalidation *syncs; /* those of the queue that are not answered, by next_sync */
-	uint64_t offset;            /* of the last event followed */
-	bool wanted;                /* there is work, or an offset to acknowledge */
-	bool stop;
-	unsigned nthreads;
-	struct notifier *notifier; /* of the thread that works; NULL: not started */
-	/* Only used by that thread. */
-	struct invalidation *current; /* in progress */
-	struct invalidation *round;   /* taken off the queue, to do next ... */
-	uint64_t round_offset;
-	bool round_acks;
-	struct invalidation *again; /* to repeat, oldest first */
-	struct invalidation **again_last;
-	size_t nagain;
-};
+/* Time after which an invalidation that could not wait for a lock of the kernel is tried again. Above
+ * RETRIES_MAX of them the oldest one waits for the lock. */
+#define RETRY_MS 5
+#define RETRIES_MAX 4096
 
 int inval_new(struct mount *m, struct inval **ret)
 {
@@ -73,7 +46,7 @@ int inval_new(struct mount *m, struct inval **ret)
 		return -ENOMEM;
 	inval->mount = m;
 	inval->last = &inval->first;
-	inval->again_last = &inval->again;
+	inval->retries_last = &inval->retries;
 	int r = -pthread_mutex_init(&inval->lock, NULL);
 	if (r == 0) {
 		r = clock_cond_init(&inval->wake);
@@ -104,7 +77,7 @@ void inval_free(struct inval *inval)
 	if (!inval)
 		return;
 	free_items(inval->first);
-	free_items(inval->again);
+	free_items(inval->retries);
 	free(inval->notifier);
 	pthread_cond_destroy(&inval->ended);
 	pthread_cond_destroy(&inval->wake);
@@ -117,223 +90,23 @@ uint64_t inval_offset(const struct inval *inval)
 	return atomic_load_explicit(&inval->invalidated_offset, memory_order_acquire);
 }
 
-/* --- queueing -------------------------------------------------------------- */
-
-/* Where an item comes from; see struct invalidation. */
-struct origin {
-	uint64_t proc;
-	bool own_as_well;
-};
-
-/* INVAL->lock is held. */
-static struct invalidation *push(struct inval *inval, struct origin origin,
-                                 enum invalidation_kind kind, uint64_t ino, uint64_t parent,
-                                 struct bytes name)
-{
-	struct invalidation *item = malloc(sizeof(*item) + name.len + 1);
-
-	inval->wanted = true;
-	if (!item) {
-		logger(LOGGER_WARN,
-		       "no memory to invalidate; the kernel may show old data ino=%llu",
-		       (unsigned long long)ino);
-		return NULL;
-	}
-	*item = (struct invalidation){
-		.kind = kind,
-		.ino = ino,
-		.parent = parent,
-		.proc = origin.proc,
-		.own_as_well = origin.own_as_well,
-		.len = name.len,
-	};
-	if (name.len)
-		memcpy(item->name, name.data, name.len);
-	item->name[name.len] = '\0';
-	*inval->last = item;
-	inval->last = &item->next;
-	return item;
-}
-
-static void push_one(struct inval *inval, enum invalidation_kind kind, uint64_t ino,
-                     uint64_t parent, struct bytes name)
-{
-	if (!inval)
-		return;
-	pthread_mutex_lock(&inval->lock);
-	if (!inval->stop) {
-		push(inval, (struct origin){ 0 }, kind, ino, parent, name);
-		pthread_cond_signal(&inval->wake);
-	}
-	pthread_mutex_unlock(&inval->lock);
-}
-
-void inval_name(struct inval *inval, uint64_t parent, const char *name, size_t len)
-{
-	push_one(inval, INVALIDATE_NAME, 0, parent, (struct bytes){ name, len });
-}
-
-void inval_value(struct inval *inval, uint64_t ino)
-{
-	push_one(inval, INVALIDATE_VALUE, ino, 0, (struct bytes){ 0 });
-}
-
-void inval_thaw(struct inval *inval, struct file *f)
-{
-	struct invalidation *item = NULL;
-
-	if (!inval)
-		return;
-	file_ref(&inval->mount->files, f);
-	pthread_mutex_lock(&inval->lock);
-	if (!inval->stop)
-		item = push(inval, (struct origin){ 0 }, INVALIDATE_THAW, f->ino, 0,
-		            (struct bytes){ 0 });
-	if (item) {
-		item->file = f;
-		pthread_cond_signal(&inval->wake);
-	}
-	pthread_mutex_unlock(&inval->lock);
-	f->thaw_queued = item != NULL;
-	if (!item)
-		files_unref(&inval->mount->files, f);
-}
-
-void inval_reply(struct inval *inval, struct fuse_req *req, int error)
-{
-	struct invalidation *item = NULL;
-
-	if (inval) {
-		pthread_mutex_lock(&inval->lock);
-		if (!inval->stop)
-			item = push(inval, (struct origin){ 0 }, INVALIDATE_REPLY, 0, 0,
-			            (struct bytes){ 0 });
-		if (item) {
-			item->req = req;
-			item->error = error;
-			pthread_cond_signal(&inval->wake);
-		}
-		pthread_mutex_unlock(&inval->lock);
-	}
-	if (!item)
-		fuse_reply_err(req, error);
-}
-
-/* The last name of an effect's key. */
-static struct bytes name_of(const struct feed_effect *e)
-{
-	size_t skip = key_name_start(e->key.data, e->key.len);
-
-	return (struct bytes){ (const char *)e->key.data + skip, e->key.len - skip };
-}
-
-static bool is_added(const struct feed_event *ev, uint64_t ino)
-{
-	for (size_t i = 0; i < ev->neffects; i++) {
-		if (ev->effects[i].kind == FEED_ADDED && ev->effects[i].ino == ino)
-			return true;
-	}
-	return false;
-}
-
-/* Let ITEM (NULL without memory) be announced, too. */
-static void mark(struct invalidation *item, enum announcement announce)
-{
-	if (item)
-		item->announce = announce;
-}
-
-/* Queue the invalidations for one effect. */
-static void push_effect(struct inval *inval, const struct feed_event *ev,
-                        const struct feed_effect *e)
-{
-	const struct origin others = { .proc = ev->proc };
-	const struct origin any = { .proc = ev->proc, .own_as_well = true };
-	const struct origin nobody = { 0 };
-	enum announcement gone = e->dir ? ANNOUNCE_GONE_DIR : ANNOUNCE_GONE;
-	struct bytes name = name_of(e), none = { 0 };
-	struct invalidation *item;
-	bool new_expiry = ev->op == EVENT_EXPIRE || ev->op == EVENT_PERSIST;
-	bool in_place = ev->op == EVENT_WRITE || ev->op == EVENT_APPEND || ev->op == EVENT_TRUNCATE;
-
-	switch (e->kind) {
-	case FEED_ADDED:
-		push(inval, others, INVALIDATE_NAME, e->ino, e->parent, name);
-		mark(push(inval, others, INVALIDATE_LISTING, e->parent, 0, name), ANNOUNCE_MADE);
-		if (ev->op == EVENT_SET || ev->op == EVENT_APPEND)
-			push(inval, any, INVALIDATE_ATTR, e->parent, 0, none);
-		/* A directory's default TTL: not known when the name was made. */
-		if (e->expiry_ms)
-			push(inval, any, INVALIDATE_NAME, e->ino, e->parent, name);
-		break;
-	case FEED_REMOVED:
-		mark(push(inval, others,
-		          is_added(ev, e->ino) ? INVALIDATE_NAME : INVALIDATE_REMOVED, e->ino,
-		          e->parent, name),
-		     gone);
-		push(inval, others, INVALIDATE_LISTING, e->parent, 0, name);
-		break;
-	case FEED_EXPIRED:
-	case FEED_EVICTED:
-		mark(push(inval, nobody, INVALIDATE_REMOVED, e->ino, e->parent, name), gone);
-		push(inval, nobody, INVALIDATE_LISTING, e->parent, 0, name);
-		break;
-	case FEED_DATA:
-		item = push(inval, ev->op == EVENT_WRITE ? any : others, INVALIDATE_VALUE, e->ino,
-		            e->parent, name);
-		mark(item, ANNOUNCE_VALUE);
-		if (item)
-			item->replaced = !in_place;
-		if (e->expiry_ms)
-			push(inval, others, INVALIDATE_NAME, e->ino, e->parent, name);
-		break;
-	case FEED_ATTR:
-		mark(push(inval, new_expiry ? any : others, INVALIDATE_ATTR, e->ino, e->parent,
-		          name),
-		     ANNOUNCE_ATTR);
-		if (new_expiry)
-			push(inval, any, INVALIDATE_NAME, e->ino, e->parent, name);
-		break;
-	}
-}
-
-void inval_follow(void *arg, const struct feed_event *ev, bool gap)
-{
-	struct inval *inval = arg;
-	uint64_t own_proc = atomic_load(&inval->own_proc);
-
-	pthread_mutex_lock(&inval->lock);
-	if (gap) {
-		push(inval, (struct origin){ 0 }, INVALIDATE_ALL, 0, 0, (struct bytes){ 0 });
-	} else {
-		for (size_t i = 0; i < ev->neffects && !inval->stop; i++)
-			push_effect(inval, ev, &ev->effects[i]);
-		inval->offset = ev->offset;
-		/* A request may wait until this process acknowledges another's event. */
-		if (ev->proc != own_proc)
-			inval->wanted = true;
-	}
-	if (inval->wanted)
-		pthread_cond_signal(&inval->wake);
-	pthread_mutex_unlock(&inval->lock);
-}
-
 /* --- the threads ----------------------------------------------------------- */
 
-static void keep_for_later(struct inval *inval, struct invalidation *item)
+/* Keep ITEM, to try it again after RETRY_MS. */
+static void queue_retry(struct inval *inval, struct invalidation *item)
 {
-	/* One is enough for a directory. */
-	for (struct invalidation *kept = inval->again; kept; kept = kept->next) {
+	/* One retry for each directory is enough. */
+	for (struct invalidation *kept = inval->retries; kept; kept = kept->next) {
 		if (kept->kind == item->kind && kept->ino == item->ino) {
 			free(item);
 			return;
 		}
 	}
-	item->not_before_ms = clock_mono_ms() + AGAIN_MS;
+	item->not_before_ms = clock_mono_ms() + RETRY_MS;
 	item->next = NULL;
-	*inval->again_last = item;
-	inval->again_last = &item->next;
-	inval->nagain++;
+	*inval->retries_last = item;
+	inval->retries_last = &item->next;
+	inval->nretries++;
 }
 
 /* Announce the change of ITEM after the kernel was notified of it. */
@@ -365,7 +138,7 @@ static void answer_sync(struct inval *inval, struct invalidation *item)
 
 /* Notify the kernel of ITEM, which is freed, or kept if it must be repeated. Returns false if
  * another thread has taken over meanwhile. */
-static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, bool insist)
+static bool notify_or_keep(struct notifier *notifier, struct invalidation *item, bool insist)
 {
 	struct inval *inval = notifier->inval;
 
@@ -386,7 +159,7 @@ static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, b
 	if (item->kind == INVALIDATE_SYNC)
 		answer_sync(inval, item);
 	if (again && !insist)
-		keep_for_later(inval, item);
+		queue_retry(inval, item);
 	else
 		free(item);
 	return true;
@@ -394,21 +167,21 @@ static bool tell_or_keep(struct notifier *notifier, struct invalidation *item, b
 
 /* Repeat the invalidations that are due; when stopping, all. Returns false if another thread has
  * taken over meanwhile. */
-static bool tell_again(struct notifier *notifier, bool stop)
+static bool retry_due(struct notifier *notifier, bool stop)
 {
 	struct inval *inval = notifier->inval;
 	int64_t now = clock_mono_ms();
 
-	for (size_t n = inval->nagain; n; n--) {
-		struct invalidation *item = inval->again;
+	for (size_t n = inval->nretries; n; n--) {
+		struct invalidation *item = inval->retries;
 
-		if (item->not_before_ms > now && inval->nagain <= AGAIN_MAX && !stop)
+		if (item->not_before_ms > now && inval->nretries <= RETRIES_MAX && !stop)
 			return true;
-		inval->again = item->next;
-		if (!inval->again)
-			inval->again_last = &inval->again;
-		inval->nagain--;
-		if (!tell_or_keep(notifier, item, stop || inval->nagain >= AGAIN_MAX))
+		inval->retries = item->next;
+		if (!inval->retries)
+			inval->retries_last = &inval->retries;
+		inval->nretries--;
+		if (!notify_or_keep(notifier, item, stop || inval->nretries >= RETRIES_MAX))
 			return false;
 	}
 	return true;
@@ -419,11 +192,11 @@ static void wait_for_work(struct inval *inval)
 {
 	bool frozen = atomic_load_explicit(&inval->mount->files.nfrozen, memory_order_acquire) != 0;
 
-	if (!inval->again && !frozen) {
+	if (!inval->retries && !frozen) {
 		pthread_cond_wait(&inval->wake, &inval->lock);
 		return;
 	}
-	struct timespec until = clock_mono_in(inval->again ? AGAIN_MS : FROZEN_ASKED_MS);
+	struct timespec until = clock_mono_in(inval->retries ? RETRY_MS : FROZEN_ASKED_MS);
 	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
 }
 
@@ -465,13 +238,13 @@ static bool has_numbers(const struct inval *inval, const struct invalidation *it
 }
 
 /* Do the rest of the round. Returns false if another thread has taken over meanwhile. */
-static bool tell_round(struct notifier *notifier)
+static bool process_round(struct notifier *notifier)
 {
 	struct inval *inval = notifier->inval;
 
 	notifier->bumped = false;
 	thaw_expired(inval);
-	if (!tell_again(notifier, false))
+	if (!retry_due(notifier, false))
 		return false;
 	uint64_t own = atomic_load(&inval->own_proc);
 	while (inval->round) {
@@ -485,7 +258,7 @@ static bool tell_round(struct notifier *notifier)
 		}
 		if (is_own && !item->own_as_well && !has_numbers(inval, item))
 			free(item);
-		else if (!tell_or_keep(notifier, item, false))
+		else if (!notify_or_keep(notifier, item, false))
 			return false;
 	}
 	if (inval->round_offset) {
@@ -497,7 +270,7 @@ static bool tell_round(struct notifier *notifier)
 	return true;
 }
 
-static void *work(void *arg)
+static void *invalidator_thread(void *arg)
 {
 	struct notifier *notifier = arg;
 	struct inval *inval = notifier->inval;
@@ -508,11 +281,11 @@ static void *work(void *arg)
 		if (!inval->round)
 			take_round(inval);
 		pthread_mutex_unlock(&inval->lock);
-		works = tell_round(notifier);
+		works = process_round(notifier);
 		pthread_mutex_lock(&inval->lock);
 	}
 	pthread_mutex_unlock(&inval->lock);
-	works = works && tell_again(notifier, true);
+	works = works && retry_due(notifier, true);
 	if (!works)
 		free(notifier);
 	pthread_mutex_lock(&inval->lock);
@@ -533,7 +306,7 @@ static int start_thread(struct inval *inval)
 	notifier->mount = inval->mount;
 	notifier->inval = inval;
 	inval->notifier = notifier;
-	int r = -pthread_create(&thread, NULL, work, notifier);
+	int r = -pthread_create(&thread, NULL, invalidator_thread, notifier);
 	if (r < 0) {
 		inval->notifier = before;
 		free(notifier);
@@ -574,7 +347,7 @@ void inval_stop(struct inval *inval)
 
 /* Let a new thread continue with the current one's item, with inval->lock held. Returns 0 or
  * -errno. */
-static int take_over(struct inval *inval)
+static int hand_over(struct inval *inval)
 {
 	size_t size = sizeof(*inval->current) + inval->current->len + 1;
 	struct invalidation *copy = malloc(size);
@@ -601,11 +374,11 @@ void inval_sync(struct inval *inval, struct fuse_req *req)
 	pthread_mutex_lock(&inval->lock);
 	if (!inval->stop && inval->notifier && inval->notifier->inside &&
 	    !inval->notifier->no_epoch)
-		r = take_over(inval);
+		r = hand_over(inval);
 	bool wait = r == 0 && !inval->stop && inval->notifier && !inval->notifier->inside;
 	if (wait)
-		item = push(inval, (struct origin){ 0 }, INVALIDATE_SYNC, 0, 0,
-		            (struct bytes){ 0 });
+		item = inval_queue_item(inval, (struct origin){ 0 }, INVALIDATE_SYNC, 0, 0,
+		                        (struct bytes){ 0 });
 	if (item) {
 		item->req = req;
 		item->next_sync = inval->syncs;

@@ -23,13 +23,13 @@
  * The epoch is also used while an fsync of a directory waits for the invalidator
  * (inval_sync()): the kernel keeps that directory locked meanwhile, and perhaps another one for
  * a process that waits for the first. */
-#include "fs/frozen.h"
-#include "fs/mount.h"
-#include "fs/kernel_cache.h"
 #include "fs/notifier.h"
 
 #include "common/base/clock.h"
 #include "common/base/logger.h"
+#include "fs/frozen.h"
+#include "fs/kernel_cache.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <linux/fuse.h>

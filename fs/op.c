@@ -13,9 +13,9 @@
  *
  * Lock: file->lock, not held around node_submit, a reply or a callback. */
 #include "fs/op.h"
-#include "fs/kernel_cache.h"
 
 #include "common/base/logger.h"
+#include "fs/kernel_cache.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,9 +4,10 @@
  * this mount. They also contain the key, which makes the log readable. The key is computed when
  * the event is created. If a directory is renamed before the event is applied, the event still
  * means the right entry, because of its inode numbers. No state, no lock. */
-#include "fs/mount.h"
+#include "fs/path.h"
 
 #include "common/base/key.h"
+#include "fs/mount.h"
 
 #include <errno.h>
 #include <string.h>

@@ -15,16 +15,16 @@
  * Signals are blocked in all threads except one that receives them. Until the node is open, that
  * is a thread which ends the program at once (base/early_stop.h); from the mount on it is
  * wait_for_signal(). */
-#include "fs/channel.h"
-#include "fs/guard.h"
-#include "fs/dir.h"
-#include "fs/fs_ops.h"
-#include "fs/handle.h"
 #include "fs/serve.h"
 
 #include "common/base/clock.h"
 #include "common/base/early_stop.h"
 #include "common/base/logger.h"
+#include "fs/channel.h"
+#include "fs/dir.h"
+#include "fs/fs_ops.h"
+#include "fs/guard.h"
+#include "fs/handle.h"
 #include "fs/metrics_file.h"
 #include "fs/mountpoint.h"
 #include "fs/remount.h"
