@@ -111,7 +111,7 @@ static struct tokens *in_force(struct access *access)
 }
 
 /* Return the secret in an Authorization header, or NULL for another scheme. */
-static const char *bearer(const char *header, size_t *ret_len)
+static const char *bearer_secret(const char *header, size_t *ret_len)
 {
 	if (!header || strncasecmp(header, "Bearer", 6) != 0 || header[6] != ' ')
 		return NULL;
@@ -129,7 +129,7 @@ static const char *bearer(const char *header, size_t *ret_len)
 
 /* Copy TEXT, a header's value, without the bytes that would let it imitate another field of a log
  * line. */
-static void tame(const char *text, char *buf, size_t size)
+static void sanitize_text(const char *text, char *buf, size_t size)
 {
 	size_t n = 0;
 	for (; text && *text && n < size - 1; text++)
@@ -144,8 +144,8 @@ static void tame(const char *text, char *buf, size_t size)
 
 /* Log a refusal in one line. The key is percent-encoded, so that no byte of it can imitate another
  * field. */
-static void note(struct request *rq, enum refusal why, unsigned status, enum token_right right,
-                 const char *key, size_t len)
+static void log_refusal(struct request *rq, enum refusal why, unsigned status,
+                        enum token_right right, const char *key, size_t len)
 {
 	char address[CLIENT_ADDRESS_SIZE];
 	char forwarded[128];
@@ -156,7 +156,7 @@ static void note(struct request *rq, enum refusal why, unsigned status, enum tok
 		return;
 	encoded[url_encode(key, len < KEY_NAME_MAX ? len : KEY_NAME_MAX, encoded)] = '\0';
 	client_address(rq->conn, address, sizeof(address));
-	tame(rq->headers.forwarded_for, forwarded, sizeof(forwarded));
+	sanitize_text(rq->headers.forwarded_for, forwarded, sizeof(forwarded));
 	logger(LOGGER_WARN,
 	       "denied status=%u reason=%s token=%s address=%s forwarded=%s method=%s needs=%s "
 	       "key=/%s path=%.*s id=%s suppressed=%llu",
@@ -168,7 +168,7 @@ static void note(struct request *rq, enum refusal why, unsigned status, enum tok
 static bool refuse_unknown(struct request *rq, enum token_right right, enum MHD_Result *ret)
 {
 	bool given = rq->headers.authorization != NULL;
-	note(rq, REFUSED_UNKNOWN, 401, right, rq->key, rq->key_len);
+	log_refusal(rq, REFUSED_UNKNOWN, 401, right, rq->key, rq->key_len);
 	struct MHD_Response *response = problem_response(
 	        rq, PROBLEM_UNAUTHENTICATED, NULL,
 	        given ? "The Authorization header holds no token that this server knows." :
@@ -183,7 +183,7 @@ static bool refuse_unknown(struct request *rq, enum token_right right, enum MHD_
 static bool refuse_right(struct request *rq, enum token_right right, const char *key, size_t len,
                          enum MHD_Result *ret)
 {
-	note(rq, REFUSED_RIGHT, 403, right, key, len);
+	log_refusal(rq, REFUSED_RIGHT, 403, right, key, len);
 	struct MHD_Response *response = problem_response(
 	        rq, PROBLEM_FORBIDDEN, NULL,
 	        len ? "This needs the right \"%s\" on the key, which the token does not have." :
@@ -198,7 +198,7 @@ static bool refuse_right(struct request *rq, enum token_right right, const char 
 
 static bool refuse_site(struct request *rq, enum MHD_Result *ret)
 {
-	note(rq, REFUSED_SITE, 403, TOKEN_NONE, rq->key, rq->key_len);
+	log_refusal(rq, REFUSED_SITE, 403, TOKEN_NONE, rq->key, rq->key_len);
 	*ret = problem(rq, PROBLEM_FORBIDDEN, RESPOND_OFFSET_NOW,
 	               "A browser sent this change for a page of another site. Start the server "
 	               "with --cors-origin if that site may use it.");
@@ -207,11 +207,11 @@ static bool refuse_site(struct request *rq, enum MHD_Result *ret)
 
 static bool refuse_host(struct request *rq, enum MHD_Result *ret)
 {
-	note(rq, REFUSED_HOST, 421, TOKEN_NONE, rq->key, rq->key_len);
+	log_refusal(rq, REFUSED_HOST, 421, TOKEN_NONE, rq->key, rq->key_len);
 	*ret = problem(rq, PROBLEM_UNKNOWN_HOST, RESPOND_OFFSET_NOW,
-	               "The Host of this request is no name of this server, which may be the "
-	               "doing of a foreign page. Use an address or localhost, or start the server "
-	               "with --allow-host NAME if it is one.");
+	               "The Host of this request does not name this server; a page of another "
+	               "site may have sent it. Use an address or localhost, or start the server "
+	               "with --allow-host NAME if the name is its own.");
 	return false;
 }
 
@@ -247,7 +247,7 @@ bool access_check(struct request *rq, enum MHD_Result *ret)
 		return refuse_site(rq, ret);
 	if (!rq->tokens)
 		return true;
-	secret = bearer(rq->headers.authorization, &len);
+	secret = bearer_secret(rq->headers.authorization, &len);
 	if (secret)
 		rq->token = tokens_find(rq->tokens, secret, len);
 	if (need == ACCESS_OPEN)
@@ -289,7 +289,7 @@ const struct token_grant *access_grants(const struct request *rq)
 
 void access_metrics_write(FILE *to)
 {
-	fputs("# HELP keydir_http_denied_total Requests refused for want of a right\n"
+	fputs("# HELP keydir_http_denied_total Requests refused because a right was missing\n"
 	      "# TYPE keydir_http_denied_total counter\n",
 	      to);
 	for (int i = 0; i < REFUSALS; i++)

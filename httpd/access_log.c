@@ -95,13 +95,13 @@ static int open_file(const char *file, char *why, size_t why_size)
 int access_log_open(const char *where, struct access_log **ret, char *why, size_t why_size)
 {
 	*ret = NULL;
-	if (!strcmp(where, "off"))
+	if (strcmp(where, "off") == 0)
 		return 0;
 	struct access_log *log = calloc(1, sizeof(*log));
 	if (!log)
 		goto err_memory;
-	if (!strcmp(where, "stdout") || !strcmp(where, "stderr")) {
-		log->fd = !strcmp(where, "stdout") ? STDOUT_FILENO : STDERR_FILENO;
+	if (strcmp(where, "stdout") == 0 || strcmp(where, "stderr") == 0) {
+		log->fd = strcmp(where, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO;
 	} else {
 		log->file = strdup(where);
 		if (!log->file)
@@ -148,7 +148,8 @@ void access_log_close(struct access_log *log)
 
 /* --- write ----------------------------------------------------------------- */
 
-static void member(struct json_text *t, const char *name, const char *text, size_t len, size_t most)
+static void write_member(struct json_text *t, const char *name, const char *text, size_t len,
+                         size_t most)
 {
 	json_text_raw(t, ",\"");
 	json_text_raw(t, name);
@@ -156,7 +157,7 @@ static void member(struct json_text *t, const char *name, const char *text, size
 	json_text_string(t, text, len < most ? len : most);
 }
 
-static void number(struct json_text *t, const char *name, uint64_t n)
+static void write_number(struct json_text *t, const char *name, uint64_t n)
 {
 	json_text_raw(t, ",\"");
 	json_text_raw(t, name);
@@ -164,10 +165,10 @@ static void number(struct json_text *t, const char *name, uint64_t n)
 	json_text_u64(t, n);
 }
 
-static void header(struct json_text *t, const char *name, const char *text)
+static void write_text(struct json_text *t, const char *name, const char *text)
 {
 	if (text)
-		member(t, name, text, strlen(text), TEXT_MAX);
+		write_member(t, name, text, strlen(text), TEXT_MAX);
 }
 
 void access_log_write(struct access_log *log, const struct request *rq, bool gone,
@@ -185,29 +186,29 @@ void access_log_write(struct access_log *log, const struct request *rq, bool gon
 	json_text_raw(&t, "\"");
 	/* Only this thread uses a request that has ended, so its id may be created now. */
 	const char *id = request_id((struct request *)(uintptr_t)rq);
-	member(&t, "id", id, strlen(id), REQUEST_ID_MAX);
+	write_member(&t, "id", id, strlen(id), REQUEST_ID_MAX);
 	client_address(rq->conn, text, sizeof(text));
-	member(&t, "address", text, strlen(text), sizeof(text));
-	header(&t, "forwarded_for", rq->headers.forwarded_for);
-	header(&t, "method", rq->method_text ? rq->method_text : "-");
+	write_member(&t, "address", text, strlen(text), sizeof(text));
+	write_text(&t, "forwarded_for", rq->headers.forwarded_for);
+	write_text(&t, "method", rq->method_text ? rq->method_text : "-");
 	if (rq->url.path)
-		member(&t, "path", rq->url.path, rq->url.path_len, PATH_TEXT_MAX);
+		write_member(&t, "path", rq->url.path, rq->url.path_len, PATH_TEXT_MAX);
 	/* Log the query as sent: a route that ignores it has none in rq->url. */
 	const char *query = strchr(rq->target, '?');
 	if (query && query[1])
-		member(&t, "query", query + 1, strlen(query + 1), TEXT_MAX);
-	header(&t, "route", http_metrics_route(rq->metric));
-	number(&t, "status", gone ? 0 : rq->status);
+		write_member(&t, "query", query + 1, strlen(query + 1), TEXT_MAX);
+	write_text(&t, "route", http_metrics_route(rq->metric));
+	write_number(&t, "status", gone ? 0 : rq->status);
 	snprintf(seconds, sizeof(seconds), ",\"seconds\":%lld.%06lld",
 	         (long long)(latency_ns / 1000000000), (long long)(latency_ns / 1000 % 1000000));
 	json_text_raw(&t, seconds);
 	if (rq->announced)
-		number(&t, "bytes_in", rq->announced);
+		write_number(&t, "bytes_in", rq->announced);
 	if (rq->sent != RESPONSE_SIZE_UNKNOWN)
-		number(&t, "bytes_out", rq->sent);
+		write_number(&t, "bytes_out", rq->sent);
 	if (rq->token)
-		header(&t, "token", rq->token->name);
-	header(&t, "user_agent", rq->headers.user_agent);
+		write_text(&t, "token", rq->token->name);
+	write_text(&t, "user_agent", rq->headers.user_agent);
 	json_text_raw(&t, "}\n");
 	ssize_t n = -1;
 	if (!t.failed)

@@ -30,7 +30,7 @@ void answer_memory_limit(uint64_t bytes)
 	limit = bytes;
 }
 
-static int take(uint64_t bytes, uint64_t most)
+static int reserve_bytes(uint64_t bytes, uint64_t most)
 {
 	uint64_t before = atomic_fetch_add_explicit(&taken, bytes, memory_order_relaxed);
 	if (bytes <= most && before <= most - bytes)
@@ -42,7 +42,7 @@ static int take(uint64_t bytes, uint64_t most)
 
 int answer_memory_take(uint64_t bytes)
 {
-	return take(bytes, limit);
+	return reserve_bytes(bytes, limit);
 }
 
 void answer_memory_give(uint64_t bytes)
@@ -55,13 +55,13 @@ static struct block *block_of(void *data)
 	return (struct block *)((char *)data - offsetof(struct block, data));
 }
 
-static int resize(void **data, size_t size, uint64_t most)
+static int resize_block(void **data, size_t size, uint64_t most)
 {
 	struct block *old = *data ? block_of(*data) : NULL;
 	size_t before = old ? old->size : 0;
 	if (size > SIZE_MAX / 2 - sizeof(*old))
 		return -ENOMEM;
-	int r = size > before ? take(size - before, most) : 0;
+	int r = size > before ? reserve_bytes(size - before, most) : 0;
 	if (r)
 		return r;
 	struct block *block = realloc(old, sizeof(*block) + size);
@@ -79,13 +79,13 @@ static int resize(void **data, size_t size, uint64_t most)
 
 int answer_memory_resize(void **block, size_t size)
 {
-	return resize(block, size, limit);
+	return resize_block(block, size, limit);
 }
 
 int answer_memory_value(void **ret, size_t size)
 {
 	void *data = NULL;
-	int r = resize(&data, size, limit / 2);
+	int r = resize_block(&data, size, limit / 2);
 	if (!r)
 		*ret = data;
 	return r;
@@ -108,15 +108,13 @@ bool answer_memory_is_short(void)
 void answer_memory_metrics_write(FILE *to)
 {
 	fprintf(to,
-	        "# HELP keydir_http_answer_bytes Memory of answers that are made or sent\n"
+	        "# HELP keydir_http_answer_bytes Memory of responses being built or sent\n"
 	        "# TYPE keydir_http_answer_bytes gauge\n"
 	        "keydir_http_answer_bytes %llu\n"
-	        "# HELP keydir_http_answer_bytes_limit Memory that answers may take "
-	        "(--answer-memory)\n"
+	        "# HELP keydir_http_answer_bytes_limit Limit of that memory (--answer-memory)\n"
 	        "# TYPE keydir_http_answer_bytes_limit gauge\n"
 	        "keydir_http_answer_bytes_limit %llu\n"
-	        "# HELP keydir_http_answer_memory_refused_total Buffers of answers that were "
-	        "refused because of that limit\n"
+	        "# HELP keydir_http_answer_memory_refused_total Buffers refused because of that limit\n"
 	        "# TYPE keydir_http_answer_memory_refused_total counter\n"
 	        "keydir_http_answer_memory_refused_total %llu\n",
 	        (unsigned long long)atomic_load(&taken), (unsigned long long)limit,

@@ -207,7 +207,7 @@ struct fill {
 	size_t len;
 };
 
-static bool put(struct fill *fill, const char *text, size_t len)
+static bool append_bytes(struct fill *fill, const char *text, size_t len)
 {
 	if (fill->size - fill->len < len)
 		return false;
@@ -222,15 +222,17 @@ static bool put_message(struct fill *fill, const struct change_lines *lines, siz
 	const char *text = lines->text.data;
 	const struct piece *data = &lines->lines[i].data[kind];
 	char index[24];
-	if (!data->len || !put(fill, text, lines->id_len))
+	if (!data->len || !append_bytes(fill, text, lines->id_len))
 		return false;
-	if (!is_last && !put(fill, index, (size_t)snprintf(index, sizeof(index), ".%zu", i)))
+	if (!is_last &&
+	    !append_bytes(fill, index, (size_t)snprintf(index, sizeof(index), ".%zu", i)))
 		return false;
-	return put(fill, text + data->at, data->len);
+	return append_bytes(fill, text + data->at, data->len);
 }
 
 /* Return whether change I of an event concerns PREFIX. */
-static bool concerns(const struct change_lines *lines, size_t i, const char *prefix, size_t len)
+static bool line_concerns(const struct change_lines *lines, size_t i, const char *prefix,
+                          size_t len)
 {
 	const struct line *line = &lines->lines[i];
 	return change_reaches(lines->text.data + line->key.at, line->key.len, line->whole, prefix,
@@ -246,11 +248,11 @@ static bool put_event(struct fill *fill, const struct change_lines *lines, enum 
 	size_t last = lines->n;
 	if (lines->none)
 		return false;
-	while (last > first && !concerns(lines, last - 1, prefix, prefix_len))
+	while (last > first && !line_concerns(lines, last - 1, prefix, prefix_len))
 		last--;
 	for (size_t i = first; i < last; i++) {
 		bool is_last = i + 1 == last;
-		if (!is_last && !concerns(lines, i, prefix, prefix_len))
+		if (!is_last && !line_concerns(lines, i, prefix, prefix_len))
 			continue;
 		if (!put_message(fill, lines, i, kind, is_last)) {
 			fill->len = before;

@@ -23,7 +23,7 @@ static bool has_other(const struct feed_event *ev, size_t i, enum feed_effect_ki
 
 /* Return the name of the operation on an entry that still exists. A transaction does not record
  * which of its operations changed it: IN_TXN then. */
-static const char *operation(const struct feed_event *ev, const char *in_txn)
+static const char *operation_name(const struct feed_event *ev, const char *in_txn)
 {
 	return ev->op == EVENT_TXN ? in_txn : event_op_text(ev->op);
 }
@@ -35,13 +35,13 @@ const char *change_name(const struct feed_event *ev, size_t i)
 	case FEED_ADDED:
 		if (has_other(ev, i, FEED_REMOVED))
 			return "rename_to";
-		return effect->dir ? "mkdir" : operation(ev, "set");
+		return effect->dir ? "mkdir" : operation_name(ev, "set");
 	case FEED_REMOVED:
 		return has_other(ev, i, FEED_ADDED) ? "rename_from" : "del";
 	case FEED_DATA:
-		return operation(ev, "set");
+		return operation_name(ev, "set");
 	case FEED_ATTR:
-		return operation(ev, "attr");
+		return operation_name(ev, "attr");
 	case FEED_EXPIRED:
 		return "expired";
 	case FEED_EVICTED:
@@ -62,8 +62,9 @@ bool change_is_whole(const struct feed_event *ev, size_t i)
 bool change_reaches(const char *key, size_t key_len, bool whole, const char *prefix, size_t len)
 {
 	if (key_len >= len)
-		return !len || (!memcmp(key, prefix, len) && (key_len == len || key[len] == '/'));
-	return whole && (!key_len || (!memcmp(key, prefix, key_len) && prefix[key_len] == '/'));
+		return !len ||
+		       (memcmp(key, prefix, len) == 0 && (key_len == len || key[len] == '/'));
+	return whole && (!key_len || (memcmp(key, prefix, key_len) == 0 && prefix[key_len] == '/'));
 }
 
 bool change_concerns(const struct feed_event *ev, size_t i, const char *prefix, size_t len)

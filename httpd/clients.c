@@ -138,7 +138,7 @@ static uint64_t low_water(const struct clients *c)
 
 /* --- MHD's threads --------------------------------------------------------- */
 
-static struct client *add(struct clients *clients, int fd)
+static struct client *add_client(struct clients *clients, int fd)
 {
 	struct client *client = calloc(1, sizeof(*client));
 	if (!client)
@@ -159,7 +159,7 @@ static struct client *add(struct clients *clients, int fd)
 	return client;
 }
 
-static void drop(struct client *client)
+static void unlink_client(struct client *client)
 {
 	struct clients *clients = client->clients;
 	pthread_mutex_lock(&clients->lock);
@@ -275,11 +275,11 @@ void clients_notify(void *clients, struct MHD_Connection *conn, void **socket_co
 			return;
 		if (client->request)
 			client->clients->config.forgotten(client->request);
-		drop(client);
+		unlink_client(client);
 		return;
 	}
 	info = MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	*socket_context = info ? add(clients, (int)info->connect_fd) : NULL;
+	*socket_context = info ? add_client(clients, (int)info->connect_fd) : NULL;
 }
 
 struct client *client_of(struct MHD_Connection *conn)
@@ -410,7 +410,7 @@ static bool is_overdue(struct client *client, const struct clients_config *confi
 }
 
 /* Return the order in which CLIENT may be closed: 4 first, 1 last; 0: never. */
-static int dispensable(const struct client *client, uint64_t since, int64_t age_s)
+static int closing_order(const struct client *client, uint64_t since, int64_t age_s)
 {
 	switch (phase_of(since)) {
 	case CLIENT_IDLE:
@@ -435,7 +435,7 @@ static unsigned rank_of(const struct client *client, int64_t now_s)
 		return 0;
 	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
 	int64_t age_s = age_of(since, now_s);
-	int class = dispensable(client, since, age_s);
+	int class = closing_order(client, since, age_s);
 	if (!class)
 		return 0;
 	return (unsigned)class * (AGE_MAX + 1) + (unsigned)(age_s > AGE_MAX ? AGE_MAX : age_s);
@@ -456,7 +456,7 @@ static void let_go(struct clients *c, struct client *client, int64_t now_s)
 }
 
 /* Close or release CLIENT to make room. */
-static bool dismiss(struct clients *c, struct client *client, int64_t now_s)
+static bool dismiss_client(struct clients *c, struct client *client, int64_t now_s)
 {
 	uint64_t since = atomic_load_explicit(&client->since, memory_order_relaxed);
 	if (phase_of(since) != CLIENT_WAITING)
@@ -485,14 +485,14 @@ static uint64_t make_room(struct clients *c, int64_t now_s)
 		sum += ranks[--least];
 	for (struct client *client = c->first; client && closed < excess; client = client->next) {
 		unsigned rank = rank_of(client, now_s);
-		if (rank && rank >= least && dismiss(c, client, now_s))
+		if (rank && rank >= least && dismiss_client(c, client, now_s))
 			closed++;
 	}
 	return closed;
 }
 
 /* Check all connections once. Called with the lock held. */
-static void look(struct clients *c)
+static void check_clients(struct clients *c)
 {
 	int64_t now_s = coarse_s();
 	uint64_t slow = 0;
@@ -554,12 +554,12 @@ static void pause_ms(struct clients *c, long ms, bool crowded)
 		;
 }
 
-static void *watch(void *arg)
+static void *run_checks(void *arg)
 {
 	struct clients *c = arg;
 	pthread_mutex_lock(&c->lock);
 	while (!c->stopping) {
-		look(c);
+		check_clients(c);
 		if (c->told_released) {
 			c->told_released = false;
 			pthread_mutex_unlock(&c->lock);
@@ -582,7 +582,7 @@ int clients_new(const struct clients_config *config, struct clients **ret)
 	c->config = *config;
 	pthread_mutex_init(&c->lock, NULL);
 	clock_cond_init(&c->wake);
-	int r = pthread_create(&c->thread, NULL, watch, c);
+	int r = pthread_create(&c->thread, NULL, run_checks, c);
 	if (r) {
 		pthread_cond_destroy(&c->wake);
 		pthread_mutex_destroy(&c->lock);

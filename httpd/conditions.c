@@ -108,7 +108,7 @@ static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
 static int month_number(const char *text)
 {
 	for (int m = 0; m < 12; m++)
-		if (!memcmp(text, months[m], 3))
+		if (memcmp(text, months[m], 3) == 0)
 			return m;
 	return -1;
 }

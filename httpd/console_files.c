@@ -73,7 +73,7 @@ static uint64_t hash(const unsigned char *data, size_t len)
 	return h;
 }
 
-static void measure(void)
+static void measure_files(void)
 {
 	static const unsigned char *const ends[] = {
 #define X(id, file, type) keydir_console_##id##_end,
@@ -89,9 +89,9 @@ static void measure(void)
 const struct console_file *console_file_find(const char *name, size_t len)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_once(&once, measure);
+	pthread_once(&once, measure_files);
 	for (size_t i = 0; i < NFILES; i++)
-		if (strlen(files[i].name) == len && !memcmp(files[i].name, name, len))
+		if (strlen(files[i].name) == len && memcmp(files[i].name, name, len) == 0)
 			return &files[i];
 	return NULL;
 }

@@ -30,7 +30,7 @@ static bool is_origin(const char *text, size_t len)
 
 bool cors_is_valid(const char *text)
 {
-	if (!strcmp(text, "*"))
+	if (strcmp(text, "*") == 0)
 		return true;
 	for (;;) {
 		size_t len = strcspn(text, ",");
@@ -48,12 +48,12 @@ bool cors_allows(const struct request *rq)
 	const char *origin = rq->headers.origin;
 	if (!allowed || !origin)
 		return false;
-	if (!strcmp(allowed, "*"))
+	if (strcmp(allowed, "*") == 0)
 		return true;
 	size_t want = strlen(origin);
 	for (;;) {
 		size_t len = strcspn(allowed, ",");
-		if (len == want && !memcmp(allowed, origin, len))
+		if (len == want && memcmp(allowed, origin, len) == 0)
 			return true;
 		if (!allowed[len])
 			return false;
@@ -66,7 +66,7 @@ void cors_add(const struct request *rq, struct MHD_Response *response)
 	const char *allowed = rq->server->settings->cors_origin;
 	if (!allowed)
 		return;
-	bool any = !strcmp(allowed, "*");
+	bool any = strcmp(allowed, "*") == 0;
 	if (!any) /* A shared cache must not serve one origin's response to another. */
 		response_header(response, "Vary", "Origin");
 	if (!cors_allows(rq))

@@ -69,11 +69,11 @@ static bool is_localhost(const char *name, size_t len)
 	static const char top[] = "localhost";
 	size_t n = sizeof(top) - 1;
 	/* Names under localhost never leave the machine (RFC 6761, 6.3). */
-	return len >= n && !strncasecmp(name + len - n, top, n) &&
+	return len >= n && strncasecmp(name + len - n, top, n) == 0 &&
 	       (len == n || name[len - n - 1] == '.');
 }
 
-static bool add(struct hosts *hosts, const char *name, size_t len)
+static bool add_name(struct hosts *hosts, const char *name, size_t len)
 {
 	if (!len)
 		return true;
@@ -108,7 +108,7 @@ static bool add_list(struct hosts *hosts, const char *list, bool urls)
 		name = name_of(name, name_len, &name_len);
 		if (name_len == 1 && *name == '*')
 			hosts->any = true;
-		if (!add(hosts, name, name_len))
+		if (!add_name(hosts, name, name_len))
 			return false;
 		at += len;
 		at += *at == ',';
@@ -140,7 +140,7 @@ int hosts_new(const struct settings *settings, struct hosts **ret)
 	if (gethostname(own, sizeof(own)))
 		own[0] = '\0';
 	own[sizeof(own) - 1] = '\0';
-	if (!add(hosts, own, strlen(own)) || !add(hosts, own, strcspn(own, ".")) ||
+	if (!add_name(hosts, own, strlen(own)) || !add_name(hosts, own, strcspn(own, ".")) ||
 	    !add_list(hosts, settings->listen, false) ||
 	    !add_list(hosts, settings->node.peers, true) ||
 	    !add_list(hosts, settings->allow_host, false)) {
@@ -167,7 +167,7 @@ bool hosts_allow(const struct hosts *hosts, const char *host)
 	    is_local_name(host, name, len))
 		return true;
 	for (const char *at = hosts->names; at && *at; at += strlen(at) + 1)
-		if (strlen(at) == len && !strncasecmp(at, name, len))
+		if (strlen(at) == len && strncasecmp(at, name, len) == 0)
 			return true;
 	return false;
 }
@@ -175,5 +175,5 @@ bool hosts_allow(const struct hosts *hosts, const char *host)
 bool hosts_is_origin(const char *origin, const char *host)
 {
 	const char *authority = strstr(origin, "://");
-	return authority && !strcasecmp(authority + 3, host);
+	return authority && strcasecmp(authority + 3, host) == 0;
 }

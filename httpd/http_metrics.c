@@ -90,7 +90,7 @@ static struct block *my_block(void)
 	return mine;
 }
 
-static void add(struct block *b, _Atomic uint64_t *counter, uint64_t n)
+static void add_to_counter(struct block *b, _Atomic uint64_t *counter, uint64_t n)
 {
 	if (b == &shared_block)
 		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
@@ -113,7 +113,7 @@ const char *http_metrics_route(enum http_route route)
 void http_metrics_begin(void)
 {
 	struct block *b = my_block();
-	add(b, &b->begun, 1);
+	add_to_counter(b, &b->begun, 1);
 }
 
 void http_metrics_end(enum http_route route, enum http_method method, unsigned status,
@@ -124,10 +124,10 @@ void http_metrics_end(enum http_route route, enum http_method method, unsigned s
 	size_t i = 0;
 	while (i < NBUCKETS && latency_ns > bounds_ns[i])
 		i++;
-	add(b, &b->requests[route][method][class], 1);
-	add(b, &b->buckets[route][i], 1);
-	add(b, &b->sum_ns[route], (uint64_t)latency_ns);
-	add(b, &b->ended, 1);
+	add_to_counter(b, &b->requests[route][method][class], 1);
+	add_to_counter(b, &b->buckets[route][i], 1);
+	add_to_counter(b, &b->sum_ns[route], (uint64_t)latency_ns);
+	add_to_counter(b, &b->ended, 1);
 }
 
 uint64_t http_metrics_active(void)

@@ -24,7 +24,7 @@ struct scan {
 	uint8_t objects[JSON_CHECK_DEPTH / 8]; /* one bit for each of them: it is an object */
 };
 
-static bool fail(struct scan *s, const char *why)
+static bool set_fault(struct scan *s, const char *why)
 {
 	s->why = why;
 	return false;
@@ -38,7 +38,7 @@ static void skip_blanks(struct scan *s)
 }
 
 /* Skip C if it is next. */
-static bool take(struct scan *s, char c)
+static bool skip_char(struct scan *s, char c)
 {
 	if (s->at == s->end || *s->at != (unsigned char)c)
 		return false;
@@ -76,18 +76,18 @@ static bool read_escape(struct scan *s)
 	static const char escape[] = "this escape does not exist";
 	static const char half[] = "an escape is half of a surrogate pair";
 	if (s->at == s->end || !*s->at || !strchr("\"\\/bfnrtu", *s->at))
-		return fail(s, escape);
+		return set_fault(s, escape);
 	if (*s->at++ != 'u')
 		return true;
 	int unit = read_unit(s);
 	if (unit < 0)
-		return fail(s, escape);
+		return set_fault(s, escape);
 	if (unit < 0xD800 || unit > 0xDFFF || s->python)
 		return true;
-	if (unit > 0xDBFF || !take(s, '\\') || !take(s, 'u'))
-		return fail(s, half);
+	if (unit > 0xDBFF || !skip_char(s, '\\') || !skip_char(s, 'u'))
+		return set_fault(s, half);
 	unit = read_unit(s);
-	return (unit >= 0xDC00 && unit <= 0xDFFF) || fail(s, half);
+	return (unit >= 0xDC00 && unit <= 0xDFFF) || set_fault(s, half);
 }
 
 /* Read a string from its opening quote on. */
@@ -99,22 +99,21 @@ static bool read_string(struct scan *s)
 		if (c >= 0x80) {
 			size_t n = json_text_utf8_len(s->at, (size_t)(s->end - s->at));
 			if (!n)
-				return fail(s, "a string is not UTF-8");
+				return set_fault(s, "a string is not UTF-8");
 			s->at += n;
 		} else if (c == '\\') {
 			s->at++;
 			if (!read_escape(s))
 				return false;
 		} else if (c < 0x20) {
-			return fail(s,
-			            "a string has a control character in it that is not escaped");
+			return set_fault(s, "a string has an unescaped control character");
 		} else {
 			s->at++;
 			if (c == '"')
 				return true;
 		}
 	}
-	return fail(s, "a string has no end");
+	return set_fault(s, "a string has no end");
 }
 
 /* Skip WORD if it is next. */
@@ -139,18 +138,18 @@ static bool read_digits(struct scan *s)
 static bool read_number(struct scan *s)
 {
 	static const char why[] = "this number is malformed";
-	take(s, '-');
+	skip_char(s, '-');
 	if (s->python && take_word(s, "Infinity"))
 		return true;
-	if (!take(s, '0') && !read_digits(s))
-		return fail(s, why);
-	if (take(s, '.') && !read_digits(s))
-		return fail(s, why);
-	if (take(s, 'e') || take(s, 'E')) {
-		if (!take(s, '+'))
-			take(s, '-');
+	if (!skip_char(s, '0') && !read_digits(s))
+		return set_fault(s, why);
+	if (skip_char(s, '.') && !read_digits(s))
+		return set_fault(s, why);
+	if (skip_char(s, 'e') || skip_char(s, 'E')) {
+		if (!skip_char(s, '+'))
+			skip_char(s, '-');
 		if (!read_digits(s))
-			return fail(s, why);
+			return set_fault(s, why);
 	}
 	return true;
 }
@@ -161,7 +160,8 @@ static bool read_word(struct scan *s)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (take_word(s, words[i]))
 			return true;
-	return fail(s, s->at == s->end ? "the text ends too early" : "no value begins like this");
+	return set_fault(s,
+	                 s->at == s->end ? "the text ends too early" : "no value begins like this");
 }
 
 /* Read the name of a member and the colon after it. */
@@ -169,11 +169,11 @@ static bool read_name(struct scan *s)
 {
 	skip_blanks(s);
 	if (s->at == s->end || *s->at != '"')
-		return fail(s, "the name of a member is missing");
+		return set_fault(s, "the name of a member is missing");
 	if (!read_string(s))
 		return false;
 	skip_blanks(s);
-	return take(s, ':') || fail(s, "a colon is missing after a member's name");
+	return skip_char(s, ':') || set_fault(s, "a colon is missing after a member's name");
 }
 
 static void open_container(struct scan *s, bool object)
@@ -197,7 +197,7 @@ static bool begin_value(struct scan *s, enum json_kind *ret_kind, bool *ret_open
 {
 	*ret_open = false;
 	if (s->depth == JSON_CHECK_DEPTH)
-		return fail(s, "it is nested too deeply");
+		return set_fault(s, "it is nested too deeply");
 	unsigned char c = s->at < s->end ? *s->at : 0;
 	if (c == '"') {
 		*ret_kind = JSON_KIND_STRING;
@@ -218,7 +218,7 @@ static bool begin_value(struct scan *s, enum json_kind *ret_kind, bool *ret_open
 	*ret_kind = c == '{' ? JSON_KIND_OBJECT : JSON_KIND_ARRAY;
 	s->at++;
 	skip_blanks(s);
-	if (take(s, c == '{' ? '}' : ']'))
+	if (skip_char(s, c == '{' ? '}' : ']'))
 		return true;
 	open_container(s, c == '{');
 	*ret_open = true;
@@ -231,12 +231,12 @@ static bool end_value(struct scan *s)
 {
 	while (s->depth) {
 		skip_blanks(s);
-		if (take(s, ','))
+		if (skip_char(s, ','))
 			return !in_object(s) || read_name(s);
-		if (!take(s, in_object(s) ? '}' : ']'))
-			return fail(s, s->at == s->end ?
-			                       "the text ends too early" :
-			                       "a comma or the closing bracket is missing");
+		if (!skip_char(s, in_object(s) ? '}' : ']'))
+			return set_fault(s, s->at == s->end ?
+			                            "the text ends too early" :
+			                            "a comma or the closing bracket is missing");
 		s->depth--;
 	}
 	return true;
@@ -263,10 +263,10 @@ static bool read_all(struct scan *s, struct json_check *ret)
 	             (ret->kind == JSON_KIND_ARRAY || ret->kind == JSON_KIND_OBJECT ||
 	              (ret->kind == JSON_KIND_STRING && s->at - start == 2));
 	skip_blanks(s);
-	return s->at == s->end || fail(s, "something follows the value");
+	return s->at == s->end || set_fault(s, "something follows the value");
 }
 
-static bool check(const char *text, size_t len, bool python, struct json_check *ret)
+static bool check_text(const char *text, size_t len, bool python, struct json_check *ret)
 {
 	struct scan s = {
 		.at = (const unsigned char *)text,
@@ -283,10 +283,10 @@ static bool check(const char *text, size_t len, bool python, struct json_check *
 
 bool json_check(const char *text, size_t len, struct json_check *ret)
 {
-	return check(text, len, false, ret);
+	return check_text(text, len, false, ret);
 }
 
 bool json_check_python(const char *text, size_t len, struct json_check *ret)
 {
-	return check(text, len, true, ret);
+	return check_text(text, len, true, ret);
 }

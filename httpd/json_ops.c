@@ -130,7 +130,7 @@ int json_ops_key(const json_t *item, const char *name, const char *path_name, st
 	*ret_why = url_decode_key(json_string_value(path), len, buf, &ret->len, &dir);
 	ret->data = buf;
 	if (!*ret_why && !ret->len)
-		*ret_why = "the root directory stays as it is";
+		*ret_why = "the root directory cannot be changed";
 	return *ret_why ? -EINVAL : 0;
 }
 
@@ -146,7 +146,7 @@ static const char *read_value(const json_t *item, struct event *ev, struct json_
 	if (!encoding)
 		return NULL;
 	if (!json_is_string(encoding) || strcmp(json_string_value(encoding), "base64") != 0)
-		return "encoding must be \"base64\", or left away for text";
+		return "encoding must be \"base64\", or omitted for text";
 	char *buf = take_block(out, ev->value.len);
 	if (!buf)
 		return "out of memory";
@@ -183,7 +183,7 @@ static const char *read_ttl(const json_t *item, struct event *ev)
 		snprintf(number, sizeof(number), "%lld", (long long)seconds);
 		text = number;
 	}
-	if (text && ev->op == EVENT_SET && !strcmp(text, "keep")) {
+	if (text && ev->op == EVENT_SET && strcmp(text, "keep") == 0) {
 		ev->ttl = TTL_KEEP;
 		return NULL;
 	}
@@ -207,16 +207,15 @@ static const char *read_condition(const json_t *item, const struct volume_tag *t
 		return NULL;
 	}
 	const char *text = json_is_string(cond) ? json_string_value(cond) : "";
-	if (!strcmp(text, "absent"))
+	if (strcmp(text, "absent") == 0)
 		ev->cond = IF_ABSENT;
-	else if (!strcmp(text, "present"))
+	else if (strcmp(text, "present") == 0)
 		ev->cond = IF_PRESENT;
 	else if (!conditions_tags(text, tag, &tags) && !tags.any && tags.n <= 1) {
 		ev->cond = IF_VERSION; /* A version of another volume matches nothing. */
 		ev->if_version = tags.n && !tags.weak[0] ? tags.versions[0] : CONDITIONS_NO_VERSION;
 	} else
-		return "if must be \"absent\", \"present\", or the version or etag that it must "
-		       "have";
+		return "if must be \"absent\", \"present\", or a version or etag";
 	return NULL;
 }
 
@@ -254,7 +253,7 @@ static const char *read_rest(const json_t *item, struct event *ev, struct json_o
 		return why;
 	ev->by = 1;
 	if (by && !read_whole(by, &ev->by))
-		return "by must be a whole number";
+		return "by must be an integer";
 	if (type && (!json_is_string(type) || json_string_length(type) > EVENT_TYPE_MAX))
 		return "type must be a string of at most 255 bytes";
 	if (type)
@@ -266,7 +265,7 @@ static const struct op_row *find_row(const json_t *item)
 {
 	const char *name = json_string_value(json_object_get(item, "op"));
 	for (size_t i = 0; name && i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (!strcmp(rows[i].name, name))
+		if (strcmp(rows[i].name, name) == 0)
 			return &rows[i];
 	return NULL;
 }
@@ -324,8 +323,7 @@ int json_ops_parse(const char *body, size_t len, size_t most, json_t **ret, char
 		return -EINVAL;
 	}
 	if (check.values > most) {
-		snprintf(why, why_size,
-		         "the body holds %zu JSON values, and no request here needs more than %zu",
+		snprintf(why, why_size, "the body has %zu JSON values; the limit is %zu",
 		         check.values, most);
 		return -EINVAL;
 	}
@@ -336,7 +334,7 @@ int json_ops_parse(const char *body, size_t len, size_t most, json_t **ret, char
 	}
 	if (json_error_code(&error) == json_error_out_of_memory)
 		return -ENOMEM;
-	snprintf(why, why_size, "the body cannot be read: %s", error.text);
+	snprintf(why, why_size, "the body is invalid: %s", error.text);
 	return -EINVAL;
 }
 

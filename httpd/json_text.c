@@ -18,7 +18,7 @@
 #define GROW_MAX ((size_t)1 << 20)
 
 /* Resize the text's memory to CAP bytes. Returns 0 or -errno. */
-static int resize(struct json_text *t, size_t cap)
+static int resize_text(struct json_text *t, size_t cap)
 {
 	void *data = t->data;
 	int r = 0;
@@ -45,11 +45,11 @@ void json_text_clear(struct json_text *t)
 void json_text_shrink(struct json_text *t)
 {
 	if (t->len)
-		resize(t, t->len); /* On failure the block stays as it is. */
+		resize_text(t, t->len); /* On failure the block stays as it is. */
 }
 
 /* Reserve space for MORE bytes; NULL if that fails. */
-static char *room(struct json_text *t, size_t more)
+static char *reserve_text(struct json_text *t, size_t more)
 {
 	size_t need = t->len + more;
 	if (t->failed)
@@ -59,14 +59,14 @@ static char *room(struct json_text *t, size_t more)
 	} else if (need > t->cap) {
 		size_t step = t->cap < GROW_MAX ? t->cap : GROW_MAX;
 		size_t cap = t->cap ? t->cap + step : 1024;
-		t->failed = resize(t, cap > need ? cap : need);
+		t->failed = resize_text(t, cap > need ? cap : need);
 	}
 	return t->failed ? NULL : t->data + t->len;
 }
 
 char *json_text_extend(struct json_text *t, size_t len)
 {
-	char *at = room(t, len);
+	char *at = reserve_text(t, len);
 	if (at)
 		t->len += len;
 	return at;
@@ -74,7 +74,7 @@ char *json_text_extend(struct json_text *t, size_t len)
 
 void json_text_append(struct json_text *t, const char *bytes, size_t len)
 {
-	char *at = room(t, len);
+	char *at = reserve_text(t, len);
 	if (at && len) {
 		memcpy(at, bytes, len);
 		t->len += len;
@@ -187,7 +187,7 @@ void json_text_base64(struct json_text *t, const void *bytes, size_t len)
 	static const char digits[] =
 	        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *p = bytes;
-	char *at = room(t, (len + 2) / 3 * 4 + 2);
+	char *at = reserve_text(t, (len + 2) / 3 * 4 + 2);
 	if (!at)
 		return;
 	char *start = at;

@@ -29,8 +29,8 @@ bool key_wait_may_begin(struct request *rq, enum MHD_Result *ret)
 		return true;
 	*ret = problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
 	               "Too many clients wait for changes here, in all or from your address "
-	               "(half of --connections, and of --connections-per-address). Ask again "
-	               "later or without waiting, or ask another node.");
+	               "(half of --connections, and of --connections-per-address). Try again "
+	               "later, without ?wait=, or on another node.");
 	return false;
 }
 

@@ -7,7 +7,7 @@
 /* The longest ?wait=. */
 #define KEY_WAIT_MAX_MS 300000
 
-/* Read ?wait= of a new request. Returns false after an answer, as in write_event.h. */
+/* Read ?wait= of a new request. Returns false after an answer, as in request_params.h. */
 bool key_wait_read(struct request *rq, enum MHD_Result *ret);
 /* Count RQ among the requests that wait for changes, until it ends. Returns false after an answer:
  * there are too many. */

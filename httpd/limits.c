@@ -27,7 +27,7 @@ static bool framing_is_plain(const struct request *rq, bool chunks)
 	const char *coding = rq->headers.transfer_encoding;
 	if (rq->headers.malformed || rq->headers.repeated || (coding && rq->headers.content_length))
 		return false;
-	return !coding || (chunks && !strcasecmp(coding, "chunked"));
+	return !coding || (chunks && strcasecmp(coding, "chunked") == 0);
 }
 
 bool limits_check(struct request *rq, const char *version, int n, enum MHD_Result *ret)
@@ -44,21 +44,21 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 		               LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
 		return false;
 	}
-	bool old = !strcmp(version, MHD_HTTP_VERSION_1_0);
+	bool old = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
 	if (!framing_is_plain(rq, !old)) {
 		rq->defer = false; /* The end of its body is unknown, so do not wait for it. */
 		rq->last = true;
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "Headers must be as HTTP/1.1 writes them, each on one line, and "
-		               "where the body ends must be plain: one Content-Length, or "
-		               "Transfer-Encoding: chunked and nothing else (and not in "
-		               "HTTP/1.0); and one Host. The connection is closed.");
+		               "Headers must follow the syntax of HTTP/1.1, each on one line. "
+		               "The end of the body must be unambiguous: one Content-Length, or "
+		               "only Transfer-Encoding: chunked (not in HTTP/1.0). Host must not "
+		               "be repeated. The connection is closed.");
 		return false;
 	}
 	if (!rq->headers.host && !old) {
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "HTTP/1.1 demands a Host header (RFC 9112, 3.2). Send the name "
-		               "that is in the URL.");
+		               "HTTP/1.1 requires a Host header (RFC 9112, 3.2). Send the name "
+		               "in the URL.");
 		return false;
 	}
 	int params = rq->url.query_len ? 1 : 0;
@@ -66,8 +66,8 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 		params += rq->url.query[i] == '&';
 	if (params > LIMITS_PARAMS) {
 		*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		               "A query may have %d parameters, and no request here has that "
-		               "many. Leave out what is not meant for it.",
+		               "A query may have at most %d parameters. Remove those that this "
+		               "request does not need.",
 		               LIMITS_PARAMS);
 		return false;
 	}

@@ -26,9 +26,10 @@ bool limits_check(struct request *rq, const char *version, int n, enum MHD_Resul
 
 /* Texts with these numbers, also for requests that libmicrohttpd refuses. */
 #define LIMITS_TARGET_TEXT                                                                         \
-	"A request target, path and query together, may have %d bytes: room for the longest key. " \
-	"What is longer belongs into the body."
+	"A request target, path and query together, may have at most %d bytes. Move longer data "  \
+	"into the body."
 #define LIMITS_HEADERS_TEXT                                                                        \
-	"There may be %d headers of %d bytes together, cookies too. Send fewer or shorter ones."
+	"A request may have at most %d headers, and %d bytes of them, including cookies. Send "    \
+	"fewer or shorter ones."
 
 #endif

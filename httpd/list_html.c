@@ -17,7 +17,7 @@
 
 /* Return the weight, in thousandths, of the media range of LEN bytes at RANGE: that of
  * its parameter q, or 1000 (RFC 9110, 12.4.2). */
-static int weight(const char *range, size_t len)
+static int range_weight(const char *range, size_t len)
 {
 	const char *end = range + len;
 	for (const char *at = memchr(range, ';', len); at;
@@ -48,8 +48,8 @@ static int weight_of(const char *accept, const char *type)
 	while (*accept) {
 		accept += strspn(accept, " \t,");
 		size_t len = strcspn(accept, ",");
-		if (strcspn(accept, " \t;,") == want && !strncasecmp(accept, type, want))
-			return weight(accept, len);
+		if (strcspn(accept, " \t;,") == want && strncasecmp(accept, type, want) == 0)
+			return range_weight(accept, len);
 		accept += len;
 	}
 	return 0;

@@ -25,7 +25,7 @@
 
 /* Replace the NAME of LEN bytes with its derived name. Returns the new length, or 0 if the library
  * fails. */
-static size_t derive(char *name, size_t len)
+static size_t derive_name(char *name, size_t len)
 {
 	unsigned char hash[HASH_BYTES];
 	char text[HASH_TEXT + 1] = "~";
@@ -52,7 +52,7 @@ const char *long_key_decode(struct request *rq, const char *raw, size_t len)
 			return "there is no memory for it";
 		memcpy(rq->own_key, rq->key, rq->key_len);
 		rq->own_key_len = rq->key_len;
-		size_t n = derive(rq->key + start, rq->key_len - start);
+		size_t n = derive_name(rq->key + start, rq->key_len - start);
 		if (!n)
 			return key_fault_text(KEY_NAME_LONG);
 		rq->key_len = start + n;

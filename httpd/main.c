@@ -22,12 +22,12 @@
 /* Time for requests in flight to end when stopping. */
 #define STOP_GRACE_MS 5000
 
-static int usage(void)
+static int print_usage(void)
 {
 	printf("usage: keydir-httpd [OPTION]...\n"
 	       "Serve the keys of a Keydir node over REST.\n\n");
 	options_help(settings_rows, stdout);
-	printf("\nEach option can also be set by the environment variable named beside it.\n");
+	printf("\nEach option can also be set by the environment variable next to it.\n");
 	return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -65,8 +65,8 @@ static void warn_of_plain_tokens(const struct settings *settings)
 {
 	if (settings->tokens && !settings->tls_cert && !settings_is_loopback(&settings->address))
 		logger(LOGGER_WARN,
-		       "tokens cross the network unencrypted: give --tls-cert, or listen "
-		       "on loopback behind a proxy that speaks TLS");
+		       "tokens cross the network unencrypted: set --tls-cert, or listen on "
+		       "loopback with a TLS proxy in front");
 }
 
 /* Open the node of SETTINGS, with a hub that follows it. Returns 0, or the exit status after
@@ -96,12 +96,12 @@ static int open_node(const struct settings *settings, struct watch_hub **ret_hub
 	return 0;
 }
 
-static int serve(const struct settings *settings, const sigset_t *signals)
+static int run_server(const struct settings *settings, const sigset_t *signals)
 {
 	struct watch_hub *hub;
 	struct node *node;
 	struct server *server = NULL;
-	char why[NODE_WHY_MAX] = "no thread for the watchers";
+	char why[NODE_WHY_MAX] = "cannot start the thread for watchers";
 	char address[80];
 	struct early_stop *early;
 	if (early_stop_begin(&early)) {
@@ -141,7 +141,8 @@ int main(int argc, char **argv)
 	sigset_t signals;
 	char why[256] = "";
 
-	if (argc == 2 && !strcmp(argv[1], "--man-options")) { /* Undocumented: prints the options
+	if (argc == 2 &&
+	    strcmp(argv[1], "--man-options") == 0) { /* Undocumented: prints the options
 	                                                       * for the manual page. */
 		options_man(settings_rows, stdout);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -153,7 +154,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (settings.help)
-		return usage();
+		return print_usage();
 	if (settings.version) {
 		puts("keydir-httpd " KEYDIR_VERSION);
 		return fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -168,5 +169,5 @@ int main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	return serve(&settings, &signals);
+	return run_server(&settings, &signals);
 }

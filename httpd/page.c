@@ -184,7 +184,7 @@ static int find_dir(const struct page *w, const struct entry *dir, size_t len, u
 
 /* Append a name to the cursor's path. Returns false if the result is too long for a key (in a deep
  * directory that was moved deeper; such entries have no URL). */
-static bool enter(struct page_cursor *at, size_t parent_len, const char *name, size_t len)
+static bool enter_name(struct page_cursor *at, size_t parent_len, const char *name, size_t len)
 {
 	size_t start = parent_len ? parent_len + 1 : 0;
 	if (start + len > KEY_MAX)
@@ -226,7 +226,7 @@ static int walk_names(struct page *w, uint64_t ino, size_t parent_len, const cha
 			r = 1;
 			break;
 		}
-		if (!enter(w->at, parent_len, name, len))
+		if (!enter_name(w->at, parent_len, name, len))
 			continue;
 		w->steps++;
 		r = find_inode(w, child, &e);

@@ -46,7 +46,7 @@ struct answer {
 	size_t len;
 };
 
-static size_t collect(char *data, size_t size, size_t n, void *arg)
+static size_t collect_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct answer *a = arg;
 	size_t more = size * n;
@@ -74,7 +74,7 @@ static int end_early(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_o
 	return is_stopping(arg);
 }
 
-static void pick(json_t *to, const char *name, const json_t *value, bool fits)
+static void pick_member(json_t *to, const char *name, const json_t *value, bool fits)
 {
 	if (fits)
 		json_object_set(to, name, (json_t *)(uintptr_t)value);
@@ -94,26 +94,26 @@ static json_t *pick_status(const struct answer *answer)
 	}
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
 		const json_t *v = json_object_get(doc, numbers[i]);
-		pick(to, numbers[i], v, json_is_integer(v));
+		pick_member(to, numbers[i], v, json_is_integer(v));
 	}
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		const json_t *v = json_object_get(doc, texts[i]);
-		pick(to, texts[i], v, json_is_string(v) && json_string_length(v) <= 255);
+		pick_member(to, texts[i], v, json_is_string(v) && json_string_length(v) <= 255);
 	}
 	const json_t *ready = json_object_get(doc, "ready");
-	pick(to, "ready", ready, json_is_boolean(ready));
+	pick_member(to, "ready", ready, json_is_boolean(ready));
 	const json_t *log_up = json_object_get(log, "up");
-	pick(to, "log_up", log_up, json_is_boolean(log_up));
+	pick_member(to, "log_up", log_up, json_is_boolean(log_up));
 	const json_t *lag = json_object_get(log, "lag");
-	pick(to, "lag", lag, json_is_integer(lag));
+	pick_member(to, "lag", lag, json_is_integer(lag));
 	const json_t *lag_ms = json_object_get(log, "lag_ms");
-	pick(to, "lag_ms", lag_ms, json_is_integer(lag_ms));
+	pick_member(to, "lag_ms", lag_ms, json_is_integer(lag_ms));
 	json_decref(doc);
 	return to;
 }
 
 /* Request the status of a peer. Returns it, or NULL and a text in ERROR (CURL_ERROR_SIZE bytes). */
-static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
+static json_t *request_status(struct peers *peers, const struct peer *peer, char *error)
 {
 	struct answer answer = { .text = malloc(ANSWER_MAX) };
 	json_t *status = NULL;
@@ -125,7 +125,7 @@ static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 	if (!curl)
 		goto out;
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, ASK_TIMEOUT_MS);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, collect_body);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, end_early);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, peers);
@@ -133,7 +133,7 @@ static json_t *ask(struct peers *peers, const struct peer *peer, char *error)
 	if (peer_request_run(curl, error) == 0) {
 		status = pick_status(&answer);
 		if (!status)
-			snprintf(error, CURL_ERROR_SIZE, "its answer is no status");
+			snprintf(error, CURL_ERROR_SIZE, "its response is not a status document");
 	}
 	peer_request_free(curl);
 out:
@@ -163,7 +163,7 @@ static int list_anew(struct peers *peers, bool resolve)
 	for (size_t i = 0; i < list.n; i++) {
 		snprintf(found[i].error, sizeof(found[i].error), "not asked yet");
 		for (size_t j = 0; j < peers->list.n; j++)
-			if (!strcmp(list.peers[i].url, peers->list.peers[j].url)) {
+			if (strcmp(list.peers[i].url, peers->list.peers[j].url) == 0) {
 				memcpy(&found[i], &peers->found[j], sizeof(found[i]));
 				json_incref(found[i].status);
 				break;
@@ -186,7 +186,7 @@ static void *ask_all(void *arg)
 		struct timespec until = clock_mono_in(ASK_EVERY_MS);
 		list_anew(peers, true); /* If memory runs out, keep the old list. */
 		for (size_t i = 0; i < peers->list.n && !is_stopping(peers); i++) {
-			json_t *status = ask(peers, &peers->list.peers[i], error);
+			json_t *status = request_status(peers, &peers->list.peers[i], error);
 			pthread_mutex_lock(&peers->lock);
 			json_decref(peers->found[i].status);
 			peers->found[i].status = status;
@@ -250,7 +250,7 @@ void peers_free(struct peers *peers)
 static bool is_of(json_t *status, const char *id)
 {
 	const char *its = json_string_value(json_object_get(status, "id"));
-	return its && !strcmp(its, id);
+	return its && strcmp(its, id) == 0;
 }
 
 json_t *peers_json(struct peers *peers, const char *own_id)

@@ -31,7 +31,7 @@ static const struct problem_row {
 static bool is_pycache(const struct request *rq)
 {
 	static const char prefix[] = "/api/";
-	return rq->url.path && !strncmp(rq->url.path, prefix, sizeof(prefix) - 1);
+	return rq->url.path && strncmp(rq->url.path, prefix, sizeof(prefix) - 1) == 0;
 }
 
 /* Return the path of RQ as text that JSON can hold; malloc'd. */
@@ -53,10 +53,10 @@ static char *instance_text(const struct request *rq)
 	return text;
 }
 
-__attribute__((format(printf, 5, 0))) static char *document(struct request *rq,
-                                                            const struct problem_row *row,
-                                                            json_t *more, size_t *ret_len,
-                                                            const char *fmt, va_list args)
+__attribute__((format(printf, 5, 0))) static char *create_document(struct request *rq,
+                                                                   const struct problem_row *row,
+                                                                   json_t *more, size_t *ret_len,
+                                                                   const char *fmt, va_list args)
 {
 	char detail[1024];
 	vsnprintf(detail, sizeof(detail), fmt, args);
@@ -96,12 +96,12 @@ static struct MHD_Response *with_headers(struct MHD_Response *response,
 	return response;
 }
 
-__attribute__((format(printf, 4, 0))) static struct MHD_Response *make(
+__attribute__((format(printf, 4, 0))) static struct MHD_Response *create_response(
         struct request *rq, const struct problem_row *row, json_t *more, const char *fmt,
         va_list args)
 {
 	size_t len;
-	char *text = document(rq, row, more, &len, fmt, args);
+	char *text = create_document(rq, row, more, &len, fmt, args);
 	return text ? with_headers(response_owned(text, len), row) : NULL;
 }
 
@@ -110,7 +110,7 @@ struct MHD_Response *problem_response(struct request *rq, enum problem what, jso
 {
 	va_list args;
 	va_start(args, fmt);
-	struct MHD_Response *response = make(rq, &rows[what], more, fmt, args);
+	struct MHD_Response *response = create_response(rq, &rows[what], more, fmt, args);
 	va_end(args);
 	return response;
 }
@@ -120,7 +120,7 @@ char *problem_document(struct request *rq, enum problem what, size_t *ret_len,
 {
 	va_list args;
 	va_start(args, fmt);
-	char *text = document(rq, &rows[what], NULL, ret_len, fmt, args);
+	char *text = create_document(rq, &rows[what], NULL, ret_len, fmt, args);
 	va_end(args);
 	if (text)
 		*ret_headers = with_headers(response_empty(), &rows[what]);
@@ -132,7 +132,7 @@ enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, 
 {
 	va_list args;
 	va_start(args, fmt);
-	struct MHD_Response *response = make(rq, &rows[what], NULL, fmt, args);
+	struct MHD_Response *response = create_response(rq, &rows[what], NULL, fmt, args);
 	va_end(args);
 	return respond_send(rq, rows[what].status, offset, response);
 }
@@ -148,74 +148,73 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		if (!conditional)
 			return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such key.");
 		return problem(rq, PROBLEM_PRECONDITION, offset,
-		               "There is no such key, so the precondition does not hold.");
+		               "There is no such key, so the precondition fails.");
 	case OUTCOME_EXISTS:
 		if (!conditional)
 			return problem(rq, PROBLEM_CONFLICT, offset,
-			               "There is an entry of that name already.");
+			               "An entry with that name exists already.");
 		return problem(rq, PROBLEM_PRECONDITION, offset,
-		               "There is an entry of that name already, and If-None-Match: * "
-		               "asked that there be none.");
+		               "An entry with that name exists already, and If-None-Match: * "
+		               "requires that it does not.");
 	case OUTCOME_VERSION:
 		return problem(rq, PROBLEM_PRECONDITION, offset,
-		               "The entry has another version than If-Match asks for. Read it "
-		               "again, and repeat the change with its new ETag.");
+		               "The version of the entry does not match If-Match. Read it again, "
+		               "and repeat the change with its new ETag.");
 	case OUTCOME_NOT_DIR:
 		return problem(rq, PROBLEM_NOT_A_DIRECTORY, offset,
-		               "A name in the path is a key and not a directory, so nothing can be "
-		               "below it. Delete that key first, or use another path.");
+		               "A name in the path is a key and not a directory, so it cannot "
+		               "have entries. Delete that key first, or use another path.");
 	case OUTCOME_IS_DIR:
 		return problem(rq, PROBLEM_IS_DIRECTORY, offset,
 		               "This is a directory, which has no value. Use a key below it, or "
-		               "delete it first (DELETE with ?recurse for all that it holds).");
+		               "delete it first (DELETE with ?recurse deletes its content, too).");
 	case OUTCOME_NOT_EMPTY:
 		return problem(
 		        rq, PROBLEM_NOT_EMPTY, offset,
-		        "The directory is not empty. DELETE with ?recurse deletes it with all "
-		        "that it holds.");
+		        "The directory is not empty. DELETE with ?recurse deletes it with its "
+		        "content.");
 	case OUTCOME_INTO_ITSELF:
 		return problem(rq, PROBLEM_CONFLICT, offset,
 		               "A directory cannot move below itself.");
 	case OUTCOME_NOT_NUMBER:
 		return problem(rq, PROBLEM_NOT_A_NUMBER, offset,
-		               "The value is not a whole number in decimal, so it cannot be "
-		               "incremented. PUT a number first.");
+		               "The value is not a decimal integer, so it cannot be incremented. "
+		               "PUT a number first.");
 	case OUTCOME_RANGE:
 		return problem(rq, PROBLEM_CONFLICT, offset,
-		               "The number would leave the range of 64 bits; it was not changed.");
+		               "The number would exceed 64 bits; it was not changed.");
 	case OUTCOME_TOO_LARGE:
 		return problem(rq, PROBLEM_TOO_LARGE, offset,
-		               "A value may have up to %llu bytes (--max-value). Nothing was "
+		               "A value may have at most %llu bytes (--max-value). Nothing was "
 		               "changed.",
 		               (unsigned long long)node_max_value(rq->server->node));
 	case OUTCOME_NO_SPACE:
-		return problem(
-		        rq, PROBLEM_FULL, offset,
-		        "The cache holds as much as it may (--size, %llu bytes). Delete keys, "
-		        "or let some expire; reads and deletes go on.",
-		        (unsigned long long)config->size_bytes);
+		return problem(rq, PROBLEM_FULL, offset,
+		               "The cache is full (--size, %llu bytes). Delete keys, or let some "
+		               "expire; reads and deletes still work.",
+		               (unsigned long long)config->size_bytes);
 	case OUTCOME_STORE_FULL:
 		return problem(rq, PROBLEM_FULL, offset,
-		               "The file system of the store (%.200s) is full, before the cache "
-		               "holds what it may (--size, %llu bytes). Nothing was changed. "
-		               "Delete keys, a few at a time, or give it more room (for a "
-		               "container: --shm-size); reads go on.",
+		               "The file system of the store (%.200s) is full, although the "
+		               "cache is not (--size, %llu bytes). Nothing was changed. Delete "
+		               "keys, a few at a time, or enlarge it (for a container: "
+		               "--shm-size); reads still work.",
 		               store_dir(node_store(rq->server->node)),
 		               (unsigned long long)config->size_bytes);
 	case OUTCOME_LATE:
 		return problem(rq, PROBLEM_BUSY, offset,
-		               "This node did not apply the change within --write-timeout, because "
-		               "applying is held up. Nothing was changed. Try again, or use "
+		               "This node did not apply the change within --write-timeout, "
+		               "because it is delayed. Nothing was changed. Try again, or use "
 		               "another node.");
 	case OUTCOME_LOG_DOWN:
 		return problem(
 		        rq, PROBLEM_LOG_DOWN, offset,
-		        "The log cannot be reached, so nothing was changed. Reads go on. Try "
-		        "again in a moment.");
+		        "The log cannot be reached, so nothing was changed. Reads still work. "
+		        "Try again in a moment.");
 	case OUTCOME_UNKNOWN:
 		return problem(rq, PROBLEM_UNKNOWN, offset,
-		               "There was no answer from the log in time. The change may still "
-		               "happen: read before you repeat it, or repeat it with the same "
+		               "The log did not answer in time. The change may still happen: "
+		               "read before you repeat it, or repeat it with the same "
 		               "Idempotency-Key if it had one.");
 	case OUTCOME_STOPPING:
 		return problem(rq, PROBLEM_STOPPING, offset,
@@ -235,12 +234,12 @@ enum MHD_Result problem_store(struct request *rq, int err)
 {
 	if (err == -EBUSY)
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-		               "Answers that are being sent take as much memory as they may "
+		               "Responses being sent use all memory allowed for them "
 		               "(--answer-memory). Try again in a moment.");
 	if (err == -EAGAIN || err == -ENOMEM)
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-		               "Too many readers at once, or too little memory. Try again in a "
-		               "moment.");
+		               "Too many concurrent readers, or too little memory. Try again in "
+		               "a moment.");
 	return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW, "The store could not be read: %s.",
 	               strerror(-err));
 }

@@ -18,10 +18,10 @@ static void write_memory(FILE *to)
 	if (fscanf(from, "%llu %llu", &size, &resident) == 2) {
 		double page = (double)sysconf(_SC_PAGESIZE);
 		metrics_gauge(to, "process_virtual_memory_bytes",
-		              "Virtual memory, the store's sparse map included",
+		              "Virtual memory, including the store's sparse map",
 		              (double)size * page);
 		metrics_gauge(to, "process_resident_memory_bytes",
-		              "Memory in use, pages of the store that were touched included",
+		              "Memory in use, including pages of the store that were accessed",
 		              (double)resident * page);
 	}
 	fclose(from);

@@ -58,13 +58,13 @@ static char *refusal_document(struct request *rq, unsigned status, size_t *ret_l
 	switch (status) {
 	case MHD_HTTP_BAD_REQUEST:
 		return problem_document(rq, PROBLEM_BAD_REQUEST, ret_len, ret_headers,
-		                        "This is not HTTP/1.1 as it is written: the request line, "
-		                        "a header, the length or a chunk of the body is malformed. "
-		                        "The connection is closed.");
+		                        "This is not valid HTTP/1.1: the request line, a header, "
+		                        "the length or a chunk of the body is malformed. The "
+		                        "connection is closed.");
 	case MHD_HTTP_CONTENT_TOO_LARGE:
 		return problem_document(rq, PROBLEM_TOO_LARGE, ret_len, ret_headers,
-		                        "The Content-Length is a number beyond all limits. Store "
-		                        "less, or split the value over several keys.");
+		                        "The Content-Length exceeds all limits. Store less, or "
+		                        "split the value over several keys.");
 	case MHD_HTTP_URI_TOO_LONG:
 		return problem_document(rq, PROBLEM_TARGET_TOO_LONG, ret_len, ret_headers,
 		                        LIMITS_TARGET_TEXT, LIMITS_TARGET);
@@ -73,7 +73,8 @@ static char *refusal_document(struct request *rq, unsigned status, size_t *ret_l
 		                        LIMITS_HEADERS_TEXT, LIMITS_HEADER_COUNT, LIMITS_HEADERS);
 	case MHD_HTTP_HTTP_VERSION_NOT_SUPPORTED:
 		return problem_document(rq, PROBLEM_VERSION, ret_len, ret_headers,
-		                        "HTTP/1.1 and HTTP/1.0 are spoken here. Speak HTTP/1.1.");
+		                        "This server supports HTTP/1.1 and HTTP/1.0. Use "
+		                        "HTTP/1.1.");
 	case MHD_HTTP_INTERNAL_SERVER_ERROR:
 		return problem_document(rq, PROBLEM_INTERNAL, ret_len, ret_headers,
 		                        "The HTTP library gave up on this request. Try again on a "

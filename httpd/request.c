@@ -89,7 +89,7 @@ static void log_request(const struct request *rq, int64_t latency_ns)
 	       rq->url.path ? rq->url.path : "", rq->status, (long long)(latency_ns / 1000));
 }
 
-static void end(struct request *rq, bool gone)
+static void end_request(struct request *rq, bool gone)
 {
 	client_request(rq->client, NULL);
 	if (rq->waits)
@@ -115,7 +115,7 @@ void request_completed(void *server, struct MHD_Connection *conn, void **req,
 	struct request *rq = *req;
 	*req = NULL;
 	if (rq)
-		end(rq, how != MHD_REQUEST_TERMINATED_COMPLETED_OK && !rq->refused);
+		end_request(rq, how != MHD_REQUEST_TERMINATED_COMPLETED_OK && !rq->refused);
 }
 
 void request_refused(struct request *rq, unsigned status)
@@ -128,7 +128,7 @@ void request_refused(struct request *rq, unsigned status)
 void request_forgotten(void *request)
 {
 	struct request *rq = request;
-	end(rq, !rq->refused);
+	end_request(rq, !rq->refused);
 }
 
 /* --- wait for an offset ---------------------------------------------------- */
@@ -146,10 +146,10 @@ static enum MHD_Result offset_reached(struct request *rq)
 	case OUTCOME_UNKNOWN:
 		if (rq->abandoned)
 			return problem(rq, PROBLEM_STOPPING, RESPOND_OFFSET_NOW,
-			               "This node is stopping. Ask another one.");
+			               "This node is stopping. Try another one.");
 		return problem(rq, PROBLEM_BEHIND, RESPOND_OFFSET_NOW,
-		               "This node has not reached the offset asked for within %d seconds. "
-		               "Ask again, or ask another node.",
+		               "This node has not reached the requested offset within %d "
+		               "seconds. Try again, or try another node.",
 		               OFFSET_WAIT_MS / 1000);
 	default:
 		return problem_outcome(rq, &rq->result, false);
@@ -157,7 +157,7 @@ static enum MHD_Result offset_reached(struct request *rq)
 }
 
 /* Wait as X-Keydir-Offset or ?consistent requires, then run the route. */
-static enum MHD_Result run(struct request *rq)
+static enum MHD_Result wait_and_run(struct request *rq)
 {
 	struct node *node = rq->server->node;
 	rq->stage = REQUEST_RUNNING;
@@ -169,8 +169,8 @@ static enum MHD_Result run(struct request *rq)
 		if (end == rq->headers.offset || *end || errno || offset > INT64_MAX ||
 		    rq->headers.offset[0] == '-')
 			return problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-			               "X-Keydir-Offset must be a whole number: the one that an "
-			               "earlier answer had in this header.");
+			               "X-Keydir-Offset must be an integer, copied from this "
+			               "header of an earlier response.");
 		if (offset > node_offset(node)) {
 			request_wait_start(rq);
 			node_wait(node, offset, OFFSET_WAIT_MS, request_done, rq);
@@ -189,7 +189,7 @@ static enum MHD_Result run(struct request *rq)
 static enum MHD_Result body_end(struct request *rq)
 {
 	if (!rq->early)
-		return run(rq);
+		return wait_and_run(rq);
 	struct MHD_Response *response = rq->early;
 	rq->early = NULL;
 	rq->stage = REQUEST_ANSWERED;
@@ -199,7 +199,7 @@ static enum MHD_Result body_end(struct request *rq)
 	return r;
 }
 
-static enum MHD_Result begin(struct request *rq, const char *method, const char *version)
+static enum MHD_Result begin_request(struct request *rq, const char *method, const char *version)
 {
 	rq->method_text = method;
 	rq->method = router_parse_method(method);
@@ -224,7 +224,7 @@ enum MHD_Result request_handle(void *server, struct MHD_Connection *conn, const 
 		return MHD_NO; /* memory ran out */
 	switch (rq->stage) {
 	case REQUEST_NEW:
-		return begin(rq, method, version);
+		return begin_request(rq, method, version);
 	case REQUEST_BODY:
 		if (!*upload_data_size) {
 			rq->defer = false;

@@ -119,8 +119,8 @@ enum MHD_Result request_body_data(struct request *rq, const char *data, size_t l
 		drop_body(rq);
 		rq->discarded += len;
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-		               r == -EBUSY ? "Too many request bodies are being read at once. Try "
-		                             "again in a moment." :
+		               r == -EBUSY ? "The request bodies being read use all memory "
+		                             "allowed for them. Try again in a moment." :
 		                             "Out of memory. Try again in a moment.");
 	}
 	memcpy(rq->body + rq->body_len, data, len);

@@ -30,7 +30,7 @@ static bool target_valid(struct request *rq, const char *version, int nheaders,
 {
 	if (!limits_check(rq, version, nheaders, ret))
 		return false;
-	if (rq->method == HTTP_OPTIONS && !strcmp(rq->target, "*")) {
+	if (rq->method == HTTP_OPTIONS && strcmp(rq->target, "*") == 0) {
 		struct MHD_Response *response = response_empty();
 		response_header(response, "Allow", "GET, HEAD, PUT, POST, DELETE, OPTIONS");
 		*ret = respond_send(rq, 204, RESPOND_OFFSET_NOW, response);
@@ -66,8 +66,8 @@ static enum MHD_Result no_method(struct request *rq)
 	struct MHD_Response *response = problem_response(
 	        rq, PROBLEM_METHOD, NULL,
 	        rq->route->metric == HTTP_ROUTE_LIST ?
-	                "The root directory stays as it is and can only be "
-	                "listed: this path takes %s. Name a key below it." :
+	                "The root directory can be listed but not changed: this path takes %s. "
+	                "Name a key below it." :
 	                "This path takes %s.",
 	        allow);
 	response_header(response, "Allow", allow);
@@ -80,7 +80,7 @@ static void merge_slashes(struct request *rq)
 	static const char top[] = "api/";
 	const char *path = rq->url.path;
 	size_t slashes = strspn(path, "/"); /* The target ends with a NUL. */
-	if (!strncmp(path + slashes, top, sizeof(top) - 1))
+	if (strncmp(path + slashes, top, sizeof(top) - 1) == 0)
 		rq->url.path_len = url_merge_slashes(rq->target + (path - rq->target),
 		                                     rq->url.path_len);
 }
@@ -112,8 +112,8 @@ static bool room_left(struct request *rq, enum MHD_Result *ret)
 		return true;
 	rq->last = true;
 	*ret = problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-	               "All connections are taken (--connections). Try again in a moment, or "
-	               "ask another node.");
+	               "All connections are in use (--connections). Try again in a moment, or "
+	               "try another node.");
 	return false;
 }
 
@@ -170,7 +170,7 @@ static bool params_single(struct request *rq, const char *const *params, enum MH
 	if (!name)
 		return true;
 	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-	               "The query parameter %s is there more than once. Send it once.", name);
+	               "The query parameter %s is repeated. Send it once.", name);
 	return false;
 }
 
@@ -184,8 +184,8 @@ static bool flags_valid(struct request *rq, const char *const *params, enum MHD_
 			if (strcmp(*params, flags[i]) != 0 || url_flag_is_valid(&rq->url, *params))
 				continue;
 			*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-			               "%s is a flag: it is there, as in ?%s, or not; or it is 1, "
-			               "true, 0 or false.",
+			               "%s is a flag: send it without a value, as in ?%s, or "
+			               "with 1, true, 0 or false.",
 			               *params, *params);
 			return false;
 		}
@@ -201,8 +201,8 @@ static bool body_valid(struct request *rq, const struct route_method *method, en
 	if (rq->headers.content_encoding &&
 	    strcasecmp(rq->headers.content_encoding, "identity") != 0) {
 		*ret = problem(rq, PROBLEM_ENCODING, RESPOND_OFFSET_NOW,
-		               "A body is stored as it comes and without its Content-Encoding "
-		               "nobody could read it. Send the bytes themselves.");
+		               "The Content-Encoding of a body is not stored, so clients could "
+		               "not decode the value. Send the bytes unencoded.");
 		return false;
 	}
 	if (rq->announced > request_body_max(rq)) {
@@ -221,15 +221,15 @@ static bool node_able(struct request *rq, const struct route_method *method, enu
 		node_status(node, &status);
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
 		               "This node cannot apply changes now, so nothing was changed: %s. "
-		               "Ask another one.",
+		               "Try another one.",
 		               status.why);
 		return false;
 	}
 	/* Changes are not refused here: their outcome is decided when they are applied. */
 	if (method->store == STORE_SHOWN && !node_can_read(node)) {
 		*ret = problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
-		               "This node is still catching up with the log, and what it has is "
-		               "old. Ask another one, or again later.");
+		               "This node is still catching up with the log, so its data is old. "
+		               "Try another node, or try again later.");
 		return false;
 	}
 	return true;

@@ -74,15 +74,15 @@ static bool is_folded(const char *key, size_t len)
 	for (size_t i = 0; i < sizeof(header_rows) / sizeof(header_rows[0]); i++) {
 		const struct header_row *row = &header_rows[i];
 		if (len > row->len && (key[0] | 0x20) == (row->name[0] | 0x20) &&
-		    key[row->len] != '-' && !strncasecmp(key, row->name, row->len) &&
+		    key[row->len] != '-' && strncasecmp(key, row->name, row->len) == 0 &&
 		    memchr(row->name, '-', row->len))
 			return true;
 	}
 	return false;
 }
 
-static enum MHD_Result take(void *arg, enum MHD_ValueKind kind, const char *key, size_t key_len,
-                            const char *value, size_t value_len)
+static enum MHD_Result take_header(void *arg, enum MHD_ValueKind kind, const char *key,
+                                   size_t key_len, const char *value, size_t value_len)
 {
 	(void)kind;
 	char *headers = arg;
@@ -108,5 +108,5 @@ static enum MHD_Result take(void *arg, enum MHD_ValueKind kind, const char *key,
 
 int request_headers_read(struct MHD_Connection *conn, struct request_headers *ret)
 {
-	return MHD_get_connection_values_n(conn, MHD_HEADER_KIND, take, ret);
+	return MHD_get_connection_values_n(conn, MHD_HEADER_KIND, take_header, ret);
 }

@@ -49,34 +49,34 @@ static bool is_same_change(struct request *rq, uint64_t offset)
 			continue;
 		changed = true;
 		named = effect->key.len == rq->key_len &&
-		        !memcmp(effect->key.data, rq->key, rq->key_len);
+		        memcmp(effect->key.data, rq->key, rq->key_len) == 0;
 	}
 	free(first);
 	return same && (named || !changed || rq->op == EVENT_TXN);
 }
 
-static enum MHD_Result acknowledged(struct request *rq)
+static enum MHD_Result mounts_acknowledged(struct request *rq)
 {
 	rq->mount_pending = rq->result.code != OUTCOME_OK;
 	return rq->after_write(rq);
 }
 
-static enum MHD_Result written(struct request *rq)
+static enum MHD_Result event_applied(struct request *rq)
 {
 	free(rq->written.ops);
 	rq->written = rq->result;
 	rq->result = (struct request_result){ 0 };
 	if (rq->written.repeats && !is_same_change(rq, rq->written.repeats))
 		return problem(rq, PROBLEM_KEY_REUSED, rq->written.offset,
-		               "This Idempotency-Key was used for another change, at offset %llu, "
-		               "so nothing was changed now. Use a new one for each change, and the "
-		               "same only to repeat a request.",
+		               "This Idempotency-Key was used for another change, at offset "
+		               "%llu, so nothing was changed now. Use a new one for each change, "
+		               "and the same one only to repeat a request.",
 		               (unsigned long long)rq->written.repeats);
 	if (rq->written.code != OUTCOME_OK)
 		return rq->after_write(rq);
 	request_wait_start(rq);
 	node_wait_acked(rq->server->node, rq->written.offset, ACK_WAIT_MS, request_done, rq);
-	return request_wait_end(rq, acknowledged);
+	return request_wait_end(rq, mounts_acknowledged);
 }
 
 enum MHD_Result request_submit(struct request *rq, const struct event *ev, void *owned,
@@ -87,7 +87,7 @@ enum MHD_Result request_submit(struct request *rq, const struct event *ev, void 
 	rq->nops = ev->op == EVENT_TXN ? ev->nops : 0;
 	request_wait_start(rq);
 	if (!node_submit_later(rq->server->node, ev, owned, request_done, rq))
-		return request_wait_end(rq, written);
+		return request_wait_end(rq, event_applied);
 	rq->stage = REQUEST_GATHERED;
 	return MHD_YES;
 }
@@ -123,5 +123,5 @@ enum MHD_Result request_submit_round(struct request *rq)
 	if (!request_wait_is_done(rq))
 		node_flush(rq->server->node);
 	rq->stage = REQUEST_RUNNING;
-	return request_wait_end(rq, written);
+	return request_wait_end(rq, event_applied);
 }

@@ -103,7 +103,7 @@ static void list_remove(struct request *rq)
 }
 
 /* End the wait of a suspended request without its outcome. */
-static void abandon(struct request *rq)
+static void abandon_request(struct request *rq)
 {
 	int was = WAIT_SUSPENDED;
 	if (atomic_compare_exchange_strong(&rq->wait, &was, WAIT_ABANDONED))
@@ -126,7 +126,7 @@ void request_abandon_all(struct server *server)
 		}
 		pthread_mutex_unlock(&server->waiting_lock);
 		for (size_t i = 0; i < n; i++) {
-			abandon(some[i]);
+			abandon_request(some[i]);
 			request_unref(some[i]);
 		}
 	} while (n);
@@ -155,7 +155,7 @@ enum MHD_Result request_wait_end(struct request *rq, enum MHD_Result (*next)(str
 	if (!atomic_compare_exchange_strong(&rq->wait, &was, WAIT_SUSPENDED))
 		MHD_resume_connection(rq->conn); /* it has completed in the meantime */
 	else if (atomic_load(&rq->server->abandoning))
-		abandon(rq); /* request_abandon_all() may have missed it */
+		abandon_request(rq); /* request_abandon_all() may have missed it */
 	return MHD_YES;
 }
 

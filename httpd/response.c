@@ -127,7 +127,7 @@ bool response_header(struct MHD_Response *response, const char *name, const char
 }
 
 /* Write VALUE in decimal at the end of BUF of 21 bytes, NUL-ended. */
-static char *decimal(uint64_t value, char *buf)
+static char *format_decimal(uint64_t value, char *buf)
 {
 	char *at = buf + 20;
 	*at = '\0';
@@ -141,13 +141,13 @@ static char *decimal(uint64_t value, char *buf)
 bool response_header_u64(struct MHD_Response *response, const char *name, uint64_t value)
 {
 	char buf[21];
-	return response_header_own(response, name, decimal(value, buf));
+	return response_header_own(response, name, format_decimal(value, buf));
 }
 
 bool response_etag(struct MHD_Response *response, uint64_t version, const struct volume_tag *tag)
 {
 	char buf[24 + VOLUME_TAG_LEN];
-	char *at = decimal(version, buf + 1);
+	char *at = format_decimal(version, buf + 1);
 	*--at = '"';
 	memcpy(buf + 21, tag->text, tag->len);
 	memcpy(buf + 21 + tag->len, "\"", 2);

@@ -121,7 +121,7 @@ const struct route *router_find(const char *path, size_t len)
 		const struct route *route = &routes[i];
 		size_t n = strlen(route->path);
 		bool below = route->path[n - 1] == '/';
-		if (below && len + 1 == n && !memcmp(path, route->path, len))
+		if (below && len + 1 == n && memcmp(path, route->path, len) == 0)
 			return route; /* without its final slash */
 		if (len < n || memcmp(path, route->path, n) != 0)
 			continue;
@@ -161,7 +161,7 @@ void router_allow(const struct route *route, char *buf, size_t size)
 enum http_method router_parse_method(const char *text)
 {
 	for (size_t i = 0; i < sizeof(method_texts) / sizeof(method_texts[0]); i++)
-		if (!strcmp(text, method_texts[i]))
+		if (strcmp(text, method_texts[i]) == 0)
 			return (enum http_method)i;
 	return HTTP_METHOD_OTHER;
 }

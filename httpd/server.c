@@ -220,12 +220,13 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	};
 	r = clients_new(&limits, &server->clients);
 	if (r) {
-		snprintf(why, why_size, "no thread for the connections: %s", strerror(-r));
+		snprintf(why, why_size, "cannot start the thread for connections: %s",
+		         strerror(-r));
 		goto err_log;
 	}
 	r = peers_new(settings->node.peers, &settings->node.peer_access, &server->peers);
 	if (r) {
-		snprintf(why, why_size, "no thread for the peers: %s", strerror(-r));
+		snprintf(why, why_size, "cannot start the thread for peers: %s", strerror(-r));
 		goto err_clients;
 	}
 	server->listen_fd = listen_on(settings, why, why_size);
@@ -235,7 +236,7 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	}
 	r = refusals_start(server);
 	if (r) {
-		snprintf(why, why_size, "libmicrohttpd is not there as a shared library");
+		snprintf(why, why_size, "libmicrohttpd is not a shared library");
 		goto err_close;
 	}
 	server->daemon = start_daemon(server, connections + reserve);
@@ -276,7 +277,7 @@ void server_reload(struct server *server)
 	if (access_reload(server->access, why, sizeof(why)))
 		logger(LOGGER_ERROR, "tokens not read, the old ones stay: %s", why);
 	if (access_log_reopen(server->access_log, why, sizeof(why)))
-		logger(LOGGER_ERROR, "access log not opened anew, the old file stays: %s", why);
+		logger(LOGGER_ERROR, "access log not reopened, the old file stays: %s", why);
 	if (!s->tls_cert)
 		return;
 	if (tls_load(s->tls_cert, s->tls_key, why, sizeof(why)))

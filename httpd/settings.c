@@ -22,17 +22,17 @@
 const struct option_row settings_rows[] = {
 	NODE_OPTION_ROWS(struct settings, node),
 	{ "listen", 0, "KEYDIR_LISTEN", OPTION_TEXT, "ADDR:PORT", "127.0.0.1:8080",
-	  "address to serve REST on; an IPv6 address stands in brackets",
+	  "address to serve REST on; write an IPv6 address in brackets",
 	  offsetof(struct settings, listen) },
 	{ "tokens", 0, "KEYDIR_TOKENS", OPTION_TEXT, "FILE", NULL,
-	  "file that says which bearer tokens may do what; read again on SIGHUP",
+	  "file with the rights of bearer tokens; reloaded on SIGHUP",
 	  offsetof(struct settings, tokens) },
 	{ "insecure", 0, "KEYDIR_INSECURE", OPTION_FLAG, NULL, NULL,
-	  "without --tokens, allow an address other than loopback, where anyone who reaches it can "
-	  "read and write",
+	  "without --tokens, allow an address other than loopback, where every client that "
+	  "reaches it can read and write",
 	  offsetof(struct settings, insecure) },
 	{ "tls-cert", 0, "KEYDIR_TLS_CERT", OPTION_TEXT, "FILE", NULL,
-	  "serve HTTPS with this certificate (PEM, the chain behind it); read again on SIGHUP",
+	  "serve HTTPS with this certificate (PEM, followed by its chain); reloaded on SIGHUP",
 	  offsetof(struct settings, tls_cert) },
 	{ "tls-key", 0, "KEYDIR_TLS_KEY", OPTION_TEXT, "FILE", NULL,
 	  "the private key of the certificate (PEM)", offsetof(struct settings, tls_key) },
@@ -40,38 +40,37 @@ const struct option_row settings_rows[] = {
 	  "origins whose pages may use this server from a browser; * for all",
 	  offsetof(struct settings, cors_origin) },
 	{ "allow-host", 0, "KEYDIR_ALLOW_HOST", OPTION_TEXT, "NAME,...", NULL,
-	  "without --tokens, names that requests may have in their Host header, beside localhost, "
-	  "addresses, this machine's name and those in --listen and --peers; * for all",
+	  "without --tokens, names that requests may have in their Host header, in addition to "
+	  "localhost, addresses, this machine's name and those in --listen and --peers; * for all",
 	  offsetof(struct settings, allow_host) },
 	{ "access-log", 0, "KEYDIR_ACCESS_LOG", OPTION_TEXT, "WHERE", "off",
-	  "a line of JSON for each request: off, stdout, stderr or a file, opened anew on SIGHUP",
+	  "a line of JSON for each request: off, stdout, stderr or a file, reopened on SIGHUP",
 	  offsetof(struct settings, access_log) },
 	{ "threads", 0, "KEYDIR_THREADS", OPTION_COUNT, "N", "0",
-	  "threads that serve; 0 means one for each processor",
-	  offsetof(struct settings, threads) },
+	  "threads that serve; 0 means one per processor", offsetof(struct settings, threads) },
 	{ "connections", 0, "KEYDIR_CONNECTIONS", OPTION_COUNT, "N", "10000",
-	  "connections at once; when they get short, idle ones are closed",
+	  "maximum number of open connections; when few are left, idle ones are closed",
 	  offsetof(struct settings, connections) },
 	{ "connections-per-address", 0, "KEYDIR_CONNECTIONS_PER_ADDRESS", OPTION_COUNT, "N", "0",
-	  "connections at once from one address; 0 means no limit on loopback, where a proxy may be "
-	  "the one client, and a quarter of all elsewhere",
+	  "maximum number of open connections from one address; 0 means no limit on loopback, "
+	  "where a proxy may be the only client, and a quarter of all elsewhere",
 	  offsetof(struct settings, per_address) },
 	{ "idle-timeout", 0, "KEYDIR_IDLE_TIMEOUT", OPTION_DURATION, "TIME", "75s",
 	  "how long a connection may be silent before it is closed",
 	  offsetof(struct settings, idle_timeout_ms) },
 	{ "request-timeout", 0, "KEYDIR_REQUEST_TIMEOUT", OPTION_DURATION, "TIME", "60s",
-	  "how long a request may take to arrive, and its answer to be taken; each 64 KiB adds a "
-	  "second",
+	  "how long a client may take to send a request, and to read the response; each 64 KiB "
+	  "adds a second",
 	  offsetof(struct settings, request_timeout_ms) },
 	{ "answer-memory", 0, "KEYDIR_ANSWER_MEMORY", OPTION_BYTES, "BYTES", "0",
-	  "memory that all answers may take while they are made and sent; beyond it requests are "
-	  "answered 503; 0 means eight times --max-value, at least 256M",
+	  "memory limit of all responses being built and sent; beyond it requests are answered "
+	  "503; 0 means eight times --max-value, at least 256M",
 	  offsetof(struct settings, answer_memory) },
 	{ "hash-token", 0, NULL, OPTION_FLAG, NULL, NULL,
-	  "read a token from standard input, print its hash for the file of tokens, and exit",
+	  "read a token from standard input, print its hash for the token file, and exit",
 	  offsetof(struct settings, hash_token) },
 	{ "heartbeat", 0, "KEYDIR_HEARTBEAT", OPTION_DURATION, "TIME", "15s",
-	  "how often a watcher to whom nothing happens gets a sign of life",
+	  "heartbeat interval of watchers without changes",
 	  offsetof(struct settings, heartbeat_ms) },
 	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "print this and exit",
 	  offsetof(struct settings, help) },
@@ -153,12 +152,12 @@ static int check_answer_memory(struct settings *s, char *why, size_t why_size)
 	if (s->answer_memory >= least)
 		return 0;
 	snprintf(why, why_size,
-	         "--answer-memory: at least %llu bytes, four times --max-value and 32M",
+	         "--answer-memory: expected at least %llu bytes, four times --max-value plus 32M",
 	         (unsigned long long)least);
 	return -EINVAL;
 }
 
-static int check(struct settings *s, char *why, size_t why_size)
+static int check_settings(struct settings *s, char *why, size_t why_size)
 {
 	int r = settings_parse_address(s->listen, &s->address, &s->address_len, why, why_size);
 	if (r)
@@ -166,18 +165,19 @@ static int check(struct settings *s, char *why, size_t why_size)
 	bool loopback = settings_is_loopback(&s->address);
 	if (!s->insecure && !s->tokens && !loopback) {
 		snprintf(why, why_size,
-		         "--listen %s: anyone who reaches this address could read and write; "
-		         "give --tokens, listen on loopback behind Nginx, or give --insecure",
+		         "--listen %s: every client that reaches this address could read and "
+		         "write; set --tokens, listen on loopback with Nginx in front, or set "
+		         "--insecure",
 		         s->listen);
 		return -EINVAL;
 	}
 	if (!s->tls_cert != !s->tls_key) {
-		snprintf(why, why_size, "--tls-cert and --tls-key: one needs the other");
+		snprintf(why, why_size, "--tls-cert and --tls-key must be set together");
 		return -EINVAL;
 	}
 	if (s->cors_origin && !cors_is_valid(s->cors_origin)) {
 		snprintf(why, why_size,
-		         "--cors-origin %s: expected origins as browsers name them, joined by "
+		         "--cors-origin %s: expected origins as browsers write them, joined by "
 		         "commas (https://app.example), or *",
 		         s->cors_origin);
 		return -EINVAL;
@@ -198,22 +198,24 @@ static int check(struct settings *s, char *why, size_t why_size)
 		s->threads = n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (uint64_t)n;
 	}
 	if (s->connections < s->threads || s->connections > CONNECTIONS_MAX) {
-		snprintf(why, why_size, "--connections: from one for each thread up to %d",
+		snprintf(why, why_size,
+		         "--connections: expected at least one per thread, and at "
+		         "most %d",
 		         CONNECTIONS_MAX);
 		return -EINVAL;
 	}
 	if (!s->per_address && !loopback)
 		s->per_address = (s->connections + 3) / 4;
 	if (s->heartbeat_ms < 100 || s->heartbeat_ms > 3600000) {
-		snprintf(why, why_size, "--heartbeat: from 100ms to 1h");
+		snprintf(why, why_size, "--heartbeat: expected 100ms to 1h");
 		return -EINVAL;
 	}
 	if (s->idle_timeout_ms < 1000 || s->idle_timeout_ms > 86400000) {
-		snprintf(why, why_size, "--idle-timeout: from 1s to 1d");
+		snprintf(why, why_size, "--idle-timeout: expected 1s to 1d");
 		return -EINVAL;
 	}
 	if (s->request_timeout_ms < 1000 || s->request_timeout_ms > 86400000) {
-		snprintf(why, why_size, "--request-timeout: from 1s to 1d");
+		snprintf(why, why_size, "--request-timeout: expected 1s to 1d");
 		return -EINVAL;
 	}
 	return check_answer_memory(s, why, why_size);
@@ -229,8 +231,9 @@ int settings_load(struct settings *settings, int argc, char **argv, char *why, s
 	if (settings->help || settings->version || settings->hash_token)
 		return 0;
 	if (args < argc) {
-		snprintf(why, why_size, "%s: keydir-httpd takes options only", argv[args]);
+		snprintf(why, why_size, "%s: unexpected argument; keydir-httpd takes only options",
+		         argv[args]);
 		return -EINVAL;
 	}
-	return check(settings, why, why_size);
+	return check_settings(settings, why, why_size);
 }

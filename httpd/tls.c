@@ -36,7 +36,8 @@ static void free_one(struct identity *id)
 	free(id);
 }
 
-static int fault(const char *option, const char *file, int code, char *why, size_t why_size)
+static int describe_fault(const char *option, const char *file, int code, char *why,
+                          size_t why_size)
 {
 	snprintf(why, why_size, "%s %s: %s", option, file, gnutls_strerror(code));
 	return code == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -EINVAL;
@@ -79,7 +80,7 @@ int tls_load(const char *cert_file, const char *key_file, char *why, size_t why_
 	int r = id ? gnutls_privkey_init(&id->key) : GNUTLS_E_MEMORY_ERROR;
 	if (r) {
 		free(id);
-		return fault("--tls-key", key_file, r, why, why_size);
+		return describe_fault("--tls-key", key_file, r, why, why_size);
 	}
 	r = gnutls_load_file(cert_file, &text);
 	if (!r)
@@ -87,7 +88,7 @@ int tls_load(const char *cert_file, const char *key_file, char *why, size_t why_
 		                                      GNUTLS_X509_CRT_LIST_FAIL_IF_UNSORTED);
 	gnutls_free(text.data);
 	if (r < 0) {
-		r = fault("--tls-cert", cert_file, r, why, why_size);
+		r = describe_fault("--tls-cert", cert_file, r, why, why_size);
 		goto err;
 	}
 	for (id->n = 0; id->n < n; id->n++)
@@ -102,7 +103,7 @@ int tls_load(const char *cert_file, const char *key_file, char *why, size_t why_
 	if (!r)
 		r = check_pair(id);
 	if (r) {
-		r = fault("--tls-key", key_file, r, why, why_size);
+		r = describe_fault("--tls-key", key_file, r, why, why_size);
 		goto err;
 	}
 	id->older = atomic_load(&current);
@@ -113,9 +114,10 @@ err:
 	return r;
 }
 
-static int choose(gnutls_session_t session, const gnutls_datum_t *req_ca_dn, int nreqs,
-                  const gnutls_pk_algorithm_t *pk_algos, int pk_algos_length,
-                  gnutls_pcert_st **pcert, unsigned *pcert_length, gnutls_privkey_t *privkey)
+static int choose_certificate(gnutls_session_t session, const gnutls_datum_t *req_ca_dn, int nreqs,
+                              const gnutls_pk_algorithm_t *pk_algos, int pk_algos_length,
+                              gnutls_pcert_st **pcert, unsigned *pcert_length,
+                              gnutls_privkey_t *privkey)
 {
 	struct identity *id = atomic_load(&current);
 	(void)session;
@@ -131,7 +133,7 @@ static int choose(gnutls_session_t session, const gnutls_datum_t *req_ca_dn, int
 
 void *tls_callback(void)
 {
-	gnutls_certificate_retrieve_function2 *callback = choose;
+	gnutls_certificate_retrieve_function2 *callback = choose_certificate;
 	return (void *)(uintptr_t)callback;
 }
 

@@ -160,7 +160,7 @@ int token_hash(const char *text, size_t len, char *buf)
 
 static bool read_hash(const char *text, unsigned char *digest)
 {
-	if (!strncmp(text, "sha256:", 7))
+	if (strncmp(text, "sha256:", 7) == 0)
 		text += 7;
 	if (strlen(text) != (size_t)2 * DIGEST_SIZE)
 		return false;
@@ -185,7 +185,7 @@ static const char *check_name(const char *name)
 		return "a name may have up to 64 bytes";
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7F)
-			return "a name is made of printable ASCII";
+			return "a name must consist of printable ASCII";
 	return NULL;
 }
 
@@ -195,8 +195,8 @@ static const char *take_row(struct tokens *tokens, const char *name, const unsig
 {
 	for (size_t i = 0; i < tokens->n; i++) {
 		struct token *row = &tokens->rows[i];
-		bool same_name = !strcmp(row->name, name);
-		bool same_hash = !memcmp(row->digest, digest, DIGEST_SIZE);
+		bool same_name = strcmp(row->name, name) == 0;
+		bool same_hash = memcmp(row->digest, digest, DIGEST_SIZE) == 0;
 		if (same_name && same_hash) {
 			*ret = row;
 			return NULL;
@@ -244,7 +244,7 @@ static const char *add_grant(struct tokens *tokens, struct token *row, enum toke
 	else
 		why = url_decode_key(prefix, len, grant->prefix, &grant->len, &dir);
 	if (!why && right == TOKEN_MONITOR && grant->len)
-		why = "monitor is a right on the whole node: its prefix is /";
+		why = "monitor applies to the whole node: its prefix must be /";
 	if (why) {
 		if (grant)
 			free(grant->prefix);
@@ -261,7 +261,7 @@ static const char *add_grant(struct tokens *tokens, struct token *row, enum toke
 static enum token_right read_right(const char *text)
 {
 	for (size_t i = TOKEN_MONITOR; i < sizeof(right_texts) / sizeof(right_texts[0]); i++)
-		if (!strcmp(text, right_texts[i]))
+		if (strcmp(text, right_texts[i]) == 0)
 			return (enum token_right)i;
 	return TOKEN_NONE;
 }
@@ -279,7 +279,7 @@ static const char *read_line(struct tokens *tokens, char *line)
 	for (; at && n < 5; at = strtok_r(NULL, blanks, &rest))
 		field[n++] = at;
 	if (n != 4)
-		return "a line is NAME HASH RIGHT PREFIX (a blank in a prefix is %20)";
+		return "expected NAME HASH RIGHT PREFIX (a blank in a prefix is %20)";
 	unsigned char digest[DIGEST_SIZE];
 	struct token *row;
 	const char *why = check_name(field[0]);

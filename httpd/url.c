@@ -15,7 +15,7 @@
 #include <string.h>
 
 /* Return the byte of the escape at RAW (a '%'), or -1. */
-static int unescape(const char *raw, size_t left)
+static int unescape_byte(const char *raw, size_t left)
 {
 	if (left < 3)
 		return -1;
@@ -72,9 +72,9 @@ const char *url_decode_path(const char *raw, size_t len, bool lenient, char *buf
 	for (size_t i = 0; i < len; i++) {
 		char c = raw[i];
 		if (c == '%') {
-			int byte = unescape(raw + i, len - i);
+			int byte = unescape_byte(raw + i, len - i);
 			if (byte < 0 && !lenient)
-				return "the path has a % that two hexadecimal digits do not follow";
+				return "the path has a % without two hexadecimal digits after it";
 			if (byte == 0)
 				return "%00 is refused: a name cannot hold a NUL byte";
 			if (byte > 0) {
@@ -159,7 +159,7 @@ static bool find_param(const char **at, const char *end, const char *name, const
 	const char *param, *value;
 	size_t param_len, value_len;
 	while (next_param(at, end, &param, &param_len, &value, &value_len)) {
-		if (param_len == want && !memcmp(param, name, want)) {
+		if (param_len == want && memcmp(param, name, want) == 0) {
 			*ret = value;
 			*ret_len = value_len;
 			return true;
@@ -191,7 +191,7 @@ const char *url_repeated_param(const struct url *url, const char *const *names)
 
 static bool is_text(const char *raw, size_t len, const char *text)
 {
-	return strlen(text) == len && !memcmp(raw, text, len);
+	return strlen(text) == len && memcmp(raw, text, len) == 0;
 }
 
 bool url_flag(const struct url *url, const char *name)
@@ -218,7 +218,7 @@ long url_decode_value(const char *raw, size_t len, char *buf)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%') {
-			int byte = unescape(raw + i, len - i);
+			int byte = unescape_byte(raw + i, len - i);
 			if (byte <= 0)
 				return -1;
 			c = (char)byte;

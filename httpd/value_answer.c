@@ -107,7 +107,7 @@ static void copy_unref(void *arg)
 
 /* Find or create the copy of E's value. Returns 0 and *RET, with a reference, or an error as
  * copy_value(). */
-static int share(const struct view *view, const struct entry *e, struct copy **ret)
+static int share_copy(const struct view *view, const struct entry *e, struct copy **ret)
 {
 	struct content content = content_of(e);
 	pthread_mutex_lock(&copies_lock);
@@ -199,7 +199,7 @@ struct MHD_Response *value_answer(struct request *rq, const struct view *view,
 	if (len > node_get_config(rq->server->node)->max_value)
 		return answer_pieces(rq, e, first, len, ret_err);
 	bool shared = len == e->size && len >= SHARED_MIN;
-	int r = shared ? share(view, e, &copy) : copy_value(view, e, first, len, &data);
+	int r = shared ? share_copy(view, e, &copy) : copy_value(view, e, first, len, &data);
 	if (r == -EBUSY || r == -ENOMEM)
 		return answer_pieces(rq, e, first, len, ret_err);
 	if (r) {

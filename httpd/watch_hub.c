@@ -133,7 +133,7 @@ void watch_hub_follow(void *arg, const struct feed_event *ev, bool gap)
 
 /* --- wake ------------------------------------------------------------------ */
 
-static void unref(struct watch *watch)
+static void watch_unref(struct watch *watch)
 {
 	if (atomic_fetch_sub(&watch->refs, 1) == 1)
 		watch->free_it(watch);
@@ -175,7 +175,7 @@ static void make_wakes(struct watch_hub *hub, struct wakes *wakes)
 	for (struct watch *watch = wakes->first, *next; watch; watch = next) {
 		next = watch->next; /* It may wait again before the call returns. */
 		watch->wake(watch, watch->news);
-		unref(watch);
+		watch_unref(watch);
 	}
 	pthread_mutex_lock(&hub->lock);
 }
@@ -516,7 +516,7 @@ void watch_remove(struct watch *watch)
 	free_if_empty(hub, group);
 	pthread_mutex_unlock(&hub->lock);
 	atomic_fetch_sub(&hub->count, 1);
-	unref(watch);
+	watch_unref(watch);
 }
 
 bool watch_is_over(const struct watch *watch)

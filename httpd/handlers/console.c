@@ -30,7 +30,7 @@ static enum MHD_Result send_file(struct request *rq, const char *name, size_t le
 	const struct console_file *file = console_file_find(name, len);
 	if (!file || rq->key_is_dir)
 		return problem(rq, PROBLEM_NO_ROUTE, RESPOND_OFFSET_NOW,
-		               "The console has no such part. It is at /.");
+		               "The console has no such file. It is at /.");
 	bool known = client_has(rq, file);
 	struct MHD_Response *response = known || rq->method == HTTP_HEAD ?
 	                                        response_size(file->len) :

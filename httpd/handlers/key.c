@@ -148,7 +148,7 @@ static bool if_range_holds(const char *text, const struct found *f)
 	       conditions_match(&tags, f->version, true);
 }
 
-static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
+static enum MHD_Result answer_missing(struct request *rq, int err, uint64_t offset)
 {
 	if (err == -ENOTDIR)
 		return problem(rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
@@ -173,15 +173,17 @@ static enum MHD_Result is_directory(struct request *rq, uint64_t offset)
 	}
 	return respond_send(rq, 404, offset,
 	                    problem_response(rq, PROBLEM_IS_DIRECTORY_READ, more,
-	                                     "This is a directory, which has no value. Put a slash "
-	                                     "at the end of the path to list it."));
+	                                     "This is a directory, which has no value. Add a "
+	                                     "slash to the path to list it."));
 }
 
-static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
+static enum MHD_Result answer_unsatisfiable(struct request *rq, const struct found *f)
 {
 	char text[40];
 	struct MHD_Response *response = problem_response(
-	        rq, PROBLEM_RANGE, NULL, "The value has %llu bytes and the range lies behind them.",
+	        rq, PROBLEM_RANGE, NULL,
+	        "The value has %llu bytes, and the range begins after "
+	        "them.",
 	        (unsigned long long)f->size);
 	snprintf(text, sizeof(text), "bytes */%llu", (unsigned long long)f->size);
 	response_header(response, "Content-Range", text);
@@ -189,11 +191,11 @@ static enum MHD_Result unsatisfiable(struct request *rq, const struct found *f)
 	return respond_send(rq, 416, f->offset, response);
 }
 
-static enum MHD_Result get(struct request *rq);
+static enum MHD_Result get_key(struct request *rq);
 
 /* Answer with the entry E of the open VIEW, which is closed here, in the volume of TAG. */
-static enum MHD_Result answer(struct request *rq, struct view *view, const struct entry *e,
-                              const struct volume_tag *tag)
+static enum MHD_Result answer_entry(struct request *rq, struct view *view, const struct entry *e,
+                                    const struct volume_tag *tag)
 {
 	const struct request_headers *h = &rq->headers;
 	struct found f = {
@@ -225,18 +227,18 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	if (err)
 		return problem_store(rq, err);
 	if (status == 304 && h->if_none_match && key_wait_wanted(rq))
-		return key_wait(rq, f.offset + 1, get);
+		return key_wait(rq, f.offset + 1, get_key);
 	if (status == 400)
 		return problem(rq, PROBLEM_BAD_CONDITION, f.offset,
 		               "If-Match must be * or a list of quoted entity tags, as in "
 		               "If-Match: \"42\".");
 	if (status == 412)
 		return problem(rq, PROBLEM_PRECONDITION, f.offset,
-		               "The key has version \"%llu%s\", which is not what the precondition "
-		               "asks for.",
+		               "The key has version \"%llu%s\", which does not match the "
+		               "precondition.",
 		               (unsigned long long)f.version, f.tag.text);
 	if (range == RANGE_UNSATISFIABLE)
-		return unsatisfiable(rq, &f);
+		return answer_unsatisfiable(rq, &f);
 	if (status == 304) {
 		response = response_size(f.size);
 		add_headers(rq, response, &f);
@@ -256,7 +258,7 @@ static enum MHD_Result answer(struct request *rq, struct view *view, const struc
 	return respond_send(rq, 200, f.offset, response);
 }
 
-static enum MHD_Result get(struct request *rq)
+static enum MHD_Result get_key(struct request *rq)
 {
 	struct view view;
 	struct volume_tag tag;
@@ -268,22 +270,22 @@ static enum MHD_Result get(struct request *rq)
 		return problem_store(rq, r);
 	r = view_key(&view, rq->key, rq->key_len, &e);
 	if (!r && !entry_is_dir(&e))
-		return answer(rq, &view, &e, &tag);
+		return answer_entry(rq, &view, &e, &tag);
 	uint64_t offset = view_offset(&view);
 	view_close(&view);
 	if (!r)
 		return is_directory(rq, offset);
 	if ((r == -ENOENT || r == -ENOTDIR) && !rq->headers.if_none_match && key_wait_wanted(rq))
-		return key_wait(rq, offset + 1, get);
+		return key_wait(rq, offset + 1, get_key);
 	/* If-Match: * requires that the key exists (RFC 9110, 13.1.1). */
 	if (rq->headers.if_match && r == -ENOENT)
 		return problem(rq, PROBLEM_PRECONDITION, offset,
-		               "There is no such key, so If-Match does not hold.");
-	return missing(rq, r, offset);
+		               "There is no such key, so If-Match fails.");
+	return answer_missing(rq, r, offset);
 }
 
 /* Return a parameter of RQ that only directories (or only keys) take, or NULL. */
-static const char *misplaced(const struct request *rq)
+static const char *misplaced_param(const struct request *rq)
 {
 	static const char *const of_lists[] = { "recurse", "directories", "values",
 		                                "limit",   "cursor",      NULL };
@@ -299,18 +301,17 @@ static const char *misplaced(const struct request *rq)
 enum MHD_Result handle_key(struct request *rq)
 {
 	enum MHD_Result ret;
-	const char *name = rq->url.query_len ? misplaced(rq) : NULL;
+	const char *name = rq->url.query_len ? misplaced_param(rq) : NULL;
 	if (name)
 		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 		               rq->key_is_dir ?
-		                       "?%s is for a key. Changes of a directory come from "
+		                       "?%s is for a key. To follow changes of a directory, use "
 		                       "/v1/watch?prefix=." :
-		                       "?%s is for a directory: put a slash at the end of the "
-		                       "path.",
+		                       "?%s is for a directory: add a slash to the path.",
 		               name);
 	if (rq->key_is_dir)
 		return handle_list(rq);
 	if (rq->url.query_len && !key_wait_read(rq, &ret))
 		return ret;
-	return get(rq);
+	return get_key(rq);
 }

@@ -46,15 +46,15 @@ static bool read_cursor(struct request *rq, bool recurse, struct page_cursor *cu
 	return recurse || (!cursor->inside && !memchr(cursor->path, '/', cursor->len));
 }
 
-static enum MHD_Result missing(struct request *rq, int err, uint64_t offset)
+static enum MHD_Result answer_missing(struct request *rq, int err, uint64_t offset)
 {
 	if (err == -ENOENT)
 		return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such directory.");
 	if (err == -ENOTDIR)
 		return problem(
 		        rq, PROBLEM_NOT_A_DIRECTORY_READ, offset,
-		        "This, or a name in its path, is a key and not a directory. Leave the "
-		        "slash at the end away to read a key.");
+		        "This, or a name in its path, is a key and not a directory. Omit the "
+		        "final slash to read a key.");
 	return problem_store(rq, err);
 }
 
@@ -146,8 +146,8 @@ enum MHD_Result handle_list(struct request *rq)
 	if (!read_cursor(rq, query.recurse, &cursor))
 		return problem(
 		        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		        "cursor must be the one of an earlier page of this listing; leave it "
-		        "away to begin.");
+		        "cursor must come from an earlier page of this listing; omit it for the "
+		        "first page.");
 	int r = view_open(node_store(rq->server->node), &view);
 	if (r)
 		return problem_store(rq, r);
@@ -161,7 +161,7 @@ enum MHD_Result handle_list(struct request *rq)
 	view_close(&view);
 	if (r) {
 		json_text_clear(&text);
-		return missing(rq, r, offset);
+		return answer_missing(rq, r, offset);
 	}
 	return send_page(rq, offset, query.html, &text);
 }

@@ -134,7 +134,7 @@ static int read_all(struct reading *rd, const struct bytes *keys, size_t n)
 	return 0;
 }
 
-static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size_t n)
+static enum MHD_Result answer_keys(struct request *rq, const struct bytes *keys, size_t n)
 {
 	struct view view;
 	struct reading rd = {
@@ -175,8 +175,8 @@ static enum MHD_Result answer(struct request *rq, const struct bytes *keys, size
 	json_text_clear(&rd.text);
 	if (r == -E2BIG)
 		return problem(rq, PROBLEM_TOO_LARGE, offset,
-		               "The answer would have more than %zu bytes. Ask for fewer keys, or "
-		               "for a large value alone.",
+		               "The response would exceed %zu bytes. Request fewer keys, or a "
+		               "large value by itself.",
 		               ANSWER_MAX);
 	return problem_store(rq, r);
 }
@@ -226,7 +226,7 @@ enum MHD_Result handle_mget(struct request *rq)
 	                       sizeof(why));
 	if (r == -EINVAL)
 		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
-		               "The keys cannot be read: %s.", why);
+		               "The list of keys is invalid: %s.", why);
 	if (r)
 		return respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	size_t n = json_array_size(list);
@@ -239,7 +239,7 @@ enum MHD_Result handle_mget(struct request *rq)
 	if (!keys)
 		ret = respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	else if (read_keys(rq, list, keys, &decoded, &ret))
-		ret = answer(rq, keys, n);
+		ret = answer_keys(rq, keys, n);
 	free(keys);
 	json_ops_free(&decoded);
 	json_decref(list);

@@ -9,23 +9,23 @@
 #include "common/base/clock.h"
 #include "common/base/key.h"
 #include "httpd/problem.h"
+#include "httpd/request_params.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 #include "httpd/value_text.h"
-#include "httpd/write_event.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Fill EV; return false after an answer, as in write_event.h. */
+/* Fill EV; return false after an answer, as in request_params.h. */
 typedef bool make_event(struct request *rq, struct event *ev, enum MHD_Result *ret);
 
 static bool make_append(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	bool given;
 	ev->value = (struct bytes){ rq->body ? rq->body : "", rq->body_len };
-	return write_event_ttl(rq, ev, false, &given, ret);
+	return request_params_ttl(rq, ev, false, &given, ret);
 }
 
 static bool make_incr(struct request *rq, struct event *ev, enum MHD_Result *ret)
@@ -45,19 +45,18 @@ static bool make_incr(struct request *rq, struct event *ev, enum MHD_Result *ret
 		}
 		if (n <= 0 || *end || errno ||
 		    (text[0] != '-' && (text[0] < '0' || text[0] > '9'))) {
-			*ret = problem(
-			        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-			        "by must be a whole number of 64 bits, as in ?op=incr&by=-5.");
+			*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
+			               "by must be a 64-bit integer, as in ?op=incr&by=-5.");
 			return false;
 		}
 	}
-	return write_event_ttl(rq, ev, false, &given, ret);
+	return request_params_ttl(rq, ev, false, &given, ret);
 }
 
 static bool make_expire(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	bool given;
-	if (!write_event_ttl(rq, ev, false, &given, ret))
+	if (!request_params_ttl(rq, ev, false, &given, ret))
 		return false;
 	if (!given)
 		*ret = problem(
@@ -125,7 +124,7 @@ static const struct op_row *find_row(const struct request *rq)
 	if (!url_param(&rq->url, "op", &op, &len))
 		return NULL;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (strlen(rows[i].name) == len && !memcmp(rows[i].name, op, len))
+		if (strlen(rows[i].name) == len && memcmp(rows[i].name, op, len) == 0)
 			return &rows[i];
 	return NULL;
 }
@@ -133,7 +132,7 @@ static const struct op_row *find_row(const struct request *rq)
 static bool takes_param(const struct op_row *row, const char *name)
 {
 	for (size_t i = 0; i < 4 && row->params[i]; i++)
-		if (!strcmp(row->params[i], name))
+		if (strcmp(row->params[i], name) == 0)
 			return true;
 	return false;
 }
@@ -142,7 +141,7 @@ static enum MHD_Result op_done(struct request *rq)
 {
 	const struct request_result *w = &rq->written;
 	if (w->code != OUTCOME_OK)
-		return problem_outcome(rq, w, write_event_is_conditional(rq));
+		return problem_outcome(rq, w, request_params_is_conditional(rq));
 	enum event_op op = rq->op;
 	struct volume_tag tag;
 	server_volume_tag(rq->server, &tag);
@@ -183,13 +182,12 @@ enum MHD_Result handle_op(struct request *rq)
 		               row->name);
 	if (rq->key_is_dir && row->op != EVENT_RENAME)
 		return problem(rq, PROBLEM_IS_DIRECTORY, RESPOND_OFFSET_NOW,
-		               "A slash at the end of the path means a directory, and of the "
-		               "operations only rename works on one. Leave the slash away for a "
-		               "key.");
+		               "A path with a final slash names a directory, which only the "
+		               "operation rename supports. Omit the slash for a key.");
 	ev.op = row->op;
 	rq->op = row->op;
-	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
-	    !write_event_idem(rq, &ev, &ret) || !row->make(rq, &ev, &ret))
+	if (!request_params_key(rq, &ev, &ret) || !request_params_condition(rq, &ev, &ret) ||
+	    !request_params_idem(rq, &ev, &ret) || !row->make(rq, &ev, &ret))
 		return ret;
 	return request_submit(rq, &ev, row->has_body ? request_take_body(rq) : NULL, op_done);
 }

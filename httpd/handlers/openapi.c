@@ -14,7 +14,7 @@ enum MHD_Result handle_openapi(struct request *rq)
 	struct condition_tags tags;
 	if (!file)
 		return problem(rq, PROBLEM_INTERNAL, RESPOND_OFFSET_NOW,
-		               "The description was left out when this was built.");
+		               "This program was built without the description.");
 	bool known = text && !conditions_tags(text, &conditions_no_volume, &tags) &&
 	             conditions_match(&tags, file->tag, false);
 	struct MHD_Response *response = known || rq->method == HTTP_HEAD ?

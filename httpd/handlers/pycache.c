@@ -23,10 +23,10 @@
 #include "httpd/json_text.h"
 #include "httpd/long_key.h"
 #include "httpd/problem.h"
+#include "httpd/request_params.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 #include "httpd/value_text.h"
-#include "httpd/write_event.h"
 
 #include <errno.h>
 #include <string.h>
@@ -62,8 +62,8 @@ static void write_envelope(const struct request *rq, const char *message, const 
 }
 
 /* Send 200 with such an envelope. */
-static enum MHD_Result envelope(struct request *rq, uint64_t offset, const char *message,
-                                const char *value, size_t value_len)
+static enum MHD_Result send_envelope(struct request *rq, uint64_t offset, const char *message,
+                                     const char *value, size_t value_len)
 {
 	struct json_text t = { .counted = true };
 	write_envelope(rq, message, value, value_len, &t);
@@ -84,7 +84,7 @@ static bool needs_key(struct request *rq, enum MHD_Result *ret)
 }
 
 /* Trim blanks around JSON text. */
-static void trim(const char **text, size_t *len)
+static void trim_blanks(const char **text, size_t *len)
 {
 	while (*len && memchr(" \t\r\n", **text, 4)) {
 		(*text)++;
@@ -103,9 +103,9 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 	struct json_check check;
 	const char *text = value;
 	size_t text_len = len;
-	trim(&text, &text_len);
+	trim_blanks(&text, &text_len);
 	if (json_check_python(text, text_len, &check))
-		return envelope(rq, offset, message, text, text_len);
+		return send_envelope(rq, offset, message, text, text_len);
 	if (!json_text_is_utf8(value, len))
 		return respond_send(
 		        rq, 409, offset,
@@ -119,7 +119,7 @@ static enum MHD_Result answer_value(struct request *rq, uint64_t offset, const c
 	json_text_string(&quoted, value, len);
 	int err = quoted.failed;
 	enum MHD_Result r = err ? problem_store(rq, err) :
-	                          envelope(rq, offset, message, quoted.data, quoted.len);
+	                          send_envelope(rq, offset, message, quoted.data, quoted.len);
 	json_text_clear(&quoted);
 	return r;
 }
@@ -145,7 +145,7 @@ enum MHD_Result handle_pycache_get(struct request *rq)
 	}
 	view_close(&view);
 	if (missing)
-		ret = envelope(rq, offset, "Cache key get success", NULL, 0);
+		ret = send_envelope(rq, offset, "Cache key get success", NULL, 0);
 	else if (too_large)
 		ret = problem(rq, PROBLEM_TOO_LARGE, offset,
 		              "The value has more than %llu bytes. Read it at /v1/kv/KEY.",
@@ -207,18 +207,18 @@ enum MHD_Result handle_pycache_post(struct request *rq)
 	struct event ev = { .op = EVENT_SET, .type = { type, sizeof(type) - 1 } };
 	struct json_check check;
 	enum MHD_Result ret;
-	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
+	if (!needs_key(rq, &ret) || !request_params_idem(rq, &ev, &ret))
 		return ret;
 	const char *text = rq->body ? rq->body : "";
 	size_t len = rq->body_len;
 	static const char mark[] = "\xEF\xBB\xBF"; /* a byte order mark; Python skips it */
-	if (len >= 3 && !memcmp(text, mark, 3)) {
+	if (len >= 3 && memcmp(text, mark, 3) == 0) {
 		text += 3;
 		len -= 3;
 	}
 	if (!json_check_python(text, len, &check) || !is_cache_item(&check))
 		return refuse_body(rq, &check);
-	trim(&text, &len);
+	trim_blanks(&text, &len);
 	/* The response repeats the value. Build it first: when the change is done, memory may be
 	 * short. */
 	rq->prepared.counted = true;
@@ -241,15 +241,15 @@ static enum MHD_Result delete_done(struct request *rq)
 	/* A key that did not exist is deleted, too. */
 	if (w->code != OUTCOME_OK && w->code != OUTCOME_NOT_FOUND && w->code != OUTCOME_NOT_DIR)
 		return problem_outcome(rq, w, false);
-	return envelope(rq, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired", NULL,
-	                0);
+	return send_envelope(rq, w->offset ? w->offset : RESPOND_OFFSET_NOW, "Cache key expired",
+	                     NULL, 0);
 }
 
 enum MHD_Result handle_pycache_delete(struct request *rq)
 {
 	struct event ev = { .op = EVENT_DEL };
 	enum MHD_Result ret;
-	if (!needs_key(rq, &ret) || !write_event_idem(rq, &ev, &ret))
+	if (!needs_key(rq, &ret) || !request_params_idem(rq, &ev, &ret))
 		return ret;
 	ev.key = (struct bytes){ rq->key, rq->key_len };
 	return request_submit(rq, &ev, NULL, delete_done);

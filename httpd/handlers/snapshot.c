@@ -242,8 +242,8 @@ static enum MHD_Result send_snapshot(struct request *rq)
 	if (atomic_fetch_add(&server->snapshots, 1) >= SNAPSHOTS_MAX) {
 		atomic_fetch_sub(&server->snapshots, 1);
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-		               "This node is sending %d snapshots already. Ask another one, or "
-		               "again later.",
+		               "This node is already sending %d snapshots. Try another node, or "
+		               "try again later.",
 		               SNAPSHOTS_MAX);
 	}
 	/* Read the offset before the copy begins: the copy is at least that new. */
@@ -252,7 +252,7 @@ static enum MHD_Result send_snapshot(struct request *rq)
 	if (!s) {
 		atomic_fetch_sub(&server->snapshots, 1);
 		return problem(rq, PROBLEM_BUSY, RESPOND_OFFSET_NOW,
-		               "A snapshot cannot be made now: %s.", strerror(-r));
+		               "A snapshot cannot be started now: %s.", strerror(-r));
 	}
 	struct MHD_Response *response = MHD_create_response_from_callback(
 	        MHD_SIZE_UNKNOWN, BLOCK_BYTES, take_from_pipe, s, snapshot_free);
@@ -269,7 +269,7 @@ enum MHD_Result handle_snapshot(struct request *rq)
 	node_status(rq->server->node, &status);
 	if (!status.ready)
 		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
-		               "A node that is not ready itself gives no snapshot: %s.",
+		               "This node sends no snapshot because it is not ready: %s.",
 		               status.why);
 	if (rq->method == HTTP_HEAD)
 		return send_headers(rq, RESPOND_OFFSET_NOW, response_stream());

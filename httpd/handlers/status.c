@@ -9,8 +9,8 @@
 #include "common/base/ttl.h"
 #include "httpd/access_log.h"
 #include "httpd/answer_memory.h"
-#include "httpd/problem.h"
 #include "httpd/peers.h"
+#include "httpd/problem.h"
 #include "httpd/process_metrics.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
@@ -34,7 +34,7 @@ static int read_meta(const struct server *server, struct store_meta *ret)
 	return 0;
 }
 
-static json_t *number(uint64_t n)
+static json_t *json_u64(uint64_t n)
 {
 	return json_integer((json_int_t)n);
 }
@@ -69,20 +69,20 @@ enum MHD_Result handle_status(struct request *rq)
 	        status.applies ? "applier" : "follower", "peers", peers_json(server->peers, id),
 	        "ready", ready, "why", ready ? "" : status.why, "volume", meta.volume, "started",
 	        started, "uptime", (json_int_t)(uptime_s > 0 ? uptime_s : 0), "offset",
-	        number(status.applied), "followed", number(status.followed), "log_end",
-	        number(status.log_end), "pending", number(status.pending), "log", "url", status.log,
-	        "up", status.log_up, "applies", status.applies, "lag",
-	        number(status.log_end > status.applied ? status.log_end - status.applied : 0),
-	        "lag_ms", (json_int_t)status.lag_ms, "store", "keys", number(meta.nkeys),
-	        "directories", number(meta.ndirs), "used_bytes", number(meta.used_bytes),
-	        "size_bytes", number(config->size_bytes), "max_value_bytes",
-	        number(node_max_value(server->node)), "bytes",
-	        number(store_bytes(node_store(server->node))), "evict",
-	        evict_policy_text(config->evict), "events", "rejected", number(meta.nrejected),
-	        "expired", number(meta.nexpired), "evicted", number(meta.nevicted), "skipped",
-	        number(status.skipped), "skipped_newest", number(status.skipped_newest), "http",
-	        "requests", number(http_metrics_requests()), "active",
-	        number(http_metrics_active()));
+	        json_u64(status.applied), "followed", json_u64(status.followed), "log_end",
+	        json_u64(status.log_end), "pending", json_u64(status.pending), "log", "url",
+	        status.log, "up", status.log_up, "applies", status.applies, "lag",
+	        json_u64(status.log_end > status.applied ? status.log_end - status.applied : 0),
+	        "lag_ms", (json_int_t)status.lag_ms, "store", "keys", json_u64(meta.nkeys),
+	        "directories", json_u64(meta.ndirs), "used_bytes", json_u64(meta.used_bytes),
+	        "size_bytes", json_u64(config->size_bytes), "max_value_bytes",
+	        json_u64(node_max_value(server->node)), "bytes",
+	        json_u64(store_bytes(node_store(server->node))), "evict",
+	        evict_policy_text(config->evict), "events", "rejected", json_u64(meta.nrejected),
+	        "expired", json_u64(meta.nexpired), "evicted", json_u64(meta.nevicted), "skipped",
+	        json_u64(status.skipped), "skipped_newest", json_u64(status.skipped_newest), "http",
+	        "requests", json_u64(http_metrics_requests()), "active",
+	        json_u64(http_metrics_active()));
 	return respond_json(rq, 200, meta.applied, doc, JSON_INDENT(2));
 }
 
@@ -102,8 +102,8 @@ enum MHD_Result handle_readyz(struct request *rq)
 		               status.why[0] ? status.why : "The node is not ready");
 	if (!status.log_up && !url_flag(&rq->url, "reads"))
 		return problem(rq, PROBLEM_NOT_READY, RESPOND_OFFSET_NOW,
-		               "The log does not answer: writes fail, reads go on. For whether it "
-		               "may be read from, ask /readyz?reads.");
+		               "The log does not answer: writes fail, reads continue. To check "
+		               "only for reads, use /readyz?reads.");
 	return respond_plain(rq, "ready\n");
 }
 

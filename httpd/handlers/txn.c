@@ -8,14 +8,14 @@
 #include "httpd/access.h"
 #include "httpd/json_ops.h"
 #include "httpd/problem.h"
+#include "httpd/request_params.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
 #include "httpd/value_text.h"
-#include "httpd/write_event.h"
 
 #include <errno.h>
 
-static json_t *results(const struct request_result *w, const struct volume_tag *tag)
+static json_t *results_json(const struct request_result *w, const struct volume_tag *tag)
 {
 	json_t *list = json_array();
 	for (size_t i = 0; i < w->nops; i++) {
@@ -46,7 +46,8 @@ static enum MHD_Result txn_done(struct request *rq)
 	server_volume_tag(rq->server, &tag);
 	if (w->code == OUTCOME_OK)
 		return respond_json(rq, 200, w->offset,
-		                    json_pack("{s:o}", "results", results(w, &tag)), JSON_COMPACT);
+		                    json_pack("{s:o}", "results", results_json(w, &tag)),
+		                    JSON_COMPACT);
 	if (w->code != OUTCOME_TXN_FAILED || w->number < 0 || (size_t)w->number >= w->nops)
 		return problem_outcome(rq, w, false);
 	enum event_outcome failed = w->ops[w->number].outcome;
@@ -54,8 +55,8 @@ static enum MHD_Result txn_done(struct request *rq)
 	struct MHD_Response *response = problem_response(
 	        rq, what,
 	        json_pack("{s:I, s:o}", "failed", (json_int_t)w->number, "results",
-	                  results(w, &tag)),
-	        "Nothing was changed: operation %lld could not be done: %s.", (long long)w->number,
+	                  results_json(w, &tag)),
+	        "Nothing was changed, because operation %lld failed: %s.", (long long)w->number,
 	        event_outcome_text(failed));
 	return respond_send(rq, is_condition(failed) ? 412 : 409, w->offset, response);
 }
@@ -80,7 +81,7 @@ enum MHD_Result handle_txn(struct request *rq)
 	enum MHD_Result ret;
 	json_t *body = NULL;
 	char why[256] = "";
-	if (!write_event_idem(rq, &txn, &ret))
+	if (!request_params_idem(rq, &txn, &ret))
 		return ret;
 	int r = server_volume_tag(rq->server, &ops.tag);
 	if (r)
@@ -91,7 +92,7 @@ enum MHD_Result handle_txn(struct request *rq)
 		r = json_ops_read(body, &ops, why, sizeof(why));
 	if (r == -EINVAL) {
 		ret = problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
-		              "The transaction cannot be read: %s.", why);
+		              "The transaction is invalid: %s.", why);
 	} else if (r) {
 		ret = respond_send(rq, 503, RESPOND_OFFSET_NOW, NULL);
 	} else if (may_write(rq, &ops, &ret)) {

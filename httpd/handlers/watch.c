@@ -155,7 +155,7 @@ static void end_with(struct stream *s, const char *event, const char *detail)
 
 /* Send a heartbeat, with an id that moves the client's last id forward: without changes below
  * its prefix it would become too old for the feed. */
-static void heartbeat(struct stream *s)
+static void format_heartbeat(struct stream *s)
 {
 	/* The token may have lost its rights since the request. */
 	if (!access_holds(s->rq, TOKEN_READ, s->prefix, s->prefix_len)) {
@@ -217,12 +217,12 @@ static bool read_feed(struct stream *s)
 		return true;
 	case FILL_LOST:
 		end_with(s, "gone",
-		         "Events were lost on the way to you: you read too slowly, or were away "
-		         "too long. List what you need, then watch from the offset of that "
-		         "answer.");
+		         "Events were dropped before you read them: you read too slowly, or were "
+		         "disconnected too long. List the keys again, then watch from the offset "
+		         "of that response.");
 		return true;
 	case FILL_BUSY:
-		end_with(s, "failed", "The memory for answers is used up now. Try again.");
+		end_with(s, "failed", "The memory for responses is in use. Try again.");
 		return true;
 	case FILL_FAILED:
 		end_with(s, "failed", "The feed cannot be read now. Try again.");
@@ -265,7 +265,7 @@ static ssize_t stream_read(void *arg, uint64_t pos, char *buf, size_t max)
 			return MHD_CONTENT_READER_END_OF_STREAM;
 		int64_t now_ms = clock_mono_ms();
 		if (now_ms >= s->heartbeat_ms) {
-			heartbeat(s);
+			format_heartbeat(s);
 			continue;
 		}
 		/* When its time is over, read the rest from the feed at once. */
@@ -376,8 +376,8 @@ static bool read_start(struct request *rq, struct start *ret, enum MHD_Result *o
 	if (valid)
 		return true;
 	*out = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-	               "from must be the offset of the first event wanted: one more than the "
-	               "X-Keydir-Offset of the listing that you continue.");
+	               "from must be the offset of the first event to send: the X-Keydir-Offset "
+	               "of your listing plus one.");
 	return false;
 }
 
@@ -420,8 +420,8 @@ static bool read_prefix(struct request *rq, char *buf, size_t *ret_len, enum MHD
 	if (n < 0 || (n > 0 && key_check(buf, (size_t)n))) {
 		*out = problem(
 		        rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		        "prefix must be a key or a directory, as in ?prefix=users/; it stands "
-		        "for that entry and all below it.");
+		        "prefix must be a key or a directory, as in ?prefix=users/; it selects "
+		        "that entry and all below it.");
 		return false;
 	}
 	*ret_len = (size_t)n;
@@ -437,7 +437,7 @@ static bool read_wait(struct request *rq, int64_t *ret_ms, enum MHD_Result *out)
 	if (!url_param(&rq->url, "wait", &raw, &len) || !ttl_parse(raw, len, ret_ms))
 		return true;
 	*out = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-	               "wait must be a time after which the stream ends, as in ?wait=30s.");
+	               "wait must be the time after which the stream ends, as in ?wait=30s.");
 	return false;
 }
 
@@ -473,8 +473,8 @@ static enum MHD_Result send_stream(struct request *rq, uint64_t offset,
 	return respond_send(rq, 200, offset, response);
 }
 
-static enum MHD_Result start(struct request *rq, const char *prefix, size_t prefix_len,
-                             struct start *from, int64_t wait_ms)
+static enum MHD_Result start_stream(struct request *rq, const char *prefix, size_t prefix_len,
+                                    struct start *from, int64_t wait_ms)
 {
 	uint64_t offset = 0;
 	/* Register the watch before reading the offset, so that no event between is missed. */
@@ -487,15 +487,15 @@ static enum MHD_Result start(struct request *rq, const char *prefix, size_t pref
 		if (r == -EXDEV)
 			return problem(
 			        rq, PROBLEM_GONE, offset,
-			        "This offset is of another volume: the store was emptied or "
-			        "the log was created anew since, and offsets began again. List "
-			        "what you need, then watch from the offset of that answer.");
+			        "This offset is of another volume: the store was emptied or the "
+			        "log created again, and offsets restarted. List the keys again, "
+			        "then watch from the offset of that response.");
 		if (r != -ESTALE)
 			return problem_store(rq, r);
 		return problem(
 		        rq, PROBLEM_GONE, offset,
-		        "The feed no longer reaches back to offset %llu. List what you need, "
-		        "then watch from the offset of that answer.",
+		        "The feed no longer has offset %llu. List the keys again, then watch "
+		        "from the offset of that response.",
 		        (unsigned long long)from->place.offset);
 	}
 	s->next = from->place;
@@ -537,7 +537,7 @@ enum MHD_Result handle_watch(struct request *rq)
 	else if (rq->method == HTTP_HEAD)
 		out = send_stream(rq, RESPOND_OFFSET_NOW, response_stream());
 	else if (key_wait_may_begin(rq, &out))
-		out = start(rq, prefix, prefix_len, &from, wait_ms);
+		out = start_stream(rq, prefix, prefix_len, &from, wait_ms);
 	free(prefix);
 	return out;
 }

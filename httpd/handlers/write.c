@@ -6,9 +6,9 @@
 
 #include "common/base/max_age.h"
 #include "httpd/problem.h"
+#include "httpd/request_params.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
-#include "httpd/write_event.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,7 +35,7 @@ static enum MHD_Result put_done(struct request *rq)
 	struct request_result *w = &rq->written;
 	request_result_of_set(w);
 	if (w->code != OUTCOME_OK)
-		return problem_outcome(rq, w, write_event_is_conditional(rq));
+		return problem_outcome(rq, w, request_params_is_conditional(rq));
 	struct volume_tag tag;
 	server_volume_tag(rq->server, &tag);
 	struct MHD_Response *response = response_empty();
@@ -62,16 +62,16 @@ static enum MHD_Result put_directory(struct request *rq, struct event *ev)
 {
 	enum MHD_Result ret;
 	bool given;
-	if (!write_event_ttl(rq, ev, false, &given, &ret))
+	if (!request_params_ttl(rq, ev, false, &given, &ret))
 		return ret;
 	if (given)
 		return problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
-		               "A directory is made without a TTL. Give it one with POST "
+		               "A directory is created without a TTL. Set one with POST "
 		               "?op=expire&ttl= afterwards.");
 	if (rq->body_len)
 		return problem(rq, PROBLEM_BAD_BODY, RESPOND_OFFSET_NOW,
-		               "A slash at the end of the path makes a directory, which has no "
-		               "value. Leave the slash away to store a key.");
+		               "A path with a final slash creates a directory, which has no "
+		               "value. Omit the slash to store a key.");
 	ev->op = EVENT_MKDIR;
 	return request_submit(rq, ev, NULL, put_done);
 }
@@ -81,12 +81,12 @@ enum MHD_Result handle_put(struct request *rq)
 	struct event ev = { .op = EVENT_SET };
 	enum MHD_Result ret;
 	bool given;
-	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
-	    !write_event_idem(rq, &ev, &ret))
+	if (!request_params_key(rq, &ev, &ret) || !request_params_condition(rq, &ev, &ret) ||
+	    !request_params_idem(rq, &ev, &ret))
 		return ret;
 	if (rq->key_is_dir)
 		return put_directory(rq, &ev);
-	if (!write_event_ttl(rq, &ev, true, &given, &ret) || !write_event_type(rq, &ev, &ret))
+	if (!request_params_ttl(rq, &ev, true, &given, &ret) || !request_params_type(rq, &ev, &ret))
 		return ret;
 	/* no-cache and no-store are the default for values, and browsers send max-age=0 with
 	 * requests that have nothing to do with the value. */
@@ -110,20 +110,20 @@ static enum MHD_Result delete_done(struct request *rq)
 	if (w->code == OUTCOME_NOT_DIR && rq->key_is_dir)
 		return problem(
 		        rq, PROBLEM_NOT_A_DIRECTORY_READ, w->offset,
-		        "This, or a name in its path, is a key and not a directory. Leave the "
-		        "slash at the end away to delete a key.");
+		        "This, or a name in its path, is a key and not a directory. Omit the "
+		        "final slash to delete a key.");
 	if (w->code == OUTCOME_NOT_DIR) /* nothing exists below a key */
 		return problem(rq, PROBLEM_NOT_FOUND, w->offset,
 		               "A name in the path is a key, so there is nothing below it.");
-	return problem_outcome(rq, w, write_event_is_conditional(rq));
+	return problem_outcome(rq, w, request_params_is_conditional(rq));
 }
 
 enum MHD_Result handle_delete(struct request *rq)
 {
 	struct event ev = { .op = EVENT_DEL };
 	enum MHD_Result ret;
-	if (!write_event_key(rq, &ev, &ret) || !write_event_condition(rq, &ev, &ret) ||
-	    !write_event_idem(rq, &ev, &ret))
+	if (!request_params_key(rq, &ev, &ret) || !request_params_condition(rq, &ev, &ret) ||
+	    !request_params_idem(rq, &ev, &ret))
 		return ret;
 	if (url_flag(&rq->url, "recurse"))
 		ev.flags |= EVENT_RECURSE;

@@ -89,7 +89,7 @@ has_all() { # N
 	[[ $seen = 1 && $refused -gt 0 ]]
 	grep -q 'still catching up' "$T/read" || [ "$code" = 200 ]
 	# It may have become ready in between.
-	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'gives no snapshot' "$T/snapshot-body"
+	[ "$(cat "$T/snapshot-code")" = 200 ] || grep -q 'sends no snapshot' "$T/snapshot-body"
 	slowly wait_for 20 curl -sf -o /dev/null "$URL/readyz"
 	has_all 1
 }

@@ -103,7 +103,7 @@ write_mount() { echo "$3" >"${NODE_MNT[$1]}/$2"; }
 	# The node serves reads but no writes, and reports that.
 	node_rest 1 GET /readyz
 	same 503 "$status"
-	[[ $(body) == *"The log does not answer: writes fail, reads go on"* ]]
+	[[ $(body) == *"The log does not answer: writes fail, reads continue"* ]]
 	node_rest 1 GET '/readyz?reads'
 	same 200 "$status"
 	# A node that starts now has its data, but cannot know how old it is.

@@ -252,8 +252,8 @@ EOF
 	mv "$T/access.log" "$T/kept.log"
 	mkdir "$T/access.log"
 	kill -HUP "$HTTPD_PID"
-	allow_log 'access log not opened anew, the old file stays'
-	wait_for 5 grep -q 'access log not opened anew' "$T"/httpd1.log
+	allow_log 'access log not reopened, the old file stays'
+	wait_for 5 grep -q 'access log not reopened' "$T"/httpd1.log
 	rest GET /healthz?last
 	wait_for 5 grep -q '"query":"last"' "$T/kept.log"
 	rmdir "$T/access.log"

@@ -414,8 +414,8 @@ start_tls() {
 	certificate one
 	certificate two
 	local run=("$KEYDIR_HTTPD" --store "$STORE" --listen 127.0.0.1:0)
-	fails_with "one needs the other" "${run[@]}" --tls-cert "$T/one.pem"
-	fails_with "one needs the other" "${run[@]}" --tls-key "$T/one.key"
+	fails_with "must be set together" "${run[@]}" --tls-cert "$T/one.pem"
+	fails_with "must be set together" "${run[@]}" --tls-key "$T/one.key"
 	fails_with "--tls-cert $T/none" "${run[@]}" --tls-cert "$T/none" --tls-key "$T/one.key"
 	fails_with "--tls-key $T/none" "${run[@]}" --tls-cert "$T/one.pem" --tls-key "$T/none"
 	fails_with "--tls-cert $T/one.key" "${run[@]}" --tls-cert "$T/one.key" --tls-key "$T/one.key"

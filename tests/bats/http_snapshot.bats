@@ -88,7 +88,7 @@ log_of() { cat "$T/httpd$STARTED.log"; }
 	done
 	rest GET /v1/snapshot
 	same 503 "$status"
-	grep -q 'sending 2 snapshots already' "$T/body"
+	grep -q 'already sending 2 snapshots' "$T/body"
 	# Of the 32 MB that each client will get, little is in the server's own memory.
 	[ $(($(anonymous_kib "$HTTPD_PID") - before)) -lt 8192 ]
 	kill_hard "${clients[0]}"

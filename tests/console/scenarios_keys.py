@@ -335,7 +335,7 @@ def change(b, server):
     b.click("document.querySelector('.facts button')")
     b.fill("Time to live", "nonsense")
     b.button("Set")
-    b.wait("text('dialog .error').includes('ttl must be a whole number')")
+    b.wait("text('dialog .error').includes('ttl must be a positive integer')")
     b.fill("Time to live", "40s")
     b.button("Set")
     first = b.wait("/^in (3\\d) s$/.exec(text('#entry-ttl'))?.[1]")

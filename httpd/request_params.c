@@ -1,10 +1,10 @@
-/* Write events: builds an event from the headers and parameters of a change.
+/* Request parameters: builds an event from the headers and parameters of a change.
  *
  * A precondition is decided while the event is applied, so the headers must become the one
  * condition that an event can carry. Where the headers say more (several tags, a date), they are
  * checked against this node's current version: if they hold, the event requires exactly that
  * version, so that a change in between is still found when it is applied. */
-#include "httpd/write_event.h"
+#include "httpd/request_params.h"
 
 #include "common/base/ttl.h"
 #include "httpd/conditions.h"
@@ -17,19 +17,19 @@
 #include <string.h>
 #include <strings.h>
 
-bool write_event_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
+bool request_params_key(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	if (!rq->key_len) {
 		*ret = problem(rq, PROBLEM_IS_DIRECTORY, RESPOND_OFFSET_NOW,
-		               "This is the root directory: it stays as it is. Name a key below "
-		               "/v1/kv/.");
+		               "This is the root directory, which cannot be changed. Name a key "
+		               "below /v1/kv/.");
 		return false;
 	}
 	ev->key = (struct bytes){ rq->key, rq->key_len };
 	return true;
 }
 
-bool write_event_is_conditional(const struct request *rq)
+bool request_params_is_conditional(const struct request *rq)
 {
 	const struct request_headers *h = &rq->headers;
 	return h->if_match || h->if_none_match || h->if_unmodified_since;
@@ -37,7 +37,7 @@ bool write_event_is_conditional(const struct request *rq)
 
 /* Get the version and mtime of the current entry. Returns 0, -ENOENT (also for a path below a key),
  * or another -errno. */
-static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime_ns)
+static int read_current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime_ns)
 {
 	struct view view;
 	struct entry e;
@@ -56,7 +56,7 @@ static int current(struct request *rq, uint64_t *ret_version, int64_t *ret_mtime
 /* Refuse RQ, whose precondition fails on this node. With an Idempotency-Key the event is logged all
  * the same, to fail where it is applied: the current entry may be the result of the client's first
  * attempt, and then the response is that attempt's. */
-static bool failed(struct request *rq, struct event *ev, enum MHD_Result *ret)
+static bool refuse_condition(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	if (rq->headers.idempotency_key) {
 		ev->cond = IF_VERSION;
@@ -64,12 +64,12 @@ static bool failed(struct request *rq, struct event *ev, enum MHD_Result *ret)
 		return true;
 	}
 	*ret = problem(rq, PROBLEM_PRECONDITION, RESPOND_OFFSET_NOW,
-	               "The entry is not what the precondition asks for. Read it again, and repeat "
-	               "the change with its new ETag.");
+	               "The entry does not match the precondition. Read it again, and repeat the "
+	               "change with its new ETag.");
 	return false;
 }
 
-static bool bad(struct request *rq, const char *header, enum MHD_Result *ret)
+static bool answer_bad_tags(struct request *rq, const char *header, enum MHD_Result *ret)
 {
 	*ret = problem(rq, PROBLEM_BAD_CONDITION, RESPOND_OFFSET_NOW,
 	               "%s must be * or a list of at most %d quoted entity tags, as in %s: \"42\".",
@@ -87,7 +87,7 @@ static bool read_tags(struct request *rq, const char *header, const char *text,
 		*ret = problem_store(rq, r);
 		return false;
 	}
-	return !conditions_tags(text, &tag, tags) || bad(rq, header, ret);
+	return !conditions_tags(text, &tag, tags) || answer_bad_tags(rq, header, ret);
 }
 
 static bool if_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
@@ -106,13 +106,13 @@ static bool if_match(struct request *rq, struct event *ev, enum MHD_Result *ret)
 		ev->if_version = tags.versions[0];
 		return true;
 	}
-	int r = current(rq, &version, &mtime_ns);
+	int r = read_current(rq, &version, &mtime_ns);
 	if (r && r != -ENOENT) {
 		*ret = problem_store(rq, r);
 		return false;
 	}
 	if (r || !conditions_match(&tags, version, true))
-		return failed(rq, ev, ret);
+		return refuse_condition(rq, ev, ret);
 	ev->if_version = version;
 	return true;
 }
@@ -124,7 +124,7 @@ static bool if_unmodified_since(struct request *rq, struct event *ev, enum MHD_R
 	/* An invalid date is ignored (RFC 9110, 13.1.4). */
 	if (conditions_date_parse(rq->headers.if_unmodified_since, &date_s))
 		return true;
-	int r = current(rq, &version, &mtime_ns);
+	int r = read_current(rq, &version, &mtime_ns);
 	if (r == -ENOENT)
 		return true;
 	if (r) {
@@ -132,7 +132,7 @@ static bool if_unmodified_since(struct request *rq, struct event *ev, enum MHD_R
 		return false;
 	}
 	if (mtime_ns / 1000000000 > date_s)
-		return failed(rq, ev, ret);
+		return refuse_condition(rq, ev, ret);
 	ev->cond = IF_VERSION;
 	ev->if_version = version;
 	return true;
@@ -147,11 +147,11 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 		return false;
 	if (tags.any) {
 		if (ev->cond != IF_NONE) /* The key would have to exist and not to exist. */
-			return failed(rq, ev, ret);
+			return refuse_condition(rq, ev, ret);
 		ev->cond = IF_ABSENT;
 		return true;
 	}
-	int r = current(rq, &version, &mtime_ns);
+	int r = read_current(rq, &version, &mtime_ns);
 	if (r == -ENOENT)
 		return true;
 	if (r) {
@@ -159,7 +159,7 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 		return false;
 	}
 	if (conditions_match(&tags, version, false))
-		return failed(rq, ev, ret);
+		return refuse_condition(rq, ev, ret);
 	if (ev->cond != IF_VERSION) {
 		ev->cond = IF_VERSION;
 		ev->if_version = version;
@@ -167,7 +167,7 @@ static bool if_none_match(struct request *rq, struct event *ev, enum MHD_Result 
 	return true;
 }
 
-bool write_event_condition(struct request *rq, struct event *ev, enum MHD_Result *ret)
+bool request_params_condition(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	const struct request_headers *h = &rq->headers;
 	if (h->if_match && !if_match(rq, ev, ret))
@@ -177,8 +177,8 @@ bool write_event_condition(struct request *rq, struct event *ev, enum MHD_Result
 	return !h->if_none_match || if_none_match(rq, ev, ret);
 }
 
-bool write_event_ttl(struct request *rq, struct event *ev, bool keep_allowed, bool *ret_given,
-                     enum MHD_Result *ret)
+bool request_params_ttl(struct request *rq, struct event *ev, bool keep_allowed, bool *ret_given,
+                        enum MHD_Result *ret)
 {
 	const char *raw;
 	size_t len;
@@ -187,7 +187,7 @@ bool write_event_ttl(struct request *rq, struct event *ev, bool keep_allowed, bo
 	if (!*ret_given)
 		return true;
 	long n = len < sizeof(text) ? url_decode_value(raw, len, text) : -1;
-	if (n == 4 && keep_allowed && !memcmp(text, "keep", 4)) {
+	if (n == 4 && keep_allowed && memcmp(text, "keep", 4) == 0) {
 		ev->ttl = TTL_KEEP;
 		return true;
 	}
@@ -198,15 +198,15 @@ bool write_event_ttl(struct request *rq, struct event *ev, bool keep_allowed, bo
 	}
 	*ret = problem(rq, PROBLEM_BAD_PARAMETER, RESPOND_OFFSET_NOW,
 	               r == -ERANGE ?
-	                       "The ttl is longer than 100 years. Leave it away for a key "
-	                       "that does not expire%s." :
-	                       "The ttl must be a whole number above 0 with a unit of ms, s, m, "
-	                       "h or d (seconds without one), as in ?ttl=90s%s.",
-	               keep_allowed ? "; ?ttl=keep keeps the one that the key has" : "");
+	                       "The ttl is longer than 100 years. Omit it for a key that does "
+	                       "not expire%s." :
+	                       "The ttl must be a positive integer with a unit of ms, s, m, h or "
+	                       "d (seconds without one), as in ?ttl=90s%s.",
+	               keep_allowed ? "; ?ttl=keep keeps the key's current one" : "");
 	return false;
 }
 
-bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret)
+bool request_params_idem(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	const char *idem = rq->headers.idempotency_key;
 	if (!idem)
@@ -217,7 +217,7 @@ bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret
 	size_t len = strlen(idem);
 	if (!len || len > EVENT_IDEM_MAX - scope) {
 		*ret = problem(rq, PROBLEM_BAD_REQUEST, RESPOND_OFFSET_NOW,
-		               "Idempotency-Key must have 1 to %zu bytes; a UUID is a good one.",
+		               "Idempotency-Key must have 1 to %zu bytes, for example a UUID.",
 		               EVENT_IDEM_MAX - scope);
 		return false;
 	}
@@ -236,7 +236,7 @@ bool write_event_idem(struct request *rq, struct event *ev, enum MHD_Result *ret
 	return true;
 }
 
-bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret)
+bool request_params_type(struct request *rq, struct event *ev, enum MHD_Result *ret)
 {
 	/* The default type, and the type that curl sends with every --data: neither is worth
 	 * storing. */
@@ -246,7 +246,7 @@ bool write_event_type(struct request *rq, struct event *ev, enum MHD_Result *ret
 	if (!type || !*type)
 		return true;
 	for (size_t i = 0; i < sizeof(no_types) / sizeof(no_types[0]); i++)
-		if (!strcasecmp(type, no_types[i]))
+		if (strcasecmp(type, no_types[i]) == 0)
 			return true;
 	size_t len = strlen(type);
 	if (len > EVENT_TYPE_MAX) {
