@@ -37,6 +37,8 @@ guard_pid() { pgrep -f "^keydir-guard $FS_PID "; }
 # Process $1 waits for the mount, or has ended.
 waits_or_ended() { ! is_running "$1" || grep -qs 'request_wait_answer\|fuse_' "/proc/$1/wchan"; }
 
+is_stuck_or_ended() { is_stuck || ! is_running "$1"; }
+
 # A request that no process reads any more holds the directory's lock, and the mount waits
 # for that lock to invalidate a change made over REST.
 get_stuck() {
@@ -53,12 +55,19 @@ get_stuck() {
 		mkdir "$MNT/dir/made$try" 2>"$T/mkdir.out" 3>&- 4>&- 5>&- &
 		MKDIR_PID=$!
 		wait_for 10 waits_or_ended "$MKDIR_PID"
-		is_running "$MKDIR_PID" && break
-		# A thread that was busy when the others were stopped has served it.
+		if is_running "$MKDIR_PID"; then
+			rest PUT "/v1/kv/dir/key$try" -d v
+			wait_for 10 is_stuck_or_ended "$MKDIR_PID"
+			# Again, in case that a running thread served mkdir just then.
+			rest PUT /v1/kv/dir/key -d v
+			wait_for 10 is_stuck_or_ended "$MKDIR_PID"
+			is_stuck && is_running "$MKDIR_PID" && return
+		fi
+		# A thread that was busy when the others were stopped has served the request,
+		# perhaps only after mkdir was seen waiting. Stop that one, too.
 		wait "$MKDIR_PID"
 	done
-	rest PUT /v1/kv/dir/key -d v
-	wait_for 10 is_stuck
+	return 1
 }
 
 @test "kill -9 while the mount waits for a lock in the kernel: it ends, and no process hangs" {
