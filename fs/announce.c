@@ -235,6 +235,7 @@ static bool announce_one(struct announcer *a, const struct announcement_item *it
 	return true;
 }
 
+/* Probe the announcing process, then make one announcement after the other. */
 static void *announcer_thread(void *arg)
 {
 	struct announcer *a = arg;
@@ -361,7 +362,7 @@ bool announcer_is(const struct announcer *a, pid_t pid)
 	return a && pid == a->pid;
 }
 
-enum announcement announcer_says(struct announcer *a, uint64_t parent, const char *name)
+enum announcement announcer_current(struct announcer *a, uint64_t parent, const char *name)
 {
 	enum announcement what = ANNOUNCE_NOTHING;
 
@@ -373,14 +374,14 @@ enum announcement announcer_says(struct announcer *a, uint64_t parent, const cha
 	return what;
 }
 
-void announcer_made(struct announcer *a)
+void announcer_note_created(struct announcer *a)
 {
 	pthread_mutex_lock(&a->lock);
 	a->made = true;
 	pthread_mutex_unlock(&a->lock);
 }
 
-bool announcer_probed(struct announcer *a, pid_t pid, const char *name)
+bool announcer_check_probe(struct announcer *a, pid_t pid, const char *name)
 {
 	if (!announcer_is(a, pid) || strcmp(name, PROBE_NAME) != 0)
 		return false;

@@ -40,12 +40,12 @@ void announce_change(struct announcer *a, enum announcement what, uint64_t ino, 
 /* Return whether PID is the announcing process, whose requests change nothing. */
 bool announcer_is(const struct announcer *a, pid_t pid);
 /* Return the current announcement for NAME in PARENT. */
-enum announcement announcer_says(struct announcer *a, uint64_t parent, const char *name);
+enum announcement announcer_current(struct announcer *a, uint64_t parent, const char *name);
 /* Note that the kernel has requested the creation that is being announced. */
-void announcer_made(struct announcer *a);
+void announcer_note_created(struct announcer *a);
 /* Note that process PID has looked up NAME in the root. Returns true if that was the probe which
  * shows that the kernel uses the same process ids. */
-bool announcer_probed(struct announcer *a, pid_t pid, const char *name);
+bool announcer_check_probe(struct announcer *a, pid_t pid, const char *name);
 
 /* Return whether the program was started as the announcing process; then it only runs
  * announcer_main() and returns its status. */

@@ -187,7 +187,7 @@ static int attr_of_file(struct mount *m, struct file *f, struct stat *st, double
 	if (r == 0 && !f->gone && !file_busy(f) && !file_is_private(f) && !f->frozen)
 		*ret_timeout = attr_timeout(m, &view, &f->last);
 	view_close(&view);
-	if (r == 0 && frozen_asked(f, clock_mono_ms()))
+	if (r == 0 && frozen_size_requested(f, clock_mono_ms()))
 		inval_thaw(m->inval, f);
 	/* The entry was removed while it was being opened, and was never read from the store. */
 	if (r == 0 && f->gone && !f->last.mode)

@@ -12,7 +12,7 @@
  * The invalidator freezes a file, instead of dropping its pages, if
  * - it is open, and all handles can only read: a writer must see its own writes, and
  *   databases that lock the file must see other clients' changes;
- * - it was opened, or the kernel asked for pages, within FROZEN_ACTIVE_MS: a program that
+ * - it was opened, or the kernel requested pages, within FROZEN_ACTIVE_MS: a program that
  *   maps a value or follows a log for longer wants the changes;
  * - the new value is not the old one with bytes appended (then readers of either get a whole
  *   value, and `tail -f` continues), and the event replaces the whole value;
@@ -22,8 +22,8 @@
  *
  * It is thawed, and follows its entry again, when
  * 1. its last handle is closed;
- * 2. the kernel has not asked for pages for FROZEN_ACTIVE_MS;
- * 3. the kernel asks for its size twice, FROZEN_ASKED_MS apart, or reads past its cache from
+ * 2. the kernel has not requested pages for FROZEN_ACTIVE_MS;
+ * 3. the kernel requests its size twice, FROZEN_REQUESTS_MS apart, or reads past its cache from
  *    the start or at the end: `tail -f` and `less +F` do so once they have reached the end;
  * 4. it is opened by its old number: by a program that had looked the name up before the
  *    name was invalidated, through a bind mount of the file, or through /proc/PID/fd.
@@ -42,7 +42,7 @@
 /* Bytes to compare first: most replaced values differ there already. */
 #define COMPARE_FIRST 4096
 
-/* Return the content that the kernel's pages come from, or NULL if F does not have it. */
+/* Return the content from which the kernel's pages come, or NULL if F does not have it. */
 static struct content *kernel_version(const struct file *f)
 {
 	if (f->kernel_content)
@@ -100,13 +100,13 @@ bool frozen_try(struct files *files, struct file *f, const struct view *view, in
 	return true;
 }
 
-bool frozen_asked(struct file *f, int64_t now_ms)
+bool frozen_size_requested(struct file *f, int64_t now_ms)
 {
 	if (f->frozen != FILE_FROZEN || f->thaw_queued)
 		return false;
 	if (!f->size_request_ms)
 		f->size_request_ms = now_ms;
-	f->follows = now_ms - f->size_request_ms >= FROZEN_ASKED_MS;
+	f->follows = now_ms - f->size_request_ms >= FROZEN_REQUESTS_MS;
 	return f->follows;
 }
 

@@ -8,7 +8,7 @@
  * does not stay frozen. */
 #define FROZEN_ACTIVE_MS 60000
 /* Two requests for the size of a frozen file, at least this far apart, thaw it. */
-#define FROZEN_ASKED_MS 1000
+#define FROZEN_REQUESTS_MS 1000
 
 /* --- the caller holds F->lock; NOW_MS is of clock_mono_ms() ----------------- */
 
@@ -19,7 +19,7 @@ bool frozen_try(struct files *files, struct file *f, const struct view *view, in
 
 /* Note a request for the size of F, or a read that means the same (frozen.c). Returns true if F
  * is frozen and must be thawed now. */
-bool frozen_asked(struct file *f, int64_t now_ms);
+bool frozen_size_requested(struct file *f, int64_t now_ms);
 
 /* Return whether F is frozen and has to be thawed because it was not read lately. */
 bool frozen_expired(struct file *f, int64_t now_ms);

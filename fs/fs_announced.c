@@ -44,7 +44,7 @@ void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fs_lookup(req, parent, name);
 		return;
 	}
-	switch (announcer_says(m->announcer, store_ino(m, parent), name)) {
+	switch (announcer_current(m->announcer, store_ino(m, parent), name)) {
 	case ANNOUNCE_MADE:
 		fuse_reply_err(req, ENOENT);
 		break;
@@ -56,7 +56,7 @@ void announced_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		break;
 	default:
 		if (parent == FUSE_ROOT_ID &&
-		    announcer_probed(m->announcer, fuse_req_ctx(req)->pid, name))
+		    announcer_check_probe(m->announcer, fuse_req_ctx(req)->pid, name))
 			fuse_reply_err(req, ENOENT);
 		else
 			fs_lookup(req, parent, name);
@@ -72,7 +72,7 @@ static void reply_created(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct entry e;
 	int r = view_open(m->store, &view);
 
-	announcer_made(m->announcer);
+	announcer_note_created(m->announcer);
 	if (r == 0) {
 		r = view_name(&view, store_ino(m, parent), name, strlen(name), &e);
 		if (r == 0)

@@ -205,7 +205,7 @@ static void note_read(struct mount *m, struct file *f, const struct content *con
 		return;
 	if (content->version > f->direct_version)
 		f->direct_version = content->version;
-	if ((off == 0 || (uint64_t)off >= content->size) && frozen_asked(f, f->active_ms))
+	if ((off == 0 || (uint64_t)off >= content->size) && frozen_size_requested(f, f->active_ms))
 		inval_thaw(m->inval, f);
 }
 

@@ -99,7 +99,7 @@ static void *gate_thread(void *arg)
 		struct timespec until = clock_mono_in(CHECK_MS);
 		pthread_cond_timedwait(&gate->wake, &gate->lock, &until);
 	}
-	gate->runs = false;
+	gate->has_thread = false;
 	pthread_cond_broadcast(&gate->wake);
 	pthread_mutex_unlock(&gate->lock);
 	return NULL;
@@ -114,8 +114,8 @@ void gate_wait(struct gate *gate, struct gated *g, int64_t wait_ms)
 	g->deadline_ms = clock_mono_ms() + wait_ms;
 	pthread_mutex_lock(&gate->lock);
 	bool waits = !gate->stop;
-	if (waits && !gate->runs) {
-		waits = gate->runs = pthread_create(&thread, NULL, gate_thread, gate) == 0;
+	if (waits && !gate->has_thread) {
+		waits = gate->has_thread = pthread_create(&thread, NULL, gate_thread, gate) == 0;
 		if (waits)
 			pthread_detach(thread);
 	}
@@ -134,7 +134,7 @@ void gate_stop(struct gate *gate)
 	pthread_mutex_lock(&gate->lock);
 	gate->stop = true;
 	pthread_cond_broadcast(&gate->wake);
-	while (gate->runs)
+	while (gate->has_thread)
 		pthread_cond_wait(&gate->wake, &gate->lock);
 	pthread_mutex_unlock(&gate->lock);
 }

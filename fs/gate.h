@@ -13,7 +13,8 @@ struct mount;
 struct gated {
 	struct gated *next;
 	int64_t deadline_ms;
-	/* Called once by the gate's thread, with no lock held. ERROR is 0 once the log is back, or
+	/* Called once, by the gate's thread or gate_wait(), with no lock held. ERROR is 0 once the
+	 * log is back, or
 	 * the errno to answer when the time is over or the mount stops. */
 	void (*run)(struct gated *g, int error);
 };
@@ -23,7 +24,7 @@ struct gate {
 	pthread_mutex_t lock; /* protects all fields below */
 	pthread_cond_t wake;  /* on the monotonic clock */
 	struct gated *first;
-	bool runs; /* the thread exists */
+	bool has_thread;
 	bool stop;
 };
 

@@ -2,22 +2,22 @@
  *
  * The kernel caches names, attributes, pages and listings without a time limit (except for
  * entries that expire), so it must be notified of each change that did not come through this
- * mount. The feed names the changes; this thread notifies the kernel (notifier.c), with no
- * lock held: for a name the kernel takes the directory's lock, and may hold it for a request
- * that waits for this program. For the same reason this is a thread of its own, apart from all
- * threads that complete requests.
+ * mount. The feed lists the changes. A thread, the invalidator, notifies the kernel of each
+ * (notifier.c), with no lock held: to invalidate a name, the kernel takes the directory's lock,
+ * and may hold it for a request that waits for this program. For the same reason no thread that
+ * completes requests does this.
  *
  * The kernel knows the changes made through this mount, with exceptions:
  * - a new file is logged when it is flushed, long after the kernel created the name, so the
  *   directory's times change once more;
  * - ranges written here are merged with ranges that other clients wrote meanwhile;
  * - a new expiry means a new time limit;
- * - entries that any event purges are gone for all clients.
+ * - entries that expire, or are evicted, when an event of this mount is applied.
  *
  * An fsync of a directory is answered after all earlier invalidations (inval_sync()). The
  * kernel keeps the directory locked until then, and a process that waits for that lock may
- * hold others. So meanwhile this thread waits for no lock of the kernel, but invalidates all
- * names at once (notifier.c). If it waits for one already, perhaps for that very directory, a
+ * hold others. So until then the invalidator waits for no lock of the kernel, but invalidates all
+ * names at once (notifier.c). If it already waits for one, perhaps for that very directory, a
  * new thread takes over the queue with the current item; the old one ends when it gets its
  * lock.
  *
@@ -136,7 +136,7 @@ static void answer_sync(struct inval *inval, struct invalidation *item)
 		fuse_reply_err(req, 0);
 }
 
-/* Notify the kernel of ITEM, which is freed, or kept if it must be repeated. Returns false if
+/* Notify the kernel of ITEM, then free it, or keep it if it must be repeated. Returns false if
  * another thread has taken over meanwhile. */
 static bool notify_or_keep(struct notifier *notifier, struct invalidation *item, bool insist)
 {
@@ -196,7 +196,7 @@ static void wait_for_work(struct inval *inval)
 		pthread_cond_wait(&inval->wake, &inval->lock);
 		return;
 	}
-	struct timespec until = clock_mono_in(inval->retries ? RETRY_MS : FROZEN_ASKED_MS);
+	struct timespec until = clock_mono_in(inval->retries ? RETRY_MS : FROZEN_REQUESTS_MS);
 	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
 }
 
@@ -229,8 +229,8 @@ static void take_round(struct inval *inval)
 	inval->wanted = false;
 }
 
-/* Return whether the kernel has several numbers for the inode of ITEM, of which a write of
- * this mount has changed the pages of one. */
+/* Return whether ITEM is a changed value of an inode for which the kernel has several numbers. A
+ * write through this mount has changed the pages of one number only. */
 static bool has_numbers(const struct inval *inval, const struct invalidation *item)
 {
 	return item->kind == INVALIDATE_VALUE &&
@@ -270,6 +270,7 @@ static bool process_round(struct notifier *notifier)
 	return true;
 }
 
+/* Process rounds until the invalidator stops or another thread takes over. */
 static void *invalidator_thread(void *arg)
 {
 	struct notifier *notifier = arg;
@@ -392,7 +393,7 @@ void inval_sync(struct inval *inval, struct fuse_req *req)
 		fuse_reply_err(req, -r);
 }
 
-/* Answer all waiting requests. */
+/* Answer all fsyncs that wait. */
 static void answer_syncs(struct inval *inval)
 {
 	pthread_mutex_lock(&inval->lock);

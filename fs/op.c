@@ -179,7 +179,8 @@ static void finish_creation(struct mount *m, struct file *f, const struct outcom
 			f->lost = out->code;
 	}
 	if (files_resolve(&m->files, f, real) < 0)
-		logger(LOGGER_WARN, "no memory to remember the inode of a new file ino=%llu",
+		logger(LOGGER_WARN,
+		       "out of memory; a new file cannot be used before its name is looked up again ino=%llu",
 		       (unsigned long long)f->ino);
 	if (real != f->ino)
 		inval_name(m->inval, f->parent, f->name, f->name_len);
@@ -268,7 +269,7 @@ static void update_file(struct op *op, const struct outcome *out, int error)
 	}
 }
 
-/* Submit the rest of a file's queue: after a creation no other thread does. */
+/* Submit the rest of a file's queue: no other thread does so after a creation. */
 static void pump_job(struct job *job)
 {
 	struct op *op = (struct op *)((char *)job - offsetof(struct op, job));

@@ -202,7 +202,8 @@ static int new_session(struct mount *m, const struct fs_options *options, char *
 	                 options->allow_other ? ",allow_other" : "",
 	                 named ? "" : ",fsname=", named ? "" : source, options->pass);
 	if (n < 0 || (size_t)n >= sizeof(list)) {
-		snprintf(why, why_size, "the mount options are too long");
+		snprintf(why, why_size, "the mount options are longer than %zu bytes; shorten them",
+		         sizeof(list) - 1);
 		return -EINVAL;
 	}
 	fuse_set_log_func(log_fuse);

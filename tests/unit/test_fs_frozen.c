@@ -208,12 +208,12 @@ static void test_a_reader_that_asks_again_gets_the_new_value(void **state)
 	struct frozen_fixture *s = *state;
 	struct file *f = s->f;
 
-	assert_false(frozen_asked(f, NOW));
+	assert_false(frozen_size_requested(f, NOW));
 	set_key(s, "two");
 	assert_true(try_at(s, f, NOW));
-	assert_false(frozen_asked(f, NOW + 5));
-	assert_false(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS - 1));
-	assert_true(frozen_asked(f, NOW + 5 + FROZEN_ASKED_MS));
+	assert_false(frozen_size_requested(f, NOW + 5));
+	assert_false(frozen_size_requested(f, NOW + 5 + FROZEN_REQUESTS_MS - 1));
+	assert_true(frozen_size_requested(f, NOW + 5 + FROZEN_REQUESTS_MS));
 	thaw_file(s, f);
 	/* Until the kernel has dropped its pages, names do not lead to this file. */
 	assert_int_equal(files_number(&s->files, f->ino, 0), 0);
