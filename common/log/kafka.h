@@ -87,10 +87,10 @@ struct log_record {
  * headers, *RET has the first ones. */
 void log_record_raw(const struct log_record *rec, struct record *ret);
 
-/* Start to consume at FROM, after stopping an earlier run. Until the offset AHEAD, a separate
- * thread prefetches and decodes records for poll, for long logs; 0: no prefetch. Returns 0, -ENOMEM
- * or -EIO. */
-int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t ahead);
+/* Start to consume at FROM, after stopping an earlier run. For a long log, a separate thread
+ * prefetches and decodes the records before the offset PREFETCH_UNTIL; 0: no prefetch. Returns 0,
+ * -ENOMEM or -EIO. */
+int log_kafka_follow(struct log_kafka *log, uint64_t from, uint64_t prefetch_until);
 void log_kafka_unfollow(struct log_kafka *log);
 /* Wait up to TIMEOUT_MS for records, and pass up to MAX of them to FN in order. FN returns 0 to
  * continue or an error to stop; the record at which it stops is passed again by the next poll.

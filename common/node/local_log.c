@@ -304,7 +304,7 @@ static void local_apply_queued(struct node *node, struct completions *done)
 	node_shm_wake_others(node->shm);
 }
 
-/* A commit as small as this one may find space where the one that failed did not. */
+/* Try a small commit, which may find space where the one that failed did not. */
 static void local_retry_stalled(struct node *node)
 {
 	int r = store_advance(node->store);
@@ -407,7 +407,7 @@ static bool local_submit(struct node *node, const struct event *ev, uint64_t seq
 	return false;
 }
 
-/* The store is the end of the log. */
+/* Call DONE at once: the store is the log, so its offset is the log's end. */
 static void local_barrier(struct node *node, int64_t timeout_ms, node_done *done, void *arg)
 {
 	struct txn *txn;

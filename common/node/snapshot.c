@@ -7,7 +7,7 @@
  *
  * - the checksum: the received bytes are those that the peer sent;
  * - the rows: a child process copies them to a new store and checks that they agree with each other
- *   (store_file_check()). That new store is installed, so no program that serves requests opens
+ *   (store_file_copy()). That new store is installed, so no program that serves requests opens
  *   LMDB pages that another node wrote. Both files need space at the same time;
  * - the volume: the store is of this volume, and the log still has the records that follow it
  *   (`fits`).
@@ -22,7 +22,7 @@
 
 #include "common/base/crc64.h"
 #include "common/base/logger.h"
-#include "common/store/verify.h"
+#include "common/store/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -230,7 +230,7 @@ static int check_and_copy(const struct snapshot_source *source, const char *dir,
 	struct store_meta meta;
 	int r = check_sum(fd, why, why_size);
 	if (r == 0)
-		r = store_file_check(dir, copy_dir, &meta, why, why_size);
+		r = store_file_copy(dir, copy_dir, &meta, why, why_size);
 	if (r == 0 && !meta.started) {
 		snprintf(why, why_size, "its store is empty");
 		r = -EPROTO;

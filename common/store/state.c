@@ -72,7 +72,7 @@ static bool is_doubtful(int fd, const char *dir, bool on_disk)
 static int check_data(const char *dir, char *why, size_t why_size)
 {
 	char found[256] = "";
-	int r = store_file_check(dir, NULL, NULL, found, sizeof(found));
+	int r = store_file_check(dir, NULL, found, sizeof(found));
 	if (r < 0)
 		snprintf(why, why_size, "cannot open the store %s: %s%s", dir,
 		         found[0] ? found : strerror(-r),

@@ -1,12 +1,10 @@
-/* Verify: checks and copies store files from elsewhere.
+/* Verify: check a store file in a child process before the store is opened.
  *
  * LMDB trusts the pages of its file. A damaged page leads to an assertion failure or a wild
- * read, and a crafted page could do more. So a child process reads a file that another node
- * sent, through a read-only map, and copies it row by row to a new store. Each row must lie
- * within the file, otherwise it would be other memory of this process. So the pages that
- * the programs open afterwards were written by LMDB here, and their rows agree with each
- * other (store_audit()). A file that the user restored, or that a crash of the machine may
- * have damaged, is only read.
+ * read, and a crafted page could do more. So a child process reads a file that the user
+ * restored, or that a crash of the machine may have damaged, through a read-only map, and checks
+ * that its rows agree with each other (store_audit()). store/copy.c also copies a file that
+ * another node sent in such a child.
  *
  * No lock: no other process has the file open. */
 #include "common/store/verify.h"
@@ -29,21 +27,11 @@
 #include <unistd.h>
 
 #define WHY_BYTES 256
-#define COMMIT_BYTES (1 << 20) /* approximate bytes of rows copied per commit */
-#define META_ROW_MAX 4096
 /* Limit of the CPU time for reading a file; far more than it needs. */
 #define CHECK_S 30
 #define CHECK_BYTES_PER_S (4 << 20)
 
 /* --- the file --- */
-
-/* A store file opened for reading. */
-struct source {
-	struct store *store;
-	const char *map;
-	size_t len;      /* size of the file */
-	uint64_t npages; /* pages that LMDB has allocated so far */
-};
 
 /* Return the address at which the file is mapped, or NULL. LMDB does not provide it, so
  * look for the map that is shared, read-only and SIZE bytes long. A wrong map does no harm:
@@ -68,7 +56,7 @@ static const char *find_map(size_t size)
 /* Check the size of the file. -ENODATA if it has no tables. A copy (IS_COPY) must contain
  * all of its pages, so that none of them lies in other memory. A file in use may end before
  * its last page if that page is free; reading any other page past its end is a SIGBUS. */
-static int check_size(struct source *s, bool is_copy)
+static int check_size(struct store_source *s, bool is_copy)
 {
 	MDB_envinfo info = { 0 };
 	MDB_stat stat = { 0 };
@@ -115,7 +103,7 @@ static int open_tables(struct store *store, char *why, size_t why_size)
 	return store_error(mdb_txn_commit(mdb)); /* keeps the tables open */
 }
 
-static void close_source(struct source *s)
+static void close_source(struct store_source *s)
 {
 	txn_free_idle(s->store);
 	mdb_env_close(s->store->env);
@@ -125,7 +113,8 @@ static void close_source(struct source *s)
 
 /* Open DIR/data.mdb, which IS_COPY says is a copy from elsewhere, for reading. Returns 0 or
  * -errno: -EPROTO if it is not a store, -EOPNOTSUPP with a sentence in WHY. */
-static int open_source(const char *dir, bool is_copy, struct source *s, char *why, size_t why_size)
+static int open_source(const char *dir, bool is_copy, struct store_source *s, char *why,
+                       size_t why_size)
 {
 	s->store = aligned_alloc(_Alignof(struct store), sizeof(*s->store));
 	if (!s->store)
@@ -150,83 +139,9 @@ static int open_source(const char *dir, bool is_copy, struct source *s, char *wh
 	return r;
 }
 
-/* --- copying --- */
+/* --- checking --- */
 
-struct copy {
-	const struct source *from;
-	struct store *to;
-	struct txn *txn;
-	enum table table;
-	size_t bytes; /* written since the last commit */
-};
-
-static bool is_in_file(const struct source *s, struct bytes b)
-{
-	uintptr_t from = (uintptr_t)b.data, map = (uintptr_t)s->map;
-	return !b.len || (from >= map && from - map <= s->len && b.len <= s->len - (from - map));
-}
-
-/* Return whether KEY, in meta, is a row that the new store gets by other means. */
-static bool is_own_row(struct bytes key)
-{
-	static const char *const own[] = { "format", "meta", "whole_from" };
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
-		if (bytes_are(key, own[i]))
-			return true;
-	}
-	return false;
-}
-
-static int commit_and_continue(struct copy *c)
-{
-	int r = txn_commit(c->txn);
-	c->txn = NULL;
-	c->bytes = 0;
-	return r < 0 ? r : txn_write(c->to, &c->txn);
-}
-
-static int copy_row(void *arg, struct bytes key, struct bytes value)
-{
-	struct copy *c = arg;
-	if (!is_in_file(c->from, key) || !is_in_file(c->from, value))
-		return -EPROTO;
-	if (c->table == META && value.len > META_ROW_MAX)
-		return -EPROTO;
-	if (c->table == META && is_own_row(key))
-		return 0;
-	MDB_val k = { key.len, (void *)key.data }, v = { value.len, (void *)value.data };
-	int r = table_put(c->txn, c->table, &k, &v, c->table == META ? 0 : MDB_APPEND);
-	if (r < 0)
-		return r == -EEXIST ? -EPROTO : r; /* rows out of order */
-	c->bytes += key.len + value.len;
-	return c->bytes < COMMIT_BYTES ? 0 : commit_and_continue(c);
-}
-
-/* Write all rows of FROM to TO, a new store. */
-static int copy_rows(const struct source *from, struct store *to)
-{
-	struct copy c = { .from = from, .to = to };
-	struct txn *txn;
-	int r = txn_read(from->store, &txn);
-	if (r < 0)
-		return r;
-	r = txn_write(to, &c.txn);
-	if (r == 0)
-		r = store_remove(c.txn, STORE_ROOT_INO); /* the root that the new store created */
-	for (; c.table < TABLES && r == 0; c.table++)
-		r = table_each(txn, c.table, copy_row, &c);
-	if (r == 0) {
-		*txn_meta(c.txn) = *txn_meta(txn);
-		c.txn->feed_complete_from = txn->feed_complete_from;
-		r = txn_commit(c.txn);
-		c.txn = NULL;
-	}
-	txn_abort(c.txn);
-	txn_abort(txn);
-	return r;
-}
-
-static int audit_store(struct store *store, struct store_meta *ret, char *why, size_t why_size)
+int store_audit_and_load(struct store *store, struct store_meta *ret, char *why, size_t why_size)
 {
 	struct txn *txn;
 	int r = txn_read(store, &txn);
@@ -242,7 +157,7 @@ static int audit_store(struct store *store, struct store_meta *ret, char *why, s
 /* Check LMDB's list of free pages: each number must be that of an existing page, and each
  * record must be in descending order (mdb_midl of LMDB 0.9.24). A copy is written without
  * this list. */
-static int check_free_list(const struct source *s)
+static int check_free_list(const struct store_source *s)
 {
 	MDB_txn *mdb;
 	MDB_cursor *cursor;
@@ -269,43 +184,28 @@ static int check_free_list(const struct source *s)
 	return !sound ? -EPROTO : rc == MDB_NOTFOUND ? 0 : store_error(rc);
 }
 
-static int audit_file(const struct source *s, struct store_meta *ret, char *why, size_t why_size)
+static int audit_file(const struct store_source *s, struct store_meta *ret, char *why,
+                      size_t why_size)
 {
 	int r = check_free_list(s);
-	return r < 0 ? r : audit_store(s->store, ret, why, why_size);
+	return r < 0 ? r : store_audit_and_load(s->store, ret, why, why_size);
 }
 
-/* Copy FROM to a new store in DIR and audit that. */
-static int copy_and_audit(const struct source *from, const char *dir, struct store_meta *ret,
-                          char *why, size_t why_size)
+/* Read the store file DIR/data.mdb in this process, which LMDB may end when it reads a damaged page.
+ * USE (NULL: check the file only) is as in store_file_use_in_child(). */
+static int read_file(const char *dir, store_file_use *use, void *arg, struct store_meta *ret,
+                     char *why, size_t why_size)
 {
-	struct store_config config = { .dir = dir, .sync = STORE_SYNC_OFF };
-	struct store *to;
-	int r = store_open(&config, &to, why, why_size);
-	if (r < 0)
-		return r;
-	r = copy_rows(from, to);
-	if (r == 0)
-		r = audit_store(to, ret, why, why_size);
-	if (r == 0 && to->on_disk)
-		r = store_error(mdb_env_sync(to->env, 1));
-	store_close(to);
-	return r;
-}
-
-int store_file_read(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
-                    size_t why_size)
-{
-	struct source from;
+	struct store_source from;
 	why[0] = '\0';
-	int r = open_source(dir, copy_dir, &from, why, why_size);
+	int r = open_source(dir, use, &from, why, why_size);
 	if (r == 0) {
-		r = copy_dir ? copy_and_audit(&from, copy_dir, ret, why, why_size) :
-		               audit_file(&from, ret, why, why_size);
+		r = use ? use(arg, &from, ret, why, why_size) :
+		          audit_file(&from, ret, why, why_size);
 		close_source(&from);
 	}
 	/* A process was killed before it created the tables, so there is nothing to lose. */
-	if (r == -ENODATA && !copy_dir)
+	if (r == -ENODATA && !use)
 		return 0;
 	if (r == -ENODATA)
 		r = -EPROTO;
@@ -327,7 +227,7 @@ struct finding {
 };
 
 /* Read the file, report the result and end this process. */
-static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t bytes,
+static _Noreturn void read_in_child(const char *dir, store_file_use *use, void *arg, off_t bytes,
                                     int to_parent)
 {
 	static const int fatal[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
@@ -345,15 +245,15 @@ static _Noreturn void read_in_child(const char *dir, const char *copy_dir, off_t
 	setrlimit(RLIMIT_CPU, &time);
 	if (null >= 0)
 		dup2(null, STDERR_FILENO);
-	found.result = store_file_read(dir, copy_dir, &found.meta, found.why, sizeof(found.why));
+	found.result = read_file(dir, use, arg, &found.meta, found.why, sizeof(found.why));
 	/* The size is below PIPE_BUF, so the write is atomic. */
 	if (write(to_parent, &found, sizeof(found)) != sizeof(found))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
 }
 
-int store_file_check(const char *dir, const char *copy_dir, struct store_meta *ret, char *why,
-                     size_t why_size)
+int store_file_use_in_child(const char *dir, store_file_use *use, void *arg, struct store_meta *ret,
+                            char *why, size_t why_size)
 {
 	struct finding found;
 	char path[4096];
@@ -372,7 +272,7 @@ int store_file_check(const char *dir, const char *copy_dir, struct store_meta *r
 		return r;
 	}
 	if (pid == 0)
-		read_in_child(dir, copy_dir, st.st_size, ends[1]);
+		read_in_child(dir, use, arg, st.st_size, ends[1]);
 	close(ends[1]);
 	do
 		n = read(ends[0], &found, sizeof(found));
@@ -393,4 +293,9 @@ int store_file_check(const char *dir, const char *copy_dir, struct store_meta *r
 	else if (ret)
 		*ret = found.meta;
 	return found.result;
+}
+
+int store_file_check(const char *dir, struct store_meta *ret, char *why, size_t why_size)
+{
+	return store_file_use_in_child(dir, NULL, NULL, ret, why, why_size);
 }

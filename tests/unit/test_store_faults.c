@@ -386,7 +386,7 @@ static void expect_damaged(const char *dir)
 {
 	char why[256] = "";
 
-	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof(why)), -EPROTO);
+	assert_int_equal(store_file_check(dir, NULL, why, sizeof(why)), -EPROTO);
 	assert_non_null(strstr(why, "damaged"));
 }
 
@@ -471,7 +471,7 @@ static void test_other_formats_are_refused(void **state)
 	put_meta(dir, "format", &format, sizeof(format));
 	/* First by the check of a file that this version did not close, then without it. */
 	expect_refused_with(dir, -EOPNOTSUPP, NEWER_FORMAT);
-	assert_int_equal(store_file_check(dir, NULL, NULL, why, sizeof(why)), -EOPNOTSUPP);
+	assert_int_equal(store_file_check(dir, NULL, why, sizeof(why)), -EOPNOTSUPP);
 	assert_non_null(strstr(why, NEWER_FORMAT));
 	pretend_in_use(dir);
 	expect_refused_with(dir, -EOPNOTSUPP, NEWER_FORMAT);
