@@ -678,7 +678,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	allow_log 'error keydir-fs: the log cannot be used: no answer'
 	broker kill
 	mkdir "$mnt"
-	fails_with "the node is not ready" "$KEYDIR_FS" --store "$T/n8" --log "$VOLUME" \
+	fails_with "before the node is ready" "$KEYDIR_FS" --store "$T/n8" --log "$VOLUME" \
 		--write-timeout 1s -o subdir=dir "$mnt"
 	timeout 60 "$KEYDIR_FS" --store "$T/n9" --log "$VOLUME" --write-timeout 1s --log-file "$T/fs9.log" \
 		"$mnt" >"$T/said" 2>&1 3>&- 4>&- 5>&-
