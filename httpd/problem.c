@@ -137,52 +137,63 @@ enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, 
 	return respond_send(rq, rows[what].status, offset, response);
 }
 
+/* Problems of failed writes: outcome, problem, and the detail if it needs no number. Outcomes that are
+ * missing here are conflicts. */
+#define OUTCOME_PROBLEMS(X)                                                                        \
+	X(NOT_FOUND, NOT_FOUND, "There is no such key.")                                           \
+	X(EXISTS, CONFLICT, "An entry with that name exists already.")                             \
+	X(VERSION, PRECONDITION,                                                                   \
+	  "The version of the entry does not match If-Match. Read it again, and repeat the "       \
+	  "change with its new ETag.")                                                             \
+	X(NOT_DIR, NOT_A_DIRECTORY,                                                                \
+	  "A name in the path is a key and not a directory, so it cannot have entries. Delete "    \
+	  "that key first, or use another path.")                                                  \
+	X(IS_DIR, IS_DIRECTORY,                                                                    \
+	  "This is a directory, which has no value. Use a key below it, or delete it first "       \
+	  "(DELETE with ?recurse deletes its content, too).")                                      \
+	X(NOT_EMPTY, NOT_EMPTY,                                                                    \
+	  "The directory is not empty. DELETE with ?recurse deletes it with its content.")         \
+	X(INTO_ITSELF, CONFLICT, "A directory cannot move below itself.")                          \
+	X(NOT_NUMBER, NOT_A_NUMBER,                                                                \
+	  "The value is not a decimal integer, so it cannot be incremented. PUT a number first.")  \
+	X(RANGE, CONFLICT, "The number would exceed 64 bits; it was not changed.")                 \
+	X(LATE, BUSY,                                                                              \
+	  "This node did not apply the change within --write-timeout, because it is delayed. "     \
+	  "Nothing was changed. Try again, or use another node.")                                  \
+	X(LOG_DOWN, LOG_DOWN,                                                                      \
+	  "The log cannot be reached, so nothing was changed. Reads still work. Try again in a "   \
+	  "moment.")                                                                               \
+	X(UNKNOWN, UNKNOWN,                                                                        \
+	  "The log did not answer in time. The change may still happen: read before you repeat "   \
+	  "it, or repeat it with the same Idempotency-Key if it had one.")                         \
+	X(STOPPING, STOPPING, "This node is stopping; nothing was changed. Try another one.")      \
+	X(NO_MEMORY, BUSY, "Out of memory; nothing was changed. Try again in a moment.")
+
+static const struct outcome_row {
+	enum problem what;
+	const char *detail;
+} outcome_rows[OUTCOME_COUNT] = {
+#define X(outcome, what, detail) [OUTCOME_##outcome] = { PROBLEM_##what, detail },
+	OUTCOME_PROBLEMS(X)
+#undef X
+};
+
 enum MHD_Result problem_outcome(struct request *rq, const struct request_result *result,
                                 bool conditional)
 {
 	uint64_t offset = result->offset ? result->offset : RESPOND_OFFSET_NOW;
-	const char *text = event_outcome_text(result->code);
-	const struct node_config *config = node_get_config(rq->server->node);
-	switch (result->code) {
-	case OUTCOME_NOT_FOUND:
-		if (!conditional)
-			return problem(rq, PROBLEM_NOT_FOUND, offset, "There is no such key.");
+	unsigned long long size = node_get_config(rq->server->node)->size_bytes;
+	const struct outcome_row *row = &outcome_rows[result->code];
+	if (conditional && result->code == OUTCOME_NOT_FOUND)
 		return problem(rq, PROBLEM_PRECONDITION, offset,
 		               "There is no such key, so the precondition fails.");
-	case OUTCOME_EXISTS:
-		if (!conditional)
-			return problem(rq, PROBLEM_CONFLICT, offset,
-			               "An entry with that name exists already.");
+	if (conditional && result->code == OUTCOME_EXISTS)
 		return problem(rq, PROBLEM_PRECONDITION, offset,
 		               "An entry with that name exists already, and If-None-Match: * "
 		               "requires that it does not.");
-	case OUTCOME_VERSION:
-		return problem(rq, PROBLEM_PRECONDITION, offset,
-		               "The version of the entry does not match If-Match. Read it again, "
-		               "and repeat the change with its new ETag.");
-	case OUTCOME_NOT_DIR:
-		return problem(rq, PROBLEM_NOT_A_DIRECTORY, offset,
-		               "A name in the path is a key and not a directory, so it cannot "
-		               "have entries. Delete that key first, or use another path.");
-	case OUTCOME_IS_DIR:
-		return problem(rq, PROBLEM_IS_DIRECTORY, offset,
-		               "This is a directory, which has no value. Use a key below it, or "
-		               "delete it first (DELETE with ?recurse deletes its content, too).");
-	case OUTCOME_NOT_EMPTY:
-		return problem(
-		        rq, PROBLEM_NOT_EMPTY, offset,
-		        "The directory is not empty. DELETE with ?recurse deletes it with its "
-		        "content.");
-	case OUTCOME_INTO_ITSELF:
-		return problem(rq, PROBLEM_CONFLICT, offset,
-		               "A directory cannot move below itself.");
-	case OUTCOME_NOT_NUMBER:
-		return problem(rq, PROBLEM_NOT_A_NUMBER, offset,
-		               "The value is not a decimal integer, so it cannot be incremented. "
-		               "PUT a number first.");
-	case OUTCOME_RANGE:
-		return problem(rq, PROBLEM_CONFLICT, offset,
-		               "The number would exceed 64 bits; it was not changed.");
+	if (row->detail)
+		return problem(rq, row->what, offset, "%s", row->detail);
+	switch (result->code) {
 	case OUTCOME_TOO_LARGE:
 		return problem(rq, PROBLEM_TOO_LARGE, offset,
 		               "A value may have at most %llu bytes (--max-value). Nothing was "
@@ -192,41 +203,19 @@ enum MHD_Result problem_outcome(struct request *rq, const struct request_result 
 		return problem(rq, PROBLEM_FULL, offset,
 		               "The cache is full (--size, %llu bytes). Delete keys, or let some "
 		               "expire; reads and deletes still work.",
-		               (unsigned long long)config->size_bytes);
+		               size);
 	case OUTCOME_STORE_FULL:
 		return problem(rq, PROBLEM_FULL, offset,
-		               "The file system of the store (%.200s) is full, although the "
-		               "cache is not (--size, %llu bytes). Nothing was changed. Delete "
-		               "keys, a few at a time, or enlarge it (for a container: "
-		               "--shm-size); reads still work.",
-		               store_dir(node_store(rq->server->node)),
-		               (unsigned long long)config->size_bytes);
-	case OUTCOME_LATE:
-		return problem(rq, PROBLEM_BUSY, offset,
-		               "This node did not apply the change within --write-timeout, "
-		               "because it is delayed. Nothing was changed. Try again, or use "
-		               "another node.");
-	case OUTCOME_LOG_DOWN:
-		return problem(
-		        rq, PROBLEM_LOG_DOWN, offset,
-		        "The log cannot be reached, so nothing was changed. Reads still work. "
-		        "Try again in a moment.");
-	case OUTCOME_UNKNOWN:
-		return problem(rq, PROBLEM_UNKNOWN, offset,
-		               "The log did not answer in time. The change may still happen: "
-		               "read before you repeat it, or repeat it with the same "
-		               "Idempotency-Key if it had one.");
-	case OUTCOME_STOPPING:
-		return problem(rq, PROBLEM_STOPPING, offset,
-		               "This node is stopping; nothing was changed. Try another one.");
-	case OUTCOME_NO_MEMORY:
-		return problem(rq, PROBLEM_BUSY, offset,
-		               "Out of memory; nothing was changed. Try again in a moment.");
-	case OUTCOME_REJECTED:
-		return problem(rq, PROBLEM_BAD_REQUEST, offset, "The change was refused: %s.",
-		               text);
+		               "The file system of the store (%.200s) is full, although the cache "
+		               "is not (--size, %llu bytes). Nothing was changed. Delete keys, a "
+		               "few at a time, or enlarge it (for a container: --shm-size); reads "
+		               "still work.",
+		               store_dir(node_store(rq->server->node)), size);
 	default:
-		return problem(rq, PROBLEM_CONFLICT, offset, "The change was refused: %s.", text);
+		return problem(
+		        rq,
+		        result->code == OUTCOME_REJECTED ? PROBLEM_BAD_REQUEST : PROBLEM_CONFLICT,
+		        offset, "The change was refused: %s.", event_outcome_text(result->code));
 	}
 }
 
