@@ -1,7 +1,7 @@
 /* Hosts: the names under which clients may address this server.
  *
  * A hostile page can point its own name at the address of this server (DNS rebinding); the
- * visitor's browser then takes both for one site and shows the page what is stored. Only the Host
+ * visitor's browser then takes both for one site and shows the page the stored data. Only the Host
  * that the browser sends differs. So without tokens a request is answered only under a name that
  * strangers cannot point here: an address; a name without a dot, which only the local network
  * resolves (a container's or a machine's name); a name of this machine; or one in --listen, --peers

@@ -21,7 +21,7 @@ struct json_check {
 	bool empty;          /* an empty string, array or object */
 	size_t values;       /* number of values, the outermost included; names of members do not
 	                      * count */
-	const char *why;     /* what is wrong, without a full stop; static */
+	const char *why;     /* description of the fault, without a full stop; static */
 	size_t at;           /* offset of the faulty byte */
 };
 

@@ -11,7 +11,7 @@
 
 /* Decode the LEN bytes at RAW, the path of a key, into the key of RQ, as url_decode_key()
  * does. A last name of more than KEY_NAME_MAX bytes is replaced by a derived one, and the
- * key as it was sent is kept in `own_key`. Returns NULL, or what is wrong (static). */
+ * key as it was sent is kept in `own_key`. Returns NULL, or a description of the fault (static). */
 const char *long_key_decode(struct request *rq, const char *raw, size_t len);
 
 /* Return whether the LEN bytes at NAME have the form of a derived name. */

@@ -50,7 +50,7 @@ enum problem {
 #undef X
 };
 
-/* Answer RQ with a problem document. OFFSET as in respond.h. The detail says what is wrong and what
+/* Answer RQ with a problem document. OFFSET as in respond.h. The detail names the error and what
  * to do, in a sentence or two. */
 enum MHD_Result problem(struct request *rq, enum problem what, uint64_t offset, const char *fmt,
                         ...) __attribute__((format(printf, 4, 5)));

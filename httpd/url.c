@@ -2,7 +2,7 @@
  *
  * A key is decoded exactly once, from the raw target: MHD's own unescaping is switched off
  * (server.c), because it would turn "%00" into the end of the string before it can be refused, and
- * decode twice what is decoded here. "%2F" is a slash, between names and at the end: clients
+ * decode keys a second time. "%2F" is a slash, between names and at the end: clients
  * generated from OpenAPI encode the slashes of a path parameter. The rules of keys are checked
  * after decoding, so an encoded slash cannot bypass them.
  *

@@ -20,7 +20,7 @@ bool url_split(const char *target, size_t len, struct url *ret);
 /* Decode the raw path of a key, once, into BUF of at least LEN bytes (decoding never makes it
  * longer), and check the rules of keys. "%2F" is a slash. A final slash means a directory: it is
  * cut off and *RET_DIR set; the empty path is the root. Returns NULL, or a static sentence, without
- * its full stop, that says what is wrong. */
+ * its full stop, that names the fault. */
 const char *url_decode_key(const char *raw, size_t len, char *buf, size_t *ret_len, bool *ret_dir);
 /* Decode like url_decode_key(), but without checking the rules of keys. LENIENT: a '%' that begins
  * no escape is a percent sign, not an error. */

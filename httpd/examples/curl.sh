@@ -22,7 +22,7 @@ curl -sS --fail -X PUT --data-binary 'secret' "$kv/session?ttl=90s" -D "$work/he
 curl -sS --fail --head -H "X-Keydir-Offset: $(header X-Keydir-Offset)" "$kv/session" |
 	grep -i '^X-Keydir-TTL:'
 
-# Compare and set: count up, again if somebody else was faster.
+# Compare and set: count up, again if another client was faster.
 curl -sS -X PUT --data-binary 0 -H 'If-None-Match: *' "$kv/counter" -o /dev/null
 while :; do
 	n=$(curl -sS --fail "$kv/counter?consistent" -D "$work/headers")

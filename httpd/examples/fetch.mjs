@@ -32,7 +32,7 @@ class Keydir {
     return answer.status === 404 ? null : answer;
   }
 
-  // Compare and set: as often as somebody else is faster.
+  // Compare and set: as often as another client is faster.
   async update(key, change) {
     for (;;) {
       const old = await this.get(key);

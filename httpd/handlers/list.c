@@ -91,7 +91,7 @@ static enum MHD_Result send_page(struct request *rq, uint64_t offset, bool html,
 	return respond_send(rq, 200, offset, response);
 }
 
-/* Write the whole JSON document: what was listed, the entries, and where to go on. */
+/* Write the whole JSON document: the directory, its entries, and the cursor of the next page. */
 static int write_listing(const struct request *rq, const struct view *view, const struct entry *dir,
                          const struct page_query *query, struct page_cursor *cursor,
                          struct json_text *text)

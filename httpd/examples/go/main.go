@@ -69,7 +69,7 @@ func (c *Client) Put(key, value string, ttl time.Duration, headers map[string]st
 	return err
 }
 
-// Update is compare and set: as often as somebody else is faster.
+// Update is compare and set: as often as another client is faster.
 func (c *Client) Update(key string, change func(old string) string) (string, error) {
 	for {
 		old, h, found, err := c.Get(key)
