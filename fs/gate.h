@@ -14,8 +14,7 @@ struct gated {
 	struct gated *next;
 	int64_t deadline_ms;
 	/* Called once, by the gate's thread or gate_wait(), with no lock held. ERROR is 0 once the
-	 * log is back, or
-	 * the errno to answer when the time is over or the mount stops. */
+	 * log is back, or the errno to answer when the time is over or the mount stops. */
 	void (*run)(struct gated *g, int error);
 };
 
