@@ -33,7 +33,7 @@ example() {
 	echo "$output"
 	same 0 "$status"
 	grep -qx hello <<<"$output"
-	grep -qE '(expires in|TTL:) (89|90)( s)?.?$' <<<"$output"
+	grep -qE '(expires in|TTL:) (8[0-9]|90)( s)?.?$' <<<"$output"
 	grep -qx 'counted to 1' <<<"$output"
 	# The event that its watch reported for its last write.
 	grep -qE "examples/$name/counter( 1|.*\"value\":\"1\")" <<<"$output"

@@ -71,7 +71,7 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	allow_log 'the log cannot be used: (no answer|the broker)'
 	NODE_OPTIONS=(--write-timeout 2s)
 	for n in 1 2 3; do node_httpd "$n"; done
-	start_linear -seconds 14
+	start_linear -seconds 14 -least 1000
 	for i in 1 2 1 3; do
 		sleep 1.5 # load between the faults
 		node_kill "$i"
@@ -96,7 +96,7 @@ counted() { sed -n "s/^$1: //p" "$T/linear.out" | awk '{ n += $1 } END { print n
 	node_httpd 1
 	node_httpd 2
 	far_node
-	start_linear -seconds 16
+	start_linear -seconds 16 -least 400
 	sleep 3
 	cut_link
 	sleep 5

@@ -15,16 +15,20 @@ teardown() {
 
 attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 
+# Set a short TTL and read it; on a slow machine the key may expire before.
+ttl_is_shown_as() { # KEY TTL SECONDS
+	echo v >"$1" && setfattr -n user.ttl -v "$2" "$1" && [ "$(attr user.ttl "$1")" = "$3" ]
+}
+
 @test "a TTL counts down, can be renewed, and ends the key" {
 	echo v >key
 	fails_with "No such attribute" getfattr -n user.ttl key
-	setfattr -n user.ttl -v 60 key
-	same 60 "$(attr user.ttl key)"
+	setfattr -n user.ttl -v 600 key
+	about 600 "$(attr user.ttl key)"
 	setfattr -n user.ttl -v 2h key
-	same 7200 "$(attr user.ttl key)"
-	setfattr -n user.ttl -v 300ms key
-	same 1 "$(attr user.ttl key)"
-	wait_for 5 not test -e key
+	about 7200 "$(attr user.ttl key)"
+	wait_for 20 ttl_is_shown_as key 300ms 1
+	wait_for 20 not test -e key
 	fails_with "No such file" cat key
 	same "" "$(ls -A)"
 	echo back >key
@@ -36,26 +40,26 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	echo v >key
 	while read -r text seconds; do
 		setfattr -n user.ttl -v "$text" key
-		same "$seconds" "$(attr user.ttl key)"
+		about "$seconds" "$(attr user.ttl key)"
 	done <<-END
 		90s 90
-		1500ms 2
 		5m 300
 		2h 7200
 		1d 86400
-		7 7
+		77 77
 	END
+	wait_for 20 ttl_is_shown_as short 1500ms 2
 	for text in 0 -1 soon 1.5 5x "" "5 s"; do
 		fails_with "Invalid argument" setfattr -n user.ttl -v "$text" key
 	done
 	fails_with "out of range" setfattr -n user.ttl -v 999999d key
-	same 7 "$(attr user.ttl key)"
+	about 77 "$(attr user.ttl key)"
 }
 
 @test "removing the TTL makes the key permanent" {
-	echo v >key
-	setfattr -n user.ttl -v 400ms key
-	setfattr -x user.ttl key
+	# On a slow machine the key may expire before its TTL is removed.
+	remove_in_time() { echo v >key && setfattr -n user.ttl -v 400ms key && setfattr -x user.ttl key; }
+	wait_for 20 remove_in_time
 	fails_with "No such attribute" getfattr -n user.ttl key
 	fails_with "No such attribute" setfattr -x user.ttl key
 	sleep 0.6
@@ -69,7 +73,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	setfattr -n user.ttl -v 1h key
 	local seconds
 	seconds=$(($(date -d "$(attr user.expires key)" +%s) - $(date +%s)))
-	[[ $seconds -ge 3595 && $seconds -le 3601 ]]
+	about 3601 "$seconds"
 	fails_with "Invalid argument" setfattr -n user.expires -v tomorrow key
 	setfattr -n user.expires -v 2001-01-01T00:00:00Z key
 	wait_for 5 not test -e key
@@ -98,9 +102,9 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	echo v >dir/key
 	echo v >dir/sub/key
 	echo v >>dir/appended
-	same 300 "$(attr user.ttl dir/key)"
-	same 300 "$(attr user.ttl dir/sub/key)"
-	same 300 "$(attr user.ttl dir/appended)"
+	about 300 "$(attr user.ttl dir/key)"
+	about 300 "$(attr user.ttl dir/sub/key)"
+	about 300 "$(attr user.ttl dir/appended)"
 	setfattr -n user.default_ttl -v 1500ms dir
 	same 1500ms "$(attr user.default_ttl dir)"
 	setfattr -x user.default_ttl dir
@@ -174,7 +178,7 @@ attr() { getfattr --absolute-names --only-values -n "$1" "$2"; }
 	setfattr -n user.ttl -v 1h key
 	same user.ttl "$(getfattr key | grep ^user)"
 	cp -a key copy
-	same 3600 "$(attr user.ttl copy)"
+	about 3600 "$(attr user.ttl copy)"
 }
 
 @test "setxattr obeys its flags and the limits of sizes" {
@@ -223,7 +227,7 @@ PY
 	touch key
 	local age
 	age=$(($(date +%s) - $(stat -c %Y key)))
-	[[ $age -ge 0 && $age -le 5 ]]
+	[[ $age -ge 0 && $age -le 60 ]]
 	same "$(id -u) $(id -g)" "$(stat -c '%u %g' key)"
 	chown "$(id -u):$(id -g)" key
 	[ "$(id -u)" = 0 ] || return 0

@@ -65,7 +65,7 @@ VALUE=("MODIFY key" "CLOSE_WRITE,CLOSE key")
 	saw "$(lines "${MADE[@]}")"
 	rest POST '/v1/kv/dir/key?op=expire&ttl=1h'
 	saw "ATTRIB key"
-	same '"3600"' "$(getfattr -n user.ttl "$MNT/dir/key" 2>/dev/null | sed -n 's/^user.ttl=//p')"
+	about 3600 "$(getfattr --only-values --absolute-names -n user.ttl "$MNT/dir/key")"
 	rest POST '/v1/kv/dir/key?op=rename&to=dir/other'
 	saw "$(lines "DELETE key" "CREATE other" "MODIFY other" "CLOSE_WRITE,CLOSE other")"
 	rest POST '/v1/kv/dir/sub?op=rename&to=dir/place'

@@ -38,6 +38,7 @@
 #
 # Assertions (each prints the actual value when it fails):
 #   same EXPECTED ACTUAL            equal strings
+#   about SECONDS ACTUAL            a TTL that may have counted down for a minute
 #   fails_with TEXT COMMAND...      a status other than 0, and TEXT in the output
 #   allow_log REGEX                 lines that this test makes the programs log
 #
@@ -353,6 +354,13 @@ same() {
 	[ "$1" = "$2" ] && return 0
 	printf 'expected: %q\nactual:   %q\n' "$1" "$2"
 	return 1
+}
+
+about() {
+	[[ $2 =~ ^[0-9]+$ && $2 -le $1 && $2 -gt $(($1 - 60)) ]] || {
+		echo "expected: about $1, actual: $2"
+		return 1
+	}
 }
 
 fails_with() {

@@ -347,5 +347,5 @@ EOF
 	same '["reachable","uptime","url"]' "$(jq -c '.peers[4] | keys' "$T/body")"
 	local begin=$SECONDS
 	stop "$HTTPD_PID"
-	[ $((SECONDS - begin)) -le $((3 * PATIENCE)) ]
+	[ $((SECONDS - begin)) -le $((15 * PATIENCE)) ]
 }

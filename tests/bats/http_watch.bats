@@ -292,7 +292,7 @@ EOF
 	wait_for 10 waits
 	local begin=$SECONDS
 	stop "$HTTPD_PID"
-	[ $((SECONDS - begin)) -lt $((4 * PATIENCE)) ]
+	[ $((SECONDS - begin)) -lt $((15 * PATIENCE)) ]
 	wait "$poll"
 	same 404 "$(cat "$T/code")"
 	# The stream ended as HTTP requires, and was not cut.

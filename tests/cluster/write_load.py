@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Write one value after the other, and record the responses.
 
-    write_load.py --name NAME --seconds N (--mount DIR | --url URL) --report FILE
+    write_load.py --name NAME --seconds N [--until FILE] (--mount DIR | --url URL) --report FILE
+
+Write for N seconds, and then until FILE exists (OVERTIME_S longer at most).
 
 Every write is unique: it sets a new key, or appends a new word and a semicolon to the
 writer's one key. The report has a line for each:
@@ -22,6 +24,7 @@ import time
 PAUSE_S = 0.004
 GONE_PAUSE_S = 0.05
 TIMEOUT_S = 60
+OVERTIME_S = 600
 
 
 class Rest:
@@ -114,15 +117,21 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--until")
     parser.add_argument("--mount")
     parser.add_argument("--url")
     parser.add_argument("--report", required=True)
     args = parser.parse_args()
     writer = Mount(args.mount) if args.mount else Rest(args.url)
     end = time.monotonic() + args.seconds
+
+    def running():
+        now = time.monotonic()
+        return now < end or (args.until and not os.path.exists(args.until) and now < end + OVERTIME_S)
+
     number = 0
     with open(args.report, "w") as report:
-        while time.monotonic() < end:
+        while running():
             number += 1
             kind = "append" if number % 5 == 0 else "set"
             value = "%s.%d" % (args.name, number)

@@ -29,6 +29,7 @@ const (
 	roundKeys  = 3
 	roundTime  = 400 * time.Millisecond
 	checkLimit = 60 * time.Second
+	overtime   = 2 * time.Minute
 )
 
 // tally counts operations and keeps the violations.
@@ -65,8 +66,21 @@ type run struct {
 	nodes []string
 	start time.Time
 	until time.Time
+	least int // operations
 	stale bool
 	tally *tally
+}
+
+// running tells whether clients continue: until the end of the run, and on a slow machine
+// until the least number of operations is recorded.
+func (r *run) running() bool {
+	now := time.Now()
+	if now.Before(r.until) {
+		return true
+	}
+	r.tally.Lock()
+	defer r.tally.Unlock()
+	return len(r.tally.history) < r.least && now.Before(r.until.Add(overtime))
 }
 
 func (r *run) keys() []string {
@@ -102,7 +116,7 @@ func (r *run) client(id int, seed int64) {
 	c := newHTTP()
 	node := r.nodes[id%len(r.nodes)]
 	seen := map[string]int64{} // versions, for swap
-	for n := 0; time.Now().Before(r.until); n++ {
+	for n := 0; r.running(); n++ {
 		keys := r.keys()
 		key := keys[random.Intn(len(keys))]
 		version, known := seen[key]
@@ -171,7 +185,8 @@ func printHistory(history []porcupine.Operation, key string) {
 
 func main() {
 	nodes := flag.String("nodes", "", "URLs of the nodes, comma-separated")
-	seconds := flag.Float64("seconds", 10, "how long")
+	seconds := flag.Float64("seconds", 10, "duration of the load")
+	least := flag.Int("least", 0, "continue, for two minutes at most, until this number of operations is recorded")
 	clients := flag.Int("clients", 9, "clients at once")
 	seed := flag.Int64("seed", 1, "of the clients' choices")
 	stale := flag.Bool("stale", false, "check plain reads as if they were ?consistent")
@@ -181,7 +196,7 @@ func main() {
 		os.Exit(1)
 	}
 	t := &tally{counts: map[string]int{}}
-	r := &run{nodes: strings.Split(*nodes, ","), start: time.Now(), stale: *stale, tally: t}
+	r := &run{nodes: strings.Split(*nodes, ","), start: time.Now(), stale: *stale, tally: t, least: *least}
 	r.until = r.start.Add(time.Duration(*seconds * float64(time.Second)))
 	var group sync.WaitGroup
 	in := func(f func()) {
@@ -197,8 +212,8 @@ func main() {
 	}
 	for i, node := range r.nodes {
 		i, node := i, node
-		in(func() { watchNode(node, r.until, r.keys, t) })
-		in(func() { readOwnWrites(i, r.nodes, r.until, *seed+1000+int64(i), t) })
+		in(func() { watchNode(node, r.running, r.keys, t) })
+		in(func() { readOwnWrites(i, r.nodes, r.running, *seed+1000+int64(i), t) })
 	}
 	group.Wait()
 

@@ -10,11 +10,11 @@ import (
 
 // watchNode reads keys of one node with plain reads, and checks that neither the offset
 // of its responses nor the version of a key goes back.
-func watchNode(node string, until time.Time, keys func() []string, t *tally) {
+func watchNode(node string, running func() bool, keys func() []string, t *tally) {
 	c := newHTTP()
 	last := int64(-1)
 	versions := map[string]int64{}
-	for time.Now().Before(until) {
+	for running() {
 		for _, key := range keys() {
 			a, err := send(c, "GET", node+"/v1/kv/"+key, "")
 			if err != nil || a.status == 503 {
@@ -54,14 +54,14 @@ func watchNode(node string, until time.Time, keys func() []string, t *tally) {
 
 // readOwnWrites writes a key of its own to one node and reads it from another, with the
 // offset of the write as the token.
-func readOwnWrites(id int, nodes []string, until time.Time, seed int64, t *tally) {
+func readOwnWrites(id int, nodes []string, running func() bool, seed int64, t *tally) {
 	c := newHTTP()
 	random := rand.New(rand.NewSource(seed))
 	key := fmt.Sprintf("own/%d", id)
 	last := ""                   // acknowledged
 	perhaps := map[string]bool{} // written since, with unknown outcome
 	token, version := int64(0), int64(-1)
-	for n := 0; time.Now().Before(until); n++ {
+	for n := 0; running(); n++ {
 		writer, reader := random.Intn(len(nodes)), random.Intn(len(nodes))
 		value := fmt.Sprintf("%d-%d", id, n)
 		in := input{Op: opPut, Key: key, Value: value}
