@@ -160,7 +160,7 @@ log_is_down() { [ "$(status_of "$1" .log.up)" = false ]; }
 	# Each write is in the log once or not at all, and the node agrees with the log.
 	local key
 	for key in k m; do
-		wait_for 5 as_often_as_logged 1 $key
+		wait_for 20 as_often_as_logged 1 $key
 	done
 	node_rest 1 GET /metrics
 	[ "$(body | awk '$1 == "keydir_writes_unknown_total" { print $2 }')" -ge 1 ]

@@ -39,8 +39,8 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	local file=$!
 	sync "$mnt/dir" 3>&- 4>&- &
 	local dir=$!
-	wait_for 5 grep -q request_wait_answer "/proc/$file/wchan"
-	wait_for 5 grep -q request_wait_answer "/proc/$dir/wchan"
+	wait_for 20 grep -q request_wait_answer "/proc/$file/wchan"
+	wait_for 20 grep -q request_wait_answer "/proc/$dir/wchan"
 	broker resume
 	wait "$file"
 	wait "$dir"
@@ -87,7 +87,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 		os.close(fd)
 	EOF
 	local pid=$!
-	wait_for 5 grep -q request_wait_answer "/proc/$pid/wchan"
+	wait_for 20 grep -q request_wait_answer "/proc/$pid/wchan"
 	broker resume
 	wait "$pid"
 	sync "$mnt/key"
@@ -127,7 +127,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	for i in 1 2; do
 		bash -c 'echo "$1" >"$2"' write "value $i" "$mnt/dir/new$i" 3>&- 4>&- 5>&- &
 		pids+=($!)
-		wait_for 5 grep -q request_wait_answer "/proc/$!/wchan"
+		wait_for 20 grep -q request_wait_answer "/proc/$!/wchan"
 	done
 	same "value 1" "$(at_once cat "$mnt/dir/new1")"
 	same old "$(at_once cat "$mnt/dir/old")"
@@ -138,7 +138,7 @@ lost() { node_rest 1 GET /metrics && body | awk '$1 == "keydir_changes_lost_tota
 	# look-up.
 	mkdir "$mnt/dir/sub" 3>&- 4>&- 5>&- &
 	pids+=($!)
-	wait_for 5 grep -q request_wait_answer "/proc/$!/wchan"
+	wait_for 20 grep -q request_wait_answer "/proc/$!/wchan"
 	same "value 2" "$(at_once cat "$mnt/dir/new2")"
 	same old "$(at_once cat "$mnt/dir/old")"
 	broker resume

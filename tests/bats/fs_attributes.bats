@@ -76,7 +76,7 @@ ttl_is_shown_as() { # KEY TTL SECONDS
 	about 3601 "$seconds"
 	fails_with "Invalid argument" setfattr -n user.expires -v tomorrow key
 	setfattr -n user.expires -v 2001-01-01T00:00:00Z key
-	wait_for 5 not test -e key
+	wait_for 20 not test -e key
 }
 
 @test "overwriting, appending and editing keep the TTL and the attributes" {
@@ -120,13 +120,13 @@ ttl_is_shown_as() { # KEY TTL SECONDS
 	mkdir dir
 	echo v >dir/key
 	setfattr -n user.ttl -v 1ms dir/key
-	wait_for 5 not test -e dir/key
+	wait_for 20 not test -e dir/key
 	same "" "$(ls -A dir)"
 	rmdir dir
 	mkdir dir
 	echo v >dir/key
 	setfattr -n user.ttl -v 1ms dir/key
-	wait_for 5 not test -e dir/key
+	wait_for 20 not test -e dir/key
 	mkdir dir/key
 }
 
@@ -134,7 +134,7 @@ ttl_is_shown_as() { # KEY TTL SECONDS
 	seq 1 10000 >key
 	exec 7<key
 	setfattr -n user.ttl -v 1ms key
-	wait_for 5 not test -e key
+	wait_for 20 not test -e key
 	same "$(seq 1 10000 | cksum)" "$(cksum <&7)"
 	exec 7<&-
 }

@@ -13,7 +13,7 @@ setup() {
 	: >"$MNT/lock"
 	flock -x "$MNT/lock" sleep 60 3>&- 4>&- 5>&- &
 	local holder=$!
-	wait_for 5 not flock -n -x "$MNT/lock" true
+	wait_for 20 not flock -n -x "$MNT/lock" true
 	not flock -n -s "$MNT/lock" true
 	# The child must die as well, because it has the descriptor.
 	pkill -KILL -P "$holder"

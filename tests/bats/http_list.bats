@@ -321,8 +321,8 @@ y' "$(names)"
 	rest PUT '/v1/kv/t/soon?ttl=300ms' --data-binary x
 	rest PUT /v1/kv/t/stays --data-binary x
 	only_one() { listing "/v1/kv/t/$1" && [ "$(names)" = stays ]; }
-	wait_for 5 only_one ''
-	wait_for 5 only_one '?recurse'
+	wait_for 20 only_one ''
+	wait_for 20 only_one '?recurse'
 }
 
 @test "values end a page after a limit of bytes" {

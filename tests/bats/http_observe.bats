@@ -169,18 +169,18 @@ logged() { [ "$(wc -l <"$T/access.log")" -ge "$1" ]; }
 	start_httpd --access-log "$T/access.log"
 	rest PUT '/v1/kv/a%22b/c?ttl=5' --data-binary hello -H 'X-Request-Id: from.nginx:1' -A 'agent "x"' -H 'X-Forwarded-For: 10.0.0.9'
 	same from.nginx:1 "$(header X-Request-Id)"
-	wait_for 5 grep -q from.nginx "$T/access.log"
+	wait_for 20 grep -q from.nginx "$T/access.log"
 	same '{"id":"from.nginx:1","address":"127.0.0.1","forwarded_for":"10.0.0.9","method":"PUT","path":"/v1/kv/a%22b/c","query":"ttl=5","route":"kv","status":201,"bytes_in":5,"bytes_out":0,"user_agent":"agent \"x\""}' \
 		"$(last_line | jq -c 'del(.time, .seconds)')"
 	[[ $(last_line | jq -r .time) =~ ^20[0-9-]+T[0-9:.]+Z$ ]]
 	jq -e '.seconds > 0 and .seconds < 60' <(last_line)
 	rest GET '/v1/kv/a%22b/c'
-	same 5 "$(wait_for 5 logged 3 && last_line | jq .bytes_out)"
+	same 5 "$(wait_for 20 logged 3 && last_line | jq .bytes_out)"
 	rest HEAD '/v1/kv/a%22b/c'
-	wait_for 5 logged 4
+	wait_for 20 logged 4
 	same 'HEAD 200 0' "$(last_line | jq -r '"\(.method) \(.status) \(.bytes_out)"')"
 	rest POST '/v1/kv/a%22b/c?op=rename&to=d%2Fe'
-	wait_for 5 logged 5
+	wait_for 20 logged 5
 	same 'op=rename&to=d%2Fe' "$(last_line | jq -r .query)"
 	# A chosen id comes back with every response; an id that no log can hold is replaced
 	# by a generated one, and generated ids differ.
@@ -212,7 +212,7 @@ with connect() as s:  # closed before the response
     s.sendall(b"PUT /v1/kv/gone HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nx")
 EOF
 	gone() { jq -e 'select(.path == "/v1/kv/gone" and .status == 0)' "$T/access.log" >/dev/null; }
-	wait_for 5 gone
+	wait_for 20 gone
 	[ "$(awk '{ if (length > n) n = length } END { print n }' "$T/access.log")" -lt 4096 ]
 	same "$(wc -l <"$T/access.log")" "$(jq -c 'select(.time and .id and .path)' "$T/access.log" | wc -l)"
 }
@@ -223,12 +223,12 @@ EOF
 	echo "someone $("$KEYDIR_HTTPD" --hash-token <<<"$token") read /a" >"$T/tokens"
 	start_httpd --access-log "$T/access.log" --tokens "$T/tokens"
 	rest GET /v1/kv/a -H "Authorization: Bearer $token"
-	wait_for 5 grep -q '"path":"/v1/kv/a"' "$T/access.log"
+	wait_for 20 grep -q '"path":"/v1/kv/a"' "$T/access.log"
 	same someone "$(last_line | jq -r .token)"
 	rest GET /v1/kv/b -H "Authorization: Bearer $token"
 	same 403 "$status"
 	grep -q " denied .* id=$(header X-Request-Id) " "$T"/httpd1.log
-	wait_for 5 grep -q "\"id\":\"$(header X-Request-Id)\"" "$T/access.log"
+	wait_for 20 grep -q "\"id\":\"$(header X-Request-Id)\"" "$T/access.log"
 	not grep -qF -- "$token" "$T/access.log"
 }
 
@@ -240,12 +240,12 @@ EOF
 	for i in 1 2 3 4 5; do
 		mv "$T/access.log" "$T/access.log.$i"
 		kill -HUP "$HTTPD_PID"
-		wait_for 5 test -e "$T/access.log"
+		wait_for 20 test -e "$T/access.log"
 		sleep 0.05
 	done
 	wait $load
 	all_there() { [ "$(cat "$T"/access.log* | grep -c curl)" = 3000 ]; }
-	wait_for 5 all_there
+	wait_for 20 all_there
 	cat "$T"/access.log* | jq -e . >/dev/null
 	# If a file cannot be opened, the old one is kept.
 	mkdir "$T/dir"
@@ -253,9 +253,9 @@ EOF
 	mkdir "$T/access.log"
 	kill -HUP "$HTTPD_PID"
 	allow_log 'access log not reopened, the old file stays'
-	wait_for 5 grep -q 'access log not reopened' "$T"/httpd1.log
+	wait_for 20 grep -q 'access log not reopened' "$T"/httpd1.log
 	rest GET /healthz?last
-	wait_for 5 grep -q '"query":"last"' "$T/kept.log"
+	wait_for 20 grep -q '"query":"last"' "$T/kept.log"
 	rmdir "$T/access.log"
 }
 
@@ -263,12 +263,12 @@ EOF
 	fails_with "--access-log $T/none/log: No such file" "$KEYDIR_HTTPD" --store "$STORE" --access-log "$T/none/log"
 	start_httpd --access-log stdout
 	rest GET /v1/kv/x
-	wait_for 5 grep -q '"path":"/v1/kv/x"' "$T"/httpd1.log
+	wait_for 20 grep -q '"path":"/v1/kv/x"' "$T"/httpd1.log
 	stop "$HTTPD_PID"
 	start_httpd --access-log /dev/full
 	rest GET /v1/kv/x
 	same 404 "$status"
-	wait_for 5 grep -q 'access log: lines are lost: No space left' "$T"/httpd2.log
+	wait_for 20 grep -q 'access log: lines are lost: No space left' "$T"/httpd2.log
 	rest GET /metrics
 	[ "$(sed -n 's/^keydir_access_log_lost_total //p' "$T/body")" -ge 2 ]
 	same 1 "$(grep -c 'lines are lost' "$T"/httpd2.log)"
@@ -306,7 +306,7 @@ EOF
 	rest GET /v1/kv/none
 	rest GET /
 	counted() { [ "$(requests)" = $((before + 1)) ]; }
-	wait_for 5 counted
+	wait_for 20 counted
 	# The status shows a peer's progress, and its end.
 	curl -sS -X PUT -d 1 "$first/v1/kv/a"
 	moved() { rest GET /v1/status && [ "$(jq '.peers[0].offset' "$T/body")" -ge 1 ]; }

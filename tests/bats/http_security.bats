@@ -289,20 +289,20 @@ END
 	grant nobody "$NOBODY" read /
 	kill -HUP "$HTTPD_PID"
 	answers() { as "$1" GET /v1/kv/a && [ "$status" = "$2" ]; }
-	wait_for 5 answers "$NOBODY" 404
+	wait_for 20 answers "$NOBODY" 404
 	echo 'garbage' >>"$T/tokens"
 	kill -HUP "$HTTPD_PID"
 	allow_log 'tokens not read, the old ones stay: .*/tokens:[0-9]+: '
-	wait_for 5 grep -q 'tokens not read' "$T"/httpd1.log
+	wait_for 20 grep -q 'tokens not read' "$T"/httpd1.log
 	answers "$NOBODY" 404
 	answers "$ADMIN" 404
 	cp "$T/first" "$T/tokens"
 	kill -HUP "$HTTPD_PID"
-	wait_for 5 answers "$NOBODY" 401
+	wait_for 20 answers "$NOBODY" 401
 	answers "$ADMIN" 404
 	rm "$T/tokens"
 	kill -HUP "$HTTPD_PID"
-	wait_for 5 grep -q 'No such file' "$T"/httpd1.log
+	wait_for 20 grep -q 'No such file' "$T"/httpd1.log
 	allow_log 'tokens not read, the old ones stay: .*No such file'
 	answers "$ADMIN" 404
 	# Reading again and again under load loses no request.
@@ -395,12 +395,12 @@ start_tls() {
 	cp "$T/two.key" "$T/now.key"
 	kill -HUP "$HTTPD_PID"
 	allow_log 'certificate not read, the old one stays'
-	wait_for 5 grep -q 'certificate not read' "$T"/httpdtls.log
+	wait_for 20 grep -q 'certificate not read' "$T"/httpdtls.log
 	same "subject=CN=one" "$(shown)"
 	cp "$T/two.pem" "$T/now.pem"
 	kill -HUP "$HTTPD_PID"
 	is_two() { [ "$(shown)" = "subject=CN=two" ]; }
-	wait_for 5 is_two
+	wait_for 20 is_two
 	rest GET /healthz --cacert "$T/two.pem"
 	same 200 "$status"
 	(for _ in {1..50}; do kill -HUP "$HTTPD_PID" && sleep 0.01; done) 3>&- &

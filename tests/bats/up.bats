@@ -115,7 +115,7 @@ keydir-httpd" "$(processes)"
 	rm "$RUN"/*.pid
 	echo value >"$MNT/key"
 	start user sh -c 'cd "$1" && exec 9<key && sleep 1000' sh "$MNT"
-	wait_for 5 test -e "/proc/$PID/fd/9"
+	wait_for 20 test -e "/proc/$PID/fd/9"
 	down
 	nothing_left
 }

@@ -71,7 +71,7 @@ type run struct {
 	tally *tally
 }
 
-// running tells whether clients continue: until the end of the run, and on a slow machine
+// running reports whether clients continue: until the end of the run, and on a slow machine
 // until the least number of operations is recorded.
 func (r *run) running() bool {
 	now := time.Now()
