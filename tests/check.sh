@@ -133,6 +133,10 @@ check_rules() {
 	check_folders || bad=1
 	found "no typedef over a struct" \
 		"$(grep -nE '^typedef (struct|union|enum)[^(]*$' "${headers[@]}" "${sources[@]}")" || bad=1
+	found "C11 atomics instead of the compiler's builtins" \
+		"$(grep -nE '__(atomic|sync)_' "${headers[@]}" "${sources[@]}")" || bad=1
+	found "sizeof(x), with parentheses" \
+		"$(grep -nE '[^a-z_]sizeof [a-z*"]' "${headers[@]}" "${sources[@]}")" || bad=1
 	found "no unbounded or unsafe string functions" \
 		"$(grep -nE '[^a-z_](strcpy|sprintf|vsprintf|gets|strtok|atoi|atol|alloca)\(' \
 			"${sources[@]}" "${headers[@]}")" || bad=1

@@ -10,7 +10,7 @@
 #include "common/base/key.h"
 #include "common/store/view.h"
 
-#define TYPE_COST (sizeof "user.content_type" - 1) /* a content type is stored as this attribute */
+#define TYPE_COST (sizeof("user.content_type") - 1) /* a content type is stored as this attribute */
 #define NUMBER_MAX 21 /* the longest text of a 64-bit number, and a newline */
 
 /* Return the cost of the entry that PATH names, with all directories that may be missing. */

@@ -10,9 +10,9 @@
 
 #include "common/apply/apply.h"
 #include "common/event/feed.h"
-#include "tests/fuzz/fuzz_store.h"
 #include "common/store/audit.h"
 #include "common/store/internal.h"
+#include "tests/fuzz/fuzz_store.h"
 #include "tests/unit/event_random.h"
 
 #include <string.h>

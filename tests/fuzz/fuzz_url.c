@@ -2,8 +2,8 @@
  * rules of keys and survives encoding, and parameters lie inside the query. */
 #include "tests/fuzz/fuzz.h"
 
-#include "httpd/url.h"
 #include "common/base/key.h"
+#include "httpd/url.h"
 
 #include <string.h>
 

@@ -2,7 +2,8 @@
 #ifndef KEYDIR_CMOCKA_ALL_H
 #define KEYDIR_CMOCKA_ALL_H
 
-/* clang-format off: the order matters */
+/* The order matters. */
+/* clang-format off */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

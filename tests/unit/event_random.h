@@ -2,8 +2,8 @@
 #ifndef KEYDIR_TEST_EVENT_RANDOM_H
 #define KEYDIR_TEST_EVENT_RANDOM_H
 
-#include "tests/unit/prng.h"
 #include "common/event/event.h"
+#include "tests/unit/prng.h"
 
 #define EVENT_RANDOM_OPS 5    /* most operations in a transaction */
 #define EVENT_RANDOM_RANGES 6 /* most ranges in a write */

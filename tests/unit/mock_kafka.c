@@ -4,8 +4,8 @@
 
 #include "tests/unit/mock_kafka.h"
 
-#include "tests/unit/c11_threads.h"
 #include "common/base/clock.h"
+#include "tests/unit/c11_threads.h"
 
 #include <errno.h>
 #include <stdio.h>

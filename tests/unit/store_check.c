@@ -7,8 +7,8 @@
  * code is detected. */
 #include "tests/unit/store_check.h"
 
-#include "common/event/feed.h"
 #include "common/base/key.h"
+#include "common/event/feed.h"
 
 #include <errno.h>
 #include <stdarg.h>

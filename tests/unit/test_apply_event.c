@@ -3,9 +3,9 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
+#include "common/store/skipped.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store_check.h"
-#include "common/store/skipped.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -5,9 +5,9 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
+#include "common/event/record.h"
 #include "tests/unit/child.h"
 #include "tests/unit/event_random.h"
-#include "common/event/record.h"
 #include "tests/unit/store_check.h"
 #include "tests/unit/store_equal.h"
 #include "tests/unit/store_fixture.h"

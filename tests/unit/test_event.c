@@ -2,10 +2,10 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/base/ttl.h"
 #include "common/event/event.h"
 #include "tests/unit/event_equal.h"
 #include "tests/unit/fault.h"
-#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/prng.h"
 #include "common/node/evict.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/prng.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>

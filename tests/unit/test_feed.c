@@ -2,9 +2,9 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/prng.h"
-#include "tests/unit/fault.h"
 #include "common/event/feed.h"
+#include "tests/unit/fault.h"
+#include "tests/unit/prng.h"
 
 #include <errno.h>
 #include <stdlib.h>

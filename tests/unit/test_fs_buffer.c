@@ -2,9 +2,9 @@
  * read. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/prng.h"
 #include "fs/buffer.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/prng.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  * value. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/prng.h"
 #include "httpd/json_check.h"
+#include "tests/unit/prng.h"
 
 #include <jansson.h>
 #include <stdlib.h>

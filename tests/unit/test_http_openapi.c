@@ -1,9 +1,9 @@
 /* Tests of httpd/openapi.json: it describes the server's routes with their methods,
  * parameters and rights, and its problems. */
-#include "tests/unit/cmocka_all.h"
 #include "httpd/console_files.h"
 #include "httpd/problem.h"
 #include "httpd/router.h"
+#include "tests/unit/cmocka_all.h"
 
 #include <ctype.h>
 #include <jansson.h>

@@ -7,9 +7,9 @@
 #include "common/node/internal.h"
 #include "common/node/log.h"
 #include "tests/unit/child.h"
+#include "tests/unit/fixture.h"
 #include "tests/unit/mock_kafka.h"
 #include "tests/unit/node_fixture.h"
-#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -3,9 +3,9 @@
 
 #include <stdatomic.h>
 
-#include "tests/unit/capture.h"
 #include "common/base/logger.h"
 #include "common/base/ttl.h"
+#include "tests/unit/capture.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -1,8 +1,8 @@
 /* Tests of common/base/metrics.c. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/capture.h"
 #include "common/base/metrics.h"
+#include "tests/unit/capture.h"
 
 #include <math.h>
 #include <pthread.h>

@@ -2,12 +2,12 @@
  * one's own writes, waiting, expiry. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/child.h"
 #include "common/base/clock.h"
 #include "common/base/metrics.h"
 #include "common/node/internal.h"
-#include "tests/unit/node_fixture.h"
+#include "tests/unit/child.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/node_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include "common/apply/apply.h"

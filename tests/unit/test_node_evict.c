@@ -3,8 +3,8 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "tests/unit/child.h"
-#include "tests/unit/node_fixture.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/node_fixture.h"
 
 #include "common/base/clock.h"
 #include "common/base/metrics.h"

@@ -5,11 +5,11 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
+#include "common/base/clock.h"
 #include "common/node/node_shm.h"
 #include "tests/unit/child.h"
-#include "common/base/clock.h"
-#include "tests/unit/node_fixture.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/node_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -6,8 +6,8 @@
 
 #include "common/node/node_shm.h"
 #include "tests/unit/child.h"
-#include "tests/unit/node_fixture.h"
 #include "tests/unit/fixture.h"
+#include "tests/unit/node_fixture.h"
 #include "tests/unit/temp_dir.h"
 
 #include "common/apply/apply.h"

@@ -2,9 +2,9 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/base/options.h"
 #include "tests/unit/capture.h"
 #include "tests/unit/fault.h"
-#include "common/base/options.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
  * process that opens it twice stands for two processes, except where one must die. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/child.h"
 #include "common/base/clock.h"
 #include "common/node/procs.h"
+#include "tests/unit/child.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>

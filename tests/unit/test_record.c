@@ -3,11 +3,11 @@
  * LINK: -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/prng.h"
+#include "common/base/ttl.h"
+#include "common/event/record.h"
 #include "tests/unit/event_equal.h"
 #include "tests/unit/fault.h"
-#include "common/event/record.h"
-#include "common/base/ttl.h"
+#include "tests/unit/prng.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,12 +3,12 @@
  * The peer is a process of the test, with prepared answers. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/child.h"
 #include "common/base/crc64.h"
-#include "tests/unit/prng.h"
-#include "tests/unit/fixture.h"
 #include "common/node/snapshot.h"
 #include "common/store/store.h"
+#include "tests/unit/child.h"
+#include "tests/unit/fixture.h"
+#include "tests/unit/prng.h"
 #include "tests/unit/temp_dir.h"
 
 #include <arpa/inet.h>

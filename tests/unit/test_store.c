@@ -1,9 +1,9 @@
 /* Tests of common/store/: opening, tables, scans. */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/base/ttl.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
-#include "common/base/ttl.h"
 
 #include <errno.h>
 #include <stdio.h>

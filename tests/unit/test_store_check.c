@@ -3,8 +3,8 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/event_random.h"
 #include "common/store/audit.h"
+#include "tests/unit/event_random.h"
 #include "tests/unit/store_check.h"
 #include "tests/unit/temp_dir.h"
 

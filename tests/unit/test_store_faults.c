@@ -2,10 +2,10 @@
  * files, copies. */
 #include "tests/unit/cmocka_all.h"
 
-#include "tests/unit/child.h"
-#include "tests/unit/prng.h"
 #include "common/store/store.h"
 #include "common/store/verify.h"
+#include "tests/unit/child.h"
+#include "tests/unit/prng.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 

@@ -2,9 +2,9 @@
  * it, two processes do not create it at the same time, and its removal is detected. */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/store/store.h"
 #include "tests/unit/capture.h"
 #include "tests/unit/child.h"
-#include "common/store/store.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>

@@ -4,10 +4,10 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
+#include "common/store/internal.h"
 #include "tests/unit/child.h"
 #include "tests/unit/event_random.h"
 #include "tests/unit/store_check.h"
-#include "common/store/internal.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
 

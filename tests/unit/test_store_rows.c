@@ -4,10 +4,10 @@
 #include "tests/unit/cmocka_all.h"
 
 #include "common/apply/apply.h"
-#include "tests/unit/fixture.h"
-#include "common/store/internal.h"
 #include "common/base/ttl.h"
 #include "common/base/varint.h"
+#include "common/store/internal.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>

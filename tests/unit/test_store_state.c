@@ -2,10 +2,10 @@
  * and that a damaged file is refused. */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/store/state.h"
 #include "tests/unit/child.h"
 #include "tests/unit/fixture.h"
 #include "tests/unit/store_fixture.h"
-#include "common/store/state.h"
 #include "tests/unit/temp_dir.h"
 
 #include <errno.h>

@@ -2,10 +2,10 @@
  * chunked values, at all size limits, by random operations from a fixed seed. */
 #include "tests/unit/cmocka_all.h"
 
+#include "common/store/value.h"
 #include "tests/unit/prng.h"
 #include "tests/unit/store_fixture.h"
 #include "tests/unit/temp_dir.h"
-#include "common/store/value.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/key.h"
-#include "tests/unit/fixture.h"
 #include "common/store/view.h"
+#include "tests/unit/fixture.h"
 
 #include <errno.h>
 #include <stdlib.h>
