@@ -34,6 +34,7 @@
 
 #include "common/base/logger.h"
 #include "fs/mount.h"
+#include "fs/path.h"
 #include "fs/subprocess.h"
 
 #include <errno.h>
@@ -154,24 +155,6 @@ static bool forget_attributes(const struct mount *m, uint64_t ino)
 	return fuse_lowlevel_notify_inval_inode(m->session, kernel_ino(m, ino), -1, 0) != -ENOENT;
 }
 
-/* Write the path of PARENT below the root of the mount. Returns false if it has none that fits. */
-static bool path_below(const struct mount *m, const struct view *view, uint64_t parent,
-                       char dir[KEY_MAX + 1])
-{
-	char root[KEY_MAX];
-	int64_t root_len = view_path(view, m->root, root, sizeof(root));
-	int64_t len = view_path(view, parent, dir, KEY_MAX);
-
-	if (root_len < 0 || len < root_len || memcmp(dir, root, (size_t)root_len) != 0)
-		return false;
-	if (root_len > 0 && len > root_len && dir[root_len++] != '/')
-		return false;
-	len -= root_len;
-	memmove(dir, dir + root_len, (size_t)len);
-	dir[len] = '\0';
-	return true;
-}
-
 /* Fill ORDER for ITEM from the store's current state. Returns false if it need not be announced any
  * more: a removed name exists again, or the reverse. *RET_INO is the inode of the name, 0: none. */
 static bool fill_order(const struct mount *m, const struct announcement_item *item,
@@ -185,7 +168,7 @@ static bool fill_order(const struct mount *m, const struct announcement_item *it
 	if (view_open(m->store, &view) < 0)
 		return false;
 	int r = view_name(&view, item->parent, item->name, strlen(item->name), &e);
-	bool placed = path_below(m, &view, item->parent, order->dir);
+	bool placed = path_below_root(m, &view, item->parent, order->dir);
 	view_close(&view);
 	if (r == 0)
 		*ret_ino = e.ino;

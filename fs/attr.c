@@ -7,9 +7,11 @@
 #include "fs/attr.h"
 
 #include "common/base/clock.h"
+#include "fs/check.h"
 #include "fs/frozen.h"
 #include "fs/kernel_cache.h"
 #include "fs/op.h"
+#include "fs/probe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -220,6 +222,22 @@ static int attr_of_inode(struct mount *m, fuse_ino_t ino, struct stat *st, doubl
 	return r == -ENOENT ? -ESTALE : r;
 }
 
+/* Return whether REQ comes from the probe, for anything but a directory. */
+static bool is_probed(struct mount *m, fuse_req_t req, fuse_ino_t ino)
+{
+	struct view view;
+	struct entry e;
+
+	if (!probe_is(check_probe(m->check), fuse_req_ctx(req)->pid) || ino == FUSE_ROOT_ID)
+		return false;
+	int r = view_open(m->store, &view);
+	if (r == 0) {
+		r = view_inode(&view, store_ino(m, ino), &e);
+		view_close(&view);
+	}
+	return r < 0 || !entry_is_dir(&e);
+}
+
 /* Answer REQ with the attributes of INO: after the file's events in flight are done, unless
  * WAITED. Without KEEP the kernel may not cache the answer. */
 static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool waited, bool keep)
@@ -262,7 +280,10 @@ static void reply_attr(struct mount *m, fuse_req_t req, fuse_ino_t ino, bool wai
 
 void attr_reply(struct mount *m, fuse_req_t req, fuse_ino_t ino)
 {
-	reply_attr(m, req, ino, false, true);
+	if (is_probed(m, req, ino))
+		fuse_reply_err(req, EAGAIN);
+	else
+		reply_attr(m, req, ino, false, true);
 }
 
 void attr_reply_changed(struct mount *m, fuse_req_t req, fuse_ino_t ino)

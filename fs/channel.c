@@ -15,6 +15,7 @@
 #include "fs/channel.h"
 
 #include "common/base/logger.h"
+#include "fs/check.h"
 #include "fs/mount.h"
 
 #include <errno.h>
@@ -28,8 +29,12 @@
 static ssize_t read_request(int fd, void *buf, size_t size, void *userdata)
 {
 	struct mount *m = userdata;
-	ssize_t n = spin_read(&m->spin, fd, buf, size);
+	const struct fuse_in_header *header = buf;
+	ssize_t n;
 
+	/* Such an answer is for the check, and not for libfuse. */
+	while ((n = spin_read(&m->spin, fd, buf, size)) > 0 && header->opcode == FUSE_NOTIFY_REPLY)
+		check_answer(m->check, buf, (size_t)n);
 	if (n > 0)
 		handshake_request(&m->handshake, buf, (size_t)n);
 	return n;

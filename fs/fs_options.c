@@ -7,6 +7,8 @@
  * No state, no lock. */
 #include "fs/fs_options.h"
 
+#include "fs/check.h"
+
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -28,6 +30,10 @@ static const struct option_row long_rows[] = {
 	{ "metrics-file", 0, NULL, OPTION_TEXT, "FILE", NULL,
 	  "write Prometheus metrics to a file every 10 s, for the node exporter",
 	  offsetof(struct fs_options, metrics_file) },
+	{ "check-rate", 0, "KEYDIR_CHECK_RATE", OPTION_COUNT, "N", "4",
+	  "entries in the kernel's cache to compare with the store each second, 1000 at most; 0: "
+	  "none",
+	  offsetof(struct fs_options, check_rate) },
 	{ "help", 'h', NULL, OPTION_FLAG, NULL, NULL, "show this help",
 	  offsetof(struct fs_options, help) },
 	{ "version", 'V', NULL, OPTION_FLAG, NULL, NULL, "show the version",
@@ -254,10 +260,13 @@ static int set_mount_options(struct fs_options *options, char *why, size_t why_s
 	return 0;
 }
 
-static int check_inotify(const struct fs_options *options, char *why, size_t why_size)
+static int check_options(const struct fs_options *options, char *why, size_t why_size)
 {
 	if (options->inotify && options->read_only)
 		return refuse_option(why, why_size, "-o inotify cannot be combined with ro");
+	if (options->check_rate > CHECK_RATE_MAX)
+		return refuse_option(why, why_size, "--check-rate %llu: at most %d",
+		                     (unsigned long long)options->check_rate, CHECK_RATE_MAX);
 	if (options->inotify && options->no_cache)
 		return refuse_option(why, why_size, "-o inotify cannot be combined with nocache");
 	return 0;
@@ -340,7 +349,7 @@ int fs_options_parse(int argc, char **argv, struct fs_options *ret, char *why, s
 		return r;
 	r = set_mount_options(ret, why, why_size);
 	if (r == 0)
-		r = check_inotify(ret, why, why_size);
+		r = check_options(ret, why, why_size);
 	if (r == 0)
 		r = set_operands(ret, argv + first, argc - first, why, why_size);
 	if (r < 0) {

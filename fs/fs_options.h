@@ -19,6 +19,7 @@ struct fs_options {
 	bool man; /* write the options' part of the manual */
 	const char *log_file;
 	const char *metrics_file; /* NULL: write none */
+	uint64_t check_rate;      /* comparisons in a second (check.h); 0: none */
 	const char *source;       /* NULL: not given */
 	const char *mountpoint;
 

@@ -25,6 +25,7 @@
 #include "fs/inval.h"
 
 #include "common/base/clock.h"
+#include "fs/check.h"
 #include "fs/frozen.h"
 #include "fs/inval_internal.h"
 #include "fs/mount.h"
@@ -88,6 +89,16 @@ void inval_free(struct inval *inval)
 uint64_t inval_offset(const struct inval *inval)
 {
 	return atomic_load_explicit(&inval->invalidated_offset, memory_order_acquire);
+}
+
+bool inval_settled(struct inval *inval, uint64_t offset)
+{
+	pthread_mutex_lock(&inval->lock);
+	/* After the start no event may have been followed yet. */
+	uint64_t followed = inval->offset ? inval->offset : inval_offset(inval);
+	bool settled = inval->idle && !inval->wanted && followed >= offset;
+	pthread_mutex_unlock(&inval->lock);
+	return settled;
 }
 
 /* --- the threads ----------------------------------------------------------- */
@@ -192,12 +203,16 @@ static void wait_for_work(struct inval *inval)
 {
 	bool frozen = atomic_load_explicit(&inval->mount->files.nfrozen, memory_order_acquire) != 0;
 
+	inval->idle = !inval->retries;
 	if (!inval->retries && !frozen) {
 		pthread_cond_wait(&inval->wake, &inval->lock);
-		return;
+	} else {
+		struct timespec until = clock_mono_in(inval->retries ? RETRY_MS :
+		                                                       FROZEN_REQUESTS_MS);
+
+		pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
 	}
-	struct timespec until = clock_mono_in(inval->retries ? RETRY_MS : FROZEN_REQUESTS_MS);
-	pthread_cond_timedwait(&inval->wake, &inval->lock, &until);
+	inval->idle = false;
 }
 
 /* Queue the thawing of each frozen file that was not read lately. */
@@ -251,6 +266,7 @@ static bool process_round(struct notifier *notifier)
 		struct invalidation *item = inval->round;
 		bool is_own = item->proc == own;
 
+		check_note(inval->mount->check, item->parent, item->name, item->len);
 		inval->round = item->next;
 		if (is_own) {
 			item->announce = ANNOUNCE_NOTHING;

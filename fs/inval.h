@@ -46,6 +46,9 @@ void inval_reply(struct inval *inval, struct fuse_req *req, int error);
  * answer may come before names are invalidated. Never waits. */
 void inval_sync(struct inval *inval, struct fuse_req *req);
 
+/* Return whether the kernel was notified of all changes up to OFFSET, and nothing is left to do. */
+bool inval_settled(struct inval *inval, uint64_t offset);
+
 /* Used by notifier.c: ask whether NOTIFIER's thread may wait for a lock of the kernel now, and note
  * the end of the wait. It may not while an fsync of a directory waits; if it MUST, those requests
  * are answered first. */

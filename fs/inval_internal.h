@@ -20,6 +20,7 @@ struct inval {
 	struct invalidation *syncs; /* unanswered fsyncs in the queue, linked by next_sync */
 	uint64_t offset;            /* of the last event followed */
 	bool wanted;                /* there is work, or an offset to acknowledge */
+	bool idle;                  /* the active thread waits, and has no retries */
 	bool stop;
 	unsigned nthreads;
 	struct notifier *notifier; /* of the active thread; NULL: not started */

@@ -79,3 +79,13 @@ bool lookup_cache_find(struct lookup_cache *cache, uint64_t ino, int64_t now_ms,
 	pthread_mutex_unlock(&cache->lock);
 	return known;
 }
+
+bool lookup_cache_at(struct lookup_cache *cache, size_t n, struct lookup_name *ret)
+{
+	pthread_mutex_lock(&cache->lock);
+	bool used = cache->slots[n].ino != 0;
+	if (used)
+		*ret = cache->slots[n].name;
+	pthread_mutex_unlock(&cache->lock);
+	return used;
+}

@@ -47,4 +47,8 @@ void lookup_cache_renamed(struct lookup_cache *cache, uint64_t parent, const cha
 bool lookup_cache_find(struct lookup_cache *cache, uint64_t ino, int64_t now_ms,
                        struct lookup_name *ret);
 
+/* Copy the name in slot N (below LOOKUP_CACHE_SLOTS), however old it is. Returns false if the slot is
+ * empty. */
+bool lookup_cache_at(struct lookup_cache *cache, size_t n, struct lookup_name *ret);
+
 #endif

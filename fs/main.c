@@ -8,6 +8,7 @@
 #include "fs/announce.h"
 #include "fs/fs_options.h"
 #include "fs/guard.h"
+#include "fs/probe.h"
 #include "fs/remount.h"
 #include "fs/serve.h"
 
@@ -194,6 +195,8 @@ int main(int argc, char **argv)
 
 	if (guard_wanted(argc, argv))
 		return guard_main(argv);
+	if (probe_wanted(argc, argv))
+		return probe_main(argv);
 	if (announcer_wanted(argc, argv))
 		return announcer_main(argv);
 	if (fs_options_parse(argc, argv, &options, why, sizeof(why)) < 0) {

@@ -28,6 +28,7 @@
 /* Directories can share a counter; then one may be listed with attributes that nothing needs. */
 #define LOOKUP_COUNTERS 1024
 
+struct check;
 struct handle;
 struct dir;
 
@@ -50,6 +51,7 @@ struct mount {
 	struct worker *worker;
 	struct inval *inval;
 	struct announcer *announcer; /* NULL: no announcements */
+	struct check *check;         /* NULL: off */
 	struct busy busy;
 	struct lookup_cache lookup_cache;
 	struct open_list open;

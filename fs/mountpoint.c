@@ -91,8 +91,7 @@ int mountpoint_check(const char *dir, char *why, size_t why_size)
 
 /* --- the mount on a directory ---------------------------------------------- */
 
-/* Return the id of the mount that FD is on, or -1 if it is not known. */
-static int mount_of_fd(int fd)
+int mountpoint_of_fd(int fd)
 {
 	char path[64], line[128];
 	int id = -1;
@@ -109,8 +108,7 @@ static int mount_of_fd(int fd)
 	return id;
 }
 
-/* Return the minor device number of a mount, or 0 if it is not known. */
-static unsigned device_of(int mount)
+unsigned mountpoint_device(int mount)
 {
 	FILE *table = fopen("/proc/self/mountinfo", "re");
 	char *line = NULL;
@@ -141,7 +139,7 @@ unsigned mountpoint_connection(const char *dir)
 
 	if (fd < 0)
 		return 0;
-	unsigned connection = device_of(mount_of_fd(fd));
+	unsigned connection = mountpoint_device(mountpoint_of_fd(fd));
 	close(fd);
 	return connection;
 }

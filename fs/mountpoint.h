@@ -14,6 +14,11 @@ int mountpoint_check(const char *dir, char *why, size_t why_size);
  * number, or 0 if it is not known. Sends no request. */
 unsigned mountpoint_connection(const char *dir);
 
+/* Return the id of the mount that FD is on, or -1 if it is not known. */
+int mountpoint_of_fd(int fd);
+/* Return the minor device number of the mount with this id, or 0 if there is no such mount. */
+unsigned mountpoint_device(int mount);
+
 /* Set the kernel's read-ahead for files of the mount at DIR. Waits until the process of the mount
  * has answered a request. Returns false if it could not be set, for lack of permission or because
  * the mount does not answer. */

@@ -46,6 +46,23 @@ int path_inode(struct mount *m, uint64_t ino, struct path *ret)
 	return 0;
 }
 
+bool path_below_root(const struct mount *m, const struct view *view, uint64_t ino,
+                     char ret[KEY_MAX + 1])
+{
+	char root[KEY_MAX];
+	int64_t root_len = view_path(view, m->root, root, sizeof(root));
+	int64_t len = view_path(view, ino, ret, KEY_MAX);
+
+	if (root_len < 0 || len < root_len || memcmp(ret, root, (size_t)root_len) != 0)
+		return false;
+	if (root_len > 0 && len > root_len && ret[root_len++] != '/')
+		return false;
+	len -= root_len;
+	memmove(ret, ret + root_len, (size_t)len);
+	ret[len] = '\0';
+	return true;
+}
+
 int fs_check_name(const char *name)
 {
 	return strlen(name) > KEY_NAME_MAX ? -ENAMETOOLONG : 0;

@@ -23,6 +23,11 @@ int path_child(const struct view *view, uint64_t parent, const char *name, bool 
  * -EIO if the store cannot be read. */
 int path_inode(struct mount *m, uint64_t ino, struct path *ret);
 
+/* Write the path of the store's inode INO below the root of the mount; empty for the root itself.
+ * Returns false if it has none that fits. */
+bool path_below_root(const struct mount *m, const struct view *view, uint64_t ino,
+                     char ret[KEY_MAX + 1]);
+
 /* Return 0, or -ENAMETOOLONG for a name that is longer than any entry's. */
 int fs_check_name(const char *name);
 

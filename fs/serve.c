@@ -4,7 +4,7 @@
  *
  * Stop, by a signal:
  * 1. While requests are still served: collect the data written through mappings, then stop the
- *    invalidator and the announcer. They may wait for a lock that the kernel holds until one of
+ *    check, the invalidator and the announcer. They may wait for a lock that the kernel holds until one of
  *    its requests is answered.
  * 2. End the loop, so that no new request arrives.
  * 3. While replies can still be sent: close the open files, wait for events in flight, close
@@ -21,6 +21,7 @@
 #include "common/base/early_stop.h"
 #include "common/base/logger.h"
 #include "fs/channel.h"
+#include "fs/check.h"
 #include "fs/dir.h"
 #include "fs/fs_ops.h"
 #include "fs/guard.h"
@@ -256,6 +257,7 @@ static void *wait_for_signal(void *arg)
 		handle_collect_mapped(s->mount);
 	}
 	node_limit_stop(s->mount->node, unmount_lazily, s->mount);
+	check_stop(s->mount->check);
 	inval_stop(s->mount->inval);
 	announcer_stop(s->mount->announcer);
 	fuse_session_exit(s->mount->session);
@@ -355,6 +357,7 @@ static int serve_until_unmounted(struct mount *m, struct starter *starter, char 
 	sigaddset(&stopper.signals, SIGINT);
 	r = -pthread_create(&stopper.thread, NULL, wait_for_signal, &stopper);
 	if (r < 0) {
+		check_stop(m->check);
 		inval_stop(m->inval);
 		announcer_stop(m->announcer);
 		return explain_error(r, why, why_size, "cannot start a thread");
@@ -380,6 +383,17 @@ static int serve_until_unmounted(struct mount *m, struct starter *starter, char 
 	handle_close_all(m);
 	dir_close_all(m);
 	return 0;
+}
+
+static void start_check(struct mount *m, const struct fs_options *options)
+{
+	unsigned connection = mountpoint_connection(options->mountpoint);
+	int r = check_start(m, (unsigned)options->check_rate, connection, options->mountpoint,
+	                    &m->check);
+
+	if (r < 0)
+		logger(LOGGER_WARN, "what the kernel caches is not checked why=\"%s\"",
+		       strerror(-r));
 }
 
 static int start_announcer(struct mount *m, const char *dir, char *why, size_t why_size)
@@ -419,6 +433,8 @@ static int mount_and_run(struct mount *m, const struct fs_options *options, cons
 	}
 	if (r == 0 && options->inotify)
 		r = start_announcer(m, options->mountpoint, why, why_size);
+	if (r == 0 && m->caching && options->check_rate)
+		start_check(m, options);
 	if (r == 0)
 		r = serve_until_unmounted(m, &starter, why, why_size);
 	guard_stop(starter.guard);
@@ -492,6 +508,7 @@ int fs_serve(const struct fs_options *options, serve_ready *ready, void *arg, ch
 		fuse_session_destroy(m.session);
 	}
 	announcer_free(m.announcer);
+	check_free(m.check);
 	if (r == 0)
 		logger(LOGGER_INFO, "unmounted mountpoint=%s", options->mountpoint);
 free_inval:

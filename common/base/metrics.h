@@ -19,7 +19,11 @@
 	X(EVICTIONS, "keydir_evictions_submitted_total", "Evictions submitted by this process")    \
 	X(WRITES_UNKNOWN, "keydir_writes_unknown_total", "Writes whose outcome stayed unknown")    \
 	X(LOG_ERRORS, "keydir_log_errors_total", "Errors that the log reported")                   \
-	X(APPLY_STALLS, "keydir_apply_stalls_total", "Times that applying had to wait for room")
+	X(APPLY_STALLS, "keydir_apply_stalls_total", "Times that applying had to wait for room")   \
+	X(MOUNT_CHECKS, "keydir_mount_checks_total",                                               \
+	  "Entries in the kernel's cache that this mount compared with the store")                 \
+	X(MOUNT_DIFFERENCES, "keydir_mount_differences_total",                                     \
+	  "Entries in the kernel's cache that differed from the store")
 
 enum metrics_counter {
 #define X(id, name, help) METRIC_##id,

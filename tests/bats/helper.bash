@@ -78,6 +78,8 @@ keydir_setup() {
 	export ASAN_OPTIONS="${ASAN_OPTIONS:+$ASAN_OPTIONS:}log_path=$T/reports/asan"
 	export UBSAN_OPTIONS="${UBSAN_OPTIONS:+$UBSAN_OPTIONS:}print_stacktrace=1:log_path=$T/reports/ubsan"
 	export TSAN_OPTIONS="${TSAN_OPTIONS:+$TSAN_OPTIONS:}log_path=$T/reports/tsan"
+	# More than by default: each test that mounts checks what the kernel caches (check_reports).
+	export KEYDIR_CHECK_RATE=25
 	unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY all_proxy
 	export no_proxy='*' LC_ALL=C.UTF-8
 }
