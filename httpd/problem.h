@@ -42,7 +42,8 @@
 	X(NOT_READY, 503, "not-ready", "The node is not ready")                                    \
 	X(UNKNOWN, 504, "outcome-unknown", "Outcome unknown")                                      \
 	X(VERSION, 505, "http-version", "HTTP version not supported")                              \
-	X(FULL, 507, "full", "The cache is full")
+	X(FULL, 507, "full", "The cache is full")                                                  \
+	X(NO_ROOM, 507, "no-room", "No room for a snapshot")
 
 enum problem {
 #define X(id, status, slug, title) PROBLEM_##id,

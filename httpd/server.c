@@ -23,6 +23,7 @@
 #include "httpd/peers.h"
 #include "httpd/refusals.h"
 #include "httpd/request.h"
+#include "httpd/spool.h"
 #include "httpd/tls.h"
 #include "httpd/watch_hub.h"
 
@@ -188,6 +189,12 @@ int server_new(struct node *node, struct watch_hub *hub, const struct settings *
 	answer_memory_limit(settings->answer_memory);
 	pthread_mutex_init(&server->waiting_lock, NULL);
 
+	server->spools = spools_new(node);
+	if (!server->spools) {
+		r = -ENOMEM;
+		snprintf(why, why_size, "out of memory");
+		goto err_free;
+	}
 	uint64_t reserve = RESERVE_PER_THREAD * settings->threads;
 	r = raise_files(&connections, reserve, why, why_size);
 	if (r)
@@ -265,6 +272,7 @@ err_hosts:
 err_access:
 	access_free(server->access);
 err_free:
+	spools_free(server->spools);
 	pthread_mutex_destroy(&server->waiting_lock);
 	free(server);
 	return r;
@@ -315,6 +323,7 @@ void server_stop(struct server *server, int64_t grace_ms)
 	watch_hub_close(server->hub);
 	await_idle(grace_ms);
 	atomic_store(&server->abandoning, true);
+	spools_stop(server->spools);
 	do {
 		request_abandon_all(server);
 		pause_ms(1);
@@ -332,6 +341,7 @@ void server_free(struct server *server)
 {
 	if (!server)
 		return;
+	spools_free(server->spools);
 	access_free(server->access);
 	hosts_free(server->hosts);
 	access_log_close(server->access_log);

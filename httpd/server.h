@@ -15,6 +15,7 @@ struct clients;
 struct hosts;
 struct peers;
 struct request;
+struct spools;
 struct watch_hub;
 
 struct server {
@@ -32,8 +33,8 @@ struct server {
 	_Atomic uint64_t body_bytes;   /* total of all bodies being collected */
 	uint64_t body_bytes_max;
 	_Atomic uint64_t tag_digits;  /* the volume's tag without its dash; 0: not known yet */
-	atomic_int snapshots;         /* being sent */
-	atomic_int snapshots_waiting; /* of those, with a suspended connection */
+	struct spools *spools;        /* files from which snapshots are sent */
+	atomic_int snapshots_waiting; /* snapshots whose connection is suspended */
 	atomic_bool draining;         /* stopping: connections close after their response */
 	atomic_bool abandoning;       /* stopping: requests may no longer wait */
 

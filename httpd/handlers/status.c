@@ -14,6 +14,7 @@
 #include "httpd/process_metrics.h"
 #include "httpd/respond.h"
 #include "httpd/server.h"
+#include "httpd/spool.h"
 #include "httpd/watch_hub.h"
 
 #include <limits.h>
@@ -120,6 +121,7 @@ enum MHD_Result handle_metrics(struct request *rq)
 	http_metrics_write(to);
 	clients_metrics_write(rq->server->clients, to);
 	answer_memory_metrics_write(to);
+	spools_metrics_write(rq->server->spools, to);
 	access_metrics_write(to);
 	access_log_metrics_write(to);
 	process_metrics_write(to, rq->server->started_ms);
