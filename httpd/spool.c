@@ -472,6 +472,8 @@ ssize_t spool_read(struct spool *spool, uint64_t pos, void *buf, size_t max)
 	pthread_mutex_unlock(&spool->spools->lock);
 	if (result == -ECANCELED)
 		return result;
+	if (pos >= written && !over)
+		written = file_size(spool); /* the watcher may not have run */
 	if (pos >= written)
 		return over ? result : -EAGAIN;
 	if (max > written - pos)
