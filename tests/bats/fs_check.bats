@@ -199,7 +199,7 @@ both_compared() {
 	local now
 	cat "$MNT"/d*/* "$T"/second/d*/* >/dev/null 2>&1
 	mapfile -t now < <(counter checks)
-	[ "${now[0]}" -gt "$1" ] && [ "${now[1]}" -gt "$2" ]
+	[[ ${now[0]} -gt $1 && ${now[1]} -gt $2 ]]
 }
 
 @test "the check keeps no mount busy, and ends with it" {
