@@ -215,7 +215,7 @@ EOF
 	refused --idle-timeout --idle-timeout 1ms
 	refused --log-level --log-level loud
 	refused --nonsense --nonsense
-	refused 'options only' operand
+	refused 'takes only options' operand
 	refused --max-value --max-value 0
 	refused --write-timeout --write-timeout 25d
 	# A port in use is reported, and no process stays.
