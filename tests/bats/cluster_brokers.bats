@@ -185,7 +185,7 @@ why_is() { [[ $(status_of "$1" .why) == *"$2"* ]]; }
 	for i in {1..10}; do put 1 "lost/$i" "$i"; done
 	wait_for 20 settled 1 2
 	# The new leader's log must be longer than the nodes have applied before they see it.
-	for n in 1 2; do kill -STOP "${NODE_HTTPD[n]}"; done
+	for n in 1 2; do stop_all "${NODE_HTTPD[n]}"; done
 	set_topic min.insync.replicas=1 unclean.leader.election.enable=true
 	broker_of "$first" kill
 	broker_of "$second" start

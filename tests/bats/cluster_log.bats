@@ -578,7 +578,7 @@ transaction() { timeout $((30 * PATIENCE)) "$KEYDIR_BUILD/tools/log_probe" "$VOL
 	broker kill
 	lose_batches 5
 	# No node may read before the log is longer than the part it has applied.
-	kill -STOP "${NODE_HTTPD[1]}"
+	stop_all "${NODE_HTTPD[1]}"
 	broker start
 	for i in {1..30}; do echo "b/$i:$i"; done | produce -K:
 	kill -CONT "${NODE_HTTPD[1]}"

@@ -235,7 +235,7 @@ stop_all() {
 	wait_for 10 all_stopped "$1"
 }
 
-all_stopped() { ! grep -q '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/status; }
+all_stopped() { ! grep -qs '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/status; }
 
 not() { ! "$@"; }
 

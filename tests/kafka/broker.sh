@@ -212,6 +212,21 @@ send_signal() {
 	kill "-$2" "$pid"
 }
 
+# all_stopped PID: does no thread of PID run? A thread can run on for a moment after
+# SIGSTOP was sent.
+all_stopped() { ! grep -qs '^State:[[:space:]]*[^tT[:space:]]' /proc/"$1"/task/*/status; }
+
+# pause DIR: stop the broker in DIR, and wait until each of its threads has stopped.
+pause() {
+	local pid until=$((SECONDS + deadline_s))
+	send_signal "$1" STOP
+	pid=$(pid_of "$(cd "$1" && pwd)")
+	until all_stopped "$pid"; do
+		[ "$SECONDS" -lt "$until" ] || die "the broker did not stop within $deadline_s s"
+		sleep 0.01
+	done
+}
+
 [ $# -ge 1 ] || usage
 verb=$1
 shift
@@ -220,7 +235,7 @@ fetch) fetch ;;
 start) start "$@" ;;
 stop) end "${1:?}" TERM ;;
 kill) end "${1:?}" KILL ;;
-pause) send_signal "${1:?}" STOP ;;
+pause) pause "${1:?}" ;;
 resume) send_signal "${1:?}" CONT ;;
 running) [ -d "${1:?}" ] && pid_of "$(cd "$1" && pwd)" >/dev/null ;;
 *) usage ;;
