@@ -235,7 +235,7 @@ static bool is_probed(struct mount *m, fuse_req_t req, fuse_ino_t ino)
 		r = view_inode(&view, store_ino(m, ino), &e);
 		view_close(&view);
 	}
-	return r < 0 || !entry_is_dir(&e);
+	return r != 0 || !entry_is_dir(&e);
 }
 
 /* Answer REQ with the attributes of INO: after the file's events in flight are done, unless

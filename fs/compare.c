@@ -128,7 +128,7 @@ static enum compare_result compare_name(struct mount *m, struct probe *probe, co
 		describe_name(c->store, c->ino);
 		return COMPARE_DIFFERENT;
 	}
-	if (seen.kind != PROBE_ENTRY || entry_is_dir(e))
+	if (!e || seen.kind != PROBE_ENTRY || entry_is_dir(e))
 		return COMPARE_EQUAL;
 	return compare_attributes(m, &seen, e, c);
 }

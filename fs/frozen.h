@@ -18,10 +18,11 @@
 bool frozen_try(struct files *files, struct file *f, const struct view *view, int64_t now_ms);
 
 /* Note a request for the size of F, or a read that means the same (frozen.c). Returns true if F
- * is frozen and must be thawed now. */
+ * is frozen and must be thawed now; from then on F shows each new version. */
 bool frozen_size_requested(struct file *f, int64_t now_ms);
 
-/* Return whether F is frozen and has to be thawed because it was not read lately. */
+/* Return whether F is frozen and has to be thawed because it was not read lately; from then on F
+ * shows each new version. */
 bool frozen_expired(struct file *f, int64_t now_ms);
 
 /* Let F, if it is frozen, follow its entry again, and load the value that VIEW has if F is

@@ -1,4 +1,5 @@
-/* Pending: changes whose close has returned already (-o async_close). */
+/* Pending: changes that no caller waits for any more (after close with -o async_close, or at
+ * release). */
 #ifndef KEYDIR_FS_PENDING_H
 #define KEYDIR_FS_PENDING_H
 
@@ -32,10 +33,10 @@ struct pending {
 
 void pending_init(struct pending *pending);
 
-/* Add OP, which was not sent yet; pending_done() removes it. ERROR is its errno, 0 for success.
- * Above the limits, pending_add() without MUST returns false and changes nothing. Thread-safe, like
- * all functions here. */
+/* Add OP, which was not sent yet. Above the limits, return false and change nothing, unless MUST.
+ * Thread-safe, like all functions here. */
 bool pending_add(struct pending *pending, struct op *op, bool must);
+/* Remove OP, which ended with ERROR, an errno or 0. */
 void pending_done(struct pending *pending, struct op *op, int error);
 
 /* Call WAIT->run once all changes that are pending now are done. If there are none, return false

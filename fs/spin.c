@@ -2,8 +2,8 @@
  *
  * Most of the time of a round trip goes into waking two processors, one after the other. So
  * while requests follow each other closely, a thread polls for the next one instead of
- * sleeping. It does so only if the last two requests arrived within the polling time, so that
- * it is successful more often than not; only one thread at a time; and not while other
+ * sleeping. It does so only if the previous request arrived less than the polling time ago, so
+ * that it is successful more often than not; only one thread at a time; and not while other
  * processes want the processor: it yields between polls, and if a yield takes long, another
  * process has run, and no thread spins for a while. So an idle mount costs nothing, and a mount
  * on a busy machine next to nothing. Relaxed atomics, and `taken` as a lock that is only tried. */

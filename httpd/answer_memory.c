@@ -3,7 +3,7 @@
  * Clients decide how many responses are sent at a time and how long each takes. So every buffer
  * that holds a stored value, or text built from stored values, is counted here until it is freed,
  * and one that would exceed the limit is refused: the request is answered 503, or its value is read
- * in pieces (value_pieces.c).
+ * in pieces (value_answer.c).
  *
  * A block begins with its size, because libmicrohttpd passes only the address when it frees a
  * response.

@@ -112,8 +112,8 @@ static int run_format(struct apply *ap, const struct event *ev)
 	return tree_touch_dir(ap, STORE_ROOT_INO, 0);
 }
 
-/* Report whether the record that EV names was skipped. The reader of the log skips it, and
- * has looked ahead for this event before the record could be applied. */
+/* Report whether the record that EV names was skipped. The reader of the log had found this
+ * event ahead of that record's turn, and so skipped the record. */
 static int run_skip(struct apply *ap, const struct event *ev)
 {
 	int r = store_skipped_has(ap->txn, ev->at);

@@ -1,6 +1,6 @@
 /* Target: finds the entry that an operation changes, and saves it.
  *
- * Preconditions, and therefore O_EXCL, If-Match, incr and the like, are decided only here,
+ * Preconditions, and therefore O_EXCL, If-Match and the like, are decided only here,
  * right after the entry is found and before any other check of it. */
 #include "common/apply/target.h"
 

@@ -19,9 +19,9 @@ static inline int target_find(struct apply *ap, const struct event *ev, bool mak
 	return r || ev->cond == IF_NONE ? r : (int)target_check(ev, ret);
 }
 
-/* Do the same for an entry that must exist. */
+/* As target_find(), for an entry that must exist. */
 int target_find_existing(struct apply *ap, const struct event *ev, struct target *ret);
-/* Do the same, and also accept an empty key, which is the root. */
+/* As target_find_existing(), but an empty key is the root. */
 int target_find_any(struct apply *ap, const struct event *ev, struct target *ret);
 /* Find a target that must exist and be a key or a link, not a directory. */
 int target_find_key(struct apply *ap, const struct event *ev, struct target *ret);

@@ -40,7 +40,8 @@ struct target {
 
 /* Find the entry given by AT, by DIR and the last name of KEY, or by KEY. An expired entry
  * on the way is purged and counts as absent. Positive results: NOT_FOUND for a missing AT
- * or DIR, or for a missing parent unless MAKE is set; NOT_DIR; REJECTED (the root). */
+ * or DIR, or for a missing parent unless MAKE is set; NOT_DIR. The root has no name: an empty
+ * KEY without AT is not found. */
 int tree_find(struct apply *ap, uint64_t at, uint64_t dir, struct bytes key, bool make,
               struct target *ret);
 

@@ -4,8 +4,9 @@
  * continued at its own offset would permanently differ from all nodes that read the log later. A
  * log changes only at its end: if it still has the same record at the newest offset applied, all
  * earlier records are the same, too. So comparing one record is enough to continue, if the log
- * could not change undetected since that record was read. A second record (`sure`) covers changes
- * that are detected later. The other records show up to which offset the two logs are the same.
+ * could not change undetected since that record was read. A replacement may be
+ * noticed only after records of the new log were applied. So a second record (`sure`), which the
+ * log was seen to have after it was applied, is compared too. The other records show up to which offset the two logs are the same.
  *
  * The row is written once per commit, not per record: a replay only has to compute a checksum of
  * about 100 bytes for each record.

@@ -23,8 +23,8 @@ struct log_kafka {
 	uint64_t max_value, max_record; /* bytes */
 	int64_t write_timeout_ms;
 
-	/* Protects producer to inflight. No function of librdkafka and no callback is called
-	 * while it is held. */
+	/* Protects producer to inflight. No callback and no function of librdkafka that can wait
+	 * is called while it is held. */
 	pthread_mutex_t lock;
 	struct log_kafka_client *producer;
 	struct log_kafka_append *appends; /* handed to librdkafka, and not reported yet ... */

@@ -8,7 +8,7 @@
  *
  * Batches circulate: this thread fills empty ones, log_kafka_prefetch_next() takes them over, and
  * they come back used, with their messages, which this thread returns to librdkafka. The number of
- * batches and PREFETCH_BYTES limit the memory. Errors of librdkafka's keep their place among the
+ * batches and PREFETCH_BYTES limit the memory. librdkafka's errors stay in order with the
  * records; the polling thread handles them. librdkafka's callbacks (errors, statistics) run in this
  * thread.
  *
@@ -33,8 +33,8 @@
 #define WAIT_MS 500              /* between two checks whether to stop */
 
 struct log_kafka_prefetch {
-	struct log_kafka_client *client; /* never changes */
-	uint64_t until;                  /* never changes */
+	struct log_kafka_client *client; /* constant */
+	uint64_t until;                  /* offset at which to stop; constant */
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t came; /* a batch is ready, or `over` or `woken` was set */

@@ -21,7 +21,8 @@
  * rd_kafka_produce_batch() does not support headers, and wakes the thread for the first record as
  * well. So a batch is prepared, including its headers, before it is passed to librdkafka.
  *
- * Invariant: an append is in this list, and then in log->appends from before librdkafka has it.
+ * Invariant: an append is always in exactly one list: here until it is sent, and in log->appends
+ * from just before it is handed to librdkafka until the report.
  * `sending` keeps the order: a record that arrives while queued ones are passed to librdkafka is
  * queued, too.
  *
@@ -56,13 +57,14 @@
 /* About the time of a broker's acknowledgement, and between the first and the last of sixty writers
  * over HTTP. */
 #define LINGER_MS 1
-/* How long the log's thread pauses after reports of success, for which nothing waits: it
- * takes those of this time together instead of being woken for each one, just when the
- * record comes back and other threads want the processor. Longer than LINGER_MS, so that the
- * thread is not in a long poll while a writer lingers. */
+/* How long the log's thread pauses after reports of success, for which nothing waits. It
+ * collects the reports of this time in one go: being woken for each would take the processor
+ * just when the record comes back. Longer than LINGER_MS, so that the thread is not in a long
+ * poll while a writer lingers. */
 #define PAUSE_MS 3
 
-_Static_assert(PAUSE_MS > LINGER_MS, "the thread would not send a lone record of its group");
+_Static_assert(PAUSE_MS > LINGER_MS,
+               "the pause must outlast the linger, or a lingering batch is sent late");
 
 void log_kafka_send_queue_init(struct log_kafka_send_queue *queue)
 {

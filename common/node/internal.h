@@ -36,8 +36,8 @@ struct node {
 	pthread_cond_t deadline_wake;
 	bool deadlines_stop; /* protected by deadline_lock */
 
-	/* Protects seq, queue, pending and waiters. No function is called with it held. It is
-	 * taken inside work_lock, never the other way round. */
+	/* Protects seq, queue, pending and waiters. No callback and no function of the log is
+	 * called with it held. It is taken inside work_lock, never the other way round. */
 	pthread_mutex_t queue_lock;
 	uint64_t seq;
 	struct submission *queue, **queue_last;

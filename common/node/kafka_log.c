@@ -11,7 +11,8 @@
  * thread here, and the worker again for the outcome. To save one of them, applying would
  * have to spin while the broker answers, on a processor that the broker may need.
  *
- * Locks: kafka.lock only to sleep until a stop; consumer.lock, a file lock. */
+ * Locks: kafka.lock, to sleep until a stop and for the warnings already given; consumer.lock, a
+ * file lock. */
 #include "common/node/log.h"
 
 #include "common/base/clock.h"

@@ -18,8 +18,8 @@ bool quota_can_fit(struct txn *txn, const struct event *ev, uint64_t quota);
 uint64_t quota_growth(const struct event *ev);
 
 /* Return whether the value that the append EV makes stays within MAX bytes, where MAX is at least
- * the length of the appended bytes. False for a transaction, whose operations may depend on each
- * other. */
+ * the length of the appended bytes. For a transaction, whose operations may depend on each other,
+ * return false; for any other event true. */
 bool quota_append_fits(struct txn *txn, const struct event *ev, uint64_t max);
 
 #endif

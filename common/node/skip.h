@@ -1,4 +1,4 @@
-/* Skipping of a record that stops the node, on the operator's order (--skip-record). */
+/* Skip: passes over a record that stops the node, on the operator's order (--skip-record). */
 #ifndef KEYDIR_SKIP_H
 #define KEYDIR_SKIP_H
 

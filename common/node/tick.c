@@ -13,8 +13,8 @@
  * - Among the nodes, the one that logged the latest tick continues without delay; all others wait
  *   for HAND_OVER_MS and a random time. If anything moves log time past the expiry meanwhile, the
  *   entry is removed and no tick is needed.
- * - A tick that removed nothing was too early by the log's clock. The lag is remembered, and the
- *   next tick is delayed by it.
+ * - Each tick measures how far the log's clock is behind this machine's, and the next tick is
+ *   delayed by that, so that it is not too early to remove anything.
  *
  * Everything except the callback runs in the node's thread. No lock. */
 #include "common/node/tick.h"

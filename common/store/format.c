@@ -24,7 +24,7 @@ int store_format_check(MDB_txn *mdb, char *why, size_t why_size)
 	int r = store_error(mdb_dbi_open(mdb, table_name(META), 0, &meta));
 	if (r == 0)
 		r = store_error(mdb_get(mdb, meta, &key, &val));
-	if (r < 0)
+	if (r != 0)
 		return r;
 	if (val.mv_size != sizeof(format))
 		return -EPROTO;

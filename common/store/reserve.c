@@ -16,8 +16,8 @@
  *
  * The commit also writes the free list: the records that LMDB read, and one record of all
  * pages that the transaction freed, in contiguous pages. The bound includes them, but they
- * do not count as taken by the transaction. If the file system is full, pages on the free
- * list count as well, contiguous ones for long values.
+ * do not count as taken by the transaction. If the file system is full, free pages are
+ * counted too; for long values only contiguous runs.
  *
  * The last pages (DELETE_PAGES and DELETE_SHARE) are reserved for transactions that delete
  * something, so that a full store can become less full.

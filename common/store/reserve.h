@@ -13,7 +13,7 @@ struct page_reserve {
 	uint64_t single, run; /* taken singly, and taken in contiguous runs */
 	uint64_t nruns;       /* number of runs */
 	uint64_t freed;       /* pages freed, except the originals of copied pages */
-	/* Pages that the commit needs to rewrite the free list: single, or contiguous. */
+	/* Pages that the commit needs to rewrite the free list: taken singly, or as one run. */
 	uint64_t list_single, list_row;
 	/* Limit of the last count of LMDB's free pages; 0: not counted. */
 	size_t counted;

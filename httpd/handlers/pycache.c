@@ -15,7 +15,7 @@
  * tests/pycache/ compares all of it with a Flask application.
  *
  * There are two deliberate differences: a write is answered when it is done (PyCache answers when
- * it was sent), and the health of the message broker is true. */
+ * it was sent), and the health route reports the broker's real state. */
 #include "httpd/handlers.h"
 
 #include "common/base/key.h"

@@ -37,6 +37,6 @@ broker_properties() {
 	export BROKER_PROPERTIES
 }
 
-# Packets of that node are dropped without an error.
+# Packets between that node and the broker are dropped without an error.
 cut_link() { ip link set "${LINK}a" down; }
 mend_link() { ip link set "${LINK}a" up; }

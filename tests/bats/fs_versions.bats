@@ -18,8 +18,8 @@ teardown() {
 
 put() { rest PUT "/v1/kv/$1" --data-binary "$2"; }
 
-# versions REPLACE ANSWER SIZE [WAY...]: run versions.py on the mount. REPLACE KEY must
-# replace a key by the one with ".new".
+# versions REPLACE ANSWER SIZE [WAY...]: run versions.py on the mount. REPLACE is a function:
+# `REPLACE KEY` replaces KEY by KEY.new.
 versions() {
 	local replace=$1 answer=$2 line='' key end=0
 	shift 2
